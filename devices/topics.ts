@@ -1,0 +1,84 @@
+/**
+ * Owns the grammar of the platform's topics and filters (contract, "MQTT"; MQTT 3.1.1 section 4.7), so that the broker,
+ * the gateway, tokens and the simulator read them alike.
+ */
+
+import { DEVICE_ID_CHARS_MAX, STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
+import type { Selection } from '../schemas/history.ts'
+
+const DEVICE_ID = new RegExp(`^[A-Za-z0-9._:-]{1,${DEVICE_ID_CHARS_MAX}}$`)
+const STREAM_NAME = new RegExp(`^[a-z][a-z0-9_]{0,${STREAM_NAME_CHARS_MAX - 1}}$`)
+
+export const isDeviceId = (text: string): boolean => DEVICE_ID.test(text)
+export const isStreamName = (text: string): boolean => STREAM_NAME.test(text)
+
+/** The topics of one device that have a meaning here. */
+export type DeviceTopic =
+  | { readonly kind: 'telemetry'; readonly device: string; readonly stream: string }
+  | { readonly kind: 'status' | 'errors' | 'commands'; readonly device: string }
+
+export const telemetryTopic = (device: string, stream: string): string => `devices/${device}/telemetry/${stream}`
+export const statusTopic = (device: string): string => `devices/${device}/status`
+export const errorsTopic = (device: string): string => `devices/${device}/errors`
+export const commandsTopic = (device: string): string => `devices/${device}/commands`
+
+/** What `topic` means, or undefined if it is none of the platform's topics. */
+export function parseTopic(topic: string): DeviceTopic | undefined {
+  const [root, device, kind, stream, ...more] = topic.split('/')
+  if (root !== 'devices' || device === undefined || !isDeviceId(device) || more.length > 0) return undefined
+  if (kind === 'telemetry') {
+    return stream !== undefined && isStreamName(stream) ? { kind, device, stream } : undefined
+  }
+  if (stream !== undefined) return undefined
+  return kind === 'status' || kind === 'errors' || kind === 'commands' ? { kind, device } : undefined
+}
+
+/** A well-formed topic filter (MQTT 3.1.1 section 4.7.1): `#` last and alone in its level, `+` alone in its level. */
+export function isTopicFilter(filter: string): boolean {
+  if (filter.length === 0 || filter.includes('\0')) return false
+  const levels = filter.split('/')
+  return levels.every((level, index) => {
+    if (level === '#') return index === levels.length - 1
+    return level === '+' || !(level.includes('#') || level.includes('+'))
+  })
+}
+
+/**
+ * The telemetry that a topic filter selects: every filter over `devices/{device}/telemetry/{stream}` comes down to a
+ * device or any, and a stream or any. Undefined if the filter is malformed or can match no telemetry topic.
+ */
+export function selectionOf(filter: string): Selection | undefined {
+  if (!isTopicFilter(filter)) return undefined
+  const levels = filter.split('/')
+  const open = levels.at(-1) === '#'
+  if (open) levels.pop()
+  if (levels.length > 4 || (levels.length < 4 && !open)) return undefined
+  const [root = '+', device = '+', kind = '+', stream = '+'] = levels
+  if ((root !== '+' && root !== 'devices') || (kind !== '+' && kind !== 'telemetry')) return undefined
+  if (device !== '+' && !isDeviceId(device)) return undefined
+  if (stream !== '+' && !isStreamName(stream)) return undefined
+  return { ...(device !== '+' && { device }), ...(stream !== '+' && { stream }) }
+}
+
+/** Every reading that `inner` selects is selected by `outer`. */
+export function selectionCovers(outer: Selection, inner: Selection): boolean {
+  return (
+    (outer.device === undefined || outer.device === inner.device) &&
+    (outer.stream === undefined || outer.stream === inner.stream)
+  )
+}
+
+/** Every topic that `inner` matches is matched by `outer` (both well-formed filters). */
+export function filterCovers(outer: string, inner: string): boolean {
+  const outerLevels = outer.split('/')
+  const innerLevels = inner.split('/')
+  for (let index = 0; ; index++) {
+    const a = outerLevels[index]
+    const b = innerLevels[index]
+    if (a === '#') return true
+    if (a === undefined) return b === undefined
+    // `a/#` also matches `a` itself (section 4.7.1.2), so `a` alone is covered by it.
+    if (b === undefined || b === '#') return false
+    if (a !== '+' && a !== b) return false
+  }
+}

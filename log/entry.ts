@@ -1,0 +1,116 @@
+/**
+ * Owns the bytes of one entry and of a run of entries, as they stand in the log and as they cross threads
+ * (`FORMAT.md`). A run is entries back to back; the offset of the first is kept beside it.
+ *
+ *   u32 length of what follows · u8 flags · u8 device length · u8 stream length · u8 zero
+ *   f64 received at (ms) · device · stream · payload                                        (all little-endian)
+ *
+ * Bound: a payload is at most `PAYLOAD_BYTES_MAX`; names are ASCII and at most 64 characters.
+ */
+
+import assert from 'node:assert/strict'
+import { TelltaleError } from '../platform/errors.ts'
+import { DEVICE_ID_CHARS_MAX, PAYLOAD_BYTES_MAX, STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
+import type { Position } from './log.ts'
+
+export interface NewEntry {
+  readonly device: string
+  readonly stream: string
+  /** When the broker received it, milliseconds since 1970-01-01T00:00Z. */
+  readonly receivedAt: number
+  /** Room for kinds of entries to come; 0 is a telemetry message. */
+  readonly flags: number
+  readonly payload: Uint8Array
+}
+
+export interface Entry extends NewEntry {
+  readonly offset: number
+  /** A view of the batch's bytes. */
+  readonly payload: Buffer
+}
+
+/** A run of entries as one piece of memory, which may be transferred to a worker thread as it is. */
+export interface Batch {
+  /** Offset of the first entry; the others follow densely. */
+  readonly firstOffset: number
+  readonly count: number
+  /** Owned by the receiver: a copy, never a view of the log's memory map. */
+  readonly bytes: Buffer
+  readonly next: Position
+  /** Entries that retention removed between the position asked for and this batch. */
+  readonly missed: number
+}
+
+const HEADER_BYTES = 16
+const LENGTH_BYTES = 4
+
+export function entryBytes(entry: NewEntry): number {
+  return HEADER_BYTES + entry.device.length + entry.stream.length + entry.payload.byteLength
+}
+
+/** Writes `entry` at `at` and returns the position after it. The caller has checked that `entryBytes` fit. */
+export function writeEntry(target: Buffer, at: number, entry: NewEntry): number {
+  const { device, stream, payload } = entry
+  assert(device.length <= DEVICE_ID_CHARS_MAX && stream.length <= STREAM_NAME_CHARS_MAX)
+  assert(payload.byteLength <= PAYLOAD_BYTES_MAX)
+  target.writeUInt32LE(entryBytes(entry) - LENGTH_BYTES, at)
+  target[at + 4] = entry.flags
+  target[at + 5] = device.length
+  target[at + 6] = stream.length
+  target[at + 7] = 0
+  target.writeDoubleLE(entry.receivedAt, at + 8)
+  let position = at + HEADER_BYTES
+  position += target.write(device, position, 'latin1')
+  position += target.write(stream, position, 'latin1')
+  target.set(payload, position)
+  return position + payload.byteLength
+}
+
+/** The number of entries in a run, found by walking their lengths. */
+export function countEntries(bytes: Buffer): number {
+  let count = 0
+  for (let at = 0; at < bytes.length; count++) at = entryEnd(bytes, at)
+  return count
+}
+
+/** The position in `bytes` of the entry `skip` entries after the first. */
+export function skipEntries(bytes: Buffer, skip: number): number {
+  let at = 0
+  for (let index = 0; index < skip; index++) at = entryEnd(bytes, at)
+  return at
+}
+
+/** The entries of a run. Payloads are views of `bytes`. Throws `log-corrupt` if the run is not whole. */
+export function readEntries(bytes: Buffer, firstOffset: number): Entry[] {
+  const entries: Entry[] = []
+  let at = 0
+  for (let offset = firstOffset; at < bytes.length; offset++) {
+    const end = entryEnd(bytes, at)
+    const deviceAt = at + HEADER_BYTES
+    const streamAt = deviceAt + (bytes[at + 5] ?? 0)
+    const payloadAt = streamAt + (bytes[at + 6] ?? 0)
+    if (payloadAt > end) throw corrupt(at)
+    entries.push({
+      offset,
+      device: bytes.toString('latin1', deviceAt, streamAt),
+      stream: bytes.toString('latin1', streamAt, payloadAt),
+      receivedAt: bytes.readDoubleLE(at + 8),
+      flags: bytes[at + 4] ?? 0,
+      payload: bytes.subarray(payloadAt, end),
+    })
+    at = end
+  }
+  return entries
+}
+
+/** Where the entry that starts at `at` ends. */
+export function entryEnd(bytes: Buffer, at: number): number {
+  if (at + HEADER_BYTES > bytes.length) throw corrupt(at)
+  const end = at + LENGTH_BYTES + bytes.readUInt32LE(at)
+  if (end > bytes.length || end < at + HEADER_BYTES) throw corrupt(at)
+  return end
+}
+
+function corrupt(at: number): TelltaleError {
+  return new TelltaleError('log-corrupt', `a run of log entries is damaged at byte ${at}`)
+}

@@ -1,0 +1,106 @@
+/**
+ * Owns the interface of the durable, ordered log that is the spine of the platform. The broker appends; ingest and
+ * gateway read. One implementation per backend (`local/` on LMDB); all pass `test/log/contract.ts`.
+ *
+ * Always true: an entry is readable only when it is durable; order is promised per device; offsets are dense, so that
+ * `accepted = stored + dead-lettered + pending` can be checked at any instant.
+ */
+
+import { TelltaleError } from '../platform/errors.ts'
+import type { Batch, NewEntry } from './entry.ts'
+
+declare const positionBrand: unique symbol
+/** A place in the log between two entries. Opaque and comparable (`Log.compare`); outlives the process as a string. */
+export type Position = string & { readonly [positionBrand]: true }
+
+/** `log-busy` and `log-full`: refused now, try again later. `log-failed`: the disk refused. `log-locked`: another broker. */
+export class LogError extends TelltaleError {}
+
+/** A message that was accepted and then set aside. */
+export interface NewDeadLetter {
+  readonly offset: number
+  readonly device: string
+  readonly stream: string
+  /** When the broker received it, milliseconds since 1970-01-01T00:00Z. */
+  readonly receivedAt: number
+  readonly code: string
+  readonly reason: string
+  readonly payload: Uint8Array
+}
+
+export interface DeadLetter extends NewDeadLetter {
+  /** Rises by one with each dead letter of this log, from 1. */
+  readonly sequence: number
+  /** When it was set aside, milliseconds. */
+  readonly setAsideAt: number
+}
+
+export interface DeadLetterQuery {
+  /** Only those after this sequence. */
+  readonly after?: number
+  readonly limit: number
+  readonly device?: string
+  readonly stream?: string
+  readonly code?: string
+}
+
+/** What a reader has done with the entries between its previous checkpoint and `next`. */
+export interface Progress {
+  readonly next: Position
+  /** Messages whose every reading is in the store. */
+  readonly stored: number
+  /** Readings in the store, of those messages. */
+  readonly readings: number
+  /** Messages set aside. `stored + deadLetters.length` must equal the entries passed, or the books would not balance. */
+  readonly deadLetters: readonly NewDeadLetter[]
+}
+
+/** The books, read in one snapshot. Messages, but for `readings`. */
+export interface Ledger {
+  readonly accepted: number
+  readonly stored: number
+  readonly deadLettered: number
+  readonly pending: number
+  /** `accepted = stored + deadLettered + pending` */
+  readonly balanced: boolean
+  readonly readings: number
+}
+
+export interface Log {
+  /**
+   * Appends one entry. `onDurable` is called once, in append order: without an argument when the entry is on disk,
+   * with a `LogError` when it was refused. Never throws for the world's faults.
+   */
+  append(entry: NewEntry, onDurable: (error?: LogError) => void): void
+
+  /** The oldest retained entry's position, and the position after the newest durable entry. */
+  first(): Promise<Position>
+  end(): Promise<Position>
+  /** Negative, zero or positive, as for `Array.sort`. Throws a `LogError` `bad-position` for what is no position of this log. */
+  compare(a: Position, b: Position): number
+  /** The position just after the entry at `offset` of a batch: what a finer cursor than the batch's needs. */
+  positionAfter(batch: Batch, offset: number): Position
+
+  /** The entries after `from`, up to the limits of one read; undefined when there are none yet. */
+  read(from: Position): Promise<Batch | undefined>
+  /** Every batch after `from`, then new ones as they become durable, from whichever process, until `signal` aborts. */
+  follow(from: Position, signal: AbortSignal): AsyncIterable<Batch>
+
+  /** Where the named reader continues; undefined if it never saved a checkpoint. */
+  checkpoint(reader: string): Promise<Position | undefined>
+  /** Saves the reader's checkpoint, its counts and its dead letters in one transaction; resolves when that is durable. */
+  advance(reader: string, progress: Progress): Promise<void>
+  /** The books as kept for the named reader. */
+  ledger(reader: string): Promise<Ledger>
+
+  /** In the order they were set aside. */
+  deadLetters(query: DeadLetterQuery): Promise<DeadLetter[]>
+  deadLetter(sequence: number): Promise<DeadLetter | undefined>
+  /** Calls back soon after new dead letters were committed, from whichever process, until `signal` aborts. */
+  followDeadLetters(after: number, signal: AbortSignal): AsyncIterable<DeadLetter>
+  /** The newest dead letter's sequence; 0 when there never was one. */
+  lastDeadLetter(): Promise<number>
+}
+
+/** The reader whose checkpoint the ledger is kept for. */
+export const INGEST_READER = 'ingest'

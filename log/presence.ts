@@ -1,0 +1,23 @@
+/**
+ * Owns what is known of each device's connection and its retained status: one small record a device, durable, written
+ * by the broker on connect, disconnect and status, read by the gateway, and by the broker at its next start.
+ */
+
+export interface DevicePresence {
+  readonly device: string
+  readonly online: boolean
+  /** When `online` last changed, milliseconds since 1970-01-01T00:00Z. */
+  readonly since: number
+  /** The retained payload of `devices/{device}/status`, as published. */
+  readonly status?: Uint8Array
+  /** What the device's will would leave on its status topic. */
+  readonly will?: Uint8Array
+}
+
+export interface Presence {
+  /** Resolves when durable. */
+  put(presence: DevicePresence): Promise<void>
+  get(device: string): DevicePresence | undefined
+  /** All devices ever seen, by id. */
+  all(): Iterable<DevicePresence>
+}

@@ -1,0 +1,31 @@
+/** Owns the shape of log lines: JSON by pino, pretty on a terminal; one child logger a role. */
+
+import { type Logger as PinoLogger, pino } from 'pino'
+
+export type Logger = PinoLogger
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export interface LoggerOptions {
+  readonly level: LogLevel
+  /** Human-readable lines instead of JSON; the caller passes `process.stderr.isTTY`. */
+  readonly pretty: boolean
+}
+
+/** Logs go to standard error: standard output belongs to what a command was asked to print. */
+export function createLogger(options: LoggerOptions): Logger {
+  if (options.pretty) {
+    const transport = pino.transport({
+      target: 'pino-pretty',
+      options: { destination: 2, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' },
+    })
+    return pino({ level: options.level }, transport)
+  }
+  return pino({ level: options.level, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2))
+}
+
+/** For tests and tools that want no log at all. */
+export function silentLogger(): Logger {
+  return pino({ level: 'silent' })
+}

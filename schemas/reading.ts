@@ -1,0 +1,67 @@
+/**
+ * Owns the vocabulary of decoded telemetry: what a reading is, which columns a stream has, and the codes by which a
+ * payload is set aside. Nothing here knows MQTT, a store or HTTP.
+ */
+
+export type Value = number | boolean | string
+
+/** One reading of one device, as apps and stores see it. */
+export interface Reading {
+  readonly device: string
+  readonly stream: string
+  /** Milliseconds since 1970-01-01T00:00Z; a `timestamp-micros` stream has up to three decimals. */
+  readonly ts: number
+  /** By column name, in the schema's order, nulls left out; nested records are flattened with `_`; tags are included. */
+  readonly values: Readonly<Record<string, Value>>
+}
+
+/** What a column becomes in a store: Avro int and long are integers, float and double floats, enums strings. */
+export const COLUMN_KINDS = ['integer', 'float', 'boolean', 'string'] as const
+export type ColumnKind = (typeof COLUMN_KINDS)[number]
+
+export interface Column {
+  readonly name: string
+  readonly kind: ColumnKind
+  /** `"tag": true` in the schema: part of the series' identity, an InfluxDB tag. Always of kind `string`. */
+  readonly tag: boolean
+  /** A UCUM code such as `Cel`, `%`, `Pa`. */
+  readonly unit?: string
+}
+
+/** A stream as readers see it: the newest version's columns, the time field left out. */
+export interface Stream {
+  readonly name: string
+  /** The newest registered version. */
+  readonly version: number
+  /** The name of the field that holds the reading's time. */
+  readonly timeField: string
+  readonly precision: 'ms' | 'us'
+  readonly columns: readonly Column[]
+}
+
+/** Why a payload, or a point made of it, was set aside. */
+export const REJECTION_CODES = [
+  'empty',
+  'unknown-framing',
+  'unknown-schema',
+  'wrong-stream',
+  'malformed-avro',
+  'malformed-json',
+  'invalid-reading',
+  'too-many-readings',
+  'bad-timestamp',
+  'store-rejected',
+] as const
+export type RejectionCode = (typeof REJECTION_CODES)[number]
+
+/** The outcome of a message that cannot be used: returned, not thrown, for bad input is an everyday event. */
+export class Rejection {
+  readonly code: RejectionCode
+  /** One sentence for the sender: what was wrong, where, and what would be right. */
+  readonly reason: string
+
+  constructor(code: RejectionCode, reason: string) {
+    this.code = code
+    this.reason = reason
+  }
+}
