@@ -1,0 +1,55 @@
+/** Runs a real InfluxDB 1.x (Debian's package `influxdb`) with one database. */
+
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { answers, findProgram, freePort, run, type TestServer } from './server.ts'
+
+export interface Influxdb1 extends TestServer {
+  readonly api: 'v1'
+  readonly org: string
+  /** The database. */
+  readonly bucket: string
+  /** Empty: authentication is off. */
+  readonly token: string
+}
+
+export async function startInfluxdb1(
+  options: { bucket?: string; port?: number; directory?: string } = {},
+): Promise<Influxdb1> {
+  const program = findProgram('influxd', 'apt install influxdb')
+  const port = options.port ?? (await freePort())
+  const rpcPort = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const server = await run({
+    program,
+    ...(options.directory !== undefined && { directory: options.directory }),
+    args: async (directory) => {
+      const file = join(directory, 'influxdb.conf')
+      await writeFile(file, configuration(directory, port, rpcPort))
+      return ['-config', file]
+    },
+    ready: () => answers(`${url}/ping`, 204),
+  })
+  const bucket = options.bucket ?? 'telemetry'
+  const statement = `CREATE DATABASE "${bucket.replace(/["\\]/g, '\\$&')}"`
+  await fetch(`${url}/query?q=${encodeURIComponent(statement)}`, { method: 'POST' })
+  return { url, api: 'v1', org: '', bucket, token: '', stop: server.stop }
+}
+
+const configuration = (directory: string, port: number, rpcPort: number): string => `
+reporting-disabled = true
+bind-address = "127.0.0.1:${rpcPort}"
+[meta]
+  dir = "${directory}/meta"
+[data]
+  dir = "${directory}/data"
+  wal-dir = "${directory}/wal"
+  query-log-enabled = false
+[monitor]
+  store-enabled = false
+[logging]
+  level = "error"
+[http]
+  bind-address = "127.0.0.1:${port}"
+  log-enabled = false
+`

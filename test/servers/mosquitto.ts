@@ -1,0 +1,37 @@
+/** Runs a real Mosquitto (Debian's package `mosquitto`), anonymous and without persistence: the peer broker. */
+
+import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { findProgram, freePort, run, type TestServer } from './server.ts'
+
+export interface Mosquitto extends TestServer {
+  readonly port: number
+  readonly pid: number
+}
+
+/** `extra` lines are added to its configuration. */
+export async function startMosquitto(extra: readonly string[] = []): Promise<Mosquitto> {
+  const program = findProgram('mosquitto', 'apt install mosquitto')
+  const port = await freePort()
+  const server = await run({
+    program,
+    args: async (directory) => {
+      const file = join(directory, 'mosquitto.conf')
+      // Without `user root` it would drop to a user that cannot read its directory when the tests run as root.
+      const lines = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'persistence false', 'user root', ...extra]
+      await writeFile(file, `${lines.join('\n')}\n`)
+      return ['-c', file]
+    },
+    ready: () => accepts(port),
+  })
+  return { url: `mqtt://127.0.0.1:${port}`, port, pid: server.pid, stop: server.stop }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => resolve(socket.destroy() !== undefined))
+    socket.once('error', () => resolve(false))
+  })
+}
