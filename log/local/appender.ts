@@ -1,0 +1,112 @@
+/**
+ * Owns the writing end of a local log: group commit. While one commit is being flushed, the next one fills.
+ *
+ *   idle --append--> filling --end of the event turn--> flushing (and filling again) --durable--> callbacks, in order
+ *
+ * Always true: `onDurable` is called once for each append, in append order, and without an error only after the flush.
+ * Bound: `LOG_PENDING_BYTES_MAX` wait in memory; beyond it, and beyond the log's own size, an append is refused.
+ */
+
+import { messageOf } from '../../platform/errors.ts'
+import { LOG_PENDING_BYTES_MAX } from '../../platform/limits.ts'
+import { entryBytes, type NewEntry } from '../entry.ts'
+import { LogError } from '../log.ts'
+import type { Environment } from './environment.ts'
+import { RUN_HEADER_BYTES, RunBuilder } from './run.ts'
+
+type OnDurable = (error?: LogError) => void
+
+interface Commit {
+  readonly run: RunBuilder
+  callbacks: OnDurable[]
+}
+
+export interface AppenderOptions {
+  readonly environment: Environment
+  /** The offset of the next entry. */
+  readonly end: number
+  /** Why nothing can be taken now; undefined when there is room. */
+  readonly full: () => LogError | undefined
+  /** Called after each durable commit, before its callbacks. */
+  readonly onCommit: (end: number, bytes: number, entries: number) => void
+}
+
+export class Appender {
+  readonly #options: AppenderOptions
+  readonly #spare: RunBuilder[] = []
+  /** Filling, oldest first; more than one only when a commit's size is reached within one flush. */
+  #waiting: Commit[] = []
+  #pendingBytes = 0
+  #flushing: Promise<void> | undefined
+  #scheduled = false
+  #end: number
+  #stopped = false
+
+  constructor(options: AppenderOptions) {
+    this.#options = options
+    this.#end = options.end
+  }
+
+  append(entry: NewEntry, onDurable: OnDurable): void {
+    const refusal = this.#refusal(entry)
+    if (refusal !== undefined) {
+      onDurable(refusal)
+      return
+    }
+    let commit = this.#waiting.at(-1)
+    if (commit === undefined || !commit.run.add(entry)) {
+      commit = { run: this.#spare.pop() ?? new RunBuilder(), callbacks: [] }
+      commit.run.add(entry)
+      this.#waiting.push(commit)
+    }
+    commit.callbacks.push(onDurable)
+    this.#pendingBytes += entryBytes(entry)
+    if (this.#flushing === undefined && !this.#scheduled) {
+      this.#scheduled = true
+      // All sockets that are readable in this turn share the commit.
+      setImmediate(() => {
+        this.#scheduled = false
+        this.#flushing = this.#flushAll()
+      })
+    }
+  }
+
+  /** Takes nothing more; resolves when what was taken is durable or has failed. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    if (this.#scheduled) await new Promise((resolve) => setImmediate(resolve))
+    await this.#flushing
+  }
+
+  #refusal(entry: NewEntry): LogError | undefined {
+    if (this.#stopped) return new LogError('log-busy', 'the log is being closed')
+    if (this.#pendingBytes + entryBytes(entry) > LOG_PENDING_BYTES_MAX) {
+      return new LogError('log-busy', `${this.#pendingBytes} bytes wait for the disk: it is slower than what comes in`)
+    }
+    return this.#options.full()
+  }
+
+  async #flushAll(): Promise<void> {
+    for (let commit = this.#waiting.shift(); commit !== undefined; commit = this.#waiting.shift()) {
+      await this.#flush(commit)
+    }
+    this.#flushing = undefined
+  }
+
+  async #flush(commit: Commit): Promise<void> {
+    const { run, callbacks } = commit
+    const value = run.finish()
+    let error: LogError | undefined
+    try {
+      await this.#options.environment.runs.put(this.#end, value)
+      this.#end += run.count
+      this.#options.onCommit(this.#end, value.length, run.count)
+    } catch (cause) {
+      error = new LogError('log-failed', `the disk did not take a commit of the log: ${messageOf(cause)}`, { cause })
+    }
+    this.#pendingBytes -= value.length - RUN_HEADER_BYTES
+    run.reset()
+    if (this.#spare.length === 0) this.#spare.push(run)
+    for (const onDurable of callbacks) onDurable(error)
+  }
+}

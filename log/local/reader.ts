@@ -1,0 +1,101 @@
+/**
+ * Owns reading a local log: finds the run that holds an offset, copies whole entries out of the memory map.
+ *
+ * Bound: one read copies at most the bytes and entries asked for, but at least one entry. No read transaction outlives
+ * a call, so a reader never keeps old pages from being used again.
+ */
+
+import { countEntries, entryEnd, skipEntries } from '../entry.ts'
+import { LogError } from '../log.ts'
+import { type Environment, newestRun } from './environment.ts'
+import { openRun, type Run } from './run.ts'
+
+export interface Read {
+  readonly firstOffset: number
+  readonly count: number
+  readonly bytes: Buffer
+  /** Entries that retention removed between the offset asked for and the first returned. */
+  readonly missed: number
+}
+
+export class Reader {
+  readonly #environment: Environment
+
+  constructor(environment: Environment) {
+    this.#environment = environment
+  }
+
+  /** Offset of the oldest retained entry. */
+  first(): number {
+    for (const offset of this.#environment.runs.getKeys({ limit: 1 })) return offset
+    return 0
+  }
+
+  /** Offset that the next entry will get. */
+  end(): number {
+    const newest = newestRun(this.#environment)
+    return newest === undefined ? 0 : newest + this.#run(newest).count
+  }
+
+  /** The entries from `offset` on; undefined when there are none yet. Throws `bad-position` past the end. */
+  read(offset: number, bytesMax: number, entriesMax: number): Read | undefined {
+    const slices: Buffer[] = []
+    let firstOffset = offset
+    let count = 0
+    let length = 0
+    for (const runOffset of this.#environment.runs.getKeys({ start: this.#runOf(offset) })) {
+      const run = this.#run(runOffset)
+      if (count === 0) firstOffset = Math.max(offset, runOffset)
+      const skip = firstOffset + count - runOffset
+      if (skip >= run.count) continue
+      const slice = take(run, skip, bytesMax - length, entriesMax - count, count === 0)
+      // The slice is a view of the memory map, good only until the next read: copied at once.
+      slices.push(Buffer.from(slice))
+      const taken = slice.length === run.entries.length ? run.count : countEntries(slice)
+      length += slice.length
+      count += taken
+      if (skip + taken < run.count || length >= bytesMax || count >= entriesMax) break
+    }
+    if (count === 0) return this.#nothingAt(offset)
+    return { firstOffset, count, bytes: join(slices, length), missed: firstOffset - offset }
+  }
+
+  #nothingAt(offset: number): undefined {
+    const end = this.end()
+    if (offset > end) throw new LogError('bad-position', `offset ${offset} lies past the end of the log, ${end}`)
+    return undefined
+  }
+
+  /** The key at which reading from `offset` starts: the last run that starts at or before it. */
+  #runOf(offset: number): number {
+    for (const runOffset of this.#environment.runs.getKeys({ start: offset, reverse: true, limit: 1 })) return runOffset
+    return offset
+  }
+
+  #run(offset: number): Run {
+    const value = this.#environment.runs.getBinaryFast(offset)
+    if (value === undefined) throw new LogError('log-corrupt', `the commit at offset ${offset} is gone`)
+    return openRun(value, offset)
+  }
+}
+
+/** As many whole entries of `run` after the first `skip` as fit; at least one if `atLeastOne`. */
+function take(run: Run, skip: number, bytesMax: number, entriesMax: number, atLeastOne: boolean): Buffer {
+  const start = skipEntries(run.entries, skip)
+  if (run.entries.length - start <= bytesMax && run.count - skip <= entriesMax) return run.entries.subarray(start)
+  let end = start
+  for (let taken = 0; taken < entriesMax; taken++) {
+    const next = entryEnd(run.entries, end)
+    if (next - start > bytesMax && !(atLeastOne && taken === 0)) break
+    end = next
+  }
+  return run.entries.subarray(start, end)
+}
+
+/** One piece of memory of its own, so that it can be transferred to another thread. */
+function join(slices: readonly Buffer[], length: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length)
+  let at = 0
+  for (const slice of slices) at += slice.copy(bytes, at)
+  return bytes
+}

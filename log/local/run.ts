@@ -1,0 +1,81 @@
+/**
+ * Owns the bytes of one group commit, the value under one key of the log (`FORMAT.md`): a header, then entries.
+ *
+ *   u32 CRC-32 of all that follows · u32 number of entries · f64 newest receive time (ms) · entries   (little-endian)
+ *
+ * Always true: a run whose checksum does not hold is never handed to a reader; it is an error that names its offset.
+ */
+
+import assert from 'node:assert/strict'
+import { crc32 } from 'node:zlib'
+import { TelltaleError } from '../../platform/errors.ts'
+import { LOG_COMMIT_BYTES_MAX } from '../../platform/limits.ts'
+import { entryBytes, type NewEntry, writeEntry } from '../entry.ts'
+
+export const RUN_HEADER_BYTES = 16
+const INITIAL_BYTES = 64 * 1024
+
+export interface Run {
+  readonly count: number
+  /** The newest receive time among its entries, milliseconds. */
+  readonly newestAt: number
+  /** A view of the entries' bytes. */
+  readonly entries: Buffer
+}
+
+/** Checks and opens the value stored under `firstOffset`. */
+export function openRun(value: Buffer, firstOffset: number): Run {
+  if (value.length < RUN_HEADER_BYTES || value.readUInt32LE(0) !== crc32(value.subarray(4))) {
+    throw new TelltaleError('log-corrupt', `the commit at offset ${firstOffset} of the log fails its checksum`)
+  }
+  return { count: value.readUInt32LE(4), newestAt: value.readDoubleLE(8), entries: value.subarray(RUN_HEADER_BYTES) }
+}
+
+/** Gathers entries until they are committed; its memory is used again for the next run. */
+export class RunBuilder {
+  #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES)
+  #length = RUN_HEADER_BYTES
+  #count = 0
+  #newestAt = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** False if the entry does not fit in this commit any more. */
+  add(entry: NewEntry): boolean {
+    const needed = this.#length + entryBytes(entry)
+    if (needed > LOG_COMMIT_BYTES_MAX + RUN_HEADER_BYTES) return false
+    if (needed > this.#bytes.length) this.#grow(needed)
+    this.#length = writeEntry(this.#bytes, this.#length, entry)
+    this.#count++
+    if (entry.receivedAt > this.#newestAt) this.#newestAt = entry.receivedAt
+    return true
+  }
+
+  /** The finished value: a view, valid until `reset`. */
+  finish(): Buffer {
+    assert(this.#count > 0, 'an empty run is never written')
+    const value = this.#bytes.subarray(0, this.#length)
+    value.writeUInt32LE(this.#count, 4)
+    value.writeDoubleLE(this.#newestAt, 8)
+    value.writeUInt32LE(crc32(value.subarray(4)), 0)
+    return value
+  }
+
+  reset(): void {
+    this.#length = RUN_HEADER_BYTES
+    this.#count = 0
+    this.#newestAt = 0
+  }
+
+  #grow(needed: number): void {
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2))
+    this.#bytes.copy(larger, 0, 0, this.#length)
+    this.#bytes = larger
+  }
+}

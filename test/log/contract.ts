@@ -1,0 +1,262 @@
+/**
+ * Owns what every log must do, whatever it is built on. An implementation's test calls `testLog` with a way to open it.
+ *
+ * `open` gives a started log on the same storage each time within one test; `reopen` closes and opens it again.
+ */
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import { type Batch, type NewEntry, readEntries } from '../../log/entry.ts'
+import { INGEST_READER, type Log, type NewDeadLetter, type Position } from '../../log/log.ts'
+import { LOG_READ_ENTRIES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
+
+export interface OpenLog {
+  readonly log: Log
+  reopen(): Promise<Log>
+}
+
+export type OpensLog = (t: TestContext) => Promise<OpenLog>
+
+export function entry(number: number, more: Partial<NewEntry> = {}): NewEntry {
+  const payload = Buffer.from(`payload ${number}`)
+  return {
+    device: `device-${number % 3}`,
+    stream: 'environment',
+    receivedAt: 1_000 + number,
+    flags: 0,
+    payload,
+    ...more,
+  }
+}
+
+export function append(log: Log, ...entries: NewEntry[]): Promise<void[]> {
+  return Promise.all(
+    entries.map(
+      (each) =>
+        new Promise<void>((resolve, reject) => log.append(each, (error) => (error ? reject(error) : resolve()))),
+    ),
+  )
+}
+
+/** Everything from `from` to the end, as read now. */
+export async function readAll(log: Log, from?: Position): Promise<{ batches: Batch[]; payloads: string[] }> {
+  const batches: Batch[] = []
+  const payloads: string[] = []
+  let position = from ?? (await log.first())
+  for (let batch = await log.read(position); batch !== undefined; batch = await log.read(position)) {
+    batches.push(batch)
+    for (const { payload } of readEntries(batch.bytes, batch.firstOffset)) payloads.push(payload.toString())
+    position = batch.next
+  }
+  return { batches, payloads }
+}
+
+function deadLetter(offset: number, more: Partial<NewDeadLetter> = {}): NewDeadLetter {
+  const payload = Buffer.from([0xc3, 0x01, offset])
+  return {
+    offset,
+    device: `device-${offset}`,
+    stream: 'environment',
+    receivedAt: 5,
+    code: 'malformed-avro',
+    reason: 'cut short',
+    payload,
+    ...more,
+  }
+}
+
+export function testLog(name: string, open: OpensLog): void {
+  test(`${name}: an empty log has nothing to read and balanced books`, async (t) => {
+    const { log } = await open(t)
+    assert.equal(await log.read(await log.first()), undefined)
+    assert.equal(log.compare(await log.first(), await log.end()), 0)
+    assert.equal(await log.checkpoint(INGEST_READER), undefined)
+    const ledger = await log.ledger(INGEST_READER)
+    assert.deepEqual(ledger, { accepted: 0, stored: 0, deadLettered: 0, pending: 0, balanced: true, readings: 0 })
+  })
+
+  test(`${name}: what was appended is read in order, whole, also after reopening`, async (t) => {
+    const { log, reopen } = await open(t)
+    const odd = entry(1, { device: 'A-z.0_9:', stream: 's'.repeat(64), flags: 7, payload: Buffer.from([0, 255, 10]) })
+    await append(log, entry(0), odd, entry(2, { payload: Buffer.alloc(0) }))
+    const again = await reopen()
+    const batch = await again.read(await again.first())
+    assert(batch !== undefined)
+    const entries = readEntries(batch.bytes, batch.firstOffset)
+    assert.deepEqual(
+      entries.map(({ offset, ...rest }) => [offset, { ...rest, payload: Buffer.from(rest.payload) }]),
+      [
+        [0, entry(0)],
+        [1, odd],
+        [2, entry(2, { payload: Buffer.alloc(0) })],
+      ],
+    )
+  })
+
+  test(`${name}: callbacks come in append order and only once`, async (t) => {
+    const { log } = await open(t)
+    const called: number[] = []
+    await Promise.all(
+      Array.from({ length: 1_000 }, (_, number) => {
+        return new Promise<void>((resolve) =>
+          log.append(entry(number), () => {
+            called.push(number)
+            resolve()
+          }),
+        )
+      }),
+    )
+    assert.deepEqual(
+      called,
+      Array.from({ length: 1_000 }, (_, number) => number),
+    )
+  })
+
+  test(`${name}: an entry is readable when its callback is called`, async (t) => {
+    const { log } = await open(t)
+    for (let number = 0; number < 20; number++) {
+      await append(log, entry(number))
+      assert.equal((await readAll(log)).payloads.length, number + 1)
+    }
+  })
+
+  test(`${name}: reads are bounded, dense and resumable, whatever the sizes`, async (t) => {
+    const { log } = await open(t)
+    const expected: string[] = []
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(3_000), { minLength: 4, maxLength: 200 }), async (sizes) => {
+        const entries = sizes.map((size, index) =>
+          entry(index, { payload: Buffer.alloc(size, expected.length + index) }),
+        )
+        await append(log, ...entries)
+        expected.push(...entries.map(({ payload }) => payload.toString()))
+        const { batches, payloads } = await readAll(log)
+        assert.deepEqual(payloads, expected)
+        let next = 0
+        for (const batch of batches) {
+          assert.equal(batch.firstOffset, next)
+          assert.equal(batch.missed, 0)
+          assert(batch.count <= LOG_READ_ENTRIES_MAX)
+          next += batch.count
+        }
+        const third = batches[0] && (await readAll(log, log.positionAfter(batches[0], 2)))
+        assert.deepEqual(third?.payloads, expected.slice(3))
+      }),
+      { numRuns: 15 },
+    )
+  })
+
+  test(`${name}: the largest payload goes in and comes out`, async (t) => {
+    const { log } = await open(t)
+    const large = Buffer.alloc(PAYLOAD_BYTES_MAX, 0xab)
+    await append(log, ...Array.from({ length: 9 }, (_, number) => entry(number, { payload: large })))
+    const { batches } = await readAll(log)
+    const sizes = batches.flatMap((batch) =>
+      readEntries(batch.bytes, batch.firstOffset).map((each) => each.payload.length),
+    )
+    assert.deepEqual(sizes, Array(9).fill(PAYLOAD_BYTES_MAX))
+  })
+
+  test(`${name}: a follower sees the past, then what comes, and ends when told`, { timeout: 20_000 }, async (t) => {
+    const { log } = await open(t)
+    await append(log, entry(0), entry(1))
+    const stop = new AbortController()
+    const seen: number[] = []
+    const following = (async () => {
+      for await (const batch of log.follow(await log.first(), stop.signal)) {
+        for (const { offset } of readEntries(batch.bytes, batch.firstOffset)) seen.push(offset)
+        if (seen.length === 2) void append(log, entry(2))
+        if (seen.length === 3) void append(log, entry(3), entry(4))
+        if (seen.length === 5) stop.abort()
+      }
+    })()
+    await following
+    assert.deepEqual(seen, [0, 1, 2, 3, 4])
+  })
+
+  test(`${name}: positions compare, and nonsense is refused`, async (t) => {
+    const { log } = await open(t)
+    const before = await log.end()
+    await append(log, entry(0))
+    assert(log.compare(before, await log.end()) < 0)
+    assert(log.compare(await log.end(), before) > 0)
+    for (const nonsense of ['', 'x', '00000000-1', `${before}-`]) {
+      assert.throws(() => log.compare(nonsense as Position, before), { code: 'bad-position' })
+    }
+  })
+
+  test(`${name}: checkpoint, counts and dead letters change together and survive`, async (t) => {
+    const { log, reopen } = await open(t)
+    await append(log, entry(0), entry(1), entry(2), entry(3))
+    const batch = await log.read(await log.first())
+    assert(batch !== undefined)
+    const next = log.positionAfter(batch, 2)
+    await log.advance(INGEST_READER, { next, stored: 2, readings: 5, deadLetters: [deadLetter(1)] })
+    const again = await reopen()
+    assert.equal(await again.checkpoint(INGEST_READER), next)
+    const ledger = await again.ledger(INGEST_READER)
+    assert.deepEqual(ledger, { accepted: 4, stored: 2, deadLettered: 1, pending: 1, balanced: true, readings: 5 })
+    const letter = await again.deadLetter(1)
+    const { setAsideAt, payload, ...rest } = letter ?? assert.fail('no dead letter')
+    const { payload: expected, ...others } = deadLetter(1)
+    assert.deepEqual({ ...rest }, { ...others, sequence: 1 })
+    assert.deepEqual(Buffer.from(payload), expected)
+    assert(setAsideAt > 0)
+  })
+
+  test(`${name}: a progress that does not add up is refused and changes nothing`, async (t) => {
+    const { log } = await open(t)
+    await append(log, entry(0), entry(1))
+    const next = await log.end()
+    await assert.rejects(log.advance(INGEST_READER, { next, stored: 1, readings: 1, deadLetters: [] }))
+    assert.equal(await log.checkpoint(INGEST_READER), undefined)
+    await log.advance(INGEST_READER, { next, stored: 2, readings: 2, deadLetters: [] })
+    const first = await log.first()
+    await assert.rejects(log.advance(INGEST_READER, { next: first, stored: 0, readings: 0, deadLetters: [] }))
+    assert.equal(await log.checkpoint(INGEST_READER), next)
+  })
+
+  test(`${name}: readers keep checkpoints of their own`, async (t) => {
+    const { log } = await open(t)
+    await append(log, entry(0))
+    await log.advance('other', { next: await log.end(), stored: 1, readings: 1, deadLetters: [] })
+    assert.equal(await log.checkpoint(INGEST_READER), undefined)
+    assert.equal((await log.ledger(INGEST_READER)).pending, 1)
+  })
+
+  test(`${name}: dead letters are listed by device, stream, code and page, and followed`, async (t) => {
+    const { log } = await open(t)
+    await append(log, ...Array.from({ length: 6 }, (_, number) => entry(number)))
+    const batch = await log.read(await log.first())
+    assert(batch !== undefined)
+    const letters = [deadLetter(0), deadLetter(1, { code: 'empty' }), deadLetter(2, { stream: 'power' })]
+    await log.advance(INGEST_READER, {
+      next: log.positionAfter(batch, 2),
+      stored: 0,
+      readings: 0,
+      deadLetters: letters,
+    })
+    const sequences = async (query: object) =>
+      (await log.deadLetters({ limit: 10, ...query })).map(({ sequence }) => sequence)
+    assert.deepEqual(await sequences({}), [1, 2, 3])
+    assert.deepEqual(await sequences({ limit: 2 }), [1, 2])
+    assert.deepEqual(await sequences({ after: 1 }), [2, 3])
+    assert.deepEqual(await sequences({ device: 'device-1' }), [2])
+    assert.deepEqual(await sequences({ code: 'empty' }), [2])
+    assert.deepEqual(await sequences({ stream: 'power' }), [3])
+    assert.equal(await log.lastDeadLetter(), 3)
+    assert.equal(await log.deadLetter(4), undefined)
+
+    const stop = new AbortController()
+    const followed: number[] = []
+    for await (const { offset } of log.followDeadLetters(2, stop.signal)) {
+      followed.push(offset)
+      if (offset === 2) {
+        const more = { stored: 0, readings: 0, deadLetters: [deadLetter(3)] }
+        await log.advance(INGEST_READER, { next: log.positionAfter(batch, 3), ...more })
+      } else stop.abort()
+    }
+    assert.deepEqual(followed, [2, 3])
+  })
+}

@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { LocalLog, type LocalLogOptions } from '../../../log/local/local-log.ts'
+import { INGEST_READER, type Position } from '../../../log/log.ts'
+import { systemClock } from '../../../platform/clock.ts'
+import { LOG_PENDING_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
+import { silentLogger } from '../../../platform/logger.ts'
+import { createMetrics } from '../../../platform/metrics.ts'
+import { scratchDirectory } from '../../scratch.ts'
+import { append, entry, readAll, testLog } from '../contract.ts'
+
+async function openLocal(
+  t: TestContext,
+  options: Partial<LocalLogOptions> & { directory: string },
+  clock = systemClock,
+) {
+  const all = { writer: true, maxBytes: 2 ** 30, retentionMs: 86_400_000, ...options }
+  const log = new LocalLog(all, { clock, logger: silentLogger(), metrics: createMetrics() })
+  await log.start()
+  t.after(() => log.stop())
+  return log
+}
+
+testLog('local log', async (t) => {
+  const directory = join(scratchDirectory(t), 'log')
+  const log = await openLocal(t, { directory })
+  return {
+    log,
+    reopen: async () => {
+      await log.stop()
+      return openLocal(t, { directory })
+    },
+  }
+})
+
+test('a second writer on one directory is refused by name, a reader is not', async (t) => {
+  const directory = scratchDirectory(t)
+  const log = await openLocal(t, { directory })
+  await append(log, entry(0))
+  await assert.rejects(openLocal(t, { directory }), { code: 'log-locked', message: new RegExp(`${process.pid}`) })
+  const reader = await openLocal(t, { directory, writer: false })
+  assert.deepEqual((await readAll(reader)).payloads, ['payload 0'])
+})
+
+test('the lock of a process that was killed is taken over', async (t) => {
+  const directory = scratchDirectory(t)
+  const child = startWriter(directory)
+  await once(child.stdout, 'data')
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  assert(existsSync(join(directory, 'writer.lock')))
+  const log = await openLocal(t, { directory })
+  await append(log, entry(1))
+  assert.equal((await readAll(log)).payloads.at(-1), 'payload 1')
+})
+
+test('a follower in this process sees what another process appends, only what it acknowledged and more', async (t) => {
+  const directory = scratchDirectory(t)
+  const child = startWriter(directory)
+  t.after(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  const reader = await openLocal(t, { directory, writer: false })
+  const stop = new AbortController()
+  let seen = 0
+  for await (const batch of reader.follow(await reader.first(), stop.signal)) {
+    assert.equal(batch.firstOffset, seen)
+    seen += batch.count
+    if (seen > 100) stop.abort()
+  }
+  assert(seen > 100)
+})
+
+test('kill -9 in the middle of appends loses nothing that was acknowledged', async (t) => {
+  const directory = scratchDirectory(t)
+  for (let round = 0; round < 3; round++) {
+    const child = startWriter(directory)
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+      if (output.length > 2_000) child.kill('SIGKILL')
+    })
+    await once(child, 'close')
+    const acknowledged = output.split('\n').slice(0, -1)
+    assert(acknowledged.length > 10)
+    const log = await openLocal(t, { directory })
+    const held = new Set((await readAll(log)).payloads)
+    await log.stop()
+    assert.deepEqual(
+      acknowledged.filter((payload) => !held.has(payload)),
+      [],
+    )
+  }
+})
+
+test('retention removes only what is old and stored, and a lagging reader is told what it missed', async (t) => {
+  const directory = scratchDirectory(t)
+  let now = 1_000_000
+  const clock = { now: () => now }
+  const options = { directory, retentionMs: 60_000 }
+  const log = await openLocal(t, options, clock)
+  for (let number = 0; number < 10; number++) await append(log, entry(number, { receivedAt: now }))
+  const start = await log.first()
+  const batch = await log.read(start)
+  assert(batch !== undefined)
+  const progress = { next: log.positionAfter(batch, 4), stored: 5, readings: 5, deadLetters: [] }
+  await log.advance(INGEST_READER, progress)
+  await log.stop()
+
+  now += 60_001
+  const later = await openLocal(t, options, clock)
+  await untilFirst(later, progress.next)
+  const rest = await later.read(start)
+  assert.equal(rest?.missed, 5)
+  assert.equal(rest?.firstOffset, 5)
+  const ledger = await later.ledger(INGEST_READER)
+  assert.deepEqual(ledger, { accepted: 10, stored: 5, deadLettered: 0, pending: 5, balanced: true, readings: 5 })
+})
+
+test('the books and the end are kept when retention has removed all it may', async (t) => {
+  const directory = scratchDirectory(t)
+  const options = { directory, retentionMs: 60_000 }
+  const log = await openLocal(t, options, { now: () => 1_000 })
+  for (let number = 0; number < 3; number++) await append(log, entry(number, { receivedAt: 1_000 }))
+  await log.advance(INGEST_READER, { next: await log.end(), stored: 3, readings: 3, deadLetters: [] })
+  await log.stop()
+  const later = await openLocal(t, options, { now: () => 10_000_000 })
+  await untilFirst(later, `${(await later.end()).split('-')[0]}-2` as Position)
+  assert.equal((await later.ledger(INGEST_READER)).accepted, 3)
+  await append(later, entry(3))
+  assert.equal((await later.ledger(INGEST_READER)).pending, 1)
+})
+
+test('a full log refuses, keeps what it has, and takes again when the reader has caught up', async (t) => {
+  const directory = scratchDirectory(t)
+  const options = { directory, maxBytes: 16 * 2 ** 20 }
+  const log = await openLocal(t, options)
+  const payload = Buffer.alloc(PAYLOAD_BYTES_MAX)
+  let accepted = 0
+  await assert.rejects(
+    async () => {
+      for (; accepted < 100; accepted++) await append(log, entry(accepted, { payload }))
+    },
+    { code: 'log-full' },
+  )
+  assert(accepted > 50, `${accepted} entries of 256 KiB were accepted`)
+  assert.equal(log.full?.code, 'log-full')
+  assert.equal((await log.ledger(INGEST_READER)).accepted, accepted)
+  await log.advance(INGEST_READER, { next: await log.end(), stored: accepted, readings: 0, deadLetters: [] })
+  await log.stop()
+  const later = await openLocal(t, options)
+  while (later.full !== undefined) await new Promise((resolve) => setImmediate(resolve))
+  await append(later, entry(0, { payload }))
+  assert.equal((await later.ledger(INGEST_READER)).pending, 1)
+})
+
+test('what waits for the disk is bounded: beyond it an append is refused, and the rest is kept', async (t) => {
+  const log = await openLocal(t, { directory: scratchDirectory(t) })
+  const payload = Buffer.alloc(PAYLOAD_BYTES_MAX)
+  const codes: string[] = []
+  const many = Math.ceil(LOG_PENDING_BYTES_MAX / PAYLOAD_BYTES_MAX) + 10
+  await new Promise<void>((resolve) => {
+    for (let number = 0; number < many; number++) {
+      log.append(entry(number, { payload }), (error) => {
+        codes.push(error?.code ?? 'ok')
+        if (codes.length === many) resolve()
+      })
+    }
+  })
+  const refused = codes.filter((code) => code === 'log-busy').length
+  assert(refused >= 10 && refused < 20, `${refused} of ${many} refused`)
+  assert.equal((await log.ledger(INGEST_READER)).accepted, many - refused)
+})
+
+test('presence records survive, by device', async (t) => {
+  const directory = scratchDirectory(t)
+  const log = await openLocal(t, { directory })
+  const status = Buffer.from('{"online":true}')
+  await log.presence.put({ device: 'b', online: true, since: 2, status })
+  await log.presence.put({ device: 'a', online: false, since: 1 })
+  await log.stop()
+  const again = await openLocal(t, { directory })
+  const all = [...again.presence.all()]
+  assert.deepEqual(
+    all.map(({ device, online, since }) => [device, online, since]),
+    [
+      ['a', false, 1],
+      ['b', true, 2],
+    ],
+  )
+  assert.deepEqual(Buffer.from(again.presence.get('b')?.status ?? []), status)
+  assert.equal(again.presence.get('c'), undefined)
+})
+
+async function untilFirst(log: LocalLog, position: Position): Promise<void> {
+  while (log.compare(await log.first(), position) < 0) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A process that appends one entry after another and prints each payload when it is durable. */
+function startWriter(directory: string) {
+  const script = new URL('./writer.ts', import.meta.url).pathname
+  return spawn(process.execPath, ['--import', 'tsx', script, directory], { stdio: ['ignore', 'pipe', 'inherit'] })
+}
