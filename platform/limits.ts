@@ -30,6 +30,14 @@ export const READINGS_PER_MESSAGE_MAX = 10_000
 export const READING_TIME_MIN_MS = Date.UTC(2000, 0, 1)
 /** A reading's time is further ahead of its arrival: dead-lettered as `bad-timestamp`. */
 export const READING_AHEAD_MAX_MS = 24 * 3600 * 1000
+/** A tag's value is longer: dead-lettered as `invalid-reading`. It names a series and is repeated in every point of it. */
+export const TAG_CHARS_MAX = 256
+/** A schema becomes more columns: it is refused at the start. */
+export const SCHEMA_COLUMNS_MAX = 512
+/** A schema nests records deeper: it is refused at the start. */
+export const SCHEMA_DEPTH_MAX = 8
+/** What a reason quotes of a payload is cut to so many characters: a reason travels to the device and to the dead letters. */
+export const QUOTE_CHARS_MAX = 64
 
 // --- identity
 
@@ -37,6 +45,31 @@ export const READING_AHEAD_MAX_MS = 24 * 3600 * 1000
 export const TOKEN_CHARS_MAX = 8_192
 /** An app token names at most so many topic filters. */
 export const APP_FILTERS_MAX = 32
+
+// --- broker
+
+/** A topic beyond these is worked out at each message instead of remembered. */
+export const SESSION_TOPICS_MAX = 16
+/** MQTT clients at once, over all listeners; one more is closed at once. */
+export const CONNECTIONS_MAX = 20_000
+/** A connection that has not sent its CONNECT by then is closed. */
+export const CONNECT_TIMEOUT_MS = 10_000
+/** A packet before CONNACK is larger: the connection is closed. Holds a token, a will and a user name. */
+export const CONNECT_BYTES_MAX = 64 * KiB
+/** A packet after CONNACK is larger: the connection is closed. Up to here a payload that is too large is told politely. */
+export const FRAME_BYTES_MAX = 1 * MiB
+/** Packets that a client may send before its CONNACK; one more closes the connection. */
+export const EARLY_PACKETS_MAX = 1_000
+/** A subscriber that takes nothing for so long is disconnected, since others wait behind it. */
+export const SUBSCRIBER_DRAIN_MS = 5_000
+/** QoS 2 messages of one client that await their PUBREL; one more closes the connection. */
+export const QOS2_INFLIGHT_MAX = 1_000
+/** Deliveries that Aedes has under way at once. */
+export const BROKER_DELIVERIES_MAX = 1_000
+/** How often connections are looked over for tokens that have expired. */
+export const SESSION_SWEEP_MS = 30_000
+
+assert(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX, 'a frame must hold the largest payload and its topic')
 
 // --- log
 
@@ -71,9 +104,9 @@ export const SIMULATOR_CONNECTING_MAX = 50
 export const SIMULATOR_CONNECTS_PER_SECOND_MAX = 500
 /** No CONNACK within this time: the attempt has failed and is repeated. */
 export const SIMULATOR_CONNACK_MS = 10_000
-/** A device that is not connected by then holds up the start no longer; with none connected the run fails. */
+/** All devices have to be connected by then, on top of the time their spread starts take; else the run fails. */
 export const SIMULATOR_CONNECT_DEADLINE_MS = 15_000
-/** The first pause before a reconnect; each failure doubles it, up to the second value. */
+/** The pause before the first reconnect, with up to as much again by chance; a failure doubles it, up to the second value. */
 export const SIMULATOR_BACKOFF_MIN_MS = 100
 export const SIMULATOR_BACKOFF_MAX_MS = 5_000
 /** How long the end of a run waits for outstanding acknowledgements; what is missing then is reported as such. */
@@ -108,9 +141,9 @@ export const LIVE_ERRORS_PER_SOCKET_MAX = 100
 /** Characters of a readings frame; it is split there. A single reading may be larger. */
 export const LIVE_FRAME_CHARS_MAX = 64 * KiB
 /** Bytes that wait for one socket beyond the kernel's buffers; at more, a frame is dropped and the socket closed with 4408. */
-export const LIVE_BACKPRESSURE_BYTES_MAX = 4 * MiB
+export const LIVE_BACKPRESSURE_BYTES_MAX = 1 * MiB
 /** Bytes that wait for one socket at which sending its snapshot pauses until they have drained. */
-export const LIVE_SNAPSHOT_PAUSE_BYTES = 1 * MiB
+export const LIVE_SNAPSHOT_PAUSE_BYTES = 256 * KiB
 /** Frames of a snapshot sent before other work gets its turn. */
 export const LIVE_SNAPSHOT_FRAMES_PER_TURN = 4
 /** Times a snapshot is brought up to date for an app that takes it too slowly; then the socket is closed with 4408. */
@@ -162,3 +195,56 @@ assert(LIVE_COMMAND_BYTES_MAX < LIVE_COMMAND_BYTES_CUT, 'an oversized frame must
 assert(LIVE_SNAPSHOT_PAUSE_BYTES < LIVE_BACKPRESSURE_BYTES_MAX / 2, 'a snapshot must leave room for live frames')
 assert(LATEST_SERIES_PER_DEVICE_MAX < LATEST_SERIES_MAX / 10, 'no device may crowd out the others')
 assert(LATEST_WARM_UP_MS_MAX + GATEWAY_DRAIN_MS < STOP_DEADLINE_MS, 'a stop during a start must end in time')
+
+// --- ingest
+
+/** Entries handed to one worker at a time; more wait for the next write. 5,000 lines is InfluxDB's documented optimum. */
+export const INGEST_ENTRIES_PER_WRITE_MAX = 5_000
+/** Bytes of entries handed out as one group (always at least one batch of the log). */
+export const INGEST_GROUP_BYTES_MAX = 2 * MiB
+/** Groups that were read from the log and are not yet stored; at so many, reading the log waits. */
+export const INGEST_GROUPS_MAX = 4
+/** Groups at one worker: one is written while the next is decoded. Of two, so that order is kept, one waits. */
+export const INGEST_GROUPS_PER_WORKER_MAX = 2
+/** Under a steady trickle a write starts so long after the one before, unless a full group is waiting. */
+export const INGEST_WRITE_INTERVAL_MS = 25
+/** Workers that died within the window below; at one more, ingest ends with an error. */
+export const INGEST_WORKER_DEATHS_MAX = 5
+export const INGEST_WORKER_DEATHS_WINDOW_MS = 60_000
+/** How long a stop waits for groups being written; what is not done then is written again after the next start. */
+export const INGEST_DRAIN_MS = 5_000
+/** How long a stop waits after that for the threads to close their store, before they are ended. */
+export const INGEST_CLOSE_MS = 2_000
+/** How long a start waits for a worker: its schemas and store. */
+export const INGEST_WORKER_START_MS = 30_000
+
+/** Wait before the first retry of a write; doubles up to the next limit; jittered down to a half. */
+export const STORE_RETRY_FIRST_MS = 200
+export const STORE_RETRY_MS_MAX = 30_000
+/** Pace of retries that a person must end (credentials, bucket). */
+export const STORE_RETRY_SLOWLY_MS = 15_000
+/** A longer `Retry-After` is cut to this. */
+export const STORE_RETRY_AFTER_MS_MAX = 300_000
+/** Characters of a store's reason that are kept. */
+export const STORE_REASON_CHARS_MAX = 500
+
+/** Lines of one request to InfluxDB; a batch with more is several requests. */
+export const INFLUX_LINES_PER_REQUEST_MAX = 5_000
+/** A request without an answer is aborted after so long. */
+export const INFLUX_REQUEST_MS_MAX = 30_000
+/** A body larger than this is compressed. */
+export const INFLUX_GZIP_BYTES_MIN = 8 * KiB
+/** Bytes of an answer to a history query; a larger one is an error that asks for a narrower query. */
+export const INFLUX_ANSWER_BYTES_MAX = 128 * MiB
+
+/** Memory that DuckDB may take for its buffers and queries; beyond it, it spills to disk or the query fails. */
+export const DUCKDB_MEMORY_BYTES_MAX = 512 * MiB
+/** Threads of DuckDB's own. */
+export const DUCKDB_THREADS_MAX = 2
+/** Size of DuckDB's write-ahead log at which it is moved into the database file. */
+export const DUCKDB_WAL_BYTES_MAX = 16 * MiB
+/** Series whose newest time the writer remembers; one more, and it forgets the oldest known, whose next row costs a look. */
+export const DUCKDB_SERIES_MAX = 200_000
+
+assert(LOG_READ_ENTRIES_MAX <= INGEST_ENTRIES_PER_WRITE_MAX, 'a batch of the log must fit one group')
+assert(INGEST_DRAIN_MS + INGEST_CLOSE_MS < STOP_DEADLINE_MS, 'ingest must be able to drain within a stop')

@@ -1,0 +1,291 @@
+/**
+ * Owns one registered schema: what an `.avsc` file may say here, and what of it the decoders need to know.
+ *
+ * Always true of a `Definition`: every reading of it can become one point of one measurement, so there are no arrays,
+ * maps or bytes in it, exactly one time, and column names that every store can tell apart. Anything else is refused by
+ * a `SchemaError` that names the file, the field and what would be right.
+ * Bound: `SCHEMA_COLUMNS_MAX` columns, `SCHEMA_DEPTH_MAX` levels of nesting.
+ */
+
+import { TelltaleError } from '../platform/errors.ts'
+import { SCHEMA_COLUMNS_MAX, SCHEMA_DEPTH_MAX } from '../platform/limits.ts'
+import { fullName } from './fingerprint.ts'
+import type { Column, ColumnKind } from './reading.ts'
+
+/** Codes: `schema-invalid`, `unknown-stream`, `unknown-version`, `record-invalid` (a record that `encode` cannot write). */
+export class SchemaError extends TelltaleError {}
+
+export type Scalar = 'int' | 'long' | 'float' | 'double' | 'boolean' | 'string'
+export type Leaf = { readonly kind: Scalar } | { readonly kind: 'enum'; readonly symbols: readonly string[] }
+export interface RecordShape {
+  readonly kind: 'record'
+  readonly fields: readonly Field[]
+}
+/** A type, reduced to what matters for its bytes and its values. */
+export type Shape = Leaf | RecordShape
+export interface Field {
+  readonly name: string
+  readonly shape: Shape
+  /** Where `null` stands in the union with it; undefined when the field cannot be null. */
+  readonly nullBranch: 0 | 1 | undefined
+  readonly aliases: readonly string[]
+  /** The default as JSON; undefined when there is none. */
+  readonly default: unknown
+  readonly tag: boolean
+  readonly unit: string | undefined
+}
+
+/** A column and where its value stands in a record. */
+export interface Place {
+  readonly column: Column
+  /** Names of the fields that lead to it, from the top. */
+  readonly path: readonly string[]
+  readonly leaf: Leaf
+}
+
+export interface Definition {
+  readonly stream: string
+  readonly version: number
+  /** The parsed file. */
+  readonly schema: object
+  readonly shape: RecordShape
+  readonly timeField: string
+  readonly precision: 'ms' | 'us'
+  /** In the schema's order. */
+  readonly places: readonly Place[]
+}
+
+const NAMESPACE = 'telltale'
+const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_]*$/
+const PRECISIONS = { 'timestamp-millis': 'ms', 'timestamp-micros': 'us' } as const
+const KINDS: Record<Leaf['kind'], ColumnKind> = {
+  int: 'integer',
+  long: 'integer',
+  float: 'float',
+  double: 'float',
+  boolean: 'boolean',
+  string: 'string',
+  enum: 'string',
+}
+/** What every store puts beside the columns. */
+const RESERVED = new Set(['device', 'time'])
+const MISSPELT = { tags: 'tag', units: 'unit', logicalType: 'the logicalType inside "type"', symbols: 'type' } as const
+const ALLOWED = 'int, long, float, double, boolean, string, enum, a nested record of those, or a union of null with one'
+
+type Json = Record<string, unknown>
+
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+const show = (value: unknown): string => JSON.stringify(value) ?? 'nothing'
+
+/** Reads and checks one schema. `file` is how it is named in errors. Throws `SchemaError`. */
+export function defineSchema(file: string, stream: string, version: number, text: string): Definition {
+  return new Definer(file).define(stream, version, text)
+}
+
+class Definer {
+  readonly #file: string
+  readonly #named = new Map<string, Shape>()
+  readonly #open = new Set<string>()
+  /** Columns and nested records by their flattened name in lower case: DuckDB does not tell `Temp` from `temp`. */
+  readonly #flat = new Map<string, string>()
+  #time: { name: string; precision: 'ms' | 'us' } | undefined
+
+  constructor(file: string) {
+    this.#file = file
+  }
+
+  define(stream: string, version: number, text: string): Definition {
+    const schema = this.#parse(text)
+    if (schema.type !== 'record') this.#refuse(`its type is ${show(schema.type)}; a stream is a "record"`)
+    if (schema.name !== stream) {
+      this.#refuse(`the record is named ${show(schema.name)}; it must be named as its folder, "${stream}"`)
+    }
+    if (schema.namespace !== NAMESPACE) {
+      this.#refuse(`the namespace is ${show(schema.namespace)}; it must be "${NAMESPACE}"`)
+    }
+    const shape = this.#record(schema, '', [])
+    const time = this.#time
+    if (!time)
+      this.#refuse('no field is the time: one must be a long of logicalType timestamp-millis or timestamp-micros')
+    const places = this.#places(shape, [], time.name)
+    if (places.length > SCHEMA_COLUMNS_MAX) {
+      this.#refuse(`it has ${places.length} columns; at most ${SCHEMA_COLUMNS_MAX} are possible`)
+    }
+    if (places.every(({ column }) => column.tag)) {
+      this.#refuse('it has no field beside the time and tags; a point needs at least one value')
+    }
+    return { stream, version, schema, shape, timeField: time.name, precision: time.precision, places }
+  }
+
+  #refuse(what: string): never {
+    throw new SchemaError('schema-invalid', `${this.#file}: ${what}`)
+  }
+
+  #parse(text: string): Json {
+    let schema: unknown
+    try {
+      schema = JSON.parse(text)
+    } catch (cause) {
+      throw new SchemaError('schema-invalid', `${this.#file}: is not JSON: ${String(cause)}`, { cause })
+    }
+    if (!isObject(schema)) this.#refuse('is not a JSON object; an Avro record is expected')
+    return schema
+  }
+
+  #record(schema: Json, namespace: string, path: readonly string[]): RecordShape {
+    const at = path.length === 0 ? 'it' : path.join('.')
+    if (path.length > SCHEMA_DEPTH_MAX) this.#refuse(`${at} is nested deeper than ${SCHEMA_DEPTH_MAX} levels`)
+    const { name, inside } = this.#name(schema, namespace, at)
+    this.#open.add(name)
+    const given = schema.fields
+    if (!Array.isArray(given) || given.length === 0) this.#refuse(`${at} has no fields; a record needs at least one`)
+    const fields: Field[] = []
+    for (const field of given) {
+      if (!isObject(field)) this.#refuse(`${at} has a field that is no object: ${show(field)}`)
+      fields.push(this.#field(field, inside, path))
+    }
+    this.#open.delete(name)
+    const shape: RecordShape = { kind: 'record', fields }
+    this.#named.set(name, shape)
+    return shape
+  }
+
+  #name(schema: Json, namespace: string, at: string): { name: string; inside: string } {
+    const own = schema.namespace
+    const given = schema.name
+    if (typeof given !== 'string' || !/^[A-Za-z_][A-Za-z0-9_.]*$/.test(given)) {
+      this.#refuse(`${at}: a ${show(schema.type)} needs a name of letters, digits and _, not ${show(given)}`)
+    }
+    const name = fullName(given, typeof own === 'string' ? own : namespace)
+    if (this.#named.has(name) || this.#open.has(name)) {
+      this.#refuse(`${at}: the type "${name}" is defined twice; refer to the first by its name`)
+    }
+    return { name, inside: name.slice(0, Math.max(0, name.lastIndexOf('.'))) }
+  }
+
+  #field(field: Json, namespace: string, above: readonly string[]): Field {
+    const name = field.name
+    if (typeof name !== 'string' || !FIELD_NAME.test(name)) {
+      this.#refuse(
+        `${[...above, 'a field'].join('.')} is named ${show(name)}; a name starts with a letter (InfluxDB keeps a leading _ to itself), then letters, digits, _`,
+      )
+    }
+    const path = [...above, name]
+    const at = path.join('.')
+    for (const [wrong, right] of Object.entries(MISSPELT)) {
+      if (wrong in field) this.#refuse(`${at} has the attribute "${wrong}", which has no effect; meant is ${right}`)
+    }
+    const { type, nullBranch } = this.#nullable(field.type, at)
+    const precision = this.#precision(type, at)
+    if (precision) this.#noteTime({ name, precision }, path, nullBranch)
+    const shape = this.#shape(type, namespace, path)
+    const aliases = Array.isArray(field.aliases) ? field.aliases.map(String) : []
+    return { name, shape, nullBranch, aliases, default: field.default, ...this.#attributes(field, shape, at) }
+  }
+
+  #attributes(field: Json, shape: Shape, at: string): { tag: boolean; unit: string | undefined } {
+    const { tag = false, unit } = field
+    if (typeof tag !== 'boolean') this.#refuse(`${at}: "tag" is ${show(tag)}; it must be true or false`)
+    if (tag && shape.kind !== 'string' && shape.kind !== 'enum') {
+      this.#refuse(`${at} is a tag of type ${shape.kind}; only a string or an enum can be a tag`)
+    }
+    if (unit === undefined) return { tag, unit: undefined }
+    if (typeof unit !== 'string' || !/^[\x21-\x7e]+$/.test(unit)) {
+      this.#refuse(`${at}: the unit ${show(unit)} is no UCUM code, such as "Cel", "%" or "m/s"`)
+    }
+    if (!['int', 'long', 'float', 'double'].includes(shape.kind)) {
+      this.#refuse(`${at} is of type ${shape.kind} and has the unit "${unit}"; only numbers have units`)
+    }
+    return { tag, unit }
+  }
+
+  #nullable(type: unknown, at: string): { type: unknown; nullBranch: 0 | 1 | undefined } {
+    if (!Array.isArray(type)) return { type, nullBranch: undefined }
+    const nullBranch = type.indexOf('null')
+    if (type.length !== 2 || nullBranch === -1 || type[1 - nullBranch] === 'null') {
+      this.#refuse(`${at} is the union ${show(type)}, which cannot become a point; only null and one other type can`)
+    }
+    return { type: type[1 - nullBranch], nullBranch: nullBranch === 0 ? 0 : 1 }
+  }
+
+  /** The precision if the type is a time; every other logical type would be stored as a bare number, so is refused. */
+  #precision(type: unknown, at: string): 'ms' | 'us' | undefined {
+    if (!isObject(type) || type.logicalType === undefined) return undefined
+    const logical = type.logicalType
+    if (logical === 'timestamp-millis' || logical === 'timestamp-micros') {
+      if (type.type !== 'long') this.#refuse(`${at} is ${show(logical)} of ${show(type.type)}; it must be of "long"`)
+      return PRECISIONS[logical]
+    }
+    return this.#refuse(
+      `${at} has the logicalType ${show(logical)}, which a point cannot keep; the time is timestamp-millis or timestamp-micros, other fields have none`,
+    )
+  }
+
+  #noteTime(time: { name: string; precision: 'ms' | 'us' }, path: readonly string[], nullBranch: unknown): void {
+    const at = path.join('.')
+    if (this.#time) this.#refuse(`${at} is a second time beside ${this.#time.name}; a reading has exactly one`)
+    if (path.length > 1)
+      this.#refuse(`${at} is the time inside a nested record; it must be a field of the stream itself`)
+    if (nullBranch !== undefined) this.#refuse(`${at} is the time and may be null; every reading needs its time`)
+    this.#time = time
+  }
+
+  #shape(type: unknown, namespace: string, path: readonly string[]): Shape {
+    const at = path.join('.')
+    if (Array.isArray(type)) return this.#refuse(`${at} is a union inside a union, which Avro does not allow`)
+    if (typeof type === 'string') return this.#scalar(type, namespace, at)
+    if (!isObject(type)) return this.#refuse(`${at} has the type ${show(type)}; possible are ${ALLOWED}`)
+    if (type.type === 'record') return this.#record(type, namespace, path)
+    if (type.type !== 'enum') return this.#shape(type.type, namespace, path)
+    const symbols = type.symbols
+    if (!Array.isArray(symbols) || symbols.length === 0) return this.#refuse(`${at} is an enum without symbols`)
+    const shape: Shape = { kind: 'enum', symbols: symbols.map(String) }
+    this.#named.set(this.#name(type, namespace, at).name, shape)
+    return shape
+  }
+
+  #scalar(type: string, namespace: string, at: string): Shape {
+    switch (type) {
+      case 'int':
+      case 'long':
+      case 'float':
+      case 'double':
+      case 'boolean':
+      case 'string':
+        return { kind: type }
+    }
+    const name = fullName(type, namespace)
+    if (this.#open.has(name)) this.#refuse(`${at} contains its own record "${name}", which cannot become a point`)
+    const named = this.#named.get(name)
+    if (named) return named
+    return this.#refuse(`${at} is of type "${type}", which cannot become a point; possible are ${ALLOWED}`)
+  }
+
+  #places(record: RecordShape, above: readonly string[], timeField: string): Place[] {
+    const places: Place[] = []
+    for (const { name: field, shape, tag, unit } of record.fields) {
+      const path = [...above, field]
+      const name = path.join('_')
+      this.#takeName(name, path)
+      if (above.length === 0 && field === timeField) continue
+      if (RESERVED.has(name.toLowerCase())) {
+        this.#refuse(`${path.join('.')} becomes the column "${name}", which every point has already; name it otherwise`)
+      }
+      if (shape.kind === 'record') places.push(...this.#places(shape, path, timeField))
+      else {
+        const column: Column = { name, kind: KINDS[shape.kind], tag, ...(unit !== undefined && { unit }) }
+        places.push({ column, path, leaf: shape })
+      }
+    }
+    return places
+  }
+
+  #takeName(name: string, path: readonly string[]): void {
+    const at = path.join('.')
+    const other = this.#flat.get(name.toLowerCase())
+    if (other !== undefined) {
+      this.#refuse(`${at} and ${other} both become "${name}" (nested names are joined by _, case does not count)`)
+    }
+    this.#flat.set(name.toLowerCase(), at)
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * Owns readings written by hand: JSON to `Reading`, checked against a stream's newest schema (contract, "Payloads").
+ *
+ * A field may stand nested as in the schema or flat under its column's name. A missing one takes its default; an unknown
+ * one is an error, because by hand it is a slip of the pen. Floats are kept as written: unlike in Avro, nothing was lost.
+ * Bound: `READINGS_PER_MESSAGE_MAX` readings.
+ */
+
+import { READINGS_PER_MESSAGE_MAX } from '../platform/limits.ts'
+import type { Definition, Field, Leaf, RecordShape } from './definition.ts'
+import { LONG_MAX, LONG_MIN, tooMany } from './guard.ts'
+import { jsonFault } from './json-fault.ts'
+import { type Reading, Rejection, type Value } from './reading.ts'
+import { type MessageContext, noValue } from './record-mapper.ts'
+import { quote, tagFault, timeFault } from './values.ts'
+
+type Json = Readonly<Record<string, unknown>>
+
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+/** Own properties only: `__proto__` and `constructor` are unknown fields like any other. */
+const own = (object: Json | undefined, name: string): unknown =>
+  object !== undefined && Object.hasOwn(object, name) ? object[name] : undefined
+
+const LONE_SURROGATE = /\p{Surrogate}/u
+
+export class JsonMapper {
+  readonly #definition: Definition
+  /** What a reading may hold, for the reason of a rejection. */
+  readonly #wanted: string
+
+  constructor(definition: Definition) {
+    this.#definition = definition
+    const columns = definition.places.map(({ column }) => column.name)
+    this.#wanted = `${definition.stream} ${definition.version} wants ${[definition.timeField, ...columns].join(', ')}`
+  }
+
+  /** The readings of one payload, whose text is UTF-8 already known to be sound. */
+  map(text: string, context: MessageContext): readonly Reading[] | Rejection {
+    let parsed: unknown
+    try {
+      parsed = JSON.parse(text)
+    } catch {
+      return new Rejection('malformed-json', jsonFault(text))
+    }
+    if (!Array.isArray(parsed)) {
+      const reading = this.#reading(parsed, context, '')
+      return reading instanceof Rejection ? reading : [reading]
+    }
+    if (parsed.length === 0)
+      return new Rejection('invalid-reading', 'the array is empty; it needs at least one reading')
+    if (parsed.length > READINGS_PER_MESSAGE_MAX) return tooMany(parsed.length)
+    const readings: Reading[] = []
+    for (const [index, item] of parsed.entries()) {
+      const reading = this.#reading(item, context, `reading ${index + 1} of ${parsed.length}: `)
+      if (reading instanceof Rejection) return reading
+      readings.push(reading)
+    }
+    return readings
+  }
+
+  #reading(given: unknown, context: MessageContext, item: string): Reading | Rejection {
+    const { stream, shape, timeField, precision, places } = this.#definition
+    if (!isObject(given)) return new Rejection('invalid-reading', `${item}it is ${quote(given)}; an object is right`)
+    const collector = new Collector(given, shape, this.#wanted)
+    if (collector.fault !== undefined) return new Rejection('invalid-reading', item + collector.fault)
+    const time = collector.values.get(timeField) as number
+    const late = timeFault(time, precision, context.receivedAt)
+    if (late !== undefined) return new Rejection('bad-timestamp', `${item}${timeField} ${late}`)
+    const values: Record<string, Value> = {}
+    let count = 0
+    for (const { column } of places) {
+      const value = collector.values.get(column.name)
+      if (value === undefined || (column.tag && value === '')) continue
+      values[column.name] = value
+      if (!column.tag) count++
+    }
+    if (count === 0) return noValue(item)
+    return { device: context.device, stream, ts: precision === 'ms' ? time : time / 1000, values }
+  }
+}
+
+/** Gathers the values of one object by flattened name; stops at the first fault. */
+class Collector {
+  readonly values = new Map<string, Value>()
+  fault: string | undefined
+  readonly #top: Json
+  readonly #wanted: string
+  /** Names of the top object that a field took. */
+  readonly #taken = new Set<string>()
+
+  constructor(top: Json, shape: RecordShape, wanted: string) {
+    this.#top = top
+    this.#wanted = wanted
+    this.#record(shape, top, '')
+    this.#checkUnknown(top, this.#taken, '')
+  }
+
+  #fail(what: string): undefined {
+    this.fault ??= what
+  }
+
+  #checkUnknown(object: Json, known: ReadonlySet<string>, prefix: string): undefined {
+    for (const name of Object.keys(object)) {
+      if (!known.has(name)) this.#fail(`${quote(prefix + name)} is no field: ${this.#wanted}`)
+    }
+  }
+
+  /** `nested` is the object that stands for the record, if one does; its fields may also stand flat in the top object. */
+  #record(shape: RecordShape, nested: Json | undefined, prefix: string): undefined {
+    for (const field of shape.fields) {
+      if (this.fault !== undefined) return
+      const name = prefix + field.name
+      let value = own(nested, field.name)
+      if (prefix === '') this.#taken.add(name)
+      else if (Object.hasOwn(this.#top, name)) {
+        this.#taken.add(name)
+        if (value !== undefined) return this.#fail(`${name} is given twice, nested and flat`)
+        value = own(this.#top, name)
+      }
+      this.#field(field, name, value)
+    }
+    if (prefix !== '' && nested) this.#checkUnknown(nested, new Set(shape.fields.map((field) => field.name)), prefix)
+  }
+
+  #field(field: Field, name: string, given: unknown): undefined {
+    const { shape, nullBranch } = field
+    const flat = shape.kind === 'record' && given === undefined && this.#hasFlat(`${name}_`)
+    const value = given === undefined && !flat ? field.default : given
+    if (value === null) {
+      if (nullBranch === undefined) this.#fail(`${name} is null; ${wantedOf(shape)} is right`)
+    } else if (shape.kind === 'record') {
+      if (value !== undefined && !isObject(value)) return this.#fail(`${name} is ${quote(value)}; an object is right`)
+      this.#record(shape, value, `${name}_`)
+    } else if (value === undefined) this.#fail(`${name} is missing: ${this.#wanted}`)
+    else this.#leaf(field, shape, name, value)
+  }
+
+  #hasFlat(prefix: string): boolean {
+    return Object.keys(this.#top).some((name) => name.startsWith(prefix))
+  }
+
+  #leaf(field: Field, leaf: Leaf, name: string, value: unknown): undefined {
+    if (!fits(leaf, value)) return this.#fail(`${name} is ${quote(value)}; ${wantedOf(leaf)} is right`)
+    const sound = value as Value
+    const fault = field.tag ? tagFault(String(sound)) : undefined
+    if (fault !== undefined) return this.#fail(`${name} ${fault}`)
+    // Minus zero becomes zero: neither JSON nor line protocol would keep it.
+    this.values.set(name, sound === 0 ? 0 : sound)
+  }
+}
+
+function fits(leaf: Leaf, value: unknown): boolean {
+  switch (leaf.kind) {
+    case 'int':
+      return Number.isInteger(value) && value === ((value as number) | 0)
+    case 'long':
+      return Number.isSafeInteger(value) && (value as number) >= LONG_MIN && (value as number) <= LONG_MAX
+    case 'float':
+      return typeof value === 'number' && Number.isFinite(Math.fround(value))
+    case 'double':
+      return Number.isFinite(value)
+    case 'boolean':
+      return typeof value === 'boolean'
+    case 'string':
+      return typeof value === 'string' && !LONE_SURROGATE.test(value)
+    case 'enum':
+      return typeof value === 'string' && leaf.symbols.includes(value)
+  }
+}
+
+function wantedOf(shape: Leaf | RecordShape): string {
+  switch (shape.kind) {
+    case 'record':
+      return 'an object'
+    case 'int':
+      return 'an integer of 32 bits'
+    case 'long':
+      return `an integer from ${LONG_MIN} to ${LONG_MAX}`
+    case 'float':
+      return 'a number within float range'
+    case 'double':
+      return 'a number'
+    case 'boolean':
+      return 'true or false'
+    case 'string':
+      return 'a string of well-formed Unicode'
+    case 'enum':
+      return `one of ${shape.symbols.join(', ')}`
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * Owns the identity of a series: the points that share it overwrite one another at the same time, as in InfluxDB
+ * (measurement and tag set).
+ */
+
+import type { Reading, Stream } from './reading.ts'
+
+/** Neither a device id nor a tag's value can hold it: `tag-values.ts` refuses control characters. */
+const SEPARATOR = '\n'
+
+/**
+ * Device, stream and tag values of a reading, unambiguous: equal for two readings exactly when they are of one series.
+ * A tag that is absent and an empty one are the same, as they are to InfluxDB.
+ */
+export function seriesKey(reading: Reading, stream: Stream): string {
+  let key = reading.device + SEPARATOR + reading.stream
+  for (const column of stream.columns) if (column.tag) key += SEPARATOR + (reading.values[column.name] ?? '')
+  return key
+}

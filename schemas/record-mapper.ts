@@ -1,0 +1,116 @@
+/**
+ * Owns the step from a decoded Avro record to a `Reading`: columns flattened, nulls left out, floats shortened.
+ *
+ * Compiled once a writer schema, because what was a float32 is known from the writer alone: a reader may have widened
+ * the field to double since, and 21.3 must stay 21.3. Plain loops over parallel arrays: this runs for every reading.
+ */
+
+import type { Definition, Field, Place, RecordShape } from './definition.ts'
+import { type Reading, Rejection, type Value } from './reading.ts'
+import { shortestFloat } from './shortest-float.ts'
+import { tagFault, timeFault } from './values.ts'
+
+export interface MessageContext {
+  readonly device: string
+  readonly receivedAt: number
+}
+
+const WAY = { plain: 0, float: 1, double: 2, tag: 3 } as const
+
+type Decoded = Readonly<Record<string, unknown>>
+
+export class RecordMapper {
+  readonly #stream: string
+  readonly #timeField: string
+  readonly #precision: 'ms' | 'us'
+  readonly #names: readonly string[]
+  /** The one field of a flat column; for a nested one, the fields that lead to it stand in `#paths`. */
+  readonly #fields: readonly string[]
+  readonly #paths: readonly (readonly string[] | undefined)[]
+  readonly #ways: Uint8Array
+
+  /** Maps records as the `reader` version shapes them, decoded from what a `writer` version wrote. */
+  constructor(writer: Definition, reader: Definition) {
+    this.#stream = reader.stream
+    this.#timeField = reader.timeField
+    this.#precision = reader.precision
+    this.#names = reader.places.map(({ column }) => column.name)
+    this.#fields = reader.places.map(({ path }) => path[0] ?? '')
+    this.#paths = reader.places.map(({ path }) => (path.length > 1 ? path : undefined))
+    this.#ways = Uint8Array.from(reader.places, (place) => wayOf(place, writer, reader))
+  }
+
+  /** `item` says where the record stands in a batch, for the reason; it is called only when something is wrong. */
+  map(record: Decoded, context: MessageContext, item: () => string): Reading | Rejection {
+    const time = record[this.#timeField] as number
+    const late = timeFault(time, this.#precision, context.receivedAt)
+    if (late !== undefined) return new Rejection('bad-timestamp', `${item()}${this.#timeField} ${late}`)
+    const names = this.#names
+    const values: Record<string, Value> = {}
+    let count = 0
+    for (let index = 0; index < names.length; index++) {
+      const path = this.#paths[index]
+      const value = path === undefined ? record[this.#fields[index] as string] : follow(record, path)
+      if (value === null || value === undefined) continue
+      const name = names[index] as string
+      switch (this.#ways[index]) {
+        case WAY.float:
+        case WAY.double:
+          if (!Number.isFinite(value)) {
+            return new Rejection('invalid-reading', `${item()}${name} is ${value}; a finite number is right, or null`)
+          }
+          values[name] = this.#ways[index] === WAY.float ? shortestFloat(value as number) : (value as number)
+          break
+        case WAY.tag: {
+          if (value === '') continue
+          const fault = tagFault(value as string)
+          if (fault !== undefined) return new Rejection('invalid-reading', `${item()}${name} ${fault}`)
+          values[name] = value as string
+          continue
+        }
+        default:
+          values[name] = value as Value
+      }
+      count++
+    }
+    if (count === 0) return noValue(item())
+    return { device: context.device, stream: this.#stream, ts: this.#precision === 'ms' ? time : time / 1000, values }
+  }
+}
+
+export const noValue = (item: string) =>
+  new Rejection('invalid-reading', `${item}every value is null; a reading needs at least one beside its time and tags`)
+
+function follow(record: Decoded, path: readonly string[]): unknown {
+  let value: unknown = record
+  for (const name of path) {
+    if (value === null || value === undefined) return undefined
+    value = (value as Decoded)[name]
+  }
+  return value
+}
+
+function wayOf({ column, path, leaf }: Place, writer: Definition, reader: Definition): number {
+  if (column.tag) return WAY.tag
+  if (column.kind !== 'float') return WAY.plain
+  const kind = writer === reader ? leaf.kind : (writtenKind(path, writer.shape, reader.shape) ?? leaf.kind)
+  return kind === 'float' ? WAY.float : WAY.double
+}
+
+/** The type in which the writer wrote what the reader finds at `path`; undefined if the reader's default stands there. */
+function writtenKind(path: readonly string[], writer: RecordShape, reader: RecordShape): string | undefined {
+  const [name, ...below] = path
+  const wanted = reader.fields.find((field) => field.name === name)
+  const written = wanted && writerField(wanted, writer)
+  if (!written) return undefined
+  if (written.shape.kind !== 'record' || wanted.shape.kind !== 'record') return written.shape.kind
+  return writtenKind(below, written.shape, wanted.shape)
+}
+
+/** Avro specification, "Schema Resolution": a reader's field takes the writer's of its name, or of one of its aliases. */
+export function writerField(wanted: Field, writer: RecordShape): Field | undefined {
+  return (
+    writer.fields.find((field) => field.name === wanted.name) ??
+    writer.fields.find((field) => wanted.aliases.includes(field.name))
+  )
+}

@@ -1,0 +1,268 @@
+/**
+ * Owns the registered schemas of a process and the decoding of payloads by them (contract, "Payloads" and "Schemas").
+ *
+ * Always true: loaded once, whole and linted, or not at all; a decoded message is either all readings or one `Rejection`;
+ * no payload makes `decode` throw. Every version decodes to the newest one's columns through a resolver made at load.
+ * Bound: two codecs a version (record and batch), all made at load; nothing grows with traffic.
+ */
+
+import { isUtf8 } from 'node:buffer'
+import { type Dirent, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { messageOf } from '../platform/errors.ts'
+import { STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
+import { AvroCodec, avroType, BODY_AT, type Version } from './avro-codec.ts'
+import { type Definition, defineSchema, SchemaError } from './definition.ts'
+import { checkEvolution } from './evolution.ts'
+import { fingerprintHex } from './fingerprint.ts'
+import { JsonMapper } from './json-mapper.ts'
+import { type Reading, Rejection, type Stream } from './reading.ts'
+import { quote } from './values.ts'
+
+export { SchemaError }
+
+/** The directory of the schemas that come with the platform: this one. */
+export const SHIPPED_SCHEMAS_DIR = fileURLToPath(new URL('.', import.meta.url))
+
+export interface RegisteredSchema {
+  readonly stream: string
+  readonly version: number
+  /** Of the record schema: sixteen hexadecimal digits, the most significant byte first. On the wire it is little-endian. */
+  readonly fingerprint: string
+  /** The `.avsc` file, parsed. */
+  readonly schema: object
+}
+
+export interface Message {
+  readonly device: string
+  readonly stream: string
+  /** Milliseconds since 1970-01-01T00:00Z. */
+  readonly receivedAt: number
+  readonly payload: Buffer
+}
+
+interface Registered {
+  readonly stream: Stream
+  readonly versions: readonly RegisteredSchema[]
+  /** By version, from 1. */
+  readonly records: readonly AvroCodec[]
+  readonly batches: readonly AvroCodec[]
+  readonly json: JsonMapper
+}
+
+const STREAM_NAME = new RegExp(`^[a-z][a-z0-9_]{0,${STREAM_NAME_CHARS_MAX - 1}}$`)
+const VERSION_FILE = /^([1-9]\d{0,5})\.avsc$/
+
+export class Registry {
+  readonly streams: readonly Stream[]
+  readonly #byName: ReadonlyMap<string, Registered>
+  /** By the low half of the fingerprint; a list, for two may share it. */
+  readonly #byFingerprint = new Map<number, AvroCodec[]>()
+  readonly #known: string
+
+  private constructor(registered: readonly Registered[]) {
+    this.streams = registered.map(({ stream }) => stream)
+    this.#byName = new Map(registered.map((one) => [one.stream.name, one]))
+    this.#known = this.streams.map(({ name }) => name).join(', ')
+    for (const { records, batches } of registered) for (const codec of [...records, ...batches]) this.#index(codec)
+  }
+
+  /** Reads `<directory>/<stream>/<n>.avsc`. Throws `SchemaError` naming the file and what would be right. */
+  static load(directory: string): Registry {
+    const names: string[] = []
+    for (const entry of list(directory)) {
+      if (entry.name.endsWith('.avsc')) {
+        refuse(join(directory, entry.name), 'a schema stands in the folder of its stream, as in environment/1.avsc')
+      }
+      if (entry.isDirectory() && !entry.name.startsWith('.')) names.push(entry.name)
+    }
+    if (names.length === 0) refuse(directory, 'holds no schemas; expected are <stream>/<n>.avsc')
+    return new Registry(names.sort().map((name) => loadStream(directory, name)))
+  }
+
+  stream(name: string): Stream | undefined {
+    return this.#byName.get(name)?.stream
+  }
+
+  /** Oldest first; empty for an unknown stream. */
+  versions(name: string): readonly RegisteredSchema[] {
+    return this.#byName.get(name)?.versions ?? []
+  }
+
+  /** All readings of a message, or why it is set aside. Never throws. The readings keep nothing of the payload. */
+  decode(message: Message): readonly Reading[] | Rejection {
+    const { payload, stream } = message
+    if (payload.length === 0) return new Rejection('empty', 'the payload is empty; Avro or JSON is expected')
+    switch (payload[0]) {
+      case 0xc3:
+        if (payload[1] === 0x01) return this.#decodeAvro(message)
+        break
+      case 0x7b: // {
+      case 0x5b: // [
+        return this.#decodeJson(message)
+    }
+    const start = payload.toString('hex', 0, 4)
+    return new Rejection(
+      'unknown-framing',
+      `the payload for ${stream} starts with the bytes ${start}; it must start with c301 (Avro single-object encoding), { or [ (JSON)`,
+    )
+  }
+
+  #decodeAvro(message: Message): readonly Reading[] | Rejection {
+    const { payload, stream } = message
+    if (payload.length < BODY_AT) {
+      return new Rejection(
+        'malformed-avro',
+        `the payload ends inside the fingerprint, after ${payload.length} bytes of ${BODY_AT}`,
+      )
+    }
+    const codec = this.#find(payload.readInt32LE(2), payload.readInt32LE(6))
+    if (codec === undefined || !this.#byName.has(stream)) return this.#unknown(message)
+    if (codec.definition.stream !== stream) {
+      return new Rejection(
+        'wrong-stream',
+        `the payload is of ${codec.definition.stream} ${codec.definition.version}, sent to the topic of ${stream}`,
+      )
+    }
+    return codec.decode(payload, message)
+  }
+
+  #decodeJson(message: Message): readonly Reading[] | Rejection {
+    const registered = this.#byName.get(message.stream)
+    if (registered === undefined) return this.#unknown(message)
+    if (!isUtf8(message.payload)) return new Rejection('malformed-json', 'the JSON is not UTF-8')
+    return registered.json.map(message.payload.toString('utf8'), message)
+  }
+
+  #unknown({ stream, payload }: Message): Rejection {
+    if (!this.#byName.has(stream)) {
+      return new Rejection('unknown-schema', `no stream is named ${quote(stream)}; registered are ${this.#known}`)
+    }
+    const fingerprint = fingerprintHex(payload.readBigUInt64LE(2))
+    const known = this.versions(stream).map((version) => `${version.version} (${version.fingerprint})`)
+    return new Rejection(
+      'unknown-schema',
+      `no registered schema has the fingerprint ${fingerprint}; versions of ${stream} are ${known.join(', ')}`,
+    )
+  }
+
+  /**
+   * Records, shaped as the given version's schema, in single-object encoding; an array becomes a batch. Times and values
+   * are not judged as `decode` does, only types. Throws `SchemaError`: `unknown-stream`, `unknown-version`, `record-invalid`.
+   */
+  encode(stream: string, records: object | readonly object[], version?: number): Buffer {
+    const registered = this.#byName.get(stream)
+    if (!registered) {
+      throw new SchemaError('unknown-stream', `no stream is named ${quote(stream)}; registered are ${this.#known}`)
+    }
+    const codecs = Array.isArray(records) ? registered.batches : registered.records
+    const codec = codecs[(version ?? codecs.length) - 1]
+    if (!codec) {
+      throw new SchemaError('unknown-version', `${stream} has no version ${version}; it has 1 to ${codecs.length}`)
+    }
+    return codec.encode(records)
+  }
+
+  #find(low: number, high: number): AvroCodec | undefined {
+    const codecs = this.#byFingerprint.get(low)
+    if (codecs === undefined) return undefined
+    for (const codec of codecs) if (codec.high === high) return codec
+    return undefined
+  }
+
+  #index(codec: AvroCodec): void {
+    const other = this.#find(codec.low, codec.high)
+    if (other) {
+      const { stream, version } = codec.definition
+      throw new SchemaError(
+        'schema-invalid',
+        `${stream}/${version}.avsc: has the fingerprint ${codec.hex} of ${other.definition.stream}/${other.definition.version}.avsc, so payloads could not be told apart; remove one, or change a field's name or type`,
+      )
+    }
+    const codecs = this.#byFingerprint.get(codec.low)
+    if (codecs) codecs.push(codec)
+    else this.#byFingerprint.set(codec.low, [codec])
+  }
+}
+
+function refuse(file: string, what: string, cause?: unknown): never {
+  throw new SchemaError('schema-invalid', `${file}: ${what}`, { cause })
+}
+
+function list(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+  } catch (cause) {
+    return refuse(directory, `cannot be read: ${messageOf(cause)}`, cause)
+  }
+}
+
+function loadStream(directory: string, name: string): Registered {
+  const folder = join(directory, name)
+  if (!STREAM_NAME.test(name)) {
+    refuse(
+      folder,
+      `"${name}" cannot be a stream: a name starts with a-z, then a-z, 0-9, _, ${STREAM_NAME_CHARS_MAX} in all`,
+    )
+  }
+  const file = (version: number) => join(folder, `${version}.avsc`)
+  const definitions = versionsIn(folder).map((version) =>
+    defineSchema(file(version), name, version, readFileSync(file(version), 'utf8')),
+  )
+  checkEvolution(file, definitions)
+  const versions = definitions.map((definition) => typed(file(definition.version), definition))
+  const newest = versions.at(-1) ?? refuse(folder, 'holds no schema; expected is 1.avsc')
+  const codecs = (batch: boolean) =>
+    versions.map((writer) => compile(file(writer.definition.version), writer, newest, batch))
+  const records = codecs(false)
+  return {
+    stream: streamOf(newest.definition),
+    versions: records.map(({ definition, hex }) => ({
+      stream: name,
+      version: definition.version,
+      fingerprint: hex,
+      schema: definition.schema,
+    })),
+    records,
+    batches: codecs(true),
+    json: new JsonMapper(newest.definition),
+  }
+}
+
+/** 1 to n: a hole would make "the newest version" a matter of opinion between machines. */
+function versionsIn(folder: string): number[] {
+  const versions: number[] = []
+  for (const { name } of list(folder)) {
+    if (!name.endsWith('.avsc')) continue
+    const version = VERSION_FILE.exec(name)?.[1]
+    if (version === undefined) refuse(join(folder, name), 'a schema is named by its version: 1.avsc, 2.avsc and so on')
+    versions.push(Number(version))
+  }
+  versions.sort((a, b) => a - b)
+  for (const [index, version] of versions.entries()) {
+    if (version !== index + 1) refuse(join(folder, `${version}.avsc`), `version ${index + 1} is missing before it`)
+  }
+  return versions
+}
+
+function typed(file: string, definition: Definition): Version {
+  try {
+    return { definition, type: avroType(definition.schema) }
+  } catch (cause) {
+    return refuse(file, `is not valid Avro: ${messageOf(cause)}`, cause)
+  }
+}
+
+function compile(file: string, writer: Version, newest: Version, batch: boolean): AvroCodec {
+  try {
+    return new AvroCodec(writer, newest, batch)
+  } catch (cause) {
+    const { version } = newest.definition
+    return refuse(file, `version ${version} cannot read it: ${messageOf(cause)}; a new field needs a default`, cause)
+  }
+}
+
+function streamOf({ stream, version, timeField, precision, places }: Definition): Stream {
+  return { name: stream, version, timeField, precision, columns: places.map(({ column }) => column) }
+}

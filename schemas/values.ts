@@ -1,0 +1,51 @@
+/**
+ * Owns what a single value and time may be, whichever framing brought them: the checks that the Avro and the JSON
+ * decoder share. Each returns what is wrong as the rest of a sentence, or undefined when all is well.
+ */
+
+import { QUOTE_CHARS_MAX, READING_AHEAD_MAX_MS, READING_TIME_MIN_MS, TAG_CHARS_MAX } from '../platform/limits.ts'
+
+/** Control characters would end a line of line protocol or a series key; a trailing backslash would escape what follows. */
+const TAG_FAULT = /\p{Cc}|\\$/u
+
+/** What is wrong with a tag's value; the empty string is no fault but is left out like null. */
+export function tagFault(value: string): string | undefined {
+  if (value.length > TAG_CHARS_MAX) {
+    return `has ${value.length} characters; a tag names a series and has at most ${TAG_CHARS_MAX}`
+  }
+  if (!TAG_FAULT.test(value)) return undefined
+  return `is ${quote(value)}; a tag must have no control characters and not end in a backslash`
+}
+
+/**
+ * What is wrong with a reading's time. `raw` is as sent, in units of `precision`; `receivedAt` is in milliseconds.
+ * A time that would be right in another unit is recognised: that is the usual mistake.
+ */
+export function timeFault(raw: number, precision: 'ms' | 'us', receivedAt: number): string | undefined {
+  const ts = precision === 'ms' ? raw : raw / 1000
+  const latest = receivedAt + READING_AHEAD_MAX_MS
+  if (ts >= READING_TIME_MIN_MS && ts <= latest) return undefined
+  const unit = precision === 'ms' ? 'milliseconds' : 'microseconds'
+  const range = `${iso(READING_TIME_MIN_MS)} to ${iso(latest)}`
+  const within = (candidate: number) => candidate >= READING_TIME_MIN_MS && candidate <= latest
+  const meant = [
+    ['seconds', 1000],
+    ['milliseconds', 1],
+    ['microseconds', 1e-3],
+    ['nanoseconds', 1e-6],
+  ].find(([name, scale]) => name !== unit && within(raw * Number(scale)))
+  const hint = meant ? `; it looks like ${meant[0]}, ${unit} since 1970 are right` : ''
+  return `is ${iso(ts)} (${raw} ${unit}), outside ${range}${hint}`
+}
+
+/** ISO 8601, or the number itself beyond the years that a `Date` can hold. */
+export function iso(ms: number): string {
+  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`
+}
+
+/** A value of a payload as shown in a reason, cut to `QUOTE_CHARS_MAX`. */
+export function quote(value: unknown): string {
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
+  const text = typeof value === 'string' ? JSON.stringify(value.slice(0, QUOTE_CHARS_MAX + 1)) : String(value)
+  return text.length > QUOTE_CHARS_MAX ? `${text.slice(0, QUOTE_CHARS_MAX)}...` : text
+}
