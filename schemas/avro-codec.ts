@@ -85,7 +85,7 @@ export class AvroCodec {
       return new Rejection('malformed-avro', `the decoder refuses it: ${messageOf(error)}`)
     }
     if (this.batch) return this.#mapBatch(body as readonly Decoded[], context)
-    const reading = this.#mapper.map(body as Decoded, context, nowhere)
+    const reading = this.#mapper.map(body as Decoded, context, 0, 0)
     return reading instanceof Rejection ? reading : [reading]
   }
 
@@ -95,8 +95,7 @@ export class AvroCodec {
     }
     const readings: Reading[] = []
     for (let index = 0; index < records.length; index++) {
-      const item = () => `reading ${index + 1} of ${records.length}: `
-      const reading = this.#mapper.map(records[index] as Decoded, context, item)
+      const reading = this.#mapper.map(records[index] as Decoded, context, index, records.length)
       if (reading instanceof Rejection) return reading
       readings.push(reading)
     }
@@ -114,11 +113,8 @@ export class AvroCodec {
       const { stream, version } = this.definition
       throw new SchemaError('record-invalid', `no record of ${stream} ${version}: ${faults.join('; ')}`)
     }
-    const payload = Buffer.concat([this.#header, this.#type.toBuffer(value)])
-    return payload
+    return Buffer.concat([this.#header, this.#type.toBuffer(value)])
   }
 }
-
-const nowhere = () => ''
 
 const arrayOf = (items: AvroType): AvroType => avro.Type.forSchema({ type: 'array', items })

@@ -11,7 +11,7 @@ import type { Definition, Field, Leaf, RecordShape } from './definition.ts'
 import { LONG_MAX, LONG_MIN, tooMany } from './guard.ts'
 import { jsonFault } from './json-fault.ts'
 import { type Reading, Rejection, type Value } from './reading.ts'
-import { type MessageContext, noValue } from './record-mapper.ts'
+import { itemOf, type MessageContext, noValue } from './record-mapper.ts'
 import { quote, tagFault, timeFault } from './values.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -51,7 +51,7 @@ export class JsonMapper {
     if (parsed.length > READINGS_PER_MESSAGE_MAX) return tooMany(parsed.length)
     const readings: Reading[] = []
     for (const [index, item] of parsed.entries()) {
-      const reading = this.#reading(item, context, `reading ${index + 1} of ${parsed.length}: `)
+      const reading = this.#reading(item, context, itemOf(index, parsed.length))
       if (reading instanceof Rejection) return reading
       readings.push(reading)
     }
