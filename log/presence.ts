@@ -15,8 +15,8 @@ export interface DevicePresence {
 }
 
 export interface Presence {
-  /** Resolves when durable. */
-  put(presence: DevicePresence): Promise<void>
+  /** Replaces the device's record by what `change` makes of it, in order with other updates; resolves when durable. */
+  update(device: string, change: (known: DevicePresence | undefined) => Omit<DevicePresence, 'device'>): Promise<void>
   get(device: string): DevicePresence | undefined
   /** All devices ever seen, by id. */
   all(): Iterable<DevicePresence>

@@ -10,9 +10,14 @@ export class LocalPresence implements Presence {
     this.#environment = environment
   }
 
-  async put(presence: DevicePresence): Promise<void> {
-    const { device, ...record } = presence
-    await this.#environment.presence.put(device, record)
+  async update(
+    device: string,
+    change: (known: DevicePresence | undefined) => Omit<DevicePresence, 'device'>,
+  ): Promise<void> {
+    const { presence } = this.#environment
+    await presence.transaction(() => {
+      presence.put(device, change(this.get(device)))
+    })
   }
 
   get(device: string): DevicePresence | undefined {

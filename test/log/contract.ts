@@ -30,13 +30,11 @@ export function entry(number: number, more: Partial<NewEntry> = {}): NewEntry {
   }
 }
 
-export function append(log: Log, ...entries: NewEntry[]): Promise<void[]> {
-  return Promise.all(
-    entries.map(
-      (each) =>
-        new Promise<void>((resolve, reject) => log.append(each, (error) => (error ? reject(error) : resolve()))),
-    ),
-  )
+/** Resolves when all are durable; rejects with the first refusal. */
+export async function append(log: Log, ...entries: NewEntry[]): Promise<void> {
+  const appendOne = (each: NewEntry) =>
+    new Promise<void>((resolve, reject) => log.append(each, (error) => (error ? reject(error) : resolve())))
+  await Promise.all(entries.map(appendOne))
 }
 
 /** Everything from `from` to the end, as read now. */

@@ -179,8 +179,13 @@ test('presence records survive, by device', async (t) => {
   const directory = scratchDirectory(t)
   const log = await openLocal(t, { directory })
   const status = Buffer.from('{"online":true}')
-  await log.presence.put({ device: 'b', online: true, since: 2, status })
-  await log.presence.put({ device: 'a', online: false, since: 1 })
+  await log.presence.update('b', () => ({ online: true, since: 2 }))
+  const updates = [
+    log.presence.update('b', (known) => ({ online: known?.online ?? false, since: 3 })),
+    log.presence.update('b', (known) => ({ online: known?.online ?? false, since: (known?.since ?? 0) + 1, status })),
+    log.presence.update('a', (known) => ({ online: known !== undefined, since: 1 })),
+  ]
+  await Promise.all(updates)
   await log.stop()
   const again = await openLocal(t, { directory })
   const all = [...again.presence.all()]
@@ -188,7 +193,7 @@ test('presence records survive, by device', async (t) => {
     all.map(({ device, online, since }) => [device, online, since]),
     [
       ['a', false, 1],
-      ['b', true, 2],
+      ['b', true, 4],
     ],
   )
   assert.deepEqual(Buffer.from(again.presence.get('b')?.status ?? []), status)

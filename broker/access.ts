@@ -1,0 +1,44 @@
+/**
+ * Owns what a client may receive (contract, "Identity" and "MQTT"): a device its own `errors` and `commands`, an app what
+ * lies within its token's filters, anyone anything when authentication is off.
+ *
+ * The same check stands at SUBSCRIBE and at each forward, because Aedes persists a denied subscription of a session that
+ * is not clean and restores it at the next connection.
+ */
+
+import { commandsTopic, errorsTopic, filterCovers, isTopicFilter } from '../devices/topics.ts'
+import type { Session } from './session.ts'
+
+/** Whether the holder of `session` may subscribe to `filter` with this QoS. */
+export function maySubscribe(session: Session, filter: string, qos: number, clean: boolean): boolean {
+  // Aedes would grant a shared subscription and then deliver nothing; `$SYS` is the broker's own.
+  if (filter.startsWith('$') || !isTopicFilter(filter)) return false
+  const { holder } = session
+  switch (holder.kind) {
+    case 'anyone':
+      return true
+    case 'device':
+      return isOwn(filter, holder.device)
+    case 'app':
+      // Aedes queues for an absent QoS > 0 subscriber without a bound; the gateway's cursors are the way to resume.
+      if (qos > 0 && !clean) return false
+      return holder.filters.some((outer) => filterCovers(outer, filter))
+  }
+}
+
+/** Whether a message on `topic` may be sent to the holder of `session`. */
+export function mayReceive(session: Session, topic: string): boolean {
+  const { holder } = session
+  switch (holder.kind) {
+    case 'anyone':
+      return !topic.startsWith('$')
+    case 'device':
+      return isOwn(topic, holder.device)
+    case 'app':
+      return holder.filters.some((filter) => filterCovers(filter, topic))
+  }
+}
+
+function isOwn(topic: string, device: string): boolean {
+  return topic === errorsTopic(device) || topic === commandsTopic(device)
+}

@@ -1,0 +1,89 @@
+/**
+ * Owns the broker as a part of the process: listeners, the Aedes subclass, admission, the reports to devices, and the
+ * retained statuses across restarts.
+ *
+ *   new --start()--> listening --stop()--> draining (no new clients, what is held is flushed, clients closed) --> stopped
+ */
+
+import type { Client } from 'aedes'
+import type { Log } from '../log/log.ts'
+import type { Presence } from '../log/presence.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Part } from '../platform/lifecycle.ts'
+import { SESSION_SWEEP_MS } from '../platform/limits.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import { Admission } from './admission.ts'
+import type { Verifies } from './authentication.ts'
+import { ErrorReports } from './error-reports.ts'
+import { type Address, type ListenerOptions, Listeners } from './listeners.ts'
+import { BrokerMetrics } from './metrics.ts'
+import { StatusBoard } from './status-board.ts'
+import { TelemetryBroker } from './telemetry-broker.ts'
+
+export interface BrokerDependencies {
+  readonly log: Log
+  readonly presence: Presence
+  /** Undefined: anyone may connect, any topic (`TELLTALE_AUTH=off`). */
+  readonly identity: Verifies | undefined
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+export class Broker implements Part {
+  readonly name = 'broker'
+  readonly #aedes: TelemetryBroker
+  readonly #listeners: Listeners
+  readonly #reports: ErrorReports
+  readonly #statusBoard: StatusBoard
+  readonly #clock: Clock
+  #sweep: NodeJS.Timeout | undefined
+  #stopped: Promise<void> | undefined
+
+  constructor(options: ListenerOptions, dependencies: BrokerDependencies) {
+    const { log, presence, identity, clock, logger } = dependencies
+    this.#clock = clock
+    const metrics = new BrokerMetrics(dependencies.metrics, () => this.#aedes.connectedClients)
+    const publish = (topic: string, payload: Buffer) => {
+      this.#aedes.publish({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false }, () => undefined)
+    }
+    this.#reports = new ErrorReports(publish, { log, logger, metrics })
+    this.#statusBoard = new StatusBoard(presence, { clock, logger })
+    const admission = new Admission({ log, statusBoard: this.#statusBoard, reports: this.#reports, clock, metrics })
+    this.#aedes = new TelemetryBroker({ identity, admission, statusBoard: this.#statusBoard, metrics, logger })
+    this.#listeners = new Listeners(options, {
+      accept: (stream) => this.#aedes.handle(stream),
+      refused: () => metrics.refused('too-many-connections'),
+    })
+  }
+
+  /** Where clients connect, after `start`. */
+  get addresses(): readonly Address[] {
+    return this.#listeners.addresses
+  }
+
+  async start(): Promise<void> {
+    await this.#aedes.listen()
+    for (const packet of await this.#statusBoard.restore()) await this.#aedes.persistence.storeRetained(packet)
+    await this.#reports.start()
+    await this.#listeners.start()
+    this.#sweep = setInterval(() => this.#aedes.sweep(this.#clients(), this.#clock.now()), SESSION_SWEEP_MS)
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#sweep)
+    await this.#reports.stop()
+    await new Promise<void>((resolve) => this.#aedes.close(resolve))
+    await this.#listeners.stop()
+  }
+
+  #clients(): Client[] {
+    return Object.values((this.#aedes as unknown as { clients: Record<string, Client> }).clients)
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Owns the sockets on which clients connect: MQTT over TCP, over TLS, and over WebSocket (subprotocol `mqtt`, MQTT 3.1.1
+ * section 6). Each is on or off by settings.
+ *
+ * Bound: `CONNECTIONS_MAX` over all of them; one more is closed at once and counted.
+ */
+
+import { readFileSync } from 'node:fs'
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createServer as createTlsServer } from 'node:tls'
+import { createWebSocketStream, WebSocketServer } from 'ws'
+import { messageOf, TelltaleError } from '../platform/errors.ts'
+import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FRAME_BYTES_MAX } from '../platform/limits.ts'
+
+/** `cannot-listen`: the address is taken or not ours. `bad-certificate`: a TLS file cannot be used. */
+export class ListenError extends TelltaleError {}
+
+export interface TlsFiles {
+  readonly cert: string
+  readonly key: string
+  /** Clients must show a certificate of this authority. */
+  readonly ca?: string | undefined
+}
+
+export interface ListenerOptions {
+  readonly host: string
+  /** MQTT over TCP; undefined where only TLS is allowed. */
+  readonly port: number | undefined
+  readonly tlsPort: number | undefined
+  readonly webSocketPort: number | undefined
+  readonly tls: TlsFiles | undefined
+}
+
+export interface ListenerHandlers {
+  readonly accept: (stream: Duplex) => void
+  readonly refused: () => void
+}
+
+export interface Address {
+  readonly scheme: 'mqtt' | 'mqtts' | 'ws' | 'wss'
+  readonly host: string
+  readonly port: number
+}
+
+export class Listeners {
+  readonly #options: ListenerOptions
+  readonly #handlers: ListenerHandlers
+  readonly #servers: Server[] = []
+  readonly #streams = new Set<Duplex>()
+  readonly addresses: Address[] = []
+
+  constructor(options: ListenerOptions, handlers: ListenerHandlers) {
+    this.#options = options
+    this.#handlers = handlers
+  }
+
+  /** Listens on all that is on. Rejects with a `ListenError`; what listened already is closed again. */
+  async start(): Promise<void> {
+    const { port, tlsPort, webSocketPort, tls } = this.#options
+    const accept = (stream: Duplex) => this.#accept(stream)
+    try {
+      if (port !== undefined) await this.#listen(createTcpServer({ noDelay: true }, accept), 'mqtt', port)
+      if (tlsPort !== undefined && tls !== undefined) {
+        await this.#listen(createTlsServer({ ...readTls(tls), noDelay: true }, accept), 'mqtts', tlsPort)
+      }
+      if (webSocketPort !== undefined) {
+        const server = tls === undefined ? createHttpServer() : createHttpsServer(readTls(tls))
+        acceptWebSockets(server, accept)
+        await this.#listen(server, tls === undefined ? 'ws' : 'wss', webSocketPort)
+      }
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  /** Accepts nobody any more; connections that are open stay with the broker, what never became a client is ended. */
+  async stop(): Promise<void> {
+    const closing = this.#servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve)))
+    for (const stream of this.#streams) stream.destroy()
+    await Promise.all(closing)
+  }
+
+  #accept(stream: Duplex): void {
+    // Errors come to the broker's own listener too; a stream that is ended here has only this one.
+    stream.on('error', () => undefined)
+    if (this.#streams.size >= CONNECTIONS_MAX) {
+      this.#handlers.refused()
+      stream.destroy()
+      return
+    }
+    this.#streams.add(stream)
+    stream.once('close', () => this.#streams.delete(stream))
+    this.#handlers.accept(stream)
+  }
+
+  async #listen(server: Server, scheme: Address['scheme'], port: number): Promise<void> {
+    const { host } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (cause) => {
+        reject(new ListenError('cannot-listen', `cannot listen on ${host}:${port}: ${messageOf(cause)}`, { cause }))
+      })
+      server.listen({ host, port, backlog: 4096 }, resolve)
+    })
+    this.#servers.push(server)
+    this.addresses.push({ scheme, host, port: (server.address() as AddressInfo).port })
+  }
+}
+
+function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void): void {
+  // A request that is no upgrade has no business here, and one that never ends is cut off.
+  server.requestTimeout = CONNECT_TIMEOUT_MS
+  server.on('request', (_request, response) => response.writeHead(426, { connection: 'close' }).end())
+  const sockets = new WebSocketServer({
+    server,
+    maxPayload: FRAME_BYTES_MAX,
+    perMessageDeflate: false,
+    handleProtocols: (protocols) => [...protocols].find((name) => name === 'mqtt' || name === 'mqttv3.1') ?? false,
+  })
+  sockets.on('connection', (socket) => accept(createWebSocketStream(socket)))
+}
+
+function readTls(files: TlsFiles) {
+  try {
+    const cert = readFileSync(files.cert)
+    const key = readFileSync(files.key)
+    if (files.ca === undefined) return { cert, key }
+    return { cert, key, ca: readFileSync(files.ca), requestCert: true, rejectUnauthorized: true }
+  } catch (cause) {
+    throw new ListenError('bad-certificate', `a TLS file cannot be read: ${messageOf(cause)}`, { cause })
+  }
+}

@@ -1,0 +1,77 @@
+/** Owns what the broker measures of itself. Hot counters are plain numbers, read when Prometheus asks. */
+
+import { Counter, Gauge } from 'prom-client'
+import type { Metrics } from '../platform/metrics.ts'
+
+/** Why a client, a subscription or a message was refused: a closed set, for it is a metric's label. */
+export type Refusal =
+  | 'bad-token'
+  | 'expired-token'
+  | 'wrong-client-id'
+  | 'wrong-will'
+  | 'too-many-connections'
+  | 'publish-forbidden'
+  | 'subscribe-forbidden'
+  | 'payload-too-large'
+  | 'log-refused'
+
+export class BrokerMetrics {
+  /** Telemetry messages made durable and acknowledged, by QoS. */
+  readonly accepted = [0, 0, 0]
+  readonly #refused: Counter<'reason'>
+  readonly #errors: Counter
+  readonly #protocolErrors: Counter
+
+  constructor(registry: Metrics, connections: () => number) {
+    const registers = [registry]
+    const { accepted } = this
+    new Counter({
+      name: 'telltale_broker_accepted_total',
+      help: 'Telemetry messages made durable, by QoS',
+      labelNames: ['qos'],
+      registers,
+      collect() {
+        this.reset()
+        accepted.forEach((count, qos) => {
+          this.inc({ qos }, count)
+        })
+      },
+    })
+    new Gauge({
+      name: 'telltale_broker_connections',
+      help: 'MQTT clients connected',
+      registers,
+      collect() {
+        this.set(connections())
+      },
+    })
+    this.#refused = new Counter({
+      name: 'telltale_broker_refused_total',
+      help: 'Clients, subscriptions and messages refused, by reason',
+      labelNames: ['reason'],
+      registers,
+    })
+    this.#errors = new Counter({
+      name: 'telltale_broker_error_reports_total',
+      help: "Reports published on devices' errors topics",
+      registers,
+    })
+    this.#protocolErrors = new Counter({
+      name: 'telltale_broker_protocol_errors_total',
+      help: 'Connections ended for what they sent, or by the network',
+      registers,
+    })
+  }
+
+  refused(reason: Refusal): void {
+    this.#refused.inc({ reason })
+  }
+
+  reported(): void {
+    this.#errors.inc()
+  }
+
+  protocolError(): void {
+    this.#protocolErrors.inc()
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Owns what the broker knows of one connection: who it is, what its topics mean, which QoS 2 messages are being appended.
+ *
+ * Bound: `SESSION_TOPICS_MAX` topics are remembered a connection; beyond it they are worked out each time.
+ */
+
+import { type DeviceTopic, parseTopic } from '../devices/topics.ts'
+import { SESSION_TOPICS_MAX } from '../platform/limits.ts'
+
+/** A client of an authenticated broker, or anyone at all when authentication is off. */
+export type Holder =
+  | { readonly kind: 'device'; readonly device: string; readonly expiresAt: number }
+  | { readonly kind: 'app'; readonly filters: readonly string[]; readonly expiresAt: number }
+  | { readonly kind: 'anyone' }
+
+export class Session {
+  readonly holder: Holder
+  /** QoS 2 message id -> those who wait for its append, then `durable` until Aedes itself remembers the id. */
+  readonly appending = new Map<number, ((error?: Error | null) => void)[] | 'durable'>()
+  readonly #topics = new Map<string, DeviceTopic | undefined>()
+
+  constructor(holder: Holder) {
+    this.holder = holder
+  }
+
+  /** What `topic` means; undefined if it is none of the platform's. */
+  topic(topic: string): DeviceTopic | undefined {
+    if (this.#topics.has(topic)) return this.#topics.get(topic)
+    const parsed = parseTopic(topic)
+    if (this.#topics.size < SESSION_TOPICS_MAX) this.#topics.set(topic, parsed)
+    return parsed
+  }
+
+  /** Ends the wait for QoS 2 message `id`: it was appended now, or was known already, or failed. */
+  settle(id: number, error: Error | null | undefined, appended: boolean): void {
+    const waiting = this.appending.get(id)
+    if (appended && !error) this.appending.set(id, 'durable')
+    else this.appending.delete(id)
+    if (Array.isArray(waiting)) for (const done of waiting) done(error)
+  }
+
+  hasExpired(now: number): boolean {
+    return this.holder.kind !== 'anyone' && this.holder.expiresAt <= now
+  }
+}

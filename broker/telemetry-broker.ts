@@ -1,0 +1,204 @@
+/**
+ * Owns the Aedes subclass: MQTT 3.1 and 3.1.1 with our admission in front of it and telemetry kept out of its fan-out
+ * while no MQTT subscriber wants any.
+ *
+ *   CONNECT --> authenticate --> session --> PUBLISH --> admission (holds the acknowledgement) --> publish --> subscribers
+ *
+ * Always true: every client that Aedes calls us about has a session; no hook throws or rejects (a throw in an Aedes hook
+ * ends the process). QoS 2: a message id is appended once until its PUBREL, though Aedes asks again for each duplicate.
+ */
+
+import { Aedes, type AedesPublishPacket, type Client, type PublishPacket, type Subscription } from 'aedes'
+import { selectionOf } from '../devices/topics.ts'
+import {
+  BROKER_DELIVERIES_MAX,
+  CONNECT_BYTES_MAX,
+  CONNECT_TIMEOUT_MS,
+  EARLY_PACKETS_MAX,
+  FRAME_BYTES_MAX,
+  QOS2_INFLIGHT_MAX,
+  SUBSCRIBER_DRAIN_MS,
+} from '../platform/limits.ts'
+import type { Logger } from '../platform/logger.ts'
+import { mayReceive, maySubscribe } from './access.ts'
+import type { Admission } from './admission.ts'
+import { limitFrames, type Persistence, willOf } from './aedes.ts'
+import { authenticate, type ConnectRefused, type Verifies } from './authentication.ts'
+import type { BrokerMetrics } from './metrics.ts'
+import { Session } from './session.ts'
+import type { StatusBoard } from './status-board.ts'
+
+type Done = (error?: Error | null) => void
+type Published = (error?: Error) => void
+type PublishFor = (packet: PublishPacket, client: Client | null, done: Published) => void
+type SubscribeRest = [deliver: (packet: AedesPublishPacket, callback: () => void) => void, done: () => void]
+
+/** A client id may be as long as MQTT 3.1.1 allows for 3.1 clients too: years-old firmware has long ids. */
+const CLIENT_ID_CHARS_MAX = 65_535
+
+export interface TelemetryBrokerDependencies {
+  /** Undefined: anyone may connect. */
+  readonly identity: Verifies | undefined
+  readonly admission: Admission
+  readonly statusBoard: StatusBoard
+  readonly metrics: BrokerMetrics
+  readonly logger: Logger
+}
+
+export class TelemetryBroker extends Aedes {
+  declare readonly persistence: Persistence
+  readonly #dependencies: TelemetryBrokerDependencies
+  readonly #sessions = new WeakMap<Client, Session>()
+  /** Subscriptions that match telemetry; while there are none, telemetry stays out of Aedes. */
+  #telemetrySubscriptions = 0
+  /** A session that is not clean subscribed to telemetry: Aedes must queue for it while it is away. */
+  #queuesTelemetry = false
+
+  constructor(dependencies: TelemetryBrokerDependencies) {
+    super({
+      concurrency: BROKER_DELIVERIES_MAX,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      drainTimeout: SUBSCRIBER_DRAIN_MS,
+      queueLimit: EARLY_PACKETS_MAX,
+      maxInflightInbound: QOS2_INFLIGHT_MAX,
+      maxClientsIdLength: CLIENT_ID_CHARS_MAX,
+    })
+    this.#dependencies = dependencies
+    this.authenticate = (client, username, password, done) => {
+      this.#authenticate(client, username, password).then(
+        () => done(null, true),
+        (error: ConnectRefused) => this.#refuse(client, error, done),
+      )
+    }
+    this.authorizePublish = (client, packet, done) => this.#authorizePublish(client, packet, done)
+    this.authorizeSubscribe = (client, subscription, done) => {
+      done(null, this.#authorizeSubscribe(client, subscription) ? subscription : null)
+    }
+    this.authorizeForward = (client, packet) => {
+      const session = this.#sessions.get(client)
+      return session !== undefined && mayReceive(session, packet.topic) ? packet : null
+    }
+    const accept = this.handle
+    this.handle = (stream, request) => {
+      const client = accept(stream, request)
+      limitFrames(client, () => (client.connected ? FRAME_BYTES_MAX : CONNECT_BYTES_MAX))
+      return client
+    }
+    this.#listen()
+  }
+
+  /** Called by Aedes after the acknowledgement (QoS 1) or before it (QoS 2): hands the message to MQTT subscribers. */
+  override publish(packet: PublishPacket, client: Client | Published | null, done?: Published): void {
+    if (typeof client === 'function') {
+      super.publish(packet, client)
+      return
+    }
+    const finished = done ?? (() => undefined)
+    const session = client ? this.#sessions.get(client) : undefined
+    if (session === undefined) {
+      this.#superPublish(packet, client, finished)
+      return
+    }
+    if (packet.qos === 2) session.appending.delete(packet.messageId ?? 0)
+    const isTelemetry = session.topic(packet.topic)?.kind === 'telemetry'
+    if (isTelemetry && session.holder.kind !== 'anyone') packet.retain = false
+    const unwanted = isTelemetry && !packet.retain && this.#telemetrySubscriptions === 0 && !this.#queuesTelemetry
+    if (unwanted || this.#dependencies.admission.verdict(session, packet) === 'drop') finished()
+    else this.#superPublish(packet, client, finished)
+  }
+
+  override subscribe(topic: string, ...rest: SubscribeRest): void {
+    if (selectionOf(topic) !== undefined) this.#telemetrySubscriptions++
+    super.subscribe(topic, ...rest)
+  }
+
+  override unsubscribe(topic: string, ...rest: SubscribeRest): void {
+    if (selectionOf(topic) !== undefined) this.#telemetrySubscriptions--
+    super.unsubscribe(topic, ...rest)
+  }
+
+  /** Disconnects whoever's token has expired at `now`. */
+  sweep(clients: Iterable<Client>, now: number): void {
+    for (const client of clients) {
+      if (this.#sessions.get(client)?.hasExpired(now)) {
+        this.#dependencies.metrics.refused('expired-token')
+        this.#dependencies.logger.info({ client: client.id }, 'disconnected: the token has expired')
+        client.close()
+      }
+    }
+  }
+
+  #superPublish(packet: PublishPacket, client: Client | null, done: Published): void {
+    // Aedes takes the client as its second argument here; its types do not show it.
+    const publish: unknown = super.publish
+    ;(publish as PublishFor).call(this, packet, client, done)
+  }
+
+  async #authenticate(client: Client, username: string | undefined, password: Buffer | undefined): Promise<void> {
+    const { identity } = this.#dependencies
+    const session = identity
+      ? await authenticate(client, username, password, identity)
+      : new Session({ kind: 'anyone' })
+    this.#sessions.set(client, session)
+  }
+
+  #refuse(client: Client, error: ConnectRefused, done: (error: ConnectRefused, success: null) => void): void {
+    this.#dependencies.metrics.refused(error.reason ?? 'bad-token')
+    this.#dependencies.logger.info({ client: client.id, reason: error.reason }, `connection refused: ${error.message}`)
+    done(error, null)
+  }
+
+  #authorizePublish(client: Client | null, packet: PublishPacket, done: Done): void {
+    const session = client ? this.#sessions.get(client) : undefined
+    if (session === undefined || client === null) done(new Error('no session'))
+    else if (packet.qos === 2) this.#admitOnce(client, session, packet, done)
+    else this.#dependencies.admission.admit(session, packet, done)
+  }
+
+  /** QoS 2, method A of MQTT 3.1.1 section 4.3.3: an id that is stored, or being appended, is not appended again. */
+  #admitOnce(client: Client, session: Session, packet: PublishPacket, done: Done): void {
+    const id = packet.messageId ?? 0
+    const waiting = session.appending.get(id)
+    if (waiting === 'durable') done()
+    else if (waiting !== undefined) waiting.push(done)
+    else {
+      session.appending.set(id, [done])
+      this.persistence.incomingGetPacket(client, packet).then(
+        () => session.settle(id, undefined, false),
+        () => this.#dependencies.admission.admit(session, packet, (error) => session.settle(id, error, true)),
+      )
+    }
+  }
+
+  #authorizeSubscribe(client: Client, subscription: Subscription): boolean {
+    const session = this.#sessions.get(client)
+    const { topic, qos } = subscription
+    if (session !== undefined && maySubscribe(session, topic, qos, client.clean)) {
+      if (!client.clean && selectionOf(topic) !== undefined) this.#queuesTelemetry = true
+      return true
+    }
+    this.#dependencies.metrics.refused('subscribe-forbidden')
+    this.#dependencies.logger.info({ client: client.id, filter: topic }, 'subscription refused')
+    return false
+  }
+
+  #listen(): void {
+    const { statusBoard, metrics, logger } = this.#dependencies
+    this.on('client', (client) => {
+      const holder = this.#sessions.get(client)?.holder
+      if (holder?.kind === 'device') statusBoard.connected(holder.device, willOf(client))
+    })
+    this.on('clientDisconnect', (client) => {
+      const holder = this.#sessions.get(client)?.holder
+      if (holder?.kind === 'device') statusBoard.disconnected(holder.device)
+    })
+    const ended = (client: Client, error: Error) => {
+      metrics.protocolError()
+      logger.debug({ client: client.id, error: error.message }, 'connection ended')
+    }
+    this.on('clientError', ended)
+    this.on('connectionError', ended)
+    // A rejected will arrives here; without a listener it would end the process.
+    ;(this as NodeJS.EventEmitter).on('error', (error: Error) => logger.warn({ error: error.message }, 'broker'))
+  }
+}

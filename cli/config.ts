@@ -1,0 +1,26 @@
+/** Owns `telltale config`: every setting with its default, what is allowed, and the value in force; secrets masked. */
+
+import { Command } from 'commander'
+import { listSettings, loadSettings } from '../platform/settings.ts'
+import { formatTable } from './table.ts'
+
+export function configCommand(): Command {
+  return new Command('config')
+    .description('list every setting: default, allowed values, meaning, and the value in force')
+    .option('--json', 'as JSON')
+    .action((options: { json?: boolean }) => {
+      const settings = listSettings(loadSettings())
+      if (options.json) process.stdout.write(`${JSON.stringify(settings, null, 2)}\n`)
+      else {
+        const rows = settings.map(({ variable, value, ...rest }) => [
+          variable,
+          rest.fromEnvironment ? `${value} *` : value,
+          rest.default,
+          rest.allowed,
+          rest.meaning,
+        ])
+        process.stdout.write(formatTable(['variable', 'value', 'default', 'allowed', 'meaning'], rows))
+        process.stdout.write('\n* set in the environment\n')
+      }
+    })
+}

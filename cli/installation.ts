@@ -1,0 +1,48 @@
+/** Owns where things are in an installation's data directory, and opening them for a command that runs beside `up`. */
+
+import { join } from 'node:path'
+import { Identity } from '../devices/identity.ts'
+import { LocalLog } from '../log/local/local-log.ts'
+import { systemClock } from '../platform/clock.ts'
+import { createLogger } from '../platform/logger.ts'
+import { createMetrics } from '../platform/metrics.ts'
+import { loadSettings, type Settings } from '../platform/settings.ts'
+import { Registry, SHIPPED_SCHEMAS_DIR } from '../schemas/registry.ts'
+
+export const keysDirectory = (settings: Settings) => join(settings.dataDir, 'keys')
+export const logDirectory = (settings: Settings) => join(settings.dataDir, 'log')
+export const duckdbFile = (settings: Settings) => join(settings.dataDir, 'telemetry.duckdb')
+export const schemasDirectory = (settings: Settings) => settings.schemasDir ?? SHIPPED_SCHEMAS_DIR
+
+export const loadRegistry = (settings: Settings) => Registry.load(schemasDirectory(settings))
+
+/** The installation's identity, its key made if this is the first command ever. */
+export async function openIdentity(settings: Settings): Promise<Identity> {
+  const identity = new Identity({ directory: keysDirectory(settings) }, { clock: systemClock })
+  await identity.start()
+  return identity
+}
+
+/** Runs `use` on the installation's log, opened for reading beside a platform that may be running. */
+export async function withLog<T>(use: (log: LocalLog, settings: Settings) => Promise<T>): Promise<T> {
+  const settings = loadSettings()
+  const log = new LocalLog(
+    {
+      directory: logDirectory(settings),
+      writer: false,
+      maxBytes: settings.logMaxBytes,
+      retentionMs: settings.logRetentionMs,
+    },
+    {
+      clock: systemClock,
+      logger: createLogger({ level: settings.logLevel, pretty: process.stderr.isTTY }),
+      metrics: createMetrics(),
+    },
+  )
+  await log.start()
+  try {
+    return await use(log, settings)
+  } finally {
+    await log.stop()
+  }
+}

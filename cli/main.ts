@@ -1,0 +1,55 @@
+/**
+ * Owns the command line: which commands there are, and how a command ends: 0 ok, 1 failed, 2 wrong usage (contract,
+ * "Running"). The world's errors are shown as one line; our own mistakes with their stack.
+ */
+
+import { Command, CommanderError } from 'commander'
+import { TelltaleError } from '../platform/errors.ts'
+import { SettingsError } from '../platform/settings.ts'
+import { configCommand } from './config.ts'
+import { deadLettersCommand } from './deadletters.ts'
+import { ledgerCommand } from './ledger.ts'
+import { schemasCommand } from './schemas.ts'
+import { simulateCommand } from './simulate.ts'
+import { tokenCommand } from './token.ts'
+import { upCommand } from './up.ts'
+import { UsageError } from './usage-error.ts'
+
+const FAILED = 1
+const WRONG_USAGE = 2
+
+const program = new Command('telltale')
+  .description('IoT telemetry over MQTT: a PUBACK means on disk, and the books balance')
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true })
+
+try {
+  const commands = [
+    upCommand(),
+    simulateCommand(),
+    tokenCommand(),
+    schemasCommand(),
+    deadLettersCommand(),
+    ledgerCommand(),
+    configCommand(),
+  ]
+  for (const command of commands) {
+    for (const each of [command, ...command.commands]) each.exitOverride()
+    program.addCommand(command)
+  }
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = report(error)
+}
+
+/** Shows what went wrong and returns the exit code. */
+function report(error: unknown): number {
+  // Commander has printed its own message, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USAGE
+  if (error instanceof TelltaleError) {
+    process.stderr.write(`telltale: ${error.message}\n`)
+    return error instanceof UsageError || error instanceof SettingsError ? WRONG_USAGE : FAILED
+  }
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+  return FAILED
+}

@@ -1,0 +1,49 @@
+/** Owns `telltale token`: credentials of this installation on standard output, one a line, and nothing else. */
+
+import { Command, InvalidArgumentError } from 'commander'
+import { loadSettings, parseDuration } from '../platform/settings.ts'
+import { openIdentity } from './installation.ts'
+
+const DAY_MS = 86_400_000
+const TTL_MS_MAX = 3650 * DAY_MS
+
+interface TtlOption {
+  readonly ttl: number
+}
+
+export function tokenCommand(): Command {
+  const device = new Command('device')
+    .description('tokens for devices: user name and client id are the device id, the password is the token')
+    .argument('<id...>', 'device ids: 1 to 64 of A-Z a-z 0-9 . _ : -')
+    .option('--ttl <duration>', 'how long they are good, such as 90s, 15m, 24h, 365d', parseTtl, 365 * DAY_MS)
+    .action(async (ids: string[], options: TtlOption) => {
+      const identity = await openIdentity(loadSettings())
+      const tokens: string[] = []
+      for (const id of ids) tokens.push(await identity.signDevice(id, options.ttl))
+      process.stdout.write(`${tokens.join('\n')}\n`)
+    })
+
+  const app = new Command('app')
+    .description('a token for an app, which may read within the filters')
+    .requiredOption('--filter <filter>', 'an MQTT topic filter; may be repeated', collect, [])
+    .option('--ttl <duration>', 'how long it is good, such as 15m, 24h', parseTtl, DAY_MS)
+    .action(async (options: TtlOption & { filter: string[] }) => {
+      const identity = await openIdentity(loadSettings())
+      process.stdout.write(`${await identity.signApp(options.filter, options.ttl)}\n`)
+    })
+
+  return new Command('token')
+    .description('make tokens, signed by the key of this installation')
+    .addCommand(device)
+    .addCommand(app)
+}
+
+function collect(value: string, previous: string[]): string[] {
+  return [...previous, value]
+}
+
+function parseTtl(value: string): number {
+  const ttl = parseDuration(value)
+  if (ttl !== undefined && ttl >= 1_000 && ttl <= TTL_MS_MAX) return ttl
+  throw new InvalidArgumentError('Allowed is a duration from 1s to 3650d, such as 15m, 24h, 365d.')
+}

@@ -1,0 +1,52 @@
+/** Owns what `up` prints once it is ready: what listens where, a link with a token, and what to type next. */
+
+import type { Address } from '../broker/listeners.ts'
+import type { Identity } from '../devices/identity.ts'
+import type { Settings } from '../platform/settings.ts'
+import type { Platform } from './compose.ts'
+
+const APP_TOKEN_TTL_MS = 86_400_000
+const APP_FILTER = 'devices/+/telemetry/#'
+
+export async function welcome(platform: Platform, settings: Settings, environment: NodeJS.ProcessEnv): Promise<string> {
+  const { broker, gateway, identity } = platform
+  const lines = ['Telltale is ready.', '']
+  for (const { scheme, host, port } of broker?.addresses ?? []) lines.push(`  devices    ${scheme}://${host}:${port}`)
+  const store = settings.store === 'duckdb' ? `embedded, in ${settings.dataDir}` : `InfluxDB at ${settings.influxUrl}`
+  if (gateway !== undefined) {
+    const scheme = settings.tlsCert === undefined ? 'http' : 'https'
+    const url = `${scheme}://${settings.gatewayHost}:${gateway.port}`
+    const token = await identity.signApp([APP_FILTER], APP_TOKEN_TTL_MS)
+    lines.push(`  apps       ${url}   (WebSocket at /v1/live)`, `  store      ${store}`, '')
+    lines.push('Open the dashboard (its token is good for a day):', '', `  ${url}/?access_token=${token}`, '')
+  }
+  const plain = broker?.addresses.find(({ scheme }) => scheme === 'mqtt')
+  if (plain !== undefined) lines.push(...(await nextSteps(plain, identity, environment)))
+  return `${lines.join('\n')}\n`
+}
+
+async function nextSteps(address: Address, identity: Identity, environment: NodeJS.ProcessEnv): Promise<string[]> {
+  const variables = Object.entries(environment)
+    .filter(([name, value]) => /^(TELLTALE_|INFLUX_)/.test(name) && value !== undefined && value !== '')
+    .filter(([name]) => name === 'TELLTALE_DATA_DIR' || name === 'TELLTALE_MQTT_PORT' || name === 'TELLTALE_MQTT_HOST')
+    .map(([name, value]) => `${name}='${value}' `)
+  const prefix = variables.join('')
+  const token = await identity.signDevice('truck-7', APP_TOKEN_TTL_MS)
+  const to = `-h ${address.host} -p ${address.port} -i truck-7 -u truck-7 -P '${token}'`
+  const reading = '{"ts":\'$(date +%s000)\',"temperature":21.3,"humidity":40,"pressure":1013.2,"battery":90,"rssi":-60}'
+  return [
+    'Next, in a second terminal in this directory:',
+    '',
+    '  # a hundred simulated devices',
+    `  ${prefix}npm run simulate -- --devices 100 --rate 1 --stream environment --seed 7 --duration 60s`,
+    '',
+    '  # one reading by hand',
+    `  mosquitto_pub ${to} -q 1 -t devices/truck-7/telemetry/environment -m '${reading}'`,
+    '',
+    '  # the books, and what was set aside',
+    `  ${prefix}npx telltale ledger`,
+    `  ${prefix}npx telltale deadletters list`,
+    '',
+    'Ctrl-C stops it; nothing acknowledged is lost.',
+  ]
+}
