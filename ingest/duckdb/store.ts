@@ -1,0 +1,111 @@
+/**
+ * Owns the embedded store: one DuckDB file, a table a stream, one transaction a batch.
+ *
+ * Always true: a batch is in the file whole or not at all, and durable when `write` resolves (DuckDB flushes its
+ * write-ahead log on commit). All access is from the thread that started it: `DuckDBInstance.fromCache` keeps one cache a
+ * thread, so two threads of a process got two instances of one file, each blind to what the other wrote (tried with
+ * 1.5.6) and free to damage it.
+ * Bounds: `DUCKDB_MEMORY_BYTES_MAX`, `DUCKDB_THREADS_MAX`, `DUCKDB_WAL_BYTES_MAX`.
+ */
+
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import { messageOf } from '../../platform/errors.ts'
+import { DUCKDB_MEMORY_BYTES_MAX, DUCKDB_THREADS_MAX, DUCKDB_WAL_BYTES_MAX } from '../../platform/limits.ts'
+import type { History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
+import type { Reading, Stream } from '../../schemas/reading.ts'
+import { type DuckdbOptions, type PointStore, type StoreBatch, StoreError, type WriteOutcome } from '../store.ts'
+import { DuckdbHistory } from './history.ts'
+import { StreamTable } from './table.ts'
+
+interface Open {
+  readonly instance: DuckDBInstance
+  readonly writer: DuckDBConnection
+  readonly reader: DuckDBConnection
+  readonly history: DuckdbHistory
+  readonly tables: ReadonlyMap<string, StreamTable>
+}
+
+export class DuckdbStore implements PointStore, History {
+  readonly name = 'duckdb'
+  readonly history: History = this
+  readonly #path: string
+  readonly #streams: readonly Stream[]
+  #open: Open | undefined
+
+  constructor(options: DuckdbOptions, deps: { readonly streams: readonly Stream[] }) {
+    this.#path = options.path
+    this.#streams = deps.streams
+  }
+
+  /** Rejects with `store-failed` if the file cannot be opened, or holds a column that the schemas contradict. */
+  async start(): Promise<void> {
+    try {
+      const instance = await DuckDBInstance.create(this.#path, {
+        memory_limit: `${DUCKDB_MEMORY_BYTES_MAX}B`,
+        threads: `${DUCKDB_THREADS_MAX}`,
+        checkpoint_threshold: `${DUCKDB_WAL_BYTES_MAX}B`,
+      })
+      const writer = await instance.connect()
+      const reader = await instance.connect()
+      const tables = new Map(this.#streams.map((stream) => [stream.name, new StreamTable(stream, writer)]))
+      for (const table of tables.values()) await table.prepare()
+      this.#open = { instance, writer, reader, tables, history: new DuckdbHistory(reader, this.#streams) }
+    } catch (error) {
+      throw storeFailed(`the store ${this.#path} cannot be opened`, error)
+    }
+  }
+
+  async write(batch: StoreBatch): Promise<WriteOutcome> {
+    const { writer, tables } = this.#opened()
+    const byStream = new Map<string, Reading[]>()
+    for (const { stream, readings } of batch.entries) {
+      let all = byStream.get(stream.name)
+      if (all === undefined) {
+        all = []
+        byStream.set(stream.name, all)
+      }
+      for (const reading of readings) all.push(reading)
+    }
+    if (byStream.size === 0) return { rejected: [] }
+    try {
+      await writer.run('BEGIN TRANSACTION')
+      for (const [stream, readings] of byStream) await tables.get(stream)?.write(readings)
+      await writer.run('COMMIT')
+    } catch (error) {
+      for (const table of tables.values()) table.discard()
+      await writer.run('ROLLBACK').catch(() => undefined)
+      throw storeFailed(`writing to ${this.#path} failed`, error)
+    }
+    // The columns were typed when the schemas were read: there is no value that DuckDB would refuse.
+    return { rejected: [] }
+  }
+
+  readings(query: HistoryQuery): Promise<HistoryPage> {
+    return this.#opened().history.readings(query)
+  }
+
+  latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]> {
+    return this.#opened().history.latest(selections, limit)
+  }
+
+  async stop(): Promise<void> {
+    const open = this.#open
+    this.#open = undefined
+    if (open === undefined) return
+    for (const table of open.tables.values()) table.discard()
+    open.reader.closeSync()
+    open.writer.closeSync()
+    open.instance.closeSync()
+  }
+
+  #opened(): Open {
+    if (this.#open === undefined) throw storeFailed(`the store ${this.#path} is not open`, undefined)
+    return this.#open
+  }
+}
+
+function storeFailed(what: string, error: unknown): StoreError {
+  if (error instanceof StoreError) return error
+  const why = error === undefined ? '' : `: ${messageOf(error)}`
+  return new StoreError('store-failed', what + why, { retry: 'soon', cause: error })
+}

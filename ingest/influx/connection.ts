@@ -1,0 +1,242 @@
+/**
+ * Owns one connection to an InfluxDB server: requests by @influxdata/influxdb-client's transport, one attempt each (its
+ * `WriteApi` loses data when it retries or closes: pitfalls), and what each answer means.
+ *
+ * Always true: a request ends within `INFLUX_REQUEST_MS_MAX`, by abort if need be (a timed-out request of the client
+ * is not destroyed by itself); sockets are kept alive and closed by `close()`.
+ */
+
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { HttpError, InfluxDB, type Transport } from '@influxdata/influxdb-client'
+import { messageOf } from '../../platform/errors.ts'
+import {
+  INFLUX_ANSWER_BYTES_MAX,
+  INFLUX_GZIP_BYTES_MIN,
+  INFLUX_REQUEST_MS_MAX,
+  STORE_REASON_CHARS_MAX,
+} from '../../platform/limits.ts'
+import { type InfluxOptions, StoreError } from '../store.ts'
+
+/** `written`: all of it. `too-large`: halve it. `bad-data`: at least one line is refused; `dropped` says how many if known. */
+export type WriteAnswer =
+  | { readonly kind: 'written' }
+  | { readonly kind: 'too-large'; readonly reason: string }
+  | { readonly kind: 'bad-data'; readonly reason: string; readonly dropped: number | undefined }
+
+const compress = promisify(gzip)
+
+export class InfluxConnection {
+  readonly #options: InfluxOptions
+  readonly #transport: Transport
+  readonly #agent: HttpAgent
+  readonly #writePath: string
+
+  constructor(options: InfluxOptions) {
+    this.#options = options
+    this.#agent = options.url.startsWith('https:')
+      ? new HttpsAgent({ keepAlive: true })
+      : new HttpAgent({ keepAlive: true })
+    this.#transport = new InfluxDB({
+      url: options.url,
+      ...(options.token !== '' && { token: options.token }),
+      timeout: INFLUX_REQUEST_MS_MAX,
+      transportOptions: { agent: this.#agent },
+    }).transport
+    const { org, bucket } = options
+    this.#writePath =
+      options.api === 'v1'
+        ? `/write?${new URLSearchParams({ db: bucket, precision: 'ns' })}`
+        : `/api/v2/write?${new URLSearchParams({ org, bucket, precision: 'ns' })}`
+  }
+
+  /** Rejects with a `StoreError` when the server, not the data, is the reason. */
+  async write(lines: string, signal: AbortSignal): Promise<WriteAnswer> {
+    const plain = Buffer.from(lines)
+    const zipped = plain.length > INFLUX_GZIP_BYTES_MIN
+    // Level 1: a third of the CPU of the client's own level 6, for a body a tenth larger.
+    const body = zipped ? await compress(plain, { level: 1 }) : plain
+    const headers = {
+      'content-type': 'text/plain; charset=utf-8',
+      ...(zipped && { 'content-encoding': 'gzip' }),
+    }
+    try {
+      const { status, text } = await this.#send('POST', this.#writePath, body, headers, signal)
+      if (status === 204) return { kind: 'written' }
+      // InfluxDB 3 answers 201 to a partial write. Anything else below 300 is no InfluxDB: a proxy, a login page.
+      if (status === 201) return badData(text)
+      throw this.#refused(`it answered ${status} to a write, where InfluxDB says 204`)
+    } catch (error) {
+      return this.#classify(error)
+    }
+  }
+
+  /** The text of an InfluxQL answer, JSON (`GET /query`, times in microseconds: `epoch=u`, for `us` is not known and gives nanoseconds). */
+  async query(statements: string, signal: AbortSignal): Promise<string> {
+    const path = `/query?${new URLSearchParams({ db: this.#options.bucket, epoch: 'u', q: statements })}`
+    try {
+      return (await this.#send('GET', path, Buffer.alloc(0), { accept: 'application/json' }, signal)).text
+    } catch (error) {
+      const answer = this.#classify(error)
+      throw new StoreError('store-unavailable', `${this.#where()} refused a query: ${answer.reason}`, {
+        retry: 'slowly',
+        cause: error,
+      })
+    }
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  #send(
+    method: string,
+    path: string,
+    body: Buffer,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<{ status: number; text: string }> {
+    return new Promise((resolve, reject) => {
+      const abort = new AbortController()
+      const onStop = () => abort.abort()
+      const timer = setTimeout(() => {
+        reject(new Error(`no answer within ${INFLUX_REQUEST_MS_MAX} ms`))
+        abort.abort()
+      }, INFLUX_REQUEST_MS_MAX)
+      signal.addEventListener('abort', onStop, { once: true })
+      if (signal.aborted) onStop()
+      const settled = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', onStop)
+      }
+      const chunks: Uint8Array[] = []
+      let bytes = 0
+      let status = 0
+      // The declared type is a string, but what it does with it is `Buffer.from(body, 'utf-8')`, which copies a buffer.
+      this.#transport.send(
+        path,
+        body as unknown as string,
+        { method, headers, signal: abort.signal },
+        {
+          responseStarted: (_headers, statusCode) => {
+            status = statusCode ?? 0
+          },
+          next: (chunk) => {
+            bytes += chunk.byteLength
+            if (bytes <= INFLUX_ANSWER_BYTES_MAX) chunks.push(chunk)
+            else {
+              settled()
+              reject(new AnswerTooLarge())
+              abort.abort()
+            }
+          },
+          error: (error) => {
+            settled()
+            abort.abort()
+            reject(error)
+          },
+          complete: () => {
+            settled()
+            resolve({ status, text: Buffer.concat(chunks).toString('utf8') })
+          },
+        },
+      )
+    })
+  }
+
+  /** The one place that says what an error of the server, or of the way to it, means. Throws or says the data is at fault. */
+  #classify(error: unknown): Exclude<WriteAnswer, { kind: 'written' }> {
+    if (error instanceof StoreError) throw error
+    if (error instanceof AnswerTooLarge) {
+      throw new StoreError('store-unavailable', error.message, { retry: 'slowly' })
+    }
+    if (!(error instanceof HttpError)) {
+      throw new StoreError('store-unavailable', `${this.#where()} cannot be reached: ${networkReason(error)}`, {
+        retry: 'soon',
+        cause: error,
+      })
+    }
+    const { statusCode } = error
+    const reason = `${statusCode}: ${serverReason(error)}`
+    if (statusCode === 413) return { kind: 'too-large', reason }
+    // InfluxDB 2 may say 500 where a part was refused for good (pitfalls).
+    if (statusCode === 500 && PARTIAL.test(reason)) return badData(reason)
+    if (statusCode === 400 || statusCode === 422) {
+      if (aboutData(error)) return badData(reason)
+      throw this.#refused(`it answered ${reason}`, error)
+    }
+    if (statusCode === 429 || statusCode === 408 || statusCode === 425 || statusCode >= 500) {
+      throw new StoreError(
+        statusCode === 429 ? 'store-busy' : 'store-unavailable',
+        `${this.#where()} answered ${reason}`,
+        { retry: 'soon', retryAfterMs: retryAfterMs(error), cause: error },
+      )
+    }
+    const hint =
+      statusCode === 401 || statusCode === 403
+        ? ' (check INFLUX_TOKEN)'
+        : statusCode === 404
+          ? ' (check INFLUX_URL, INFLUX_ORG, INFLUX_BUCKET and INFLUX_API)'
+          : ''
+    throw this.#refused(`it answered ${reason}${hint}`, error)
+  }
+
+  #refused(what: string, cause?: unknown): StoreError {
+    return new StoreError('store-refused', `${this.#where()} does not take writes: ${what}`, { retry: 'slowly', cause })
+  }
+
+  #where(): string {
+    return `InfluxDB at ${this.#options.url}`
+  }
+}
+
+class AnswerTooLarge extends Error {
+  constructor() {
+    super(
+      `the answer is larger than ${INFLUX_ANSWER_BYTES_MAX} bytes: ask for a shorter time, fewer devices, or windows`,
+    )
+  }
+}
+
+const PARTIAL = /partial write/i
+const DROPPED = /dropped=(\d+)/
+
+function badData(reason: string): Extract<WriteAnswer, { kind: 'bad-data' }> {
+  const dropped = DROPPED.exec(reason)?.[1]
+  return { kind: 'bad-data', reason, dropped: dropped === undefined ? undefined : Number(dropped) }
+}
+
+/**
+ * A 400 of InfluxDB's own is JSON and speaks of the lines. One of a proxy, or of a TLS port that was spoken to in
+ * plain text, is not: it must not have good lines set aside.
+ */
+function aboutData(error: HttpError): boolean {
+  const json: unknown = error.json
+  return typeof json === 'object' && json !== null && ('error' in json || 'code' in json || 'message' in json)
+}
+
+function serverReason(error: HttpError): string {
+  const json: unknown = error.json
+  if (typeof json === 'object' && json !== null) {
+    for (const key of ['message', 'error'] as const) {
+      const text = (json as Record<string, unknown>)[key]
+      if (typeof text === 'string' && text !== '') return text.slice(0, STORE_REASON_CHARS_MAX)
+    }
+  }
+  return (error.body ?? error.statusMessage ?? '').slice(0, STORE_REASON_CHARS_MAX)
+}
+
+/** RFC 9110 section 10.2.3: whole seconds, or a date. The client takes the seconds for milliseconds. */
+function retryAfterMs(error: HttpError): number | undefined {
+  const header = error.headers?.['retry-after']
+  if (typeof header !== 'string') return undefined
+  return /^\d+$/.test(header) ? Number(header) * 1000 : undefined
+}
+
+/** Node leaves the message of an AggregateError (both address families refused) empty. */
+function networkReason(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ')
+  return messageOf(error) || String((error as { code?: unknown }).code)
+}

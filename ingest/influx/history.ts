@@ -1,0 +1,134 @@
+/**
+ * Owns the reading of history back from InfluxDB. One request a question, with a statement for each stream; the answer
+ * is bounded by `INFLUX_ANSWER_BYTES_MAX`.
+ *
+ * A server that takes InfluxDB's writes but does not answer InfluxQL (VictoriaMetrics answers every statement with the one
+ * series `databases`, and even names an InfluxDB version in its headers) is found by that: `history-unsupported`.
+ */
+
+import { z } from 'zod'
+import { TelltaleError } from '../../platform/errors.ts'
+import type { History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
+import type { Reading, Stream, Value } from '../../schemas/reading.ts'
+import { page, type StreamSelection, selectStreams } from '../history-page.ts'
+import type { InfluxConnection } from './connection.ts'
+import { latestStatement, readingsStatement } from './influxql.ts'
+
+const cell = z.union([z.string(), z.number(), z.boolean(), z.null()])
+const answerShape = z.object({
+  error: z.string().optional(),
+  results: z
+    .array(
+      z.object({
+        statement_id: z.number().optional(),
+        error: z.string().optional(),
+        partial: z.boolean().optional(),
+        series: z
+          .array(
+            z.object({
+              name: z.string(),
+              tags: z.record(z.string(), z.string()).optional(),
+              columns: z.array(z.string()),
+              values: z.array(z.unknown()),
+            }),
+          )
+          .optional(),
+      }),
+    )
+    .optional(),
+})
+
+type Cell = z.infer<typeof cell>
+type Series = NonNullable<NonNullable<z.infer<typeof answerShape>['results']>[number]['series']>[number]
+
+export class InfluxHistory implements History {
+  readonly #connection: InfluxConnection
+  readonly #streams: readonly Stream[]
+
+  constructor(connection: InfluxConnection, streams: readonly Stream[]) {
+    this.#connection = connection
+    this.#streams = streams
+  }
+
+  async readings(query: HistoryQuery): Promise<HistoryPage> {
+    const asked: [StreamSelection, string][] = []
+    for (const selection of selectStreams(query.selections, this.#streams)) {
+      const statement = readingsStatement(selection, query)
+      if (statement !== undefined) asked.push([selection, statement])
+    }
+    // A series cut at limit + 1 makes the merged page longer than the limit too, so the page's own cut tells of it.
+    return page(await this.#ask(asked, query.window?.aggregate === 'count'), query.limit, false)
+  }
+
+  async latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]> {
+    const asked = selectStreams(selections, this.#streams).map((selection): [StreamSelection, string] => [
+      selection,
+      latestStatement(selection, limit),
+    ])
+    const readings = await this.#ask(asked, false)
+    if (readings.length > limit) readings.length = limit
+    return readings
+  }
+
+  async #ask(asked: readonly (readonly [StreamSelection, string])[], counts: boolean): Promise<Reading[]> {
+    if (asked.length === 0) return []
+    const statements = asked.map(([, statement]) => statement).join(';')
+    const results = parse(await this.#connection.query(statements, new AbortController().signal))
+    const readings: Reading[] = []
+    for (let index = 0; index < results.length; index++) {
+      const result = results[index]
+      const [selection] = asked[result?.statement_id ?? index] ?? []
+      if (result?.error !== undefined) throw unavailable(result.error)
+      for (const series of result?.series ?? []) {
+        if (series.name !== selection?.stream.name) throw unsupported()
+        collect(series, selection.stream, counts, readings)
+      }
+    }
+    return readings
+  }
+}
+
+function parse(text: string) {
+  let answer: z.infer<typeof answerShape>
+  try {
+    answer = answerShape.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new TelltaleError('history-unsupported', 'the server does not answer InfluxQL as InfluxDB does', { cause })
+  }
+  if (answer.error !== undefined) throw unavailable(answer.error)
+  return answer.results ?? []
+}
+
+/** Adds the rows of one series of an answer, with the values in the order of the stream's columns. */
+function collect(series: Series, stream: Stream, counts: boolean, into: Reading[]): void {
+  const timeAt = series.columns.indexOf('time')
+  const deviceAt = series.columns.indexOf('device')
+  const sources = stream.columns.map((column) => ({ column, at: series.columns.indexOf(column.name) }))
+  for (const row of series.values as readonly (readonly Cell[])[]) {
+    const device = series.tags?.device ?? row[deviceAt]
+    const micros = row[timeAt]
+    if (typeof device !== 'string' || typeof micros !== 'number') continue
+    const values: Record<string, Value> = {}
+    let fields = 0
+    for (const { column, at } of sources) {
+      const value = at === -1 ? series.tags?.[column.name] : row[at]
+      // An absent tag comes back as an empty one; a window that counts nothing of a column as 0.
+      if (value === undefined || value === null) continue
+      if ((column.tag && value === '') || (counts && value === 0)) continue
+      values[column.name] = value
+      if (!column.tag) fields++
+    }
+    if (fields > 0) into.push({ device, stream: stream.name, ts: micros / 1000, values })
+  }
+}
+
+function unavailable(reason: string): TelltaleError {
+  return new TelltaleError('store-unavailable', `InfluxDB could not answer a history query: ${reason}`)
+}
+
+function unsupported(): TelltaleError {
+  return new TelltaleError(
+    'history-unsupported',
+    'the server at INFLUX_URL takes writes but does not answer InfluxQL queries: history needs InfluxDB 1.x or 2.x, or the duckdb store',
+  )
+}

@@ -1,0 +1,96 @@
+/**
+ * Owns the interface of a point store: readings go in a batch at a time, history comes out.
+ *
+ * Always true: `write` resolves only when every reading of the batch is durable in the store or named in the outcome as
+ * rejected; it may be repeated, whole or in part, without changing what the store holds (a reading is identified by its
+ * series and time, and of two with the same identity the one with the higher offset stays). What the store's world does
+ * wrong is a `StoreError`, which says how to go on; nobody else classifies.
+ */
+
+import { TelltaleError } from '../platform/errors.ts'
+import type { History } from '../schemas/history.ts'
+import type { Reading, Stream } from '../schemas/reading.ts'
+
+/** The readings of one log entry, all of one stream. */
+export interface StoreEntry {
+  readonly stream: Stream
+  readonly readings: readonly Reading[]
+}
+
+/** A run of entries in log order. A store with several writers gets each device's entries from one writer only. */
+export interface StoreBatch {
+  readonly entries: readonly StoreEntry[]
+}
+
+/** An entry of which the store refused at least one reading; its other readings are written. */
+export interface RejectedEntry {
+  /** Index in the batch's `entries`. */
+  readonly index: number
+  /** What the store said of the first refused reading. */
+  readonly reason: string
+}
+
+export interface WriteOutcome {
+  readonly rejected: readonly RejectedEntry[]
+}
+
+/**
+ * How to go on after a failed write; nothing is ever dropped for it.
+ * `soon`: the store is away or busy: try again with a growing, jittered wait, or after `retryAfterMs`.
+ * `slowly`: a person must change something (credentials, bucket): say it loudly, keep trying at a slow pace.
+ */
+export type Retry = 'soon' | 'slowly'
+
+/**
+ * Codes: `store-unavailable` (network, 5xx, time-out), `store-busy` (429), `store-refused` (401, 403, 404: credentials or
+ * names), `store-failed` (the embedded store's disk), `store-stopped` (the wait was interrupted by `stop`).
+ */
+export class StoreError extends TelltaleError {
+  readonly retry: Retry
+  /** The store asked for this wait, milliseconds. */
+  readonly retryAfterMs: number | undefined
+
+  constructor(
+    code: 'store-unavailable' | 'store-busy' | 'store-refused' | 'store-failed' | 'store-stopped',
+    message: string,
+    options: { retry: Retry; retryAfterMs?: number | undefined; cause?: unknown },
+  ) {
+    super(code, message, options)
+    this.retry = options.retry
+    this.retryAfterMs = options.retryAfterMs
+  }
+}
+
+export interface PointStore {
+  /** For log lines and metrics. */
+  readonly name: string
+  /** Opens what must be open before the first write. A remote store that is away is no error here. */
+  start(): Promise<void>
+  /** One attempt. Rejects with a `StoreError`. One call at a time. An abort ends it soon, with nothing half-told. */
+  write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome>
+  readonly history: History
+  /** Idempotent; no write is in flight. */
+  stop(): Promise<void>
+}
+
+/** What the store is: the settings' `TELLTALE_STORE` and `INFLUX_*`. */
+export type StoreOptions = DuckdbOptions | InfluxOptions
+
+export interface DuckdbOptions {
+  readonly kind: 'duckdb'
+  /** The database file. */
+  readonly path: string
+}
+
+export interface InfluxOptions {
+  readonly kind: 'influx'
+  /** Base URL, without `/api/v2`. */
+  readonly url: string
+  /** A token; with `v1` `user:password`; empty for none. */
+  readonly token: string
+  /** Organisation (`v2`). */
+  readonly org: string
+  /** Bucket (`v2`) or database (`v1`). */
+  readonly bucket: string
+  readonly api: 'v1' | 'v2'
+}

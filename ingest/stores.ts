@@ -1,0 +1,13 @@
+/** Owns the choice of a store by its settings. */
+
+import type { Stream } from '../schemas/reading.ts'
+import { DuckdbStore } from './duckdb/store.ts'
+import { InfluxStore } from './influx/store.ts'
+import type { PointStore, StoreOptions } from './store.ts'
+
+/** Stores that live in one thread: history is asked of the worker that writes (`Ingest.history`). */
+export const isEmbedded = (options: StoreOptions): boolean => options.kind === 'duckdb'
+
+export function createStore(options: StoreOptions, deps: { readonly streams: readonly Stream[] }): PointStore {
+  return options.kind === 'duckdb' ? new DuckdbStore(options, deps) : new InfluxStore(options, deps)
+}

@@ -1,0 +1,36 @@
+import { after } from 'node:test'
+import { InfluxStore } from '../../../ingest/influx/store.ts'
+import { startInfluxdb1 } from '../../servers/influxdb1.ts'
+import { startInfluxdb2 } from '../../servers/influxdb2.ts'
+import { requireServer } from '../../servers/server.ts'
+import { storeContract } from '../store-contract.ts'
+
+/** One server for the whole file, a bucket for each test, whose name needs quoting. */
+const servers = new Map<string, Awaited<ReturnType<typeof startInfluxdb1 | typeof startInfluxdb2>>>()
+let buckets = 0
+after(async () => {
+  for (const server of servers.values()) await server.stop()
+})
+
+storeContract('influx v2 (InfluxDB 2.7)', async (t, streams) => {
+  const server = servers.get('v2') ?? (await requireServer({ skip: t.skip.bind(t), after: () => {} }, startInfluxdb2))
+  if (server === undefined) return undefined
+  servers.set('v2', server)
+  const bucket = `it's my-bucket ${buckets++}`
+  const headers = { authorization: `Token ${server.token}` }
+  const answer = await (await fetch(`${server.url}/api/v2/orgs`, { headers })).json()
+  const { orgs } = answer as { orgs: { id: string }[] }
+  const body = JSON.stringify({ orgID: orgs[0]?.id, name: bucket, retentionRules: [] })
+  await fetch(`${server.url}/api/v2/buckets`, { method: 'POST', headers, body })
+  return new InfluxStore({ kind: 'influx', ...server, bucket }, { streams })
+})
+
+storeContract('influx v1 (InfluxDB 1.x)', async (t, streams) => {
+  const server = servers.get('v1') ?? (await requireServer({ skip: t.skip.bind(t), after: () => {} }, startInfluxdb1))
+  if (server === undefined) return undefined
+  servers.set('v1', server)
+  const bucket = `my "database" ${buckets++}`
+  const q = `CREATE DATABASE "${bucket.replaceAll('"', '\\"')}"`
+  await fetch(`${server.url}/query?${new URLSearchParams({ q })}`, { method: 'POST' })
+  return new InfluxStore({ kind: 'influx', ...server, bucket }, { streams })
+})

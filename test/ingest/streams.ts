@@ -1,0 +1,38 @@
+/** The streams and readings that store tests use: every kind of column, tags, both precisions. */
+
+import type { Reading, Stream, Value } from '../../schemas/reading.ts'
+
+const column = (name: string, kind: 'integer' | 'float' | 'boolean' | 'string', tag = false) => ({ name, kind, tag })
+
+export const weather: Stream = {
+  name: 'weather',
+  version: 1,
+  timeField: 'ts',
+  precision: 'ms',
+  columns: [
+    column('site', 'string', true),
+    column('temperature', 'float'),
+    column('count', 'integer'),
+    column('on', 'boolean'),
+    column('note', 'string'),
+  ],
+}
+
+export const pulses: Stream = {
+  name: 'pulses',
+  version: 1,
+  timeField: 'at',
+  precision: 'us',
+  columns: [column('level', 'float'), column('from', 'integer')],
+}
+
+export const STREAMS = [pulses, weather] as const
+
+export const T0 = 1_763_900_000_000
+
+export const reading = (stream: Stream, device: string, ts: number, values: Record<string, Value>): Reading => ({
+  device,
+  stream: stream.name,
+  ts,
+  values,
+})
