@@ -1,0 +1,50 @@
+/**
+ * Owns who may read what through the gateway: a token becomes an `Access`, the telemetry its filters select. A device's
+ * token is no app's.
+ */
+
+import type { Identity } from '../devices/identity.ts'
+import { selectionCovers, selectionOf } from '../devices/topics.ts'
+import type { Selection } from '../schemas/history.ts'
+import { Refusal } from './refusal.ts'
+
+/** `Authorization: Bearer <token>` (RFC 6750 section 2.1; the scheme's case does not matter). */
+const BEARER = /^bearer +(\S+) *$/i
+
+export class Access {
+  /** What the token's filters select; empty if they select no telemetry at all. */
+  readonly selections: readonly Selection[]
+  /** When the token expires, milliseconds since 1970-01-01T00:00Z. */
+  readonly expiresAt: number
+
+  constructor(filters: readonly string[], expiresAt: number) {
+    this.selections = filters.map(selectionOf).filter((selection) => selection !== undefined)
+    this.expiresAt = expiresAt
+  }
+
+  covers(selection: Selection): boolean {
+    return this.selections.some((own) => selectionCovers(own, selection))
+  }
+
+  /** Throws a `Refusal` `forbidden` naming the filter. */
+  require(selection: Selection, filter: string): void {
+    if (!this.covers(selection)) throw new Refusal('forbidden', outside(filter))
+  }
+}
+
+export const outside = (filter: string): string =>
+  `the filter ${JSON.stringify(filter)} lies outside the token's filters`
+
+/** The token of a request: the header's, else the query's; empty if there is none. */
+export function tokenOf(authorization: string, queryToken: string | undefined): string {
+  return BEARER.exec(authorization)?.[1] ?? queryToken ?? ''
+}
+
+/** Rejects with an `IdentityError`, or a `Refusal` `not-an-app`. */
+export async function verifyApp(identity: Pick<Identity, 'verify'>, token: string): Promise<Access> {
+  const principal = await identity.verify(token)
+  if (principal.kind !== 'app') {
+    throw new Refusal('not-an-app', `the token is that of device ${principal.device}: allowed is an app's`)
+  }
+  return new Access(principal.filters, principal.expiresAt)
+}

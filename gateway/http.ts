@@ -1,0 +1,174 @@
+/**
+ * Owns the HTTP side of the gateway: which path is answered by what, who is let in, and what a failure looks like. All
+ * paths are read with GET (or HEAD); nothing can be changed over HTTP.
+ */
+
+import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js'
+import type { Identity } from '../devices/identity.ts'
+import { INGEST_READER, type Log } from '../log/log.ts'
+import type { Presence } from '../log/presence.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import type { History } from '../schemas/history.ts'
+import type { Registry } from '../schemas/registry.ts'
+import { Access, tokenOf, verifyApp } from './access.ts'
+import type { Columns } from './columns.ts'
+import { type Dashboard, loadDashboard } from './dashboard.ts'
+import { Devices } from './devices.ts'
+import type { Latest } from './latest.ts'
+import type { GatewayMetrics } from './metrics.ts'
+import { answerHealth, answerMetrics, answerReadiness, OPERATIONS } from './operations.ts'
+import { Readings } from './readings.ts'
+import { Refusal, refusalOf } from './refusal.ts'
+import { Reply } from './reply.ts'
+import { type Request, readRequest } from './request.ts'
+import { listSchemas, showSchema } from './schemas.ts'
+
+export interface HttpDependencies {
+  readonly log: Pick<Log, 'ledger'>
+  readonly presence: Presence
+  readonly registry: Registry
+  readonly history: History
+  readonly identity: Pick<Identity, 'verify'>
+  readonly latest: Latest
+  readonly columns: Columns
+  /** Why no traffic should come now; undefined when it should. */
+  readonly ready: () => string | undefined
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: GatewayMetrics
+  /** All instruments of the process. */
+  readonly registered: Metrics
+}
+
+/** What answers a path; `route` is the path as counted, with its variable parts named. */
+interface Route {
+  readonly route: string
+  readonly answer: (reply: Reply, request: Request, access: Access) => void | Promise<void>
+}
+
+const SCHEMA_PATH = /^\/v1\/schemas\/([^/]+)\/([^/]+)$/
+const METHODS = 'GET, HEAD, OPTIONS'
+const PREFLIGHT = {
+  Allow: METHODS,
+  'Access-Control-Allow-Methods': METHODS,
+  'Access-Control-Allow-Headers': 'Authorization, Accept, Last-Event-ID',
+  'Access-Control-Max-Age': '86400',
+}
+
+export class Http {
+  readonly #options: { readonly loopbackMetrics: boolean }
+  readonly #dependencies: HttpDependencies
+  readonly #dashboard: Dashboard = loadDashboard()
+  readonly #routes: ReadonlyMap<string, Route>
+  readonly #readings: Readings
+  readonly #devices: Devices
+  #underWay = 0
+  #whenIdle: (() => void) | undefined
+
+  constructor(options: { readonly loopbackMetrics: boolean }, dependencies: HttpDependencies) {
+    this.#options = options
+    this.#dependencies = dependencies
+    this.#readings = new Readings(dependencies)
+    this.#devices = new Devices(dependencies)
+    this.#routes = this.#makeRoutes()
+  }
+
+  attach(app: TemplatedApp): void {
+    app.any('/*', (response, request) => this.#answer(response, request))
+  }
+
+  /** Resolves when no request is being answered. */
+  idle(): Promise<void> {
+    if (this.#underWay === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#whenIdle = resolve
+    })
+  }
+
+  /** An answer that is counted: for WebSocket upgrades, which come in beside the paths here. */
+  readonly reply = (response: HttpResponse): Reply => this.#reply(response, '/v1/live', false)
+
+  /** Answers what went wrong; our own mistakes with 500, and in the log. */
+  readonly refuse = (reply: Reply, error: unknown): void => {
+    const { logger, metrics } = this.#dependencies
+    let refusal = refusalOf(error)
+    if (refusal === undefined) {
+      logger.error({ err: error }, 'a request failed')
+      refusal = new Refusal('internal', 'the gateway failed to answer: its log says why')
+    }
+    metrics.refusals.inc({ reason: refusal.code })
+    reply.refuse(refusal)
+  }
+
+  #answer(response: HttpResponse, uwsRequest: HttpRequest): void {
+    const request = readRequest(response, uwsRequest)
+    const route = this.#routeOf(request.path)
+    const reply = this.#reply(response, route?.route ?? 'unknown', request.method === 'HEAD')
+    this.#dispatch(reply, request, route).catch((error: unknown) => this.refuse(reply, error))
+  }
+
+  async #dispatch(reply: Reply, request: Request, route: Route | undefined): Promise<void> {
+    if (route === undefined) throw new Refusal('not-found', `there is nothing at ${JSON.stringify(request.path)}`)
+    if (request.method === 'OPTIONS') return reply.send('204 No Content', PREFLIGHT, '')
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      const message = `${request.path} does not take ${request.method}: allowed is GET`
+      throw new Refusal('method-not-allowed', message, { headers: { Allow: METHODS } })
+    }
+    if (request.path === '/') return reply.send('200 OK', this.#dashboard.headers, this.#dashboard.html)
+    await route.answer(reply, request, await this.#admit(request))
+  }
+
+  /** What the request may read; nothing at all for operations without a token on loopback. */
+  async #admit(request: Request): Promise<Access> {
+    const isOperation = OPERATIONS.some((path) => path === request.path)
+    if (isOperation && request.local && this.#options.loopbackMetrics) return NOBODY
+    const token = tokenOf(request.authorization, request.query.one('access_token'))
+    return verifyApp(this.#dependencies.identity, token)
+  }
+
+  #routeOf(path: string): Route | undefined {
+    return this.#routes.get(path) ?? (SCHEMA_PATH.test(path) ? this.#routes.get(SCHEMA_ROUTE) : undefined)
+  }
+
+  #makeRoutes(): Map<string, Route> {
+    const { log, registry, ready, registered } = this.#dependencies
+    const routes: Record<string, Route['answer']> = {
+      '/': () => undefined,
+      '/healthz': (reply) => answerHealth(reply),
+      '/readyz': (reply) => answerReadiness(reply, ready()),
+      '/metrics': (reply) => answerMetrics(reply, registered),
+      '/v1/devices': (reply, { query }, access) => reply.json(this.#devices.page(query, access)),
+      '/v1/readings': (reply, request, access) => this.#readings.answer(reply, request, access),
+      '/v1/schemas': (reply, { query }) => {
+        query.allow([])
+        reply.json(listSchemas(registry))
+      },
+      [SCHEMA_ROUTE]: (reply, { path, query }) => {
+        query.allow([])
+        const [, stream = '', version = ''] = SCHEMA_PATH.exec(path) ?? []
+        reply.json(showSchema(registry, stream, version))
+      },
+      '/v1/ledger': async (reply, { query }) => {
+        query.allow([])
+        reply.json(await log.ledger(INGEST_READER))
+      },
+      '/v1/live': () => {
+        throw new Refusal('upgrade-required', '/v1/live is a WebSocket: connect to it with the subprotocol telltale.v1')
+      },
+    }
+    return new Map(Object.entries(routes).map(([route, answer]) => [route, { route, answer }]))
+  }
+
+  #reply(response: HttpResponse, route: string, head: boolean): Reply {
+    this.#underWay++
+    return new Reply(response, { head }, (status) => {
+      this.#dependencies.metrics.requests.inc({ route, status })
+      if (--this.#underWay === 0) this.#whenIdle?.()
+    })
+  }
+}
+
+const SCHEMA_ROUTE = '/v1/schemas/{stream}/{n}'
+const NOBODY = new Access([], 0)

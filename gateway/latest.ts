@@ -1,0 +1,228 @@
+/**
+ * Owns the last reading of each series, and when each device was last heard: what `start: "latest"` and `/v1/devices`
+ * answer from.
+ *
+ * Most payloads are never looked at here: of a stream without tags the last two are kept undecoded, two because one
+ * that turns out to be malformed must not hide the good one before it. They are decoded when somebody asks. Streams
+ * with tags are decoded at once, since the series is in the reading. Last means: the latest by its own time among
+ * those held, so a message overtaken on the way does not win.
+ *
+ * Bound: `LATEST_SERIES_MAX` devices and series together, `LATEST_BYTES_MAX` by estimate, and
+ * `LATEST_SERIES_PER_DEVICE_MAX`. When full, the device not heard of for longest (nearly: the first found that was quiet
+ * since the last look) is dropped and counted; the store still has its readings.
+ */
+
+import assert from 'node:assert/strict'
+import type { Entry } from '../log/entry.ts'
+import {
+  LATEST_BYTES_MAX,
+  LATEST_RAW_BYTES_MAX,
+  LATEST_SERIES_MAX,
+  LATEST_SERIES_PER_DEVICE_MAX,
+} from '../platform/limits.ts'
+import type { Selection } from '../schemas/history.ts'
+import { seriesKey } from '../schemas/point.ts'
+import { type Reading, Rejection, type Stream } from '../schemas/reading.ts'
+import type { Registry } from '../schemas/registry.ts'
+import { type Decode, LatestSlot } from './latest-slot.ts'
+
+/** What is known of one device. */
+interface DeviceState {
+  /** When a message of it last arrived, milliseconds; undefined if only the store has told of it. */
+  heardAt: number | undefined
+  /** `sequence` of its newest change, and as it was when the dropping of the oldest last looked here. */
+  touched: number
+  looked: number
+  /** By stream name; of a stream with tags, by series key. */
+  readonly slots: Map<string, LatestSlot>
+}
+
+const DEVICE_BYTES = 300
+const SECOND_CHANCES_MAX = 16
+
+export interface LatestBounds {
+  readonly seriesMax: number
+  readonly bytesMax: number
+}
+
+export class Latest {
+  readonly #registry: Pick<Registry, 'stream' | 'decode'>
+  readonly #bounds: LatestBounds
+  readonly #devices = new Map<string, DeviceState>()
+  readonly #tagged = new Map<string, boolean>()
+  #sequence = 0
+  #series = 0
+  #bytes = 0
+  #dropped = 0
+
+  constructor(
+    registry: Pick<Registry, 'stream' | 'decode'>,
+    bounds: LatestBounds = { seriesMax: LATEST_SERIES_MAX, bytesMax: LATEST_BYTES_MAX },
+  ) {
+    this.#registry = registry
+    this.#bounds = bounds
+  }
+
+  /** Rises with each change; a change after this moment has a higher number. */
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  get series(): number {
+    return this.#series
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Series dropped because the table was full. */
+  get dropped(): number {
+    return this.#dropped
+  }
+
+  /** Takes in a message; `readings` are its readings if somebody had them decoded already. */
+  take(entry: Entry, readings?: readonly Reading[]): void {
+    const stream = this.#registry.stream(entry.stream)
+    if (stream === undefined) return
+    const device = this.#device(entry.device)
+    device.heardAt = Math.max(device.heardAt ?? 0, entry.receivedAt)
+    device.touched = ++this.#sequence
+    if (readings === undefined && !this.#isTagged(stream) && entry.payload.length <= LATEST_RAW_BYTES_MAX) {
+      const slot = this.#slot(device, stream.name, stream.name)
+      this.#bytes += slot.keep(entry, this.#sequence)
+    } else {
+      const decoded = readings ?? this.#registry.decode(entry)
+      if (decoded instanceof Rejection) return
+      for (const reading of decoded) this.#put(device, reading, stream)
+    }
+    this.#makeRoom()
+  }
+
+  /** Takes in a reading of the store, unless a newer one is known. */
+  seed(reading: Reading): void {
+    const stream = this.#registry.stream(reading.stream)
+    if (stream === undefined) return
+    const device = this.#device(reading.device)
+    device.touched = ++this.#sequence
+    this.#put(device, reading, stream)
+    this.#makeRoom()
+  }
+
+  has(device: string): boolean {
+    return this.#devices.has(device)
+  }
+
+  devices(): Iterable<string> {
+    return this.#devices.keys()
+  }
+
+  heardAt(device: string): number | undefined {
+    return this.#devices.get(device)?.heardAt
+  }
+
+  /** The last reading of each stream of one device (of several series of a stream, the latest). */
+  lastOf(device: string): Reading[] {
+    const last = new Map<string, Reading>()
+    for (const slot of this.#devices.get(device)?.slots.values() ?? []) {
+      const reading = slot.reading(this.#decode)
+      if (reading && !(reading.ts < (last.get(reading.stream)?.ts ?? Number.NEGATIVE_INFINITY))) {
+        last.set(reading.stream, reading)
+      }
+    }
+    return [...last.values()]
+  }
+
+  /** The selected series that changed after `sequence`, to be read when they are needed. */
+  changed(selection: Selection, sequence: number): LatestSlot[] {
+    const found: LatestSlot[] = []
+    const { device, stream } = selection
+    const own = device === undefined ? undefined : this.#devices.get(device)
+    const devices = device === undefined ? this.#devices.values() : own ? [own] : []
+    for (const { touched, slots } of devices) {
+      if (touched <= sequence) continue
+      for (const slot of slots.values()) {
+        if (slot.touched > sequence && (stream === undefined || stream === slot.stream)) found.push(slot)
+      }
+    }
+    return found
+  }
+
+  /** The reading of a slot; undefined if what was kept turned out to be malformed. */
+  readonly read = (slot: LatestSlot): Reading | undefined => slot.reading(this.#decode)
+
+  readonly #decode: Decode = (message) => this.#registry.decode(message)
+
+  #put(device: DeviceState, reading: Reading, stream: Stream): void {
+    const key = this.#isTagged(stream) ? seriesKey(reading, stream) : stream.name
+    this.#bytes += this.#slot(device, key, stream.name).put(reading, this.#sequence)
+  }
+
+  #device(id: string): DeviceState {
+    let device = this.#devices.get(id)
+    if (device === undefined) {
+      device = { heardAt: undefined, touched: 0, looked: 0, slots: new Map() }
+      this.#devices.set(id, device)
+      this.#bytes += DEVICE_BYTES
+      this.#series++
+    }
+    return device
+  }
+
+  #slot(device: DeviceState, key: string, stream: string): LatestSlot {
+    let slot = device.slots.get(key)
+    if (slot === undefined) {
+      if (device.slots.size >= LATEST_SERIES_PER_DEVICE_MAX) this.#dropOldestSlot(device)
+      slot = new LatestSlot(stream)
+      device.slots.set(key, slot)
+      this.#bytes += slot.bytes
+      this.#series++
+    }
+    return slot
+  }
+
+  #dropOldestSlot(device: DeviceState): void {
+    for (const [key, slot] of device.slots) {
+      device.slots.delete(key)
+      this.#forget(slot)
+      return
+    }
+  }
+
+  #forget(slot: LatestSlot): void {
+    this.#bytes -= slot.bytes
+    this.#series--
+    this.#dropped++
+  }
+
+  /**
+   * Second chance: the map's first device is dropped, unless it was heard since the last look; then it goes to the end.
+   * After `SECOND_CHANCES_MAX` of those the next is dropped all the same, so that no message waits for long.
+   */
+  #makeRoom(): void {
+    let chances = SECOND_CHANCES_MAX
+    while (this.#series > this.#bounds.seriesMax || this.#bytes > this.#bounds.bytesMax) {
+      const first = this.#devices.entries().next().value
+      assert(first, 'a full table has devices')
+      const [id, device] = first
+      this.#devices.delete(id)
+      if (device.touched > device.looked && chances-- > 0) {
+        device.looked = device.touched
+        this.#devices.set(id, device)
+        continue
+      }
+      for (const slot of device.slots.values()) this.#forget(slot)
+      this.#bytes -= DEVICE_BYTES
+      this.#series--
+    }
+  }
+
+  #isTagged(stream: Stream): boolean {
+    let tagged = this.#tagged.get(stream.name)
+    if (tagged === undefined) {
+      tagged = stream.columns.some((column) => column.tag)
+      this.#tagged.set(stream.name, tagged)
+    }
+    return tagged
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * Owns one app's WebSocket: its subscriptions and how it ends.
+ *
+ *   open --a frame was dropped--> slow --drained, or LIVE_SLOW_CLOSE_MS--> closed (4408)
+ *   open --end(reason)--------------------------------------------------> closed
+ *
+ * Always true: a frame lost is never followed by a later one: a socket that is slow has left all its topics, and is
+ * told 4408 as soon as it has room. uWebSockets.js drops close frames too while a socket is full, so that must wait.
+ * Bound: `LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX`, `LIVE_ERRORS_PER_SOCKET_MAX`.
+ */
+
+import type { WebSocket } from 'uWebSockets.js'
+import {
+  LIVE_ERRORS_PER_SOCKET_MAX,
+  LIVE_SLOW_CLOSE_MS,
+  LIVE_SNAPSHOT_FRAMES_PER_TURN,
+  LIVE_SNAPSHOT_PAUSE_BYTES,
+  LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX,
+} from '../platform/limits.ts'
+import type { Access } from './access.ts'
+import { CLOSE, type CloseReason } from './close-codes.ts'
+import type { CommandRefusal } from './commands.ts'
+import { errorFrame, liveFrame, subscribedFrame, WELCOME } from './frames.ts'
+import type { Group } from './groups.ts'
+import type { Snapshot } from './snapshot.ts'
+
+export interface SessionEvents {
+  /** The socket has left `group`. */
+  readonly left: (group: Group) => void
+  /** The socket is being closed by us. */
+  readonly closing: (reason: CloseReason) => void
+}
+
+export type Socket = WebSocket<{ readonly session: LiveSession }>
+
+export class LiveSession {
+  readonly access: Access
+  readonly #events: SessionEvents
+  readonly #cursor: () => string
+  readonly #groups = new Map<string, Group>()
+  /** Those still being sent, by the subscription's name. */
+  readonly #snapshots = new Map<string, Snapshot>()
+  #socket: Socket | undefined
+  #slowSince: number | undefined
+  #errors = 0
+  #pumping = false
+
+  /** `cursor` is the live tail's at the time of the call. */
+  constructor(access: Access, cursor: () => string, events: SessionEvents) {
+    this.access = access
+    this.#cursor = cursor
+    this.#events = events
+  }
+
+  open(socket: Socket): void {
+    this.#socket = socket
+    this.#send(WELCOME)
+  }
+
+  /** The socket is gone: after this nothing is sent. */
+  closed(): void {
+    this.#socket = undefined
+    this.#leaveAll()
+  }
+
+  get full(): boolean {
+    return this.#groups.size >= LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX
+  }
+
+  has(subscription: string): boolean {
+    return this.#groups.has(subscription)
+  }
+
+  /**
+   * Answers `subscribed`, the snapshot if there is one, `live`, and from then on what is published to the group. To
+   * subscribe again to the same is answered the same; it stays one subscription. Returns whether it is new.
+   */
+  subscribe(id: string, group: Group, snapshot: Snapshot | undefined): boolean {
+    const isNew = !this.#groups.has(group.name)
+    this.#groups.set(group.name, group)
+    this.#send(subscribedFrame(id, group.name))
+    this.#snapshots.delete(group.name)
+    if (snapshot === undefined) {
+      this.#goLive(group)
+    } else {
+      if (!isNew) this.#socket?.unsubscribe(group.name)
+      this.#snapshots.set(group.name, snapshot)
+      this.pump()
+    }
+    return isNew
+  }
+
+  unsubscribe(subscription: string): void {
+    const group = this.#groups.get(subscription)
+    if (group === undefined) return
+    this.#groups.delete(subscription)
+    this.#snapshots.delete(subscription)
+    this.#socket?.unsubscribe(group.name)
+    this.#events.left(group)
+  }
+
+  refuse(refusal: CommandRefusal): void {
+    if (++this.#errors > LIVE_ERRORS_PER_SOCKET_MAX) this.end(CLOSE.tooManyErrors)
+    else this.#send(errorFrame(refusal.id, refusal.error))
+  }
+
+  /** Sends what there is room for of the snapshots, a few frames a turn. */
+  pump(): void {
+    if (this.#pumping) return
+    for (let frames = 0; frames < LIVE_SNAPSHOT_FRAMES_PER_TURN; frames++) {
+      const snapshot: Snapshot | undefined = this.#snapshots.values().next().value
+      const socket = this.#socket
+      if (snapshot === undefined || socket === undefined || this.#slowSince !== undefined) return
+      if (socket.getBufferedAmount() > LIVE_SNAPSHOT_PAUSE_BYTES) return // Until it drains.
+      const step = snapshot.next(this.#cursor())
+      if (step === 'late') {
+        this.end(CLOSE.slow)
+      } else if (step === 'done') {
+        this.#snapshots.delete(snapshot.group.name)
+        this.#goLive(snapshot.group)
+      } else {
+        this.#send(step.frame)
+      }
+    }
+    this.#pumping = true
+    setImmediate(() => {
+      this.#pumping = false
+      this.pump()
+    })
+  }
+
+  /** A frame for this socket was dropped at `now`: it gets nothing more but its close code. */
+  dropped(now: number): void {
+    if (this.#slowSince !== undefined) return
+    this.#slowSince = now
+    // Not at once: uWebSockets.js is going through the topics that this changes.
+    setImmediate(() => this.#leaveAll())
+  }
+
+  drained(): void {
+    if (this.#slowSince !== undefined) this.end(CLOSE.slow)
+    else this.pump()
+  }
+
+  /** What time alone brings about. */
+  sweep(now: number): void {
+    if (this.#slowSince !== undefined) {
+      if (now - this.#slowSince > LIVE_SLOW_CLOSE_MS) this.cut(CLOSE.slow)
+    } else if (now >= this.access.expiresAt) {
+      this.end(CLOSE.tokenExpired)
+    }
+  }
+
+  /** Closes the socket and says why. */
+  end(reason: CloseReason): void {
+    const socket = this.#socket
+    if (socket === undefined) return
+    this.#events.closing(reason)
+    this.#socket = undefined
+    socket.end(reason.code, reason.text)
+  }
+
+  /** Closes without a word: there is no room for one. */
+  cut(reason: CloseReason): void {
+    const socket = this.#socket
+    if (socket === undefined) return
+    this.#events.closing(reason)
+    this.#socket = undefined
+    socket.close()
+  }
+
+  #goLive(group: Group): void {
+    this.#send(liveFrame(group.name))
+    if (this.#slowSince === undefined) this.#socket?.subscribe(group.name)
+  }
+
+  #leaveAll(): void {
+    for (const name of [...this.#groups.keys()]) this.unsubscribe(name)
+  }
+
+  /** A frame that does not fit makes the socket slow, by uWebSockets.js's `dropped`. */
+  #send(frame: string): void {
+    if (this.#slowSince === undefined) this.#socket?.send(frame)
+  }
+}

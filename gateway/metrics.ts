@@ -1,0 +1,68 @@
+/** Owns the gateway's instruments. Labels come from closed sets: routes, codes, never a device or a filter. */
+
+import { Counter, Gauge } from 'prom-client'
+import type { Metrics } from '../platform/metrics.ts'
+
+/** What gauges read when they are asked. */
+export interface GatewayState {
+  readonly sockets: () => number
+  readonly groups: () => number
+  readonly subscriptions: () => number
+  readonly series: () => number
+  readonly latestBytes: () => number
+  readonly latestDropped: () => number
+}
+
+export class GatewayMetrics {
+  readonly #registry: Metrics
+  readonly requests: Counter<'route' | 'status'>
+  readonly refusals: Counter<'reason'>
+  readonly closes: Counter<'code'>
+  readonly entries: Counter
+  readonly decoded: Counter
+  readonly frames: Counter
+  readonly deliveries: Counter
+  readonly droppedFrames: Counter
+
+  constructor(registry: Metrics) {
+    this.#registry = registry
+    this.requests = this.#counter('requests_total', 'HTTP requests answered; status 499: the peer left first', [
+      'route',
+      'status',
+    ])
+    this.refusals = this.#counter('refusals_total', 'Requests and live commands refused, by code', ['reason'])
+    this.closes = this.#counter('closes_total', 'WebSockets closed by the gateway, by close code', ['code'])
+    this.entries = this.#counter('log_entries_total', 'Log entries passed by the live tail')
+    this.decoded = this.#counter('decoded_entries_total', 'Log entries decoded because an app wanted them')
+    this.frames = this.#counter('frames_total', 'Frames encoded for subscriptions')
+    this.deliveries = this.#counter('deliveries_total', 'Readings handed to sockets')
+    this.droppedFrames = this.#counter(
+      'dropped_frames_total',
+      'Frames dropped because a socket was not read; it is closed',
+    )
+  }
+
+  observe(state: GatewayState): void {
+    this.#gauge('sockets', 'Open WebSockets', state.sockets)
+    this.#gauge('groups', 'Distinct live subscriptions', state.groups)
+    this.#gauge('subscriptions', 'Live subscriptions of all sockets', state.subscriptions)
+    this.#gauge('latest_series', 'Devices and series in the table of last readings', state.series)
+    this.#gauge('latest_bytes', 'Estimated size of the table of last readings', state.latestBytes)
+    this.#gauge('latest_dropped', 'Series dropped from the table of last readings since the start', state.latestDropped)
+  }
+
+  #counter<const Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []) {
+    return new Counter({ name: `telltale_gateway_${name}`, help, labelNames, registers: [this.#registry] })
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name: `telltale_gateway_${name}`,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+}

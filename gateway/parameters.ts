@@ -1,0 +1,54 @@
+/** Owns how query parameters are read: each into its value, or a `Refusal` that names it, its value and what is allowed. */
+
+import { selectionOf } from '../devices/topics.ts'
+import { REQUEST_FILTERS_MAX } from '../platform/limits.ts'
+import { parseDuration } from '../platform/settings.ts'
+import type { Selection } from '../schemas/history.ts'
+import type { Access } from './access.ts'
+import { FILTER_RULE } from './commands.ts'
+import { badParameter } from './refusal.ts'
+import type { Query } from './request.ts'
+
+const EPOCH_MS = /^\d{1,15}$/
+const RELATIVE = /^-(.+)$/
+/** A date, or a date and time; without a zone it is UTC. */
+const ISO_8601 = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/
+const TIME_RULE = 'ISO 8601 (2025-11-23T12:00:00Z), milliseconds since 1970, a time ago (-15m), or now'
+
+/** Milliseconds since 1970-01-01T00:00Z. */
+export function readTime(name: string, text: string, now: number): number {
+  if (text === 'now') return now
+  if (EPOCH_MS.test(text)) return Number(text)
+  const ago = parseDuration(RELATIVE.exec(text)?.[1] ?? '')
+  if (ago !== undefined) return now - ago
+  const match = ISO_8601.exec(text)
+  if (match === null) throw badParameter(name, text, TIME_RULE)
+  const time = Date.parse(match[1] !== undefined && match[4] === undefined ? `${text}Z` : text)
+  if (Number.isNaN(time)) throw badParameter(name, text, TIME_RULE)
+  return time
+}
+
+export function readLimit(query: Query, byDefault: number, max: number): number {
+  const text = query.one('limit')
+  if (text === undefined) return byDefault
+  const limit = /^\d{1,9}$/.test(text) ? Number(text) : 0
+  if (limit < 1 || limit > max) throw badParameter('limit', text, `a number from 1 to ${max}`)
+  return limit
+}
+
+/** What the request's filters select: all that the token's do if there is none. Each must lie within the token's. */
+export function readSelections(query: Query, access: Access): readonly Selection[] {
+  const filters = query.all('filter').filter((filter) => filter !== '')
+  if (filters.length === 0) return access.selections
+  if (filters.length > REQUEST_FILTERS_MAX) {
+    throw badParameter('filter', `${filters.length} filters`, `at most ${REQUEST_FILTERS_MAX}`)
+  }
+  return filters.map((filter) => {
+    const selection = selectionOf(filter)
+    // A `#` that was not percent-encoded starts the URL's fragment, which no server gets to see.
+    const hint = filter.endsWith('/') ? ' (in a URL, # is written %23)' : ''
+    if (selection === undefined) throw badParameter('filter', filter, `${FILTER_RULE}${hint}`)
+    access.require(selection, filter)
+    return selection
+  })
+}

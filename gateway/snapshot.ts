@@ -1,0 +1,77 @@
+/**
+ * Owns the past of one subscription that starts with `latest`: the last reading of each selected series, in frames,
+ * taken one by one as the socket has room.
+ *
+ *   round 1: all selected series -> round 2: those that changed meanwhile -> ... -> a round without any: `done`
+ *
+ * Always true: when `next` says `done`, every selected series was sent as it is at this instant, so a subscriber that
+ * joins the group's topic now sees neither gap nor repeat. Bound: `LIVE_SNAPSHOT_ROUNDS_MAX` rounds; an app too slow for
+ * that is `late`. Losing: between rounds, a reading replaced by a newer of its series is not sent.
+ */
+
+import { LIVE_FRAME_CHARS_MAX, LIVE_SNAPSHOT_ROUNDS_MAX } from '../platform/limits.ts'
+import { encodeReading, readingsFrame, selectFields } from './frames.ts'
+import type { Group } from './groups.ts'
+import type { Latest } from './latest.ts'
+import type { LatestSlot } from './latest-slot.ts'
+
+export type SnapshotStep = { readonly frame: string } | 'done' | 'late'
+
+export class Snapshot {
+  readonly group: Group
+  readonly #latest: Pick<Latest, 'changed' | 'read' | 'sequence'>
+  readonly #tagsOf: (stream: string) => ReadonlySet<string>
+  #slots: LatestSlot[] = []
+  #at = 0
+  #sequence = -1
+  #rounds = 0
+
+  constructor(
+    group: Group,
+    dependencies: {
+      readonly latest: Pick<Latest, 'changed' | 'read' | 'sequence'>
+      /** The names of a stream's tag columns. */
+      readonly tagsOf: (stream: string) => ReadonlySet<string>
+    },
+  ) {
+    this.group = group
+    this.#latest = dependencies.latest
+    this.#tagsOf = dependencies.tagsOf
+  }
+
+  /** The next frame; `cursor` is the tail's at this instant. */
+  next(cursor: string): SnapshotStep {
+    const readings: string[] = []
+    let chars = 0
+    while (chars < LIVE_FRAME_CHARS_MAX) {
+      const slot = this.#slots[this.#at++]
+      if (slot === undefined) {
+        if (readings.length > 0) break
+        if (this.#rounds++ >= LIVE_SNAPSHOT_ROUNDS_MAX) return 'late'
+        if (!this.#nextRound()) return 'done'
+        continue
+      }
+      const text = this.#encode(slot)
+      if (text === undefined) continue
+      readings.push(text)
+      chars += text.length
+    }
+    return { frame: readingsFrame(this.group.name, cursor, readings) }
+  }
+
+  /** Whether any selected series changed since the last round. */
+  #nextRound(): boolean {
+    this.#slots = this.#latest.changed(this.group.selection, this.#sequence)
+    this.#sequence = this.#latest.sequence
+    this.#at = 0
+    return this.#slots.length > 0
+  }
+
+  #encode(slot: LatestSlot): string | undefined {
+    const reading = this.#latest.read(slot)
+    if (reading === undefined) return undefined
+    const { fields } = this.group
+    const selected = fields ? selectFields(reading, fields, this.#tagsOf(reading.stream)) : reading
+    return selected && encodeReading(selected)
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Owns the gateway's place in the log: reads each batch once, in order; decodes what a group wants; encodes it once a
+ * group; publishes; and keeps the table of last readings.
+ *
+ *   idle --start()--> warming up --reached where the log ended--> live --stop()--> stopped
+ *
+ * While warming up, from ingest's checkpoint on, what the store cannot know yet goes into the table and nothing is
+ * published. The live part begins exactly at the log's end as it was at the start. Warming up is cut short after
+ * `LATEST_WARM_UP_MS_MAX`, and says so: then the last readings of quiet devices may be missing from the table.
+ *
+ * Always true: a frame's cursor lies after every reading sent so far and before every reading not sent yet. Bound: one
+ * batch is held at a time. Losing: what retention removed before it was read, told by a `gap` to every group.
+ */
+
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
+import { type Batch, readEntries } from '../log/entry.ts'
+import { INGEST_READER, type Log, type Position } from '../log/log.ts'
+import type { Clock } from '../platform/clock.ts'
+import { messageOf } from '../platform/errors.ts'
+import { LATEST_WARM_UP_MS_MAX, TAIL_RETRY_MS } from '../platform/limits.ts'
+import type { Logger } from '../platform/logger.ts'
+import { Rejection } from '../schemas/reading.ts'
+import type { Registry } from '../schemas/registry.ts'
+import { BatchFrames } from './batch-frames.ts'
+import { formatCursor } from './cursor.ts'
+import { gapFrame } from './frames.ts'
+import type { Group, Groups } from './groups.ts'
+import type { Latest } from './latest.ts'
+import type { GatewayMetrics } from './metrics.ts'
+
+export interface TailDependencies {
+  readonly log: Pick<Log, 'first' | 'end' | 'compare' | 'read' | 'follow' | 'checkpoint' | 'positionAfter'>
+  readonly registry: Pick<Registry, 'decode'>
+  readonly latest: Latest
+  readonly groups: Groups
+  /** Sends `frame`, of `readings` readings, to every socket of the group. */
+  readonly publish: (group: Group, frame: string, readings: number) => void
+  readonly tagsOf: (stream: string) => ReadonlySet<string>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: GatewayMetrics
+}
+
+export class Tail {
+  readonly #dependencies: TailDependencies
+  readonly #stopping = new AbortController()
+  #position: Position | undefined
+  #problem: string | undefined = 'the live tail has not started'
+  #running: Promise<void> | undefined
+
+  constructor(dependencies: TailDependencies) {
+    this.#dependencies = dependencies
+  }
+
+  /** Why nothing is delivered just now; undefined when all is well. */
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
+  /** The cursor after everything that was published. */
+  get cursor(): string {
+    return this.#position === undefined ? '' : formatCursor(this.#position)
+  }
+
+  /** Resolves when the tail is live. Rejects with a `LogError` if the log cannot be read. */
+  async start(): Promise<void> {
+    const end = await this.#dependencies.log.end()
+    await this.#warmUp(end)
+    this.#position = end
+    this.#problem = undefined
+    this.#running = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#running
+  }
+
+  async #warmUp(end: Position): Promise<void> {
+    const { log, latest, clock, logger } = this.#dependencies
+    const deadline = clock.now() + LATEST_WARM_UP_MS_MAX
+    let position = (await log.checkpoint(INGEST_READER)) ?? (await log.first())
+    while (log.compare(position, end) < 0 && !this.#stopping.signal.aborted) {
+      const batch = await log.read(position)
+      if (batch === undefined) return
+      for (const entry of readEntries(batch.bytes, batch.firstOffset)) if (entry.flags === 0) latest.take(entry)
+      position = batch.next
+      await nextTurn()
+      if (clock.now() > deadline) {
+        logger.warn(
+          { position },
+          'too much of the log is not stored yet: last readings of quiet devices may be missing',
+        )
+        return
+      }
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { log, logger } = this.#dependencies
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      try {
+        for await (const batch of log.follow(this.#from(), signal)) {
+          this.#problem = undefined
+          this.#take(batch)
+          // Sockets get their turn between batches, also while the tail is behind.
+          await nextTurn()
+        }
+      } catch (error) {
+        if (signal.aborted) return
+        this.#problem = `the log cannot be read: ${messageOf(error)}`
+        logger.error({ err: error }, 'the live tail stopped, and will try again')
+        await delay(TAIL_RETRY_MS, undefined, { signal }).catch(() => undefined)
+      }
+    }
+  }
+
+  #from(): Position {
+    if (this.#position === undefined) throw new Error('the tail was not started')
+    return this.#position
+  }
+
+  #take(batch: Batch): void {
+    const { groups, latest, registry, metrics } = this.#dependencies
+    const before = batch.missed > 0 ? this.#tellGap(batch) : this.#from()
+    const frames = new BatchFrames(batch, before, this.#dependencies)
+    for (const entry of readEntries(batch.bytes, batch.firstOffset)) {
+      if (entry.flags !== 0) continue
+      const wanting = groups.match(entry.device, entry.stream)
+      if (wanting.length === 0) {
+        latest.take(entry)
+        continue
+      }
+      const readings = registry.decode(entry)
+      metrics.decoded.inc()
+      if (readings instanceof Rejection) continue // Ingest sets it aside and says why.
+      frames.add(entry.offset, readings, wanting)
+      latest.take(entry, readings)
+    }
+    frames.finish()
+    metrics.entries.inc(batch.count)
+    this.#position = batch.next
+  }
+
+  /** Tells every group that entries before this batch are gone; returns the position after the gap. */
+  #tellGap(batch: Batch): Position {
+    const { groups, log, publish, logger } = this.#dependencies
+    const position = log.positionAfter(batch, batch.firstOffset - 1)
+    const before = formatCursor(position)
+    const gap = { after: this.cursor, before, reason: 'retention', missed: batch.missed } as const
+    logger.warn({ missed: batch.missed }, 'retention removed entries before they were sent to apps')
+    for (const group of groups.all()) publish(group, gapFrame(group.name, gap), 0)
+    return position
+  }
+}

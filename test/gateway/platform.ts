@@ -1,0 +1,225 @@
+/**
+ * Owns a gateway for tests: real log, registry, identity and sockets on a free port, in a directory of its own. History
+ * is what the test says; everything is stopped and removed after it.
+ */
+
+import { createServer } from 'node:net'
+import type { TestContext } from 'node:test'
+import { WebSocket } from 'ws'
+import { Identity } from '../../devices/identity.ts'
+import { Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
+import { LocalLog } from '../../log/local/local-log.ts'
+import { silentLogger } from '../../platform/logger.ts'
+import { createMetrics, type Metrics } from '../../platform/metrics.ts'
+import type { History } from '../../schemas/history.ts'
+import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { scratchDirectory } from '../scratch.ts'
+
+export const HOUR_MS = 3_600_000
+/** 2025-11-23T02:13:20Z */
+export const NOW = 1_763_864_000_000
+
+export interface TestPlatform {
+  readonly gateway: Gateway
+  readonly log: LocalLog
+  readonly identity: Identity
+  readonly registry: Registry
+  readonly metrics: Metrics
+  readonly url: string
+  /** What the platform's clock shows; may be set. */
+  readonly clock: { time: number; now(): number }
+  /** Of an app that may read everything. */
+  readonly token: string
+  /** Appends one message; resolves when it is durable. */
+  publish(device: string, stream: string, payload: Buffer | object): Promise<void>
+  get(
+    path: string,
+    options?: { token?: string | null; headers?: Record<string, string>; method?: string },
+  ): Promise<Response>
+}
+
+export interface TestPlatformOptions {
+  readonly history?: Partial<History>
+  readonly ready?: () => string | undefined
+  readonly options?: Partial<GatewayOptions>
+  /** Before the gateway starts. */
+  readonly prepare?: (log: LocalLog, registry: Registry) => Promise<void>
+}
+
+export const NO_HISTORY: History = {
+  readings: async () => ({ readings: [], truncated: false }),
+  latest: async () => [],
+}
+
+export async function startPlatform(t: TestContext, given: TestPlatformOptions = {}): Promise<TestPlatform> {
+  const stops: (() => Promise<void>)[] = []
+  // Before the directory's own: hooks run in the order they were given.
+  t.after(async () => {
+    for (const stop of stops.reverse()) await stop()
+  })
+  const directory = scratchDirectory(t)
+  const clock = {
+    time: NOW,
+    now() {
+      return this.time
+    },
+  }
+  const logger = silentLogger()
+  const metrics = createMetrics()
+  const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+  const identity = new Identity({ directory: `${directory}/keys` }, { clock })
+  await identity.start()
+  const log = new LocalLog(
+    { directory: `${directory}/log`, writer: true, maxBytes: 2 ** 30, retentionMs: HOUR_MS },
+    { clock, logger, metrics },
+  )
+  await log.start()
+  stops.push(() => log.stop())
+  await given.prepare?.(log, registry)
+  const gateway = new Gateway(
+    { host: '127.0.0.1', port: 0, loopbackMetrics: true, ...given.options },
+    {
+      log,
+      presence: log.presence,
+      registry,
+      history: { ...NO_HISTORY, ...given.history },
+      identity,
+      ready: given.ready ?? (() => undefined),
+      clock,
+      logger,
+      metrics,
+    },
+  )
+  stops.push(() => gateway.stop())
+  await gateway.start()
+  const url = `http${given.options?.tls ? 's' : ''}://127.0.0.1:${gateway.port}`
+  const token = await identity.signApp(['devices/+/telemetry/#'], HOUR_MS)
+  return {
+    gateway,
+    log,
+    identity,
+    registry,
+    metrics,
+    url,
+    clock,
+    token,
+    publish: (device, stream, payload) => publish(log, clock.now(), device, stream, payload),
+    get: (path, options = {}) => {
+      const bearer = options.token === undefined ? token : options.token
+      const authorization = bearer === null ? {} : { authorization: `Bearer ${bearer}` }
+      const headers = { ...authorization, ...options.headers }
+      return fetch(`${url}${path}`, { method: options.method ?? 'GET', headers })
+    },
+  }
+}
+
+export function publish(
+  log: LocalLog,
+  receivedAt: number,
+  device: string,
+  stream: string,
+  payload: Buffer | object,
+): Promise<void> {
+  const bytes = Buffer.isBuffer(payload) ? payload : Buffer.from(JSON.stringify(payload))
+  return new Promise((resolve, reject) => {
+    log.append({ device, stream, receivedAt, flags: 0, payload: bytes }, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+export function environment(ts: number, temperature = 21.3): object {
+  return { ts, temperature, humidity: 40.5, pressure: 1013.25, battery: 87, rssi: -61 }
+}
+
+export type Frame = Readonly<Record<string, unknown>> & { readonly type: string }
+
+export interface FrameReading {
+  readonly device: string
+  readonly stream: string
+  readonly ts: number
+  readonly values: Readonly<Record<string, unknown>>
+}
+
+/** An app on `/v1/live`, with every frame it received. */
+export class App {
+  readonly socket: WebSocket
+  readonly frames: Frame[] = []
+  close: { readonly code: number; readonly reason: string } | undefined
+  #changed: () => void = () => undefined
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket
+    socket.on('message', (data) => {
+      this.frames.push(JSON.parse(String(data)))
+      this.#changed()
+    })
+    socket.on('close', (code, reason) => {
+      this.close = { code, reason: reason.toString() }
+      this.#changed()
+    })
+    socket.on('error', () => undefined)
+  }
+
+  /** Resolves when `welcome` has come. */
+  static async connect(t: TestContext, platform: TestPlatform, token = platform.token): Promise<App> {
+    const url = `${platform.url.replace('http', 'ws')}/v1/live?access_token=${token}`
+    const app = new App(new WebSocket(url, 'telltale.v1', { rejectUnauthorized: false }))
+    t.after(() => app.socket.terminate())
+    await app.until(() => app.frames.length > 0)
+    return app
+  }
+
+  send(command: object | string): void {
+    this.socket.send(typeof command === 'string' ? command : JSON.stringify(command))
+  }
+
+  /** Resolves when `state` holds, which is looked at after each frame and at the close. */
+  async until(state: () => unknown): Promise<void> {
+    while (!state()) {
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve
+      })
+    }
+  }
+
+  /** The first frame of `type` after the first `from`. */
+  async next(type: string, from = 0): Promise<Frame> {
+    const find = () => this.frames.slice(from).find((frame) => frame.type === type)
+    await this.until(find)
+    const frame = find()
+    if (frame === undefined) throw new Error(`no ${type}`)
+    return frame
+  }
+
+  /** Subscribes; resolves with the subscription's name when it is live. */
+  async subscribe(command: object): Promise<string> {
+    const from = this.frames.length
+    this.send({ type: 'subscribe', id: '1', ...command })
+    const { subscription } = await this.next('subscribed', from)
+    await this.next('live', from)
+    return String(subscription)
+  }
+
+  readings(subscription?: string): FrameReading[] {
+    return this.frames
+      .filter((frame) => frame.type === 'readings' && (subscription ?? frame.subscription) === frame.subscription)
+      .flatMap((frame) => frame.readings as FrameReading[])
+  }
+
+  async untilClosed(): Promise<{ readonly code: number; readonly reason: string }> {
+    await this.until(() => this.close)
+    return this.close ?? { code: 0, reason: '' }
+  }
+}
+
+/** A port that nobody listens on just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const address = server.address()
+  await new Promise((resolve) => {
+    server.close(resolve)
+  })
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
