@@ -16,9 +16,12 @@ import { READINGS_PER_MESSAGE_MAX } from '../platform/limits.ts'
 import type { Field, RecordShape } from './definition.ts'
 import { Rejection } from './reading.ts'
 
-/** What avsc can read exactly; below, the sign is lost (its `readLong` adds 1 to a zigzag beyond 2^53). */
+/**
+ * What avsc 5.7.9 reads exactly. Below, the sign is lost, for its `readLong` adds 1 to a zigzag beyond 2^53; above, it
+ * throws, one earlier than `Number.MAX_SAFE_INTEGER`.
+ */
 export const LONG_MIN = -(2 ** 52)
-export const LONG_MAX = Number.MAX_SAFE_INTEGER
+export const LONG_MAX = 2 ** 53 - 2
 
 const STEP = { fixed: 0, int: 1, long: 2, boolean: 3, string: 4, enumeration: 5, union: 6 } as const
 type StepCode = (typeof STEP)[keyof typeof STEP]
@@ -138,7 +141,8 @@ export class Guard {
           // Seven bytes hold 49 bits. The eighth: up to 2^54 when even (positive), up to 2^53 when odd (negative).
           if (at - first > 7) {
             const top = (bytes[first] as number) & 1 ? 0x10 : 0x20
-            if (at - first > 8 || (bytes[at - 1] as number) >= top) {
+            const last = bytes[at - 1] as number
+            if (at - first > 8 || last >= top || (last === 0x1f && this.#isBeyondMax(bytes, first))) {
               return this.#fail(pc, `is not within ${LONG_MIN} to ${LONG_MAX}, where integers are exact`)
             }
           }
@@ -205,6 +209,11 @@ export class Guard {
       if (at - from + 1 >= LONG_BYTES_MAX) return this.#failWith(`is longer than ${LONG_BYTES_MAX} bytes`)
     }
     return this.#failWith('is cut short')
+  }
+
+  #isBeyondMax(bytes: Buffer, at: number): boolean {
+    this.#varint(bytes, at)
+    return this.#value > LONG_MAX
   }
 
   #fail(pc: number, what: string): -1 {

@@ -18,11 +18,7 @@ const VECTORS: [schema: unknown, canonical: string, fingerprint: bigint][] = [
   [[], '[]', -1241056759729112623n],
   [['int'], '["int"]', -5232228896498058493n],
   [['int', { type: 'boolean' }], '["int","boolean"]', 5392556393470105090n],
-  [
-    { fields: [], type: 'record', name: 'foo' },
-    '{"name":"foo","type":"record","fields":[]}',
-    -4824392279771201922n,
-  ],
+  [{ fields: [], type: 'record', name: 'foo' }, '{"name":"foo","type":"record","fields":[]}', -4824392279771201922n],
   [
     { fields: [], type: 'record', name: 'foo', namespace: 'x.y' },
     '{"name":"x.y.foo","type":"record","fields":[]}',
@@ -65,11 +61,7 @@ const VECTORS: [schema: unknown, canonical: string, fingerprint: bigint][] = [
     '{"name":"x.y.z.foo","type":"enum","symbols":["A1","A2"]}',
     -4448647247586288245n,
   ],
-  [
-    { name: 'foo', type: 'fixed', size: 15 },
-    '{"name":"foo","type":"fixed","size":15}',
-    1756455273707447556n,
-  ],
+  [{ name: 'foo', type: 'fixed', size: 15 }, '{"name":"foo","type":"fixed","size":15}', 1756455273707447556n],
   [
     { namespace: 'x.y.z', type: 'fixed', name: 'foo', doc: 'foo bar', size: 32 },
     '{"name":"x.y.z.foo","type":"fixed","size":32}',
@@ -122,7 +114,13 @@ test('a nested type takes the namespace of the record around it, and a reference
 test('docs, defaults, logical types and our attributes do not change a fingerprint, a type does', () => {
   const record = (field: object) => ({ type: 'record', name: 'a', fields: [{ name: 'ts', ...field }] })
   const bare = fingerprintOf(record({ type: 'long' }))
-  const dressed = { type: { type: 'long', logicalType: 'timestamp-micros' }, doc: 'x', default: 1, unit: 's', tag: false }
+  const dressed = {
+    type: { type: 'long', logicalType: 'timestamp-micros' },
+    doc: 'x',
+    default: 1,
+    unit: 's',
+    tag: false,
+  }
   assert.equal(fingerprintOf(record(dressed)), bare)
   assert.notEqual(fingerprintOf(record({ type: 'int' })), bare)
 })

@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  READING_AHEAD_MAX_MS,
+  READING_TIME_MIN_MS,
+  READINGS_PER_MESSAGE_MAX,
+  TAG_CHARS_MAX,
+} from '../../platform/limits.ts'
+import { type Reading, Rejection } from '../../schemas/reading.ts'
+import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { probe, probeRegistry } from './schema-folder.ts'
+
+const RECEIVED_AT = 1_763_900_000_500
+const RECORD = { ts: 1_763_900_000_123, temperature: 21.3, humidity: 45.5, pressure: 1013.25, battery: 88, rssi: -70 }
+const shipped = Registry.load(SHIPPED_SCHEMAS_DIR)
+
+function decoder(registry: Registry, stream: string) {
+  return (payload: Buffer) => registry.decode({ device: 'truck-7', stream, receivedAt: RECEIVED_AT, payload })
+}
+const environment = decoder(shipped, 'environment')
+
+function readings(outcome: readonly Reading[] | Rejection): readonly Reading[] {
+  if (outcome instanceof Rejection) assert.fail(`${outcome.code}: ${outcome.reason}`)
+  return outcome
+}
+
+function rejected(outcome: readonly Reading[] | Rejection, code: string, reason: RegExp): void {
+  assert.ok(outcome instanceof Rejection, 'it was accepted')
+  assert.equal(outcome.code, code)
+  assert.match(outcome.reason, reason)
+}
+
+test('a payload written by hand, byte by byte, becomes the reading that was meant', () => {
+  const payload = Buffer.from(
+    [
+      'c301', // single-object encoding
+      'f967d0b55fb9bb1c', // CRC-64-AVRO of environment 1, little-endian
+      'f69d908ad666', // 1763900000123: zigzag 3527800000246, seven bits at a time
+      '6666aa41', // 21.3f
+      '00003642', // 45.5f
+      '0000000000aa8f40', // 1013.25
+      'b001', // 88: zigzag 176
+      '8b01', // -70: zigzag 139
+    ].join(''),
+    'hex',
+  )
+  assert.deepEqual(readings(environment(payload)), [
+    {
+      device: 'truck-7',
+      stream: 'environment',
+      ts: 1_763_900_000_123,
+      values: { temperature: 21.3, humidity: 45.5, pressure: 1013.25, battery: 88, rssi: -70 },
+    },
+  ])
+  assert.deepEqual(shipped.encode('environment', RECORD), payload)
+})
+
+test('a batch becomes its readings in order', () => {
+  const batch = [RECORD, { ...RECORD, ts: RECORD.ts + 1, temperature: -0.1 }]
+  const decoded = readings(environment(shipped.encode('environment', batch)))
+  assert.deepEqual(
+    decoded.map(({ ts, values }) => [ts, values.temperature]),
+    [
+      [RECORD.ts, 21.3],
+      [RECORD.ts + 1, -0.1],
+    ],
+  )
+})
+
+test('as many readings as a message may hold are decoded', () => {
+  const registry = shipped
+  const record = {
+    ts: RECORD.ts * 1000,
+    sensor: 'a',
+    axis: 'x',
+    acceleration_rms: 0,
+    acceleration_peak: 0,
+    velocity_rms: 0,
+  }
+  const batch = Array.from({ length: READINGS_PER_MESSAGE_MAX }, () => record)
+  assert.equal(
+    readings(decoder(registry, 'vibration')(registry.encode('vibration', batch))).length,
+    READINGS_PER_MESSAGE_MAX,
+  )
+  const more = registry.encode('vibration', [...batch, record])
+  rejected(decoder(registry, 'vibration')(more), 'too-many-readings', /10001 readings or more; at most 10000/)
+})
+
+test('each wrong framing has its code and a reason', () => {
+  const header = shipped.encode('environment', RECORD).subarray(0, 10)
+  const cases: [what: string, payload: string | Buffer, code: string, reason: RegExp][] = [
+    ['nothing', '', 'empty', /empty; Avro or JSON is expected/],
+    ['text', 'temperature=21.3', 'unknown-framing', /starts with the bytes 74656d70; it must start with c301/],
+    ['JSON after a space', ' {}', 'unknown-framing', /bytes 207b7d/],
+    ['a single byte C3', Buffer.from('c3', 'hex'), 'unknown-framing', /bytes c3/],
+    ['C3 02', Buffer.from('c302', 'hex'), 'unknown-framing', /bytes c302/],
+    ['half a fingerprint', header.subarray(0, 6), 'malformed-avro', /ends inside the fingerprint, after 6 bytes of 10/],
+    ['no body', header, 'malformed-avro', /ts is cut short/],
+    [
+      'an unknown fingerprint',
+      Buffer.from('c3010102030405060708', 'hex'),
+      'unknown-schema',
+      /fingerprint 0807060504030201; versions of environment are 1 \(1cbbb95fb5d067f9\)/,
+    ],
+    ['half of the right fingerprint', Buffer.from('c301f967d0b500000000', 'hex'), 'unknown-schema', /00000000b5d067f9/],
+    [
+      'another stream',
+      shipped.encode('vehicle', [], 1),
+      'wrong-stream',
+      /is of vehicle 1, sent to the topic of environment/,
+    ],
+    ['an empty batch', shipped.encode('environment', []), 'invalid-reading', /array is empty/],
+  ]
+  for (const [, payload, code, reason] of cases) rejected(environment(Buffer.from(payload)), code, reason)
+})
+
+test('a stream that is not registered is unknown-schema, in Avro and in JSON', () => {
+  const weather = decoder(shipped, 'weather')
+  rejected(
+    weather(Buffer.from('{}')),
+    'unknown-schema',
+    /no stream is named "weather"; registered are environment, power/,
+  )
+  rejected(weather(shipped.encode('environment', RECORD)), 'unknown-schema', /no stream is named "weather"/)
+})
+
+test('times outside the limits are bad-timestamp, and the usual mistakes of unit are named', () => {
+  const at = (ts: number) => environment(shipped.encode('environment', { ...RECORD, ts }))
+  readings(at(READING_TIME_MIN_MS))
+  readings(at(RECEIVED_AT + READING_AHEAD_MAX_MS))
+  rejected(
+    at(READING_TIME_MIN_MS - 1),
+    'bad-timestamp',
+    /^ts is 1999-12-31T23:59:59\.999Z \(946684799999 milliseconds\), outside 2000-01-01T00:00:00\.000Z to 2025-11-24T12:13:20\.500Z$/,
+  )
+  rejected(at(RECEIVED_AT + READING_AHEAD_MAX_MS + 1), 'bad-timestamp', /^ts is 2025-11-24T12:13:20\.501Z/)
+  rejected(at(0), 'bad-timestamp', /1970-01-01T00:00:00\.000Z/)
+  rejected(at(Date.UTC(2100, 0, 1)), 'bad-timestamp', /2100-01-01T00:00:00\.000Z/)
+  rejected(at((RECORD.ts / 1000) | 0), 'bad-timestamp', /bad-timestamp|outside/)
+  rejected(
+    at(Math.trunc(RECORD.ts / 1000)),
+    'bad-timestamp',
+    /it looks like seconds, milliseconds since 1970 are right/,
+  )
+  rejected(at(RECORD.ts * 1000), 'bad-timestamp', /it looks like microseconds/)
+  rejected(at(2 ** 53 - 2), 'bad-timestamp', /9007199254740990 ms/)
+})
+
+test('a time in microseconds keeps its three decimals', () => {
+  const record = {
+    ts: 1_763_900_000_123_457,
+    sensor: 's',
+    axis: 'z',
+    acceleration_rms: 0.5,
+    acceleration_peak: 1,
+    velocity_rms: 1,
+  }
+  const [reading] = readings(decoder(shipped, 'vibration')(shipped.encode('vibration', record)))
+  assert.deepEqual(reading, {
+    device: 'truck-7',
+    stream: 'vibration',
+    ts: 1_763_900_000_123.457,
+    values: { sensor: 's', axis: 'z', acceleration_rms: 0.5, acceleration_peak: 1, velocity_rms: 1 },
+  })
+})
+
+test('nested records become columns joined by _', () => {
+  const phase = (voltage: number) => ({
+    voltage,
+    current: 1.5,
+    active_power: 340,
+    reactive_power: 2,
+    power_factor: 0.99,
+  })
+  const record = {
+    ts: RECORD.ts,
+    frequency: 50.01,
+    l1: phase(230.1),
+    l2: phase(229.9),
+    l3: phase(231),
+    energy_import: 12.75,
+    energy_export: 0,
+  }
+  const [reading] = readings(decoder(shipped, 'power')(shipped.encode('power', record)))
+  assert.deepEqual(Object.keys(reading?.values ?? {}), [
+    'frequency',
+    ...['l1', 'l2', 'l3'].flatMap((line) =>
+      ['voltage', 'current', 'active_power', 'reactive_power', 'power_factor'].map((name) => `${line}_${name}`),
+    ),
+    'energy_import',
+    'energy_export',
+  ])
+  assert.equal(reading?.values.l2_voltage, 229.9)
+})
+
+test('a number that is not finite rejects the reading, and names the column', (t) => {
+  const inner = { type: 'record', name: 'inner', fields: [{ name: 'y', type: 'double' }] }
+  const registry = probeRegistry(t, probe({ name: 'x', type: 'float' }, { name: 'n', type: ['null', inner] }))
+  const at = (x: number, y: number) =>
+    decoder(registry, 'probe')(registry.encode('probe', { ts: RECORD.ts, x, n: { y } }))
+  readings(at(1, 1))
+  rejected(at(Number.NaN, 1), 'invalid-reading', /^x is NaN; a finite number is right/)
+  rejected(at(1, Number.NEGATIVE_INFINITY), 'invalid-reading', /^n_y is -Infinity/)
+})
+
+test('nulls and empty tags are left out; a reading of nothing else is rejected', (t) => {
+  const registry = probeRegistry(
+    t,
+    probe(
+      { name: 'site', type: ['null', 'string'], tag: true },
+      { name: 'x', type: ['null', 'float'] },
+      { name: 's', type: ['null', 'string'] },
+    ),
+  )
+  const of = (site: string | null, x: number | null, s: string | null) =>
+    decoder(registry, 'probe')(registry.encode('probe', { ts: RECORD.ts, site, x, s }))
+  assert.deepEqual(readings(of('', 1, null))[0]?.values, { x: 1 })
+  assert.deepEqual(readings(of(null, null, ''))[0]?.values, { s: '' })
+  assert.deepEqual(readings(of('a b,c=d"', 0.1, 'x\ny\\'))[0]?.values, { site: 'a b,c=d"', x: 0.1, s: 'x\ny\\' })
+  rejected(of('north', null, null), 'invalid-reading', /every value is null; a reading needs at least one/)
+})
+
+test('a tag that no store could keep apart rejects the reading', (t) => {
+  const registry = probeRegistry(t, probe({ name: 'site', type: 'string', tag: true }, { name: 'x', type: 'int' }))
+  const of = (site: string) => decoder(registry, 'probe')(registry.encode('probe', { ts: RECORD.ts, site, x: 1 }))
+  for (const site of ['a\nb', 'a\u0000', '\u007f', '\u0085', 'C:\\']) {
+    rejected(
+      of(site),
+      'invalid-reading',
+      /^site is ".*"; a tag must have no control characters and not end in a backslash$/,
+    )
+  }
+  readings(of('C:\\x'))
+  readings(of('x'.repeat(TAG_CHARS_MAX)))
+  rejected(of('x'.repeat(TAG_CHARS_MAX + 1)), 'invalid-reading', /site has 257 characters; .* at most 256/)
+})
+
+test('one bad reading rejects its whole batch and is named', () => {
+  const bad = [RECORD, { ...RECORD, humidity: Number.NaN }, RECORD]
+  rejected(environment(shipped.encode('environment', bad)), 'invalid-reading', /^reading 2 of 3: humidity is NaN/)
+  const late = [RECORD, RECORD, { ...RECORD, ts: 0 }]
+  rejected(environment(shipped.encode('environment', late)), 'bad-timestamp', /^reading 3 of 3: ts is 1970/)
+})
+
+test('readings keep nothing of the payload', () => {
+  const record = {
+    ts: RECORD.ts * 1000,
+    sensor: 'bearing',
+    axis: 'x',
+    acceleration_rms: 1,
+    acceleration_peak: 1,
+    velocity_rms: 1,
+  }
+  const payload = shipped.encode('vibration', record)
+  const [reading] = readings(decoder(shipped, 'vibration')(payload))
+  payload.fill(0)
+  assert.equal(reading?.values.sensor, 'bearing')
+})
