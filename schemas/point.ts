@@ -5,7 +5,7 @@
 
 import type { Reading, Stream } from './reading.ts'
 
-/** Neither a device id nor a tag's value can hold it: `tag-values.ts` refuses control characters. */
+/** Neither a device id nor a tag's value can hold it: `values.ts` refuses control characters. */
 const SEPARATOR = '\n'
 
 /**
