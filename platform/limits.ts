@@ -215,6 +215,8 @@ export const INGEST_WORKER_DEATHS_WINDOW_MS = 60_000
 export const INGEST_DRAIN_MS = 5_000
 /** How long a stop waits after that for the threads to close their store, before they are ended. */
 export const INGEST_CLOSE_MS = 2_000
+/** History questions at the worker that owns the embedded store; one more is refused. */
+export const INGEST_HISTORY_REQUESTS_MAX = 64
 /** How long a start waits for a worker: its schemas and store. */
 export const INGEST_WORKER_START_MS = 30_000
 

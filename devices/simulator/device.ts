@@ -1,0 +1,277 @@
+/**
+ * Owns one simulated device: its MQTT connection (MQTT 3.1.1, by the `mqtt` package), its pace, its unacknowledged
+ * messages.
+ *
+ *   idle --connect()--> connecting --CONNACK 0, resends done--> online <--close, back-off--> offline
+ *   connecting|online|offline --CONNACK 2, 4, 5--> refused
+ *   any --halt()--> takes no new message --drained()--> every sent message acknowledged --close()--> closed
+ *
+ * Always true: a QoS 1 or 2 message is kept until it is acknowledged and sent again, with DUP, after a reconnect; new
+ * messages are only sent while online, since `mqtt` fails those published while it resends. Bound: `SIMULATOR_IN_FLIGHT_MAX`
+ * unacknowledged messages; when full, the next one waits and the device falls behind its rate, which the summary shows.
+ */
+
+import { performance } from 'node:perf_hooks'
+import { connect, ErrorWithReasonCode, type IClientOptions, type MqttClient, Store } from 'mqtt'
+import {
+  SIMULATOR_BACKOFF_MAX_MS,
+  SIMULATOR_BACKOFF_MIN_MS,
+  SIMULATOR_CLOSE_MS,
+  SIMULATOR_CONNACK_MS,
+  SIMULATOR_IN_FLIGHT_MAX,
+} from '../../platform/limits.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { errorsTopic, statusTopic, telemetryTopic } from '../topics.ts'
+import type { Messages } from './messages.ts'
+import type { Random } from './random.ts'
+import { SimulatorError } from './simulator-error.ts'
+import type { Tally } from './tally.ts'
+
+export type Qos = 0 | 1 | 2
+
+export interface DeviceOptions {
+  readonly url: string
+  readonly id: string
+  readonly token: string
+  readonly stream: string
+  readonly qos: Qos
+  /** Readings a message, for the count. */
+  readonly batch: number
+  /** Messages this device sends in all; Infinity for no end. */
+  readonly messages: number
+  /** Milliseconds between messages; 0 for as fast as acknowledgements allow. */
+  readonly intervalMs: number
+}
+
+export interface DeviceDeps {
+  readonly source: Messages
+  readonly tally: Tally
+  /** For the jitter of the back-off only: it does not touch the values. */
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/** CONNACK return codes that will not change by trying again (MQTT 3.1.1 section 3.2.2.3): identifier, credentials, authorisation. */
+const FINAL_CONNACK_CODES: ReadonlySet<number> = new Set([2, 4, 5])
+
+/** What is in the store is only ever sent again, so it carries DUP [MQTT-3.3.1-1], which `mqtt` 5.16 leaves out. */
+class ResendStore extends Store {
+  override put(...[packet, done]: Parameters<Store['put']>): this {
+    if (packet.cmd === 'publish') packet.dup = true
+    return super.put(packet, done)
+  }
+}
+
+export class SimulatedDevice {
+  readonly id: string
+  readonly #options: DeviceOptions
+  readonly #deps: DeviceDeps
+  readonly #topic: string
+  #client: MqttClient | undefined
+  #online = false
+  #everOnline = false
+  #halted = false
+  #sent = 0
+  #inFlight = 0
+  /** When message number `#sent` is due, `performance.now()` time; Infinity before `begin`. */
+  #dueAt = Number.POSITIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
+  #pumping = false
+  #failures = 0
+  /** The last reason a connection could not be made, for the one who has to say so. */
+  lastError: Error | undefined
+  /** Called whenever the device may have nothing more to do: the quota is sent, or the last message acknowledged. */
+  onIdle: () => void = () => {}
+  onRefused: (error: SimulatorError) => void = () => {}
+
+  constructor(options: DeviceOptions, deps: DeviceDeps) {
+    this.id = options.id
+    this.#options = options
+    this.#deps = deps
+    this.#topic = telemetryTopic(options.id, options.stream)
+  }
+
+  /** Everything it was to send has been sent. */
+  get done(): boolean {
+    return this.#sent >= this.#options.messages
+  }
+
+  /** Messages sent and not yet acknowledged (QoS 0: not yet written). */
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  /** It has been connected at least once. */
+  get everOnline(): boolean {
+    return this.#everOnline
+  }
+
+  /** Connects and keeps connecting; resolves when online for the first time, or refused, or closed before. */
+  connect(): Promise<void> {
+    return new Promise((resolve) => {
+      const client = connect(this.#options.url, this.#clientOptions())
+      this.#client = client
+      client.on('connect', () => {
+        this.#wentOnline(client)
+        resolve()
+      })
+      client.on('close', () => this.#wentOffline(client))
+      client.on('error', (error) => this.#failed(error))
+      client.on('reconnect', () => {
+        this.#failures++
+      })
+      client.on('end', resolve)
+      client.on('message', (_topic, payload) => this.#deps.tally.error(errorCode(payload)))
+      client.on('packetsend', (packet) => {
+        if (packet.cmd === 'publish' && packet.dup && packet.topic === this.#topic) this.#deps.tally.resent++
+      })
+    })
+  }
+
+  /** Starts publishing; the first message is due at `at` (`performance.now()` time). */
+  begin(at: number): void {
+    this.#dueAt = at
+    this.#pump()
+  }
+
+  /** Takes no new message. */
+  halt(): void {
+    this.#halted = true
+    clearTimeout(this.#timer)
+  }
+
+  /** Says goodbye (retained status, DISCONNECT) if it can in time, else destroys the socket. */
+  async close(): Promise<void> {
+    this.halt()
+    const client = this.#client
+    if (client === undefined) return
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, SIMULATOR_CLOSE_MS)
+    })
+    const goodbye = async () => {
+      if (!this.#online || this.#inFlight > 0) return
+      await client.publishAsync(statusTopic(this.id), OFFLINE, { qos: 1, retain: true })
+      await client.endAsync()
+    }
+    await Promise.race([goodbye().catch(() => {}), late])
+    clearTimeout(timer)
+    if (!client.disconnected) {
+      await client.endAsync(true).catch(() => {})
+      client.stream.destroy()
+    }
+    if (this.#online) this.#wentOffline(client)
+  }
+
+  #clientOptions(): IClientOptions {
+    return {
+      clientId: this.id,
+      username: this.id,
+      password: this.#options.token,
+      protocolVersion: 4,
+      // QoS 2 needs the broker's half of the session; for QoS 1 our store alone is enough, and the broker keeps nothing.
+      clean: this.#options.qos < 2,
+      will: { topic: statusTopic(this.id), payload: Buffer.from(OFFLINE), qos: 1, retain: true },
+      connectTimeout: SIMULATOR_CONNACK_MS,
+      reconnectPeriod: this.#backOff(0),
+      reconnectOnConnackError: true,
+      outgoingStore: new ResendStore({ clean: true }),
+      log: () => {},
+    }
+  }
+
+  #wentOnline(client: MqttClient): void {
+    this.#online = true
+    this.#failures = 0
+    client.options.reconnectPeriod = this.#backOff(0)
+    this.#deps.tally.connected++
+    if (this.#everOnline) this.#deps.tally.reconnects++
+    else client.subscribe(errorsTopic(this.id), { qos: 0 }, (error) => this.#subscribed(error))
+    this.#everOnline = true
+    client.publish(statusTopic(this.id), ONLINE, { qos: 1, retain: true })
+    this.#pump()
+  }
+
+  #wentOffline(client: MqttClient): void {
+    // `mqtt` has set the timer of the next attempt before this listener ran: this is the pause after that one.
+    client.options.reconnectPeriod = this.#backOff(this.#failures + 1)
+    if (!this.#online) return
+    this.#online = false
+    this.#deps.tally.connected--
+    clearTimeout(this.#timer)
+    // QoS 0 is never sent again, and the callback of a write that waited for `drain` never comes.
+    if (this.#options.qos === 0) this.#inFlight = 0
+    this.onIdle()
+  }
+
+  /** The pause after so many failures, with jitter, so that a fleet does not come back as one. */
+  #backOff(failures: number): number {
+    const most = Math.min(SIMULATOR_BACKOFF_MAX_MS, SIMULATOR_BACKOFF_MIN_MS * 2 ** Math.min(failures, 16))
+    return Math.round(most * this.#deps.random.between(1, 2))
+  }
+
+  #failed(error: Error): void {
+    this.lastError = error
+    this.#deps.logger.debug({ device: this.id, error: error.message }, 'connection error')
+    if (!(error instanceof ErrorWithReasonCode) || !FINAL_CONNACK_CODES.has(error.code)) return
+    this.halt()
+    this.#client?.end(true)
+    const message = `${this.id} was refused by ${this.#options.url}: ${error.message}`
+    this.onRefused(new SimulatorError('refused', message, { cause: error }))
+  }
+
+  #subscribed(error: Error | null): void {
+    if (error) this.#deps.logger.warn({ device: this.id, error: error.message }, 'errors topic not subscribed')
+  }
+
+  /** Sends what is due, as far as the window allows; called again by the timer, an acknowledgement or a reconnect. */
+  #pump(): void {
+    // A QoS 0 callback may come while `publish` is still on the stack.
+    if (this.#pumping) return
+    this.#pumping = true
+    clearTimeout(this.#timer)
+    while (this.#online && !this.#halted && !this.done && this.#inFlight < SIMULATOR_IN_FLIGHT_MAX) {
+      const wait = this.#dueAt - performance.now()
+      if (wait > 0) {
+        if (wait !== Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.#pump(), Math.ceil(wait))
+        break
+      }
+      this.#dueAt += this.#options.intervalMs
+      this.#publish()
+    }
+    this.#pumping = false
+  }
+
+  #publish(): void {
+    const { qos, batch } = this.#options
+    const { source, tally } = this.#deps
+    const payload = source.next()
+    const sentAt = performance.now()
+    this.#sent++
+    this.#inFlight++
+    tally.sent++
+    tally.readings += batch
+    this.#client?.publish(this.#topic, payload, { qos }, (error) => {
+      if (error) return
+      if (qos > 0) tally.acknowledge(performance.now() - sentAt)
+      else if (this.#inFlight === 0) return
+      this.#inFlight--
+      if (this.done || this.#halted) this.onIdle()
+      else this.#pump()
+    })
+  }
+}
+
+const ONLINE = JSON.stringify({ online: true })
+const OFFLINE = JSON.stringify({ online: false })
+
+/** The `code` of a message on the errors topic; `unreadable` if it is not the contract's JSON. */
+function errorCode(payload: Buffer): string {
+  try {
+    const parsed: unknown = JSON.parse(payload.toString())
+    if (typeof parsed === 'object' && parsed !== null && 'code' in parsed) return String(parsed.code)
+  } catch {
+    // Counted below: what cannot be read is still a message that something was set aside.
+  }
+  return 'unreadable'
+}

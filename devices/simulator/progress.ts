@@ -1,0 +1,68 @@
+/**
+ * Owns the progress of a run as it is shown: each second one line, redrawn in place on a terminal, appended in a pipe.
+ * Holds nothing back and loses nothing: the summary does not depend on it.
+ */
+
+import type { Snapshot } from './simulator.ts'
+
+/** The part of a stream that is written to. */
+export interface Output {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  write(text: string): unknown
+}
+
+const INTERVAL_MS = 1000
+const CLEAR_LINE = '\r\u001b[2K'
+const COLUMNS_DEFAULT = 80
+
+const count = (value: number) => value.toLocaleString('en-US', { maximumFractionDigits: 0 })
+
+export class Progress {
+  readonly #output: Output
+  readonly #read: () => Snapshot
+  #timer: NodeJS.Timeout | undefined
+  #before: Snapshot | undefined
+
+  constructor(output: Output, read: () => Snapshot) {
+    this.#output = output
+    this.#read = read
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#draw(), INTERVAL_MS)
+    this.#timer.unref()
+  }
+
+  /** Leaves an empty line's start for what follows. Idempotent. */
+  stop(): void {
+    if (this.#timer === undefined) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    if (this.#output.isTTY) this.#output.write(CLEAR_LINE)
+  }
+
+  #draw(): void {
+    const now = this.#read()
+    const line = progressLine(now, this.#before)
+    this.#before = now
+    const { isTTY, columns = COLUMNS_DEFAULT } = this.#output
+    this.#output.write(isTTY ? CLEAR_LINE + line.slice(0, columns - 1) : `${line}\n`)
+  }
+}
+
+/** One line of what is, with the rate since `before`. */
+export function progressLine(now: Snapshot, before: Snapshot | undefined): string {
+  const elapsedMs = now.elapsedMs - (before?.elapsedMs ?? 0)
+  const rate = elapsedMs > 0 ? ((now.sent - (before?.sent ?? 0)) * 1000) / elapsedMs : 0
+  return [
+    `${(now.elapsedMs / 1000).toFixed(0)}s`,
+    now.phase,
+    `${count(now.connected)}/${count(now.devices)} online`,
+    `sent ${count(now.sent)}`,
+    `acknowledged ${count(now.acknowledged)}`,
+    `${count(rate)}/s`,
+    `reconnects ${count(now.reconnects)}`,
+    `errors ${count(now.errors)}`,
+  ].join('  ')
+}

@@ -1,0 +1,57 @@
+/**
+ * Owns the counts of one run, shared by its devices. Always true: every message counted as sent is afterwards
+ * acknowledged, in flight, or (QoS 0) written; a resend counts as `resent`, never again as `sent`. Bounded: error codes
+ * beyond `SIMULATOR_ERROR_CODES_MAX` are counted as `other`.
+ */
+
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
+import { SIMULATOR_ERROR_CODES_MAX } from '../../platform/limits.ts'
+
+const MICROSECONDS_PER_MS = 1000
+
+export class Tally {
+  sent = 0
+  readings = 0
+  /** PUBACK (QoS 1) or PUBCOMP (QoS 2) has arrived. */
+  acknowledged = 0
+  /** PUBLISH packets sent again after a reconnect. */
+  resent = 0
+  reconnects = 0
+  /** Devices connected now. */
+  connected = 0
+  /** From the first PUBLISH of a message to its acknowledgement, microseconds. */
+  readonly #latency: RecordableHistogram = createHistogram()
+  readonly #errors = new Map<string, number>()
+
+  /** A message's acknowledgement, `ms` after it was sent first. */
+  acknowledge(ms: number): void {
+    this.acknowledged++
+    this.#latency.record(Math.max(1, Math.round(ms * MICROSECONDS_PER_MS)))
+  }
+
+  /** A message on a device's errors topic. */
+  error(code: string): void {
+    const known = this.#errors.has(code) || this.#errors.size < SIMULATOR_ERROR_CODES_MAX ? code : 'other'
+    this.#errors.set(known, (this.#errors.get(known) ?? 0) + 1)
+  }
+
+  errors(): Record<string, number> {
+    return Object.fromEntries([...this.#errors].sort(([a], [b]) => a.localeCompare(b)))
+  }
+
+  errorCount(): number {
+    let count = 0
+    for (const each of this.#errors.values()) count += each
+    return count
+  }
+
+  /** Milliseconds; undefined before the first acknowledgement. */
+  latency(): { p50: number; p99: number; max: number } | undefined {
+    if (this.#latency.count === 0) return undefined
+    return {
+      p50: this.#latency.percentile(50) / MICROSECONDS_PER_MS,
+      p99: this.#latency.percentile(99) / MICROSECONDS_PER_MS,
+      max: this.#latency.max / MICROSECONDS_PER_MS,
+    }
+  }
+}
