@@ -5,7 +5,6 @@
  *   new --start()--> listening --stop()--> draining (no new clients, what is held is flushed, clients closed) --> stopped
  */
 
-import type { Client } from 'aedes'
 import type { Log } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -68,7 +67,12 @@ export class Broker implements Part {
     for (const packet of await this.#statusBoard.restore()) await this.#aedes.persistence.storeRetained(packet)
     await this.#reports.start()
     await this.#listeners.start()
-    this.#sweep = setInterval(() => this.#aedes.sweep(this.#clients(), this.#clock.now()), SESSION_SWEEP_MS)
+    this.#sweep = setInterval(() => this.disconnectExpired(), SESSION_SWEEP_MS)
+  }
+
+  /** Ends the connections whose token has expired; a timer of the broker's own calls it too. */
+  disconnectExpired(): void {
+    this.#aedes.disconnectExpired(this.#clock.now())
   }
 
   stop(): Promise<void> {
@@ -81,9 +85,5 @@ export class Broker implements Part {
     await this.#reports.stop()
     await new Promise<void>((resolve) => this.#aedes.close(resolve))
     await this.#listeners.stop()
-  }
-
-  #clients(): Client[] {
-    return Object.values((this.#aedes as unknown as { clients: Record<string, Client> }).clients)
   }
 }

@@ -47,6 +47,8 @@ export interface TelemetryBrokerDependencies {
 
 export class TelemetryBroker extends Aedes {
   declare readonly persistence: Persistence
+  /** Connected clients by id, without a prototype. */
+  declare readonly clients: Readonly<Record<string, Client>>
   readonly #dependencies: TelemetryBrokerDependencies
   readonly #sessions = new WeakMap<Client, Session>()
   /** Subscriptions that match telemetry; while there are none, telemetry stays out of Aedes. */
@@ -117,14 +119,12 @@ export class TelemetryBroker extends Aedes {
     super.unsubscribe(topic, ...rest)
   }
 
-  /** Disconnects whoever's token has expired at `now`. */
-  sweep(clients: Iterable<Client>, now: number): void {
-    for (const client of clients) {
-      if (this.#sessions.get(client)?.hasExpired(now)) {
-        this.#dependencies.metrics.refused('expired-token')
-        this.#dependencies.logger.info({ client: client.id }, 'disconnected: the token has expired')
-        client.close()
-      }
+  disconnectExpired(now: number): void {
+    for (const client of Object.values(this.clients)) {
+      if (!this.#sessions.get(client)?.hasExpired(now)) continue
+      this.#dependencies.metrics.refused('expired-token')
+      this.#dependencies.logger.info({ client: client.id }, 'disconnected: the token has expired')
+      client.close()
     }
   }
 

@@ -42,10 +42,23 @@ export async function requireServer<S extends TestServer>(
     t.after(() => server.stop())
     return server
   } catch (error) {
-    if (!(error instanceof MissingServer) || process.env.CI === 'true') throw error
-    t.skip(error.message)
-    return undefined
+    return skipIfMissing(t, error)
   }
+}
+
+/** The path of a program that the test `t` runs itself; undefined, and the test skipped or failed, if it is not installed. */
+export function requireProgram(t: Pick<TestContext, 'skip'>, name: string, hint: string): string | undefined {
+  try {
+    return findProgram(name, hint)
+  } catch (error) {
+    return skipIfMissing(t, error)
+  }
+}
+
+function skipIfMissing(t: Pick<TestContext, 'skip'>, error: unknown): undefined {
+  if (!(error instanceof MissingServer) || process.env.CI === 'true') throw error
+  t.skip(error.message)
+  return undefined
 }
 
 /** The path of an installed program; throws `MissingServer` if there is none. Looks in the sbin folders as well. */

@@ -1,0 +1,177 @@
+/** Owns a broker on free ports over a real log, and clients to try it with. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect as connectTcp, type Socket } from 'node:net'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
+import mqttPacket, { type Packet } from 'mqtt-packet'
+import { Broker } from '../../broker/broker.ts'
+import type { ListenerOptions } from '../../broker/listeners.ts'
+import { Identity } from '../../devices/identity.ts'
+import { type Entry, readEntries } from '../../log/entry.ts'
+import { LocalLog } from '../../log/local/local-log.ts'
+import type { Log } from '../../log/log.ts'
+import { type Clock, systemClock } from '../../platform/clock.ts'
+import { silentLogger } from '../../platform/logger.ts'
+import { createMetrics, type Metrics } from '../../platform/metrics.ts'
+import { scratchDirectory } from '../scratch.ts'
+
+const HOUR_MS = 3_600_000
+export const READING = Buffer.from('{"ts":1763900000123,"temperature":21.3}')
+
+export interface Bench {
+  readonly broker: Broker
+  readonly log: LocalLog
+  readonly identity: Identity
+  readonly metrics: Metrics
+  readonly port: number
+  /** All entries of the log. */
+  entries(): Promise<Entry[]>
+  /** A counter's value, by name and labels as Prometheus prints them. */
+  metric(series: string): Promise<number>
+  device(id: string, more?: IClientOptions): Promise<MqttClient>
+  app(filters: string[], more?: IClientOptions): Promise<MqttClient>
+  stop(): Promise<void>
+}
+
+export interface BenchOptions {
+  readonly directory?: string
+  readonly listeners?: Partial<ListenerOptions>
+  readonly auth?: 'token' | 'off'
+  readonly clock?: Clock
+  /** Stands between the broker and its log. */
+  readonly through?: (log: Log) => Log
+}
+
+export async function startBroker(t: TestContext, options: BenchOptions = {}): Promise<Bench> {
+  const directory = options.directory ?? scratchDirectory(t)
+  const clock = options.clock ?? systemClock
+  const logger = silentLogger()
+  const metrics = createMetrics()
+  const identity = new Identity({ directory: join(directory, 'keys') }, { clock })
+  await identity.start()
+  const logOptions = { directory: join(directory, 'log'), writer: true, maxBytes: 2 ** 30, retentionMs: HOUR_MS }
+  const log = new LocalLog(logOptions, { clock: systemClock, logger, metrics })
+  await log.start()
+  const listeners = { host: '127.0.0.1', port: 0, tlsPort: undefined, webSocketPort: undefined, tls: undefined }
+  const broker = new Broker(
+    { ...listeners, ...options.listeners },
+    {
+      log: options.through?.(log) ?? log,
+      presence: log.presence,
+      identity: options.auth === 'off' ? undefined : identity,
+      clock,
+      logger,
+      metrics,
+    },
+  )
+  const clients: MqttClient[] = []
+  const stop = async () => {
+    await Promise.all(clients.splice(0).map((client) => client.endAsync(true)))
+    await broker.stop()
+    await log.stop()
+  }
+  t.after(stop)
+  await broker.start()
+  const port = broker.addresses[0]?.port ?? 0
+  const open = async (client: IClientOptions) => {
+    const opened = await connectAsync({ host: '127.0.0.1', port, reconnectPeriod: 0, protocolVersion: 4, ...client })
+    opened.on('error', () => undefined)
+    clients.push(opened)
+    return opened
+  }
+  return {
+    broker,
+    log,
+    identity,
+    metrics,
+    port,
+    stop,
+    entries: async () => {
+      const batch = await log.read(await log.first())
+      return batch === undefined ? [] : readEntries(batch.bytes, batch.firstOffset)
+    },
+    metric: async (series) => {
+      const line = (await metrics.metrics()).split('\n').find((each) => each.startsWith(`${series} `))
+      return Number(line?.slice(series.length + 1) ?? 0)
+    },
+    device: async (id, more) =>
+      open({ clientId: id, username: id, password: await identity.signDevice(id, HOUR_MS), ...more }),
+    app: async (filters, more) =>
+      open({ clientId: 'app', username: 'app', password: await identity.signApp(filters, HOUR_MS), ...more }),
+  }
+}
+
+/** A connection on which packets are written and read one by one, and any bytes at all. */
+export class RawClient {
+  readonly socket: Socket
+  readonly packets: Packet[] = []
+  closed = false
+  #arrived: (() => void) | undefined
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    const parser = mqttPacket.parser({ protocolVersion: 4 })
+    parser.on('packet', (packet) => {
+      this.packets.push(packet)
+      this.#arrived?.()
+    })
+    socket.on('data', (chunk) => parser.parse(chunk))
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      this.closed = true
+      this.#arrived?.()
+    })
+  }
+
+  static async open(t: TestContext, port: number): Promise<RawClient> {
+    const socket = connectTcp(port, '127.0.0.1')
+    await once(socket, 'connect')
+    t.after(() => socket.destroy())
+    return new RawClient(socket)
+  }
+
+  send(...packets: Packet[]): void {
+    this.socket.write(Buffer.concat(packets.map((packet) => mqttPacket.generate(packet))))
+  }
+
+  /** The next packet of this kind, in order of arrival; fails when the connection closes first. */
+  async next<C extends Packet['cmd']>(cmd: C): Promise<Extract<Packet, { cmd: C }>> {
+    for (;;) {
+      const index = this.packets.findIndex((packet) => packet.cmd === cmd)
+      if (index >= 0) return this.packets.splice(index, 1)[0] as Extract<Packet, { cmd: C }>
+      assert(!this.closed, `the connection was closed before a ${cmd} came`)
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve
+      })
+    }
+  }
+
+  async untilClosed(): Promise<void> {
+    while (!this.closed) {
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve
+      })
+    }
+  }
+}
+
+export function publish(topic: string, messageId: number, qos: 0 | 1 | 2 = 1, payload: Buffer = READING): Packet {
+  return { cmd: 'publish', topic, payload, qos, messageId, dup: false, retain: false }
+}
+
+/** The next message of an MQTT client, as topic and text. */
+export function message(client: MqttClient): Promise<[topic: string, payload: string]> {
+  return new Promise((resolve) => {
+    client.once('message', (topic, payload) => resolve([topic, payload.toString()]))
+  })
+}
+
+/** Resolves when the client's connection has ended. */
+export function closed(client: MqttClient): Promise<void> {
+  return new Promise((resolve) => {
+    client.once('close', resolve)
+  })
+}

@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
+import { INGEST_READER, type Log, LogError } from '../../log/log.ts'
+import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
+import { requireProgram } from '../servers/server.ts'
+import { type Bench, closed, message, publish, RawClient, READING, startBroker } from './harness.ts'
+
+const TOPIC = 'devices/truck-7/telemetry/environment'
+
+for (const qos of [0, 1, 2] as const) {
+  test(`a QoS ${qos} reading is in the log, bytes as sent, before it is acknowledged`, async (t) => {
+    const bench = await startBroker(t)
+    const device = await bench.device('truck-7')
+    const payload = Buffer.from([0xc3, 0x01, 0, 255, 128])
+    await device.publishAsync(TOPIC, payload, { qos })
+    if (qos === 0) await device.publishAsync(TOPIC, READING, { qos: 1 })
+    const [entry] = await bench.entries()
+    assert.equal(entry?.device, 'truck-7')
+    assert.equal(entry?.stream, 'environment')
+    assert.deepEqual(Buffer.from(entry?.payload ?? []), payload)
+    assert.equal(await bench.metric(`telltale_broker_accepted_total{qos="${qos}"}`), 1)
+  })
+}
+
+/** A log whose durability is in the test's hands: entries go in, their callbacks wait. */
+function holding(held: (() => void)[]) {
+  return (log: Log): Log =>
+    new Proxy(log, {
+      get(target, name) {
+        if (name === 'append') {
+          const append: Log['append'] = (entry, onDurable) =>
+            target.append(entry, (error) => held.push(() => onDurable(error)))
+          return append
+        }
+        const value: unknown = Reflect.get(target, name)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+}
+
+async function connected(t: TestContext, bench: Bench, clean = true) {
+  const client = await RawClient.open(t, bench.port)
+  const password = await bench.identity.signDevice('truck-7', 60_000)
+  client.send({
+    cmd: 'connect',
+    clientId: 'truck-7',
+    username: 'truck-7',
+    password: Buffer.from(password),
+    clean,
+    keepalive: 60,
+    protocolId: 'MQTT',
+    protocolVersion: 4,
+  })
+  assert.equal((await client.next('connack')).returnCode, 0)
+  return client
+}
+
+for (const [qos, acknowledgement] of [
+  [1, 'puback'],
+  [2, 'pubrec'],
+] as const) {
+  test(`the ${acknowledgement.toUpperCase()} waits for the flush, and comes in order`, async (t) => {
+    const held: (() => void)[] = []
+    const bench = await startBroker(t, { through: holding(held) })
+    const client = await connected(t, bench)
+    client.send(publish(TOPIC, 1, qos), publish(TOPIC, 2, qos), publish(TOPIC, 3, qos))
+    while (held.length < 3) await new Promise((resolve) => setImmediate(resolve))
+    assert.deepEqual(client.packets, [])
+    for (const [index, release] of held.entries()) {
+      release()
+      assert.equal((await client.next(acknowledgement)).messageId, index + 1)
+      assert.deepEqual(client.packets, [])
+    }
+  })
+}
+
+test('what the log refuses is not acknowledged: the device is disconnected and keeps it', async (t) => {
+  const refusing = (log: Log): Log =>
+    new Proxy(log, {
+      get(target, name) {
+        if (name === 'append') {
+          const append: Log['append'] = (_entry, onDurable) => onDurable(new LogError('log-full', 'full'))
+          return append
+        }
+        const value: unknown = Reflect.get(target, name)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+  const bench = await startBroker(t, { through: refusing })
+  const client = await connected(t, bench)
+  client.send(publish(TOPIC, 1))
+  await client.untilClosed()
+  assert.deepEqual(client.packets, [])
+  assert.equal(await bench.metric('telltale_broker_refused_total{reason="log-refused"}'), 1)
+})
+
+test('a QoS 2 message sent again, in one segment or later, is in the log once until its PUBREL', async (t) => {
+  const bench = await startBroker(t)
+  const client = await connected(t, bench, false)
+  const duplicate = { ...publish(TOPIC, 7, 2), dup: true }
+  client.send(publish(TOPIC, 7, 2), duplicate, duplicate)
+  for (let count = 0; count < 3; count++) assert.equal((await client.next('pubrec')).messageId, 7)
+  client.send(duplicate)
+  await client.next('pubrec')
+  client.socket.destroy()
+  const again = await connected(t, bench, false)
+  again.send(duplicate)
+  await again.next('pubrec')
+  assert.equal((await bench.entries()).length, 1)
+  again.send({ cmd: 'pubrel', messageId: 7 })
+  await again.next('pubcomp')
+  again.send(publish(TOPIC, 7, 2))
+  await again.next('pubrec')
+  assert.equal((await bench.entries()).length, 2)
+})
+
+test('1,000 messages in one segment, and packets before CONNACK, are all acknowledged in order', async (t) => {
+  const bench = await startBroker(t)
+  const client = await RawClient.open(t, bench.port)
+  const password = Buffer.from(await bench.identity.signDevice('truck-7', 60_000))
+  const connect = {
+    cmd: 'connect',
+    clientId: 'truck-7',
+    username: 'truck-7',
+    password,
+    clean: true,
+    keepalive: 60,
+    protocolId: 'MQTT',
+    protocolVersion: 4,
+  } as const
+  client.send(connect, ...Array.from({ length: 500 }, (_, index) => publish(TOPIC, index + 1)))
+  client.send(...Array.from({ length: 500 }, (_, index) => publish(TOPIC, index + 501)))
+  for (let id = 1; id <= 1_000; id++) assert.equal((await client.next('puback')).messageId, id)
+  assert.equal((await bench.log.ledger(INGEST_READER)).accepted, 1_000)
+})
+
+test('an app over MQTT sees telemetry within its filters, as it was sent', async (t) => {
+  const bench = await startBroker(t)
+  const device = await bench.device('truck-7')
+  const app = await bench.app(['devices/+/telemetry/environment'])
+  await app.subscribeAsync('devices/+/telemetry/environment')
+  const arrived = message(app)
+  await device.publishAsync(TOPIC, READING, { qos: 1 })
+  assert.deepEqual(await arrived, [TOPIC, READING.toString()])
+})
+
+test('mosquitto_sub with an app token sees what mosquitto_pub with a device token sends', async (t) => {
+  if (requireProgram(t, 'mosquitto_pub', 'apt install mosquitto-clients') === undefined) return
+  const bench = await startBroker(t)
+  const appToken = await bench.identity.signApp(['devices/#'], 60_000)
+  const deviceToken = await bench.identity.signDevice('truck-7', 60_000)
+  const run = promisify(execFile)
+  const to = ['-h', '127.0.0.1', '-p', String(bench.port)]
+  const subscribing = run('mosquitto_sub', [
+    ...to,
+    '-u',
+    'app',
+    '-P',
+    appToken,
+    '-t',
+    'devices/#',
+    '-C',
+    '1',
+    '-v',
+    '-W',
+    '20',
+  ])
+  while ((await bench.metric('telltale_broker_connections')) === 0)
+    await new Promise((resolve) => setImmediate(resolve))
+  const device = ['-i', 'truck-7', '-u', 'truck-7', '-P', deviceToken, '-t', TOPIC]
+  const { stdout } = await Promise.race([
+    subscribing,
+    (async () => {
+      for (;;) await run('mosquitto_pub', [...to, ...device, '-q', '1', '-m', READING.toString()])
+    })(),
+  ])
+  assert.equal(stdout, `${TOPIC} ${READING}\n`)
+})
+
+test('what a device may not send is acknowledged, dropped, counted, and told on its errors topic', async (t) => {
+  const bench = await startBroker(t)
+  const device = await bench.device('truck-7')
+  await device.subscribeAsync('devices/truck-7/errors')
+  const cases = [
+    'devices/truck-8/telemetry/environment',
+    'devices/truck-7/telemetry/Environment',
+    'devices/truck-7/telemetry/environment/more',
+    'devices/truck-7/errors',
+    'devices/truck-7/other',
+    'elsewhere',
+    '$SYS/broker',
+  ]
+  for (const topic of cases) {
+    const told = message(device)
+    await device.publishAsync(topic, READING, { qos: 1 })
+    const [errorsTopic, payload] = await told
+    assert.equal(errorsTopic, 'devices/truck-7/errors')
+    const report = JSON.parse(payload)
+    assert.equal(report.code, 'publish-forbidden')
+    assert(report.message.includes(topic), report.message)
+    assert.equal(typeof report.at, 'number')
+  }
+  const told = message(device)
+  await device.publishAsync(TOPIC, Buffer.alloc(PAYLOAD_BYTES_MAX + 1), { qos: 1 })
+  const report = JSON.parse((await told)[1])
+  assert.deepEqual([report.code, report.stream], ['payload-too-large', 'environment'])
+  assert.deepEqual(await bench.entries(), [])
+  assert.equal(await bench.metric('telltale_broker_refused_total{reason="publish-forbidden"}'), cases.length)
+})
+
+test('what ingest sets aside is told on the errors topic of its sender, of nobody else', async (t) => {
+  const bench = await startBroker(t)
+  const device = await bench.device('truck-7')
+  const other = await bench.device('truck-8')
+  await device.subscribeAsync('devices/truck-7/errors')
+  await other.subscribeAsync('devices/truck-8/errors')
+  other.on('message', () => assert.fail('another device was told'))
+  await device.publishAsync(TOPIC, 'nonsense', { qos: 1 })
+  const told = message(device)
+  const [entry] = await bench.entries()
+  const letter = { ...(entry ?? assert.fail()), code: 'unknown-framing', reason: 'what it was' }
+  await bench.log.advance(INGEST_READER, { next: await bench.log.end(), stored: 0, readings: 0, deadLetters: [letter] })
+  const { at, ...report } = JSON.parse((await told)[1])
+  assert.deepEqual(report, { code: 'unknown-framing', message: 'what it was', stream: 'environment' })
+  assert(at > 0)
+})
+
+test('a packet that announces more than is allowed ends the connection, before and after CONNECT', async (t) => {
+  const bench = await startBroker(t)
+  const before = await RawClient.open(t, bench.port)
+  before.socket.write(Buffer.from([0x10, 0xff, 0xff, 0xff, 0x7f, 0, 4]))
+  await before.untilClosed()
+  const after = await connected(t, bench)
+  after.socket.write(Buffer.from([0x32, 0xff, 0xff, 0xff, 0x7f, 0, 4]))
+  await after.untilClosed()
+})
+
+test('stopping flushes what is held and closes the clients', async (t) => {
+  const bench = await startBroker(t)
+  const device = await bench.device('truck-7')
+  const gone = closed(device)
+  await bench.broker.stop()
+  await gone
+})
