@@ -117,7 +117,7 @@ function writtenKind(path: readonly string[], writer: RecordShape, reader: Recor
 }
 
 /** Avro specification, "Schema Resolution": a reader's field takes the writer's of its name, or of one of its aliases. */
-export function writerField(wanted: Field, writer: RecordShape): Field | undefined {
+function writerField(wanted: Field, writer: RecordShape): Field | undefined {
   return (
     writer.fields.find((field) => field.name === wanted.name) ??
     writer.fields.find((field) => wanted.aliases.includes(field.name))
