@@ -8,6 +8,9 @@ import type { PointStore, StoreOptions } from './store.ts'
 /** Stores that live in one thread: history is asked of the worker that writes (`Ingest.history`). */
 export const isEmbedded = (options: StoreOptions): boolean => options.kind === 'duckdb'
 
+/** How many threads may write to it at once. DuckDB has one writer, in one thread. */
+export const writersOf = (options: StoreOptions): number => (isEmbedded(options) ? 1 : Number.POSITIVE_INFINITY)
+
 export function createStore(options: StoreOptions, deps: { readonly streams: readonly Stream[] }): PointStore {
   return options.kind === 'duckdb' ? new DuckdbStore(options, deps) : new InfluxStore(options, deps)
 }

@@ -85,22 +85,37 @@ export function readEntries(bytes: Buffer, firstOffset: number): Entry[] {
   const entries: Entry[] = []
   let at = 0
   for (let offset = firstOffset; at < bytes.length; offset++) {
-    const end = entryEnd(bytes, at)
-    const deviceAt = at + HEADER_BYTES
-    const streamAt = deviceAt + (bytes[at + 5] ?? 0)
-    const payloadAt = streamAt + (bytes[at + 6] ?? 0)
-    if (payloadAt > end) throw corrupt(at)
-    entries.push({
-      offset,
-      device: bytes.toString('latin1', deviceAt, streamAt),
-      stream: bytes.toString('latin1', streamAt, payloadAt),
-      receivedAt: bytes.readDoubleLE(at + 8),
-      flags: bytes[at + 4] ?? 0,
-      payload: bytes.subarray(payloadAt, end),
-    })
-    at = end
+    entries.push(readEntry(bytes, at, offset))
+    at = entryEnd(bytes, at)
   }
   return entries
+}
+
+/** The entry that starts at `at`. Its payload is a view of `bytes`. Throws `log-corrupt` if it is not whole. */
+export function readEntry(bytes: Buffer, at: number, offset: number): Entry {
+  const end = entryEnd(bytes, at)
+  const deviceAt = at + HEADER_BYTES
+  const streamAt = deviceAt + (bytes[at + 5] ?? 0)
+  const payloadAt = streamAt + (bytes[at + 6] ?? 0)
+  if (payloadAt > end) throw corrupt(at)
+  return {
+    offset,
+    device: bytes.toString('latin1', deviceAt, streamAt),
+    stream: bytes.toString('latin1', streamAt, payloadAt),
+    receivedAt: bytes.readDoubleLE(at + 8),
+    flags: bytes[at + 4] ?? 0,
+    payload: bytes.subarray(payloadAt, end),
+  }
+}
+
+/** A number that is the same for all entries of a device (FNV-1a, 32 bits), without making a string of its id. */
+export function deviceHash(bytes: Buffer, at: number): number {
+  const end = at + HEADER_BYTES + (bytes[at + 5] ?? 0)
+  let hash = 0x811c9dc5
+  for (let index = at + HEADER_BYTES; index < end; index++) {
+    hash = Math.imul(hash ^ (bytes[index] ?? 0), 0x01000193)
+  }
+  return hash >>> 0
 }
 
 /** Where the entry that starts at `at` ends. */

@@ -2,10 +2,13 @@
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { InfluxOptions } from '../../ingest/store.ts'
 import { answers, findProgram, freePort, run, type TestServer } from './server.ts'
 
 export interface Influxdb1 extends TestServer {
   readonly api: 'v1'
+  /** What the ingest role is given to use it. */
+  readonly store: InfluxOptions
   readonly org: string
   /** The database. */
   readonly bucket: string
@@ -33,7 +36,8 @@ export async function startInfluxdb1(
   const bucket = options.bucket ?? 'telemetry'
   const statement = `CREATE DATABASE "${bucket.replace(/["\\]/g, '\\$&')}"`
   await fetch(`${url}/query?q=${encodeURIComponent(statement)}`, { method: 'POST' })
-  return { url, api: 'v1', org: '', bucket, token: '', stop: server.stop }
+  const access = { url, api: 'v1' as const, org: '', bucket, token: '' }
+  return { ...access, store: { kind: 'influx', ...access }, stop: server.stop }
 }
 
 const configuration = (directory: string, port: number, rpcPort: number): string => `

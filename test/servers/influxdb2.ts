@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
+import type { InfluxOptions } from '../../ingest/store.ts'
 import { answers, findProgram, freePort, isExecutable, MissingServer, run, type TestServer } from './server.ts'
 
 const PACKED = fileURLToPath(new URL('../../../shared/servers/influxd-2.7.12-linux-x64.xz', import.meta.url))
@@ -17,6 +18,8 @@ const UNPACKED = join(tmpdir(), 'telltale-influxd-2.7.12')
 
 export interface Influxdb2 extends TestServer {
   readonly api: 'v2'
+  /** What the ingest role is given to use it. */
+  readonly store: InfluxOptions
   readonly org: string
   readonly bucket: string
   readonly token: string
@@ -49,7 +52,8 @@ export async function startInfluxdb2(
     await server.stop()
     throw new Error(`setting up InfluxDB 2 answered ${setup.status}: ${await setup.text()}`)
   }
-  return { url, api: 'v2', ...account, stop: server.stop }
+  const access = { url, api: 'v2' as const, ...account }
+  return { ...access, store: { kind: 'influx', ...access }, stop: server.stop }
 }
 
 async function influxd2(): Promise<string> {

@@ -1,10 +1,13 @@
 /** Runs a real VictoriaMetrics (Debian's package `victoria-metrics`), which takes InfluxDB's v2 writes. */
 
 import { join } from 'node:path'
+import type { InfluxOptions } from '../../ingest/store.ts'
 import { answers, findProgram, freePort, run, type TestServer } from './server.ts'
 
 export interface VictoriaMetrics extends TestServer {
   readonly api: 'v2'
+  /** What the ingest role is given to use it. */
+  readonly store: InfluxOptions
   readonly org: string
   readonly bucket: string
   readonly token: string
@@ -42,5 +45,6 @@ export async function startVictoriaMetrics(): Promise<VictoriaMetrics> {
       .filter((line) => line !== '')
       .map((line): VictoriaSeries => JSON.parse(line))
   }
-  return { url, api: 'v2', org: 'telltale', bucket: 'telemetry', token: '', samples, stop: server.stop }
+  const access = { url, api: 'v2' as const, org: 'telltale', bucket: 'telemetry', token: '' }
+  return { ...access, store: { kind: 'influx', ...access }, samples, stop: server.stop }
 }

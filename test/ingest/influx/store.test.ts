@@ -22,7 +22,7 @@ storeContract('influx v2 (InfluxDB 2.7)', async (t, streams) => {
   const { orgs } = answer as { orgs: { id: string }[] }
   const body = JSON.stringify({ orgID: orgs[0]?.id, name: bucket, retentionRules: [] })
   await fetch(`${server.url}/api/v2/buckets`, { method: 'POST', headers, body })
-  return new InfluxStore({ kind: 'influx', ...server, bucket }, { streams })
+  return new InfluxStore({ ...server.store, bucket }, { streams })
 })
 
 storeContract('influx v1 (InfluxDB 1.x)', async (t, streams) => {
@@ -32,5 +32,5 @@ storeContract('influx v1 (InfluxDB 1.x)', async (t, streams) => {
   const bucket = `my "database" ${buckets++}`
   const q = `CREATE DATABASE "${bucket.replaceAll('"', '\\"')}"`
   await fetch(`${server.url}/query?${new URLSearchParams({ q })}`, { method: 'POST' })
-  return new InfluxStore({ kind: 'influx', ...server, bucket }, { streams })
+  return new InfluxStore({ ...server.store, bucket }, { streams })
 })

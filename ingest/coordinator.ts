@@ -1,0 +1,280 @@
+/**
+ * Owns the way of a log entry through ingest: read, handed out, stored or set aside, checkpoint advanced.
+ *
+ *   log --follow--> filling --seal--> groups --every worker its share--> done --in order--> log.advance
+ *
+ * Always true:
+ * - Order: a worker takes the groups in order and writes one at a time, and a device belongs to one worker (`share.ts`).
+ *   So the readings of a device are written in log order, whatever the number of workers.
+ * - The checkpoint covers only groups of which every worker has reported, without a gap.
+ * - A group's bytes are kept until then, so what a dead worker had is handed to its successor.
+ * Bounds: `INGEST_GROUPS_MAX` groups, `INGEST_GROUPS_PER_WORKER_MAX` at a worker; when full, the log is not read on.
+ * Loses nothing: entries that were not finished are read again after a restart, and writing them again changes nothing.
+ */
+
+import type { Batch } from '../log/entry.ts'
+import { INGEST_READER, type Log, type Progress } from '../log/log.ts'
+import type { Clock } from '../platform/clock.ts'
+import {
+  INGEST_DRAIN_MS,
+  INGEST_GROUPS_MAX,
+  INGEST_GROUPS_PER_WORKER_MAX,
+  INGEST_WORKER_DEATHS_MAX,
+  INGEST_WORKER_DEATHS_WINDOW_MS,
+  INGEST_WRITE_INTERVAL_MS,
+} from '../platform/limits.ts'
+import type { Logger } from '../platform/logger.ts'
+import { Filling, type Group, joinProgress } from './group.ts'
+import { IngestError } from './ingest-error.ts'
+import type { IngestMetrics, StoreState } from './ingest-metrics.ts'
+import type { GroupOutcome } from './worker-messages.ts'
+import type { WorkerThread } from './worker-thread.ts'
+
+interface Seat {
+  readonly index: number
+  /** Undefined while a dead worker is being replaced. */
+  thread: WorkerThread | undefined
+  /** Sequence of the next group it is to be given. */
+  next: number
+  /** Groups it has, by sequence, oldest first. */
+  readonly has: number[]
+}
+
+export interface CoordinatorOptions {
+  readonly workers: number
+  readonly makeThread: (index: number, events: ConstructorParameters<typeof WorkerThread>[1]) => WorkerThread
+}
+
+export interface CoordinatorDependencies {
+  readonly log: Log
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: IngestMetrics
+  readonly storeState: StoreState
+}
+
+export class Coordinator {
+  readonly #options: CoordinatorOptions
+  readonly #deps: CoordinatorDependencies
+  readonly #seats: Seat[]
+  readonly #filling: Filling
+  /** Sealed and not all reported, oldest first; dense sequences. */
+  readonly #groups: Group[] = []
+  /** Done, waiting for the checkpoint; bounded with `#groups`. */
+  readonly #done: Progress[] = []
+  #nextSequence = 0
+  #lastSealAt = Number.NEGATIVE_INFINITY
+  #sealTimer: NodeJS.Timeout | undefined
+  #advancing: Promise<void> | undefined
+  readonly #deaths: number[] = []
+  readonly #following = new AbortController()
+  /** Called, and replaced, whenever something moved on. */
+  #wake: () => void = () => {}
+  #stopped = false
+  #fail: (error: Error) => void = () => {}
+  /** Rejects when ingest cannot go on. */
+  readonly failed: Promise<never>
+
+  constructor(options: CoordinatorOptions, deps: CoordinatorDependencies) {
+    this.#options = options
+    this.#deps = deps
+    this.#filling = new Filling(options.workers)
+    this.#seats = Array.from({ length: options.workers }, (_, index) => ({
+      index,
+      thread: undefined,
+      next: 0,
+      has: [],
+    }))
+    this.failed = new Promise((_resolve, reject) => {
+      this.#fail = reject
+    })
+    // Whoever owns this may look later; a rejection nobody has seen yet must not end the process.
+    this.failed.catch(() => undefined)
+  }
+
+  /** The thread that history is asked of, when the store is an embedded one. */
+  get firstThread(): WorkerThread | undefined {
+    return this.#seats[0]?.thread
+  }
+
+  /** Rejects with the reason if a worker cannot start: its schemas, or an embedded store that does not open. */
+  async start(): Promise<void> {
+    try {
+      await Promise.all(this.#seats.map((seat) => this.#occupy(seat)))
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+    void this.#read().catch((error) => this.#giveUp(error))
+  }
+
+  /** Drains for at most `INGEST_DRAIN_MS`, but waits for no store that is failing; then ends the workers. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#following.abort()
+    clearTimeout(this.#sealTimer)
+    const deadline = setTimeout(() => this.#wake(), INGEST_DRAIN_MS)
+    const until = performance.now() + INGEST_DRAIN_MS
+    while (this.#seats.some((seat) => this.#isDraining(seat)) && performance.now() < until) await this.#moved()
+    clearTimeout(deadline)
+    await this.#advancing
+    await Promise.all(this.#seats.map((seat) => seat.thread?.stop()))
+  }
+
+  #isDraining(seat: Seat): boolean {
+    return seat.thread !== undefined && seat.has.length > 0 && !this.#deps.storeState.isTroubled(seat.index)
+  }
+
+  async #read(): Promise<void> {
+    const { log } = this.#deps
+    const { signal } = this.#following
+    const from = (await log.checkpoint(INGEST_READER)) ?? (await log.first())
+    for await (const batch of log.follow(from, signal)) {
+      if (batch.missed > 0)
+        this.#deps.logger.error({ missed: batch.missed }, 'entries left the log before they were stored')
+      while (!this.#add(batch)) await this.#moved()
+      if (this.#stopped) return
+    }
+  }
+
+  #add(batch: Batch): boolean {
+    if (this.#stopped) return true
+    const added = this.#filling.add(batch)
+    this.#pump()
+    return added
+  }
+
+  /** Hands out what can be handed out. */
+  #pump(): void {
+    if (this.#stopped) return
+    this.#handOut()
+    while (this.#maySeal()) {
+      const group = this.#filling.seal(this.#nextSequence, this.#seats.length)
+      if (group === undefined) break
+      this.#nextSequence++
+      this.#lastSealAt = performance.now()
+      this.#groups.push(group)
+      this.#deps.metrics.group(group)
+      this.#handOut()
+    }
+    this.#wake()
+  }
+
+  #maySeal(): boolean {
+    if (this.#filling.isEmpty || this.#groups.length + this.#done.length >= INGEST_GROUPS_MAX) return false
+    const hungry = this.#seats.some(
+      ({ thread, next, has }) => thread && has.length < INGEST_GROUPS_PER_WORKER_MAX && next === this.#nextSequence,
+    )
+    if (!hungry) return false
+    const waitMs = this.#lastSealAt + INGEST_WRITE_INTERVAL_MS - performance.now()
+    if (waitMs <= 0 || this.#filling.isFull) return true
+    this.#sealTimer ??= setTimeout(() => {
+      this.#sealTimer = undefined
+      this.#pump()
+    }, waitMs)
+    return false
+  }
+
+  #handOut(): void {
+    const first = this.#groups[0]?.sequence ?? this.#nextSequence
+    for (const seat of this.#seats) {
+      while (seat.thread !== undefined && seat.has.length < INGEST_GROUPS_PER_WORKER_MAX) {
+        const group = this.#groups[seat.next - first]
+        if (group === undefined) break
+        seat.next++
+        seat.has.push(group.sequence)
+        seat.thread.take(group)
+      }
+    }
+  }
+
+  #onDone(seat: Seat, outcome: GroupOutcome): void {
+    this.#deps.metrics.outcome(outcome)
+    if (outcome.writeMs > 0) this.#deps.storeState.wrote(seat.index)
+    seat.has.splice(seat.has.indexOf(outcome.sequence), 1)
+    const first = this.#groups[0]?.sequence ?? 0
+    this.#groups[outcome.sequence - first]?.settle(outcome)
+    while (this.#groups[0]?.isDone) {
+      const group = this.#groups.shift()
+      if (group !== undefined) this.#done.push(group.progress())
+    }
+    if (this.#done.length > 0) this.#advancing ??= this.#advance()
+    this.#pump()
+  }
+
+  /** One durable step at a time; what gets done meanwhile goes with the next. */
+  async #advance(): Promise<void> {
+    try {
+      for (;;) {
+        // More is pushed while this step is on its way to the disk: only what it covers is taken off.
+        const covered = this.#done.length
+        const progress = joinProgress(this.#done)
+        if (progress === undefined) break
+        await this.#deps.log.advance(INGEST_READER, progress)
+        this.#done.splice(0, covered)
+        this.#pump()
+      }
+    } catch (error) {
+      this.#giveUp(error)
+    } finally {
+      this.#advancing = undefined
+      this.#wake()
+    }
+  }
+
+  async #occupy(seat: Seat): Promise<void> {
+    const thread = this.#options.makeThread(seat.index, {
+      onDone: (outcome) => this.#onDone(seat, outcome),
+      onTrouble: (trouble) => {
+        this.#deps.storeState.failed(seat.index, trouble)
+        this.#wake()
+      },
+      onDeath: (error) => this.#onDeath(seat, error),
+    })
+    await thread.start()
+    seat.thread = thread
+    if (this.#stopped) await thread.stop()
+    else this.#pump()
+  }
+
+  /** Its groups go to its successor; too many deaths in a short time end ingest. */
+  #onDeath(seat: Seat, error: Error): void {
+    const { clock, logger, metrics, storeState } = this.#deps
+    metrics.death()
+    storeState.forget(seat.index)
+    seat.thread = undefined
+    seat.next = seat.has[0] ?? seat.next
+    seat.has.length = 0
+    this.#wake()
+    if (this.#stopped) return
+    const now = clock.now()
+    this.#deaths.push(now)
+    while ((this.#deaths[0] ?? now) < now - INGEST_WORKER_DEATHS_WINDOW_MS) this.#deaths.shift()
+    if (this.#deaths.length > INGEST_WORKER_DEATHS_MAX) {
+      const message = `ingest workers ended ${this.#deaths.length} times within ${INGEST_WORKER_DEATHS_WINDOW_MS / 1000} s, last: ${error.message}`
+      this.#giveUp(new IngestError('ingest-failed', message, { cause: error }))
+      return
+    }
+    logger.error({ err: error, worker: seat.index }, 'an ingest worker ended; another takes over its groups')
+    void this.#occupy(seat).catch((cause) => this.#onDeath(seat, cause))
+  }
+
+  #giveUp(error: unknown): void {
+    if (this.#stopped) return
+    this.#following.abort()
+    this.#fail(error instanceof Error ? error : new IngestError('ingest-failed', String(error)))
+    this.#wake()
+  }
+
+  /** Resolves at the next change. */
+  #moved(): Promise<void> {
+    return new Promise((resolve) => {
+      const before = this.#wake
+      this.#wake = () => {
+        this.#wake = () => {}
+        before()
+        resolve()
+      }
+    })
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * Owns a group: the run of log entries that the workers are given at a time, made of whole batches of the log, and what
+ * they report of it.
+ */
+
+import type { Batch } from '../log/entry.ts'
+import { readEntry } from '../log/entry.ts'
+import type { NewDeadLetter, Position, Progress } from '../log/log.ts'
+import { INGEST_ENTRIES_PER_WRITE_MAX, INGEST_GROUP_BYTES_MAX } from '../platform/limits.ts'
+import type { GroupOutcome } from './worker-messages.ts'
+
+/** Batches of the log that wait to become a group. Offsets within are dense. */
+export class Filling {
+  readonly #entriesMax: number
+  #batches: Batch[] = []
+  #count = 0
+  #byteLength = 0
+  /** A batch did not fit. */
+  #refused = false
+
+  constructor(workers: number) {
+    this.#entriesMax = INGEST_ENTRIES_PER_WRITE_MAX * workers
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0
+  }
+
+  /** The next batch did not fit, or a usual one would not: there is nothing to wait for. */
+  get isFull(): boolean {
+    return this.#refused || this.#count >= this.#entriesMax / 2 || this.#byteLength >= INGEST_GROUP_BYTES_MAX / 2
+  }
+
+  /** False if the batch must wait for the next group. An empty one takes any batch. */
+  add(batch: Batch): boolean {
+    const last = this.#batches.at(-1)
+    if (last !== undefined) {
+      const dense = batch.firstOffset === last.firstOffset + last.count
+      const fits =
+        this.#count + batch.count <= this.#entriesMax && this.#byteLength + batch.bytes.length <= INGEST_GROUP_BYTES_MAX
+      if (!dense || !fits) {
+        this.#refused = true
+        return false
+      }
+    }
+    this.#batches.push(batch)
+    this.#count += batch.count
+    this.#byteLength += batch.bytes.length
+    return true
+  }
+
+  /** Makes a group of what was added; `workers` will report on it. Undefined if there is nothing. */
+  seal(sequence: number, workers: number): Group | undefined {
+    const [first] = this.#batches
+    const last = this.#batches.at(-1)
+    if (first === undefined || last === undefined) return undefined
+    const bytes = new SharedArrayBuffer(this.#byteLength)
+    const view = Buffer.from(bytes)
+    let at = 0
+    for (const batch of this.#batches) {
+      view.set(batch.bytes, at)
+      at += batch.bytes.length
+    }
+    const group = new Group(sequence, bytes, first.firstOffset, this.#count, last.next, workers)
+    this.#batches = []
+    this.#count = 0
+    this.#byteLength = 0
+    this.#refused = false
+    return group
+  }
+}
+
+export class Group {
+  readonly sequence: number
+  readonly bytes: SharedArrayBuffer
+  readonly firstOffset: number
+  readonly count: number
+  readonly #next: Position
+  /** Workers that have not reported yet. */
+  #missing: number
+  #stored = 0
+  #readings = 0
+  readonly #deadLetters: NewDeadLetter[] = []
+
+  constructor(
+    sequence: number,
+    bytes: SharedArrayBuffer,
+    firstOffset: number,
+    count: number,
+    next: Position,
+    workers: number,
+  ) {
+    this.sequence = sequence
+    this.bytes = bytes
+    this.firstOffset = firstOffset
+    this.count = count
+    this.#next = next
+    this.#missing = workers
+  }
+
+  get isDone(): boolean {
+    return this.#missing === 0
+  }
+
+  /** Takes one worker's report on its share. */
+  settle(outcome: GroupOutcome): void {
+    this.#missing--
+    this.#stored += outcome.stored
+    this.#readings += outcome.readings
+    const view = Buffer.from(this.bytes)
+    for (const { at, offset, code, reason } of outcome.setAside) {
+      const { device, stream, receivedAt, payload } = readEntry(view, at, offset)
+      this.#deadLetters.push({ offset, device, stream, receivedAt, code, reason, payload: Buffer.from(payload) })
+    }
+  }
+
+  progress(): Progress {
+    const deadLetters = this.#deadLetters.sort((a, b) => a.offset - b.offset)
+    return { next: this.#next, stored: this.#stored, readings: this.#readings, deadLetters }
+  }
+}
+
+/** The progress of consecutive groups as one, for one durable step instead of several. */
+export function joinProgress(all: readonly Progress[]): Progress | undefined {
+  const last = all.at(-1)
+  if (last === undefined) return undefined
+  return {
+    next: last.next,
+    stored: all.reduce((sum, { stored }) => sum + stored, 0),
+    readings: all.reduce((sum, { readings }) => sum + readings, 0),
+    deadLetters: all.flatMap(({ deadLetters }) => deadLetters),
+  }
+}

@@ -1,0 +1,129 @@
+/** Owns ingest's instruments and the log lines about the store's state: one when it goes bad, one when it is good again. */
+
+import { Counter, Gauge, Histogram } from 'prom-client'
+import type { Logger } from '../platform/logger.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import type { Group } from './group.ts'
+import type { GroupOutcome, StoreTrouble } from './worker-messages.ts'
+
+export class IngestMetrics {
+  readonly #entries: Counter
+  readonly #stored: Counter
+  readonly #readings: Counter
+  readonly #deadLetters: Counter<'code'>
+  readonly #retries: Counter<'code'>
+  readonly #deaths: Counter
+  readonly #groupEntries: Histogram
+  readonly #writeSeconds: Histogram
+  readonly #storeUp: Gauge
+
+  /** `pending`: accepted entries that are neither stored nor set aside. */
+  constructor(metrics: Metrics, pending: () => Promise<number>) {
+    const registers = [metrics]
+    const counter = (name: string, help: string) => new Counter({ name: `telltale_ingest_${name}`, help, registers })
+    this.#entries = counter('entries_read_total', 'Log entries handed to workers')
+    this.#stored = counter('entries_stored_total', 'Messages whose every reading is in the store')
+    this.#readings = counter('readings_stored_total', 'Readings in the store')
+    this.#deaths = counter('worker_deaths_total', 'Worker threads that ended by themselves and were replaced')
+    this.#deadLetters = new Counter({
+      name: 'telltale_ingest_dead_letters_total',
+      help: 'Messages set aside, by code',
+      labelNames: ['code'],
+      registers,
+    })
+    this.#retries = new Counter({
+      name: 'telltale_ingest_write_retries_total',
+      help: 'Writes that failed and are tried again, by code',
+      labelNames: ['code'],
+      registers,
+    })
+    this.#groupEntries = new Histogram({
+      name: 'telltale_ingest_group_entries',
+      help: 'Entries handed to the workers at a time',
+      buckets: [1, 10, 100, 1_000, 2_500, 5_000, 10_000, 40_000],
+      registers,
+    })
+    this.#writeSeconds = new Histogram({
+      name: 'telltale_ingest_write_seconds',
+      help: "A worker's write of its share of a group, retries included",
+      buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
+      registers,
+    })
+    this.#storeUp = new Gauge({ name: 'telltale_ingest_store_up', help: '0 while writes fail', registers })
+    this.#storeUp.set(1)
+    new Gauge({
+      name: 'telltale_ingest_pending_entries',
+      help: 'Accepted messages that are neither stored nor set aside yet',
+      registers,
+      async collect() {
+        this.set(await pending())
+      },
+    })
+  }
+
+  group(group: Group): void {
+    this.#entries.inc(group.count)
+    this.#groupEntries.observe(group.count)
+  }
+
+  outcome(outcome: GroupOutcome): void {
+    this.#stored.inc(outcome.stored)
+    this.#readings.inc(outcome.readings)
+    for (const { code } of outcome.setAside) this.#deadLetters.inc({ code })
+    if (outcome.writeMs > 0) this.#writeSeconds.observe(outcome.writeMs / 1000)
+  }
+
+  retry(code: string): void {
+    this.#retries.inc({ code })
+  }
+
+  death(): void {
+    this.#deaths.inc()
+  }
+
+  storeUp(up: boolean): void {
+    this.#storeUp.set(up ? 1 : 0)
+  }
+}
+
+/** Turns many failed attempts of several workers into one line when the store goes bad and one when it is good again. */
+export class StoreState {
+  readonly #logger: Logger
+  readonly #metrics: IngestMetrics
+  /** Workers whose last attempt failed. */
+  readonly #troubled = new Set<number>()
+  #code = ''
+
+  constructor(logger: Logger, metrics: IngestMetrics) {
+    this.#logger = logger
+    this.#metrics = metrics
+  }
+
+  isTroubled(worker: number): boolean {
+    return this.#troubled.has(worker)
+  }
+
+  failed(worker: number, { code, message, retry }: StoreTrouble): void {
+    this.#metrics.retry(code)
+    const known = this.#troubled.size > 0 && code === this.#code
+    this.#troubled.add(worker)
+    this.#code = code
+    this.#metrics.storeUp(false)
+    if (known) return
+    const waiting = 'nothing is lost: the log holds what is not stored'
+    if (retry === 'slowly') this.#logger.error({ code }, `the store needs someone: ${message}; ${waiting}`)
+    else this.#logger.warn({ code }, `the store does not take writes, trying again: ${message}; ${waiting}`)
+  }
+
+  wrote(worker: number): void {
+    if (!this.#troubled.delete(worker) || this.#troubled.size > 0) return
+    this.#code = ''
+    this.#metrics.storeUp(true)
+    this.#logger.info('the store takes writes again')
+  }
+
+  /** The worker is gone, and its troubles with it. */
+  forget(worker: number): void {
+    this.#troubled.delete(worker)
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Owns the ingest role: workers that read the log, decode, and write points to the store; and the history that the store
+ * answers. `stop()` drains for a bounded time; what is not stored then stays in the log.
+ */
+
+import { INGEST_READER, type Log } from '../log/log.ts'
+import type { Clock } from '../platform/clock.ts'
+import { TelltaleError } from '../platform/errors.ts'
+import type { Part } from '../platform/lifecycle.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Metrics } from '../platform/metrics.ts'
+import type { History, HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
+import type { Reading } from '../schemas/reading.ts'
+import { Coordinator } from './coordinator.ts'
+import { IngestMetrics, StoreState } from './ingest-metrics.ts'
+import type { StoreOptions } from './store.ts'
+import { isEmbedded, writersOf } from './stores.ts'
+import type { HistoryQuestion } from './worker-messages.ts'
+import { WorkerThread } from './worker-thread.ts'
+
+export interface IngestOptions {
+  /** Threads; an embedded store is written by one, whatever this says. */
+  readonly workers: number
+  readonly store: StoreOptions
+  readonly schemasDir: string
+}
+
+export interface IngestDependencies {
+  readonly log: Log
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+export class Ingest implements Part {
+  readonly name = 'ingest'
+  readonly #coordinator: Coordinator
+  readonly #options: IngestOptions
+  #stopping: Promise<void> | undefined
+
+  constructor(options: IngestOptions, { log, clock, logger, metrics }: IngestDependencies) {
+    this.#options = options
+    const instruments = new IngestMetrics(metrics, async () => (await log.ledger(INGEST_READER)).pending)
+    const storeState = new StoreState(logger, instruments)
+    const workers = Math.min(options.workers, writersOf(options.store))
+    const { store, schemasDir } = options
+    this.#coordinator = new Coordinator(
+      { workers, makeThread: (index, events) => new WorkerThread({ index, workers, store, schemasDir }, events) },
+      { log, clock, logger, metrics: instruments, storeState },
+    )
+  }
+
+  /** Rejects when ingest cannot go on (workers that die again and again, a log that fails): the process should end. */
+  get failed(): Promise<never> {
+    return this.#coordinator.failed
+  }
+
+  /** Rejects if the schemas, or an embedded store, cannot be opened. A remote store that is away is no error. */
+  start(): Promise<void> {
+    return this.#coordinator.start()
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#coordinator.stop()
+    return this.#stopping
+  }
+
+  /**
+   * History of an embedded store, asked of the thread that has it open. That of a remote store needs no ingest in the
+   * process: `createStore(...).history`.
+   */
+  get history(): History {
+    const ask = (question: HistoryQuestion) => {
+      const thread = this.#coordinator.firstThread
+      if (!isEmbedded(this.#options.store))
+        throw new TelltaleError('history-unsupported', 'ask the remote store itself')
+      if (thread === undefined) throw new TelltaleError('store-unavailable', 'the embedded store is not open')
+      return thread.ask(question)
+    }
+    return {
+      readings: async (query: HistoryQuery) => (await ask({ about: 'readings', query })) as HistoryPage,
+      latest: async (selections: readonly Selection[], limit: number) =>
+        (await ask({ about: 'latest', selections, limit })) as readonly Reading[],
+    }
+  }
+}

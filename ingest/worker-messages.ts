@@ -1,0 +1,66 @@
+/** Owns what the coordinator and its worker threads say to one another. Nothing decoded is among it, but for answers of history. */
+
+import type { HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
+import type { Reading } from '../schemas/reading.ts'
+import type { Retry, StoreOptions } from './store.ts'
+
+export interface WorkerSetup {
+  /** This worker takes the entries of devices whose hash modulo `workers` is `index`. */
+  readonly index: number
+  readonly workers: number
+  readonly store: StoreOptions
+  readonly schemasDir: string
+}
+
+/** A question of history, for the worker that has the embedded store open. */
+export type HistoryQuestion =
+  | { readonly about: 'readings'; readonly query: HistoryQuery }
+  | { readonly about: 'latest'; readonly selections: readonly Selection[]; readonly limit: number }
+
+export type ToWorker =
+  | {
+      /** A run of log entries. The memory is shared, so every worker reads the same bytes and none copies them. */
+      readonly kind: 'group'
+      readonly sequence: number
+      readonly bytes: SharedArrayBuffer
+      readonly firstOffset: number
+    }
+  | { readonly kind: 'question'; readonly id: number; readonly question: HistoryQuestion }
+  /** Give up what is not written, close the store, end the thread. */
+  | { readonly kind: 'stop' }
+
+/** An entry of a group that cannot be stored. */
+export interface SetAside {
+  /** Where it starts in the group's bytes. */
+  readonly at: number
+  readonly offset: number
+  readonly code: string
+  readonly reason: string
+}
+
+/** What became of a worker's share of a group: every one of its entries is stored or set aside. */
+export interface GroupOutcome {
+  readonly sequence: number
+  readonly stored: number
+  readonly readings: number
+  readonly setAside: readonly SetAside[]
+  /** Time from the first attempt until the store had it, milliseconds; 0 if there was nothing to write. */
+  readonly writeMs: number
+}
+
+/** A write failed and will be tried again after `waitMs`. */
+export interface StoreTrouble {
+  readonly code: string
+  readonly message: string
+  readonly retry: Retry
+  readonly waitMs: number
+}
+
+export type FromWorker =
+  | { readonly kind: 'ready' }
+  /** It could not start. */
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+  | { readonly kind: 'done'; readonly outcome: GroupOutcome }
+  | { readonly kind: 'trouble'; readonly trouble: StoreTrouble }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: HistoryPage | readonly Reading[] }
+  | { readonly kind: 'no-answer'; readonly id: number; readonly code: string; readonly message: string }

@@ -1,0 +1,148 @@
+/**
+ * Owns one worker thread as the coordinator sees it.
+ *
+ *   new --start()--> running --stop()--> ended
+ *                       |--(error, exit)--> dead, told once by `onDeath`
+ *
+ * Bound: `INGEST_HISTORY_REQUESTS_MAX` questions of history under way; one more is refused.
+ */
+
+import { Worker } from 'node:worker_threads'
+import { messageOf, TelltaleError } from '../platform/errors.ts'
+import { INGEST_CLOSE_MS, INGEST_HISTORY_REQUESTS_MAX, INGEST_WORKER_START_MS } from '../platform/limits.ts'
+import type { HistoryPage } from '../schemas/history.ts'
+import type { Reading } from '../schemas/reading.ts'
+import type {
+  FromWorker,
+  GroupOutcome,
+  HistoryQuestion,
+  StoreTrouble,
+  ToWorker,
+  WorkerSetup,
+} from './worker-messages.ts'
+
+export interface WorkerEvents {
+  onDone(outcome: GroupOutcome): void
+  onTrouble(trouble: StoreTrouble): void
+  /** It ended without being asked to. */
+  onDeath(error: Error): void
+}
+
+interface Asked {
+  resolve(answer: HistoryPage | readonly Reading[]): void
+  reject(error: Error): void
+}
+
+export class WorkerThread {
+  readonly #worker: Worker
+  readonly #events: WorkerEvents
+  readonly #asked = new Map<number, Asked>()
+  readonly #exited: Promise<void>
+  #nextQuestion = 0
+  #started: { resolve(): void; reject(error: Error): void } | undefined
+  #ending = false
+
+  constructor(setup: WorkerSetup, events: WorkerEvents) {
+    this.#events = events
+    this.#worker = new Worker(new URL('./worker-start.js', import.meta.url), { workerData: setup, name: 'ingest' })
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
+    this.#worker.on('message', (message: FromWorker) => this.#hear(message))
+    this.#worker.once('error', (error) => this.#die(error instanceof Error ? error : new Error(messageOf(error))))
+    this.#worker.once('exit', (code) => this.#die(new Error(`an ingest worker ended with status ${code}`)))
+  }
+
+  /** Resolves when its schemas are loaded and its store is open; rejects with the reason if that fails. */
+  async start(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#started = { resolve, reject }
+        const late = () => reject(new Error(`an ingest worker was not ready within ${INGEST_WORKER_START_MS} ms`))
+        timer = setTimeout(late, INGEST_WORKER_START_MS)
+      })
+    } catch (error) {
+      this.#ending = true
+      await this.#worker.terminate()
+      throw error
+    } finally {
+      this.#started = undefined
+      clearTimeout(timer)
+    }
+  }
+
+  take(group: { readonly sequence: number; readonly bytes: SharedArrayBuffer; readonly firstOffset: number }): void {
+    const { sequence, bytes, firstOffset } = group
+    this.#post({ kind: 'group', sequence, bytes, firstOffset })
+  }
+
+  /** Asks the store that this thread has open. Rejects as `History` does. */
+  ask(question: HistoryQuestion): Promise<HistoryPage | readonly Reading[]> {
+    if (this.#asked.size >= INGEST_HISTORY_REQUESTS_MAX) {
+      return Promise.reject(new TelltaleError('store-unavailable', 'too many history queries at once: try again later'))
+    }
+    const id = this.#nextQuestion++
+    return new Promise((resolve, reject) => {
+      this.#asked.set(id, { resolve, reject })
+      this.#post({ kind: 'question', id, question })
+    })
+  }
+
+  /** Gives up what is under way, closes the store, ends the thread; by force after `INGEST_CLOSE_MS`. */
+  async stop(): Promise<void> {
+    this.#ending = true
+    this.#post({ kind: 'stop' })
+    const timer = setTimeout(() => void this.#worker.terminate(), INGEST_CLOSE_MS)
+    await this.#exited
+    clearTimeout(timer)
+    this.#refuseAsked()
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message)
+  }
+
+  #hear(message: FromWorker): void {
+    switch (message.kind) {
+      case 'ready':
+        this.#started?.resolve()
+        break
+      case 'failed':
+        this.#started?.reject(new TelltaleError(message.code, message.message))
+        break
+      case 'done':
+        this.#events.onDone(message.outcome)
+        break
+      case 'trouble':
+        this.#events.onTrouble(message.trouble)
+        break
+      case 'answer':
+        this.#settle(message.id)?.resolve(message.answer)
+        break
+      case 'no-answer':
+        this.#settle(message.id)?.reject(new TelltaleError(message.code, message.message))
+        break
+    }
+  }
+
+  #settle(id: number): Asked | undefined {
+    const asked = this.#asked.get(id)
+    this.#asked.delete(id)
+    return asked
+  }
+
+  /** An `error` is followed by an `exit`: told once. */
+  #die(error: Error): void {
+    this.#refuseAsked()
+    if (this.#started !== undefined) this.#started.reject(error)
+    else if (!this.#ending) {
+      this.#ending = true
+      this.#events.onDeath(error)
+    }
+  }
+
+  #refuseAsked(): void {
+    const error = new TelltaleError('store-unavailable', 'the thread that holds the embedded store ended')
+    for (const { reject } of this.#asked.values()) reject(error)
+    this.#asked.clear()
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * Owns one worker thread: decode a group, write it, say what became of it. One group is being written while the next is
+ * decoded; writes are one after another, in the order of the groups. How many groups are here is bounded by the
+ * coordinator. Loses nothing: what was not reported done is handed out again.
+ */
+
+import assert from 'node:assert/strict'
+import { parentPort, workerData } from 'node:worker_threads'
+import { messageOf, TelltaleError } from '../platform/errors.ts'
+import { Registry } from '../schemas/registry.ts'
+import { writeUntilStored } from './retry.ts'
+import { decodeShare, type Share, settleShare } from './share.ts'
+import type { PointStore } from './store.ts'
+import { createStore } from './stores.ts'
+import type { FromWorker, HistoryQuestion, ToWorker, WorkerSetup } from './worker-messages.ts'
+
+assert(parentPort, 'this file is for a worker thread')
+const port = parentPort
+const setup: WorkerSetup = workerData
+const say = (message: FromWorker) => port.postMessage(message)
+
+class Worker {
+  readonly #registry: Registry
+  readonly #store: PointStore
+  readonly #stop = new AbortController()
+  /** The writes so far; rejects when one ended in our own mistake, which ends the thread. */
+  #writes: Promise<void> = Promise.resolve()
+
+  constructor(registry: Registry, store: PointStore) {
+    this.#registry = registry
+    this.#store = store
+  }
+
+  take(message: ToWorker): void {
+    switch (message.kind) {
+      case 'group': {
+        const { sequence, firstOffset } = message
+        const share = decodeShare(Buffer.from(message.bytes), firstOffset, this.#registry, setup)
+        this.#writes = this.#writes.then(() => this.#write(sequence, share))
+        break
+      }
+      case 'question':
+        void this.#answer(message.id, message.question)
+        break
+      case 'stop':
+        void this.#end()
+        break
+    }
+  }
+
+  async #write(sequence: number, share: Share): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    const started = performance.now()
+    try {
+      const outcome =
+        share.batch.entries.length === 0
+          ? { rejected: [] }
+          : await writeUntilStored(this.#store, share.batch, this.#stop.signal, {
+              random: Math.random,
+              onRetry: ({ code, message, retry }, waitMs) =>
+                say({ kind: 'trouble', trouble: { code, message, retry, waitMs } }),
+            })
+      const writeMs = share.batch.entries.length === 0 ? 0 : performance.now() - started
+      say({ kind: 'done', outcome: { sequence, ...settleShare(share, outcome), writeMs } })
+    } catch (error) {
+      if (!this.#stop.signal.aborted) throw error
+    }
+  }
+
+  async #answer(id: number, question: HistoryQuestion): Promise<void> {
+    const { history } = this.#store
+    try {
+      const answer =
+        question.about === 'readings'
+          ? await history.readings(question.query)
+          : await history.latest(question.selections, question.limit)
+      say({ kind: 'answer', id, answer })
+    } catch (error) {
+      const code = error instanceof TelltaleError ? error.code : 'store-unavailable'
+      say({ kind: 'no-answer', id, code, message: messageOf(error) })
+    }
+  }
+
+  async #end(): Promise<void> {
+    this.#stop.abort()
+    await this.#writes.catch(() => undefined)
+    await this.#store.stop()
+    port.close()
+  }
+}
+
+try {
+  const registry = Registry.load(setup.schemasDir)
+  const store = createStore(setup.store, { streams: registry.streams })
+  await store.start()
+  const worker = new Worker(registry, store)
+  port.on('message', (message: ToWorker) => worker.take(message))
+  say({ kind: 'ready' })
+} catch (error) {
+  const code = error instanceof TelltaleError ? error.code : 'worker-failed'
+  say({ kind: 'failed', code, message: messageOf(error) })
+}

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import test from 'node:test'
+import { Ingest } from '../../ingest/ingest.ts'
+import type { StoreOptions } from '../../ingest/store.ts'
+import { createStore } from '../../ingest/stores.ts'
+import type { Log } from '../../log/log.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { silentLogger } from '../../platform/logger.ts'
+import { createMetrics } from '../../platform/metrics.ts'
+import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { startInfluxdb1 } from '../servers/influxdb1.ts'
+import { requireServer } from '../servers/server.ts'
+import { append, environment, openLog, registry, settled, temporaryDirectory } from './log-fixture.ts'
+
+const T0 = Date.now() - 600_000
+
+function openIngest(log: Log, store: StoreOptions, workers = 1, metrics = createMetrics()) {
+  const deps = { log, clock: systemClock, logger: silentLogger(), metrics }
+  return new Ingest({ workers, store, schemasDir: SHIPPED_SCHEMAS_DIR }, deps)
+}
+
+test('good messages are stored, bad ones set aside with a code, and the books balance', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const metrics = createMetrics()
+  const ingest = openIngest(log, { kind: 'duckdb', path: join(directory, 'store.duckdb') }, 1, metrics)
+  await ingest.start()
+  t.after(() => ingest.stop())
+  const appended: Promise<void>[] = []
+  for (let n = 0; n < 200; n++) appended.push(append(log, `d${n % 5}`, environment(T0 + n, n / 10)))
+  appended.push(append(log, 'd0', Buffer.alloc(0)))
+  appended.push(append(log, 'd0', Buffer.from('zzzz')))
+  appended.push(append(log, 'd0', Buffer.from('{"ts":1}')))
+  const batch = [0, 1, 2].map((n) => ({
+    ts: T0 + 1000 + n,
+    temperature: 21.3,
+    humidity: 40,
+    pressure: 1,
+    battery: 1,
+    rssi: 1,
+  }))
+  appended.push(append(log, 'batch', registry.encode('environment', batch)))
+  appended.push(append(log, 'd0', environment(T0 + 5000, 1), 'nosuch'))
+  await Promise.all(appended)
+  const ledger = await settled(log)
+  assert.deepEqual(ledger, { accepted: 205, stored: 201, deadLettered: 4, pending: 0, balanced: true, readings: 203 })
+  const codes = (await log.deadLetters({ limit: 10 })).map(({ code, offset }) => [code, offset])
+  assert.deepEqual(codes, [
+    ['empty', 200],
+    ['unknown-framing', 201],
+    ['invalid-reading', 202],
+    ['unknown-schema', 204],
+  ])
+  const query = { selections: [{}], from: T0, to: T0 + 10_000, limit: 1000 }
+  const { readings } = await ingest.history.readings(query)
+  assert.equal(readings.length, 203)
+  assert.equal(readings[0]?.ts, T0)
+  assert.equal(readings.at(-1)?.values.temperature, 21.3)
+  assert.equal((await ingest.history.latest([{ device: 'batch' }], 10))[0]?.ts, T0 + 1002)
+  const text = await metrics.metrics()
+  assert.match(text, /telltale_ingest_entries_stored_total 201/)
+  assert.match(text, /telltale_ingest_pending_entries 0/)
+})
+
+test('a reading is in the store within 100 ms when ingest is idle', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const ingest = openIngest(log, { kind: 'duckdb', path: join(directory, 'store.duckdb') })
+  await ingest.start()
+  t.after(() => ingest.stop())
+  await append(log, 'warm', environment(T0, 1))
+  await settled(log)
+  const started = performance.now()
+  await append(log, 'a', environment(T0 + 1, 1))
+  await settled(log)
+  const took = performance.now() - started
+  assert(took < 100, `took ${took} ms`)
+})
+
+test('with several workers the newer of two values of a series and time stays', async (t) => {
+  const server = await requireServer(t, startInfluxdb1)
+  if (server === undefined) return
+  const directory = await temporaryDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const options = server.store
+  const ingest = openIngest(log, options, 3)
+  await ingest.start()
+  t.after(() => ingest.stop())
+  const rounds = 400
+  const appended: Promise<void>[] = []
+  for (let round = 1; round <= rounds; round++) {
+    for (let device = 0; device < 20; device++)
+      appended.push(append(log, `d${device}`, environment(T0 + device, round)))
+    if (round % 40 === 0) await Promise.all(appended)
+  }
+  await Promise.all(appended)
+  const ledger = await settled(log)
+  assert.equal(ledger.stored, rounds * 20)
+  assert(ledger.balanced)
+  const store = createStore(options, { streams: registry.streams })
+  t.after(() => store.stop())
+  const { readings } = await store.history.readings({ selections: [{}], from: T0, to: T0 + 1000, limit: 100 })
+  assert.deepEqual(
+    readings.map(({ values }) => values.temperature),
+    Array.from({ length: 20 }, () => rounds),
+  )
+})
+
+test('what was appended while ingest was down is stored when it comes up, and once', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const options: StoreOptions = { kind: 'duckdb', path: join(directory, 'store.duckdb') }
+  for (let run = 0; run < 3; run++) {
+    const appended = Array.from({ length: 3000 }, (_, n) =>
+      append(log, `d${n % 7}`, environment(T0 + run * 3000 + n, n)),
+    )
+    await Promise.all(appended)
+    const ingest = openIngest(log, options)
+    await ingest.start()
+    if (run > 0) await settled(log)
+    await ingest.stop()
+  }
+  assert.deepEqual((await settled(log)).stored, 9000)
+  const ingest = openIngest(log, options)
+  await ingest.start()
+  t.after(() => ingest.stop())
+  const { readings } = await ingest.history.readings({ selections: [{}], from: T0, to: T0 + 10_000, limit: 10_000 })
+  assert.equal(readings.length, 9000)
+})
+
+test('a store that cannot be opened fails the start and names the file', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const ingest = openIngest(log, { kind: 'duckdb', path: join(directory, 'no', 'such', 'folder', 'x.duckdb') })
+  await assert.rejects(ingest.start(), { code: 'store-failed', message: /no.such.folder/ })
+  await ingest.stop()
+})
+
+test('stop does not wait for a store that is away', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const options: StoreOptions = {
+    kind: 'influx',
+    url: 'http://127.0.0.1:1',
+    token: '',
+    org: 'o',
+    bucket: 'b',
+    api: 'v2',
+  }
+  const ingest = openIngest(log, options, 2)
+  await ingest.start()
+  await append(log, 'a', environment(T0, 1))
+  const started = performance.now()
+  await ingest.stop()
+  assert(performance.now() - started < 1500)
+  const { pending, balanced } = await log.ledger('ingest')
+  assert.deepEqual([pending, balanced], [1, true])
+})

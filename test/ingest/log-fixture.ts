@@ -1,0 +1,61 @@
+/** A real log in a temp directory, and ingest upon it, for tests. */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { LocalLog } from '../../log/local/local-log.ts'
+import { INGEST_READER, type Ledger, type Log } from '../../log/log.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { silentLogger } from '../../platform/logger.ts'
+import { createMetrics } from '../../platform/metrics.ts'
+import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+
+export const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+
+export async function openLog(directory: string): Promise<LocalLog> {
+  const log = new LocalLog(
+    { directory, writer: true, maxBytes: 2 ** 30, retentionMs: 3_600_000 },
+    { clock: systemClock, logger: silentLogger(), metrics: createMetrics() },
+  )
+  await log.start()
+  return log
+}
+
+export async function temporaryDirectory(t: Pick<TestContext, 'after'>): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'telltale-ingest-'))
+  t.after(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }))
+  return directory
+}
+
+/** Resolves when the entry is durable. */
+export function append(log: Log, device: string, payload: Buffer, stream = 'environment'): Promise<void> {
+  const receivedAt = systemClock.now()
+  return new Promise((resolve, reject) => {
+    log.append({ device, stream, receivedAt, flags: 0, payload }, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+export const environment = (ts: number, temperature: number, battery = 50): Buffer =>
+  registry.encode('environment', { ts, temperature, humidity: 40, pressure: 1013.25, battery, rssi: -70 })
+
+/** Waits until every entry is stored or set aside, and gives the books. */
+export async function settled(log: Log, timeoutMs = 30_000): Promise<Ledger> {
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    const ledger = await log.ledger(INGEST_READER)
+    if (ledger.pending === 0) return ledger
+    if (performance.now() > deadline) throw new Error(`not settled: ${JSON.stringify(ledger)}`)
+    await pause(5)
+  }
+}
+
+/** Waits until `condition` holds. */
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
+  const deadline = performance.now() + timeoutMs
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`did not come true: ${condition}`)
+    await pause(5)
+  }
+}
