@@ -1,0 +1,105 @@
+/** Reads the import lines of every source file: dependencies point one way, and some names are nouns that are missing. */
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { test } from 'node:test'
+
+const ROOT = new URL('..', import.meta.url).pathname
+
+/** What each folder may import besides itself. */
+const ALLOWED: Record<string, readonly string[]> = {
+  platform: [],
+  schemas: ['platform'],
+  log: ['platform'],
+  devices: ['log', 'schemas', 'platform'],
+  broker: ['devices', 'log', 'schemas', 'platform'],
+  ingest: ['devices', 'log', 'schemas', 'platform'],
+  gateway: ['devices', 'log', 'schemas', 'platform'],
+  client: [],
+  cli: ['broker', 'ingest', 'gateway', 'devices', 'log', 'schemas', 'platform'],
+}
+
+/** Folders that know nothing of these packages (design, "The roles"). */
+const FOREIGN: Record<string, readonly string[]> = {
+  schemas: ['aedes', 'mqtt', 'mqtt-packet', 'uWebSockets.js', '@influxdata/influxdb-client', '@duckdb/node-api'],
+  log: ['avsc', 'aedes', 'mqtt', '@influxdata/influxdb-client', '@duckdb/node-api', 'uWebSockets.js'],
+  broker: ['avsc', '@influxdata/influxdb-client', '@duckdb/node-api', 'uWebSockets.js', 'lmdb'],
+  ingest: ['aedes', 'mqtt', 'uWebSockets.js', 'lmdb'],
+  gateway: ['aedes', 'mqtt', '@influxdata/influxdb-client', '@duckdb/node-api', 'lmdb'],
+  devices: ['aedes', 'lmdb', 'uWebSockets.js'],
+}
+
+const HOMELESS = /(^|\/)(utils?|common|helpers?|types|lib|misc|index)(\.ts|\/)/
+
+interface Import {
+  readonly file: string
+  readonly folder: string
+  readonly target: string
+}
+
+function trackedFiles(): string[] {
+  const list = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts'], { cwd: ROOT })
+  return list
+    .toString()
+    .split('\n')
+    .filter((file) => file !== '')
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  const folder = file.split('/')[0] ?? ''
+  const matches = text.matchAll(/^(?:import|export)[^'"]*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gms)
+  return [...matches].map((match) => ({ file, folder, target: match[1] ?? match[2] ?? match[3] ?? '' }))
+}
+
+const sources = trackedFiles().filter((file) => Object.hasOwn(ALLOWED, file.split('/')[0] ?? ''))
+const imports = sources.flatMap(importsOf)
+
+test('the imports are read at all', () => {
+  assert(sources.length > 50, `${sources.length} source files`)
+  assert(imports.some(({ folder, target }) => folder === 'cli' && target.endsWith('broker/broker.ts')))
+})
+
+test('dependencies point one way', () => {
+  const wrong = imports.filter(({ file, folder, target }) => {
+    if (!target.startsWith('.')) return false
+    const to = normalize(join(dirname(file), target)).split('/')[0] ?? ''
+    return to !== folder && !ALLOWED[folder]?.includes(to)
+  })
+  assert.deepEqual(wrong, [])
+})
+
+test('a folder does not import the packages of another role', () => {
+  const wrong = imports.filter(({ folder, file, target }) => {
+    const isSimulator = file.startsWith('devices/simulator/')
+    return !isSimulator && FOREIGN[folder]?.some((name) => target === name || target.startsWith(`${name}/`))
+  })
+  assert.deepEqual(wrong, [])
+})
+
+test('relative imports name their file', () => {
+  const wrong = imports.filter(({ target }) => target.startsWith('.') && !/\.(ts|js|json)$/.test(target))
+  assert.deepEqual(wrong, [])
+})
+
+test('no room without a noun', () => {
+  assert.deepEqual(
+    trackedFiles().filter((file) => HOMELESS.test(file)),
+    [],
+  )
+})
+
+test('the clock, chance and the environment are read where they belong', () => {
+  const wrong = sources.filter((file) => {
+    const text = readFileSync(join(ROOT, file), 'utf8').replaceAll(/\/\*\*.*?\*\/|\/\/[^\n]*/gs, '')
+    const isClock = file === 'platform/clock.ts'
+    const isSettings = file === 'platform/settings.ts'
+    const readsClock = !isClock && /\bDate\.now\(\)|\bnew Date\(\)/.test(text)
+    const isRandom = /\bMath\.random\(\)/.test(text)
+    const readsEnvironment = !isSettings && !file.startsWith('cli/') && /\bprocess\.env\b/.test(text)
+    return readsClock || isRandom || readsEnvironment
+  })
+  assert.deepEqual(wrong, [])
+})

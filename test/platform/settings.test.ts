@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { listSettings, loadSettings, parseDuration } from '../../platform/settings.ts'
+
+test('without variables everything is at its default', () => {
+  const settings = loadSettings({})
+  assert.equal(settings.dataDir, './data')
+  assert.equal(settings.mqttPort, 1883)
+  assert.equal(settings.gatewayPort, 8080)
+  assert.equal(settings.store, 'duckdb')
+  assert.equal(settings.logMaxBytes, 10 * 2 ** 30)
+  assert.equal(settings.logRetentionMs, 86_400_000)
+})
+
+test('values are read with their units, an empty variable counts as unset', () => {
+  const settings = loadSettings({
+    TELLTALE_LOG_MAX_BYTES: '512MiB',
+    TELLTALE_LOG_RETENTION: '90m',
+    TELLTALE_MQTT_PORT: '0',
+    TELLTALE_DATA_DIR: '',
+  })
+  assert.equal(settings.logMaxBytes, 512 * 2 ** 20)
+  assert.equal(settings.logRetentionMs, 5_400_000)
+  assert.equal(settings.mqttPort, 0)
+  assert.equal(settings.dataDir, './data')
+})
+
+test('INFLUX_URL makes influx the store', () => {
+  const settings = loadSettings({ INFLUX_URL: 'http://127.0.0.1:8086', INFLUX_ORG: 'o' })
+  assert.equal(settings.store, 'influx')
+  assert.equal(loadSettings({ INFLUX_URL: 'http://127.0.0.1:8086', TELLTALE_STORE: 'duckdb' }).store, 'duckdb')
+})
+
+const wrong: [environment: Record<string, string>, named: RegExp][] = [
+  [{ TELLTALE_MQTT_PORT: '65536' }, /^TELLTALE_MQTT_PORT is "65536": allowed is a port/],
+  [{ TELLTALE_MQTT_PORT: '18 83' }, /^TELLTALE_MQTT_PORT is "18 83"/],
+  [{ TELLTALE_GATEWAY_PORT: '-1' }, /^TELLTALE_GATEWAY_PORT is "-1"/],
+  [{ TELLTALE_LOG_LEVEL: 'loud' }, /^TELLTALE_LOG_LEVEL is "loud": allowed is trace, debug, info/],
+  [{ TELLTALE_LOG_MAX_BYTES: '1MiB' }, /^TELLTALE_LOG_MAX_BYTES is "1MiB": allowed is 16MiB to 16TiB/],
+  [{ TELLTALE_LOG_RETENTION: '1 year' }, /^TELLTALE_LOG_RETENTION is "1 year": allowed is a duration/],
+  [{ TELLTALE_AUTH: 'none' }, /^TELLTALE_AUTH is "none": allowed is token or off/],
+  [{ TELLTALE_STORE: 'influx' }, /INFLUX_URL is not set/],
+  [{ INFLUX_URL: 'localhost:8086' }, /^INFLUX_URL is "localhost:8086": allowed is an http or https URL/],
+  [{ INFLUX_URL: 'http://h' }, /^INFLUX_ORG is not set/],
+  [{ INFLUX_API: 'v3' }, /^INFLUX_API is "v3": allowed is v1 or v2/],
+  [{ TELLTALE_INGEST_WORKERS: '0' }, /^TELLTALE_INGEST_WORKERS is "0": allowed is 1 to 64/],
+  [{ TELLTALE_MQTT_HOST: '0.0.0.0' }, /^TELLTALE_MQTT_HOST is "0.0.0.0" without TLS/],
+  [{ TELLTALE_GATEWAY_HOST: '10.0.0.1' }, /^TELLTALE_GATEWAY_HOST is "10.0.0.1" without TLS/],
+  [{ TELLTALE_MQTT_HOST: '0.0.0.0', TELLTALE_AUTH: 'off', TELLTALE_INSECURE: 'true' }, /TELLTALE_AUTH is "off"/],
+  [{ TELLTALE_TLS_CERT: 'c' }, /go together/],
+  [{ TELLTALE_MQTTS_PORT: '8883' }, /^TELLTALE_MQTTS_PORT is "8883", but TELLTALE_TLS_CERT/],
+  [{ TELLTALE_INSECURE: 'yes' }, /^TELLTALE_INSECURE is "yes": allowed is true or false/],
+]
+
+for (const [environment, message] of wrong) {
+  test(`${JSON.stringify(environment)} is refused in one line`, () => {
+    assert.throws(
+      () => loadSettings(environment),
+      (error: Error) => message.test(error.message) && !error.message.includes('\n'),
+    )
+  })
+}
+
+test('secrets are masked, in listings and in errors', () => {
+  const environment = { INFLUX_URL: 'http://h', INFLUX_ORG: 'o', INFLUX_TOKEN: 'hush' }
+  const listing = listSettings(loadSettings(environment), environment)
+  assert(!JSON.stringify(listing).includes('hush'))
+  const token = listing.find(({ variable }) => variable === 'INFLUX_TOKEN')
+  assert.deepEqual([token?.value, token?.fromEnvironment], ['********', true])
+})
+
+test('every setting says its default, what is allowed and what it means', () => {
+  const listing = listSettings(loadSettings({}), {})
+  assert(listing.length > 20)
+  for (const each of listing) assert(each.allowed && each.meaning && each.default && each.value, each.variable)
+})
+
+test('beyond loopback is allowed with TLS, or insecurely on request', () => {
+  const tls = { TELLTALE_TLS_CERT: 'c', TELLTALE_TLS_KEY: 'k' }
+  const hosts = { TELLTALE_MQTT_HOST: '0.0.0.0', TELLTALE_GATEWAY_HOST: '0.0.0.0' }
+  assert.equal(loadSettings({ ...hosts, ...tls, TELLTALE_MQTTS_PORT: '8883' }).mqttHost, '0.0.0.0')
+  assert.equal(loadSettings({ ...hosts, TELLTALE_INSECURE: 'true' }).mqttHost, '0.0.0.0')
+  assert.throws(() => loadSettings({ ...hosts, ...tls }), /TELLTALE_MQTT_HOST/)
+})
+
+test('durations', () => {
+  assert.deepEqual(
+    ['500ms', '1.5s', '2m', '24h', '365d'].map(parseDuration),
+    [500, 1_500, 120_000, 86_400_000, 31_536_000_000],
+  )
+  for (const text of ['', '5', 's', '-1s', '1w', '1h30m', 'Infinityd'])
+    assert.equal(parseDuration(text), undefined, text)
+})
