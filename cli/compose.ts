@@ -11,10 +11,12 @@ import type { StoreOptions } from '../ingest/store.ts'
 import { createStore } from '../ingest/stores.ts'
 import { LocalLog } from '../log/local/local-log.ts'
 import { systemClock } from '../platform/clock.ts'
-import type { Lifecycle, Part } from '../platform/lifecycle.ts'
+import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { isLoopback, type Settings } from '../platform/settings.ts'
+import type { History } from '../schemas/history.ts'
+import type { Registry } from '../schemas/registry.ts'
 import { duckdbFile, loadRegistry, logDirectory, openIdentity, schemasDirectory } from './installation.ts'
 import type { Role } from './roles.ts'
 
@@ -57,25 +59,22 @@ export async function startPlatform(
   )
   await lifecycle.start(log)
 
-  let failed: Promise<never> = new Promise(() => undefined)
+  let ingest: Ingest | undefined
   if (roles.has('ingest')) {
-    const ingest = new Ingest(
+    ingest = new Ingest(
       { workers: settings.ingestWorkers, store: storeOptions(settings), schemasDir: schemasDirectory(settings) },
       { log, clock, logger: logger('ingest'), metrics },
     )
     await lifecycle.start(ingest)
-    failed = ingest.failed
   }
 
   let gateway: Gateway | undefined
   if (roles.has('gateway')) {
-    const store = createStore(storeOptions(settings), { registry, logger: logger('store') })
-    await lifecycle.start(asPart('store', store))
     gateway = new Gateway(gatewayOptions(settings), {
       log,
       presence: log.presence,
       registry,
-      history: store.history,
+      history: await historyOf(settings, ingest, registry, lifecycle),
       identity,
       ready: () => notReady() ?? log.full?.message,
       clock,
@@ -97,11 +96,20 @@ export async function startPlatform(
     })
     await lifecycle.start(broker)
   }
-  return { identity, broker, gateway, failed }
+  return { identity, broker, gateway, failed: ingest?.failed ?? new Promise(() => undefined) }
 }
 
-function asPart(name: string, store: { start(): Promise<void>; stop(): Promise<void> }): Part {
-  return { name, start: () => store.start(), stop: () => store.stop() }
+/** The embedded store answers through the thread that writes to it; a remote one is asked from here. */
+async function historyOf(
+  settings: Settings,
+  ingest: Ingest | undefined,
+  registry: Registry,
+  lifecycle: Lifecycle,
+): Promise<History> {
+  if (settings.store === 'duckdb' && ingest !== undefined) return ingest.history
+  const store = createStore(storeOptions(settings), { streams: registry.streams })
+  await lifecycle.start({ name: 'history', start: () => store.start(), stop: () => store.stop() })
+  return store.history
 }
 
 function storeOptions(settings: Settings): StoreOptions {
@@ -137,5 +145,5 @@ function listenerOptions(settings: Settings) {
 function gatewayOptions(settings: Settings) {
   const { gatewayHost: host, gatewayPort: port } = settings
   const tls = tlsFiles(settings)
-  return { host, port, ...(tls && { tls: { certFile: tls.cert, keyFile: tls.key } }) }
+  return { host, port, loopbackMetrics: true, ...(tls && { tls: { certFile: tls.cert, keyFile: tls.key } }) }
 }
