@@ -46,7 +46,9 @@ export async function writeUntilStored(
 
 /** The wait before the next attempt after `failures` earlier ones, milliseconds. */
 export function retryWaitMs(error: StoreError, failures: number, random: number): number {
-  if (error.retryAfterMs !== undefined) return Math.min(error.retryAfterMs, STORE_RETRY_AFTER_MS_MAX)
+  if (error.retryAfterMs !== undefined) {
+    return Math.min(Math.max(error.retryAfterMs, STORE_RETRY_FIRST_MS), STORE_RETRY_AFTER_MS_MAX)
+  }
   const full =
     error.retry === 'slowly'
       ? STORE_RETRY_SLOWLY_MS

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { Coordinator } from '../../ingest/coordinator.ts'
+import { IngestMetrics, StoreState } from '../../ingest/ingest-metrics.ts'
+import { WorkerThread } from '../../ingest/worker-thread.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { INGEST_WORKER_DEATHS_MAX } from '../../platform/limits.ts'
+import { silentLogger } from '../../platform/logger.ts'
+import { createMetrics } from '../../platform/metrics.ts'
+import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { startFaultServer } from './influx/fault-server.ts'
+import { append, environment, openLog, settled, temporaryDirectory, until } from './log-fixture.ts'
+
+const T0 = Date.now() - 600_000
+
+/** A worker that is killed by what it is given, every time `mayDie` says so: a damaged run of entries ends the thread. */
+class MortalThread extends WorkerThread {
+  mayDie: () => boolean = () => false
+
+  override take(group: Parameters<WorkerThread['take']>[0]): void {
+    super.take(this.mayDie() ? { ...group, bytes: new SharedArrayBuffer(3) } : group)
+  }
+}
+
+async function open(t: TestContext, workers: number, mayDie: () => boolean) {
+  const directory = await temporaryDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const server = await startFaultServer(t)
+  const store = { kind: 'influx', url: server.url, token: '', org: 'o', bucket: 'b', api: 'v2' } as const
+  const metrics = new IngestMetrics(createMetrics(), async () => 0)
+  const coordinator = new Coordinator(
+    {
+      workers,
+      makeThread: (index, events) => {
+        const thread = new MortalThread({ index, workers, store, schemasDir: SHIPPED_SCHEMAS_DIR }, events)
+        thread.mayDie = mayDie
+        return thread
+      },
+    },
+    { log, clock: systemClock, logger: silentLogger(), metrics, storeState: new StoreState(silentLogger(), metrics) },
+  )
+  t.after(() => coordinator.stop())
+  return { log, server, coordinator }
+}
+
+test('a worker that dies is replaced, and what it had is stored by its successor', async (t) => {
+  let groups = 0
+  // The first group of all, then every tenth, as often as it is forgiven.
+  const { log, server, coordinator } = await open(t, 2, () => {
+    const taken = groups++
+    return taken % 10 === 0 && taken < 10 * (INGEST_WORKER_DEATHS_MAX - 1)
+  })
+  await coordinator.start()
+  for (let round = 0; round < 20; round++) {
+    await Promise.all(Array.from({ length: 100 }, (_, n) => append(log, `d${n}`, environment(T0 + round, n))))
+  }
+  const ledger = await settled(log)
+  assert.deepEqual([ledger.stored, ledger.deadLettered, ledger.balanced], [2000, 0, true])
+  assert.equal(server.lines.size, 2000)
+})
+
+test('workers that die again and again end ingest with an error, and lose nothing', async (t) => {
+  const { log, coordinator } = await open(t, 1, () => true)
+  await coordinator.start()
+  await append(log, 'a', environment(T0, 1))
+  await assert.rejects(coordinator.failed, { code: 'ingest-failed', message: /ended 6 times/ })
+  await coordinator.stop()
+  assert.equal((await log.ledger('ingest')).pending, 1)
+})
+
+test('a stuck store holds the checkpoint and not the log; memory is bounded; all is stored when it is back', async (t) => {
+  const { log, server, coordinator } = await open(t, 2, () => false)
+  let away = true
+  server.decide = () => (away ? { status: 503, headers: { 'retry-after': '0' } } : undefined)
+  await coordinator.start()
+  const appended: Promise<void>[] = []
+  for (let n = 0; n < 60_000; n++) appended.push(append(log, `d${n % 100}`, environment(T0 + n, 1)))
+  await Promise.all(appended)
+  await until(() => server.requests.length > 3)
+  const before = await log.ledger('ingest')
+  assert.deepEqual([before.stored, before.pending, before.balanced], [0, 60_000, true])
+  away = false
+  assert.equal((await settled(log)).stored, 60_000)
+  assert.equal(server.lines.size, 60_000)
+})

@@ -1,0 +1,188 @@
+/** What the store does with each answer a server can give: nothing is lost, and only bad lines are set aside. */
+
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { InfluxStore } from '../../../ingest/influx/store.ts'
+import { retryWaitMs, writeUntilStored } from '../../../ingest/retry.ts'
+import { type InfluxOptions, type StoreBatch, StoreError } from '../../../ingest/store.ts'
+import { reading, STREAMS, T0, weather } from '../streams.ts'
+import { startFaultServer } from './fault-server.ts'
+
+const signal = () => new AbortController().signal
+const batch = (count: number, from = 0): StoreBatch => ({
+  entries: Array.from({ length: count }, (_, n) => ({
+    stream: weather,
+    readings: [reading(weather, 'a', T0 + from + n, { count: from + n })],
+  })),
+})
+
+async function open(t: test.TestContext, options: Partial<InfluxOptions> = {}) {
+  const server = await startFaultServer(t)
+  const url = server.url
+  const store = new InfluxStore(
+    { kind: 'influx', url, token: 'secret', org: 'my org', bucket: 'b/c', api: 'v2', ...options },
+    { streams: STREAMS },
+  )
+  t.after(() => store.stop())
+  return { server, store }
+}
+
+/** Writes until it is stored and says which failures there were on the way. Waits are cut to nothing. */
+async function persist(store: InfluxStore, what: StoreBatch) {
+  const failures: StoreError[] = []
+  const outcome = await writeUntilStored(
+    // The waits themselves are tested apart.
+    { ...facade(store), write: (b, s) => store.write(b, s).catch((error) => Promise.reject(hasty(error))) },
+    what,
+    signal(),
+    { random: () => 0, onRetry: (error) => failures.push(error) },
+  )
+  return { failures, outcome }
+}
+const facade = (store: InfluxStore) => ({
+  name: store.name,
+  history: store.history,
+  start: () => store.start(),
+  stop: () => store.stop(),
+})
+const hasty = (error: unknown) =>
+  error instanceof StoreError
+    ? new StoreError('store-unavailable', `${error.code} ${error.retry} ${error.retryAfterMs ?? ''}`.trim(), {
+        retry: error.retry,
+        retryAfterMs: 1,
+      })
+    : error
+
+test('the request is the one the API asks for', async (t) => {
+  const v2 = await open(t)
+  await v2.store.write(batch(1), signal())
+  assert.deepEqual(
+    v2.server.requests.map(({ path, authorization }) => [path, authorization]),
+    [['/api/v2/write?org=my+org&bucket=b%2Fc&precision=ns', 'Token secret']],
+  )
+  assert.deepEqual([...v2.server.lines], [`weather,device=a count=0i ${T0}000000`])
+  const v1 = await open(t, { api: 'v1', token: '' })
+  await v1.store.write(batch(5000), signal())
+  assert.deepEqual(
+    v1.server.requests.map(({ path, authorization, lines }) => [path, authorization, lines]),
+    [['/write?db=b%2Fc&precision=ns', '', 5000]],
+  )
+})
+
+test('busy, failing, cut off and unauthorized servers are tried again until they take it', async (t) => {
+  const { server, store } = await open(t)
+  const script = [
+    { status: 429, headers: { 'retry-after': '3' } },
+    { status: 503, headers: { 'retry-after': '2' }, body: 'over capacity' },
+    { status: 500, body: { code: 'internal error', message: 'engine closed' } },
+    { status: 0 },
+    { status: 401, body: { code: 'unauthorized', message: 'unauthorized access' } },
+    { status: 404, body: { code: 'not found', message: 'bucket "b" not found' } },
+    { status: 302, headers: { location: '/login' } },
+    { status: 400, body: '<html>The plain HTTP request was sent to HTTPS port</html>' },
+    { status: 200, body: 'welcome' },
+  ]
+  server.decide = (_lines, index) => script[index]
+  const { failures, outcome } = await persist(store, batch(100))
+  assert.deepEqual(
+    failures.map(({ message }) => message),
+    [
+      'store-busy soon 3000',
+      'store-unavailable soon 2000',
+      'store-unavailable soon',
+      'store-unavailable soon',
+      'store-refused slowly',
+      'store-refused slowly',
+      'store-refused slowly',
+      'store-refused slowly',
+      'store-refused slowly',
+    ],
+  )
+  assert.deepEqual(outcome.rejected, [])
+  assert.equal(server.lines.size, 100)
+})
+
+test('a batch that is too large is halved until it is not', async (t) => {
+  const { server, store } = await open(t)
+  server.decide = (lines) => (lines.length > 30 ? { status: 413 } : undefined)
+  const { rejected } = await store.write(batch(1000), signal())
+  assert.deepEqual(rejected, [])
+  assert.equal(server.lines.size, 1000)
+})
+
+for (const [what, refuse] of Object.entries({
+  'that refuses a batch whole (400)': { status: 400, body: { code: 'invalid', message: "unable to parse 'x'" } },
+  'that writes a part (422)': {
+    status: 422,
+    body: { code: 'unprocessable entity', message: 'partial write: dropped=1' },
+  },
+  'that calls a part an internal error (500)': { status: 500, body: { message: 'partial write: conflict dropped=1' } },
+  'that is InfluxDB 1 (400 with error)': { status: 400, body: { error: 'partial write: unable to parse dropped=0' } },
+})) {
+  test(`with a server ${what}, the bad lines are found and only they are set aside`, async (t) => {
+    const { server, store } = await open(t)
+    const isBad = (line: string) => / count=(7|500|501|999)i /.test(line)
+    server.decide = (lines) => (lines.some(isBad) ? refuse : undefined)
+    const { rejected } = await store.write(batch(1000), signal())
+    assert.deepEqual(
+      rejected.map(({ index }) => index),
+      [7, 500, 501, 999],
+    )
+    assert.match(rejected[0]?.reason ?? '', /unable to parse|dropped/)
+    assert.equal(server.lines.size, 996)
+    assert(server.requests.length < 120, `${server.requests.length} requests`)
+  })
+}
+
+test('a whole batch that is refused costs one request, not one a line', async (t) => {
+  const { server, store } = await open(t)
+  const message = 'partial write: field type conflict dropped=4000'
+  server.decide = () => ({ status: 422, body: { code: 'unprocessable entity', message } })
+  assert.equal((await store.write(batch(4000), signal())).rejected.length, 4000)
+  assert.equal(server.requests.length, 1)
+})
+
+test('a reading that line protocol cannot express is set aside, its neighbours are written', async (t) => {
+  const { server, store } = await open(t)
+  const entries = [
+    reading(weather, 'a', T0, { count: 1 }),
+    reading(weather, 'a', T0, { site: 'only a tag' }),
+    reading(weather, 'a', T0, { site: 'tail\\', count: 1 }),
+    reading(weather, 'a', T0 + 1, { count: 2 }),
+  ].map((one) => ({ stream: weather, readings: [one] }))
+  const { rejected } = await store.write({ entries }, signal())
+  assert.deepEqual(
+    rejected.map(({ index }) => index),
+    [1, 2],
+  )
+  assert.equal(server.lines.size, 2)
+})
+
+test('an abort ends a request that hangs, and a wait', async (t) => {
+  const { server, store } = await open(t)
+  const stop = new AbortController()
+  server.decide = () => {
+    setImmediate(() => stop.abort())
+    return { status: 503, headers: { 'retry-after': '1000' } }
+  }
+  const started = performance.now()
+  const writing = writeUntilStored(store, batch(1), stop.signal, { random: () => 1, onRetry: () => {} })
+  await assert.rejects(writing, { code: 'store-stopped' })
+  assert(performance.now() - started < 1000)
+})
+
+test('waits grow, are jittered and bounded; the server’s own wait comes first', () => {
+  const error = (retry: 'soon' | 'slowly', retryAfterMs?: number) =>
+    new StoreError('store-unavailable', '', { retry, retryAfterMs })
+  const soon = (failures: number, random: number) => retryWaitMs(error('soon'), failures, random)
+  assert.deepEqual(
+    [0, 1, 2, 3].map((failures) => soon(failures, 1)),
+    [200, 400, 800, 1600],
+  )
+  assert.equal(soon(0, 0), 100)
+  assert.equal(soon(1000, 1), 30_000)
+  assert.equal(retryWaitMs(error('slowly'), 0, 1), 15_000)
+  assert.equal(retryWaitMs(error('soon', 7000), 50, 0), 7000)
+  assert.equal(retryWaitMs(error('soon', 1e9), 0, 0), 300_000)
+  assert.equal(retryWaitMs(error('soon', 0), 0, 0), 200)
+})

@@ -1,0 +1,104 @@
+/** What real servers hold after a write, asked in their own words; and what they do with a bad line. */
+
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { InfluxStore } from '../../../ingest/influx/store.ts'
+import type { StoreEntry } from '../../../ingest/store.ts'
+import type { Reading } from '../../../schemas/reading.ts'
+import { type Influxdb1, startInfluxdb1 } from '../../servers/influxdb1.ts'
+import { type Influxdb2, startInfluxdb2 } from '../../servers/influxdb2.ts'
+import { requireServer } from '../../servers/server.ts'
+import { startVictoriaMetrics } from '../../servers/victoriametrics.ts'
+import { pulses, reading, STREAMS, T0, weather } from '../streams.ts'
+
+const signal = new AbortController().signal
+const entry = (one: Reading): StoreEntry => ({
+  stream: one.stream === 'weather' ? weather : pulses,
+  readings: [one],
+})
+const full = reading(weather, 'truck-7', T0 + 123, { site: 'a b', temperature: 21.3, count: 55, on: true, note: 'x' })
+
+for (const start of [startInfluxdb1, startInfluxdb2]) {
+  test(`${start.name}: kinds, tags and time are the server's own`, async (t) => {
+    const server = await requireServer<Influxdb1 | Influxdb2>(t, start)
+    if (server === undefined) return
+    const store = new InfluxStore(server.store, { streams: STREAMS })
+    t.after(() => store.stop())
+    await store.write({ entries: [entry(full), entry(reading(pulses, 'p', T0 + 0.001, { level: 3 }))] }, signal)
+    const ask = async (q: string) => {
+      const query = new URLSearchParams({ db: server.bucket, epoch: 'ns', q })
+      const headers = { authorization: `Token ${server.token}` }
+      const answer = await (await fetch(`${server.url}/query?${query}`, { headers })).text()
+      // Nanoseconds exceed 2^53: read as text.
+      return JSON.parse(answer.replace(/\[(\d{19}),/g, '["$1",')).results[0].series[0]
+    }
+    const kinds = Object.fromEntries((await ask('SHOW FIELD KEYS FROM weather')).values)
+    assert.deepEqual(kinds, { temperature: 'float', count: 'integer', on: 'boolean', note: 'string' })
+    assert.deepEqual((await ask('SHOW TAG KEYS FROM weather')).values.flat(), ['device', 'site'])
+    const { columns, values } = await ask('SELECT * FROM weather')
+    const row = Object.fromEntries(columns.map((name: string, at: number) => [name, values[0][at]]))
+    assert.deepEqual(row, { ...full.values, time: `${T0 + 123}000000`, device: 'truck-7' })
+    assert.equal((await ask('SELECT level FROM pulses')).values[0][0], `${T0}001000`)
+    assert.deepEqual(Object.fromEntries((await ask('SHOW FIELD KEYS FROM pulses')).values), { level: 'float' })
+  })
+
+  test(`${start.name}: a field type conflict sets aside its own entry, the rest is written`, async (t) => {
+    const server = await requireServer<Influxdb1 | Influxdb2>(t, start)
+    if (server === undefined) return
+    // `level` is an integer here, put there by somebody else.
+    const path =
+      server.api === 'v2' ? `/api/v2/write?org=${server.org}&bucket=${server.bucket}` : `/write?db=${server.bucket}`
+    const headers = { authorization: `Token ${server.token}` }
+    await fetch(server.url + path, { method: 'POST', headers, body: `pulses,device=z level=1i ${T0}000000` })
+    const store = new InfluxStore(server.store, { streams: STREAMS })
+    t.after(() => store.stop())
+    const entries = Array.from({ length: 200 }, (_, n) =>
+      entry(reading(pulses, 'p', T0 + n, n === 150 || n === 33 ? { level: 1.5, from: n } : { from: n })),
+    )
+    const { rejected } = await store.write({ entries }, signal)
+    assert.deepEqual(
+      rejected.map(({ index }) => index),
+      [33, 150],
+    )
+    assert.match(rejected[0]?.reason ?? '', /field type conflict/)
+    const query = { selections: [{ device: 'p' }], from: T0 - 1, to: T0 + 1000, limit: 1000 }
+    const { readings } = await store.history.readings(query)
+    assert(readings.length >= 198, `${readings.length}`)
+  })
+}
+
+test('VictoriaMetrics takes the writes, and says that it has no history for us', async (t) => {
+  const server = await requireServer(t, startVictoriaMetrics)
+  if (server === undefined) return
+  const store = new InfluxStore(server.store, { streams: STREAMS })
+  t.after(() => store.stop())
+  const readings = Array.from({ length: 3000 }, (_, n) =>
+    reading(weather, 'truck-7', T0 + n, { site: 'a b', temperature: n / 10, count: n }),
+  )
+  assert.deepEqual(await store.write({ entries: readings.map(entry) }, signal), { rejected: [] })
+  const series = await server.samples('truck-7')
+  const count = series.find(({ metric }) => metric.__name__ === 'weather_count')
+  assert.equal(count?.metric.site, 'a b')
+  assert.deepEqual(
+    count?.values,
+    readings.map((_, n) => n),
+  )
+  assert.deepEqual(
+    count?.timestamps,
+    readings.map(({ ts }) => ts),
+  )
+  const temperature = series.find(({ metric }) => metric.__name__ === 'weather_temperature')
+  assert.equal(temperature?.values[213], 21.3)
+  const query = { selections: [{}], from: T0, to: T0 + 10, limit: 10 }
+  await assert.rejects(store.history.readings(query), { code: 'history-unsupported' })
+  await assert.rejects(store.history.latest([{}], 10), { code: 'history-unsupported' })
+})
+
+test('a server that is away is an unavailable store', async () => {
+  const options = { kind: 'influx', url: 'http://127.0.0.1:1', token: '', org: '', bucket: 'b', api: 'v1' } as const
+  const store = new InfluxStore(options, { streams: STREAMS })
+  const query = { selections: [{}], from: T0, to: T0 + 10, limit: 10 }
+  await assert.rejects(store.history.readings(query), { code: 'store-unavailable', message: /ECONNREFUSED/ })
+  await assert.rejects(store.write({ entries: [entry(full)] }, signal), { code: 'store-unavailable', retry: 'soon' })
+  await store.stop()
+})
