@@ -1,11 +1,97 @@
+import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import fc from 'fast-check'
 import { DuckdbStore } from '../../../ingest/duckdb/store.ts'
-import { storeContract } from '../store-contract.ts'
+import type { Column, Reading, Stream } from '../../../schemas/reading.ts'
+import { storeContract, write } from '../store-contract.ts'
+import { reading, STREAMS, T0, weather } from '../streams.ts'
 
-storeContract('duckdb', async (t, streams) => {
+async function file(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'telltale-duckdb-'))
   t.after(() => rm(directory, { recursive: true, force: true }))
-  return new DuckdbStore({ kind: 'duckdb', path: join(directory, 'store.duckdb') }, { streams })
+  return join(directory, 'store.duckdb')
+}
+
+async function open(path: string, streams: readonly Stream[] = STREAMS): Promise<DuckdbStore> {
+  const store = new DuckdbStore({ kind: 'duckdb', path }, { streams })
+  await store.start()
+  return store
+}
+
+const all = { selections: [{}], from: T0 - 1000, to: T0 + 86_400_000, limit: 100_000 }
+
+storeContract('duckdb', async (t, streams) => new DuckdbStore({ kind: 'duckdb', path: await file(t) }, { streams }))
+
+test('a run that is written again after a restart, in smaller and larger pieces, changes nothing', async (t) => {
+  const path = await file(t)
+  const run = Array.from({ length: 6000 }, (_, n) =>
+    reading(weather, `d${n % 7}`, T0 + n, { site: `s${n % 3}`, count: n }),
+  )
+  for (const piece of [6000, 1000, 1, 4999, 6000]) {
+    const store = await open(path)
+    for (let from = 0; from < (piece === 1 ? 5 : run.length); from += piece) {
+      await write(store, ...run.slice(from, from + piece))
+    }
+    assert.deepEqual((await store.history.readings(all)).readings, run)
+    await store.stop()
+  }
+})
+
+test('whatever the order and the restarts, each series and time is held once with its last value', async (t) => {
+  const step = fc.record({
+    device: fc.constantFrom('a', 'b'),
+    site: fc.constantFrom('', 'x'),
+    at: fc.integer({ min: 0, max: 8 }),
+  })
+  const batches = fc.array(fc.record({ steps: fc.array(step, { maxLength: 12 }), restart: fc.boolean() }), {
+    maxLength: 6,
+  })
+  await fc.assert(
+    fc.asyncProperty(batches, async (plan) => {
+      const path = await file(t)
+      let store = await open(path)
+      const model = new Map<string, number>()
+      let value = 0
+      for (const { steps, restart } of plan) {
+        const readings: Reading[] = steps.map(({ device, site, at }) => {
+          value++
+          model.set(`${device} ${site} ${at}`, value)
+          return reading(weather, device, T0 + at, { site, count: value })
+        })
+        await write(store, ...readings)
+        if (restart) {
+          await store.stop()
+          store = await open(path)
+        }
+      }
+      const { readings } = await store.history.readings(all)
+      await store.stop()
+      const held = readings.map(({ device, ts, values }) => [`${device} ${values.site ?? ''} ${ts - T0}`, values.count])
+      assert.deepEqual(held.sort(), [...model].sort())
+    }),
+    { numRuns: 15 },
+  )
+})
+
+test('columns are added as a schema grows; what it no longer has stays in the table', async (t) => {
+  const path = await file(t)
+  const column = (name: string, kind: Column['kind']): Column => ({ name, kind, tag: false })
+  const grown = (...columns: Column[]): Stream => ({ ...weather, columns })
+  const first = await open(path, [grown(column('a', 'integer'), column('b', 'float'))])
+  await write(first, reading(weather, 'd', T0, { a: 1, b: 1.5 }))
+  await first.stop()
+  const second = await open(path, [grown(column('c', 'string'), column('a', 'float'))])
+  await write(second, reading(weather, 'd', T0 + 1, { c: 'new', a: 2.5 }))
+  assert.deepEqual(
+    (await second.history.readings(all)).readings.map(({ values }) => values),
+    [{ a: 1 }, { c: 'new', a: 2.5 }],
+  )
+  await second.stop()
+  await assert.rejects(open(path, [grown(column('c', 'boolean'))]), {
+    code: 'store-failed',
+    message: /column c .* VARCHAR/,
+  })
 })
