@@ -1,0 +1,62 @@
+/**
+ * Owns `npm run bench`: which measures run, one after the other, and the table at the end. What the numbers mean is in
+ * `docs/bench.md`. Exit status 1 if a measure could not be taken; a missed target is shown, not a failure.
+ */
+
+import { availableParallelism, cpus, release } from 'node:os'
+import { parseArgs } from 'node:util'
+import { measureAccept } from './accept.ts'
+import { measureFanout } from './fanout.ts'
+import { type Figure, figureTable, missRatio } from './figure.ts'
+import { measureLive } from './live.ts'
+import { measurePath } from './path.ts'
+import { FULL, type Plan, QUICK } from './plan.ts'
+
+const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
+  accept: measureAccept,
+  path: measurePath,
+  live: measureLive,
+  fanout: measureFanout,
+}
+
+const USAGE = `npm run bench -- [--quick] [--only ${Object.keys(MEASURES).join('|')}] [--json]`
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { quick: { type: 'boolean' }, only: { type: 'string' }, json: { type: 'boolean' } },
+  })
+  if (values.only !== undefined && !(values.only in MEASURES)) {
+    console.error(`--only is ${JSON.stringify(values.only)}: allowed is ${Object.keys(MEASURES).join(', ')}`)
+    return 2
+  }
+  const plan = values.quick ? QUICK : FULL
+  const machine = `Node ${process.version}, ${availableParallelism()} cores (${cpus()[0]?.model.trim()}), Linux ${release()}`
+  const say = (line: string) => console.error(line)
+  say(machine)
+  const figures: Figure[] = []
+  let failed = false
+  for (const [name, measure] of Object.entries(MEASURES)) {
+    if (values.only !== undefined && values.only !== name) continue
+    say(`measuring ${name} ...`)
+    try {
+      figures.push(...(await measure(plan)))
+    } catch (error) {
+      failed = true
+      say(`${name} could not be measured: ${error instanceof Error ? error.message : error}`)
+    }
+  }
+  if (values.json) {
+    const rows = figures.map((each) => ({ ...each, missRatio: missRatio(each) }))
+    console.log(JSON.stringify({ machine, node: process.version, cores: availableParallelism(), figures: rows }))
+  } else {
+    console.log(`${machine}\n\n${figureTable(figures)}`)
+  }
+  return failed ? 1 : 0
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`)
+  process.exitCode = 2
+}

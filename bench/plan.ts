@@ -1,0 +1,30 @@
+/** Owns how much a bench run does: the full form and the short one. */
+
+export interface Plan {
+  /** Rounds that count; one more runs before them, so that compiled code is measured. */
+  readonly rounds: number
+  readonly clients: number
+  readonly messagesPerClient: number
+  /** Unacknowledged messages a client. */
+  readonly window: number
+  readonly liveSeconds: number
+  readonly liveRate: number
+  readonly apps: number
+  readonly fanoutMessages: number
+  /** No single wait of the bench lasts longer. */
+  readonly deadlineMs: number
+}
+
+export const FULL: Plan = {
+  rounds: 5,
+  clients: 50,
+  messagesPerClient: 4_000,
+  window: 64,
+  liveSeconds: 15,
+  liveRate: 5_000,
+  apps: 1_000,
+  fanoutMessages: 20_000,
+  deadlineMs: 120_000,
+}
+
+export const QUICK: Plan = { ...FULL, rounds: 1, messagesPerClient: 1_000, liveSeconds: 4, fanoutMessages: 5_000 }

@@ -1,0 +1,61 @@
+/**
+ * Owns the PUBLISH packets of one load client, made before anything is measured: the bytes of all of them back to back,
+ * so that sending is one write of a slice. Packet ids run 1 to 65535 and around; ids in flight never meet, because the
+ * window is smaller. Reading times rise by `stepMs` from `from`, so that each message is a point of its own.
+ */
+
+import { generate } from 'mqtt-packet'
+import { Messages } from '../devices/simulator/messages.ts'
+import { telemetryTopic } from '../devices/topics.ts'
+import type { Registry } from '../schemas/registry.ts'
+
+export const PACKET_ID_MAX = 65_535
+export const packetId = (index: number): number => 1 + (index % PACKET_ID_MAX)
+
+export interface Publishes {
+  readonly bytes: Buffer
+  /** Where each packet ends in `bytes`. */
+  readonly ends: Uint32Array
+  /** Milliseconds since 1970 of the first reading. */
+  readonly from: number
+  readonly stepMs: number
+}
+
+export interface PublishesOptions {
+  readonly device: string
+  /** Which client, from 0: another sequence of values. */
+  readonly index: number
+  readonly count: number
+  readonly from: number
+  readonly stepMs: number
+}
+
+export function makePublishes(options: PublishesOptions, registry: Registry): Publishes {
+  const { device, index, count, from, stepMs } = options
+  const topic = telemetryTopic(device, 'environment')
+  let time = from - stepMs
+  const clock = { now: () => time }
+  const messages = new Messages(
+    { stream: 'environment', seed: 1, index, batch: 1, format: 'avro' },
+    { registry, clock },
+  )
+  const packets: Buffer[] = []
+  const ends = new Uint32Array(count)
+  let end = 0
+  for (let number = 0; number < count; number++) {
+    time += stepMs
+    const packet = generate({
+      cmd: 'publish',
+      topic,
+      payload: messages.next(),
+      qos: 1,
+      messageId: packetId(number),
+      dup: false,
+      retain: false,
+    })
+    packets.push(packet)
+    end += packet.length
+    ends[number] = end
+  }
+  return { bytes: Buffer.concat(packets), ends, from, stepMs }
+}
