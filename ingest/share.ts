@@ -13,7 +13,8 @@ import type { SetAside } from './worker-messages.ts'
 export interface Share {
   readonly batch: StoreBatch
   /** Beside `batch.entries`: where each entry starts in the group's bytes, and its offset. */
-  readonly places: readonly { readonly at: number; readonly offset: number }[]
+  readonly starts: readonly number[]
+  readonly offsets: readonly number[]
   readonly setAside: readonly SetAside[]
 }
 
@@ -29,7 +30,8 @@ export interface Partition {
 export function decodeShare(bytes: Buffer, firstOffset: number, registry: Registry, partition: Partition): Share {
   const { index, workers } = partition
   const entries: StoreEntry[] = []
-  const places: { at: number; offset: number }[] = []
+  const starts: number[] = []
+  const offsets: number[] = []
   const setAside: SetAside[] = []
   let at = 0
   for (let offset = firstOffset; at < bytes.length; offset++) {
@@ -42,12 +44,13 @@ export function decodeShare(bytes: Buffer, firstOffset: number, registry: Regist
       else {
         assert(stream, `the registry decoded ${entry.stream}, which it does not know`)
         entries.push({ stream, readings: decoded })
-        places.push({ at, offset })
+        starts.push(at)
+        offsets.push(offset)
       }
     }
     at = end
   }
-  return { batch: { entries }, places, setAside }
+  return { batch: { entries }, starts, offsets, setAside }
 }
 
 /** The whole outcome of a share, once its batch is written. */
@@ -57,9 +60,10 @@ export function settleShare(share: Share, { rejected }: WriteOutcome) {
   let readings = 0
   for (const entry of entries) readings += entry.readings.length
   for (const { index, reason } of rejected) {
-    const place = share.places[index]
-    if (place === undefined) continue
-    setAside.push({ ...place, code: 'store-rejected', reason })
+    const at = share.starts[index]
+    const offset = share.offsets[index]
+    assert(at !== undefined && offset !== undefined, `the store rejected entry ${index} of ${entries.length}`)
+    setAside.push({ at, offset, code: 'store-rejected', reason })
     readings -= entries[index]?.readings.length ?? 0
   }
   return { stored: entries.length - rejected.length, readings, setAside }

@@ -18,6 +18,7 @@ import {
   INFLUX_REQUEST_MS_MAX,
   STORE_REASON_CHARS_MAX,
 } from '../../platform/limits.ts'
+import { isLoopback } from '../../platform/settings.ts'
 import { type InfluxOptions, StoreError } from '../store.ts'
 
 /** `written`: all of it. `too-large`: halve it. `bad-data`: at least one line is refused; `dropped` says how many if known. */
@@ -33,9 +34,12 @@ export class InfluxConnection {
   readonly #transport: Transport
   readonly #agent: HttpAgent
   readonly #writePath: string
+  /** Not within one machine: it would cost both ends 0.7 us a line to spare a network that is not there. */
+  readonly #compresses: boolean
 
   constructor(options: InfluxOptions) {
     this.#options = options
+    this.#compresses = !isLoopback(new URL(options.url).hostname)
     this.#agent = options.url.startsWith('https:')
       ? new HttpsAgent({ keepAlive: true })
       : new HttpAgent({ keepAlive: true })
@@ -53,11 +57,10 @@ export class InfluxConnection {
   }
 
   /** Rejects with a `StoreError` when the server, not the data, is the reason. */
-  async write(lines: string, signal: AbortSignal): Promise<WriteAnswer> {
-    const plain = Buffer.from(lines)
-    const zipped = plain.length > INFLUX_GZIP_BYTES_MIN
+  async write(lines: Buffer, signal: AbortSignal): Promise<WriteAnswer> {
+    const zipped = this.#compresses && lines.length > INFLUX_GZIP_BYTES_MIN
     // Level 1: a third of the CPU of the client's own level 6, for a body a tenth larger.
-    const body = zipped ? await compress(plain, { level: 1 }) : plain
+    const body = zipped ? await compress(lines, { level: 1 }) : lines
     const headers = {
       'content-type': 'text/plain; charset=utf-8',
       ...(zipped && { 'content-encoding': 'gzip' }),

@@ -10,16 +10,10 @@
 import { INFLUX_LINES_PER_REQUEST_MAX } from '../../platform/limits.ts'
 import type { History } from '../../schemas/history.ts'
 import type { Stream } from '../../schemas/reading.ts'
-import { LineWriter } from '../line-protocol.ts'
+import { Lines, LineWriter } from '../line-protocol.ts'
 import type { InfluxOptions, PointStore, RejectedEntry, StoreBatch, WriteOutcome } from '../store.ts'
 import { InfluxConnection } from './connection.ts'
 import { InfluxHistory } from './history.ts'
-
-/** Lines and, beside them, the index of the entry each came from. */
-interface Lines {
-  readonly texts: string[]
-  readonly entries: number[]
-}
 
 export class InfluxStore implements PointStore {
   readonly name = 'influx'
@@ -38,8 +32,8 @@ export class InfluxStore implements PointStore {
   async write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
     const rejected = new Map<number, string>()
     const lines = this.#lines(batch, rejected)
-    for (let from = 0; from < lines.texts.length; from += INFLUX_LINES_PER_REQUEST_MAX) {
-      const to = Math.min(lines.texts.length, from + INFLUX_LINES_PER_REQUEST_MAX)
+    for (let from = 0; from < lines.count; from += INFLUX_LINES_PER_REQUEST_MAX) {
+      const to = Math.min(lines.count, from + INFLUX_LINES_PER_REQUEST_MAX)
       await this.#write(lines, from, to, rejected, signal)
     }
     return { rejected: [...rejected].map(([index, reason]): RejectedEntry => ({ index, reason })) }
@@ -50,21 +44,18 @@ export class InfluxStore implements PointStore {
   }
 
   #lines(batch: StoreBatch, rejected: Map<number, string>): Lines {
-    const texts: string[] = []
-    const entries: number[] = []
+    const lines = new Lines()
     for (let index = 0; index < batch.entries.length; index++) {
       const entry = batch.entries[index]
       if (entry === undefined) continue
       const writer = this.#writer(entry.stream)
       for (const reading of entry.readings) {
         const line = writer.line(reading)
-        if (typeof line === 'string') {
-          texts.push(line)
-          entries.push(index)
-        } else reject(rejected, index, line.reason)
+        if (typeof line === 'string') lines.add(line, index)
+        else reject(rejected, index, line.reason)
       }
     }
-    return { texts, entries }
+    return lines
   }
 
   #writer(stream: Stream): LineWriter {
@@ -84,13 +75,12 @@ export class InfluxStore implements PointStore {
     rejected: Map<number, string>,
     signal: AbortSignal,
   ): Promise<void> {
-    const text = (from === 0 && to === lines.texts.length ? lines.texts : lines.texts.slice(from, to)).join('\n')
-    const answer = await this.#connection.write(text, signal)
+    const answer = await this.#connection.write(lines.slice(from, to), signal)
     if (answer.kind === 'written') return
     const count = to - from
     // `dropped=N` of N lines: the whole part is refused, and halving it would only say so N times more.
     if (count === 1 || (answer.kind === 'bad-data' && answer.dropped === count)) {
-      for (let line = from; line < to; line++) reject(rejected, lines.entries[line] ?? 0, answer.reason)
+      for (let line = from; line < to; line++) reject(rejected, lines.entry(line), answer.reason)
       return
     }
     const middle = from + (count >> 1)

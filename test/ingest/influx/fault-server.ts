@@ -25,6 +25,7 @@ export interface FaultServer {
     readonly lines: number
     readonly path: string
     readonly authorization: string
+    readonly encoding: string
   }[]
   /** Decides what happens to a request; undefined writes it. */
   decide: (lines: readonly string[], index: number) => Fault | undefined
@@ -35,8 +36,14 @@ export async function startFaultServer(t: Pick<TestContext, 'after'>): Promise<F
     void body(request).then((text) => {
       const lines = text.split('\n')
       const index = fault.requests.length
-      const { authorization = '' } = request.headers
-      fault.requests.push({ at: performance.now(), lines: lines.length, path: request.url ?? '', authorization })
+      const { authorization = '', 'content-encoding': encoding = '' } = request.headers
+      fault.requests.push({
+        at: performance.now(),
+        lines: lines.length,
+        path: request.url ?? '',
+        authorization,
+        encoding,
+      })
       const decided = fault.decide(lines, index)
       if (decided === undefined) {
         for (const line of lines) fault.lines.add(line)

@@ -69,6 +69,27 @@ test('the request is the one the API asks for', async (t) => {
   )
 })
 
+test('a body is compressed on its way to another machine', async (t) => {
+  const { server } = await open(t)
+  // This address reaches the same server and is not known to be this machine's.
+  const url = server.url.replace('127.0.0.1', '0.0.0.0')
+  const store = new InfluxStore(
+    { kind: 'influx', url, token: '', org: 'o', bucket: 'b', api: 'v2' },
+    { streams: STREAMS },
+  )
+  t.after(() => store.stop())
+  await store.write(batch(5000), signal())
+  await store.write(batch(1), signal())
+  assert.deepEqual(
+    server.requests.map(({ encoding, lines }) => [encoding, lines]),
+    [
+      ['gzip', 5000],
+      ['', 1],
+    ],
+  )
+  assert.equal(server.lines.size, 5000)
+})
+
 test('busy, failing, cut off and unauthorized servers are tried again until they take it', async (t) => {
   const { server, store } = await open(t)
   const script = [
