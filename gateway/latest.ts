@@ -161,7 +161,8 @@ export class Latest {
   #device(id: string): DeviceState {
     let device = this.#devices.get(id)
     if (device === undefined) {
-      device = { heardAt: undefined, touched: 0, looked: 0, slots: new Map() }
+      // Its first message is no reason to keep it over those that have gone on.
+      device = { heardAt: undefined, touched: 0, looked: this.#sequence + 1, slots: new Map() }
       this.#devices.set(id, device)
       this.#bytes += DEVICE_BYTES
       this.#series++

@@ -98,8 +98,12 @@ export class Reply {
     const writable = new Promise<void>((resolve) => {
       this.#resume = resolve
     })
-    // Not corked: inside a cork `write` cannot see the peer's back-pressure.
-    if (!this.#response.write(chunk)) await writable
+    let taken = true
+    // A chunk smaller than uWebSockets.js's cork buffer (16 KiB) is always taken; the next then sees the back-pressure.
+    this.#response.cork(() => {
+      taken = this.#response.write(chunk)
+    })
+    if (!taken) await writable
     this.#resume = undefined
   }
 

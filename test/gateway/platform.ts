@@ -223,3 +223,9 @@ export async function freePort(): Promise<number> {
   })
   return typeof address === 'object' && address !== null ? address.port : 0
 }
+
+/** A record of the stream `vibration`, whose `sensor` and `axis` are tags and whose time is in microseconds. */
+export function vibration(ts: number, sensor = 's1', axis: 'x' | 'y' | 'z' = 'x'): object {
+  const accelerations = { acceleration_rms: 1, acceleration_peak: 2, velocity_rms: 0.5 }
+  return { ts: ts * 1000, sensor, axis, ...accelerations, dominant_frequency: null, temperature: null }
+}

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { BatchFrames } from '../../gateway/batch-frames.ts'
+import { CLOSE, mayComeBack } from '../../gateway/close-codes.ts'
+import { formatCursor, parseCursor } from '../../gateway/cursor.ts'
+import { readingsFrame } from '../../gateway/frames.ts'
+import { type Group, Groups } from '../../gateway/groups.ts'
+import type { Batch } from '../../log/entry.ts'
+import type { Position } from '../../log/log.ts'
+import { LIVE_FRAME_CHARS_MAX } from '../../platform/limits.ts'
+import type { Reading } from '../../schemas/reading.ts'
+
+const at = (offset: number) => `p${offset}` as Position
+
+interface Frame {
+  readonly cursor: string
+  readonly readings: readonly Reading[]
+}
+
+/** The frames of a batch of messages with so many readings of so many characters each, for one group that wants all. */
+function framesOf(messages: readonly { readings: number; chars: number }[]): { frames: Frame[]; sizes: number[] } {
+  const batch: Batch = { firstOffset: 10, count: messages.length, bytes: Buffer.alloc(0), next: at(99), missed: 0 }
+  const group = new Groups().join({ selection: {} })
+  assert(group)
+  const frames: Frame[] = []
+  const sizes: number[] = []
+  const publish = (_group: Group, frame: string, readings: number) => {
+    frames.push(JSON.parse(frame))
+    sizes.push(frame.length)
+    assert.equal(frames.at(-1)?.readings.length, readings)
+  }
+  const log = { positionAfter: (_batch: Batch, offset: number) => at(offset + 1) }
+  const open = new BatchFrames(batch, at(10), { log, publish, tagsOf: () => new Set() })
+  for (const [index, { readings, chars }] of messages.entries()) {
+    const made = Array.from({ length: readings }, (_, part) => ({
+      device: 'a',
+      stream: 's',
+      ts: index * 1e6 + part,
+      values: { text: 'x'.repeat(chars) },
+    }))
+    open.add(10 + index, made, [group])
+  }
+  open.finish()
+  return { frames, sizes }
+}
+
+test('frames are split at their limit, and a cursor lies between what was sent and what was not', () => {
+  const message = fc.record({ readings: fc.integer({ min: 0, max: 40 }), chars: fc.constantFrom(10, 3000, 30_000) })
+  fc.assert(
+    fc.property(fc.array(message, { maxLength: 8 }), (messages) => {
+      const { frames, sizes } = framesOf(messages)
+      const sent = frames.flatMap((frame) => frame.readings.map((reading) => reading.ts))
+      assert.deepEqual(
+        sent,
+        messages.flatMap(({ readings }, index) => Array.from({ length: readings }, (_, part) => index * 1e6 + part)),
+      )
+      for (const size of sizes) assert.ok(size < LIVE_FRAME_CHARS_MAX + 10_000)
+      for (const [index, { cursor }] of frames.entries()) {
+        const next = frames[index + 1]?.readings[0]
+        if (next === undefined) {
+          assert.equal(cursor, at(99))
+          continue
+        }
+        const { position, readings } = parseCursor(cursor)
+        assert.equal(position, at(10 + Math.floor(next.ts / 1e6)))
+        assert.equal(readings, next.ts % 1e6)
+      }
+    }),
+  )
+})
+
+test('a cursor reads back as what it was made of', () => {
+  assert.deepEqual(parseCursor(formatCursor(at(5))), { position: at(5), readings: 0 })
+  assert.deepEqual(parseCursor(formatCursor(at(5), 7)), { position: at(5), readings: 7 })
+  assert.deepEqual(parseCursor('~x'), { position: '~x', readings: 0 })
+})
+
+test('a frame is JSON whatever is in it', () => {
+  const frame = readingsFrame('s1', 'a"b', [JSON.stringify({ device: 'a' })])
+  assert.deepEqual(JSON.parse(frame), {
+    type: 'readings',
+    subscription: 's1',
+    cursor: 'a"b',
+    readings: [{ device: 'a' }],
+    merged: 0,
+  })
+})
+
+test('close codes lie in their ranges, differ, and fit a close frame', () => {
+  const comeBack = new Set(['draining', 'internal', 'slow'])
+  for (const [name, { code, text }] of Object.entries(CLOSE)) {
+    assert.equal(mayComeBack(code), comeBack.has(name), name)
+    assert.ok(code >= 4000 && code < 5000)
+    assert.ok(Buffer.byteLength(text) <= 123, name)
+  }
+  assert.equal(new Set(Object.values(CLOSE).map(({ code }) => code)).size, Object.keys(CLOSE).length)
+})

@@ -1,0 +1,348 @@
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { test } from 'node:test'
+import { GatewayError } from '../../gateway/gateway.ts'
+import { TelltaleError } from '../../platform/errors.ts'
+import { HISTORY_QUERIES_MAX } from '../../platform/limits.ts'
+import type { HistoryPage, HistoryQuery } from '../../schemas/history.ts'
+import type { Reading } from '../../schemas/reading.ts'
+import { App, environment, HOUR_MS, NOW, startPlatform } from './platform.ts'
+
+interface ErrorBody {
+  readonly error: { readonly code: string; readonly message: string }
+}
+
+const errorOf = async (response: Response) => ((await response.json()) as ErrorBody).error
+
+test('operations need no token on loopback, and one elsewhere or behind a proxy', async (t) => {
+  const platform = await startPlatform(t)
+  for (const path of ['/healthz', '/readyz', '/metrics']) {
+    assert.equal((await platform.get(path, { token: null })).status, 200, path)
+    const proxied = { headers: { 'x-forwarded-for': '203.0.113.7' } }
+    assert.equal((await platform.get(path, { token: null, ...proxied })).status, 401, path)
+    assert.equal((await platform.get(path, proxied)).status, 200, path)
+  }
+  const metrics = await (await platform.get('/metrics', { token: null })).text()
+  assert.match(metrics, /telltale_gateway_sockets 0/)
+  const closed = await startPlatform(t, { options: { loopbackMetrics: false } })
+  assert.equal((await closed.get('/metrics', { token: null })).status, 401)
+})
+
+test('readyz says why not, and healthz stays', async (t) => {
+  let reason: string | undefined = 'the log is full'
+  const platform = await startPlatform(t, { ready: () => reason })
+  const response = await platform.get('/readyz')
+  assert.equal(response.status, 503)
+  assert.ok(response.headers.get('retry-after'))
+  assert.equal((await errorOf(response)).message, 'the log is full')
+  assert.equal((await platform.get('/healthz')).status, 200)
+  reason = undefined
+  assert.equal((await platform.get('/readyz')).status, 200)
+})
+
+test('every refusal is JSON with a code and a sentence, and is counted', async (t) => {
+  const platform = await startPlatform(t)
+  const narrow = await platform.identity.signApp(['devices/a/telemetry/environment'], HOUR_MS)
+  const device = await platform.identity.signDevice('a', HOUR_MS)
+  const expired = await platform.identity.signApp(['#'], 1000)
+  platform.clock.time += 2000
+  type Case = [path: string, options: Parameters<typeof platform.get>[1], status: number, code: string, message: RegExp]
+  const cases: Case[] = [
+    ['/v1/devices', { token: null }, 401, 'token-missing', /token/],
+    ['/v1/devices', { token: 'x' }, 401, 'token-invalid', /not valid/],
+    ['/v1/devices', { token: expired }, 401, 'token-expired', /expired/],
+    ['/v1/devices', { token: device }, 403, 'not-an-app', /device a/],
+    ['/v1/readings?filter=%23', { token: narrow }, 403, 'forbidden', /"#" lies outside/],
+    ['/v1/devices?filter=devices/b/%23', { token: narrow }, 403, 'forbidden', /"devices\/b\/#"/],
+    ['/nothing', {}, 404, 'not-found', /"\/nothing"/],
+    ['/v1/schemas/environment/9', {}, 404, 'not-found', /environment\/9.*versions 1 to 1/],
+    ['/v1/schemas/nope/1', {}, 404, 'not-found', /no stream/],
+    ['/v1/devices', { method: 'DELETE' }, 405, 'method-not-allowed', /DELETE.*GET/],
+    ['/v1/live', {}, 426, 'upgrade-required', /WebSocket/],
+    ['/v1/readings?fliter=x', {}, 400, 'bad-parameter', /fliter is "x".*filter, from, to/],
+    ['/v1/readings?filter=devices/+/telemetry/', {}, 400, 'bad-parameter', /filter is .*%23/],
+    ['/v1/readings?from=yesterday', {}, 400, 'bad-parameter', /from is "yesterday".*ISO 8601.*-15m/],
+    ['/v1/readings?from=2025-13-01', {}, 400, 'bad-parameter', /from is "2025-13-01"/],
+    ['/v1/readings?from=now', {}, 400, 'bad-parameter', /from is "now".*before to/],
+    ['/v1/readings?from=1&from=2', {}, 400, 'bad-parameter', /from is "1, 2".*one value/],
+    ['/v1/readings?limit=0', {}, 400, 'bad-parameter', /limit is "0".*1 to 100000/],
+    ['/v1/readings?limit=1e3', {}, 400, 'bad-parameter', /limit is "1e3"/],
+    ['/v1/readings?every=soon', {}, 400, 'bad-parameter', /every is "soon".*1m/],
+    ['/v1/readings?every=1ms&from=-365d', {}, 400, 'bad-parameter', /every is "1ms".*windows/],
+    ['/v1/readings?every=1m&fn=sum', {}, 400, 'bad-parameter', /fn is "sum".*mean, min, max/],
+    ['/v1/readings?fn=mean', {}, 400, 'bad-parameter', /every is "".*fn is mean/],
+    ['/v1/devices?limit=x', {}, 400, 'bad-parameter', /limit is "x"/],
+    ['/v1/devices?after=%20', {}, 400, 'bad-parameter', /after is " "/],
+    ['/v1/ledger?a=b', {}, 400, 'bad-parameter', /a is "b".*no parameter/],
+  ]
+  for (const [path, options, status, code, message] of cases) {
+    const response = await platform.get(path, options)
+    assert.equal(response.status, status, path)
+    assert.equal(response.headers.get('content-type'), 'application/json; charset=utf-8')
+    const error = await errorOf(response)
+    assert.equal(error.code, code, path)
+    assert.match(error.message, message)
+    if (status === 401) assert.match(response.headers.get('www-authenticate') ?? '', /^Bearer/)
+    if (status === 405) assert.match(response.headers.get('allow') ?? '', /GET/)
+  }
+  const metrics = await platform.metrics.metrics()
+  assert.match(metrics, /refusals_total\{reason="not-an-app"\} 1\n/)
+  assert.match(metrics, /requests_total\{route="unknown",status="404"\} 1\n/)
+})
+
+test('a page on another origin may read with a token; HEAD has headers only', async (t) => {
+  const platform = await startPlatform(t)
+  const preflight = await platform.get('/v1/devices', { method: 'OPTIONS', token: null })
+  assert.equal(preflight.status, 204)
+  assert.equal(preflight.headers.get('access-control-allow-origin'), '*')
+  assert.match(preflight.headers.get('access-control-allow-headers') ?? '', /Authorization/)
+  const response = await platform.get(`/v1/ledger?access_token=${platform.token}`, { token: null })
+  assert.equal(response.headers.get('access-control-allow-origin'), '*')
+  const head = await platform.get('/v1/ledger', { method: 'HEAD' })
+  assert.equal(head.status, 200)
+  assert.equal(await head.text(), '')
+})
+
+test('the ledger is that of the log', async (t) => {
+  const platform = await startPlatform(t)
+  await platform.publish('a', 'environment', environment(NOW))
+  assert.deepEqual(await (await platform.get('/v1/ledger')).json(), {
+    accepted: 1,
+    stored: 0,
+    deadLettered: 0,
+    pending: 1,
+    balanced: true,
+    readings: 0,
+  })
+})
+
+test('schemas: all streams, and one version with its fingerprint', async (t) => {
+  const platform = await startPlatform(t)
+  const { schemas } = (await (await platform.get('/v1/schemas')).json()) as { schemas: { stream: string }[] }
+  assert.deepEqual(
+    schemas.map(({ stream }) => stream),
+    platform.registry.streams.map(({ name }) => name),
+  )
+  const [registered] = platform.registry.versions('environment')
+  assert.deepEqual(await (await platform.get('/v1/schemas/environment/1')).json(), registered)
+})
+
+test('devices: presence, last seen and last readings, within the token, page by page', async (t) => {
+  const platform = await startPlatform(t, {
+    history: {
+      latest: async () => [
+        { device: 'old', stream: 'environment', ts: NOW - HOUR_MS, values: { temperature: 1 } },
+        { device: 'a', stream: 'environment', ts: NOW - HOUR_MS, values: { temperature: 2 } },
+      ],
+    },
+    prepare: async (log) => {
+      await log.presence.update('a', () => ({ online: true, since: NOW - 100 }))
+      await log.presence.update('quiet', () => ({ online: false, since: NOW - 200 }))
+    },
+  })
+  const app = await App.connect(t, platform)
+  await app.subscribe({ filter: '#' })
+  await platform.publish('a', 'environment', environment(NOW - 2))
+  await platform.publish('a', 'vibration', Buffer.from('nonsense'))
+  await platform.publish('unseen', 'environment', environment(NOW - 1))
+  await app.until(() => app.readings().length === 2)
+  const values = { temperature: 21.3, humidity: 40.5, pressure: 1013.25, battery: 87, rssi: -61 }
+  const a = {
+    device: 'a',
+    online: true,
+    since: NOW - 100,
+    lastSeen: NOW,
+    last: { environment: { ts: NOW - 2, values } },
+  }
+  const old = { ts: NOW - HOUR_MS, values: { temperature: 1 } }
+  const all = [
+    a,
+    { device: 'old', online: false, lastSeen: NOW - HOUR_MS, last: { environment: old } },
+    { device: 'quiet', online: false, since: NOW - 200, lastSeen: NOW - 200, last: {} },
+    { device: 'unseen', online: false, lastSeen: NOW, last: { environment: { ts: NOW - 1, values } } },
+  ]
+  const page = async (query: string, token = platform.token) =>
+    (await platform.get(`/v1/devices${query}`, { token })).json()
+  assert.deepEqual(await page(''), { devices: all })
+  assert.deepEqual(await page('?limit=2'), { devices: all.slice(0, 2), next: 'old' })
+  assert.deepEqual(await page('?limit=2&after=old'), { devices: all.slice(2) })
+  assert.deepEqual(await page('?filter=devices/a/telemetry/vibration'), { devices: [{ ...a, last: {} }] })
+  const narrow = await platform.identity.signApp(['devices/a/#', 'devices/zz/#'], HOUR_MS)
+  assert.deepEqual(await page('', narrow), { devices: [a] })
+})
+
+test('readings: parameters reach the store, by default the last hour of what the token may read', async (t) => {
+  const queries: HistoryQuery[] = []
+  const platform = await startPlatform(t, {
+    history: {
+      readings: async (query) => {
+        queries.push(query)
+        return { readings: [], truncated: false }
+      },
+    },
+  })
+  const narrow = await platform.identity.signApp(['devices/a/#', 'devices/b/telemetry/power'], HOUR_MS)
+  assert.deepEqual(await (await platform.get('/v1/readings', { token: narrow })).json(), {
+    readings: [],
+    truncated: false,
+  })
+  await platform.get('/v1/readings?filter=devices/+/telemetry/environment&from=-15m&to=now&every=10s&fn=max&limit=5')
+  await platform.get(
+    '/v1/readings?filter=devices%2Fa%2F%23&filter=devices/b/%23&from=2025-11-23&to=2025-11-23T01:00:00.5+01:00',
+  )
+  await platform.get(`/v1/readings?from=${NOW - 5}&to=${NOW + 5}&every=1m`)
+  assert.deepEqual(queries, [
+    { selections: [{ device: 'a' }, { device: 'b', stream: 'power' }], from: NOW - HOUR_MS, to: NOW, limit: 10_000 },
+    {
+      selections: [{ stream: 'environment' }],
+      from: NOW - 900_000,
+      to: NOW,
+      limit: 5,
+      window: { everyMs: 10_000, aggregate: 'max' },
+    },
+    {
+      selections: [{ device: 'a' }, { device: 'b' }],
+      from: Date.UTC(2025, 10, 23),
+      to: Date.UTC(2025, 10, 23, 0, 0, 0, 500),
+      limit: 10_000,
+    },
+    { selections: [{}], from: NOW - 5, to: NOW + 5, limit: 10_000, window: { everyMs: 60_000, aggregate: 'mean' } },
+  ])
+})
+
+test('readings as JSON and as CSV are the same, also when they are many', async (t) => {
+  const many: Reading[] = Array.from({ length: 12_345 }, (_, index) => ({
+    device: `d${index % 7}`,
+    stream: index % 2 === 0 ? 'environment' : 'vehicle',
+    ts: NOW + index,
+    values: index % 2 === 0 ? { temperature: index / 10, rssi: index - 99 } : { fleet: 'a "b", c', velocity: index },
+  }))
+  const platform = await startPlatform(t, { history: { readings: async () => ({ readings: many, truncated: true }) } })
+  const json = (await (await platform.get('/v1/readings')).json()) as HistoryPage
+  assert.deepEqual(json, { readings: many, truncated: true })
+  const response = await platform.get('/v1/readings', { headers: { accept: 'text/csv' } })
+  assert.match(response.headers.get('content-type') ?? '', /^text\/csv/)
+  assert.equal(response.headers.get('x-telltale-truncated'), 'true')
+  const lines = (await response.text()).split('\r\n')
+  assert.equal(lines.length, many.length + 2)
+  assert.match(lines[0] ?? '', /^ts,device,stream,temperature,humidity,pressure,battery,rssi,fleet,driver,latitude,/)
+  const columns = lines[0]?.split(',') ?? []
+  const row = (fields: Record<string, unknown>) => columns.map((name) => fields[name] ?? '').join(',')
+  assert.equal(lines[1], row({ ts: NOW, device: 'd0', stream: 'environment', temperature: 0, rssi: -99 }))
+  const fleet = '"a ""b"", c"'
+  assert.equal(lines[2], row({ ts: NOW + 1, device: 'd1', stream: 'vehicle', fleet, velocity: 1 }))
+  assert.equal(lines.at(-1), '')
+})
+
+test('a store that is down, one that cannot, and one that fails are told apart', async (t) => {
+  let error: Error = new TelltaleError('store-unavailable', 'InfluxDB does not answer')
+  const platform = await startPlatform(t, { history: { readings: () => Promise.reject(error) } })
+  const down = await platform.get('/v1/readings')
+  assert.equal(down.status, 503)
+  assert.ok(down.headers.get('retry-after'))
+  assert.equal((await errorOf(down)).message, 'InfluxDB does not answer')
+  error = new TelltaleError('history-unsupported', 'this store has no history')
+  assert.equal((await platform.get('/v1/readings')).status, 501)
+  error = new Error('secret detail')
+  const failed = await platform.get('/v1/readings')
+  assert.equal(failed.status, 500)
+  assert.doesNotMatch(await failed.text(), /secret/)
+})
+
+test('slow history queries are bounded: one too many is refused, and the others end', async (t) => {
+  const waiting: ((page: HistoryPage) => void)[] = []
+  let seen: () => void = () => undefined
+  const full = new Promise<void>((resolve) => {
+    seen = resolve
+  })
+  const platform = await startPlatform(t, {
+    history: {
+      readings: () =>
+        new Promise((resolve) => {
+          waiting.push(resolve)
+          if (waiting.length === HISTORY_QUERIES_MAX) seen()
+        }),
+    },
+  })
+  const answers = Array.from({ length: HISTORY_QUERIES_MAX }, () => platform.get('/v1/readings'))
+  await full
+  const refused = await platform.get('/v1/readings')
+  assert.equal(refused.status, 503)
+  assert.equal((await errorOf(refused)).code, 'too-busy')
+  assert.equal((await platform.get('/v1/ledger')).status, 200)
+  for (const resolve of waiting) resolve({ readings: [], truncated: false })
+  for (const answer of answers) assert.equal((await answer).status, 200)
+})
+
+test('a store that is down at the start does not hold the gateway up', async (t) => {
+  const platform = await startPlatform(t, {
+    history: { latest: () => Promise.reject(new TelltaleError('store-unavailable', 'down')) },
+  })
+  assert.equal((await platform.get('/readyz')).status, 200)
+})
+
+test('what ingest has not stored yet is among the last readings after a start', async (t) => {
+  const platform = await startPlatform(t, {
+    prepare: async (log, registry) => {
+      const payload = registry.encode('environment', environment(NOW))
+      await new Promise<void>((resolve) => {
+        log.append({ device: 'a', stream: 'environment', receivedAt: NOW, flags: 0, payload }, () => resolve())
+      })
+    },
+  })
+  const { devices } = (await (await platform.get('/v1/devices')).json()) as { devices: { device: string }[] }
+  assert.deepEqual(
+    devices.map(({ device }) => device),
+    ['a'],
+  )
+})
+
+test('a peer that leaves in the middle of an answer is counted, and harms nobody', async (t) => {
+  let answer: (page: HistoryPage) => void = () => undefined
+  let asked: () => void = () => undefined
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve
+  })
+  const platform = await startPlatform(t, {
+    history: {
+      readings: () => {
+        asked()
+        return new Promise((resolve) => {
+          answer = resolve
+        })
+      },
+    },
+  })
+  const socket = connect(platform.gateway.port, '127.0.0.1')
+  socket.write(`GET /v1/readings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${platform.token}\r\n\r\n`)
+  await isAsked
+  await new Promise<void>((resolve) => {
+    socket.destroy().on('close', () => resolve())
+  })
+  while (!(await platform.metrics.metrics()).includes('status="499"')) await platform.get('/healthz')
+  answer({ readings: [], truncated: false })
+  assert.equal((await platform.get('/v1/ledger')).status, 200)
+})
+
+test('a port that is taken, and a certificate that is none, are said at the start', async (t) => {
+  const platform = await startPlatform(t)
+  await assert.rejects(
+    startPlatform(t, { options: { port: platform.gateway.port } }),
+    (error) => error instanceof GatewayError && /taken/.test(error.message),
+  )
+  await assert.rejects(
+    startPlatform(t, { options: { tls: { certFile: '/none.pem', keyFile: '/none.pem' } } }),
+    (error) => error instanceof GatewayError && /\/none\.pem/.test(error.message),
+  )
+})
+
+test('the dashboard is one page with a policy that lets nothing else in', async (t) => {
+  const platform = await startPlatform(t)
+  const response = await platform.get('/', { token: null })
+  assert.equal(response.status, 200)
+  const policy = response.headers.get('content-security-policy') ?? ''
+  assert.match(policy, /default-src 'none'; script-src 'sha256-[^']+'; style-src 'sha256-[^']+'; connect-src 'self'/)
+  const html = await response.text()
+  assert.match(html, /<title>Telltale<\/title>/)
+  assert.doesNotMatch(html, /(src|href)="https?:|console\.|innerHTML|style="/)
+})
