@@ -1,0 +1,53 @@
+/** Owns an app's WebSocket on `/v1/live`, written with nothing of ours: frames come out in order. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { WebSocket } from 'ws'
+
+export interface Frame {
+  readonly type: string
+  readonly [field: string]: unknown
+}
+
+export class LiveSocket {
+  readonly #socket: WebSocket
+  readonly #frames: Frame[] = []
+  #arrived: (() => void) | undefined
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket
+    socket.on('message', (data) => {
+      this.#frames.push(JSON.parse(String(data)) as Frame)
+      this.#arrived?.()
+    })
+    socket.on('close', () => this.#arrived?.())
+  }
+
+  static async open(url: string, token: string): Promise<LiveSocket> {
+    const socket = new WebSocket(`${url.replace('http', 'ws')}/v1/live?access_token=${token}`, 'telltale.v1')
+    const live = new LiveSocket(socket)
+    await once(socket, 'open')
+    return live
+  }
+
+  send(frame: object): void {
+    this.#socket.send(JSON.stringify(frame))
+  }
+
+  /** The next frame of this type; those of other types before it are dropped. */
+  async next(type: string): Promise<Frame> {
+    for (;;) {
+      const frame = this.#frames.shift()
+      if (frame?.type === type) return frame
+      if (frame !== undefined) continue
+      assert.equal(this.#socket.readyState, WebSocket.OPEN, `the socket closed before a ${type} frame`)
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve
+      })
+    }
+  }
+
+  close(): void {
+    this.#socket.terminate()
+  }
+}
