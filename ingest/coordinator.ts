@@ -36,6 +36,8 @@ interface Seat {
   thread: WorkerThread | undefined
   /** Sequence of the next group it is to be given. */
   next: number
+  /** The thread that is starting for it; never rejects. */
+  starting: Promise<void>
   /** Groups it has, by sequence, oldest first. */
   readonly has: number[]
 }
@@ -82,6 +84,7 @@ export class Coordinator {
     this.#seats = Array.from({ length: options.workers }, (_, index) => ({
       index,
       thread: undefined,
+      starting: Promise.resolve(),
       next: 0,
       has: [],
     }))
@@ -113,11 +116,15 @@ export class Coordinator {
     this.#stopped = true
     this.#following.abort()
     clearTimeout(this.#sealTimer)
-    const deadline = setTimeout(() => this.#wake(), INGEST_DRAIN_MS)
-    const until = performance.now() + INGEST_DRAIN_MS
-    while (this.#seats.some((seat) => this.#isDraining(seat)) && performance.now() < until) await this.#moved()
+    let late = false
+    const deadline = setTimeout(() => {
+      late = true
+      this.#wake()
+    }, INGEST_DRAIN_MS)
+    while (!late && this.#seats.some((seat) => this.#isDraining(seat))) await this.#moved()
     clearTimeout(deadline)
     await this.#advancing
+    await Promise.all(this.#seats.map((seat) => seat.starting))
     await Promise.all(this.#seats.map((seat) => seat.thread?.stop()))
   }
 
@@ -146,7 +153,10 @@ export class Coordinator {
 
   /** Hands out what can be handed out. */
   #pump(): void {
-    if (this.#stopped) return
+    if (this.#stopped) {
+      this.#wake()
+      return
+    }
     this.#handOut()
     while (this.#maySeal()) {
       const group = this.#filling.seal(this.#nextSequence, this.#seats.length)
@@ -233,8 +243,7 @@ export class Coordinator {
     })
     await thread.start()
     seat.thread = thread
-    if (this.#stopped) await thread.stop()
-    else this.#pump()
+    this.#pump()
   }
 
   /** Its groups go to its successor; too many deaths in a short time end ingest. */
@@ -256,7 +265,7 @@ export class Coordinator {
       return
     }
     logger.error({ err: error, worker: seat.index }, 'an ingest worker ended; another takes over its groups')
-    void this.#occupy(seat).catch((cause) => this.#onDeath(seat, cause))
+    seat.starting = this.#occupy(seat).catch((cause) => this.#onDeath(seat, cause))
   }
 
   #giveUp(error: unknown): void {

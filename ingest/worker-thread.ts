@@ -77,6 +77,7 @@ export class WorkerThread {
 
   /** Asks the store that this thread has open. Rejects as `History` does. */
   ask(question: HistoryQuestion): Promise<HistoryPage | readonly Reading[]> {
+    if (this.#ending) return Promise.reject(gone())
     if (this.#asked.size >= INGEST_HISTORY_REQUESTS_MAX) {
       return Promise.reject(new TelltaleError('store-unavailable', 'too many history queries at once: try again later'))
     }
@@ -141,8 +142,11 @@ export class WorkerThread {
   }
 
   #refuseAsked(): void {
-    const error = new TelltaleError('store-unavailable', 'the thread that holds the embedded store ended')
-    for (const { reject } of this.#asked.values()) reject(error)
+    for (const { reject } of this.#asked.values()) reject(gone())
     this.#asked.clear()
   }
+}
+
+function gone(): TelltaleError {
+  return new TelltaleError('store-unavailable', 'the thread that holds the embedded store has ended')
 }

@@ -26,6 +26,7 @@ export class DuckdbHistory implements History {
   readonly #streams: readonly Stream[]
   /** The query before: the next one waits for it. */
   #previous: Promise<unknown> = Promise.resolve()
+  #closed = false
 
   constructor(connection: DuckDBConnection, streams: readonly Stream[]) {
     this.#connection = connection
@@ -51,6 +52,14 @@ export class DuckdbHistory implements History {
     return readings
   }
 
+  /** Ends the query under way and refuses those that wait; then the connection may be closed. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#connection.interrupt()
+    await this.#previous
+    this.#connection.closeSync()
+  }
+
   async #read(
     { stream, devices }: StreamSelection,
     into: Reading[],
@@ -68,7 +77,10 @@ export class DuckdbHistory implements History {
   }
 
   async #run(sql: string, devices: readonly string[]): Promise<DuckDBValue[][]> {
-    const run = this.#previous.then(async () => (await this.#connection.runAndReadAll(sql, [...devices])).getRows())
+    const run = this.#previous.then(async () => {
+      if (this.#closed) throw new Error('it is being closed')
+      return (await this.#connection.runAndReadAll(sql, [...devices])).getRows()
+    })
     this.#previous = run.catch(() => undefined)
     try {
       return await run

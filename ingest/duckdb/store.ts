@@ -20,7 +20,6 @@ import { StreamTable } from './table.ts'
 interface Open {
   readonly instance: DuckDBInstance
   readonly writer: DuckDBConnection
-  readonly reader: DuckDBConnection
   readonly history: DuckdbHistory
   readonly tables: ReadonlyMap<string, StreamTable>
 }
@@ -49,7 +48,7 @@ export class DuckdbStore implements PointStore, History {
       const reader = await instance.connect()
       const tables = new Map(this.#streams.map((stream) => [stream.name, new StreamTable(stream, writer)]))
       for (const table of tables.values()) await table.prepare()
-      this.#open = { instance, writer, reader, tables, history: new DuckdbHistory(reader, this.#streams) }
+      this.#open = { instance, writer, tables, history: new DuckdbHistory(reader, this.#streams) }
     } catch (error) {
       throw storeFailed(`the store ${this.#path} cannot be opened`, error)
     }
@@ -80,11 +79,11 @@ export class DuckdbStore implements PointStore, History {
     return { rejected: [] }
   }
 
-  readings(query: HistoryQuery): Promise<HistoryPage> {
+  async readings(query: HistoryQuery): Promise<HistoryPage> {
     return this.#opened().history.readings(query)
   }
 
-  latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]> {
+  async latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]> {
     return this.#opened().history.latest(selections, limit)
   }
 
@@ -93,7 +92,7 @@ export class DuckdbStore implements PointStore, History {
     this.#open = undefined
     if (open === undefined) return
     for (const table of open.tables.values()) table.discard()
-    open.reader.closeSync()
+    await open.history.close()
     open.writer.closeSync()
     open.instance.closeSync()
   }
