@@ -13,8 +13,8 @@ import type { History, HistoryPage, HistoryQuery, Selection } from '../schemas/h
 import type { Reading } from '../schemas/reading.ts'
 import { Coordinator } from './coordinator.ts'
 import { IngestMetrics, StoreState } from './ingest-metrics.ts'
-import type { StoreOptions } from './store.ts'
-import { isEmbedded, writersOf } from './stores.ts'
+import { isEmbedded, type StoreOptions } from './store.ts'
+import { writersOf } from './stores.ts'
 import type { HistoryQuestion } from './worker-messages.ts'
 import { WorkerThread } from './worker-thread.ts'
 

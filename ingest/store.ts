@@ -76,6 +76,9 @@ export interface PointStore {
 /** What the store is: the settings' `TELLTALE_STORE` and `INFLUX_*`. */
 export type StoreOptions = DuckdbOptions | InfluxOptions
 
+/** Stores that live in one thread: history is asked of the worker that writes (`Ingest.history`). */
+export const isEmbedded = (options: StoreOptions): boolean => options.kind === 'duckdb'
+
 export interface DuckdbOptions {
   readonly kind: 'duckdb'
   /** The database file. */

@@ -3,10 +3,7 @@
 import type { Stream } from '../schemas/reading.ts'
 import { DuckdbStore } from './duckdb/store.ts'
 import { InfluxStore } from './influx/store.ts'
-import type { PointStore, StoreOptions } from './store.ts'
-
-/** Stores that live in one thread: history is asked of the worker that writes (`Ingest.history`). */
-export const isEmbedded = (options: StoreOptions): boolean => options.kind === 'duckdb'
+import { isEmbedded, type PointStore, type StoreOptions } from './store.ts'
 
 /** How many threads may write to it at once. DuckDB has one writer, in one thread. */
 export const writersOf = (options: StoreOptions): number => (isEmbedded(options) ? 1 : Number.POSITIVE_INFINITY)

@@ -12,6 +12,7 @@ import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { INGEST_CLOSE_MS, INGEST_HISTORY_REQUESTS_MAX, INGEST_WORKER_START_MS } from '../platform/limits.ts'
 import type { HistoryPage } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
+import { isEmbedded } from './store.ts'
 import type {
   FromWorker,
   GroupOutcome,
@@ -36,6 +37,7 @@ interface Asked {
 export class WorkerThread {
   readonly #worker: Worker
   readonly #events: WorkerEvents
+  readonly #embedded: boolean
   readonly #asked = new Map<number, Asked>()
   readonly #exited: Promise<void>
   #nextQuestion = 0
@@ -44,6 +46,7 @@ export class WorkerThread {
 
   constructor(setup: WorkerSetup, events: WorkerEvents) {
     this.#events = events
+    this.#embedded = isEmbedded(setup.store)
     this.#worker = new Worker(new URL('./worker-start.js', import.meta.url), { workerData: setup, name: 'ingest' })
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
     this.#worker.on('message', (message: FromWorker) => this.#hear(message))
@@ -62,7 +65,8 @@ export class WorkerThread {
       })
     } catch (error) {
       this.#ending = true
-      await this.#worker.terminate()
+      // One that could not open its embedded store ends by itself.
+      if (!this.#embedded) await this.#worker.terminate()
       throw error
     } finally {
       this.#started = undefined
@@ -88,11 +92,16 @@ export class WorkerThread {
     })
   }
 
-  /** Gives up what is under way, closes the store, ends the thread; by force after `INGEST_CLOSE_MS`. */
+  /**
+   * Gives up what is under way, closes the store, ends the thread; by force after `INGEST_CLOSE_MS`, but never with an
+   * embedded store: ending a thread in which DuckDB works aborts the whole process (tried), and it lets itself be
+   * interrupted.
+   */
   async stop(): Promise<void> {
     this.#ending = true
     this.#post({ kind: 'stop' })
-    const timer = setTimeout(() => void this.#worker.terminate(), INGEST_CLOSE_MS)
+    const force = () => void (this.#embedded || this.#worker.terminate())
+    const timer = setTimeout(force, INGEST_CLOSE_MS)
     await this.#exited
     clearTimeout(timer)
     this.#refuseAsked()

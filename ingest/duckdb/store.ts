@@ -38,8 +38,9 @@ export class DuckdbStore implements PointStore, History {
 
   /** Rejects with `store-failed` if the file cannot be opened, or holds a column that the schemas contradict. */
   async start(): Promise<void> {
+    let instance: DuckDBInstance | undefined
     try {
-      const instance = await DuckDBInstance.create(this.#path, {
+      instance = await DuckDBInstance.create(this.#path, {
         memory_limit: `${DUCKDB_MEMORY_BYTES_MAX}B`,
         threads: `${DUCKDB_THREADS_MAX}`,
         checkpoint_threshold: `${DUCKDB_WAL_BYTES_MAX}B`,
@@ -50,11 +51,12 @@ export class DuckdbStore implements PointStore, History {
       for (const table of tables.values()) await table.prepare()
       this.#open = { instance, writer, tables, history: new DuckdbHistory(reader, this.#streams) }
     } catch (error) {
+      instance?.closeSync()
       throw storeFailed(`the store ${this.#path} cannot be opened`, error)
     }
   }
 
-  async write(batch: StoreBatch): Promise<WriteOutcome> {
+  async write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
     const { writer, tables } = this.#opened()
     const byStream = new Map<string, Reading[]>()
     for (const { stream, readings } of batch.entries) {
@@ -66,6 +68,9 @@ export class DuckdbStore implements PointStore, History {
       for (const reading of readings) all.push(reading)
     }
     if (byStream.size === 0) return { rejected: [] }
+    // A thread must not be ended while DuckDB works in it: that aborts the process. So an abort interrupts the work.
+    const onAbort = () => writer.interrupt()
+    signal.addEventListener('abort', onAbort, { once: true })
     try {
       await writer.run('BEGIN TRANSACTION')
       for (const [stream, readings] of byStream) await tables.get(stream)?.write(readings)
@@ -74,6 +79,8 @@ export class DuckdbStore implements PointStore, History {
       for (const table of tables.values()) table.discard()
       await writer.run('ROLLBACK').catch(() => undefined)
       throw storeFailed(`writing to ${this.#path} failed`, error)
+    } finally {
+      signal.removeEventListener('abort', onAbort)
     }
     // The columns were typed when the schemas were read: there is no value that DuckDB would refuse.
     return { rejected: [] }

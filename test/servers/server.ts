@@ -117,9 +117,13 @@ export async function run(options: RunOptions): Promise<{ readonly pid: number; 
   child.stderr.on('data', listen)
   child.on('error', (error) => listen(Buffer.from(error.message)))
 
+  // A test process that ends without its hooks having run leaves no server behind.
+  const onExit = () => child.kill('SIGKILL')
+  process.once('exit', onExit)
   let stopped: Promise<void> | undefined
   const stop = () => {
     stopped ??= end(child).then(async () => {
+      process.off('exit', onExit)
       if (options.directory === undefined) await rm(directory, { recursive: true, force: true, maxRetries: 3 })
     })
     return stopped

@@ -95,3 +95,21 @@ test('columns are added as a schema grows; what it no longer has stays in the ta
     message: /column c .* VARCHAR/,
   })
 })
+
+test('an abort interrupts a write, which leaves nothing of it; written again, it is there once', async (t) => {
+  const store = await open(await file(t))
+  t.after(() => store.stop())
+  const readings = Array.from({ length: 100_000 }, (_, n) => reading(weather, `d${n % 7}`, T0 + n, { count: n }))
+  const batch = { entries: [{ stream: weather, readings }] }
+  const stop = new AbortController()
+  const writing = store.write(batch, stop.signal)
+  setImmediate(() => stop.abort())
+  const outcome = await writing.then(
+    () => 'written',
+    (error) => error.code,
+  )
+  const { readings: held } = await store.history.readings(all)
+  assert.equal(held.length, outcome === 'written' ? 100_000 : 0)
+  await store.write(batch, new AbortController().signal)
+  assert.equal((await store.history.readings(all)).readings.length, 100_000)
+})
