@@ -49,6 +49,7 @@ const LENGTH_16 = 126
 class CountingApp {
   bytes = 0
   #upgraded: () => void = () => {}
+  #isUpgraded = false
   readonly #socket: Socket
 
   constructor(options: FanoutOptions, buffer: Buffer, onBytes: (chunk: Buffer) => void) {
@@ -59,7 +60,7 @@ class CountingApp {
         buffer,
         callback: (count, chunk) => {
           this.bytes += count
-          this.#upgraded()
+          if (this.bytes === count) this.#upgrade(Buffer.from(chunk.buffer, chunk.byteOffset, count).toString('latin1'))
           onBytes(Buffer.from(chunk.buffer, chunk.byteOffset, count))
           return true
         },
@@ -87,8 +88,14 @@ class CountingApp {
     })
     this.#socket.write(`${lines.join('\r\n')}\r\n\r\n`)
     await upgraded
-    this.#upgraded = () => {}
     this.#socket.write(textFrame(JSON.stringify({ type: 'subscribe', id: '1', filter: FILTER, start: 'now' })))
+  }
+
+  #upgrade(answer: string): void {
+    if (this.#isUpgraded) return
+    if (!answer.startsWith('HTTP/1.1 101')) fail(new Error(`an app was refused: ${answer}`))
+    this.#isUpgraded = true
+    this.#upgraded()
   }
 }
 

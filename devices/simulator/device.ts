@@ -181,6 +181,9 @@ export class SimulatedDevice {
   }
 
   #wentOnline(client: MqttClient): void {
+    // With Nagle's algorithm a small burst waits 40 ms for the broker's delayed ACK, and the latency would be the kernel's.
+    const { stream } = client
+    if ('setNoDelay' in stream && typeof stream.setNoDelay === 'function') stream.setNoDelay(true)
     this.#online = true
     this.#failures = 0
     client.options.reconnectPeriod = this.#backOff(0)

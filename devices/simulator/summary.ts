@@ -132,5 +132,5 @@ export function summaryText(summary: Summary): string {
     const shown = Number.isFinite(value) ? value.toFixed(value < 10 ? 2 : 0) : 'none measured'
     rows.push([`--${name} ${limit}`, `${held ? 'held' : 'MISSED'}: ${shown}`])
   }
-  return rows.map(([name, value]) => `${name.padEnd(16)}${value}`).join('\n')
+  return rows.map(([name, value]) => `${name.padEnd(22)}${value}`).join('\n')
 }

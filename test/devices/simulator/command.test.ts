@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { CommanderError } from 'commander'
+import { type SimulateDeps, simulateCommand } from '../../../devices/simulator/command.ts'
+import { systemClock } from '../../../platform/clock.ts'
+import { silentLogger } from '../../../platform/logger.ts'
+import { scratchDirectory } from '../../scratch.ts'
+import { startMosquitto } from '../../servers/mosquitto.ts'
+import { requireServer } from '../../servers/server.ts'
+import { registry } from './fleet.ts'
+
+/** Runs `telltale simulate` with `args`; what it printed, and the status it ended with. */
+async function simulate(args: readonly string[], changes: Partial<SimulateDeps> = {}) {
+  const printed = { output: '', errors: '', status: -1, tokens: [] as string[] }
+  const command = simulateCommand({
+    url: 'mqtt://127.0.0.1:1',
+    registry: () => registry,
+    credentials: async () => async (device) => {
+      printed.tokens.push(device)
+      return 'token'
+    },
+    clock: systemClock,
+    logger: silentLogger(),
+    output: { write: (text) => (printed.output += text) },
+    errorOutput: { write: (text) => (printed.errors += text) },
+    untilInterrupted: () => new Promise(() => {}),
+    exit: (status) => {
+      printed.status = status
+    },
+    ...changes,
+  })
+  command.exitOverride().configureOutput({
+    writeErr: (text) => {
+      printed.errors += text
+    },
+  })
+  try {
+    await command.parseAsync(args, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    printed.status = error.exitCode
+  }
+  return printed
+}
+
+const WRONG: readonly (readonly [string, string, string])[] = [
+  ['--devices', '0', 'from 1 to'],
+  ['--devices', '1.5', 'whole number'],
+  ['--devices', '1e3', 'whole number'],
+  ['--rate', '-1', 'from 0 to'],
+  ['--rate', 'fast', 'a number'],
+  ['--stream', 'Environment', 'a-z'],
+  ['--seed', '4294967296', '4294967295'],
+  ['--duration', '60', '60s'],
+  ['--duration', '0s', '60s'],
+  ['--messages', '0', 'from 1'],
+  ['--qos', '3', '0, 1, 2'],
+  ['--batch', '10001', '10000'],
+  ['--format', 'xml', 'avro, json'],
+  ['--prefix', 'a/b', 'A-Z'],
+  ['--url', 'http://127.0.0.1', 'mqtt://'],
+  ['--max-p99', '20', '500ms'],
+  ['--max-errors', 'none', 'whole number'],
+]
+
+for (const [option, value, allowed] of WRONG) {
+  test(`${option} ${value} exits 2 with one line that names the option, the value and what is allowed`, async () => {
+    const { status, errors, output } = await simulate([`${option}=${value}`])
+    assert.equal(status, 2)
+    assert.equal(output, '')
+    assert.equal(errors.trim().split('\n').length, 1)
+    for (const part of [option, `'${value}'`, allowed]) assert(errors.includes(part), `${errors} lacks ${part}`)
+  })
+}
+
+test('an unknown stream and a credentials file without enough tokens exit 2', async (t) => {
+  assert.equal((await simulate(['--stream', 'nope'])).status, 2)
+  const file = join(scratchDirectory(t), 'tokens')
+  writeFileSync(file, 'one\ntwo\n')
+  const { status, errors } = await simulate(['--devices', '3', '--credentials', file])
+  assert.equal(status, 2)
+  assert(errors.includes('sim-3') && !errors.includes('two'), errors)
+})
+
+test('a run in a pipe prints plain lines and a summary, and exits 0; a missed threshold exits 1', async (t) => {
+  const broker = await requireServer(t, startMosquitto)
+  if (!broker) return
+  const args = ['--url', broker.url, '--devices', '2', '--rate', '20', '--duration', '1200ms']
+  const { status, output, tokens } = await simulate(args)
+  assert.equal(status, 0)
+  assert.deepEqual(tokens, ['sim-1', 'sim-2'])
+  assert.match(output, /^1s {2}publishing {2}2\/2 online .*\n/)
+  assert.match(output, /acknowledged +\d+\n/)
+  assert(!output.includes('\u001b'))
+  const missed = await simulate([...args.slice(0, 4), '--messages', '10', '--rate', '0', '--max-p99', '0.0001ms'])
+  assert.equal(missed.status, 1)
+  assert.match(missed.output, /--max-p99 .*MISSED/)
+})
+
+test('--json prints the summary alone, and a credentials file spares the installation its key', async (t) => {
+  const broker = await requireServer(t, startMosquitto)
+  if (!broker) return
+  const file = join(scratchDirectory(t), 'tokens')
+  writeFileSync(file, 'x-2 second\nx-1 first\n')
+  const args = ['--url', broker.url, '--devices', '2', '--rate', '0', '--messages', '7', '--json', '--prefix', 'x-']
+  const { status, output, tokens } = await simulate([...args, '--credentials', file])
+  assert.equal(status, 0)
+  assert.deepEqual(tokens, [])
+  const summary = JSON.parse(output)
+  assert.deepEqual([summary.sent, summary.acknowledged, summary.ok], [7, 7, true])
+})

@@ -1,0 +1,47 @@
+/** Owns what the simulator's tests share: a run against a broker, with the shipped schemas and any token. */
+
+import type { SimulatorOptions } from '../../../devices/simulator/options.ts'
+import { Simulator, type SimulatorDeps } from '../../../devices/simulator/simulator.ts'
+import { systemClock } from '../../../platform/clock.ts'
+import { silentLogger } from '../../../platform/logger.ts'
+import { Registry, SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
+
+export const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+
+export const fleetOptions = (url: string, changes: Partial<SimulatorOptions> = {}): SimulatorOptions => ({
+  url,
+  devices: 3,
+  rate: 0,
+  stream: 'environment',
+  seed: 7,
+  durationMs: Number.POSITIVE_INFINITY,
+  messages: 30,
+  qos: 1,
+  batch: 1,
+  format: 'avro',
+  prefix: 'sim-',
+  thresholds: {},
+  ...changes,
+})
+
+export const fleet = (options: SimulatorOptions, changes: Partial<SimulatorDeps> = {}): Simulator =>
+  new Simulator(options, {
+    registry,
+    credentials: async () => 'any',
+    clock: systemClock,
+    logger: silentLogger(),
+    ...changes,
+  })
+
+export const never = (): AbortSignal => new AbortController().signal
+
+const UNTIL_MS = 20_000
+
+/** Resolves when `state` is true; rejects with what it is when it never becomes so. */
+export async function until(state: () => boolean): Promise<void> {
+  const deadline = performance.now() + UNTIL_MS
+  while (!state()) {
+    if (performance.now() > deadline) throw new Error(`never became true: ${state}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}

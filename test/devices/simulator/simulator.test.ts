@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { connectAsync, type MqttClient } from 'mqtt'
+import { SimulatorError } from '../../../devices/simulator/simulator-error.ts'
+import { startMosquitto } from '../../servers/mosquitto.ts'
+import { freePort, requireServer } from '../../servers/server.ts'
+import { fleet, fleetOptions, never, until } from './fleet.ts'
+
+/** Everything published under `devices/`, in order, as an independent client sees it. */
+async function observe(t: TestContext, url: string) {
+  const client: MqttClient = await connectAsync(url)
+  t.after(() => client.endAsync(true))
+  const seen: { topic: string; payload: Buffer; retain: boolean }[] = []
+  client.on('message', (topic, payload, packet) => seen.push({ topic, payload, retain: packet.retain }))
+  await client.subscribeAsync('devices/#', { qos: 2 })
+  return { client, seen, telemetry: () => seen.filter(({ topic }) => topic.includes('/telemetry/')) }
+}
+
+/** Mosquitto acknowledges more than 20 QoS 2 messages in flight, and drops those above. */
+const unlimited = () => startMosquitto(['max_inflight_messages 0'])
+
+for (const qos of [0, 1, 2] as const) {
+  test(`QoS ${qos}: each device sends its share, and the summary's counts are what a subscriber received`, async (t) => {
+    const broker = await requireServer(t, unlimited)
+    if (!broker) return
+    const observer = await observe(t, broker.url)
+    const summary = await fleet(fleetOptions(broker.url, { qos, messages: 100 })).run(never())
+    await until(() => observer.telemetry().length === 100)
+    assert.equal(summary.sent, 100)
+    assert.equal(summary.acknowledged, qos === 0 ? 0 : 100)
+    assert.deepEqual([summary.unacknowledged, summary.resent, summary.reconnects, summary.ok], [0, 0, 0, true])
+    assert.equal(summary.latencyMs === undefined, qos === 0)
+    const count = (id: string) => observer.telemetry().filter(({ topic }) => topic.includes(`/${id}/`)).length
+    assert.deepEqual([count('sim-1'), count('sim-2'), count('sim-3')], [34, 33, 33])
+  })
+}
+
+test('a device says online when it comes, and offline, retained, when it leaves', async (t) => {
+  const broker = await requireServer(t, startMosquitto)
+  if (!broker) return
+  const observer = await observe(t, broker.url)
+  const statuses = () =>
+    observer.seen.filter(({ topic }) => topic.endsWith('/status')).map(({ payload }) => String(payload))
+  await fleet(fleetOptions(broker.url, { devices: 1, messages: 1 })).run(never())
+  await until(() => statuses().length === 2)
+  assert.deepEqual(statuses(), ['{"online":true}', '{"online":false}'])
+  const late = await observe(t, broker.url)
+  await until(() => late.seen.length > 0)
+  assert.deepEqual(
+    late.seen.map(({ payload, retain }) => [String(payload), retain]),
+    [['{"online":false}', true]],
+  )
+})
+
+test('a rate is kept, and the duration ends the run', async (t) => {
+  const broker = await requireServer(t, startMosquitto)
+  if (!broker) return
+  const options = fleetOptions(broker.url, {
+    devices: 10,
+    rate: 20,
+    durationMs: 1000,
+    messages: Number.POSITIVE_INFINITY,
+  })
+  const summary = await fleet(options).run(never())
+  assert(summary.sent >= 190 && summary.sent <= 200, `sent ${summary.sent} of 200`)
+  assert.equal(summary.acknowledged, summary.sent)
+})
+
+test('an aborted signal ends the run in good order', async (t) => {
+  const broker = await requireServer(t, startMosquitto)
+  if (!broker) return
+  const interruption = new AbortController()
+  const simulator = fleet(fleetOptions(broker.url, { messages: Number.POSITIVE_INFINITY }))
+  const running = simulator.run(interruption.signal)
+  await until(() => simulator.snapshot.acknowledged > 100)
+  interruption.abort()
+  const summary = await running
+  assert.equal(summary.unacknowledged, 0)
+  assert.equal(simulator.snapshot.phase, 'closed')
+  assert.equal(simulator.snapshot.connected, 0)
+})
+
+test('messages on the errors topic are counted by their code', async (t) => {
+  const broker = await requireServer(t, startMosquitto)
+  if (!broker) return
+  const observer = await observe(t, broker.url)
+  const simulator = fleet(
+    fleetOptions(broker.url, {
+      devices: 1,
+      rate: 50,
+      messages: Number.POSITIVE_INFINITY,
+      thresholds: { maxErrors: 1 },
+    }),
+  )
+  const interruption = new AbortController()
+  const running = simulator.run(interruption.signal)
+  await until(() => simulator.snapshot.acknowledged > 0)
+  const report = (text: string) => observer.client.publishAsync('devices/sim-1/errors', text)
+  for (const code of ['malformed-avro', 'malformed-avro', 'empty']) await report(JSON.stringify({ code, message: 'm' }))
+  await report('not JSON')
+  await until(() => simulator.snapshot.errors === 4)
+  interruption.abort()
+  const summary = await running
+  assert.deepEqual(summary.errors, { empty: 1, 'malformed-avro': 2, unreadable: 1 })
+  assert.equal(summary.ok, false)
+})
+
+test('thresholds: a missed one fails the run, one that is held does not', async (t) => {
+  const broker = await requireServer(t, startMosquitto)
+  if (!broker) return
+  const run = (thresholds: object) => fleet(fleetOptions(broker.url, { thresholds })).run(never())
+  const held = await run({ maxP99Ms: 60_000, maxErrors: 0, minRate: 1 })
+  assert.deepEqual([held.ok, held.thresholds.map((each) => each.held)], [true, [true, true, true]])
+  const missed = await run({ maxP99Ms: 0.0001, minRate: 1e9 })
+  assert.deepEqual([missed.ok, missed.thresholds.map((each) => each.held)], [false, [false, false]])
+})
+
+test('the broker killed -9 and started again: every message is acknowledged, none is lost', async (t) => {
+  const port = await freePort()
+  const start = () => startMosquitto([`listener ${port} 127.0.0.1`])
+  const first = await requireServer(t, start)
+  if (!first) return
+  const simulator = fleet(fleetOptions(`mqtt://127.0.0.1:${port}`, { devices: 5, messages: 20_000 }))
+  const running = simulator.run(never())
+  await until(() => simulator.snapshot.acknowledged > 1_000)
+  await first.stop()
+  await until(() => simulator.snapshot.connected === 0)
+  const second = await start()
+  t.after(() => second.stop())
+  const summary = await running
+  assert.deepEqual([summary.sent, summary.acknowledged, summary.unacknowledged], [20_000, 20_000, 0])
+  assert.equal(summary.reconnects, 5)
+  assert(summary.resent > 0, 'some were in flight when the broker died')
+})
+
+test('a refused token is named; a run stopped before anything could connect ends with nothing sent', async (t) => {
+  const broker = await requireServer(t, () => startMosquitto(['allow_anonymous false']))
+  if (!broker) return
+  await assert.rejects(
+    fleet(fleetOptions(broker.url)).run(never()),
+    (error) => error instanceof SimulatorError && error.code === 'refused' && error.message.includes('sim-'),
+  )
+  const interruption = new AbortController()
+  const nowhere = fleet(fleetOptions(`mqtt://127.0.0.1:${await freePort()}`)).run(interruption.signal)
+  interruption.abort()
+  assert.equal((await nowhere).sent, 0)
+})
