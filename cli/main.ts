@@ -23,6 +23,12 @@ const program = new Command('telltale')
   .exitOverride()
   .configureHelp({ showGlobalOptions: true })
 
+// A reader that has seen enough, such as `head`, is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
+
 try {
   const commands = [
     upCommand(),

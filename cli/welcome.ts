@@ -8,6 +8,9 @@ import type { Platform } from './compose.ts'
 const APP_TOKEN_TTL_MS = 86_400_000
 const APP_FILTER = 'devices/+/telemetry/#'
 
+/** An address that listens everywhere is reached from this machine by loopback. */
+const reachable = (host: string) => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host)
+
 export async function welcome(platform: Platform, settings: Settings, environment: NodeJS.ProcessEnv): Promise<string> {
   const { broker, gateway, identity } = platform
   const lines = ['Telltale is ready.', '']
@@ -15,7 +18,7 @@ export async function welcome(platform: Platform, settings: Settings, environmen
   const store = settings.store === 'duckdb' ? `embedded, in ${settings.dataDir}` : `InfluxDB at ${settings.influxUrl}`
   if (gateway !== undefined) {
     const scheme = settings.tlsCert === undefined ? 'http' : 'https'
-    const url = `${scheme}://${settings.gatewayHost}:${gateway.port}`
+    const url = `${scheme}://${reachable(settings.gatewayHost)}:${gateway.port}`
     const token = await identity.signApp([APP_FILTER], APP_TOKEN_TTL_MS)
     lines.push(`  apps       ${url}   (WebSocket at /v1/live)`, `  store      ${store}`, '')
     lines.push('Open the dashboard (its token is good for a day):', '', `  ${url}/?access_token=${token}`, '')
@@ -32,7 +35,7 @@ async function nextSteps(address: Address, identity: Identity, environment: Node
     .map(([name, value]) => `${name}='${value}' `)
   const prefix = variables.join('')
   const token = await identity.signDevice('truck-7', APP_TOKEN_TTL_MS)
-  const to = `-h ${address.host} -p ${address.port} -i truck-7 -u truck-7 -P '${token}'`
+  const to = `-h ${reachable(address.host)} -p ${address.port} -i truck-7 -u truck-7 -P '${token}'`
   const reading = '{"ts":\'$(date +%s000)\',"temperature":21.3,"humidity":40,"pressure":1013.2,"battery":90,"rssi":-60}'
   return [
     'Next, in a second terminal in this directory:',

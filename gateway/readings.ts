@@ -26,6 +26,8 @@ import { badParameter, Refusal } from './refusal.ts'
 import { JSON_TYPE, type Reply } from './reply.ts'
 import type { Query, Request } from './request.ts'
 
+/** Without `to`, what a device whose clock is a little ahead has just sent is shown too. */
+const CLOCK_AHEAD_MS = 300_000
 const HOUR_MS = 3_600_000
 const PARAMETERS = ['filter', 'from', 'to', 'every', 'fn', 'limit']
 
@@ -80,9 +82,9 @@ export function readHistoryQuery(query: Query, access: Access, now: number): His
   query.allow(PARAMETERS)
   const selections = readSelections(query, access)
   const toText = query.one('to')
-  const to = toText === undefined ? now : readTime('to', toText, now)
+  const to = toText === undefined ? now + CLOCK_AHEAD_MS : readTime('to', toText, now)
   const fromText = query.one('from')
-  const from = fromText === undefined ? to - HOUR_MS : readTime('from', fromText, now)
+  const from = fromText === undefined ? Math.min(now, to) - HOUR_MS : readTime('from', fromText, now)
   if (from >= to)
     throw badParameter('from', fromText ?? String(from), `a time before to, ${new Date(to).toISOString()}`)
   const window = readWindow(query, to - from)

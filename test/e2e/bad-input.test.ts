@@ -72,7 +72,7 @@ test('each bad message harms only itself, and its sender learns why', async (t) 
     told,
     cases.map(([, , code]) => code),
   )
-  assert.equal((await platform.readings('from=-1h&to=1h')).length, cases.length + 1)
+  assert.equal((await platform.readings('')).length, cases.length + 1)
 })
 
 test('hostile array counts leave the memory flat', async (t) => {

@@ -13,6 +13,7 @@ export class LiveSocket {
   readonly #socket: WebSocket
   readonly #frames: Frame[] = []
   #arrived: (() => void) | undefined
+  #closed = ''
 
   constructor(socket: WebSocket) {
     this.#socket = socket
@@ -20,7 +21,10 @@ export class LiveSocket {
       this.#frames.push(JSON.parse(String(data)) as Frame)
       this.#arrived?.()
     })
-    socket.on('close', () => this.#arrived?.())
+    socket.on('close', (code, reason) => {
+      this.#closed = `${code} ${reason}`
+      this.#arrived?.()
+    })
   }
 
   static async open(url: string, token: string): Promise<LiveSocket> {
@@ -40,7 +44,7 @@ export class LiveSocket {
       const frame = this.#frames.shift()
       if (frame?.type === type) return frame
       if (frame !== undefined) continue
-      assert.equal(this.#socket.readyState, WebSocket.OPEN, `the socket closed before a ${type} frame`)
+      assert.equal(this.#socket.readyState, WebSocket.OPEN, `closed with ${this.#closed} before a ${type} frame`)
       await new Promise<void>((resolve) => {
         this.#arrived = resolve
       })
