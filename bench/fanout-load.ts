@@ -41,6 +41,9 @@ const QUIET_MS = 300
 const READING = Buffer.from('{"device":')
 const FILTER = 'devices/+/telemetry/environment'
 const FIN_TEXT = 0x81
+const CLOSE = 0x88
+/** RFC 6455 section 5.5: a control frame carries at most 125 bytes. */
+const CLOSE_BYTES_MAX = 128
 const MASKED = 0x80
 /** RFC 6455 section 5.2: this length means that two bytes of length follow. */
 const LENGTH_16 = 126
@@ -50,6 +53,8 @@ class CountingApp {
   bytes = 0
   #upgraded: () => void = () => {}
   #isUpgraded = false
+  /** The last short chunk, which may be a close frame. */
+  #last: Buffer = Buffer.alloc(0)
   readonly #socket: Socket
 
   constructor(options: FanoutOptions, buffer: Buffer, onBytes: (chunk: Buffer) => void) {
@@ -60,13 +65,18 @@ class CountingApp {
         buffer,
         callback: (count, chunk) => {
           this.bytes += count
+          if (count < CLOSE_BYTES_MAX)
+            this.#last = Buffer.from(chunk.buffer.slice(chunk.byteOffset, chunk.byteOffset + count))
           if (this.bytes === count) this.#upgrade(Buffer.from(chunk.buffer, chunk.byteOffset, count).toString('latin1'))
           onBytes(Buffer.from(chunk.buffer, chunk.byteOffset, count))
           return true
         },
       },
     })
-    this.#socket.on('close', () => fail(new Error('the gateway closed an app')))
+    this.#socket.on('close', () => {
+      const why = this.#last[0] === CLOSE ? `${this.#last.readUInt16BE(2)} ${this.#last.subarray(4)}` : 'no close frame'
+      fail(new Error(`the gateway closed an app after ${this.bytes} bytes: ${why}`))
+    })
     this.#socket.on('error', fail)
   }
 

@@ -3,7 +3,7 @@
  * `docs/bench.md`. Exit status 1 if a measure could not be taken; a missed target is shown, not a failure.
  */
 
-import { availableParallelism, cpus, release } from 'node:os'
+import { availableParallelism, cpus, loadavg, release } from 'node:os'
 import { parseArgs } from 'node:util'
 import { measureAccept } from './accept.ts'
 import { measureFanout } from './fanout.ts'
@@ -21,6 +21,9 @@ const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
 
 const USAGE = `npm run bench -- [--quick] [--only ${Object.keys(MEASURES).join('|')}] [--json]`
 
+/** Load average of a minute, above which others took part of the cores. */
+const BUSY_LOAD = 0.7
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { quick: { type: 'boolean' }, only: { type: 'string' }, json: { type: 'boolean' } },
@@ -33,6 +36,10 @@ async function main(): Promise<number> {
   const machine = `Node ${process.version}, ${availableParallelism()} cores (${cpus()[0]?.model.trim()}), Linux ${release()}`
   const say = (line: string) => console.error(line)
   say(machine)
+  const [load = 0] = loadavg()
+  const busy =
+    load > BUSY_LOAD ? `the machine was busy before the bench began (load ${load.toFixed(1)}): do not quote this` : ''
+  if (busy !== '') say(busy)
   const figures: Figure[] = []
   let failed = false
   for (const [name, measure] of Object.entries(MEASURES)) {
@@ -47,9 +54,9 @@ async function main(): Promise<number> {
   }
   if (values.json) {
     const rows = figures.map((each) => ({ ...each, missRatio: missRatio(each) }))
-    console.log(JSON.stringify({ machine, node: process.version, cores: availableParallelism(), figures: rows }))
+    console.log(JSON.stringify({ machine, load, node: process.version, cores: availableParallelism(), figures: rows }))
   } else {
-    console.log(`${machine}\n\n${figureTable(figures)}`)
+    console.log([machine, busy, figureTable(figures)].filter((part) => part !== '').join('\n\n'))
   }
   return failed ? 1 : 0
 }
