@@ -1,0 +1,98 @@
+/** Runs the README: its commands, as written, in a copy of this tree; only the ports are other ones. */
+
+import assert from 'node:assert/strict'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { plainEnvironment } from './e2e/platform.ts'
+import { scratchDirectory } from './scratch.ts'
+import { freePort, requireProgram } from './servers/server.ts'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
+
+/** Run by `.ci/run` itself, or needing a server that is not there. */
+const ELSEWHERE = ['npm ci', 'npm test', 'npm run check', 'npm run bench']
+
+/** The shell blocks, in order. */
+function blocks(): string[] {
+  return [...README.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, text]) => text ?? '')
+}
+
+/** The files of the tree as git would commit them now, with the installed dependencies. */
+function copyTree(t: TestContext): string {
+  const directory = scratchDirectory(t)
+  const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT })
+  const present = files
+    .toString()
+    .split('\0')
+    .filter((file) => file !== '' && existsSync(join(ROOT, file)))
+  const archive = execFileSync('tar', ['-c', '-T', '-'], { cwd: ROOT, input: present.join('\n'), maxBuffer: 2 ** 28 })
+  execFileSync('tar', ['-x'], { cwd: directory, input: archive })
+  symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
+  return directory
+}
+
+test('the commands of the README do what it says', async (t) => {
+  if (requireProgram(t, 'mosquitto_pub', 'apt install mosquitto-clients') === undefined) return
+  const cwd = copyTree(t)
+  const [mqtt, gateway] = [await freePort(), await freePort()]
+  const ports = { TELLTALE_MQTT_PORT: String(mqtt), TELLTALE_GATEWAY_PORT: String(gateway) }
+  const env = { ...plainEnvironment(), ...ports }
+  const onOurPorts = (text: string) => text.replaceAll(':8080', `:${gateway}`).replaceAll('-p 1883', `-p ${mqtt}`)
+  const run = async (script: string) =>
+    (await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], { cwd, env })).stdout
+
+  const { child, printed } = await npmStart(t, cwd, env)
+  assert.match(printed, new RegExp(`http://127.0.0.1:${gateway}/\\?access_token=`))
+  const outputs = new Map<string, string>()
+  for (const block of blocks()) {
+    const commands = block.split('\n').filter((line) => !ELSEWHERE.includes(line.trim()))
+    if (commands.join('').trim() === '' || block.includes('npm start')) continue
+    outputs.set(block, await run(onOurPorts(block)))
+  }
+  const output = (part: string) => [...outputs].find(([block]) => block.includes(part))?.[1] ?? assert.fail(part)
+  assert.match(output('npm run simulate'), /acknowledged\s+1,?000/)
+  assert.match(output('v1/readings'), /"device":"truck-7".*"temperature":21\.3,"humidity":40,"pressure":1013\.2/)
+  assert.match(output('v1/readings'), /ts,device,stream,/)
+  assert.match(output('telltale ledger'), /accepted\s+stored\s+deadLettered\s+pending\s+balanced/)
+
+  const suggested = printed
+    .split('\n')
+    .filter((line) => /^ {2}\S.*(npm|npx|mosquitto_pub) /.test(line) && !line.includes('#'))
+  assert.equal(suggested.length, 4, printed)
+  for (const line of suggested) await run(line.replace('--duration 60s', '--duration 2s'))
+  const page = /http:\S+access_token=\S+/.exec(printed)?.[0] ?? assert.fail('no link')
+  assert.equal((await fetch(page)).status, 200)
+
+  process.kill(child.pid ?? 0, 'SIGINT')
+  const [code] = await once(child, 'exit')
+  assert.equal(code, 0)
+})
+
+async function npmStart(t: TestContext, cwd: string, env: NodeJS.ProcessEnv) {
+  // What `npm start` runs, without npm in between, so that the signal below reaches it.
+  const start = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } }).scripts
+    .start
+  const child: ChildProcess = spawn('bash', ['-c', `exec ${start}`], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
+  t.after(() => child.kill('SIGKILL'))
+  let printed = ''
+  await new Promise<void>((resolve, reject) => {
+    child.stdout?.on('data', (chunk) => {
+      printed += chunk
+      if (printed.includes('Ctrl-C')) resolve()
+    })
+    child.once('exit', (code) => reject(new Error(`npm start ended with ${code}`)))
+  })
+  return { child, printed }
+}
+
+test('the README links to files that are there', () => {
+  for (const [, target = ''] of README.matchAll(/\]\(([^)#]+)\)/g)) {
+    if (!target.includes('://')) assert(existsSync(join(ROOT, target)), target)
+  }
+})
