@@ -1,9 +1,7 @@
 /**
- * Owns who may read what through the gateway: a token becomes an `Access`, the telemetry its filters select. A device's
- * token is no app's.
+ * Owns who may read what through the gateway: a token becomes an `Access`, the telemetry its filters select.
  */
 
-import type { Identity } from '../devices/identity.ts'
 import { selectionCovers, selectionOf } from '../devices/topics.ts'
 import type { Selection } from '../schemas/history.ts'
 import { Refusal } from './refusal.ts'
@@ -38,13 +36,4 @@ export const outside = (filter: string): string =>
 /** The token of a request: the header's, else the query's; empty if there is none. */
 export function tokenOf(authorization: string, queryToken: string | undefined): string {
   return BEARER.exec(authorization)?.[1] ?? queryToken ?? ''
-}
-
-/** Rejects with an `IdentityError`, or a `Refusal` `not-an-app`. */
-export async function verifyApp(identity: Pick<Identity, 'verify'>, token: string): Promise<Access> {
-  const principal = await identity.verify(token)
-  if (principal.kind !== 'app') {
-    throw new Refusal('not-an-app', `the token is that of device ${principal.device}: allowed is an app's`)
-  }
-  return new Access(principal.filters, principal.expiresAt)
 }

@@ -28,6 +28,7 @@ import { Live } from './live.ts'
 import { GatewayMetrics } from './metrics.ts'
 import { Seed } from './seed.ts'
 import { Tail } from './tail.ts'
+import { Tokens } from './tokens.ts'
 
 export interface GatewayOptions {
   readonly host: string
@@ -81,7 +82,8 @@ export class Gateway implements Part {
     const columns = new Columns(registry)
     const latest = new Latest(registry)
     const groups = new Groups()
-    const parts = { ...dependencies, metrics, columns, latest, groups, tagsOf: columns.tagsOf }
+    const tokens = new Tokens(dependencies)
+    const parts = { ...dependencies, tokens, metrics, columns, latest, groups, tagsOf: columns.tagsOf }
     this.#http = new Http(
       { loopbackMetrics: options.loopbackMetrics },
       { ...parts, registered: dependencies.metrics, ready: () => this.#notReady() },

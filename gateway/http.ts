@@ -4,7 +4,6 @@
  */
 
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js'
-import type { Identity } from '../devices/identity.ts'
 import { INGEST_READER, type Log } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -12,7 +11,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { History } from '../schemas/history.ts'
 import type { Registry } from '../schemas/registry.ts'
-import { Access, tokenOf, verifyApp } from './access.ts'
+import { Access, tokenOf } from './access.ts'
 import type { Columns } from './columns.ts'
 import { type Dashboard, loadDashboard } from './dashboard.ts'
 import { Devices } from './devices.ts'
@@ -24,13 +23,14 @@ import { Refusal, refusalOf } from './refusal.ts'
 import { Reply } from './reply.ts'
 import { type Request, readRequest } from './request.ts'
 import { listSchemas, showSchema } from './schemas.ts'
+import type { Tokens } from './tokens.ts'
 
 export interface HttpDependencies {
   readonly log: Pick<Log, 'ledger'>
   readonly presence: Presence
   readonly registry: Registry
   readonly history: History
-  readonly identity: Pick<Identity, 'verify'>
+  readonly tokens: Tokens
   readonly latest: Latest
   readonly columns: Columns
   /** Why no traffic should come now; undefined when it should. */
@@ -125,7 +125,7 @@ export class Http {
     const isOperation = OPERATIONS.some((path) => path === request.path)
     if (isOperation && request.local && this.#options.loopbackMetrics) return NOBODY
     const token = tokenOf(request.authorization, request.query.one('access_token'))
-    return verifyApp(this.#dependencies.identity, token)
+    return this.#dependencies.tokens.verify(token)
   }
 
   #routeOf(path: string): Route | undefined {

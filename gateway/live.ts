@@ -6,7 +6,6 @@
  */
 
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from 'uWebSockets.js'
-import type { Identity } from '../devices/identity.ts'
 import type { Clock } from '../platform/clock.ts'
 import {
   LIVE_BACKPRESSURE_BYTES_MAX,
@@ -19,7 +18,7 @@ import {
   LIVE_SWEEP_MS,
 } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
-import { type Access, outside, tokenOf, verifyApp } from './access.ts'
+import { type Access, outside, tokenOf } from './access.ts'
 import { CLOSE, type CloseReason } from './close-codes.ts'
 import type { Columns } from './columns.ts'
 import { type Command, CommandRefusal, readCommand } from './commands.ts'
@@ -32,9 +31,10 @@ import { Refusal } from './refusal.ts'
 import type { Reply } from './reply.ts'
 import { readRequest } from './request.ts'
 import { Snapshot } from './snapshot.ts'
+import type { Tokens } from './tokens.ts'
 
 export interface LiveDependencies {
-  readonly identity: Pick<Identity, 'verify'>
+  readonly tokens: Tokens
   readonly groups: Groups
   readonly latest: Latest
   readonly columns: Columns
@@ -114,7 +114,7 @@ export class Live {
       const protocol = chooseProtocol(protocols)
       query.allow([])
       const token = tokenOf(authorization, query.one('access_token'))
-      const access = await verifyApp(this.#dependencies.identity, token)
+      const access = await this.#dependencies.tokens.verify(token)
       if (access.selections.length === 0) {
         throw new Refusal('forbidden', "the token's filters select no telemetry")
       }

@@ -70,7 +70,7 @@ export class Reply {
   upgrade(upgrade: () => void): void {
     if (this.#over) return
     this.#over = true
-    this.#response.cork(upgrade)
+    upgrade() // Not corked by us: see `tokens.ts`.
     this.#onEnd(101)
   }
 

@@ -183,6 +183,8 @@ export const HISTORY_QUERY_MS_MAX = 30_000
 export const HISTORY_WINDOWS_MAX = 1_000_000
 /** Readings written to an answer before other work gets its turn. */
 export const HISTORY_READINGS_PER_TURN = 1_000
+/** Tokens found good that are remembered; the oldest is forgotten, and looked at again when it is shown. */
+export const TOKENS_KNOWN_MAX = 10_000
 /** Filters in one request. */
 export const REQUEST_FILTERS_MAX = 20
 /** Devices of one answer unless `limit` says otherwise, and at most. */

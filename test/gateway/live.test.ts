@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import { LIVE_COMMAND_BYTES_MAX, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../../platform/limits.ts'
 import { App, environment, HOUR_MS, NOW, startPlatform } from './platform.ts'
@@ -228,4 +229,32 @@ test('stop asks every app to come back', async (t) => {
   await platform.gateway.stop()
   assert.equal((await app.untilClosed()).code, 4001)
   await assert.rejects(platform.get('/healthz'))
+})
+
+test('a socket stays open after its upgrade, whether its token was seen before or not', async (t) => {
+  const platform = await startPlatform(t)
+  for (let index = 0; index < 100; index++) {
+    const isNew = index % 10 === 0
+    const token = isNew ? await platform.identity.signApp([`devices/d${index}/#`, '#'], HOUR_MS) : platform.token
+    const app = await App.connect(t, platform, token)
+    await app.subscribe({ filter: '#' })
+    app.socket.terminate()
+  }
+  // What uWebSockets #1928 closes by chance it closes for certain when a request says `Connection: close`.
+  await platform.get('/v1/ledger')
+  const socket = connect(platform.gateway.port, '127.0.0.1')
+  const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13'
+  const path = `/v1/live?access_token=${platform.token}`
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: close\r\n${key}\r\n\r\n`)
+  const answer = new Promise<string>((resolve) => {
+    let got = ''
+    socket.on('data', (data) => {
+      got += data.toString('latin1')
+      if (got.includes('welcome') && !got.includes('bad-json')) socket.write(Buffer.from('818200000000585d', 'hex'))
+      else if (got.includes('welcome')) resolve('answered')
+    })
+    socket.on('close', () => resolve('closed'))
+  })
+  assert.equal(await answer, 'answered')
+  socket.destroy()
 })

@@ -175,6 +175,7 @@ export class App {
   /** Resolves when `state` holds, which is looked at after each frame and at the close. */
   async until(state: () => unknown): Promise<void> {
     while (!state()) {
+      if (this.close) throw new Error(`closed with ${this.close.code} ${this.close.reason} while something was awaited`)
       await new Promise<void>((resolve) => {
         this.#changed = resolve
       })

@@ -1,0 +1,50 @@
+/**
+ * Owns the tokens that were found good: who shows one again is let in without another look at its signature.
+ *
+ * That saves work, and it keeps a WebSocket's upgrade inside uWebSockets.js's own handler: a known token is answered by
+ * microtasks alone, which run before that handler ends. After a real wait, `response.cork(() => response.upgrade())` may
+ * close the new socket at random (uWebSockets #1928, fixed by its pull request 1929, which our build has not got), and an
+ * upgrade without `cork` is sound but makes uWebSockets.js print a warning. So only a token's first connection may cost that line.
+ *
+ * Bound: `TOKENS_KNOWN_MAX`; the oldest is forgotten. A token is forgotten when it expires.
+ */
+
+import type { Identity } from '../devices/identity.ts'
+import type { Clock } from '../platform/clock.ts'
+import { TOKENS_KNOWN_MAX } from '../platform/limits.ts'
+import { Access } from './access.ts'
+import { Refusal } from './refusal.ts'
+
+export class Tokens {
+  readonly #identity: Pick<Identity, 'verify'>
+  readonly #clock: Clock
+  readonly #known = new Map<string, Access>()
+
+  constructor(dependencies: { readonly identity: Pick<Identity, 'verify'>; readonly clock: Clock }) {
+    this.#identity = dependencies.identity
+    this.#clock = dependencies.clock
+  }
+
+  /** What an app's token gives access to. Rejects with an `IdentityError`, or a `Refusal` `not-an-app`. */
+  async verify(token: string): Promise<Access> {
+    const known = this.#known.get(token)
+    if (known !== undefined && this.#clock.now() < known.expiresAt) return known
+    this.#known.delete(token)
+    const principal = await this.#identity.verify(token)
+    if (principal.kind !== 'app') {
+      throw new Refusal('not-an-app', `the token is that of device ${principal.device}: allowed is an app's`)
+    }
+    const access = new Access(principal.filters, principal.expiresAt)
+    this.#remember(token, access)
+    return access
+  }
+
+  #remember(token: string, access: Access): void {
+    this.#known.set(token, access)
+    if (this.#known.size <= TOKENS_KNOWN_MAX) return
+    for (const oldest of this.#known.keys()) {
+      this.#known.delete(oldest)
+      return
+    }
+  }
+}
