@@ -13,7 +13,7 @@
  */
 
 import type { Batch } from '../log/entry.ts'
-import { INGEST_READER, type Log, type Progress } from '../log/log.ts'
+import { INGEST_READER, type Log, LogError, type Position, type Progress } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import {
   INGEST_DRAIN_MS,
@@ -136,11 +136,33 @@ export class Coordinator {
     const { log } = this.#deps
     const { signal } = this.#following
     const from = (await log.checkpoint(INGEST_READER)) ?? (await log.first())
+    await this.#compareBooks()
     for await (const batch of log.follow(from, signal)) {
       if (batch.missed > 0)
         this.#deps.logger.error({ missed: batch.missed }, 'entries left the log before they were stored')
       while (!this.#add(batch)) await this.#moved()
       if (this.#stopped) return
+    }
+  }
+
+  /** Says so when an embedded store knows of more than this log ever held: then the log is not the one it was written from. */
+  async #compareBooks(): Promise<void> {
+    const { log, logger } = this.#deps
+    const held = this.firstThread?.checkpoint
+    if (held === undefined) return
+    const end = await log.end()
+    let known = false
+    try {
+      known = log.compare(held as Position, end) <= 0
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error
+    }
+    if (!known) {
+      logger.warn(
+        { store: held, log: end },
+        'the store was written from another log, or from a later state of this one: was a backup restored? ' +
+          'It keeps what it holds, but the ledger counts this log only',
+      )
     }
   }
 

@@ -75,7 +75,8 @@ export class Group {
   readonly bytes: SharedArrayBuffer
   readonly firstOffset: number
   readonly count: number
-  readonly #next: Position
+  /** The log's position after it. */
+  readonly next: Position
   /** Workers that have not reported yet. */
   #missing: number
   #stored = 0
@@ -94,7 +95,7 @@ export class Group {
     this.bytes = bytes
     this.firstOffset = firstOffset
     this.count = count
-    this.#next = next
+    this.next = next
     this.#missing = workers
   }
 
@@ -116,7 +117,7 @@ export class Group {
 
   progress(): Progress {
     const deadLetters = this.#deadLetters.sort((a, b) => a.offset - b.offset)
-    return { next: this.#next, stored: this.#stored, readings: this.#readings, deadLetters }
+    return { next: this.next, stored: this.#stored, readings: this.#readings, deadLetters }
   }
 }
 

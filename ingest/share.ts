@@ -25,9 +25,16 @@ export interface Partition {
 
 /**
  * Decodes the entries of the devices that are this worker's. A device is always the same worker's, which writes its
- * groups one after another: so of two values with the same series and time the newer is written last.
+ * groups one after another: so of two values with the same series and time the newer is written last. `checkpoint` is the
+ * log's position after the group.
  */
-export function decodeShare(bytes: Buffer, firstOffset: number, registry: Registry, partition: Partition): Share {
+export function decodeShare(
+  bytes: Buffer,
+  firstOffset: number,
+  checkpoint: string,
+  registry: Registry,
+  partition: Partition,
+): Share {
   const { index, workers } = partition
   const entries: StoreEntry[] = []
   const starts: number[] = []
@@ -50,7 +57,7 @@ export function decodeShare(bytes: Buffer, firstOffset: number, registry: Regist
     }
     at = end
   }
-  return { batch: { entries }, starts, offsets, setAside }
+  return { batch: { entries, checkpoint }, starts, offsets, setAside }
 }
 
 /** The whole outcome of a share, once its batch is written. */

@@ -20,6 +20,8 @@ export interface StoreEntry {
 /** A run of entries in log order. A store with several writers gets each device's entries from one writer only. */
 export interface StoreBatch {
   readonly entries: readonly StoreEntry[]
+  /** The log's position after this batch, as text. An embedded store keeps it in the transaction of the rows. */
+  readonly checkpoint?: string
 }
 
 /** An entry of which the store refused at least one reading; its other readings are written. */
@@ -69,6 +71,8 @@ export interface PointStore {
   /** One attempt. Rejects with a `StoreError`. One call at a time. An abort ends it soon, with nothing half-told. */
   write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome>
   readonly history: History
+  /** The `checkpoint` of the newest batch, of a store that keeps one; undefined before the first. */
+  checkpoint?(): Promise<string | undefined>
   /** Idempotent; no write is in flight. */
   stop(): Promise<void>
 }

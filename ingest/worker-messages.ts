@@ -1,5 +1,6 @@
 /** Owns what the coordinator and its worker threads say to one another. Nothing decoded is among it, but for answers of history. */
 
+import type { Position } from '../log/log.ts'
 import type { HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { Retry, StoreOptions } from './store.ts'
@@ -24,6 +25,8 @@ export type ToWorker =
       readonly sequence: number
       readonly bytes: SharedArrayBuffer
       readonly firstOffset: number
+      /** The log's position after the group. */
+      readonly next: Position
     }
   | { readonly kind: 'question'; readonly id: number; readonly question: HistoryQuestion }
   /** Give up what is not written, close the store, end the thread. */
@@ -57,7 +60,8 @@ export interface StoreTrouble {
 }
 
 export type FromWorker =
-  | { readonly kind: 'ready' }
+  /** It is open; an embedded store says up to which position of the log it holds the points. */
+  | { readonly kind: 'ready'; readonly checkpoint: string | undefined }
   /** It could not start. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
   | { readonly kind: 'done'; readonly outcome: GroupOutcome }

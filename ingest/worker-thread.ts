@@ -12,6 +12,7 @@ import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { INGEST_CLOSE_MS, INGEST_HISTORY_REQUESTS_MAX, INGEST_WORKER_START_MS } from '../platform/limits.ts'
 import type { HistoryPage } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
+import type { Group } from './group.ts'
 import { isEmbedded } from './store.ts'
 import type {
   FromWorker,
@@ -41,6 +42,8 @@ export class WorkerThread {
   readonly #asked = new Map<number, Asked>()
   readonly #exited: Promise<void>
   #nextQuestion = 0
+  /** Up to which position of the log an embedded store held the points when the thread started. */
+  checkpoint: string | undefined
   #started: { resolve(): void; reject(error: Error): void } | undefined
   #ending = false
 
@@ -74,9 +77,8 @@ export class WorkerThread {
     }
   }
 
-  take(group: { readonly sequence: number; readonly bytes: SharedArrayBuffer; readonly firstOffset: number }): void {
-    const { sequence, bytes, firstOffset } = group
-    this.#post({ kind: 'group', sequence, bytes, firstOffset })
+  take({ sequence, bytes, firstOffset, next }: Pick<Group, 'sequence' | 'bytes' | 'firstOffset' | 'next'>): void {
+    this.#post({ kind: 'group', sequence, bytes, firstOffset, next })
   }
 
   /** Asks the store that this thread has open. Rejects as `History` does. */
@@ -114,6 +116,7 @@ export class WorkerThread {
   #hear(message: FromWorker): void {
     switch (message.kind) {
       case 'ready':
+        this.checkpoint = message.checkpoint
         this.#started?.resolve()
         break
       case 'failed':

@@ -34,8 +34,8 @@ class Worker {
   take(message: ToWorker): void {
     switch (message.kind) {
       case 'group': {
-        const { sequence, firstOffset } = message
-        const share = decodeShare(Buffer.from(message.bytes), firstOffset, this.#registry, setup)
+        const { sequence, firstOffset, next } = message
+        const share = decodeShare(Buffer.from(message.bytes), firstOffset, next, this.#registry, setup)
         this.#writes = this.#writes.then(() => this.#write(sequence, share))
         break
       }
@@ -95,7 +95,7 @@ try {
   await store.start()
   const worker = new Worker(registry, store)
   port.on('message', (message: ToWorker) => worker.take(message))
-  say({ kind: 'ready' })
+  say({ kind: 'ready', checkpoint: await store.checkpoint?.() })
 } catch (error) {
   const code = error instanceof TelltaleError ? error.code : 'worker-failed'
   say({ kind: 'failed', code, message: messageOf(error) })

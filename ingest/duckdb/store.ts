@@ -1,5 +1,8 @@
 /**
- * Owns the embedded store: one DuckDB file, a table a stream, one transaction a batch.
+ * Owns the embedded store: one DuckDB file, a table a stream, one transaction a batch, rows and checkpoint together.
+ *
+ * The checkpoint is not needed to write once what is replayed (see `table.ts`); it tells whether the log is still the one
+ * that the rows came from.
  *
  * Always true: a batch is in the file whole or not at all, and durable when `write` resolves (DuckDB flushes its
  * write-ahead log on commit). All access is from the thread that started it: `DuckDBInstance.fromCache` keeps one cache a
@@ -15,7 +18,11 @@ import type { History, HistoryPage, HistoryQuery, Selection } from '../../schema
 import type { Reading, Stream } from '../../schemas/reading.ts'
 import { type DuckdbOptions, type PointStore, type StoreBatch, StoreError, type WriteOutcome } from '../store.ts'
 import { DuckdbHistory } from './history.ts'
+import { identifier } from './sql.ts'
 import { StreamTable } from './table.ts'
+
+/** No stream's name has a space in it. */
+const CHECKPOINT = identifier('log checkpoint')
 
 interface Open {
   readonly instance: DuckDBInstance
@@ -49,6 +56,7 @@ export class DuckdbStore implements PointStore, History {
       const reader = await instance.connect()
       const tables = new Map(this.#streams.map((stream) => [stream.name, new StreamTable(stream, writer)]))
       for (const table of tables.values()) await table.prepare()
+      await writer.run(`CREATE TABLE IF NOT EXISTS ${CHECKPOINT} (position VARCHAR NOT NULL)`)
       this.#open = { instance, writer, tables, history: new DuckdbHistory(reader, this.#streams) }
     } catch (error) {
       instance?.closeSync()
@@ -74,6 +82,7 @@ export class DuckdbStore implements PointStore, History {
     try {
       await writer.run('BEGIN TRANSACTION')
       for (const [stream, readings] of byStream) await tables.get(stream)?.write(readings)
+      if (batch.checkpoint !== undefined) await keepCheckpoint(writer, batch.checkpoint)
       await writer.run('COMMIT')
     } catch (error) {
       for (const table of tables.values()) table.discard()
@@ -84,6 +93,11 @@ export class DuckdbStore implements PointStore, History {
     }
     // The columns were typed when the schemas were read: there is no value that DuckDB would refuse.
     return { rejected: [] }
+  }
+
+  async checkpoint(): Promise<string | undefined> {
+    const kept = await this.#opened().writer.runAndReadAll(`SELECT position FROM ${CHECKPOINT}`)
+    return kept.getRows()[0]?.map(String)[0]
   }
 
   async readings(query: HistoryQuery): Promise<HistoryPage> {
@@ -108,6 +122,11 @@ export class DuckdbStore implements PointStore, History {
     if (this.#open === undefined) throw storeFailed(`the store ${this.#path} is not open`, undefined)
     return this.#open
   }
+}
+
+async function keepCheckpoint(writer: DuckDBConnection, position: string): Promise<void> {
+  await writer.run(`DELETE FROM ${CHECKPOINT}`)
+  await writer.run(`INSERT INTO ${CHECKPOINT} VALUES (?)`, [position])
 }
 
 function storeFailed(what: string, error: unknown): StoreError {

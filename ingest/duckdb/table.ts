@@ -5,8 +5,8 @@
  * not while reading, for a history that had to remove duplicates took seven times as long (2 million rows, one
  * thread: 1.5 s against 0.2 s for one-minute means). It is cheap because almost every row is later than all of its
  * series: the writer remembers each series' newest time, and only a row that is not later has its older copy deleted
- * first (5 to 20 ms for 5,000 such rows among 2 million). So a replay of the log changes nothing, without a checkpoint
- * of the store's own that could disagree with the log.
+ * first (5 to 20 ms for 5,000 such rows among 2 million). So a replay of the log changes nothing, and needs no trust
+ * in a checkpoint that could disagree with the log (a restored backup of either).
  *
  * Bound: `DUCKDB_SERIES_MAX` series remembered; one more and the longest known is forgotten, which costs its next row a
  * look into the table.

@@ -40,6 +40,19 @@ test('a run that is written again after a restart, in smaller and larger pieces,
   }
 })
 
+test('the checkpoint is kept with the rows of its batch', async (t) => {
+  const path = await file(t)
+  const first = await open(path)
+  assert.equal(await first.checkpoint(), undefined)
+  const entries = [{ stream: weather, readings: [reading(weather, 'a', T0, { count: 1 })] }]
+  await first.write({ entries, checkpoint: 'x-1' }, new AbortController().signal)
+  await first.write({ entries, checkpoint: 'x-2' }, new AbortController().signal)
+  await first.stop()
+  const again = await open(path)
+  t.after(() => again.stop())
+  assert.equal(await again.checkpoint(), 'x-2')
+})
+
 test('whatever the order and the restarts, each series and time is held once with its last value', async (t) => {
   const step = fc.record({
     device: fc.constantFrom('a', 'b'),
