@@ -139,7 +139,7 @@ function* jsonChunks(page: HistoryPage): Generator<string> {
     yield `${before}${readings.map(encodeReading).join(',\n')}`
     before = ',\n'
   }
-  yield `${page.readings.length === 0 ? before : ''}],"truncated":${page.truncated}}`
+  yield `${page.readings.length === 0 ? before : ''}],"truncated":${page.truncated}}\n`
 }
 
 function* csvChunks(table: CsvTable, readings: readonly Reading[]): Generator<string> {

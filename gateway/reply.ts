@@ -59,7 +59,7 @@ export class Reply {
   }
 
   json(value: unknown): void {
-    this.send('200 OK', JSON_TYPE, JSON.stringify(value))
+    this.send('200 OK', JSON_TYPE, `${JSON.stringify(value)}\n`)
   }
 
   refuse(refusal: Refusal): void {
