@@ -25,7 +25,7 @@ export function tokenCommand(): Command {
 
   const app = new Command('app')
     .description('a token for an app, which may read within the filters')
-    .requiredOption('--filter <filter>', 'an MQTT topic filter; may be repeated', collect, [])
+    .requiredOption('--filter <filter>', 'an MQTT topic filter; may be repeated', collect)
     .option('--ttl <duration>', 'how long it is good, such as 15m, 24h', parseTtl, DAY_MS)
     .action(async (options: TtlOption & { filter: string[] }) => {
       const identity = await openIdentity(loadSettings())
@@ -38,7 +38,7 @@ export function tokenCommand(): Command {
     .addCommand(app)
 }
 
-function collect(value: string, previous: string[]): string[] {
+function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value]
 }
 

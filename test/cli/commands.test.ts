@@ -1,0 +1,117 @@
+/** The commands as people type them: what they print, and how they end. */
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { plainEnvironment } from '../e2e/platform.ts'
+import { scratchDirectory } from '../scratch.ts'
+
+const TELLTALE = fileURLToPath(new URL('../../cli/telltale.js', import.meta.url))
+
+interface Ended {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function telltale(
+  directory: string,
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): Promise<Ended> {
+  const env = { ...plainEnvironment(), TELLTALE_DATA_DIR: directory, ...environment }
+  return new Promise((resolve) => {
+    execFile(process.execPath, [TELLTALE, ...args], { env, timeout: 60_000 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+    })
+  })
+}
+
+const wrong: [args: string[], message: RegExp, environment?: Record<string, string>][] = [
+  [['nonsense'], /unknown command 'nonsense'/],
+  [['up', '--roles', 'broker,baker'], /--roles names "baker": allowed are broker, ingest, gateway/],
+  [['up', '--roles', 'gateway'], /ingest and gateway run in one process with the embedded store/],
+  [['token', 'device'], /missing required argument 'id'/],
+  [['token', 'device', 'd', '--ttl', 'soon'], /'soon' is invalid. Allowed is a duration/],
+  [['token', 'app'], /required option '--filter <filter>' not specified/],
+  [['deadletters', 'show', 'x'], /'x' is invalid.*Allowed is a whole number/],
+  [['deadletters', 'show', '7'], /there is no dead letter 7/],
+  [['simulate', '--devices', '0'], /--devices.*Allowed is a whole number from 1/],
+  [['up'], /^telltale: TELLTALE_MQTT_PORT is "99999": allowed is a port.*\n$/, { TELLTALE_MQTT_PORT: '99999' }],
+  [['up'], /^telltale: TELLTALE_GATEWAY_HOST is "0.0.0.0" without TLS.*\n$/, { TELLTALE_GATEWAY_HOST: '0.0.0.0' }],
+]
+
+test('wrong usage ends with 2 and says what would be right', async (t) => {
+  const directory = scratchDirectory(t)
+  for (const [args, message, environment] of wrong) {
+    const { code, stdout, stderr } = await telltale(directory, args, environment)
+    assert.equal(code, 2, `${args.join(' ')}: ${stderr}`)
+    assert.match(stderr, message)
+    assert.equal(stdout, '')
+  }
+})
+
+test('what fails ends with 1: a bad device id, a store that cannot be opened', async (t) => {
+  const directory = scratchDirectory(t)
+  const bad = await telltale(directory, ['token', 'device', 'a/b'])
+  assert.deepEqual([bad.code, bad.stdout], [1, ''])
+  assert.match(bad.stderr, /"a\/b" is no device id: allowed are 1 to 64/)
+  const file = join(directory, 'file')
+  writeFileSync(file, '')
+  const nowhere = await telltale(file, ['ledger'])
+  assert.equal(nowhere.code, 1)
+  assert.match(nowhere.stderr, /^telltale: the log in .*file\/log cannot be opened: ENOTDIR/)
+})
+
+test('--help of each command ends with 0', async (t) => {
+  const directory = scratchDirectory(t)
+  const commands = ['up', 'simulate', 'token', 'schemas', 'deadletters', 'ledger', 'config']
+  for (const args of [[], ...commands.map((name) => [name]), ['token', 'app'], ['deadletters', 'show']]) {
+    const { code, stdout } = await telltale(directory, [...args, '--help'])
+    assert.equal(code, 0, args.join(' '))
+    assert.match(stdout, /Usage: telltale/)
+  }
+})
+
+test('tokens are printed one a line, in order, and nothing else; the key is for its owner only', async (t) => {
+  const directory = scratchDirectory(t)
+  const { stdout, stderr } = await telltale(directory, ['token', 'device', 'truck-7', 'truck-8', '--ttl', '2h'])
+  assert.equal(stderr, '')
+  const claims = stdout
+    .trimEnd()
+    .split('\n')
+    .map((token) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()))
+  assert.deepEqual(
+    claims.map(({ sub, role, exp, iat }) => [sub, role, exp - iat]),
+    [
+      ['truck-7', 'device', 7_200],
+      ['truck-8', 'device', 7_200],
+    ],
+  )
+  const app = await telltale(directory, ['token', 'app', '--filter', 'devices/a/#', '--filter', 'devices/b/#'])
+  const { filters } = JSON.parse(Buffer.from(app.stdout.split('.')[1] ?? '', 'base64url').toString())
+  assert.deepEqual(filters, ['devices/a/#', 'devices/b/#'])
+  assert.equal(statSync(join(directory, 'keys', 'signing.key')).mode & 0o777, 0o600)
+})
+
+test('config lists every setting with the value in force, secrets masked', async (t) => {
+  const directory = scratchDirectory(t)
+  const { stdout } = await telltale(directory, ['config'], { TELLTALE_LOG_RETENTION: '2h', INFLUX_TOKEN: 'hush' })
+  assert.match(stdout, /^TELLTALE_LOG_RETENTION\s+7200000 \*\s+86400000/m)
+  assert.match(stdout, /^INFLUX_TOKEN\s+\*{8} \*/m)
+  assert(!stdout.includes('hush'))
+  const json = JSON.parse((await telltale(directory, ['config', '--json'])).stdout)
+  assert(json.some(({ variable }: { variable: string }) => variable === 'TELLTALE_MQTT_PORT'))
+})
+
+test('schemas, ledger and dead letters of a new installation', async (t) => {
+  const directory = scratchDirectory(t)
+  assert.match((await telltale(directory, ['schemas', 'list'])).stdout, /^environment\s+1\s+1cbbb95fb5d067f9/m)
+  const { stdout } = await telltale(directory, ['ledger', '--json'])
+  const empty = { accepted: 0, stored: 0, deadLettered: 0, pending: 0, balanced: true, readings: 0 }
+  assert.deepEqual(JSON.parse(stdout), empty)
+  assert.equal((await telltale(directory, ['deadletters', 'list', '--json'])).stdout, '')
+})
