@@ -53,8 +53,15 @@ export class Child {
   }
 
   get pid(): number {
-    if (this.#process.pid === undefined || this.#hasEnded) throw new Error(`${this.name} has ended: ${this.#errors}`)
-    return this.#process.pid
+    this.requireRunning()
+    return this.#process.pid ?? 0
+  }
+
+  /** Throws what it said last when it has ended. */
+  requireRunning(): void {
+    if (this.#process.pid !== undefined && !this.#hasEnded) return
+    const how = this.#process.signalCode ?? `status ${this.#process.exitCode}`
+    throw new Error(`${this.name} has ended (${how}): ${this.#errors}`)
   }
 
   /** The next line of its standard output for which `wanted` is true; those before it are dropped. */

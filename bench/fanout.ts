@@ -23,8 +23,12 @@ interface Case {
 export async function measureFanout(plan: Plan): Promise<Figure[]> {
   const telltale = await Telltale.start('broker,ingest,gateway')
   try {
-    const many = await fanoutOf(telltale, plan, { devices: 10, messages: plan.fanoutMessages, ahead: 500 })
-    const single = await fanoutOf(telltale, plan, { devices: 1, messages: plan.fanoutMessages / 10, ahead: 1 })
+    const many = await telltale.during(() =>
+      fanoutOf(telltale, plan, { devices: 10, messages: plan.fanoutMessages, ahead: 500 }),
+    )
+    const single = await telltale.during(() =>
+      fanoutOf(telltale, plan, { devices: 1, messages: plan.fanoutSingles, ahead: 1 }),
+    )
     const bytes = (found: Fanout) => `${Math.round(found.bytesPerReading)} bytes a reading on the wire`
     return [
       figure('live deliveries, under load', '/s', many.perSecond, {

@@ -61,6 +61,9 @@ async function main(): Promise<number> {
   return failed ? 1 : 0
 }
 
+// Ending by `exit` is what stops the children.
+process.once('SIGINT', () => process.exit(130))
+process.once('SIGTERM', () => process.exit(143))
 try {
   process.exitCode = await main()
 } catch (error) {

@@ -11,6 +11,8 @@ export interface Plan {
   readonly liveRate: number
   readonly apps: number
   readonly fanoutMessages: number
+  /** Of the case in which each reading goes alone. */
+  readonly fanoutSingles: number
   /** No single wait of the bench lasts longer. */
   readonly deadlineMs: number
 }
@@ -24,6 +26,7 @@ export const FULL: Plan = {
   liveRate: 5_000,
   apps: 1_000,
   fanoutMessages: 20_000,
+  fanoutSingles: 300,
   deadlineMs: 120_000,
 }
 

@@ -17,6 +17,8 @@ import { cpuMs } from './cpu.ts'
 const CLI = fileURLToPath(new URL('../cli/telltale.js', import.meta.url))
 const READY_MS = 30_000
 const LEDGER_POLL_MS = 100
+/** A process that closed its sockets by dying is known to be dead after this long. */
+const ENDING_MS = 500
 /** Ids a `telltale token` command line takes at once. */
 const TOKENS_PER_CALL = 500
 
@@ -59,6 +61,17 @@ export class Telltale {
       throw error
     }
     return telltale
+  }
+
+  /** Runs a measure; when it fails because telltale has ended, the error is what telltale said last. */
+  async during<T>(measure: () => Promise<T>): Promise<T> {
+    try {
+      return await measure()
+    } catch (error) {
+      await delay(ENDING_MS)
+      this.#child.requireRunning()
+      throw error
+    }
   }
 
   cpuMs(): number {
