@@ -14,6 +14,7 @@ import type { Clock } from '../platform/clock.ts'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
 import type { Part } from '../platform/lifecycle.ts'
 import { APP_FILTERS_MAX, TOKEN_CHARS_MAX } from '../platform/limits.ts'
+import { ownClaims } from './own-token.ts'
 import { isDeviceId, isTopicFilter } from './topics.ts'
 
 /** `token-missing`, `token-invalid`, `token-expired` for what was shown; `bad-key` for a key file. */
@@ -76,9 +77,9 @@ export class Identity implements Part {
   async #payload(token: string): Promise<JWTPayload> {
     const options = { audience: AUDIENCE, requiredClaims: ['exp'], currentDate: new Date(this.#clock.now()) }
     try {
-      if (decodeProtectedHeader(token).alg === 'HS256') {
-        return (await jwtVerify(token, this.#key(), { ...options, algorithms: ['HS256'] })).payload
-      }
+      // No wait on this way: see `own-token.ts`.
+      if (decodeProtectedHeader(token).alg === 'HS256')
+        return ownClaims(token, this.#key(), AUDIENCE, this.#clock.now())
       return await this.#verifyPublic(token, { ...options, algorithms: ['ES256', 'EdDSA'] })
     } catch (cause) {
       if (cause instanceof errors.JWTExpired)
