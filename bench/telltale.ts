@@ -36,9 +36,12 @@ export class Telltale {
   readonly #env: Readonly<Record<string, string>>
   readonly #directory: string
   readonly #child: Child
+  /** At the end, however the bench ends. */
+  readonly #remove = () => rmSync(this.#directory, { recursive: true, force: true, maxRetries: 3 })
 
   private constructor(directory: string, ports: readonly [number, number], roles: string, env: Record<string, string>) {
     this.#directory = directory
+    process.on('exit', this.#remove)
     ;[this.mqttPort, this.gatewayPort] = ports
     this.#env = {
       TELLTALE_DATA_DIR: join(directory, 'data'),
@@ -115,7 +118,8 @@ export class Telltale {
 
   async stop(): Promise<void> {
     await this.#child.stop()
-    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 3 })
+    process.off('exit', this.#remove)
+    this.#remove()
   }
 
   async #token(args: readonly string[]): Promise<string[]> {
