@@ -96,7 +96,12 @@ export async function startPlatform(
     })
     await lifecycle.start(broker)
   }
-  return { identity, broker, gateway, failed: ingest?.failed ?? new Promise(() => undefined) }
+  return {
+    identity,
+    broker,
+    gateway,
+    failed: Promise.race([log.failed, ...(ingest === undefined ? [] : [ingest.failed])]),
+  }
 }
 
 /** With authentication off, on loopback only, every app may read everything. */

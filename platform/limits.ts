@@ -89,6 +89,16 @@ export const RETENTION_INTERVAL_MS = 5_000
 export const RETENTION_RUNS_MAX = 10_000
 /** Retention by size starts at this share of the log's size: stored entries go before new ones are refused. */
 export const LOG_LOW_WATER_RATIO = 0.9
+/** A log that was full takes again below this share of its size, so that it does not flutter. */
+export const LOG_RESUME_RATIO = 0.95
+/** How often a full log looks whether it has room again. */
+export const LOG_FULL_INTERVAL_MS = 250
+/** Disk space that the log takes ahead of what it writes. */
+export const LOG_ROOM_BYTES = 16 * MiB
+/** With less of it left and a full disk, new entries are refused; the rest is for checkpoints and dead letters. */
+export const LOG_ROOM_BYTES_MIN = 12 * MiB
+/** Down to this, entries are still taken on a full disk if retention has made pages free within the file. */
+export const LOG_ROOM_BYTES_LAST = 10 * MiB
 
 // --- devices/simulator
 
@@ -118,6 +128,8 @@ export const SIMULATOR_ERROR_CODES_MAX = 32
 
 assert(PAYLOAD_BYTES_MAX < LOG_READ_BYTES_MAX, 'a read must be able to hold the largest payload')
 assert(PAYLOAD_BYTES_MAX < LOG_COMMIT_BYTES_MAX, 'a commit must be able to hold the largest payload')
+assert(LOG_LOW_WATER_RATIO < LOG_RESUME_RATIO, 'retention must get below where a full log takes again')
+assert(LOG_COMMIT_BYTES_MAX < LOG_ROOM_BYTES - LOG_ROOM_BYTES_MIN, 'the room ahead must hold the next commits')
 assert(LOG_COMMIT_BYTES_MAX < LOG_PENDING_BYTES_MAX, 'a commit in flight must leave room for the next to fill')
 
 // --- gateway

@@ -27,6 +27,8 @@ export interface AppenderOptions {
   readonly end: number
   /** Why nothing can be taken now; undefined when there is room. */
   readonly full: () => LogError | undefined
+  /** Resolves when a commit may start; rejects with a `LogError` if the disk has no room for it. */
+  readonly ready: () => Promise<void>
   /** Called after each durable commit, before its callbacks. */
   readonly onCommit: (end: number, bytes: number, entries: number) => void
 }
@@ -98,11 +100,13 @@ export class Appender {
     const value = run.finish()
     let error: LogError | undefined
     try {
-      await this.#options.environment.runs.put(this.#end, value)
+      await this.#options.ready()
+      const { runs, commit: durable } = this.#options.environment
+      await durable(runs.put(this.#end, value))
       this.#end += run.count
       this.#options.onCommit(this.#end, value.length, run.count)
     } catch (cause) {
-      error = new LogError('log-failed', `the disk did not take a commit of the log: ${messageOf(cause)}`, { cause })
+      error = cause instanceof LogError ? cause : new LogError('log-failed', messageOf(cause), { cause })
     }
     this.#pendingBytes -= value.length - RUN_HEADER_BYTES
     run.reset()

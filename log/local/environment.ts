@@ -10,10 +10,12 @@ import { chmodSync, mkdirSync } from 'node:fs'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { messageOf } from '../../platform/errors.ts'
 import { LogError } from '../log.ts'
+import { checkDataFile } from './data-file.ts'
 
 const FORMAT_VERSION = 1
 const DATABASES_MAX = 8
 const READERS_MAX = 126
+const META_PAGES = 2
 
 export interface Environment {
   readonly root: RootDatabase
@@ -29,17 +31,33 @@ export interface Environment {
   readonly presence: Database<unknown, string>
   /** Tells this log's positions from those of another. */
   readonly logId: string
+  /** Waits for a commit. What the disk refused rejects with `log-failed`, and `onFailed` has been told. */
+  readonly commit: <T>(promise: Promise<T>) => Promise<T>
 }
 
-/** Opens or makes the log in `directory`. Throws a `LogError` `log-failed` that says what the disk refused. */
-export async function openEnvironment(directory: string): Promise<Environment> {
+/** What lmdb rejects with when a commit failed; why is in a promise that rejects, and that somebody must wait for. */
+interface CommitError extends Error {
+  readonly commitError: Promise<unknown>
+}
+
+/**
+ * Opens or makes the log in `directory`. Throws a `LogError`: `log-failed` says what the disk refused, `log-corrupt` what
+ * is wrong with the file. `onFailed` is told of the first commit that fails: nothing may be written after it.
+ */
+export async function openEnvironment(
+  directory: string,
+  onFailed: (error: LogError) => void = () => undefined,
+): Promise<Environment> {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
+    checkDataFile(directory)
     const root = open({
       path: directory,
       maxDbs: DATABASES_MAX,
       maxReaders: READERS_MAX,
       overlappingSync: false,
+      // With it, lmdb 3.5.6 makes a promise of its own for each batch, whose rejection nobody can catch.
+      eventTurnBatching: false,
       noSubdir: false,
     })
     // A reader killed with -9 keeps old pages from being used again until its slot is cleared.
@@ -55,6 +73,7 @@ export async function openEnvironment(directory: string): Promise<Environment> {
       deadLetters: root.openDB<unknown, number>({ name: 'dead-letters', encoding: 'msgpack' }),
       presence: root.openDB<unknown, string>({ name: 'presence', encoding: 'msgpack' }),
       logId: String(meta.get('id')),
+      commit: (promise) => committed(promise, onFailed),
     }
   } catch (cause) {
     if (cause instanceof LogError) throw cause
@@ -66,6 +85,50 @@ export async function openEnvironment(directory: string): Promise<Environment> {
 export function newestRun(environment: Environment): number | undefined {
   for (const offset of environment.runs.getKeys({ reverse: true, limit: 1 })) return offset
   return undefined
+}
+
+/** Pages in use, the number of the last page that ever was, and the bytes of a page. */
+export function pagesOf(environment: Environment): { used: number; last: number; pageSize: number } {
+  const { root, logId, commit, ...databases } = environment
+  const main = root.getStats() as TreeStats & { free: TreeStats; lastPageNumber: number }
+  let used = META_PAGES + pagesOfTree(main) + pagesOfTree(main.free)
+  for (const database of Object.values(databases)) used += pagesOfTree(database.getStats() as TreeStats)
+  return { used, last: main.lastPageNumber, pageSize: main.pageSize }
+}
+
+interface TreeStats {
+  readonly pageSize: number
+  readonly treeBranchPageCount: number
+  readonly treeLeafPageCount: number
+  readonly overflowPages: number
+}
+
+function pagesOfTree(stats: TreeStats): number {
+  return stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages
+}
+
+/** Bytes that the runs take on disk. */
+export function bytesOfRuns(environment: Environment): number {
+  const stats = environment.runs.getStats() as TreeStats
+  return stats.pageSize * pagesOfTree(stats)
+}
+
+async function committed<T>(promise: Promise<T>, onFailed: (error: LogError) => void): Promise<T> {
+  try {
+    return await promise
+  } catch (error) {
+    if (!isCommitError(error)) throw error
+    const cause = await error.commitError.catch((reason: unknown) => reason)
+    const failure = new LogError('log-failed', `the disk did not take a commit of the log: ${messageOf(cause)}`, {
+      cause,
+    })
+    onFailed(failure)
+    throw failure
+  }
+}
+
+function isCommitError(error: unknown): error is CommitError {
+  return error instanceof Error && 'commitError' in error
 }
 
 async function initialise(meta: Environment['meta']): Promise<void> {

@@ -2,6 +2,10 @@
  * Owns the log on one machine: LMDB in a directory, shared by the processes of a host (`FORMAT.md`).
  *
  *   new --start()--> open --stop()--> closed
+ *                     |  ^
+ *                full |  | room again            (open and full: entries are refused, all else goes on)
+ *                     v  |
+ *                     full          open | full --a commit fails--> failed: refuses; the process has to end
  *
  * Always true: one process appends (the `writer`); every process may read; what is read is durable. Losing: nothing
  * acknowledged, ever; a full log refuses new entries.
@@ -11,6 +15,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../platform/clock.ts'
 import type { Part } from '../../platform/lifecycle.ts'
 import {
+  LOG_FULL_INTERVAL_MS,
   LOG_POLL_MS,
   LOG_READ_BYTES_MAX,
   LOG_READ_ENTRIES_MAX,
@@ -34,12 +39,13 @@ import type { Presence } from '../presence.ts'
 import { Appender } from './appender.ts'
 import { Books } from './books.ts'
 import { type Environment, openEnvironment } from './environment.ts'
-import { WriterLock } from './lock.ts'
+import { acquireLock, releaseLock } from './lock.ts'
 import { LogMetrics } from './metrics.ts'
 import { formatPosition, parsePosition } from './position.ts'
 import { LocalPresence } from './presence.ts'
 import { Reader } from './reader.ts'
 import { Retention } from './retention.ts'
+import { Room } from './room.ts'
 import { Signal } from './signal.ts'
 
 export interface LocalLogOptions {
@@ -59,6 +65,7 @@ export interface LocalLogDependencies {
 interface Writing {
   readonly appender: Appender
   readonly retention: Retention
+  readonly room: Room
 }
 
 interface Open {
@@ -74,7 +81,6 @@ export class LocalLog implements Log, Part {
   readonly #options: LocalLogOptions
   readonly #dependencies: LocalLogDependencies
   readonly #metrics: LogMetrics
-  readonly #lock: WriterLock
   /** Raised when entries, or dead letters, were committed by this process. */
   readonly #appended = new Signal()
   readonly #setAside = new Signal()
@@ -82,21 +88,30 @@ export class LocalLog implements Log, Part {
   #state: Open | undefined
   #retaining: Promise<void> | undefined
   #stopped: Promise<void> | undefined
+  #failure: LogError | undefined
+  #fail: (error: LogError) => void = () => undefined
+  /** Rejects when the disk refused a commit: after that LMDB's memory is not to be trusted, and the process has to end. */
+  readonly failed: Promise<never>
+  #isFull = false
 
   constructor(options: LocalLogOptions, dependencies: LocalLogDependencies) {
     this.#options = options
     this.#dependencies = dependencies
-    this.#lock = new WriterLock(options.directory)
     this.#metrics = new LogMetrics(dependencies.metrics)
+    this.failed = new Promise((_resolve, reject) => {
+      this.#fail = reject
+    })
+    // Whoever runs the process waits for it; a command that only reads does not have to.
+    this.failed.catch(() => undefined)
   }
 
   async start(): Promise<void> {
-    const environment = await openEnvironment(this.#options.directory)
+    const environment = await openEnvironment(this.#options.directory, (error) => this.#onFailed(error))
     const books = new Books(environment, this.#dependencies.clock)
     const reader = new Reader(environment)
     const open = { environment, books, reader, presence: new LocalPresence(environment) }
     try {
-      this.#state = this.#options.writer ? { ...open, writing: this.#startWriting(open) } : open
+      this.#state = this.#options.writer ? { ...open, writing: await this.#startWriting(open) } : open
     } catch (error) {
       await environment.root.close()
       throw error
@@ -117,7 +132,7 @@ export class LocalLog implements Log, Part {
 
   /** Why nothing can be appended now; undefined while there is room. */
   get full(): LogError | undefined {
-    return this.#state?.writing?.retention.full()
+    return this.#failure ?? this.#state?.writing?.retention.full()
   }
 
   get presence(): Presence {
@@ -169,7 +184,8 @@ export class LocalLog implements Log, Part {
 
   async advance(reader: string, progress: Progress): Promise<void> {
     const { next, ...counts } = progress
-    await this.#open().books.advance(reader, { ...counts, next: this.#offset(next) })
+    const { books, environment } = this.#open()
+    await environment.commit(books.advance(reader, { ...counts, next: this.#offset(next) }))
     if (progress.deadLetters.length > 0) this.#setAside.raise()
   }
 
@@ -206,38 +222,76 @@ export class LocalLog implements Log, Part {
     }
   }
 
-  #startWriting(open: Open): Writing {
-    this.#lock.acquire()
-    const { maxBytes, retentionMs } = this.#options
+  async #startWriting(open: Open): Promise<Writing> {
+    const { environment } = open
+    await acquireLock(environment)
+    const { directory, maxBytes, retentionMs } = this.#options
+    const room = new Room(environment, directory)
+    await room.start()
     const options = { maxBytes, retentionMs, reader: INGEST_READER }
-    const retention = new Retention(open.environment, open.books, options, this.#dependencies.clock)
+    const retention = new Retention(environment, open.books, room, options, this.#dependencies.clock)
     const appender = new Appender({
-      environment: open.environment,
+      environment,
       end: open.reader.end(),
-      full: () => retention.full(),
+      full: () => this.full,
+      ready: () => room.ready(),
       onCommit: (_end, bytes, entries) => {
         retention.added(bytes)
+        room.spent()
         this.#metrics.committed(bytes, entries, retention.bytes)
+        this.#noteFull()
         this.#appended.raise()
       },
     })
-    return { appender, retention }
+    return { appender, retention, room }
   }
 
   async #retain(): Promise<void> {
     const { signal } = this.#stopping
-    const retention = this.#state?.writing?.retention
-    while (retention !== undefined && !signal.aborted) {
+    const writing = this.#state?.writing
+    while (writing !== undefined && !signal.aborted && this.#failure === undefined) {
+      const { retention, room } = writing
       try {
+        await room.extend()
         const removed = await retention.pass()
         this.#metrics.retained(removed, retention.bytes)
-        if (removed < RETENTION_RUNS_MAX) await delay(RETENTION_INTERVAL_MS, undefined, { signal, ref: false })
+        this.#noteFull()
+        if (removed === RETENTION_RUNS_MAX) continue
       } catch (error) {
         if (signal.aborted) return
-        this.#dependencies.logger.error({ error }, 'retention failed; it is tried again')
-        await delay(RETENTION_INTERVAL_MS, undefined, { signal, ref: false }).catch(() => undefined)
+        this.#dependencies.logger.error({ err: error }, 'retention failed; it is tried again')
       }
+      const pause = this.#isFull ? LOG_FULL_INTERVAL_MS : RETENTION_INTERVAL_MS
+      await delay(pause, undefined, { signal, ref: false }).catch(() => undefined)
     }
+  }
+
+  /** One line when the log becomes full, that says what fills it and what to do, and one when it is over. */
+  #noteFull(): void {
+    const { full } = this
+    if ((full !== undefined) === this.#isFull) return
+    this.#isFull = full !== undefined
+    this.#metrics.full(this.#isFull)
+    const { books, reader } = this.#open()
+    const { pending } = books.ledger(INGEST_READER, reader.end())
+    const { logger } = this.#dependencies
+    if (full === undefined) logger.warn({ pending }, 'the log has room again: messages are taken')
+    else
+      logger.error(
+        { pending },
+        `messages are refused, devices keep theirs: ${full.message}; ${pending} wait for the store`,
+      )
+  }
+
+  #onFailed(error: LogError): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.#metrics.full(true)
+    this.#dependencies.logger.fatal(
+      { err: error },
+      `nothing more is written, and the process has to end: ${error.message}`,
+    )
+    this.#fail(error)
   }
 
   /** Waits for this process's own signal, or one poll interval, since another process may write. */
@@ -257,11 +311,12 @@ export class LocalLog implements Log, Part {
     if (state === undefined) return
     await state.writing?.appender.stop()
     await this.#retaining
+    await state.writing?.room.stop()
+    if (state.writing !== undefined && this.#failure === undefined) await releaseLock(state.environment)
     this.#state = undefined
     this.#appended.raise()
     this.#setAside.raise()
     await state.environment.root.close()
-    this.#lock.release()
   }
 
   #open(): Open {

@@ -1,65 +1,44 @@
 /**
- * Owns the promise that one process appends to a log directory: a file that names the process which holds it.
+ * Owns the promise that one process appends to a log: a record in the log's own `meta` that names the process. LMDB lets
+ * one process at a time write, on the whole host, so of two that start at once one is second.
  *
  * Always true: the lock of a process that is gone (kill -9, power cut) is taken over; a process is told from a later one
- * with the same id by its start time, where the system gives one (Linux `/proc`).
+ * with the same id by its start time, where the system gives one (Linux `/proc`). Not seen: a process in another container
+ * with process ids of its own; two containers must not be given one directory.
  */
 
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { LogError } from '../log.ts'
+import type { Environment } from './environment.ts'
+
+const KEY = 'writer'
 
 interface Holder {
   readonly pid: number
-  readonly startedAt: string | undefined
+  readonly startedAt?: string | undefined
 }
 
-export class WriterLock {
-  readonly #file: string
-  #held = false
+/** Takes the lock. Throws a `LogError` `log-locked` that names the process which appends to this log now. */
+export async function acquireLock({ meta, commit }: Environment): Promise<void> {
+  const self: Holder = { pid: process.pid, startedAt: startOf(process.pid) }
+  await commit(
+    meta.transaction(() => {
+      const holder = parse(meta.get(KEY))
+      if (holder !== undefined && isAlive(holder)) {
+        throw new LogError('log-locked', `process ${holder.pid} appends to this log already: stop it first`)
+      }
+      meta.put(KEY, JSON.stringify(self))
+    }),
+  )
+}
 
-  constructor(directory: string) {
-    this.#file = join(directory, 'writer.lock')
-  }
+/** Gives up the lock that this process holds. */
+export async function releaseLock({ meta, commit }: Environment): Promise<void> {
+  await commit(meta.remove(KEY))
+}
 
-  /** Throws a `LogError` `log-locked` that names the process which appends to this log now. */
-  acquire(): void {
-    const holder = this.#holder()
-    if (holder !== undefined && isAlive(holder)) {
-      throw new LogError(
-        'log-locked',
-        `process ${holder.pid} appends to this log already: stop it first (${this.#file})`,
-      )
-    }
-    rmSync(this.#file, { force: true })
-    const self: Holder = { pid: process.pid, startedAt: startOf(process.pid) }
-    try {
-      writeFileSync(this.#file, JSON.stringify(self), { flag: 'wx' })
-    } catch (cause) {
-      throw new LogError('log-locked', `another process took the log's lock just now (${this.#file})`, { cause })
-    }
-    this.#held = true
-  }
-
-  release(): void {
-    if (!this.#held) return
-    this.#held = false
-    rmSync(this.#file, { force: true })
-  }
-
-  #holder(): Holder | undefined {
-    let text: string
-    try {
-      text = readFileSync(this.#file, 'utf8')
-    } catch {
-      return undefined // No file: nobody holds it.
-    }
-    try {
-      return JSON.parse(text) as Holder
-    } catch {
-      return undefined // A torn file: its writer died while taking the lock.
-    }
-  }
+function parse(record: unknown): Holder | undefined {
+  return typeof record === 'string' ? (JSON.parse(record) as Holder) : undefined
 }
 
 function isAlive(holder: Holder): boolean {
@@ -67,7 +46,7 @@ function isAlive(holder: Holder): boolean {
   if (startedAt !== undefined || holder.startedAt !== undefined) return startedAt === holder.startedAt
   try {
     process.kill(holder.pid, 0)
-    return holder.pid !== process.pid
+    return true
   } catch {
     return false
   }

@@ -9,6 +9,7 @@ export class LogMetrics {
   readonly #bytesWritten: Counter
   readonly #removed: Counter
   readonly #bytes: Gauge
+  readonly #full: Gauge
 
   constructor(registry: Metrics) {
     const registers = [registry]
@@ -17,6 +18,7 @@ export class LogMetrics {
     this.#bytesWritten = new Counter({ name: 'telltale_log_written_bytes_total', help: 'Bytes of runs', registers })
     this.#removed = new Counter({ name: 'telltale_log_removed_commits_total', help: 'Removed by retention', registers })
     this.#bytes = new Gauge({ name: 'telltale_log_size_bytes', help: 'Bytes that the runs take on disk', registers })
+    this.#full = new Gauge({ name: 'telltale_log_full', help: '1 while new messages are refused', registers })
   }
 
   committed(bytes: number, entries: number, total: number): void {
@@ -24,6 +26,10 @@ export class LogMetrics {
     this.#commits.inc()
     this.#bytesWritten.inc(bytes)
     this.#bytes.set(total)
+  }
+
+  full(isFull: boolean): void {
+    this.#full.set(isFull ? 1 : 0)
   }
 
   retained(removed: number, total: number): void {

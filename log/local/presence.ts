@@ -14,10 +14,12 @@ export class LocalPresence implements Presence {
     device: string,
     change: (known: DevicePresence | undefined) => Omit<DevicePresence, 'device'>,
   ): Promise<void> {
-    const { presence } = this.#environment
-    await presence.transaction(() => {
-      presence.put(device, change(this.get(device)))
-    })
+    const { presence, commit } = this.#environment
+    await commit(
+      presence.transaction(() => {
+        presence.put(device, change(this.get(device)))
+      }),
+    )
   }
 
   get(device: string): DevicePresence | undefined {

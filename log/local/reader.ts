@@ -43,8 +43,9 @@ export class Reader {
     let firstOffset = offset
     let count = 0
     let length = 0
-    for (const runOffset of this.#environment.runs.getKeys({ start: this.#runOf(offset) })) {
+    for (const runOffset of this.#environment.runs.getKeys({ start: this.runOf(offset) })) {
       const run = this.#run(runOffset)
+      if (runOffset > offset) this.#assertDense(count === 0 ? offset : firstOffset + count, runOffset)
       if (count === 0) firstOffset = Math.max(offset, runOffset)
       const skip = firstOffset + count - runOffset
       if (skip >= run.count) continue
@@ -60,6 +61,12 @@ export class Reader {
     return { firstOffset, count, bytes: join(slices, length), missed: firstOffset - offset }
   }
 
+  /** A run may follow a hole only if it is the oldest: retention removes from there. */
+  #assertDense(expected: number, runOffset: number): void {
+    if (runOffset === expected || runOffset === this.first()) return
+    throw new LogError('log-corrupt', `the commits from offset ${expected} to ${runOffset} are gone from the log`)
+  }
+
   #nothingAt(offset: number): undefined {
     const end = this.end()
     if (offset > end) throw new LogError('bad-position', `offset ${offset} lies past the end of the log, ${end}`)
@@ -67,7 +74,7 @@ export class Reader {
   }
 
   /** The key at which reading from `offset` starts: the last run that starts at or before it. */
-  #runOf(offset: number): number {
+  runOf(offset: number): number {
     for (const runOffset of this.#environment.runs.getKeys({ start: offset, reverse: true, limit: 1 })) return runOffset
     return offset
   }

@@ -1,15 +1,17 @@
 /**
- * Owns what a local log keeps: runs go when they are older than the retention, or when the log nears its size.
+ * Owns what a local log keeps: runs go when they are older than the retention, when the log nears its size, or when the
+ * disk has no more room for it.
  *
  * Always true: nothing at or past the ingest checkpoint goes, and the newest run stays (it says where the log ends).
  * Bound: one pass removes at most `RETENTION_RUNS_MAX` runs, so that it never holds the writer for long.
  */
 
 import type { Clock } from '../../platform/clock.ts'
-import { LOG_LOW_WATER_RATIO, RETENTION_RUNS_MAX } from '../../platform/limits.ts'
+import { LOG_LOW_WATER_RATIO, LOG_RESUME_RATIO, LOG_ROOM_BYTES, RETENTION_RUNS_MAX } from '../../platform/limits.ts'
 import { LogError } from '../log.ts'
 import type { Books } from './books.ts'
-import { type Environment, newestRun } from './environment.ts'
+import { bytesOfRuns, type Environment, newestRun } from './environment.ts'
+import type { Room } from './room.ts'
 import { openRun } from './run.ts'
 
 export interface RetentionOptions {
@@ -23,12 +25,16 @@ export class Retention {
   readonly #environment: Environment
   readonly #books: Books
   readonly #options: RetentionOptions
+  readonly #room: Room
   readonly #clock: Clock
   #bytes = 0
+  /** Once the size was reached, nothing is taken until the log is a good deal below it, or it would flutter. */
+  #isOverSize = false
 
-  constructor(environment: Environment, books: Books, options: RetentionOptions, clock: Clock) {
+  constructor(environment: Environment, books: Books, room: Room, options: RetentionOptions, clock: Clock) {
     this.#environment = environment
     this.#books = books
+    this.#room = room
     this.#options = options
     this.#clock = clock
     this.#measure()
@@ -40,12 +46,12 @@ export class Retention {
   }
 
   added(bytes: number): void {
-    this.#bytes += bytes
+    this.#resize(this.#bytes + bytes)
   }
 
   /** Why nothing more may be appended; undefined while there is room. */
   full(): LogError | undefined {
-    if (this.#bytes < this.#options.maxBytes) return undefined
+    if (!this.#isOverSize) return this.#room.full()
     return new LogError(
       'log-full',
       `the log holds ${this.#bytes} of ${this.#options.maxBytes} bytes that are not stored yet: ` +
@@ -57,9 +63,12 @@ export class Retention {
   async pass(): Promise<number> {
     const removable = this.#removable()
     if (removable.length > 0) {
-      await this.#environment.runs.batch(() => {
-        for (const offset of removable) this.#environment.runs.remove(offset)
-      })
+      const { runs, commit } = this.#environment
+      await commit(
+        runs.batch(() => {
+          for (const offset of removable) runs.remove(offset)
+        }),
+      )
     }
     this.#measure()
     return removable.length
@@ -69,7 +78,7 @@ export class Retention {
     const { runs } = this.#environment
     const checkpoint = this.#books.checkpoint(this.#options.reader) ?? 0
     const oldest = this.#clock.now() - this.#options.retentionMs
-    let excess = this.#bytes - this.#options.maxBytes * LOG_LOW_WATER_RATIO
+    let excess = this.#excess()
     const newest = newestRun(this.#environment)
     const removable: number[] = []
     for (const offset of runs.getKeys({ limit: RETENTION_RUNS_MAX })) {
@@ -83,13 +92,20 @@ export class Retention {
     return removable
   }
 
+  /** Bytes of stored runs that should go whatever their age. */
+  #excess(): number {
+    const bySize = this.#bytes - this.#options.maxBytes * LOG_LOW_WATER_RATIO
+    if (!this.#room.isScarce) return bySize
+    return Math.max(bySize, 2 * LOG_ROOM_BYTES - this.#room.free())
+  }
+
   #measure(): void {
-    const stats = this.#environment.runs.getStats() as {
-      pageSize: number
-      treeBranchPageCount: number
-      treeLeafPageCount: number
-      overflowPages: number
-    }
-    this.#bytes = stats.pageSize * (stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages)
+    this.#resize(bytesOfRuns(this.#environment))
+  }
+
+  #resize(bytes: number): void {
+    this.#bytes = bytes
+    const { maxBytes } = this.#options
+    this.#isOverSize = bytes >= maxBytes * (this.#isOverSize ? LOG_RESUME_RATIO : 1)
   }
 }
