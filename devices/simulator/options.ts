@@ -9,7 +9,16 @@ import { parseDuration } from '../../platform/settings.ts'
 import { isDeviceId, isStreamName } from '../topics.ts'
 import type { Qos } from './device.ts'
 import { FORMATS, type Format } from './messages.ts'
-import type { Thresholds } from './summary.ts'
+
+/** What a run must hold; an absent one is not checked. */
+export interface Thresholds {
+  /** PUBACK latency, milliseconds. */
+  readonly maxP99Ms?: number
+  /** Messages on the devices' errors topics. */
+  readonly maxErrors?: number
+  /** Acknowledged messages a second over the whole run (QoS 0: sent). */
+  readonly minRate?: number
+}
 
 export interface SimulatorOptions {
   readonly url: string

@@ -1,17 +1,7 @@
 /** Owns the account of a finished run: its numbers, the thresholds they are held to, and how both are shown. */
 
-import type { SimulatorOptions } from './options.ts'
+import type { SimulatorOptions, Thresholds } from './options.ts'
 import type { Tally } from './tally.ts'
-
-/** What a run must hold; an absent one is not checked. */
-export interface Thresholds {
-  /** PUBACK latency, milliseconds. */
-  readonly maxP99Ms?: number
-  /** Messages on the devices' errors topics. */
-  readonly maxErrors?: number
-  /** Acknowledged messages a second over the whole run (QoS 0: sent). */
-  readonly minRate?: number
-}
 
 export interface ThresholdResult {
   readonly name: string
