@@ -13,7 +13,7 @@
  */
 
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
-import { type Batch, readEntries } from '../log/entry.ts'
+import { type Batch, type Entry, REPLAYED, readEntries } from '../log/entry.ts'
 import { INGEST_READER, type Log, type Position } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
@@ -83,7 +83,7 @@ export class Tail {
     while (log.compare(position, end) < 0 && !this.#stopping.signal.aborted) {
       const batch = await log.read(position)
       if (batch === undefined) return
-      for (const entry of readEntries(batch.bytes, batch.firstOffset)) if (entry.flags === 0) latest.take(entry)
+      for (const entry of readEntries(batch.bytes, batch.firstOffset)) if (isTelemetry(entry)) latest.take(entry)
       position = batch.next
       await nextTurn()
       if (clock.now() > deadline) {
@@ -126,7 +126,7 @@ export class Tail {
     const before = batch.missed > 0 ? this.#tellGap(batch) : this.#from()
     const frames = new BatchFrames(batch, before, this.#dependencies)
     for (const entry of readEntries(batch.bytes, batch.firstOffset)) {
-      if (entry.flags !== 0) continue
+      if (!isTelemetry(entry)) continue
       const wanting = groups.match(entry.device, entry.stream)
       if (wanting.length === 0) {
         latest.take(entry)
@@ -154,3 +154,6 @@ export class Tail {
     return position
   }
 }
+
+/** A message, or one appended again that apps have not had. One that was decoded before (`TOLD`) would come twice. */
+const isTelemetry = (entry: Entry) => (entry.flags & ~REPLAYED) === 0

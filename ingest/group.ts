@@ -5,7 +5,7 @@
 
 import type { Batch } from '../log/entry.ts'
 import { readEntry } from '../log/entry.ts'
-import type { NewDeadLetter, Position, Progress } from '../log/log.ts'
+import type { DeviceProgress, NewDeadLetter, Position, Progress } from '../log/log.ts'
 import { INGEST_ENTRIES_PER_WRITE_MAX, INGEST_GROUP_BYTES_MAX } from '../platform/limits.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 
@@ -82,6 +82,7 @@ export class Group {
   #stored = 0
   #readings = 0
   readonly #deadLetters: NewDeadLetter[] = []
+  readonly #devices: DeviceProgress[] = []
 
   constructor(
     sequence: number,
@@ -108,16 +109,17 @@ export class Group {
     this.#missing--
     this.#stored += outcome.stored
     this.#readings += outcome.readings
+    for (const progress of outcome.devices) this.#devices.push(progress)
     const view = Buffer.from(this.bytes)
-    for (const { at, offset, code, reason } of outcome.setAside) {
-      const { device, stream, receivedAt, payload } = readEntry(view, at, offset)
-      this.#deadLetters.push({ offset, device, stream, receivedAt, code, reason, payload: Buffer.from(payload) })
+    for (const { at, ...setAside } of outcome.setAside) {
+      const { device, stream, receivedAt, payload } = readEntry(view, at, setAside.offset)
+      this.#deadLetters.push({ ...setAside, device, stream, receivedAt, payload: Buffer.from(payload) })
     }
   }
 
   progress(): Progress {
     const deadLetters = this.#deadLetters.sort((a, b) => a.offset - b.offset)
-    return { next: this.next, stored: this.#stored, readings: this.#readings, deadLetters }
+    return { next: this.next, stored: this.#stored, readings: this.#readings, deadLetters, devices: this.#devices }
   }
 }
 
@@ -130,5 +132,7 @@ export function joinProgress(all: readonly Progress[]): Progress | undefined {
     stored: all.reduce((sum, { stored }) => sum + stored, 0),
     readings: all.reduce((sum, { readings }) => sum + readings, 0),
     deadLetters: all.flatMap(({ deadLetters }) => deadLetters),
+    // A device may be in it several times; whoever keeps the books adds up.
+    devices: all.flatMap(({ devices }) => devices ?? []),
   }
 }

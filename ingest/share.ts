@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { deviceHash, entryEnd, readEntry } from '../log/entry.ts'
+import type { DeviceProgress } from '../log/log.ts'
 import { Rejection } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
 import type { StoreBatch, StoreEntry, WriteOutcome } from './store.ts'
@@ -12,7 +13,8 @@ import type { SetAside } from './worker-messages.ts'
 
 export interface Share {
   readonly batch: StoreBatch
-  /** Beside `batch.entries`: where each entry starts in the group's bytes, and its offset. */
+  /** Beside `batch.entries`: whose each entry is, where it starts in the group's bytes, and its offset. */
+  readonly devices: readonly string[]
   readonly starts: readonly number[]
   readonly offsets: readonly number[]
   readonly setAside: readonly SetAside[]
@@ -37,6 +39,7 @@ export function decodeShare(
 ): Share {
   const { index, workers } = partition
   const entries: StoreEntry[] = []
+  const devices: string[] = []
   const starts: number[] = []
   const offsets: number[] = []
   const setAside: SetAside[] = []
@@ -51,27 +54,45 @@ export function decodeShare(
       else {
         assert(stream, `the registry decoded ${entry.stream}, which it does not know`)
         entries.push({ stream, readings: decoded })
+        devices.push(entry.device)
         starts.push(at)
         offsets.push(offset)
       }
     }
     at = end
   }
-  return { batch: { entries, checkpoint }, starts, offsets, setAside }
+  return { batch: { entries, checkpoint }, devices, starts, offsets, setAside }
 }
 
 /** The whole outcome of a share, once its batch is written. */
 export function settleShare(share: Share, { rejected }: WriteOutcome) {
   const { entries } = share.batch
   const setAside = [...share.setAside]
-  let readings = 0
-  for (const entry of entries) readings += entry.readings.length
+  const refused = new Set<number>()
   for (const { index, reason } of rejected) {
     const at = share.starts[index]
     const offset = share.offsets[index]
     assert(at !== undefined && offset !== undefined, `the store rejected entry ${index} of ${entries.length}`)
-    setAside.push({ at, offset, code: 'store-rejected', reason })
-    readings -= entries[index]?.readings.length ?? 0
+    setAside.push({ at, offset, code: 'store-rejected', reason, decoded: true })
+    refused.add(index)
   }
-  return { stored: entries.length - rejected.length, readings, setAside }
+  const devices = byDevice(share, refused)
+  const readings = devices.reduce((sum, device) => sum + device.readings, 0)
+  return { stored: entries.length - rejected.length, readings, setAside, devices }
+}
+
+/** What is stored of each device: all entries but the `refused`. */
+function byDevice({ batch, devices }: Share, refused: ReadonlySet<number>): DeviceProgress[] {
+  const all = new Map<string, { device: string; stored: number; readings: number }>()
+  for (const [index, { readings }] of batch.entries.entries()) {
+    if (refused.size > 0 && refused.has(index)) continue
+    const device = devices[index] ?? ''
+    const progress = all.get(device)
+    if (progress === undefined) all.set(device, { device, stored: 1, readings: readings.length })
+    else {
+      progress.stored++
+      progress.readings += readings.length
+    }
+  }
+  return [...all.values()]
 }

@@ -1,6 +1,6 @@
 /** Owns what the coordinator and its worker threads say to one another. Nothing decoded is among it, but for answers of history. */
 
-import type { Position } from '../log/log.ts'
+import type { DeviceProgress, Position } from '../log/log.ts'
 import type { HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { Retry, StoreOptions } from './store.ts'
@@ -39,6 +39,8 @@ export interface SetAside {
   readonly offset: number
   readonly code: string
   readonly reason: string
+  /** Its readings could be decoded: it is the store that refused one. */
+  readonly decoded?: boolean
 }
 
 /** What became of a worker's share of a group: every one of its entries is stored or set aside. */
@@ -47,6 +49,8 @@ export interface GroupOutcome {
   readonly stored: number
   readonly readings: number
   readonly setAside: readonly SetAside[]
+  /** `stored` and `readings` by device. */
+  readonly devices: readonly DeviceProgress[]
   /** Time from the first attempt until the store had it, milliseconds; 0 if there was nothing to write. */
   readonly writeMs: number
 }

@@ -13,12 +13,17 @@ import { TelltaleError } from '../platform/errors.ts'
 import { DEVICE_ID_CHARS_MAX, PAYLOAD_BYTES_MAX, STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
 import type { Position } from './log.ts'
 
+/** A message that was set aside before and is now appended again. Its receive time is that of the first time. */
+export const REPLAYED = 1
+/** Its readings were decoded the first time already, so live apps have had them. */
+export const TOLD = 2
+
 export interface NewEntry {
   readonly device: string
   readonly stream: string
   /** When the broker received it, milliseconds since 1970-01-01T00:00Z. */
   readonly receivedAt: number
-  /** Room for kinds of entries to come; 0 is a telemetry message. */
+  /** 0, or of the bits below. */
   readonly flags: number
   readonly payload: Uint8Array
 }
@@ -116,6 +121,17 @@ export function deviceHash(bytes: Buffer, at: number): number {
     hash = Math.imul(hash ^ (bytes[index] ?? 0), 0x01000193)
   }
   return hash >>> 0
+}
+
+/** How many entries from `from` on are of the device whose id these bytes are. */
+export function countOfDevice(bytes: Buffer, from: number, device: Buffer): number {
+  let count = 0
+  for (let at = from; at < bytes.length; at = entryEnd(bytes, at)) {
+    if (bytes[at + 5] !== device.length) continue
+    const idAt = at + HEADER_BYTES
+    if (bytes.compare(device, 0, device.length, idAt, idAt + device.length) === 0) count++
+  }
+  return count
 }
 
 /** Where the entry that starts at `at` ends. */

@@ -26,22 +26,53 @@ export interface NewDeadLetter {
   readonly code: string
   readonly reason: string
   readonly payload: Uint8Array
+  /** Its readings could be decoded, so live apps have had them: a replay must not send them again. */
+  readonly decoded?: boolean
 }
 
 export interface DeadLetter extends NewDeadLetter {
-  /** Rises by one with each dead letter of this log, from 1. */
+  /** Rises by one with each dead letter of this log, from 1; never given twice. */
   readonly sequence: number
   /** When it was set aside, milliseconds. */
   readonly setAsideAt: number
 }
 
-export interface DeadLetterQuery {
-  /** Only those after this sequence. */
-  readonly after?: number
-  readonly limit: number
+/** Which dead letters are meant: those that fit all that is given. */
+export interface DeadLetterFilter {
+  readonly sequences?: readonly number[]
   readonly device?: string
   readonly stream?: string
   readonly code?: string
+  /** Received at this time or later, and before that time; milliseconds. */
+  readonly since?: number
+  readonly until?: number
+}
+
+export interface DeadLetterQuery extends DeadLetterFilter {
+  /** Only those after this sequence. */
+  readonly after?: number
+  readonly limit: number
+}
+
+/** What became of all that was ever set aside: `deadLettered = held + replayed + purged + expired`. */
+export interface DeadLetterCounts {
+  /** Kept, and the bytes they are counted as. */
+  readonly held: number
+  readonly heldBytes: number
+  /** Appended to the log again: each is a new accepted message. */
+  readonly replayed: number
+  /** Removed by a person. */
+  readonly purged: number
+  /** Removed, oldest first, because the dead letters were full. */
+  readonly expired: number
+}
+
+/** What a reader has stored of one device. */
+export interface DeviceProgress {
+  readonly device: string
+  /** Messages. */
+  readonly stored: number
+  readonly readings: number
 }
 
 /** What a reader has done with the entries between its previous checkpoint and `next`. */
@@ -53,6 +84,8 @@ export interface Progress {
   readonly readings: number
   /** Messages set aside. `stored + deadLetters.length` must equal the entries passed, or the books would not balance. */
   readonly deadLetters: readonly NewDeadLetter[]
+  /** `stored` and `readings` by device: they must add up. A reader that leaves it out keeps no books of devices. */
+  readonly devices?: readonly DeviceProgress[]
 }
 
 /** The books, read in one snapshot. Messages, but for `readings`. */
@@ -64,6 +97,10 @@ export interface Ledger {
   /** `accepted = stored + deadLettered + pending` */
   readonly balanced: boolean
   readonly readings: number
+}
+
+export interface DeviceLedger extends Ledger {
+  readonly device: string
 }
 
 export interface Log {
@@ -92,6 +129,11 @@ export interface Log {
   advance(reader: string, progress: Progress): Promise<void>
   /** The books as kept for the named reader. */
   ledger(reader: string): Promise<Ledger>
+  /**
+   * The books of one device. What is pending is counted in the log, so this takes a while when much is; it is true of the
+   * moment it was asked for. Rejects with `log-busy` when too many ask at once.
+   */
+  deviceLedger(reader: string, device: string): Promise<DeviceLedger>
 
   /** In the order they were set aside. */
   deadLetters(query: DeadLetterQuery): Promise<DeadLetter[]>
@@ -100,6 +142,17 @@ export interface Log {
   followDeadLetters(after: number, signal: AbortSignal): AsyncIterable<DeadLetter>
   /** The newest dead letter's sequence; 0 when there never was one. */
   lastDeadLetter(): Promise<number>
+  /** The same snapshot as `ledger` would give now. */
+  deadLetterCounts(): Promise<DeadLetterCounts>
+  /**
+   * Appends the dead letters that are there now and fit to the log again, as new entries flagged `REPLAYED`, and takes
+   * them out, each in one transaction: however the process ends, it is in one place. Resolves with how many when that is
+   * durable. Whichever process appends does it: rejects with `log-busy` when none has gone on with it for
+   * `REPLAY_PATIENCE_MS`; the request then stays, and is carried out when one does.
+   */
+  replay(filter: DeadLetterFilter): Promise<number>
+  /** Removes the dead letters that are there now and fit, for good; resolves with how many. The ledger does not change. */
+  purge(filter: DeadLetterFilter): Promise<number>
 }
 
 /** The reader whose checkpoint the ledger is kept for. */

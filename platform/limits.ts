@@ -99,6 +99,26 @@ export const LOG_ROOM_BYTES = 16 * MiB
 export const LOG_ROOM_BYTES_MIN = 12 * MiB
 /** Down to this, entries are still taken on a full disk if retention has made pages free within the file. */
 export const LOG_ROOM_BYTES_LAST = 10 * MiB
+/** Dead letters kept; at one more, the oldest goes and is counted as expired. */
+export const DEAD_LETTERS_MAX = 1_000_000
+/** Bytes of dead letters kept, unless `TELLTALE_DEAD_LETTERS_MAX_BYTES` says otherwise; when more, the oldest go likewise. */
+export const DEAD_LETTERS_BYTES_MAX = 1024 * MiB
+/** What a dead letter is counted as beside its payload, names and reason: keys of its record, and the page it is on. */
+export const DEAD_LETTER_OVERHEAD_BYTES = 256
+/** How often expired dead letters are told in the process's log, at most. */
+export const EXPIRED_LOG_INTERVAL_MS = 60_000
+/** Dead letters that one transaction of a replay or a purge looks at; then comes the next, and others in between. */
+export const DEAD_LETTER_LOOKS_MAX = 1_000
+/** Sequences that one replay or purge names; more are refused. */
+export const DEAD_LETTER_SEQUENCES_MAX = 1_000
+/** Requests to replay that wait for the process that appends; one more is refused. */
+export const REPLAY_REQUESTS_MAX = 64
+/** How often that process looks for requests, and the asking one for their end. */
+export const REPLAY_POLL_MS = 100
+/** Whoever asked for a replay is told to look later when it has not moved on for so long. */
+export const REPLAY_PATIENCE_MS = 10_000
+/** Questions for the books of a device that wait while one is answered; one more is refused. */
+export const DEVICE_LEDGERS_WAITING_MAX = 64
 
 // --- devices/simulator
 

@@ -21,6 +21,17 @@ interface Commit {
   callbacks: OnDurable[]
 }
 
+/**
+ * Adds what is to be appended, and changes whatever else of the log must change with it. `add` is false when the commit is
+ * full; `keptFrom` is when retention starts to count, milliseconds.
+ */
+export type Fill = (add: (entry: NewEntry, keptFrom: number) => boolean) => void
+
+interface Transaction {
+  readonly fill: Fill
+  readonly onDurable: OnDurable
+}
+
 export interface AppenderOptions {
   readonly environment: Environment
   /** The offset of the next entry. */
@@ -38,6 +49,7 @@ export class Appender {
   readonly #spare: RunBuilder[] = []
   /** Filling, oldest first; more than one only when a commit's size is reached within one flush. */
   #waiting: Commit[] = []
+  readonly #transactions: Transaction[] = []
   #pendingBytes = 0
   #flushing: Promise<void> | undefined
   #scheduled = false
@@ -63,14 +75,16 @@ export class Appender {
     }
     commit.callbacks.push(onDurable)
     this.#pendingBytes += entryBytes(entry)
-    if (this.#flushing === undefined && !this.#scheduled) {
-      this.#scheduled = true
-      // All sockets that are readable in this turn share the commit.
-      setImmediate(() => {
-        this.#scheduled = false
-        this.#flushing = this.#flushAll()
-      })
-    }
+    this.#schedule()
+  }
+
+  /** A commit of its own, filled when its turn comes, in one transaction with what `fill` changes; resolves when durable. */
+  transact(fill: Fill): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#stopped) return reject(new LogError('log-busy', 'the log is being closed'))
+      this.#transactions.push({ fill, onDurable: (error) => (error === undefined ? resolve() : reject(error)) })
+      this.#schedule()
+    })
   }
 
   /** Takes nothing more; resolves when what was taken is durable or has failed. */
@@ -78,6 +92,16 @@ export class Appender {
     this.#stopped = true
     if (this.#scheduled) await new Promise((resolve) => setImmediate(resolve))
     await this.#flushing
+  }
+
+  #schedule(): void {
+    if (this.#flushing !== undefined || this.#scheduled) return
+    this.#scheduled = true
+    // All sockets that are readable in this turn share the commit.
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#flushing = this.#flushAll()
+    })
   }
 
   #refusal(entry: NewEntry): LogError | undefined {
@@ -89,8 +113,11 @@ export class Appender {
   }
 
   async #flushAll(): Promise<void> {
-    for (let commit = this.#waiting.shift(); commit !== undefined; commit = this.#waiting.shift()) {
-      await this.#flush(commit)
+    while (this.#waiting.length > 0 || this.#transactions.length > 0) {
+      const commit = this.#waiting.shift()
+      if (commit !== undefined) await this.#flush(commit)
+      const transaction = this.#transactions.shift()
+      if (transaction !== undefined) await this.#transact(transaction)
     }
     this.#flushing = undefined
   }
@@ -112,5 +139,27 @@ export class Appender {
     run.reset()
     if (this.#spare.length === 0) this.#spare.push(run)
     for (const onDurable of callbacks) onDurable(error)
+  }
+
+  async #transact({ fill, onDurable }: Transaction): Promise<void> {
+    const { root, runs, commit: durable } = this.#options.environment
+    const run = this.#spare.pop() ?? new RunBuilder()
+    let error: LogError | undefined
+    try {
+      await this.#options.ready()
+      await durable(
+        root.transaction(() => {
+          fill((entry, keptFrom) => run.add(entry, keptFrom))
+          if (run.count > 0) runs.put(this.#end, run.finish())
+        }),
+      )
+      this.#end += run.count
+      if (run.count > 0) this.#options.onCommit(this.#end, run.length, run.count)
+    } catch (cause) {
+      error = cause instanceof LogError ? cause : new LogError('log-failed', messageOf(cause), { cause })
+    }
+    run.reset()
+    if (this.#spare.length === 0) this.#spare.push(run)
+    onDurable(error)
   }
 }

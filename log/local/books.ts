@@ -1,13 +1,16 @@
 /**
- * Owns the accounts of a local log's readers: checkpoint, counts and dead letters, changed in one transaction.
+ * Owns the accounts of a local log's readers: checkpoint and counts, of the installation and of each device, changed in
+ * one transaction with the dead letters.
  *
  * Always true: for the reader named, `next = stored + deadLettered`, because `advance` refuses (by assertion: it would
- * be our mistake) a progress whose counts do not add up to the entries it passes. A checkpoint never goes back.
+ * be our mistake) a progress whose counts do not add up to the entries it passes, or whose devices do not add up to its
+ * counts. A checkpoint never goes back.
+ * Bound: a record of 24 bytes for each device that was ever stored or set aside.
  */
 
 import assert from 'node:assert/strict'
-import type { Clock } from '../../platform/clock.ts'
-import type { DeadLetter, DeadLetterQuery, Ledger, NewDeadLetter } from '../log.ts'
+import type { DeviceProgress, Ledger, NewDeadLetter } from '../log.ts'
+import type { DeadLetters } from './dead-letters.ts'
 import type { Environment } from './environment.ts'
 
 interface Account {
@@ -18,22 +21,30 @@ interface Account {
   readonly readings: number
 }
 
+interface DeviceAccount {
+  stored: number
+  deadLettered: number
+  readings: number
+}
+
 const NEW_ACCOUNT: Account = { next: 0, stored: 0, deadLettered: 0, readings: 0 }
+const DEVICE_ACCOUNT_BYTES = 24
 
 export interface Advance {
   readonly next: number
   readonly stored: number
   readonly readings: number
   readonly deadLetters: readonly NewDeadLetter[]
+  readonly devices?: readonly DeviceProgress[]
 }
 
 export class Books {
   readonly #environment: Environment
-  readonly #clock: Clock
+  readonly #deadLetters: DeadLetters
 
-  constructor(environment: Environment, clock: Clock) {
+  constructor(environment: Environment, deadLetters: DeadLetters) {
     this.#environment = environment
-    this.#clock = clock
+    this.#deadLetters = deadLetters
   }
 
   /** Offset of the reader's next entry; undefined if it never advanced. */
@@ -41,15 +52,19 @@ export class Books {
     return this.#account(reader)?.next
   }
 
-  async advance(reader: string, progress: Advance): Promise<void> {
+  /** Resolves with how many dead letters had to go for the new ones. */
+  async advance(reader: string, progress: Advance): Promise<number> {
     const { accounts, root } = this.#environment
+    const devices = byDevice(progress)
+    let expired = 0
     await root.transaction(() => {
       const account = this.#account(reader) ?? NEW_ACCOUNT
       const passed = progress.next - account.next
       assert(passed >= 0, `the checkpoint of ${reader} would go back from ${account.next} to ${progress.next}`)
       const accounted = progress.stored + progress.deadLetters.length
       assert.equal(accounted, passed, `${reader} passes ${passed} entries and accounts for ${accounted}`)
-      this.#setAside(progress.deadLetters)
+      expired = this.#deadLetters.setAside(progress.deadLetters)
+      for (const [device, more] of devices) this.#addTo(`${reader}/${device}`, more)
       accounts.put(reader, {
         next: progress.next,
         stored: account.stored + progress.stored,
@@ -57,6 +72,7 @@ export class Books {
         readings: account.readings + progress.readings,
       } satisfies Account)
     })
+    return expired
   }
 
   /** The books against `accepted`, the log's end in the same snapshot. */
@@ -67,27 +83,9 @@ export class Books {
     return { accepted, stored, deadLettered, pending, balanced: accepted === stored + deadLettered + pending, readings }
   }
 
-  lastDeadLetter(): number {
-    for (const sequence of this.#environment.deadLetters.getKeys({ reverse: true, limit: 1 })) return sequence
-    return 0
-  }
-
-  deadLetter(sequence: number): DeadLetter | undefined {
-    const stored = this.#environment.deadLetters.get(sequence) as Omit<DeadLetter, 'sequence'> | undefined
-    return stored && { ...stored, sequence }
-  }
-
-  deadLetters(query: DeadLetterQuery): DeadLetter[] {
-    const found: DeadLetter[] = []
-    for (const { key, value } of this.#environment.deadLetters.getRange({ start: (query.after ?? 0) + 1 })) {
-      const letter = { ...(value as Omit<DeadLetter, 'sequence'>), sequence: key }
-      if (query.device !== undefined && letter.device !== query.device) continue
-      if (query.stream !== undefined && letter.stream !== query.stream) continue
-      if (query.code !== undefined && letter.code !== query.code) continue
-      found.push(letter)
-      if (found.length >= query.limit) break
-    }
-    return found
+  /** What the reader has done with the device's messages before its checkpoint. */
+  device(reader: string, device: string): Readonly<DeviceAccount> {
+    return readAccount(this.#environment.deviceAccounts.get(`${reader}/${device}`))
   }
 
   #account(reader: string): Account | undefined {
@@ -95,13 +93,40 @@ export class Books {
   }
 
   /** Only within the transaction of `advance`. */
-  #setAside(letters: readonly NewDeadLetter[]): void {
-    if (letters.length === 0) return
-    const setAsideAt = this.#clock.now()
-    let sequence = this.lastDeadLetter()
-    for (const letter of letters) {
-      sequence++
-      this.#environment.deadLetters.put(sequence, { ...letter, payload: Buffer.from(letter.payload), setAsideAt })
-    }
+  #addTo(key: string, more: DeviceAccount): void {
+    const { deviceAccounts } = this.#environment
+    const { stored, deadLettered, readings } = readAccount(deviceAccounts.get(key))
+    const bytes = Buffer.allocUnsafe(DEVICE_ACCOUNT_BYTES)
+    bytes.writeDoubleLE(stored + more.stored, 0)
+    bytes.writeDoubleLE(deadLettered + more.deadLettered, 8)
+    bytes.writeDoubleLE(readings + more.readings, 16)
+    deviceAccounts.put(key, bytes)
   }
+}
+
+function readAccount(bytes: Buffer | undefined): DeviceAccount {
+  if (bytes === undefined) return { stored: 0, deadLettered: 0, readings: 0 }
+  return { stored: bytes.readDoubleLE(0), deadLettered: bytes.readDoubleLE(8), readings: bytes.readDoubleLE(16) }
+}
+
+function byDevice({ devices, deadLetters, stored, readings }: Advance): Map<string, DeviceAccount> {
+  const all = new Map<string, DeviceAccount>()
+  if (devices === undefined) return all
+  const of = (device: string) => {
+    const known = all.get(device) ?? { stored: 0, deadLettered: 0, readings: 0 }
+    all.set(device, known)
+    return known
+  }
+  let storedOfAll = 0
+  let readingsOfAll = 0
+  for (const part of devices) {
+    const account = of(part.device)
+    account.stored += part.stored
+    account.readings += part.readings
+    storedOfAll += part.stored
+    readingsOfAll += part.readings
+  }
+  assert.deepEqual([storedOfAll, readingsOfAll], [stored, readings], 'the devices of a progress add up to its counts')
+  for (const { device } of deadLetters) of(device).deadLettered++
+  return all
 }

@@ -13,7 +13,7 @@ import { LogError } from '../log.ts'
 import { checkDataFile } from './data-file.ts'
 
 const FORMAT_VERSION = 1
-const DATABASES_MAX = 8
+const DATABASES_MAX = 16
 const READERS_MAX = 126
 const META_PAGES = 2
 
@@ -22,11 +22,15 @@ export interface Environment {
   /** First offset of a group commit -> its run. */
   readonly runs: Database<Buffer, number>
   /** What is true of the log as a whole. */
-  readonly meta: Database<Buffer | string | number, string>
+  readonly meta: Database<unknown, string>
   /** Reader's name -> its account. */
   readonly accounts: Database<unknown, string>
+  /** Reader's name, slash, device id -> the device's part of that account. */
+  readonly deviceAccounts: Database<Buffer, string>
   /** Sequence -> dead letter. */
   readonly deadLetters: Database<unknown, number>
+  /** Number -> request to replay dead letters. */
+  readonly replays: Database<unknown, number>
   /** Device id -> presence. */
   readonly presence: Database<unknown, string>
   /** Tells this log's positions from those of another. */
@@ -62,7 +66,7 @@ export async function openEnvironment(
     })
     // A reader killed with -9 keeps old pages from being used again until its slot is cleared.
     root.readerCheck()
-    const meta = root.openDB<Buffer | string | number, string>({ name: 'meta', encoding: 'msgpack' })
+    const meta = root.openDB<unknown, string>({ name: 'meta', encoding: 'msgpack' })
     await initialise(meta)
     chmodSync(directory, 0o700)
     return {
@@ -70,7 +74,9 @@ export async function openEnvironment(
       meta,
       runs: root.openDB<Buffer, number>({ name: 'runs', encoding: 'binary' }),
       accounts: root.openDB({ name: 'accounts', encoding: 'msgpack' }),
+      deviceAccounts: root.openDB<Buffer, string>({ name: 'device-accounts', encoding: 'binary' }),
       deadLetters: root.openDB<unknown, number>({ name: 'dead-letters', encoding: 'msgpack' }),
+      replays: root.openDB<unknown, number>({ name: 'replays', encoding: 'msgpack' }),
       presence: root.openDB<unknown, string>({ name: 'presence', encoding: 'msgpack' }),
       logId: String(meta.get('id')),
       commit: (promise) => committed(promise, onFailed),

@@ -15,6 +15,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../platform/clock.ts'
 import type { Part } from '../../platform/lifecycle.ts'
 import {
+  DEAD_LETTERS_BYTES_MAX,
+  DEAD_LETTERS_MAX,
+  EXPIRED_LOG_INTERVAL_MS,
   LOG_FULL_INTERVAL_MS,
   LOG_POLL_MS,
   LOG_READ_BYTES_MAX,
@@ -27,7 +30,10 @@ import type { Metrics } from '../../platform/metrics.ts'
 import type { Batch, NewEntry } from '../entry.ts'
 import {
   type DeadLetter,
+  type DeadLetterCounts,
+  type DeadLetterFilter,
   type DeadLetterQuery,
+  type DeviceLedger,
   INGEST_READER,
   type Ledger,
   type Log,
@@ -38,12 +44,15 @@ import {
 import type { Presence } from '../presence.ts'
 import { Appender } from './appender.ts'
 import { Books } from './books.ts'
+import { DeadLetters } from './dead-letters.ts'
+import { DeviceLedgers } from './device-ledgers.ts'
 import { type Environment, openEnvironment } from './environment.ts'
 import { acquireLock, releaseLock } from './lock.ts'
 import { LogMetrics } from './metrics.ts'
 import { formatPosition, parsePosition } from './position.ts'
 import { LocalPresence } from './presence.ts'
 import { Reader } from './reader.ts'
+import { Replays } from './replays.ts'
 import { Retention } from './retention.ts'
 import { Room } from './room.ts'
 import { Signal } from './signal.ts'
@@ -54,6 +63,8 @@ export interface LocalLogOptions {
   readonly writer: boolean
   readonly maxBytes: number
   readonly retentionMs: number
+  /** Bytes of dead letters kept; `DEAD_LETTERS_BYTES_MAX` unless given. */
+  readonly deadLetterBytesMax?: number
 }
 
 export interface LocalLogDependencies {
@@ -71,6 +82,9 @@ interface Writing {
 interface Open {
   readonly environment: Environment
   readonly books: Books
+  readonly deadLetters: DeadLetters
+  readonly deviceLedgers: DeviceLedgers
+  readonly replays: Replays
   readonly reader: Reader
   readonly presence: Presence
   readonly writing?: Writing
@@ -87,12 +101,16 @@ export class LocalLog implements Log, Part {
   readonly #stopping = new AbortController()
   #state: Open | undefined
   #retaining: Promise<void> | undefined
+  #replaying: Promise<void> | undefined
   #stopped: Promise<void> | undefined
   #failure: LogError | undefined
   #fail: (error: LogError) => void = () => undefined
   /** Rejects when the disk refused a commit: after that LMDB's memory is not to be trusted, and the process has to end. */
   readonly failed: Promise<never>
   #isFull = false
+  /** Dead letters dropped for room since that was last told, and when that was. */
+  #expired = 0
+  #expiredToldAt = Number.NEGATIVE_INFINITY
 
   constructor(options: LocalLogOptions, dependencies: LocalLogDependencies) {
     this.#options = options
@@ -107,16 +125,17 @@ export class LocalLog implements Log, Part {
 
   async start(): Promise<void> {
     const environment = await openEnvironment(this.#options.directory, (error) => this.#onFailed(error))
-    const books = new Books(environment, this.#dependencies.clock)
-    const reader = new Reader(environment)
-    const open = { environment, books, reader, presence: new LocalPresence(environment) }
+    const open = this.#openParts(environment)
     try {
       this.#state = this.#options.writer ? { ...open, writing: await this.#startWriting(open) } : open
     } catch (error) {
       await environment.root.close()
       throw error
     }
-    if (this.#options.writer) this.#retaining = this.#retain()
+    if (this.#options.writer) {
+      this.#retaining = this.#retain()
+      this.#replaying = this.#serveReplays()
+    }
   }
 
   stop(): Promise<void> {
@@ -185,7 +204,8 @@ export class LocalLog implements Log, Part {
   async advance(reader: string, progress: Progress): Promise<void> {
     const { next, ...counts } = progress
     const { books, environment } = this.#open()
-    await environment.commit(books.advance(reader, { ...counts, next: this.#offset(next) }))
+    const expired = await environment.commit(books.advance(reader, { ...counts, next: this.#offset(next) }))
+    this.#noteExpired(expired)
     if (progress.deadLetters.length > 0) this.#setAside.raise()
   }
 
@@ -195,18 +215,37 @@ export class LocalLog implements Log, Part {
     return books.ledger(reader, entries.end())
   }
 
+  deviceLedger(reader: string, device: string): Promise<DeviceLedger> {
+    return this.#open().deviceLedgers.ledger(reader, device)
+  }
+
   async deadLetters(query: DeadLetterQuery): Promise<DeadLetter[]> {
     this.#refresh()
-    return this.#open().books.deadLetters(query)
+    return this.#open().deadLetters.find(query)
   }
 
   async deadLetter(sequence: number): Promise<DeadLetter | undefined> {
-    return this.#open().books.deadLetter(sequence)
+    this.#refresh()
+    return this.#open().deadLetters.get(sequence)
   }
 
   async lastDeadLetter(): Promise<number> {
     this.#refresh()
-    return this.#open().books.lastDeadLetter()
+    return this.#open().deadLetters.last()
+  }
+
+  async deadLetterCounts(): Promise<DeadLetterCounts> {
+    this.#refresh()
+    return this.#open().deadLetters.counts()
+  }
+
+  replay(filter: DeadLetterFilter): Promise<number> {
+    return this.#open().replays.replay(filter)
+  }
+
+  async purge(filter: DeadLetterFilter): Promise<number> {
+    this.#refresh()
+    return this.#open().deadLetters.purge(filter)
   }
 
   async *followDeadLetters(after: number, signal: AbortSignal): AsyncGenerator<DeadLetter> {
@@ -220,6 +259,18 @@ export class LocalLog implements Log, Part {
       }
       if (letters.length === 0) await this.#untilMore(this.#setAside, seen)
     }
+  }
+
+  #openParts(environment: Environment): Open {
+    const { clock } = this.#dependencies
+    const bounds = { max: DEAD_LETTERS_MAX, maxBytes: this.#options.deadLetterBytesMax ?? DEAD_LETTERS_BYTES_MAX }
+    const deadLetters = new DeadLetters(environment, bounds, clock)
+    const books = new Books(environment, deadLetters)
+    const reader = new Reader(environment)
+    const deviceLedgers = new DeviceLedgers(environment, books, reader)
+    const replays = new Replays(environment, deadLetters, clock)
+    const presence = new LocalPresence(environment)
+    return { environment, books, deadLetters, deviceLedgers, replays, reader, presence }
   }
 
   async #startWriting(open: Open): Promise<Writing> {
@@ -244,6 +295,28 @@ export class LocalLog implements Log, Part {
       },
     })
     return { appender, retention, room }
+  }
+
+  async #serveReplays(): Promise<void> {
+    const { replays, writing } = this.#open()
+    const full = () => this.full
+    if (writing !== undefined)
+      await replays.serve(writing.appender, full, this.#stopping.signal, this.#dependencies.logger)
+  }
+
+  /** Says that dead letters are full, once in a while. */
+  #noteExpired(expired: number): void {
+    if (expired === 0) return
+    this.#expired += expired
+    const now = this.#dependencies.clock.now()
+    if (now - this.#expiredToldAt < EXPIRED_LOG_INTERVAL_MS) return
+    this.#expiredToldAt = now
+    this.#dependencies.logger.warn(
+      { expired: this.#expired },
+      'the dead letters are full, so the oldest were dropped: see telltale deadletters list; ' +
+        'replay or purge some, or raise TELLTALE_DEAD_LETTERS_MAX_BYTES',
+    )
+    this.#expired = 0
   }
 
   async #retain(): Promise<void> {
@@ -309,8 +382,9 @@ export class LocalLog implements Log, Part {
     this.#stopping.abort()
     const state = this.#state
     if (state === undefined) return
+    state.replays.stop()
     await state.writing?.appender.stop()
-    await this.#retaining
+    await Promise.all([this.#retaining, this.#replaying])
     await state.writing?.room.stop()
     if (state.writing !== undefined && this.#failure === undefined) await releaseLock(state.environment)
     this.#state = undefined

@@ -46,14 +46,14 @@ export class RunBuilder {
     return this.#length
   }
 
-  /** False if the entry does not fit in this commit any more. */
-  add(entry: NewEntry): boolean {
+  /** False if the entry does not fit in this commit any more. Retention counts from `keptFrom`, milliseconds. */
+  add(entry: NewEntry, keptFrom = entry.receivedAt): boolean {
     const needed = this.#length + entryBytes(entry)
     if (needed > LOG_COMMIT_BYTES_MAX + RUN_HEADER_BYTES) return false
     if (needed > this.#bytes.length) this.#grow(needed)
     this.#length = writeEntry(this.#bytes, this.#length, entry)
     this.#count++
-    if (entry.receivedAt > this.#newestAt) this.#newestAt = entry.receivedAt
+    if (keptFrom > this.#newestAt) this.#newestAt = keptFrom
     return true
   }
 

@@ -1,0 +1,191 @@
+/**
+ * Owns the dead letters of a local log: kept in the order they were set aside, found by what a person asks for, removed by
+ * a replay, a purge, or for room.
+ *
+ * Always true, in every snapshot: `last = held + replayed + purged + expired`, since the tally changes in the transaction
+ * that changes the letters; a sequence is never given twice.
+ * Bound: `max` letters and `maxBytes`. When full, the oldest go and are counted as expired; the ledger's counts stay.
+ */
+
+import type { RootDatabase } from 'lmdb'
+import type { Clock } from '../../platform/clock.ts'
+import { DEAD_LETTER_LOOKS_MAX, DEAD_LETTER_OVERHEAD_BYTES } from '../../platform/limits.ts'
+import type { DeadLetter, DeadLetterCounts, DeadLetterFilter, DeadLetterQuery, NewDeadLetter } from '../log.ts'
+import type { Environment } from './environment.ts'
+
+export interface DeadLetterBounds {
+  readonly max: number
+  readonly maxBytes: number
+}
+
+interface Tally extends DeadLetterCounts {
+  /** The newest sequence ever given; 0 for none. */
+  readonly last: number
+}
+
+/** A part of the dead letters that was looked through. */
+export interface Look {
+  readonly found: readonly DeadLetter[]
+  /** The last sequence looked at: the next look starts after it. */
+  readonly next: number
+}
+
+type Removal = 'replayed' | 'purged' | 'expired'
+
+const TALLY = 'dead-letters'
+const EMPTY: Tally = { last: 0, held: 0, heldBytes: 0, replayed: 0, purged: 0, expired: 0 }
+
+export class DeadLetters {
+  readonly #root: RootDatabase
+  readonly #commit: Environment['commit']
+  readonly #letters: Environment['deadLetters']
+  readonly #meta: Environment['meta']
+  readonly #bounds: DeadLetterBounds
+  readonly #clock: Clock
+
+  constructor({ root, deadLetters, meta, commit }: Environment, bounds: DeadLetterBounds, clock: Clock) {
+    this.#root = root
+    this.#commit = commit
+    this.#letters = deadLetters
+    this.#meta = meta
+    this.#bounds = bounds
+    this.#clock = clock
+  }
+
+  counts(): DeadLetterCounts {
+    const { last: _, ...counts } = this.#tally()
+    return counts
+  }
+
+  last(): number {
+    return this.#tally().last
+  }
+
+  get(sequence: number): DeadLetter | undefined {
+    const stored = this.#letters.get(sequence) as Omit<DeadLetter, 'sequence'> | undefined
+    return stored && { ...stored, sequence }
+  }
+
+  find({ after = 0, limit, ...filter }: DeadLetterQuery): DeadLetter[] {
+    const found: DeadLetter[] = []
+    for (const letter of this.#from(filter, after)) {
+      if (matches(letter, filter)) found.push(letter)
+      if (found.length >= limit) break
+    }
+    return found
+  }
+
+  /** Looks through those after `after` up to `upTo`, `DEAD_LETTER_LOOKS_MAX` of them at most. */
+  look(filter: DeadLetterFilter, after: number, upTo: number): Look {
+    const found: DeadLetter[] = []
+    let looked = 0
+    for (const letter of this.#from(filter, after)) {
+      if (letter.sequence > upTo) break
+      if (looked === DEAD_LETTER_LOOKS_MAX) return { found, next: letter.sequence - 1 }
+      looked++
+      if (matches(letter, filter)) found.push(letter)
+    }
+    return { found, next: upTo }
+  }
+
+  /** Only within a transaction. Returns how many old ones had to go. */
+  setAside(letters: readonly NewDeadLetter[]): number {
+    if (letters.length === 0) return 0
+    const setAsideAt = this.#clock.now()
+    const tally = this.#tally()
+    let { last, held, heldBytes } = tally
+    for (const letter of letters) {
+      last++
+      held++
+      heldBytes += sizeOf(letter)
+      this.#letters.put(last, { ...letter, payload: Buffer.from(letter.payload), setAsideAt })
+    }
+    this.#meta.put(TALLY, { ...tally, last, held, heldBytes } satisfies Tally)
+    return this.#expire()
+  }
+
+  /** Only within a transaction, for letters read in it. */
+  remove(letters: readonly DeadLetter[], as: Removal): void {
+    if (letters.length === 0) return
+    const tally = this.#tally()
+    let bytes = 0
+    for (const letter of letters) {
+      this.#letters.remove(letter.sequence)
+      bytes += sizeOf(letter)
+    }
+    const held = tally.held - letters.length
+    const heldBytes = tally.heldBytes - bytes
+    this.#meta.put(TALLY, { ...tally, held, heldBytes, [as]: tally[as] + letters.length } satisfies Tally)
+  }
+
+  async purge(filter: DeadLetterFilter): Promise<number> {
+    const upTo = this.last()
+    let purged = 0
+    for (let after = 0; after < upTo; ) {
+      const part = this.#root.transaction(() => {
+        const { found, next } = this.look(filter, after, upTo)
+        this.remove(found, 'purged')
+        return { count: found.length, next }
+      })
+      const { count, next } = await this.#commit(part)
+      purged += count
+      after = next
+    }
+    return purged
+  }
+
+  #expire(): number {
+    const { held, heldBytes } = this.#tally()
+    const { max, maxBytes } = this.#bounds
+    let bytes = heldBytes
+    const oldest: DeadLetter[] = []
+    for (const letter of this.#from({}, 0)) {
+      if (held - oldest.length <= max && bytes <= maxBytes) break
+      oldest.push(letter)
+      bytes -= sizeOf(letter)
+    }
+    this.remove(oldest, 'expired')
+    return oldest.length
+  }
+
+  /** Those after `after` in order; only the ones named, if any are. */
+  *#from({ sequences }: DeadLetterFilter, after: number): Iterable<DeadLetter> {
+    if (sequences === undefined) {
+      for (const { key, value } of this.#letters.getRange({ start: after + 1 })) {
+        yield { ...(value as Omit<DeadLetter, 'sequence'>), sequence: key }
+      }
+      return
+    }
+    for (const sequence of [...new Set(sequences)].sort((a, b) => a - b)) {
+      const letter = sequence > after ? this.get(sequence) : undefined
+      if (letter !== undefined) yield letter
+    }
+  }
+
+  /** Counted once from the letters themselves, where an earlier version kept no tally. */
+  #tally(): Tally {
+    const kept = this.#meta.get(TALLY) as Tally | undefined
+    if (kept !== undefined) return kept
+    let { last, held, heldBytes } = EMPTY
+    for (const letter of this.#from({}, 0)) {
+      last = letter.sequence
+      held++
+      heldBytes += sizeOf(letter)
+    }
+    return { ...EMPTY, last, held, heldBytes }
+  }
+}
+
+function sizeOf({ payload, device, stream, code, reason }: NewDeadLetter): number {
+  return payload.byteLength + device.length + stream.length + code.length + reason.length + DEAD_LETTER_OVERHEAD_BYTES
+}
+
+function matches(letter: DeadLetter, { device, stream, code, since, until }: DeadLetterFilter): boolean {
+  return (
+    (device === undefined || letter.device === device) &&
+    (stream === undefined || letter.stream === stream) &&
+    (code === undefined || letter.code === code) &&
+    (since === undefined || letter.receivedAt >= since) &&
+    (until === undefined || letter.receivedAt < until)
+  )
+}

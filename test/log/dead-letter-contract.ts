@@ -1,0 +1,284 @@
+/**
+ * Owns what every log must do with dead letters and the books, whatever it is built on: replay, purge, the ledger of the
+ * installation and of each device, against a simple model. Goes with `contract.ts`.
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type Entry, REPLAYED, readEntries, TOLD } from '../../log/entry.ts'
+import { type DeadLetterFilter, INGEST_READER, type Log, type NewDeadLetter } from '../../log/log.ts'
+import { append, entry, type OpensLog } from './contract.ts'
+
+const DEVICES = ['device-0', 'device-1', 'device-2']
+const CODES = ['malformed-avro', 'unknown-schema', 'store-rejected']
+
+async function entriesOf(log: Log): Promise<Entry[]> {
+  const entries: Entry[] = []
+  let position = await log.first()
+  for (let batch = await log.read(position); batch !== undefined; batch = await log.read(position)) {
+    entries.push(...readEntries(batch.bytes, batch.firstOffset))
+    position = batch.next
+  }
+  return entries
+}
+
+/** Stores the next `count` entries, setting aside those for which `codeOf` says a code. */
+export async function advance(
+  log: Log,
+  count: number,
+  codeOf: (offset: number) => string | undefined = () => undefined,
+): Promise<void> {
+  const batch = await log.read((await log.checkpoint(INGEST_READER)) ?? (await log.first()))
+  assert(batch !== undefined)
+  const entries = readEntries(batch.bytes, batch.firstOffset).slice(0, count)
+  const deadLetters: NewDeadLetter[] = []
+  const devices: { device: string; stored: number; readings: number }[] = []
+  for (const { offset, device, stream, receivedAt, payload } of entries) {
+    const code = codeOf(offset)
+    if (code === undefined) devices.push({ device, stored: 1, readings: 2 })
+    else {
+      const decoded = code === 'store-rejected' && { decoded: true }
+      deadLetters.push({ offset, device, stream, receivedAt, payload, code, reason: 'so', ...decoded })
+    }
+  }
+  const next = log.positionAfter(batch, batch.firstOffset + entries.length - 1)
+  const stored = devices.length
+  await log.advance(INGEST_READER, { next, stored, readings: stored * 2, deadLetters, devices })
+}
+
+const sequences = async (log: Log, filter: DeadLetterFilter = {}) =>
+  (await log.deadLetters({ limit: 1_000, ...filter })).map(({ sequence }) => sequence)
+
+export function testDeadLetters(name: string, open: OpensLog): void {
+  test(`${name}: a replay appends the message again and takes the dead letter out; the books balance`, async (t) => {
+    const { log, reopen } = await open(t)
+    await append(log, entry(0), entry(1), entry(2))
+    await advance(log, 3, (offset) => ['malformed-avro', undefined, 'store-rejected'][offset])
+    assert.equal(await log.replay({}), 2)
+    const again = await reopen()
+    const [, , , first, second] = await entriesOf(again)
+    assert(first && second)
+    assert.deepEqual([first.flags, second.flags], [REPLAYED, REPLAYED | TOLD])
+    assert.deepEqual(
+      { ...first, payload: first.payload.toString() },
+      {
+        ...entry(0),
+        payload: 'payload 0',
+        offset: 3,
+        flags: REPLAYED,
+      },
+    )
+    assert.deepEqual(await sequences(again), [])
+    assert.deepEqual(await again.ledger(INGEST_READER), {
+      accepted: 5,
+      stored: 1,
+      deadLettered: 2,
+      pending: 2,
+      balanced: true,
+      readings: 2,
+    })
+    assert.deepEqual(await again.deadLetterCounts(), {
+      held: 0,
+      heldBytes: 0,
+      replayed: 2,
+      purged: 0,
+      expired: 0,
+    })
+    await advance(again, 2, (offset) => (offset === 3 ? 'malformed-avro' : undefined))
+    assert.deepEqual(await sequences(again), [3], 'a sequence is not given twice')
+    assert.equal(await again.lastDeadLetter(), 3)
+  })
+
+  test(`${name}: a purge takes out what fits the filter, for good, and the books stay`, async (t) => {
+    const { log, reopen } = await open(t)
+    await append(log, ...Array.from({ length: 6 }, (_, number) => entry(number)))
+    await advance(log, 6, (offset) => CODES[offset % 2])
+    const before = await log.ledger(INGEST_READER)
+    assert.equal(await log.purge({ code: 'unknown-schema', device: 'device-1' }), 1)
+    assert.deepEqual(await sequences(log), [1, 3, 4, 5, 6])
+    assert.equal(await log.purge({ sequences: [6, 3, 99, 3] }), 2)
+    const again = await reopen()
+    assert.deepEqual(await sequences(again), [1, 4, 5])
+    assert.deepEqual(await again.ledger(INGEST_READER), before)
+    const { held, purged } = await again.deadLetterCounts()
+    assert.deepEqual([held, purged], [3, 3])
+    assert.equal(await again.purge({}), 3)
+    assert.deepEqual(
+      { ...(await again.deadLetterCounts()) },
+      { held: 0, heldBytes: 0, replayed: 0, purged: 6, expired: 0 },
+    )
+    assert.equal(await again.purge({}), 0)
+    assert.equal(await again.replay({}), 0)
+  })
+
+  test(`${name}: dead letters are told apart by when they were received`, async (t) => {
+    const { log } = await open(t)
+    await append(log, ...Array.from({ length: 4 }, (_, number) => entry(number)))
+    await advance(log, 4, () => 'empty')
+    assert.deepEqual(await sequences(log, { since: 1_001 }), [2, 3, 4])
+    assert.deepEqual(await sequences(log, { until: 1_001 }), [1])
+    assert.deepEqual(await sequences(log, { since: 1_001, until: 1_003 }), [2, 3])
+    assert.equal(await log.replay({ since: 1_003 }), 1)
+    assert.deepEqual(await sequences(log), [1, 2, 3])
+  })
+
+  test(`${name}: counts that do not add up by device are refused and change nothing`, async (t) => {
+    const { log } = await open(t)
+    await append(log, entry(0), entry(1))
+    const next = await log.end()
+    const devices = [{ device: 'device-0', stored: 1, readings: 2 }]
+    await assert.rejects(log.advance(INGEST_READER, { next, stored: 2, readings: 2, deadLetters: [], devices }))
+    await assert.rejects(log.advance(INGEST_READER, { next, stored: 2, readings: 4, deadLetters: [], devices }))
+    assert.equal(await log.checkpoint(INGEST_READER), undefined)
+    assert.equal((await log.deviceLedger(INGEST_READER, 'device-0')).stored, 0)
+  })
+
+  test(`${name}: random appends, advances, replays, purges and reopenings keep all books, by a model`, async (t) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 25 }), async (steps) => {
+        const { log, reopen } = await open(t)
+        const model = new Model()
+        let current = log
+        for (const each of steps) {
+          if (each.kind === 'reopen') {
+            // Only once a run: some implementations can be reopened only so often.
+            if (current === log) current = await reopen()
+          } else await model.take(each, current)
+          await model.check(current)
+        }
+      }),
+      { numRuns: 40 },
+    )
+  })
+}
+
+type Step =
+  | { readonly kind: 'append'; readonly devices: readonly number[] }
+  /** For each entry, a code's index, or beyond the codes: stored. */
+  | { readonly kind: 'advance'; readonly codes: readonly number[] }
+  | { readonly kind: 'replay' | 'purge'; readonly filter: DeadLetterFilter }
+  | { readonly kind: 'reopen' }
+
+const filter: fc.Arbitrary<DeadLetterFilter> = fc.record(
+  {
+    device: fc.constantFrom(...DEVICES),
+    code: fc.constantFrom(...CODES),
+    since: fc.nat(40).map((number) => 1_000 + number),
+    until: fc.nat(60).map((number) => 1_000 + number),
+    sequences: fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 8 }),
+  },
+  { requiredKeys: [] },
+)
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    arbitrary: fc.record({ kind: fc.constant('append' as const), devices: fc.array(fc.nat(2), { minLength: 1 }) }),
+    weight: 3,
+  },
+  {
+    arbitrary: fc.record({
+      kind: fc.constant('advance' as const),
+      codes: fc.array(fc.nat(5), { minLength: 1, maxLength: 20 }),
+    }),
+    weight: 4,
+  },
+  { arbitrary: fc.record({ kind: fc.constantFrom('replay' as const, 'purge' as const), filter }), weight: 3 },
+  { arbitrary: fc.record({ kind: fc.constant('reopen' as const) }), weight: 1 },
+)
+
+interface ModelEntry {
+  readonly device: string
+  readonly receivedAt: number
+  readonly flags: number
+}
+
+class Model {
+  readonly #entries: ModelEntry[] = []
+  readonly #held = new Map<number, ModelEntry & { readonly code: string }>()
+  readonly #stored: Record<string, number> = {}
+  readonly #deadLettered: Record<string, number> = {}
+  #next = 0
+  #last = 0
+  #replayed = 0
+  #purged = 0
+
+  async take(each: Exclude<Step, { kind: 'reopen' }>, log: Log): Promise<void> {
+    if (each.kind === 'append') {
+      const first = this.#entries.length
+      const added = each.devices.map((device, index) => entry(first + index, { device: `device-${device}` }))
+      this.#entries.push(...added)
+      await append(log, ...added)
+    } else if (each.kind === 'advance') await this.#advance(each.codes, log)
+    else {
+      const fitting = [...this.#held].filter(([sequence, letter]) => fits(sequence, letter, each.filter))
+      for (const [sequence, { device, receivedAt, code }] of fitting) {
+        this.#held.delete(sequence)
+        const flags = code === 'store-rejected' ? REPLAYED | TOLD : REPLAYED
+        if (each.kind === 'replay') this.#entries.push({ device, receivedAt, flags })
+      }
+      if (each.kind === 'replay') this.#replayed += fitting.length
+      else this.#purged += fitting.length
+      assert.equal(await log[each.kind](each.filter), fitting.length)
+    }
+  }
+
+  async #advance(codes: readonly number[], log: Log): Promise<void> {
+    const passed = this.#entries.slice(this.#next, this.#next + codes.length)
+    if (passed.length === 0) return
+    const first = this.#next
+    for (const [index, { device, receivedAt, flags }] of passed.entries()) {
+      const code = CODES[codes[index] ?? -1]
+      const books = code === undefined ? this.#stored : this.#deadLettered
+      books[device] = (books[device] ?? 0) + 1
+      if (code !== undefined) this.#held.set(++this.#last, { device, receivedAt, flags, code })
+    }
+    this.#next += passed.length
+    await advance(log, passed.length, (offset) => CODES[codes[offset - first] ?? -1])
+  }
+
+  async check(log: Log): Promise<void> {
+    const entries = await entriesOf(log)
+    assert.deepEqual(
+      entries.map(({ device, receivedAt, flags }) => [device, receivedAt, flags]),
+      this.#entries.map(({ device, receivedAt, flags }) => [device, receivedAt, flags]),
+    )
+    const ledger = await log.ledger(INGEST_READER)
+    const stored = sum(this.#stored)
+    const deadLettered = sum(this.#deadLettered)
+    const accepted = entries.length
+    const pending = accepted - this.#next
+    assert.deepEqual(ledger, { accepted, stored, deadLettered, pending, balanced: true, readings: stored * 2 })
+    assert.equal(accepted, stored + deadLettered + pending)
+    for (const device of DEVICES) {
+      const own = await log.deviceLedger(INGEST_READER, device)
+      const storedOwn = this.#stored[device] ?? 0
+      assert.deepEqual(own, {
+        device,
+        accepted: entries.filter((each) => each.device === device).length,
+        stored: storedOwn,
+        deadLettered: this.#deadLettered[device] ?? 0,
+        pending: entries.slice(this.#next).filter((each) => each.device === device).length,
+        balanced: true,
+        readings: storedOwn * 2,
+      })
+      assert.equal(own.accepted, own.stored + own.deadLettered + own.pending)
+    }
+    const { heldBytes: _, ...counts } = await log.deadLetterCounts()
+    assert.deepEqual(counts, { held: this.#held.size, replayed: this.#replayed, purged: this.#purged, expired: 0 })
+    assert.equal(deadLettered, counts.held + counts.replayed + counts.purged + counts.expired)
+    assert.deepEqual(await sequences(log), [...this.#held.keys()])
+  }
+}
+
+const sum = (counts: Record<string, number>) => Object.values(counts).reduce((total, count) => total + count, 0)
+
+function fits(sequence: number, { device, receivedAt, code }: ModelEntry & { code: string }, filter: DeadLetterFilter) {
+  return (
+    (filter.device ?? device) === device &&
+    (filter.code ?? code) === code &&
+    (filter.since ?? receivedAt) <= receivedAt &&
+    (filter.until ?? receivedAt + 1) > receivedAt &&
+    (filter.sequences ?? [sequence]).includes(sequence)
+  )
+}

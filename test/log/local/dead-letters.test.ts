@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { readEntries } from '../../../log/entry.ts'
+import { LocalLog, type LocalLogOptions } from '../../../log/local/local-log.ts'
+import { INGEST_READER } from '../../../log/log.ts'
+import { systemClock } from '../../../platform/clock.ts'
+import { silentLogger } from '../../../platform/logger.ts'
+import { createMetrics } from '../../../platform/metrics.ts'
+import { scratchDirectory } from '../../scratch.ts'
+import { append, entry } from '../contract.ts'
+import { advance, testDeadLetters } from '../dead-letter-contract.ts'
+
+/** Entries of these tests are of 1970, and all must stay to be counted. */
+const FOR_EVER_MS = 200 * 365 * 86_400_000
+const REPLAYER = new URL('./replayer.ts', import.meta.url).pathname
+
+async function openLocal(t: TestContext, options: Partial<LocalLogOptions> & { directory: string }): Promise<LocalLog> {
+  const all = { writer: true, maxBytes: 2 ** 30, retentionMs: FOR_EVER_MS, ...options }
+  const log = new LocalLog(all, { clock: systemClock, logger: silentLogger(), metrics: createMetrics() })
+  await log.start()
+  t.after(() => log.stop())
+  return log
+}
+
+testDeadLetters('local log', async (t) => {
+  const directory = join(scratchDirectory(t), 'log')
+  const log = await openLocal(t, { directory })
+  return {
+    log,
+    reopen: async () => {
+      await log.stop()
+      return openLocal(t, { directory })
+    },
+  }
+})
+
+test('dead letters are bounded: the oldest go, are counted as expired, and the books stay', async (t) => {
+  const log = await openLocal(t, { directory: scratchDirectory(t), deadLetterBytesMax: 20_000 })
+  const payload = Buffer.alloc(1_000)
+  await append(log, ...Array.from({ length: 40 }, (_, number) => entry(number, { payload })))
+  await advance(log, 10, () => 'empty')
+  await advance(log, 30, () => 'empty')
+  const { held, heldBytes, expired, ...others } = await log.deadLetterCounts()
+  assert.deepEqual([held + expired, others], [40, { replayed: 0, purged: 0 }])
+  assert(heldBytes <= 20_000 && held >= 10, `${held} letters of ${heldBytes} bytes are held`)
+  const kept = await log.deadLetters({ limit: 100 })
+  assert.deepEqual(
+    kept.map(({ sequence }) => sequence),
+    Array.from({ length: held }, (_, index) => 41 - held + index),
+  )
+  const { deadLettered, balanced } = await log.ledger(INGEST_READER)
+  assert.deepEqual([deadLettered, balanced], [40, true])
+  assert.equal(await log.replay({}), held)
+})
+
+test('a process that does not append asks for a replay, and the one that does carries it out', async (t) => {
+  const directory = scratchDirectory(t)
+  const writer = await openLocal(t, { directory })
+  await append(writer, ...Array.from({ length: 2_500 }, (_, number) => entry(number)))
+  await advance(writer, 2_500, () => 'empty')
+  const asking = await openLocal(t, { directory, writer: false })
+  assert.deepEqual(await Promise.all([asking.replay({ device: 'device-1' }), asking.replay({})]), [833, 1_667])
+  assert.equal((await asking.ledger(INGEST_READER)).pending, 2_500)
+})
+
+test('a replay asked for while nothing appends is carried out by the next process that does', async (t) => {
+  const directory = scratchDirectory(t)
+  const writer = await openLocal(t, { directory })
+  await append(writer, entry(0))
+  await advance(writer, 1, () => 'empty')
+  await writer.stop()
+  const asking = await openLocal(t, { directory, writer: false })
+  const replayed = asking.replay({})
+  const later = await openLocal(t, { directory })
+  assert.equal(await replayed, 1)
+  assert.equal((await later.ledger(INGEST_READER)).pending, 1)
+})
+
+test('kill -9 in the middle of a replay: each dead letter is held or in the log again, none twice, none lost', async (t) => {
+  const directory = scratchDirectory(t)
+  const letters = 20_000
+  const first = await openLocal(t, { directory })
+  await append(first, ...Array.from({ length: letters }, (_, number) => entry(number)))
+  for (let left = letters; left > 0; left -= 5_000) await advance(first, 5_000, () => 'empty')
+  await first.stop()
+  for (const share of [0.1, 0.4, 0.7, 1]) {
+    const child = spawn(process.execPath, ['--import', 'tsx', REPLAYER, directory], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+      const held = Number(output.trim().split('\n').at(-1))
+      if (held <= letters * (1 - share)) child.kill('SIGKILL')
+    })
+    await once(child, 'close')
+    const log = await openLocal(t, { directory, writer: false })
+    const { held, replayed } = await log.deadLetterCounts()
+    const kept = (await log.deadLetters({ limit: letters })).map(({ payload }) => Buffer.from(payload).toString())
+    const again: string[] = []
+    let position = await log.checkpoint(INGEST_READER)
+    for (let batch = position && (await log.read(position)); batch; batch = await log.read(batch.next)) {
+      for (const { payload } of readEntries(batch.bytes, batch.firstOffset)) again.push(payload.toString())
+      position = batch.next
+    }
+    assert.deepEqual([kept.length, again.length], [held, replayed])
+    assert.equal(held + replayed, letters)
+    assert.equal(new Set([...kept, ...again]).size, letters)
+    const ledger = await log.ledger(INGEST_READER)
+    assert.deepEqual([ledger.accepted, ledger.deadLettered, ledger.pending], [letters + replayed, letters, replayed])
+    assert(ledger.balanced)
+    await log.stop()
+  }
+})
