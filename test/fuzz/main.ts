@@ -1,0 +1,72 @@
+/**
+ * The long form of the fuzzing: `npm run fuzz -- [--payloads 1000000] [--packets 1000000] [--seed N]`. Prints what it did and
+ * how the resident memory went; ends with 1 if something crashed, threw, or grew by more than `GROWTH_BYTES_MAX`.
+ */
+
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { RunningPlatform } from '../e2e/platform.ts'
+import { freePort } from '../servers/server.ts'
+import { fuzzDevices } from './devices.ts'
+import { fuzzPackets } from './packets.ts'
+import { fuzzPayloads } from './payloads.ts'
+
+const GROWTH_BYTES_MAX = 64 * 2 ** 20
+const ROUNDS = 10
+
+const { values } = parseArgs({
+  options: {
+    payloads: { type: 'string', default: '1000000' },
+    packets: { type: 'string', default: '1000000' },
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+  },
+})
+const seed = Number(values.seed)
+console.log(`seed ${seed}`)
+
+const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`
+let failed = false
+
+function judge(what: string, before: number, after: number): void {
+  const grew = after - before > GROWTH_BYTES_MAX
+  failed ||= grew
+  console.log(`${what}: resident memory ${mebibytes(before)} -> ${mebibytes(after)}${grew ? ', GREW' : ''}`)
+}
+
+const payloads = fuzzPayloads(Number(values.payloads), seed)
+console.log(`${payloads.payloads} payloads: ${payloads.decoded} decoded, rejected ${JSON.stringify(payloads.rejected)}`)
+judge('decoder', payloads.residentBefore, payloads.residentAfter)
+
+const directory = await mkdtemp(join(tmpdir(), 'telltale-fuzz-'))
+const ports = { mqtt: await freePort(), gateway: await freePort() }
+const platform = new RunningPlatform(directory, ports, { environment: { TELLTALE_LOG_LEVEL: 'error' } })
+try {
+  await platform.start()
+  const target = { port: platform.mqttPort, devices: await fuzzDevices(platform) }
+  let before = 0
+  for (let round = 0; round < ROUNDS; round++) {
+    const report = await fuzzPackets(Math.ceil(Number(values.packets) / ROUNDS), seed + round, target)
+    await platform.settled()
+    const resident = residentBytes(platform.pid)
+    // The first rounds warm up caches and code.
+    if (round === 2) before = resident
+    console.log(`packets ${JSON.stringify(report)}, resident memory ${mebibytes(resident)}`)
+  }
+  judge('platform', before, residentBytes(platform.pid))
+  console.log(`ledger ${JSON.stringify(await platform.settled())}`)
+  failed ||= (await platform.stop()) !== 0
+} finally {
+  await platform.kill()
+  await rm(directory, { recursive: true, force: true })
+}
+process.exitCode = failed ? 1 : 0
+
+/** VmRSS of a process (proc(5)). */
+function residentBytes(pid: number): number {
+  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))
+  if (match === null) throw new Error(`process ${pid} is gone`)
+  return Number(match[1]) * 1024
+}
