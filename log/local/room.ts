@@ -34,7 +34,8 @@ export class Room {
   }
 
   async start(): Promise<void> {
-    this.#file = await open(this.#path, 'r+')
+    // Appending: whatever LMDB may have written past the end meanwhile, the zeros come after it, never over it.
+    this.#file = await open(this.#path, 'a')
     await this.extend()
   }
 
@@ -93,7 +94,7 @@ export class Room {
     try {
       this.#size = (await file.stat()).size
       while (this.#ahead() < LOG_ROOM_BYTES) {
-        const { bytesWritten } = await file.write(STEP, 0, STEP.length, this.#size)
+        const { bytesWritten } = await file.write(STEP)
         // A short write is what comes before ENOSPC; the next one says so.
         this.#size += bytesWritten
       }
