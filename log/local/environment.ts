@@ -93,13 +93,24 @@ export function newestRun(environment: Environment): number | undefined {
   return undefined
 }
 
-/** Pages in use, the number of the last page that ever was, and the bytes of a page. */
-export function pagesOf(environment: Environment): { used: number; last: number; pageSize: number } {
+/** Bytes of the file up to the end of the last page that was ever in use. */
+export function bytesReached({ root }: Environment): number {
+  const { lastPageNumber, pageSize } = root.getStats() as RootStats
+  return (lastPageNumber + 1) * pageSize
+}
+
+/** Bytes of the pages in use. */
+export function bytesInUse(environment: Environment): number {
   const { root, logId, commit, ...databases } = environment
-  const main = root.getStats() as TreeStats & { free: TreeStats; lastPageNumber: number }
-  let used = META_PAGES + pagesOfTree(main) + pagesOfTree(main.free)
-  for (const database of Object.values(databases)) used += pagesOfTree(database.getStats() as TreeStats)
-  return { used, last: main.lastPageNumber, pageSize: main.pageSize }
+  const main = root.getStats() as RootStats
+  let pages = META_PAGES + pagesOfTree(main) + pagesOfTree(main.free)
+  for (const database of Object.values(databases)) pages += pagesOfTree(database.getStats() as TreeStats)
+  return pages * main.pageSize
+}
+
+interface RootStats extends TreeStats {
+  readonly free: TreeStats
+  readonly lastPageNumber: number
 }
 
 interface TreeStats {

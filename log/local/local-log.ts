@@ -11,7 +11,6 @@
  * acknowledged, ever; a full log refuses new entries.
  */
 
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../platform/clock.ts'
 import type { Part } from '../../platform/lifecycle.ts'
 import {
@@ -98,6 +97,8 @@ export class LocalLog implements Log, Part {
   /** Raised when entries, or dead letters, were committed by this process. */
   readonly #appended = new Signal()
   readonly #setAside = new Signal()
+  /** Raised when the log became full, or has room again. */
+  readonly #filled = new Signal()
   readonly #stopping = new AbortController()
   #state: Open | undefined
   #retaining: Promise<void> | undefined
@@ -325,6 +326,8 @@ export class LocalLog implements Log, Part {
     while (writing !== undefined && !signal.aborted && this.#failure === undefined) {
       const { retention, room } = writing
       try {
+        // A reader killed with -9 keeps old pages from being used again until its slot is cleared.
+        this.#open().environment.root.readerCheck()
         await room.extend()
         const removed = await retention.pass()
         this.#metrics.retained(removed, retention.bytes)
@@ -334,8 +337,8 @@ export class LocalLog implements Log, Part {
         if (signal.aborted) return
         this.#dependencies.logger.error({ err: error }, 'retention failed; it is tried again')
       }
-      const pause = this.#isFull ? LOG_FULL_INTERVAL_MS : RETENTION_INTERVAL_MS
-      await delay(pause, undefined, { signal, ref: false }).catch(() => undefined)
+      const seen = this.#filled.raised
+      await this.#filled.wait(seen, this.#isFull ? LOG_FULL_INTERVAL_MS : RETENTION_INTERVAL_MS)
     }
   }
 
@@ -345,6 +348,7 @@ export class LocalLog implements Log, Part {
     if ((full !== undefined) === this.#isFull) return
     this.#isFull = full !== undefined
     this.#metrics.full(this.#isFull)
+    this.#filled.raise()
     const { books, reader } = this.#open()
     const { pending } = books.ledger(INGEST_READER, reader.end())
     const { logger } = this.#dependencies
@@ -360,6 +364,7 @@ export class LocalLog implements Log, Part {
     if (this.#failure !== undefined) return
     this.#failure = error
     this.#metrics.full(true)
+    this.#filled.raise()
     this.#dependencies.logger.fatal(
       { err: error },
       `nothing more is written, and the process has to end: ${error.message}`,
@@ -380,6 +385,7 @@ export class LocalLog implements Log, Part {
 
   async #close(): Promise<void> {
     this.#stopping.abort()
+    this.#filled.raise()
     const state = this.#state
     if (state === undefined) return
     state.replays.stop()

@@ -63,8 +63,11 @@ export class Reader {
 
   /** A run may follow a hole only if it is the oldest: retention removes from there. */
   #assertDense(expected: number, runOffset: number): void {
-    if (runOffset === expected || runOffset === this.first()) return
-    throw new LogError('log-corrupt', `the commits from offset ${expected} to ${runOffset} are gone from the log`)
+    if (runOffset === expected || (runOffset > expected && runOffset === this.first())) return
+    throw new LogError(
+      'log-corrupt',
+      `a commit at offset ${expected} of the log is due, and there is one at ${runOffset}`,
+    )
   }
 
   #nothingAt(offset: number): undefined {

@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { messageOf } from '../../platform/errors.ts'
 import { LOG_ROOM_BYTES, LOG_ROOM_BYTES_LAST, LOG_ROOM_BYTES_MIN } from '../../platform/limits.ts'
 import { LogError } from '../log.ts'
-import { type Environment, pagesOf } from './environment.ts'
+import { bytesInUse, bytesReached, type Environment } from './environment.ts'
 
 const STEP = Buffer.alloc(1024 * 1024)
 
@@ -62,8 +62,7 @@ export class Room {
 
   /** Bytes of pages within the file that hold nothing any more. */
   free(): number {
-    const { used, last, pageSize } = pagesOf(this.#environment)
-    return (last + 1 - used) * pageSize
+    return bytesReached(this.#environment) - bytesInUse(this.#environment)
   }
 
   /** To be called after each commit: has more written ahead when it is time to. */
@@ -106,7 +105,6 @@ export class Room {
 
   /** Bytes that the file holds past the last page in use. */
   #ahead(): number {
-    const { last, pageSize } = pagesOf(this.#environment)
-    return this.#size - (last + 1) * pageSize
+    return this.#size - bytesReached(this.#environment)
   }
 }

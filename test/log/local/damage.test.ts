@@ -1,0 +1,424 @@
+/** What becomes of the log under all that happens to a machine: one test for each line of the table in `log/FORMAT.md`. */
+
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import { openEnvironment } from '../../../log/local/environment.ts'
+import type { LocalLog } from '../../../log/local/local-log.ts'
+import { INGEST_READER, type LogError } from '../../../log/log.ts'
+import { LOG_ROOM_BYTES } from '../../../platform/limits.ts'
+import { scratchDirectory } from '../../scratch.ts'
+import { requireProgram } from '../../servers/server.ts'
+import { append, entry, readAll } from '../contract.ts'
+import { openRecorded } from './recording.ts'
+
+const PAGE_BYTES = 4_096
+const META_PAGES = 2
+const POWER_CUTS = 60
+const FLIPS = 160
+const HANG_MS = 10_000
+const NOBODY = 65_534
+
+interface Case {
+  readonly what: string
+  readonly outcome: string
+  readonly run: (t: TestContext) => Promise<void>
+}
+
+const CASES: readonly Case[] = [
+  {
+    what: 'a power cut at any moment of a commit',
+    outcome: 'the log is as before that commit, whichever of its writes reached the disk',
+    run: async (t) => {
+      const images = await commitImages(t)
+      const directory = join(scratchDirectory(t), 'log')
+      const cut = fc.record({
+        at: fc.integer({ min: 0, max: images.length - 2 }),
+        kept: fc.infiniteStream(fc.constantFrom('none', 'all', 'half')),
+        isLonger: fc.boolean(),
+      })
+      const property = fc.asyncProperty(cut, async ({ at, kept, isLonger }) => {
+        const before = images[at] ?? assert.fail()
+        const after = images[at + 1] ?? assert.fail()
+        mkdirSync(directory, { recursive: true })
+        writeFileSync(join(directory, 'data.mdb'), tear(before.bytes, after.bytes, kept, isLonger))
+        const { log } = await openRecorded(t, { directory, writer: false })
+        const { payloads } = await readAll(log)
+        const ledger = await log.ledger(INGEST_READER)
+        await log.stop()
+        assert.deepEqual(payloads, before.payloads)
+        assert.deepEqual(ledger, before.ledger)
+      })
+      await fc.assert(property, { numRuns: POWER_CUTS })
+    },
+  },
+  {
+    what: 'a full disk',
+    outcome: 'refuses what it cannot keep, keeps the books, says it once, and takes again when room returns',
+    run: async (t) => {
+      const limit = fileSizeLimit(t)
+      if (limit === undefined) return
+      const directory = scratchDirectory(t)
+      const { log, lines, metric } = await openRecorded(t, { directory })
+      await append(log, entry(0))
+      limit.set(statSync(join(directory, 'data.mdb')).size)
+      const accepted = 1 + (await appendUntilRefused(log, 'log-full'))
+      assert.equal((await readAll(log)).payloads.length, accepted)
+      assert.equal(log.full?.code, 'log-full')
+      assert.equal(await metric('telltale_log_full'), 1)
+      await log.presence.update('device', () => ({ online: true, since: 1 }))
+      await log.stop()
+
+      const again = await openRecorded(t, { directory })
+      await assert.rejects(append(again.log, entry(1)), { code: 'log-full', message: /no more room.*make room/ })
+      await untilSaid(again.lines, 1)
+      limit.lift()
+      await untilRoom(again.log)
+      await append(again.log, entry(accepted))
+      assert.equal((await again.log.ledger(INGEST_READER)).accepted, accepted + 1)
+      assert.equal(again.log.presence.get('device')?.online, true)
+      assert.equal(await again.metric('telltale_log_full'), 0)
+      for (const said of [lines, again.lines]) {
+        assert.equal(said.filter(({ msg }) => /refused.*make room.*wait for the store/.test(msg)).length, 1)
+      }
+      assert.equal(again.lines.filter(({ msg }) => msg.includes('has room again')).length, 1)
+    },
+  },
+  {
+    what: 'a disk that stays full',
+    outcome: 'takes again once what is stored has left room in the file',
+    run: async (t) => {
+      const limit = fileSizeLimit(t)
+      if (limit === undefined) return
+      const directory = scratchDirectory(t)
+      const { log } = await openRecorded(t, { directory })
+      await append(log, entry(0))
+      limit.set(statSync(join(directory, 'data.mdb')).size + 3 * LOG_ROOM_BYTES)
+      const accepted = 1 + (await appendUntilRefused(log, 'log-full'))
+      await log.advance(INGEST_READER, { next: await log.end(), stored: accepted, readings: 0, deadLetters: [] })
+      await untilRoom(log)
+      for (let number = 0; number < 100; number++) await append(log, large(number))
+      assert.equal((await log.ledger(INGEST_READER)).pending, 100)
+    },
+  },
+  {
+    what: 'a commit that the disk refuses',
+    outcome: 'acknowledges none of it, and the process ends and says why',
+    run: async (t) => {
+      const program = requireProgram(t, 'prlimit', 'apt install util-linux')
+      if (program === undefined) return
+      const directory = scratchDirectory(t)
+      const child = spawnScript('writer.ts', [directory], 'pipe')
+      const closed = once(child, 'close')
+      const acknowledged: string[] = []
+      let errors = ''
+      child.stderr?.on('data', (chunk) => {
+        errors += chunk
+      })
+      for await (const payload of createInterface({ input: child.stdout })) {
+        // Below what the file has already: not the want of room, but writes that fail.
+        if (acknowledged.push(payload) === 100) execFileSync(program, ['--pid', `${child.pid}`, '--fsize=32768:'])
+      }
+      const [code, signal] = await closed
+      assert(code === 1 || signal === 'SIGABRT', `ended with ${code} ${signal}`)
+      assert.match(errors, /did not take a commit of the log: (Input\/output error|File too large)/)
+      const { log } = await openRecorded(t, { directory })
+      assert.deepEqual((await readAll(log)).payloads.slice(0, acknowledged.length), acknowledged)
+    },
+  },
+  {
+    what: 'a directory that may not be written',
+    outcome: 'fails the start and names it',
+    run: async (t) => {
+      const directory = scratchDirectory(t)
+      chmodSync(directory, 0o500)
+      const isNamed = ({ code, message }: LogError) => {
+        assert.deepEqual([code, message.includes(directory)], ['log-failed', true], message)
+        return /permission denied/i.test(message)
+      }
+      await asNobody(() => assert.rejects(openRecorded(t, { directory }), isNamed))
+    },
+  },
+  ...[0.3, 0.9].map((share) => ({
+    what: `a file cut to ${share * 100}% of its pages in use`,
+    outcome: 'fails the start, says what to do, and leaves the file as it is',
+    run: async (t: TestContext) => {
+      const { directory, lastPage } = await smallLog(t)
+      const file = join(directory, 'data.mdb')
+      truncateSync(file, Math.floor(lastPage * share) * PAGE_BYTES)
+      const before = readFileSync(file)
+      await assert.rejects(openRecorded(t, { directory }), { code: 'log-corrupt', message: /cut off.*restore it/ })
+      assert.deepEqual(readFileSync(file), before)
+    },
+  })),
+  ...[0, 1].map((page) => ({
+    what: `meta page ${page} damaged`,
+    outcome: 'fails the start and says what to do',
+    run: async (t: TestContext) => {
+      const { directory } = await smallLog(t)
+      const file = join(directory, 'data.mdb')
+      const bytes = readFileSync(file)
+      bytes.fill(0x5a, page * PAGE_BYTES, page * PAGE_BYTES + 512)
+      writeFileSync(file, bytes)
+      await assert.rejects(openRecorded(t, { directory }), { code: 'log-corrupt', message: /restore it/ })
+    },
+  })),
+  {
+    what: 'a flipped bit in a run',
+    outcome: 'is an error that names the offset, and the runs before it are read',
+    run: async (t) => {
+      const { directory } = await smallLog(t)
+      const file = join(directory, 'data.mdb')
+      const bytes = readFileSync(file)
+      const at = bytes.lastIndexOf('payload 7')
+      bytes[at + 3] = (bytes[at + 3] ?? 0) ^ 4
+      writeFileSync(file, bytes)
+      const { log } = await openRecorded(t, { directory, writer: false })
+      const first = await log.first()
+      await assert.rejects(log.read(first), { code: 'log-corrupt', message: /offset 7/ })
+    },
+  },
+  {
+    what: 'a flipped bit anywhere in the pages in use',
+    outcome: 'hands on nothing that was not appended: what is read is right, or it is an error',
+    run: flipEverywhere,
+  },
+  {
+    what: 'a second process that appends',
+    outcome: 'of four that start at once one is first, and the others name it',
+    run: async (t) => {
+      for (let round = 0; round < 2; round++) {
+        const directory = join(scratchDirectory(t), 'log')
+        const children = Array.from({ length: 4 }, () => spawnScript('opener.ts', [directory], 'inherit'))
+        t.after(() => children.map((child) => child.kill('SIGKILL')))
+        const said = await Promise.all(
+          children.map(async ({ stdout }) => String((await once(stdout, 'data'))[0]).trim()),
+        )
+        assert.deepEqual(said.sort(), ['log-locked', 'log-locked', 'log-locked', 'open'])
+        for (const child of children) child.kill('SIGKILL')
+      }
+    },
+  },
+  {
+    what: 'the id of a process that is gone, given to another',
+    outcome: 'is no lock',
+    run: async (t) => {
+      const directory = scratchDirectory(t)
+      const environment = await openEnvironment(directory)
+      await environment.meta.put('writer', JSON.stringify({ pid: process.pid, startedAt: 'an earlier boot/1' }))
+      await environment.root.close()
+      const { log } = await openRecorded(t, { directory })
+      await append(log, entry(0))
+    },
+  },
+  {
+    what: 'a killed reader',
+    outcome: 'leaves no slot that keeps pages from being used again',
+    run: async (t) => {
+      const directory = scratchDirectory(t)
+      const child = spawnScript('opener.ts', [directory], 'inherit')
+      await once(child.stdout, 'data')
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+      const { log } = await openRecorded(t, { directory })
+      await append(log, entry(0))
+      const environment = await openEnvironment(directory)
+      assert(!String(environment.root.readerList()).includes(String(child.pid)))
+      await environment.root.close()
+    },
+  },
+  {
+    what: 'a log at its byte limit',
+    outcome: 'refuses, says it once, and takes again by itself when the reader has caught up',
+    run: async (t) => {
+      const directory = scratchDirectory(t)
+      const { log, lines, metric } = await openRecorded(t, { directory, maxBytes: 8 * 2 ** 20 })
+      const accepted = await appendUntilRefused(log, 'log-full')
+      await assert.rejects(append(log, entry(0)), { code: 'log-full', message: /TELLTALE_LOG_MAX_BYTES/ })
+      assert.equal(await metric('telltale_log_full'), 1)
+      await log.advance(INGEST_READER, { next: await log.end(), stored: accepted, readings: 0, deadLetters: [] })
+      await untilRoom(log)
+      await append(log, entry(accepted))
+      await untilSaid(lines, 2)
+      assert.equal(await metric('telltale_log_full'), 0)
+      assert.deepEqual(
+        lines.map(({ msg }) => msg.split(':')[0]),
+        ['messages are refused, devices keep theirs', 'the log has room again'],
+      )
+    },
+  },
+]
+
+for (const { what, outcome, run } of CASES) test(`${what}: ${outcome}`, { timeout: 60_000 }, run)
+
+function large(number: number) {
+  return entry(number, { payload: Buffer.alloc(100_000, number) })
+}
+
+/** Appends one after another until one is refused with `code`; how many were taken. */
+async function appendUntilRefused(log: LocalLog, code: string): Promise<number> {
+  for (let accepted = 0; ; accepted++) {
+    try {
+      await append(log, large(accepted))
+    } catch (error) {
+      assert.equal((error as LogError).code, code)
+      return accepted
+    }
+  }
+}
+
+async function untilRoom(log: LocalLog): Promise<void> {
+  while (log.full !== undefined) await new Promise((resolve) => setTimeout(resolve, 10))
+}
+
+async function untilSaid(lines: readonly unknown[], count: number): Promise<void> {
+  while (lines.length < count) await new Promise((resolve) => setTimeout(resolve, 10))
+}
+
+/** Limits the size of any file that this process writes, as a full disk would; undefined if the machine has no prlimit. */
+function fileSizeLimit(t: TestContext): { set(bytes: number): void; lift(): void } | undefined {
+  const program = requireProgram(t, 'prlimit', 'apt install util-linux')
+  if (program === undefined) return undefined
+  const set = (bytes: number | 'unlimited') =>
+    execFileSync(program, ['--pid', String(process.pid), `--fsize=${bytes}:unlimited`])
+  const lift = () => set('unlimited')
+  t.after(lift)
+  return { set, lift }
+}
+
+/** Root may write anywhere: while `run` runs this process is nobody. */
+async function asNobody(run: () => Promise<void>): Promise<void> {
+  if (process.geteuid?.() !== 0) return run()
+  process.seteuid?.(NOBODY)
+  try {
+    await run()
+  } finally {
+    process.seteuid?.(0)
+  }
+}
+
+function spawnScript(name: string, args: readonly string[], stderr: 'pipe' | 'inherit') {
+  const script = new URL(`./${name}`, import.meta.url).pathname
+  const child = spawn(process.execPath, ['--import', 'tsx', script, ...args], { stdio: ['ignore', 'pipe', stderr] })
+  const { stdout } = child
+  assert(stdout !== null)
+  return Object.assign(child, { stdout })
+}
+
+/** A closed log of twelve runs, the books of eight of them kept. */
+async function smallLog(t: TestContext): Promise<{ directory: string; lastPage: number }> {
+  const directory = scratchDirectory(t)
+  const { log } = await openRecorded(t, { directory })
+  for (let number = 0; number < 12; number++) await append(log, entry(number))
+  const batch = (await log.read(await log.first())) ?? assert.fail()
+  const next = log.positionAfter(batch, 7)
+  await log.advance(INGEST_READER, { next, stored: 8, readings: 8, deadLetters: [] })
+  await log.stop()
+  const environment = await openEnvironment(directory)
+  const { lastPageNumber: lastPage } = environment.root.getStats() as { lastPageNumber: number }
+  await environment.root.close()
+  return { directory, lastPage }
+}
+
+interface Image {
+  readonly bytes: Buffer
+  readonly payloads: readonly string[]
+  readonly ledger: unknown
+}
+
+/** The file as it was after each of some commits of several kinds, and what it held then. */
+async function commitImages(t: TestContext): Promise<Image[]> {
+  const directory = scratchDirectory(t)
+  const { log } = await openRecorded(t, { directory })
+  const images: Image[] = []
+  for (let step = 0; step < 12; step++) {
+    if (step % 4 === 3) {
+      const { pending } = await log.ledger(INGEST_READER)
+      const progress = { next: await log.end(), stored: pending, readings: pending, deadLetters: [] }
+      await log.advance(INGEST_READER, progress)
+    } else {
+      const length = step % 3 === 0 ? 60_000 : 50
+      await append(log, entry(step, { payload: Buffer.alloc(length, `${step} `) }), entry(step))
+    }
+    const { payloads } = await readAll(log)
+    const bytes = readFileSync(join(directory, 'data.mdb'))
+    images.push({ bytes, payloads, ledger: await log.ledger(INGEST_READER) })
+  }
+  return images
+}
+
+/**
+ * `before`, with some of the pages that `after` has otherwise: whole, or their first half. Without the meta pages: LMDB
+ * writes one when all else has been flushed, within one sector.
+ */
+function tear(before: Buffer, after: Buffer, kept: Iterable<string>, isLonger: boolean): Buffer {
+  const torn = Buffer.alloc(isLonger ? after.length : before.length)
+  before.copy(torn)
+  const choices = kept[Symbol.iterator]()
+  for (let at = META_PAGES * PAGE_BYTES; at < torn.length; at += PAGE_BYTES) {
+    if (after.compare(torn, at, at + PAGE_BYTES, at, at + PAGE_BYTES) === 0) continue
+    const choice = choices.next().value
+    if (choice !== 'none') after.copy(torn, at, at, at + (choice === 'all' ? PAGE_BYTES : PAGE_BYTES / 2))
+  }
+  return torn
+}
+
+async function flipEverywhere(t: TestContext): Promise<void> {
+  const { directory } = await smallLog(t)
+  const image = join(scratchDirectory(t), 'image')
+  const environment = await openEnvironment(directory)
+  // A compacted copy has no pages but those in use.
+  mkdirSync(image)
+  await environment.root.backup(image, true)
+  await environment.root.close()
+  const { size } = statSync(join(image, 'data.mdb'))
+  const copy = join(scratchDirectory(t), 'log')
+  cpSync(image, copy, { recursive: true })
+  const seed = Number(process.env.TELLTALE_TEST_SEED ?? Date.now() % 2 ** 31)
+  t.diagnostic(`seed ${seed} (TELLTALE_TEST_SEED)`)
+  // Headers and pointers stand first in a page, and are a small part of it.
+  const inPage = fc.oneof(fc.integer({ min: 0, max: 63 }), fc.integer({ min: 0, max: PAGE_BYTES - 1 }))
+  const page = fc.integer({ min: 0, max: size / PAGE_BYTES - 1 })
+  const at = fc.tuple(page, inPage).map(([number, offset]) => number * PAGE_BYTES + offset)
+  const position = fc.tuple(at, fc.integer({ min: 0, max: 7 }))
+  const flips = fc.sample(position, { numRuns: FLIPS, seed }).map(([at, bit]) => `${at}.${bit}`)
+  const counts = { right: 0, refused: 0, died: 0 }
+  for (let next = 0; next < flips.length; ) {
+    copyFileSync(join(image, 'data.mdb'), join(copy, 'data.mdb'))
+    const child = spawnScript('flipper.ts', [copy, ...flips.slice(next)], 'pipe')
+    child.stderr?.resume()
+    const timer = setTimeout(() => child.kill('SIGKILL'), HANG_MS)
+    const start = next
+    for await (const line of createInterface({ input: child.stdout })) {
+      timer.refresh()
+      const result = line.slice(line.indexOf(' ') + 1)
+      if (!result.endsWith('}')) break
+      next++
+      const { entries, error } = JSON.parse(result) as { entries?: [number, string][]; error?: string }
+      counts[error === undefined ? 'right' : 'refused']++
+      for (const [offset, payload] of entries ?? [])
+        assert.equal(payload, `payload ${offset}`, `flip ${flips[next - 1]}`)
+    }
+    clearTimeout(timer)
+    if (next < flips.length) {
+      counts.died++
+      next++
+    }
+    assert(next > start)
+  }
+  t.diagnostic(`of ${FLIPS} flips ${JSON.stringify(counts)}`)
+}

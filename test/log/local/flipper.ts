@@ -1,0 +1,52 @@
+/**
+ * A process of its own for the damage test, since LMDB may end it: takes a copy of a log, flips one bit after another of
+ * `data.mdb`, reads what is there, and prints one line for each: the position first, then what was read, or the error.
+ */
+
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { readEntries } from '../../../log/entry.ts'
+import { LocalLog } from '../../../log/local/local-log.ts'
+import { INGEST_READER } from '../../../log/log.ts'
+import { systemClock } from '../../../platform/clock.ts'
+import { messageOf } from '../../../platform/errors.ts'
+import { silentLogger } from '../../../platform/logger.ts'
+import { createMetrics } from '../../../platform/metrics.ts'
+
+const [directory = '', ...flips] = process.argv.slice(2)
+const file = openSync(join(directory, 'data.mdb'), 'r+')
+for (const flip of flips) {
+  const [at = 0, bit = 0] = flip.split('.').map(Number)
+  writeSync(1, `${flip} `)
+  toggle(at, bit)
+  writeSync(1, `${JSON.stringify(await look())}\n`)
+  toggle(at, bit)
+}
+closeSync(file)
+
+function toggle(at: number, bit: number): void {
+  const byte = Buffer.alloc(1)
+  readSync(file, byte, 0, 1, at)
+  writeSync(file, Buffer.from([(byte[0] ?? 0) ^ (1 << bit)]), 0, 1, at)
+}
+
+async function look(): Promise<{ entries?: [number, string][]; balanced?: boolean; error?: string }> {
+  const options = { directory, writer: false, maxBytes: 2 ** 30, retentionMs: 86_400_000 }
+  const log = new LocalLog(options, { clock: systemClock, logger: silentLogger(), metrics: createMetrics() })
+  try {
+    await log.start()
+    const entries: [number, string][] = []
+    let position = await log.first()
+    for (let batch = await log.read(position); batch !== undefined; batch = await log.read(position)) {
+      for (const { offset, payload } of readEntries(batch.bytes, batch.firstOffset))
+        entries.push([offset, `${payload}`])
+      position = batch.next
+    }
+    const { balanced } = await log.ledger(INGEST_READER)
+    return { entries, balanced }
+  } catch (error) {
+    return { error: messageOf(error) }
+  } finally {
+    await log.stop()
+  }
+}
