@@ -1,48 +1,81 @@
 /**
- * Owns all that we use of Aedes beyond its documented interface, read in the source of version 1.2.0 (the lockfile pins
- * it), so that an upgrade has one file to check.
+ * Owns all that we use of Aedes beyond its documented interface, read in the source of version 1.2.0 and of mqtt-packet
+ * 9.0.2 (the lockfile pins them), so that an upgrade has one file to check.
  */
 
+import type { Duplex } from 'node:stream'
 import type { Client, PublishPacket } from 'aedes'
+import type { Packet } from 'mqtt-packet'
 
-/** What `aedes-persistence` 11 offers of retained messages and of QoS 2 messages that await their PUBREL. */
+/** A packet as Aedes's persistence sees it: with the number that it gave the message, and a packet id once it was sent. */
+export interface QueuedPacket {
+  readonly cmd: 'publish' | 'pubrel'
+  readonly brokerCounter: number
+  readonly topic: string
+  readonly payload: Buffer
+  messageId?: number | undefined
+  qos: 0 | 1 | 2
+  dup: boolean
+}
+
+export interface PersistedSubscription {
+  readonly topic: string
+  readonly qos: 0 | 1 | 2
+}
+
+/** What `aedes-persistence` 11 does for Aedes. Aedes calls `then` with two callbacks on each answer, and nothing else. */
 export interface Persistence {
   storeRetained(packet: PublishPacket): Promise<void>
   /** Resolves with the packet that was stored under this message id, rejects if there is none. */
   incomingGetPacket(client: Client, packet: PublishPacket): Promise<unknown>
+  cleanIncoming(client: { readonly id: string }): Promise<void>
+  addSubscriptions(client: Client, subscriptions: readonly PersistedSubscription[]): Promise<void>
+  /** Called for every CONNECT without clean session, and for no other reason. */
+  subscriptionsByClient(client: { readonly id: string }): Promise<readonly PersistedSubscription[]>
+  /** Called for every CONNECT with clean session. */
+  cleanSubscriptions(client: { readonly id: string }): Promise<void>
+  /** Called for each message of QoS > 0, with the sessions that are not clean and subscribed to it. */
+  outgoingEnqueueCombi(subscribers: readonly { readonly clientId: string }[], packet: QueuedPacket): Promise<void>
+  outgoingEnqueue(subscriber: { readonly clientId: string }, packet: QueuedPacket): Promise<void>
+  /** Before a stored message is sent, and when its PUBREC has come (`packet` is the PUBREL then). */
+  outgoingUpdate(client: Client, packet: QueuedPacket): Promise<void>
+  outgoingClearMessageId(client: Client, packet: { readonly messageId?: number }): Promise<QueuedPacket | undefined>
+  /** What is sent again at a reconnect. */
+  outgoingStream(client: { readonly id: string }): NodeJS.ReadableStream
 }
 
 /** mqtt-packet's streaming parser, as each Aedes client owns one. */
-interface Parser {
+export interface Parser extends NodeJS.EventEmitter {
+  readonly client: Client
   /** The packet being read; `length` is its remaining length, -1 until the fixed header is whole. */
   readonly packet: { readonly length: number }
+  /** Where in the packet the next field is read. */
+  readonly _pos: number
+  /** The bytes of the packet being read, without its fixed header. */
+  readonly _list: { slice(start: number, end: number): Buffer }
+  /** Takes a chunk, emits its packets, returns how many bytes wait for the rest of theirs. */
   parse(chunk: Buffer): number
+  _parseString(): string | null
+  _emitError(error: Error): void
 }
 
-interface ClientInternals {
+export interface ClientInternals {
+  readonly conn: Duplex
   readonly _parser: Parser
   readonly _will: PublishPacket | null
+  /** Packets taken; Aedes looks only whether the one before CONNACK is the first. */
+  _parsingBatch: number
+  /** Called when a packet has been dealt with. */
+  _nextBatch: (error?: Error | null) => void
+  _nextId: number
+  readonly connackSent: boolean
+  /** The newest message delivered, by broker: Aedes drops what is older, though messages may overtake one another. */
+  duplicates: object
+  deliver0(packet: Packet, callback: () => void): void
 }
 
-function internals(client: Client): ClientInternals {
+export function internals(client: Client): ClientInternals {
   return client as unknown as ClientInternals
-}
-
-/**
- * Ends the connection of a client whose packet announces more bytes than `limit()` allows. Neither Aedes nor mqtt-packet
- * has such a limit (64 MB of one CONNECT were buffered before authentication); with this, what is buffered is at most one
- * socket chunk more than the limit, since the parser is asked after each chunk.
- */
-export function limitFrames(client: Client, limit: () => number): void {
-  const parser = internals(client)._parser
-  const parse = parser.parse.bind(parser)
-  parser.parse = (chunk) => {
-    const left = parse(chunk)
-    if (parser.packet.length > limit() && !client.closed) {
-      client.emit('error', new Error(`a packet of ${parser.packet.length} bytes is larger than allowed, ${limit()}`))
-    }
-    return left
-  }
 }
 
 /** The will of a client that is being authenticated; Aedes sets it before `authenticate`. */

@@ -10,6 +10,7 @@ import type { AuthenticateError, Client } from 'aedes'
 import { IdentityError, type Principal } from '../devices/identity.ts'
 import { messageOf } from '../platform/errors.ts'
 import { renameClient, willOf } from './aedes.ts'
+import type { Held } from './held.ts'
 import type { Refusal } from './metrics.ts'
 import { type Holder, Session } from './session.ts'
 
@@ -37,10 +38,10 @@ export async function authenticate(
   client: Client,
   username: string | undefined,
   password: Buffer | undefined,
-  identity: Verifies,
+  { identity, held }: { readonly identity: Verifies; readonly held: Held },
 ): Promise<Session> {
   const holder = holderOf(client, username, await verified(identity, password))
-  const session = new Session(holder)
+  const session = new Session(holder, held)
   checkWill(client, session)
   if (holder.kind === 'app') renameClient(client, `app/${client.id}`)
   return session

@@ -18,6 +18,9 @@ import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FRAME_BYTES_MAX } from '../platfor
 /** `cannot-listen`: the address is taken or not ours. `bad-certificate`: a TLS file cannot be used. */
 export class ListenError extends TelltaleError {}
 
+/** RFC 6455 section 7.4.1. */
+const UNSUPPORTED_DATA = 1003
+
 export interface TlsFiles {
   readonly cert: string
   readonly key: string
@@ -120,7 +123,13 @@ function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void):
     perMessageDeflate: false,
     handleProtocols: (protocols) => [...protocols].find((name) => name === 'mqtt' || name === 'mqttv3.1') ?? false,
   })
-  sockets.on('connection', (socket) => accept(createWebSocketStream(socket)))
+  sockets.on('connection', (socket) => {
+    // A frame that is not binary ends the connection (MQTT 3.1.1 section 6.0).
+    socket.prependListener('message', (_data, isBinary) => {
+      if (!isBinary) socket.close(UNSUPPORTED_DATA)
+    })
+    accept(createWebSocketStream(socket))
+  })
 }
 
 function readTls(files: TlsFiles) {

@@ -14,11 +14,17 @@ export type Refusal =
   | 'subscribe-forbidden'
   | 'payload-too-large'
   | 'log-refused'
+  | 'slow-client'
+  | 'stuck-packet'
+
+/** Why a message did not reach a subscriber that had a right to it. */
+export type Drop = 'session-queue-full'
 
 export class BrokerMetrics {
   /** Telemetry messages made durable and acknowledged, by QoS. */
   readonly accepted = [0, 0, 0]
   readonly #refused: Counter<'reason'>
+  readonly #dropped: Counter<'reason'>
   readonly #errors: Counter
   readonly #protocolErrors: Counter
 
@@ -51,6 +57,12 @@ export class BrokerMetrics {
       labelNames: ['reason'],
       registers,
     })
+    this.#dropped = new Counter({
+      name: 'telltale_broker_deliveries_dropped_total',
+      help: 'Messages that were not kept for an MQTT subscriber, by reason',
+      labelNames: ['reason'],
+      registers,
+    })
     this.#errors = new Counter({
       name: 'telltale_broker_error_reports_total',
       help: "Reports published on devices' errors topics",
@@ -65,6 +77,10 @@ export class BrokerMetrics {
 
   refused(reason: Refusal): void {
     this.#refused.inc({ reason })
+  }
+
+  dropped(reason: Drop): void {
+    this.#dropped.inc({ reason })
   }
 
   reported(): void {

@@ -1,11 +1,14 @@
 /**
- * Owns what the broker knows of one connection: who it is, what its topics mean, which QoS 2 messages are being appended.
+ * Owns what the broker knows of one connection: who it is, what its topics mean, what it subscribed to, which QoS 2
+ * messages are being appended.
  *
- * Bound: `SESSION_TOPICS_MAX` topics are remembered a connection; beyond it they are worked out each time.
+ * Bounds: `SESSION_TOPICS_MAX` topics are remembered a connection; beyond it they are worked out each time.
+ * `SUBSCRIPTIONS_PER_CLIENT_MAX`; one more is refused.
  */
 
 import { type DeviceTopic, parseTopic } from '../devices/topics.ts'
-import { SESSION_TOPICS_MAX } from '../platform/limits.ts'
+import { SESSION_TOPICS_MAX, SUBSCRIPTIONS_PER_CLIENT_MAX } from '../platform/limits.ts'
+import type { Held } from './held.ts'
 
 /** A client of an authenticated broker, or anyone at all when authentication is off. */
 export type Holder =
@@ -17,10 +20,23 @@ export class Session {
   readonly holder: Holder
   /** QoS 2 message id -> those who wait for its append, then `durable` until Aedes itself remembers the id. */
   readonly appending = new Map<number, ((error?: Error | null) => void)[] | 'durable'>()
+  /** Granted QoS by filter. */
+  readonly filters = new Map<string, number>()
+  /** The broker's number of the message that was forwarded last. */
+  lastForwarded = 0
+  readonly held: Held
   readonly #topics = new Map<string, DeviceTopic | undefined>()
 
-  constructor(holder: Holder) {
+  constructor(holder: Holder, held: Held) {
     this.holder = holder
+    this.held = held
+  }
+
+  /** Keeps a subscription that was granted; false if there are too many. */
+  subscribed(filter: string, qos: number): boolean {
+    if (this.filters.size >= SUBSCRIPTIONS_PER_CLIENT_MAX && !this.filters.has(filter)) return false
+    this.filters.set(filter, qos)
+    return true
   }
 
   /** What `topic` means; undefined if it is none of the platform's. */

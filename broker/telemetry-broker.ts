@@ -8,30 +8,31 @@
  * ends the process). QoS 2: a message id is appended once until its PUBREL, though Aedes asks again for each duplicate.
  */
 
-import { Aedes, type AedesPublishPacket, type Client, type PublishPacket, type Subscription } from 'aedes'
+import { Aedes, type Client, type PublishPacket, type Subscription } from 'aedes'
 import { selectionOf } from '../devices/topics.ts'
 import {
   BROKER_DELIVERIES_MAX,
-  CONNECT_BYTES_MAX,
   CONNECT_TIMEOUT_MS,
   EARLY_PACKETS_MAX,
-  FRAME_BYTES_MAX,
   QOS2_INFLIGHT_MAX,
   SUBSCRIBER_DRAIN_MS,
 } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { mayReceive, maySubscribe } from './access.ts'
 import type { Admission } from './admission.ts'
-import { limitFrames, type Persistence, willOf } from './aedes.ts'
+import { internals, type Persistence, type QueuedPacket, willOf } from './aedes.ts'
 import { authenticate, type ConnectRefused, type Verifies } from './authentication.ts'
+import { Held, HeldTotal } from './held.ts'
+import { Inbound } from './inbound.ts'
+import { KeptSessions, SESSION_MARKER } from './kept-sessions.ts'
 import type { BrokerMetrics } from './metrics.ts'
+import { type Deliver, grantedQos, isDrowning, isRepeated, tameDeliveries, withoutWaiting } from './outbound.ts'
 import { Session } from './session.ts'
 import type { StatusBoard } from './status-board.ts'
 
 type Done = (error?: Error | null) => void
 type Published = (error?: Error) => void
 type PublishFor = (packet: PublishPacket, client: Client | null, done: Published) => void
-type SubscribeRest = [deliver: (packet: AedesPublishPacket, callback: () => void) => void, done: () => void]
 
 /** A client id may be as long as MQTT 3.1.1 allows for 3.1 clients too: years-old firmware has long ids. */
 const CLIENT_ID_CHARS_MAX = 65_535
@@ -51,6 +52,11 @@ export class TelemetryBroker extends Aedes {
   declare readonly clients: Readonly<Record<string, Client>>
   readonly #dependencies: TelemetryBrokerDependencies
   readonly #sessions = new WeakMap<Client, Session>()
+  readonly #inbounds = new WeakMap<Client, Inbound>()
+  readonly #held = new HeldTotal()
+  readonly #kept: KeptSessions
+  /** Aedes's delivery functions, and ours around them. */
+  readonly #deliveries = new WeakMap<Deliver, Deliver>()
   /** Subscriptions that match telemetry; while there are none, telemetry stays out of Aedes. */
   #telemetrySubscriptions = 0
   /** A session that is not clean subscribed to telemetry: Aedes must queue for it while it is away. */
@@ -76,17 +82,30 @@ export class TelemetryBroker extends Aedes {
     this.authorizeSubscribe = (client, subscription, done) => {
       done(null, this.#authorizeSubscribe(client, subscription) ? subscription : null)
     }
-    this.authorizeForward = (client, packet) => {
-      const session = this.#sessions.get(client)
-      return session !== undefined && mayReceive(session, packet.topic) ? packet : null
-    }
+    this.authorizeForward = (client, packet) => (this.#mayForward(client, packet) ? packet : null)
     const accept = this.handle
     this.handle = (stream, request) => {
       const client = accept(stream, request)
-      limitFrames(client, () => (client.connected ? FRAME_BYTES_MAX : CONNECT_BYTES_MAX))
+      this.#inbounds.set(client, new Inbound(client, new Held(this.#held)))
       return client
     }
+    this.#kept = new KeptSessions({
+      isConnected: (id) => this.clients[id] !== undefined,
+      metrics: dependencies.metrics,
+    })
     this.#listen()
+  }
+
+  override async listen(): Promise<void> {
+    await super.listen()
+    const { persistence } = this
+    this.#kept.install(persistence)
+    const { addSubscriptions } = persistence
+    // Aedes hands over the filters that were refused as well, and restored them at the next connection.
+    persistence.addSubscriptions = (client, all) => {
+      const granted = all.filter(({ topic }) => this.#sessions.get(client)?.filters.has(topic))
+      return addSubscriptions.call(persistence, client, granted)
+    }
   }
 
   /** Called by Aedes after the acknowledgement (QoS 1) or before it (QoS 2): hands the message to MQTT subscribers. */
@@ -101,7 +120,12 @@ export class TelemetryBroker extends Aedes {
       this.#superPublish(packet, client, finished)
       return
     }
-    if (packet.qos === 2) session.appending.delete(packet.messageId ?? 0)
+    packet.dup = false
+    if (packet.qos === 2 && !session.appending.delete(packet.messageId ?? 0)) {
+      // The same packet id twice before Aedes knew it: the first is on its way to the subscribers.
+      finished()
+      return
+    }
     const isTelemetry = session.topic(packet.topic)?.kind === 'telemetry'
     if (isTelemetry && session.holder.kind !== 'anyone') packet.retain = false
     const unwanted = isTelemetry && !packet.retain && this.#telemetrySubscriptions === 0 && !this.#queuesTelemetry
@@ -109,14 +133,16 @@ export class TelemetryBroker extends Aedes {
     else this.#superPublish(packet, client, finished)
   }
 
-  override subscribe(topic: string, ...rest: SubscribeRest): void {
+  override subscribe(topic: string, deliver: Deliver, done: () => void): void {
     if (selectionOf(topic) !== undefined) this.#telemetrySubscriptions++
-    super.subscribe(topic, ...rest)
+    const ours = withoutWaiting(deliver)
+    this.#deliveries.set(deliver, ours)
+    super.subscribe(topic, ours, done)
   }
 
-  override unsubscribe(topic: string, ...rest: SubscribeRest): void {
+  override unsubscribe(topic: string, deliver: Deliver, done: () => void): void {
     if (selectionOf(topic) !== undefined) this.#telemetrySubscriptions--
-    super.unsubscribe(topic, ...rest)
+    super.unsubscribe(topic, this.#deliveries.get(deliver) ?? deliver, done)
   }
 
   disconnectExpired(now: number): void {
@@ -129,6 +155,12 @@ export class TelemetryBroker extends Aedes {
   }
 
   #superPublish(packet: PublishPacket, client: Client | null, done: Published): void {
+    if (packet.retain) {
+      // Here, because Aedes waits after it, and the next message would overtake this one. The memory persistence has done
+      // it when it returns. Subscribers that are established get RETAIN 0 anyway (section 3.3.1.3).
+      void this.persistence.storeRetained({ ...packet, cmd: 'publish', payload: Buffer.from(packet.payload) })
+      packet.retain = false
+    }
     // Aedes takes the client as its second argument here; its types do not show it.
     const publish: unknown = super.publish
     ;(publish as PublishFor).call(this, packet, client, done)
@@ -136,9 +168,11 @@ export class TelemetryBroker extends Aedes {
 
   async #authenticate(client: Client, username: string | undefined, password: Buffer | undefined): Promise<void> {
     const { identity } = this.#dependencies
+    const held = this.#inbounds.get(client)?.held ?? new Held(this.#held)
     const session = identity
-      ? await authenticate(client, username, password, identity)
-      : new Session({ kind: 'anyone' })
+      ? await authenticate(client, username, password, { identity, held })
+      : new Session({ kind: 'anyone' }, held)
+    tameDeliveries(client, session)
     this.#sessions.set(client, session)
   }
 
@@ -173,13 +207,30 @@ export class TelemetryBroker extends Aedes {
   #authorizeSubscribe(client: Client, subscription: Subscription): boolean {
     const session = this.#sessions.get(client)
     const { topic, qos } = subscription
-    if (session !== undefined && maySubscribe(session, topic, qos, client.clean)) {
+    if (topic === SESSION_MARKER.topic) return false
+    if (session !== undefined && maySubscribe(session, topic, qos, client.clean) && session.subscribed(topic, qos)) {
       if (!client.clean && selectionOf(topic) !== undefined) this.#queuesTelemetry = true
       return true
     }
     this.#dependencies.metrics.refused('subscribe-forbidden')
     this.#dependencies.logger.info({ client: client.id, filter: topic }, 'subscription refused')
     return false
+  }
+
+  /** Whether a subscriber may have a message that matches its filter; lowers the message's QoS to what was granted. */
+  #mayForward(client: Client, packet: PublishPacket): boolean {
+    const session = this.#sessions.get(client)
+    if (session === undefined || !internals(client).connackSent || !mayReceive(session, packet.topic)) return false
+    if (isDrowning(client)) {
+      this.#dependencies.metrics.refused('slow-client')
+      client.emit('error', new Error('the client does not read what it subscribed to'))
+      return false
+    }
+    const queued = packet as unknown as QueuedPacket
+    const again = queued.messageId !== undefined
+    if (!again && isRepeated(session, queued)) return false
+    if (packet.qos > 0) queued.qos = Math.min(packet.qos, grantedQos(session, packet.topic)) as 0 | 1 | 2
+    return again || packet.qos === 0 || client.clean || packet.retain || this.#kept.keeps(client.id, queued)
   }
 
   #listen(): void {
@@ -191,6 +242,9 @@ export class TelemetryBroker extends Aedes {
     this.on('clientDisconnect', (client) => {
       const holder = this.#sessions.get(client)?.holder
       if (holder?.kind === 'device') statusBoard.disconnected(holder.device)
+    })
+    this.on('unsubscribe', (filters, client) => {
+      for (const filter of filters) this.#sessions.get(client)?.filters.delete(filter)
     })
     const ended = (client: Client, error: Error) => {
       metrics.protocolError()

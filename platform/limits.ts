@@ -38,6 +38,8 @@ export const SCHEMA_COLUMNS_MAX = 512
 export const SCHEMA_DEPTH_MAX = 8
 /** What a reason quotes of a payload is cut to so many characters: a reason travels to the device and to the dead letters. */
 export const QUOTE_CHARS_MAX = 64
+/** Fields of one payload that are shown to a person who looks at it. */
+export const INSPECT_FIELDS_MAX = 1_000
 
 // --- identity
 
@@ -60,8 +62,28 @@ export const CONNECT_BYTES_MAX = 64 * KiB
 export const FRAME_BYTES_MAX = 1 * MiB
 /** Packets that a client may send before its CONNACK; one more closes the connection. */
 export const EARLY_PACKETS_MAX = 1_000
-/** A subscriber that takes nothing for so long is disconnected, since others wait behind it. */
+/** A subscriber whose socket took nothing for so long is disconnected; a session that is not clean keeps its messages. */
 export const SUBSCRIBER_DRAIN_MS = 5_000
+/** Bytes that wait for one client beyond its socket's buffers; one message more, and it is disconnected. */
+export const OUTBOUND_BYTES_MAX = 4 * MiB
+/** Bytes that one client has not read yet, at which nothing is read from it: it must not grow a heap of acknowledgements. */
+export const UNREAD_ANSWERS_BYTES_MAX = 256 * KiB
+/** Messages of QoS > 0 kept for one session that is not clean, unsent and unacknowledged; more are dropped and counted. */
+export const SESSION_QUEUE_MESSAGES_MAX = 1_000
+/** Payload bytes of those; more are dropped and counted. */
+export const SESSION_QUEUE_BYTES_MAX = 1 * MiB
+/** Sessions that are not clean; for one more, the one that has been away longest is forgotten. */
+export const SESSIONS_KEPT_MAX = 20_000
+/** Subscriptions of one client; one more is refused. */
+export const SUBSCRIPTIONS_PER_CLIENT_MAX = 1_000
+/** Messages of one client that wait to be durable; at so many its socket is not read, until one is. */
+export const HELD_MESSAGES_PER_CLIENT_MAX = 1_000
+/** Bytes of those messages. */
+export const HELD_BYTES_PER_CLIENT_MAX = 1 * MiB
+/** Bytes of the waiting messages of all clients; at so many no socket is read, until one is durable. */
+export const HELD_BYTES_MAX = 48 * MiB
+/** What a waiting message costs beside its payload, about. */
+export const HELD_MESSAGE_BYTES = 256
 /** QoS 2 messages of one client that await their PUBREL; one more closes the connection. */
 export const QOS2_INFLIGHT_MAX = 1_000
 /** Deliveries that Aedes has under way at once. */
@@ -70,6 +92,7 @@ export const BROKER_DELIVERIES_MAX = 1_000
 export const SESSION_SWEEP_MS = 30_000
 
 assert(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX, 'a frame must hold the largest payload and its topic')
+assert(FRAME_BYTES_MAX < OUTBOUND_BYTES_MAX, 'the largest message must be deliverable')
 
 // --- log
 
@@ -150,6 +173,7 @@ assert(PAYLOAD_BYTES_MAX < LOG_READ_BYTES_MAX, 'a read must be able to hold the 
 assert(PAYLOAD_BYTES_MAX < LOG_COMMIT_BYTES_MAX, 'a commit must be able to hold the largest payload')
 assert(LOG_LOW_WATER_RATIO < LOG_RESUME_RATIO, 'retention must get below where a full log takes again')
 assert(LOG_COMMIT_BYTES_MAX < LOG_ROOM_BYTES - LOG_ROOM_BYTES_MIN, 'the room ahead must hold the next commits')
+assert(HELD_BYTES_MAX < LOG_PENDING_BYTES_MAX, 'the broker must stop reading before the log refuses')
 assert(LOG_COMMIT_BYTES_MAX < LOG_PENDING_BYTES_MAX, 'a commit in flight must leave room for the next to fill')
 
 // --- gateway

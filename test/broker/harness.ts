@@ -45,7 +45,7 @@ export interface BenchOptions {
   readonly through?: (log: Log) => Log
 }
 
-export async function startBroker(t: TestContext, options: BenchOptions = {}): Promise<Bench> {
+export async function startBroker(t: Pick<TestContext, 'after'>, options: BenchOptions = {}): Promise<Bench> {
   const directory = options.directory ?? scratchDirectory(t)
   const clock = options.clock ?? systemClock
   const logger = silentLogger()

@@ -1,0 +1,122 @@
+/**
+ * Owns the bytes that come from one client, from its socket to Aedes: it is Aedes's reading replaced, since that neither
+ * limits a packet nor stops for a client whose messages wait.
+ *
+ *   socket --readable--> full? --no--> parse --> packet --> a rule broken? --no--> Aedes
+ *                          | yes                                   | yes
+ *                          +--> left in the socket until a         +--> the connection is closed
+ *                               message is released
+ *
+ * Bounds: a packet has at most `CONNECT_BYTES_MAX`, once connected `FRAME_BYTES_MAX` bytes (Aedes buffered 64 MB of one
+ * CONNECT); what is buffered is one chunk more. Messages that are held: see `Held`; one chunk more may come on top. While
+ * more than `UNREAD_ANSWERS_BYTES_MAX` wait for a client to read them, it is not read from either.
+ */
+
+import type { Client } from 'aedes'
+import type { Packet } from 'mqtt-packet'
+import { CONNECT_BYTES_MAX, FRAME_BYTES_MAX, UNREAD_ANSWERS_BYTES_MAX } from '../platform/limits.ts'
+import { internals, type Parser } from './aedes.ts'
+import type { Held } from './held.ts'
+import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, violationOf } from './packet-rules.ts'
+
+interface OurParser extends Parser {
+  inbound: Inbound
+}
+
+export class Inbound {
+  readonly held: Held
+  readonly #client: Client
+  /** Packets taken, and bytes that wait for the rest of theirs: whether a packet is stuck is seen from both. */
+  packets = 0
+  #unfinishedBytes = 0
+  #packetsAtLastLook = -1
+  /** The last string found good: a device's topics are nearly always the same one. */
+  lastString = ''
+  /** Aedes's own listener. */
+  readonly accept: (packet: Packet) => void
+
+  /** Takes the place of Aedes's reading, right after Aedes has made the client. */
+  constructor(client: Client, held: Held) {
+    this.#client = client
+    this.held = held
+    const inner = internals(client)
+    const parser = inner._parser as OurParser
+    this.accept = parser.listeners('packet')[0] as (packet: Packet) => void
+    parser.inbound = this
+    parser.removeAllListeners('packet')
+    parser.on('packet', takePacket)
+    parser.prependListener('error', refuseVersion)
+    parser._parseString = parseGoodString
+    const read = () => this.read()
+    inner.conn.removeListener('readable', inner._nextBatch)
+    inner.conn.on('readable', read)
+    inner._parsingBatch = 0
+    inner._nextBatch = (error) => {
+      if (error) client.emit('error', error)
+    }
+    // After the packets that came before CONNACK, which Aedes takes from its own queue at this event.
+    client.once('connected', read)
+    held.onRoom = read
+  }
+
+  read(): void {
+    const { conn, _parser } = internals(this.#client)
+    if (this.#client.connecting || this.#client.closed) return
+    if (conn.writableLength > UNREAD_ANSWERS_BYTES_MAX) {
+      conn.once('drain', this.held.onRoom)
+      return
+    }
+    if (this.held.isFull) {
+      this.held.waitForRoom()
+      return
+    }
+    const chunk: Buffer | null = conn.read()
+    if (chunk === null) return
+    this.#unfinishedBytes = _parser.parse(chunk)
+    const limit = this.#client.connected ? FRAME_BYTES_MAX : CONNECT_BYTES_MAX
+    const { length } = _parser.packet
+    if (length > limit) this.close(new Error(`a packet of ${length} bytes is larger than allowed, ${limit}`))
+  }
+
+  /** Whether the same packet has been incomplete since the last look. */
+  isStuck(): boolean {
+    const stuck = this.#unfinishedBytes > 0 && this.packets === this.#packetsAtLastLook
+    this.#packetsAtLastLook = this.#unfinishedBytes > 0 ? this.packets : -1
+    return stuck
+  }
+
+  /** Closes the connection for what the client sent; with a return code, tells it by a CONNACK (section 3.2). */
+  close(error: Error, returnCode?: number): void {
+    if (this.#client.closed) return
+    if (returnCode !== undefined) sendConnack(this.#client, returnCode)
+    this.#client.emit('error', error)
+  }
+}
+
+function takePacket(this: OurParser, packet: Packet): void {
+  const { inbound } = this
+  inbound.packets++
+  const violation = violationOf(packet, this._pos)
+  if (violation === undefined) inbound.accept.call(this, packet)
+  else inbound.close(new Error(violation.message), violation.returnCode)
+}
+
+/** mqtt-packet decodes any bytes; `null` makes it report the packet as malformed. */
+function parseGoodString(this: OurParser): string | null {
+  const start = this._pos + 2
+  const prototype: Parser = Object.getPrototypeOf(this)
+  const text = prototype._parseString.call(this)
+  if (text === null || text === this.inbound.lastString) return text
+  if (!isGoodString(text, () => this._list.slice(start, this._pos))) return null
+  this.inbound.lastString = text
+  return text
+}
+
+/** An unknown protocol level is an error of mqtt-packet's, which ends the connection; section 3.1.2.2 wants a CONNACK first. */
+function refuseVersion(this: OurParser, error: Error): void {
+  if (error.message === 'Invalid protocol version') sendConnack(this.client, UNACCEPTABLE_PROTOCOL_VERSION)
+}
+
+function sendConnack(client: Client, returnCode: number): void {
+  internals(client).conn.write(Buffer.of(0x20, 2, 0, returnCode))
+}

@@ -1,0 +1,69 @@
+/**
+ * Owns how messages leave for MQTT subscribers: at which QoS, once each, and without anybody waiting for a slow one.
+ *
+ * Always true: a message's publisher, and everybody behind it, never waits for a subscriber's socket (Aedes made all wait
+ * for the slowest): the bytes wait in that subscriber's own buffer.
+ * Bound: `OUTBOUND_BYTES_MAX` a client; at more, or when its buffer was not once empty for `SUBSCRIBER_DRAIN_MS`, it is
+ * disconnected. Losing: what was unsent to it; a session that is not clean gets its messages of QoS > 0 when it is back.
+ */
+
+import type { AedesPublishPacket, Client, PublishPacket } from 'aedes'
+import { filterCovers } from '../devices/topics.ts'
+import { OUTBOUND_BYTES_MAX } from '../platform/limits.ts'
+import { internals } from './aedes.ts'
+import type { Session } from './session.ts'
+
+export type Deliver = (packet: AedesPublishPacket, callback: () => void) => void
+
+/**
+ * Aedes drops a message that is older than the newest it delivered, and messages do overtake one another in it (a retained
+ * one of QoS 0 and the next: 200 of 200 lost). `isRepeated` drops what is the same.
+ */
+const NO_DUPLICATES: object = new Proxy(Object.create(null), { get: () => undefined, set: () => true })
+
+/** Prepares a client whose session is known. */
+export function tameDeliveries(client: Client, session: Session): void {
+  const inner = internals(client)
+  inner.duplicates = NO_DUPLICATES
+  const deliver = inner.deliver0
+  // A subscription of QoS 0 leaves a message to one of the same client that grants it more (section 3.3.5).
+  inner.deliver0 = (packet, callback) => {
+    const { qos, topic } = packet as PublishPacket
+    if (qos > 0 && session.filters.size > 1 && grantedQos(session, topic) > 0) setImmediate(callback)
+    else deliver(packet, callback)
+  }
+}
+
+/** A subscription's function that tells the emitter at once that it is done. */
+export function withoutWaiting(deliver: Deliver): Deliver {
+  return (packet, callback) => {
+    deliver(packet, done)
+    callback()
+  }
+}
+
+function done(): void {}
+
+/** Whether this message has just been forwarded to this client: all its subscriptions are asked in one go. */
+export function isRepeated(session: Session, packet: Pick<AedesPublishPacket, 'brokerCounter'>): boolean {
+  if (session.lastForwarded === packet.brokerCounter) return true
+  session.lastForwarded = packet.brokerCounter
+  return false
+}
+
+/** Whether the client has so much unread that it must go. */
+export function isDrowning(client: Client): boolean {
+  return internals(client).conn.writableLength > OUTBOUND_BYTES_MAX
+}
+
+/**
+ * The greatest QoS of the subscriptions that match (sections 3.3.5 and 3.8.4); Aedes looks only at one that is written
+ * like the topic.
+ */
+export function grantedQos(session: Session, topic: string): number {
+  let greatest = 0
+  for (const [filter, qos] of session.filters) {
+    if (qos > greatest && filterCovers(filter, topic)) greatest = qos
+  }
+  return greatest
+}
