@@ -54,6 +54,7 @@ export async function startPlatform(
       writer: roles.has('broker'),
       maxBytes: settings.logMaxBytes,
       retentionMs: settings.logRetentionMs,
+      deadLetterBytesMax: settings.deadLettersMaxBytes,
     },
     { clock, logger: logger('log'), metrics },
   )

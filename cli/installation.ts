@@ -23,15 +23,22 @@ export async function openIdentity(settings: Settings): Promise<Identity> {
   return identity
 }
 
-/** Runs `use` on the installation's log, opened for reading beside a platform that may be running. */
-export async function withLog<T>(use: (log: LocalLog, settings: Settings) => Promise<T>): Promise<T> {
+/**
+ * Runs `use` on the installation's log, opened beside a platform that may be running; with `writer` instead of it: rejects
+ * with a `LogError` `log-locked` if there is one.
+ */
+export async function withLog<T>(
+  use: (log: LocalLog, settings: Settings) => Promise<T>,
+  { writer }: { readonly writer: boolean } = { writer: false },
+): Promise<T> {
   const settings = loadSettings()
   const log = new LocalLog(
     {
       directory: logDirectory(settings),
-      writer: false,
+      writer,
       maxBytes: settings.logMaxBytes,
       retentionMs: settings.logRetentionMs,
+      deadLetterBytesMax: settings.deadLettersMaxBytes,
     },
     {
       clock: systemClock,

@@ -1,18 +1,28 @@
-/** Owns `telltale ledger`: the books of this installation. Exit code 1 when they do not balance. */
+/** Owns `telltale ledger`: the books of this installation, or of one device. Exit code 1 when they do not balance. */
 
 import { Command } from 'commander'
+import { isDeviceId } from '../devices/topics.ts'
 import { INGEST_READER } from '../log/log.ts'
 import { withLog } from './installation.ts'
 import { formatTable } from './table.ts'
+import { UsageError } from './usage-error.ts'
 
 export function ledgerCommand(): Command {
   return new Command('ledger')
     .description('what was accepted, stored, dead-lettered and is pending; exit 1 if it does not balance')
+    .option('--device <id>', 'of this device only')
     .option('--json', 'as JSON')
-    .action(async (options: { json?: boolean }) => {
-      const ledger = await withLog((log) => log.ledger(INGEST_READER))
-      if (options.json) process.stdout.write(`${JSON.stringify(ledger)}\n`)
-      else process.stdout.write(formatTable(Object.keys(ledger), [Object.values(ledger).map(String)]))
-      if (!ledger.balanced) process.exitCode = 1
-    })
+    .action(ledger)
+}
+
+async function ledger({ device, json }: { device?: string; json?: boolean }): Promise<void> {
+  if (device !== undefined && !isDeviceId(device)) {
+    throw new UsageError(`--device is "${device}": allowed are 1 to 64 of A-Z a-z 0-9 . _ : -`)
+  }
+  const books = await withLog((log) =>
+    device === undefined ? log.ledger(INGEST_READER) : log.deviceLedger(INGEST_READER, device),
+  )
+  if (json) process.stdout.write(`${JSON.stringify(books)}\n`)
+  else process.stdout.write(formatTable(Object.keys(books), [Object.values(books).map(String)]))
+  if (!books.balanced) process.exitCode = 1
 }

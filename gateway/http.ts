@@ -4,7 +4,7 @@
  */
 
 import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js'
-import { INGEST_READER, type Log } from '../log/log.ts'
+import type { Log } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -16,6 +16,7 @@ import type { Columns } from './columns.ts'
 import { type Dashboard, loadDashboard } from './dashboard.ts'
 import { Devices } from './devices.ts'
 import type { Latest } from './latest.ts'
+import { ledgerOf } from './ledger.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import { answerHealth, answerMetrics, answerReadiness, OPERATIONS } from './operations.ts'
 import { Readings } from './readings.ts'
@@ -26,7 +27,7 @@ import { listSchemas, showSchema } from './schemas.ts'
 import type { Tokens } from './tokens.ts'
 
 export interface HttpDependencies {
-  readonly log: Pick<Log, 'ledger'>
+  readonly log: Pick<Log, 'ledger' | 'deviceLedger'>
   readonly presence: Presence
   readonly registry: Registry
   readonly history: History
@@ -150,10 +151,7 @@ export class Http {
         const [, stream = '', version = ''] = SCHEMA_PATH.exec(path) ?? []
         reply.json(showSchema(registry, stream, version))
       },
-      '/v1/ledger': async (reply, { query }) => {
-        query.allow([])
-        reply.json(await log.ledger(INGEST_READER))
-      },
+      '/v1/ledger': async (reply, { query }, access) => reply.json(await ledgerOf(log, query, access)),
       '/v1/live': () => {
         throw new Refusal('upgrade-required', '/v1/live is a WebSocket: connect to it with the subprotocol telltale.v1')
       },

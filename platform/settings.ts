@@ -8,6 +8,7 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { TelltaleError } from './errors.ts'
+import { DEAD_LETTERS_BYTES_MAX } from './limits.ts'
 import { LOG_LEVELS } from './logger.ts'
 
 export class SettingsError extends TelltaleError {}
@@ -207,6 +208,13 @@ const SETTINGS = {
     allowed: 'a duration from 1m to 3650d',
     default: 86_400_000,
     meaning: 'how long entries stay in the log once stored',
+  }),
+  deadLettersMaxBytes: setting<number>({
+    variable: 'TELLTALE_DEAD_LETTERS_MAX_BYTES',
+    parse: within(parseBytes, 2 ** 20, 2 ** 40),
+    allowed: '1MiB to 1TiB',
+    default: DEAD_LETTERS_BYTES_MAX,
+    meaning: 'dead letters kept; when more, the oldest are dropped and counted as expired',
   }),
   logLevel: setting({
     variable: 'TELLTALE_LOG_LEVEL',

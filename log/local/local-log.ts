@@ -47,7 +47,7 @@ import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
 import { type Environment, openEnvironment } from './environment.ts'
 import { acquireLock, releaseLock } from './lock.ts'
-import { LogMetrics } from './metrics.ts'
+import { type BookCounts, LogMetrics } from './metrics.ts'
 import { formatPosition, parsePosition } from './position.ts'
 import { LocalPresence } from './presence.ts'
 import { Reader } from './reader.ts'
@@ -116,7 +116,7 @@ export class LocalLog implements Log, Part {
   constructor(options: LocalLogOptions, dependencies: LocalLogDependencies) {
     this.#options = options
     this.#dependencies = dependencies
-    this.#metrics = new LogMetrics(dependencies.metrics)
+    this.#metrics = new LogMetrics(dependencies.metrics, () => this.#bookCounts())
     this.failed = new Promise((_resolve, reject) => {
       this.#fail = reject
     })
@@ -303,6 +303,13 @@ export class LocalLog implements Log, Part {
     const full = () => this.full
     if (writing !== undefined)
       await replays.serve(writing.appender, full, this.#stopping.signal, this.#dependencies.logger)
+  }
+
+  #bookCounts(): BookCounts | undefined {
+    if (this.#state === undefined) return undefined
+    this.#refresh()
+    const { books, reader, deadLetters } = this.#state
+    return { ledger: books.ledger(INGEST_READER, reader.end()), deadLetters: deadLetters.counts() }
   }
 
   /** Says that dead letters are full, once in a while. */

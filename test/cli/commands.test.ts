@@ -1,34 +1,11 @@
 /** The commands as people type them: what they print, and how they end. */
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { plainEnvironment } from '../e2e/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
-
-const TELLTALE = fileURLToPath(new URL('../../cli/telltale.js', import.meta.url))
-
-interface Ended {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function telltale(
-  directory: string,
-  args: readonly string[],
-  environment: Record<string, string> = {},
-): Promise<Ended> {
-  const env = { ...plainEnvironment(), TELLTALE_DATA_DIR: directory, ...environment }
-  return new Promise((resolve) => {
-    execFile(process.execPath, [TELLTALE, ...args], { env, timeout: 60_000 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-    })
-  })
-}
+import { telltale } from './telltale.ts'
 
 const wrong: [args: string[], message: RegExp, environment?: Record<string, string>][] = [
   [['nonsense'], /unknown command 'nonsense'/],
@@ -39,6 +16,9 @@ const wrong: [args: string[], message: RegExp, environment?: Record<string, stri
   [['token', 'app'], /required option '--filter <filter>' not specified/],
   [['deadletters', 'show', 'x'], /'x' is invalid.*Allowed is a whole number/],
   [['deadletters', 'show', '7'], /there is no dead letter 7/],
+  [['deadletters', 'purge'], /purge needs numbers or options such as --code that say which, or --all/],
+  [['deadletters', 'replay', '--all', '--code', 'empty'], /replay needs .* not both/],
+  [['ledger', '--device', 'a/b'], /--device is "a\/b": allowed are 1 to 64/],
   [['simulate', '--devices', '0'], /--devices.*Allowed is a whole number from 1/],
   [['up'], /^telltale: TELLTALE_MQTT_PORT is "99999": allowed is a port.*\n$/, { TELLTALE_MQTT_PORT: '99999' }],
   [['up'], /^telltale: TELLTALE_GATEWAY_HOST is "0.0.0.0" without TLS.*\n$/, { TELLTALE_GATEWAY_HOST: '0.0.0.0' }],

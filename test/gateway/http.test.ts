@@ -54,6 +54,7 @@ test('every refusal is JSON with a code and a sentence, and is counted', async (
     ['/v1/devices', { token: device }, 403, 'not-an-app', /device a/],
     ['/v1/readings?filter=%23', { token: narrow }, 403, 'forbidden', /"#" lies outside/],
     ['/v1/devices?filter=devices/b/%23', { token: narrow }, 403, 'forbidden', /"devices\/b\/#"/],
+    ['/v1/ledger?device=b', { token: narrow }, 403, 'forbidden', /"b" lies outside/],
     ['/nothing', {}, 404, 'not-found', /"\/nothing"/],
     ['/v1/schemas/environment/9', {}, 404, 'not-found', /environment\/9.*versions 1 to 1/],
     ['/v1/schemas/nope/1', {}, 404, 'not-found', /no stream/],
@@ -73,7 +74,8 @@ test('every refusal is JSON with a code and a sentence, and is counted', async (
     ['/v1/readings?fn=mean', {}, 400, 'bad-parameter', /every is "".*fn is mean/],
     ['/v1/devices?limit=x', {}, 400, 'bad-parameter', /limit is "x"/],
     ['/v1/devices?after=%20', {}, 400, 'bad-parameter', /after is " "/],
-    ['/v1/ledger?a=b', {}, 400, 'bad-parameter', /a is "b".*no parameter/],
+    ['/v1/ledger?a=b', {}, 400, 'bad-parameter', /a is "b".*device/],
+    ['/v1/ledger?device=a/b', {}, 400, 'bad-parameter', /device is "a\/b".*device id/],
   ]
   for (const [path, options, status, code, message] of cases) {
     const response = await platform.get(path, options)
@@ -103,17 +105,16 @@ test('a page on another origin may read with a token; HEAD has headers only', as
   assert.equal(await head.text(), '')
 })
 
-test('the ledger is that of the log', async (t) => {
+test('the ledger is that of the log, of all devices or of one', async (t) => {
   const platform = await startPlatform(t)
   await platform.publish('a', 'environment', environment(NOW))
-  assert.deepEqual(await (await platform.get('/v1/ledger')).json(), {
-    accepted: 1,
-    stored: 0,
-    deadLettered: 0,
-    pending: 1,
-    balanced: true,
-    readings: 0,
-  })
+  await platform.publish('b', 'environment', environment(NOW))
+  const ledger = { accepted: 2, stored: 0, deadLettered: 0, pending: 2, balanced: true, readings: 0 }
+  assert.deepEqual(await (await platform.get('/v1/ledger')).json(), ledger)
+  const one = { device: 'a', ...ledger, accepted: 1, pending: 1 }
+  assert.deepEqual(await (await platform.get('/v1/ledger?device=a')).json(), one)
+  const none = { device: 'c', ...ledger, accepted: 0, pending: 0 }
+  assert.deepEqual(await (await platform.get('/v1/ledger?device=c')).json(), none)
 })
 
 test('schemas: all streams, and one version with its fingerprint', async (t) => {

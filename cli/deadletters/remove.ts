@@ -1,0 +1,71 @@
+/** Owns `telltale deadletters replay` and `purge`: the commands that take dead letters out. Nothing is meant by default. */
+
+import { Command } from 'commander'
+import { type DeadLetterFilter, LogError } from '../../log/log.ts'
+import { DEAD_LETTER_SEQUENCES_MAX } from '../../platform/limits.ts'
+import { withLog } from '../installation.ts'
+import { UsageError } from '../usage-error.ts'
+import { addFilters, type FilterOptions, filterOf, parseNumber } from './filters.ts'
+
+interface RemoveOptions extends FilterOptions {
+  readonly all?: boolean
+  readonly json?: boolean
+}
+
+export function replayCommand(): Command {
+  return removing('replay', 'put them through the platform again, as after a schema was added', async (filter) => {
+    return { replayed: await replay(filter) }
+  })
+}
+
+export function purgeCommand(): Command {
+  return removing('purge', 'remove them for good; the ledger keeps counting them', async (filter) => {
+    return { purged: await withLog((log) => log.purge(filter)) }
+  })
+}
+
+function removing(
+  name: string,
+  description: string,
+  remove: (filter: DeadLetterFilter) => Promise<Record<string, number>>,
+): Command {
+  const number = parseNumber(Number.MAX_SAFE_INTEGER)
+  return addFilters(new Command(name))
+    .description(description)
+    .argument(
+      '[numbers...]',
+      'their numbers, as listed; or options',
+      (text, all: number[]) => [...all, number(text)],
+      [],
+    )
+    .option('--all', 'all of them')
+    .option('--json', 'as JSON')
+    .action(async (sequences: number[], options: RemoveOptions) => {
+      const counts = await remove(meant(name, sequences, options))
+      if (options.json) process.stdout.write(`${JSON.stringify(counts)}\n`)
+      else for (const [what, count] of Object.entries(counts)) process.stdout.write(`${what} ${count}\n`)
+    })
+}
+
+/** Throws a `UsageError` unless it was said which. */
+function meant(name: string, sequences: readonly number[], options: RemoveOptions): DeadLetterFilter {
+  const filter = { ...filterOf(options), ...(sequences.length > 0 && { sequences }) }
+  if (sequences.length > DEAD_LETTER_SEQUENCES_MAX) {
+    throw new UsageError(`${sequences.length} numbers are given: allowed are ${DEAD_LETTER_SEQUENCES_MAX}, or options`)
+  }
+  const isGiven = Object.keys(filter).length > 0
+  if (isGiven === (options.all === true)) {
+    throw new UsageError(`${name} needs numbers or options such as --code that say which, or --all, not both`)
+  }
+  return filter
+}
+
+/** By the process that appends to the log; if there is none, this one takes its place for as long as it takes. */
+async function replay(filter: DeadLetterFilter): Promise<number> {
+  try {
+    return await withLog((log) => log.replay(filter), { writer: true })
+  } catch (error) {
+    if (!(error instanceof LogError) || error.code !== 'log-locked') throw error
+    return withLog((log) => log.replay(filter))
+  }
+}

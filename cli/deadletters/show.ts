@@ -1,0 +1,50 @@
+/** Owns `telltale deadletters show`: one dead letter, its bytes, and what can be read in them. */
+
+import { Command } from 'commander'
+import type { DeadLetter } from '../../log/log.ts'
+import { hexDump } from '../hex-dump.ts'
+import { loadRegistry, withLog } from '../installation.ts'
+import { UsageError } from '../usage-error.ts'
+import { parseNumber } from './filters.ts'
+import { letterAsJson } from './list.ts'
+import { describeContents, readPayload } from './payload.ts'
+
+const LABEL_CHARS = 12
+
+export function showCommand(): Command {
+  return new Command('show')
+    .description('one dead letter: its bytes, and what can be read in them by the registered schemas')
+    .argument('<number>', 'its number, as listed', parseNumber(Number.MAX_SAFE_INTEGER))
+    .option('--json', 'as JSON, payload in base64')
+    .action(show)
+}
+
+async function show(sequence: number, options: { json?: boolean }): Promise<void> {
+  const { letter, registry } = await withLog(async (log, settings) => ({
+    letter: await log.deadLetter(sequence),
+    registry: loadRegistry(settings),
+  }))
+  if (letter === undefined) throw new UsageError(`there is no dead letter ${sequence}: see telltale deadletters list`)
+  const contents = readPayload(letter, registry)
+  if (options.json) process.stdout.write(`${JSON.stringify({ ...letterAsJson(letter), contents })}\n`)
+  else process.stdout.write(describe(letter, describeContents(contents)))
+}
+
+function describe(letter: DeadLetter, contents: readonly [string, string][]): string {
+  const facts: [string, string][] = [
+    ['number', String(letter.sequence)],
+    ['device', letter.device],
+    ['stream', letter.stream],
+    ['code', letter.code],
+    ['reason', letter.reason],
+    ['received', new Date(letter.receivedAt).toISOString()],
+    ['set aside', new Date(letter.setAsideAt).toISOString()],
+    ['log offset', String(letter.offset)],
+    ['payload', `${letter.payload.length} bytes`],
+  ]
+  const indent = `\n${' '.repeat(LABEL_CHARS)}`
+  const lines = ([name, value]: readonly [string, string]) =>
+    `${name.padEnd(LABEL_CHARS)}${value.replaceAll('\n', indent)}`.trimEnd()
+  const bytes = hexDump(Buffer.from(letter.payload))
+  return `${facts.map(lines).join('\n')}\n\n${bytes}${bytes === '' ? '' : '\n'}${contents.map(lines).join('\n')}\n`
+}

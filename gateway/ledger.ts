@@ -1,0 +1,31 @@
+/**
+ * Owns `GET /v1/ledger`: the books of the installation, and with `?device=` those of one device.
+ *
+ * Counts of the whole installation are for every token; those of a device for a token whose filters select some of it.
+ */
+
+import { isDeviceId } from '../devices/topics.ts'
+import { INGEST_READER, type Ledger, type Log, LogError } from '../log/log.ts'
+import type { Access } from './access.ts'
+import { badParameter, Refusal } from './refusal.ts'
+import type { Query } from './request.ts'
+
+export async function ledgerOf(
+  log: Pick<Log, 'ledger' | 'deviceLedger'>,
+  query: Query,
+  access: Access,
+): Promise<Ledger> {
+  query.allow(['device'])
+  const device = query.one('device')
+  if (device === undefined) return log.ledger(INGEST_READER)
+  if (!isDeviceId(device)) throw badParameter('device', device, 'a device id: 1 to 64 of A-Z a-z 0-9 . _ : -')
+  if (!access.selections.some((own) => own.device === undefined || own.device === device)) {
+    throw new Refusal('forbidden', `the device ${JSON.stringify(device)} lies outside the token's filters`)
+  }
+  try {
+    return await log.deviceLedger(INGEST_READER, device)
+  } catch (error) {
+    if (!(error instanceof LogError) || error.code !== 'log-busy') throw error
+    throw new Refusal('too-busy', error.message, { cause: error })
+  }
+}

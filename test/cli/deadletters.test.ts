@@ -1,0 +1,98 @@
+/** What a person sees of dead letters, and which ones a command means. */
+
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { describeContents, readPayload } from '../../cli/deadletters/payload.ts'
+import type { DeadLetter } from '../../log/log.ts'
+import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { openLog } from '../ingest/log-fixture.ts'
+import { append, entry } from '../log/contract.ts'
+import { advance } from '../log/dead-letter-contract.ts'
+import { scratchDirectory } from '../scratch.ts'
+import { telltale } from './telltale.ts'
+
+const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+const RECEIVED_AT = Date.UTC(2025, 10, 23, 12)
+const reading = { ts: RECEIVED_AT, temperature: 21.5, humidity: 40, pressure: 1013.25, battery: 90, rssi: -60 }
+const good = registry.encode('environment', reading)
+const batch = registry.encode('environment', [reading, reading])
+const unknown = Buffer.concat([good.subarray(0, 2), Buffer.alloc(8, 0xab), good.subarray(10)])
+
+function described(payload: Buffer, stream = 'environment'): string {
+  const letter: DeadLetter = {
+    sequence: 1,
+    offset: 0,
+    device: 'd',
+    stream,
+    receivedAt: RECEIVED_AT,
+    setAsideAt: RECEIVED_AT,
+    code: 'c',
+    reason: 'r',
+    payload,
+  }
+  return describeContents(readPayload(letter, registry))
+    .map(([name, value]) => `${name}|${value}`)
+    .join('\n')
+}
+
+const ENVIRONMENT = 'contents|Avro single-object encoding, fingerprint 1cbbb95fb5d067f9, of environment 1\n'
+const payloads: [name: string, payload: Buffer, shown: RegExp, stream?: string][] = [
+  ['nothing', Buffer.alloc(0), /^contents\|nothing\nnow\|empty:/],
+  ['no framing', Buffer.from('hello'), /^contents\|neither Avro.*\nnow\|unknown-framing/],
+  ['a short fingerprint', good.subarray(0, 7), /^contents\|it ends inside the fingerprint\nnow\|malformed-avro/],
+  [
+    'a whole record',
+    good,
+    new RegExp(`^${ENVIRONMENT}\\|ts +${RECEIVED_AT}\n(.*\n){5}now\\|it can be decoded: 1 reading$`),
+  ],
+  [
+    'a cut record',
+    good.subarray(0, 18),
+    /\|ts .*\n\|stopped at byte 16: temperature needs 4 bytes, and 2 are left\nnow/,
+  ],
+  ['bytes too many', Buffer.concat([good, good]), /rssi .*\n\|stopped at byte \d+: \d+ bytes are left over/],
+  [
+    'a batch',
+    batch,
+    /, of environment 1, a batch\n\|\[0\]\.ts(.*\n){11}.*\[1\]\.rssi +-60\nnow\|it can be decoded: 2 readings$/,
+  ],
+  ['a hostile count', batch.subarray(0, 11), /stopped at byte \d+: /],
+  ['another stream', good, /, of environment 1\n(.*\n)+now\|wrong-stream/, 'power'],
+  ['an unknown fingerprint', unknown, /(ab){8}, of no registered schema\n\|read as environment 1, for want.*\n\|ts /],
+  ['an unknown stream', unknown, /of no registered schema\nnow\|unknown-schema/, 'pump'],
+  ['JSON', Buffer.from('{"ts":1}'), /^contents\|JSON\n\|\{\n {2}"ts": 1\n\}\nnow\|invalid-reading/],
+  ['bad JSON', Buffer.from('{"ts":}'), /^contents\|JSON: .*6.*\nnow\|malformed-json/],
+]
+
+test('a payload is read as far as it goes, and it is said what would become of it now', () => {
+  for (const [name, payload, shown, stream] of payloads) assert.match(described(payload, stream), shown, name)
+})
+
+test('list, replay and purge mean what the options say, with or without a platform that runs', async (t) => {
+  const directory = scratchDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const payload = Buffer.alloc(0)
+  const minute = (number: number) => ({ receivedAt: RECEIVED_AT + number * 60_000, payload })
+  await append(log, ...Array.from({ length: 8 }, (_, number) => entry(number, minute(number))))
+  await advance(log, 8, (offset) => (offset < 6 ? 'empty' : 'malformed-json'))
+
+  const run = (...args: string[]) => telltale(directory, ['deadletters', ...args])
+  const numbers = (text: string) =>
+    text
+      .split('\n')
+      .slice(1, -1)
+      .map((line) => Number(line.split(' ')[0]))
+  const listed = await run('list', '--since', '2025-11-23T12:02', '--until', '2025-11-23T12:07:00Z', '--limit', '4')
+  assert.deepEqual(numbers(listed.stdout), [3, 4, 5, 6])
+  assert.match(listed.stderr, /There are more: --after 6 goes on\./)
+
+  assert.equal((await run('purge', '--code', 'malformed-json', '--device', 'device-1')).stdout, 'purged 1\n')
+  assert.equal((await run('replay', '1', '2', '7')).stdout, 'replayed 3\n', 'by the process that appends: this one')
+  assert.equal((await log.ledger('ingest')).pending, 3)
+  await log.stop()
+  assert.deepEqual(JSON.parse((await run('replay', '--all', '--json')).stdout), { replayed: 4 })
+  const { stdout } = await run('count', '--json')
+  assert.deepEqual(JSON.parse(stdout), { held: 0, heldBytes: 0, replayed: 7, purged: 1, expired: 0 })
+})

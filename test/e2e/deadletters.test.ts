@@ -1,0 +1,145 @@
+/** Dead letters on the whole platform: looked at, replayed after their schema was added, across kill -9, with all books. */
+
+import assert from 'node:assert/strict'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { connectAsync, type IPublishPacket, type MqttClient } from 'mqtt'
+import { LocalLog } from '../../log/local/local-log.ts'
+import { type DeviceLedger, INGEST_READER } from '../../log/log.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { silentLogger } from '../../platform/logger.ts'
+import { createMetrics } from '../../platform/metrics.ts'
+import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { scratchDirectory } from '../scratch.ts'
+import { environmentBody, singleObject } from './avro-by-hand.ts'
+import { RunningPlatform } from './platform.ts'
+
+const NOW = Date.now() - 600_000
+const PUMP = {
+  type: 'record',
+  name: 'pump',
+  namespace: 'telltale',
+  fields: [
+    { name: 'ts', type: { type: 'long', logicalType: 'timestamp-millis' } },
+    { name: 'flow', type: 'double', unit: 'L/min' },
+  ],
+}
+const good = { ts: NOW, temperature: 21.3, humidity: 40, pressure: 1013.2, battery: 90, rssi: -60 }
+
+/** A platform with schemas of its own, to which the stream `pump` can be added. */
+async function startPlatform(t: TestContext) {
+  const schemas = join(scratchDirectory(t), 'schemas')
+  cpSync(SHIPPED_SCHEMAS_DIR, schemas, {
+    recursive: true,
+    filter: (path) => !path.endsWith('.ts'),
+  })
+  const platform = await RunningPlatform.start(t, { environment: { TELLTALE_SCHEMAS_DIR: schemas } })
+  const addPump = () => {
+    mkdirSync(join(schemas, 'pump'))
+    writeFileSync(join(schemas, 'pump', '1.avsc'), JSON.stringify(PUMP))
+  }
+  return { platform, addPump }
+}
+
+async function connect(t: TestContext, platform: RunningPlatform, device: string): Promise<MqttClient> {
+  const password = await platform.deviceToken(device)
+  const client = await connectAsync({ port: platform.mqttPort, clientId: device, username: device, password })
+  t.after(() => client.endAsync(true))
+  return client
+}
+
+const pump = (number: number) => Buffer.from(JSON.stringify({ ts: NOW + number, flow: number / 10 }))
+
+test('messages of a stream without a schema are replayed once it is there: stored, live and in balance', async (t) => {
+  const { platform, addPump } = await startPlatform(t)
+  const device = await connect(t, platform, 'pump-1')
+  const send = (stream: string, payload: Buffer) =>
+    device.publishAsync(`devices/pump-1/telemetry/${stream}`, payload, { qos: 1 })
+  for (let number = 0; number < 5; number++) await send('pump', pump(number))
+  await send('environment', singleObject(environmentBody(good)))
+  await send('environment', singleObject(environmentBody(good)).subarray(0, 25))
+  const before = await platform.settled()
+  assert.deepEqual([before.accepted, before.stored, before.deadLettered], [7, 1, 6])
+
+  const shown = await platform.telltale('deadletters', 'show', '6')
+  assert.match(shown, /^contents +Avro single-object encoding, fingerprint 1cbbb95fb5d067f9, of environment 1$/m)
+  assert.match(shown, /^ +temperature +21\.2999/m)
+  assert.match(shown, /^ +stopped at byte 24: pressure needs 8 bytes, and 1 are left$/m)
+  assert.match(shown, /^now +malformed-avro/m)
+  assert.match(shown, /^000000 {2}c3 01 f9 67/m)
+
+  await platform.stop()
+  addPump()
+  await platform.start()
+  assert.equal(await platform.telltale('deadletters', 'replay', '--stream', 'pump', '--since', '1h'), 'replayed 5\n')
+  const after = await platform.settled()
+  assert.deepEqual([after.accepted, after.stored, after.deadLettered, after.readings], [12, 6, 6, 6])
+  const query = `filter=devices/%2B/telemetry/pump&from=${NOW - 1}&to=${NOW + 1_000}`
+  const values = (await platform.readings(query)).map((reading) => reading.values.flow)
+  assert.deepEqual(values, [0, 0.1, 0.2, 0.3, 0.4])
+  assert.equal(await platform.telltale('deadletters', 'purge', '6'), 'purged 1\n')
+
+  const own = { device: 'pump-1', accepted: 12, stored: 6, deadLettered: 6, pending: 0, balanced: true, readings: 6 }
+  assert.deepEqual(await platform.get<DeviceLedger>('/v1/ledger?device=pump-1'), own)
+  assert.deepEqual(JSON.parse(await platform.telltale('ledger', '--device', 'pump-1', '--json')), own)
+  const metrics = await (await fetch(`${platform.url}/metrics`)).text()
+  const samples = [
+    'telltale_ledger_messages{state="accepted"} 12',
+    'telltale_ledger_messages{state="stored"} 6',
+    'telltale_ledger_messages{state="dead_lettered"} 6',
+    'telltale_ledger_messages{state="pending"} 0',
+    'telltale_dead_letters{state="held"} 0',
+    'telltale_dead_letters{state="replayed"} 5',
+    'telltale_dead_letters{state="purged"} 1',
+    'telltale_dead_letters{state="expired"} 0',
+  ]
+  for (const sample of samples) assert(metrics.includes(`${sample}\n`), `${sample} is not among the metrics`)
+})
+
+test('kill -9 in the middle of a replay: it goes on at the next start, and each message is stored once', async (t) => {
+  const messages = 10_000
+  const { platform, addPump } = await startPlatform(t)
+  const device = await connect(t, platform, 'pump-1')
+  const packet: Pick<IPublishPacket, 'qos'> = { qos: 1 }
+  await Promise.all(
+    Array.from({ length: messages }, (_, number) =>
+      device.publishAsync('devices/pump-1/telemetry/pump', pump(number), packet),
+    ),
+  )
+  await device.endAsync()
+  assert.equal((await platform.settled()).deadLettered, messages)
+  await platform.stop()
+  addPump()
+  await platform.start()
+
+  const directory = join(platform.directory, 'log')
+  const options = { directory, writer: false, maxBytes: 2 ** 30, retentionMs: 86_400_000 }
+  const log = new LocalLog(options, { clock: systemClock, logger: silentLogger(), metrics: createMetrics() })
+  await log.start()
+  t.after(() => log.stop())
+  const replayed = platform.telltale('deadletters', 'replay', '--all', '--json')
+  while ((await log.deadLetterCounts()).replayed === 0) await new Promise((resolve) => setImmediate(resolve))
+  await platform.kill()
+  const { held, replayed: before } = await log.deadLetterCounts()
+  t.diagnostic(`killed when ${before} of ${messages} were replayed`)
+  assert.equal(held + before, messages)
+  const torn = await log.ledger(INGEST_READER)
+  assert.deepEqual([torn.accepted, torn.deadLettered, torn.balanced], [messages + before, messages, true])
+
+  await platform.start()
+  assert.deepEqual(JSON.parse(await replayed), { replayed: messages })
+  const ledger = await platform.settled()
+  assert.deepEqual([ledger.accepted, ledger.stored, ledger.deadLettered], [2 * messages, messages, messages])
+  assert.equal(await platform.countStored('pump', 'flow'), messages)
+  assert.deepEqual(
+    { ...(await log.deadLetterCounts()), heldBytes: 0 },
+    {
+      held: 0,
+      heldBytes: 0,
+      replayed: messages,
+      purged: 0,
+      expired: 0,
+    },
+  )
+})
