@@ -131,7 +131,7 @@ const CASES: readonly Case[] = [
       })
       for await (const payload of createInterface({ input: child.stdout })) {
         // Below what the file has already: not the want of room, but writes that fail.
-        if (acknowledged.push(payload) === 100) execFileSync(program, ['--pid', `${child.pid}`, '--fsize=32768:'])
+        if (acknowledged.push(payload) === 100) execFileSync(program, ['--pid', `${child.pid}`, '--fsize=8192:'])
       }
       const [code, signal] = await closed
       assert(code === 1 || signal === 'SIGABRT', `ended with ${code} ${signal}`)
