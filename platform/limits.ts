@@ -138,6 +138,8 @@ export const DEAD_LETTER_SEQUENCES_MAX = 1_000
 export const REPLAY_REQUESTS_MAX = 64
 /** How often that process looks for requests, and the asking one for their end. */
 export const REPLAY_POLL_MS = 100
+/** A command that asked for a replay carries it out itself when no process that appends has begun by then. */
+export const REPLAY_TAKEOVER_MS = 1_000
 /** Whoever asked for a replay is told to look later when it has not moved on for so long. */
 export const REPLAY_PATIENCE_MS = 10_000
 /** Questions for the books of a device that wait while one is answered; one more is refused. */

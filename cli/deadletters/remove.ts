@@ -1,8 +1,9 @@
 /** Owns `telltale deadletters replay` and `purge`: the commands that take dead letters out. Nothing is meant by default. */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
 import { type DeadLetterFilter, LogError } from '../../log/log.ts'
-import { DEAD_LETTER_SEQUENCES_MAX } from '../../platform/limits.ts'
+import { DEAD_LETTER_SEQUENCES_MAX, REPLAY_TAKEOVER_MS } from '../../platform/limits.ts'
 import { withLog } from '../installation.ts'
 import { UsageError } from '../usage-error.ts'
 import { addFilters, type FilterOptions, filterOf, parseNumber } from './filters.ts'
@@ -60,12 +61,25 @@ function meant(name: string, sequences: readonly number[], options: RemoveOption
   return filter
 }
 
-/** By the process that appends to the log; if there is none, this one takes its place for as long as it takes. */
-async function replay(filter: DeadLetterFilter): Promise<number> {
-  try {
-    return await withLog((log) => log.replay(filter), { writer: true })
-  } catch (error) {
-    if (!(error instanceof LogError) || error.code !== 'log-locked') throw error
-    return withLog((log) => log.replay(filter))
-  }
+/**
+ * By the process that appends to the log; if none takes the request, this one takes its place for as long as it takes. It
+ * asks first, for the lock alone cannot tell that there is one in another container.
+ */
+function replay(filter: DeadLetterFilter): Promise<number> {
+  return withLog(async (log) => {
+    const before = await log.deadLetterCounts()
+    let isDone = false
+    const replaying = log.replay(filter).finally(() => {
+      isDone = true
+    })
+    await Promise.race([replaying, delay(REPLAY_TAKEOVER_MS)])
+    const { replayed } = await log.deadLetterCounts()
+    if (isDone || replayed > before.replayed) return replaying
+    try {
+      return await withLog(() => replaying, { writer: true })
+    } catch (error) {
+      if (error instanceof LogError && error.code === 'log-locked') return replaying
+      throw error
+    }
+  })
 }

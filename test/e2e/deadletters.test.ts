@@ -131,6 +131,8 @@ test('kill -9 in the middle of a replay: it goes on at the next start, and each 
   assert.deepEqual(JSON.parse(await replayed), { replayed: messages })
   const ledger = await platform.settled()
   assert.deepEqual([ledger.accepted, ledger.stored, ledger.deadLettered], [2 * messages, messages, messages])
+  const { device: _, ...own } = await platform.get<DeviceLedger>('/v1/ledger?device=pump-1')
+  assert.deepEqual(own, ledger)
   assert.equal(await platform.countStored('pump', 'flow'), messages)
   assert.deepEqual(
     { ...(await log.deadLetterCounts()), heldBytes: 0 },

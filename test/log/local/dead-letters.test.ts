@@ -79,6 +79,40 @@ test('a replay asked for while nothing appends is carried out by the next proces
   assert.equal((await later.ledger(INGEST_READER)).pending, 1)
 })
 
+test('the books of a device are true of one moment, whatever ingest and retention do meanwhile', async (t) => {
+  const directory = scratchDirectory(t)
+  const options = { directory, retentionMs: 60_000 }
+  const log = await openLocal(t, options)
+  const entries = 30_000
+  for (let first = 0; first < entries; first += 1_000) {
+    await append(log, ...Array.from({ length: 1_000 }, (_, number) => entry(first + number)))
+  }
+  let advanced = 0
+  const advancing = (async () => {
+    for (; advanced < entries; advanced += 1_000)
+      await advance(log, 1_000, (offset) => (offset % 7 ? undefined : 'empty'))
+  })()
+  while (advanced < entries) {
+    const { accepted, stored, deadLettered, pending } = await log.deviceLedger(INGEST_READER, 'device-1')
+    assert.equal(accepted, entries / 3)
+    assert.equal(stored + deadLettered + pending, accepted)
+  }
+  await advancing
+  const settled = await log.deviceLedger(INGEST_READER, 'device-1')
+  const ofDevice = Array.from({ length: entries }, (_, offset) => offset).filter((offset) => offset % 3 === 1)
+  const deadLettered = ofDevice.filter((offset) => offset % 7 === 0).length
+  const stored = entries / 3 - deadLettered
+  assert.deepEqual([settled.stored, settled.deadLettered, settled.pending], [stored, deadLettered, 0])
+  await log.stop()
+  // All of it is of 1970 and stored, so the first pass of retention takes it.
+  const later = await openLocal(t, options)
+  while ((await later.read(await later.first()))?.count === 1_000) await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(await later.deviceLedger(INGEST_READER, 'device-1'), settled)
+  assert.equal(await later.replay({ device: 'device-1' }), deadLettered)
+  const { accepted, pending } = await later.deviceLedger(INGEST_READER, 'device-1')
+  assert.deepEqual([accepted, pending], [entries / 3 + deadLettered, deadLettered])
+})
+
 test('kill -9 in the middle of a replay: each dead letter is held or in the log again, none twice, none lost', async (t) => {
   const directory = scratchDirectory(t)
   const letters = 20_000
