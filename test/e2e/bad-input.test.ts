@@ -118,6 +118,7 @@ test('a type conflict in InfluxDB sets aside the one message, with the reason of
   assert.deepEqual([ledger.accepted, ledger.stored, ledger.deadLettered], [21, 20, 1])
   const letter = JSON.parse(await platform.telltale('deadletters', 'show', '1', '--json'))
   assert.equal(letter.code, 'store-rejected')
+  assert.equal(letter.decoded, true, 'apps have had it live: a replay must not send it again')
   assert.match(letter.reason, /rssi/)
 })
 

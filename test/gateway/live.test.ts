@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { test } from 'node:test'
+import { REPLAYED, TOLD } from '../../log/entry.ts'
 import { LIVE_COMMAND_BYTES_MAX, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../../platform/limits.ts'
-import { App, environment, HOUR_MS, NOW, startPlatform } from './platform.ts'
+import { App, environment, HOUR_MS, NOW, publish, startPlatform } from './platform.ts'
 
 const ENVIRONMENT = 'devices/+/telemetry/environment'
 
@@ -36,6 +37,20 @@ test('a reading reaches its subscriber exactly as sent, and nobody else', async 
   assert.deepEqual(
     other.readings().map((reading) => reading.device),
     ['truck-8'],
+  )
+})
+
+test('a replayed message is sent to apps, unless they have had it before it was set aside', async (t) => {
+  const platform = await startPlatform(t)
+  const app = await App.connect(t, platform)
+  await app.subscribe({ filter: ENVIRONMENT })
+  await publish(platform.log, NOW, 'new', 'environment', environment(NOW - 60_000), REPLAYED)
+  await publish(platform.log, NOW, 'told', 'environment', environment(NOW - 60_000), REPLAYED | TOLD)
+  await platform.publish('after', 'environment', environment(NOW))
+  await app.until(() => app.readings().some(({ device }) => device === 'after'))
+  assert.deepEqual(
+    app.readings().map(({ device }) => device),
+    ['new', 'after'],
   )
 })
 

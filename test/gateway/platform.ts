@@ -119,10 +119,11 @@ export function publish(
   device: string,
   stream: string,
   payload: Buffer | object,
+  flags = 0,
 ): Promise<void> {
   const bytes = Buffer.isBuffer(payload) ? payload : Buffer.from(JSON.stringify(payload))
   return new Promise((resolve, reject) => {
-    log.append({ device, stream, receivedAt, flags: 0, payload: bytes }, (error) => (error ? reject(error) : resolve()))
+    log.append({ device, stream, receivedAt, flags, payload: bytes }, (error) => (error ? reject(error) : resolve()))
   })
 }
 

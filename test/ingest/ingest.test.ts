@@ -55,6 +55,11 @@ test('good messages are stored, bad ones set aside with a code, and the books ba
     ['invalid-reading', 202],
     ['unknown-schema', 204],
   ])
+  const books = { pending: 0, balanced: true }
+  const first = { device: 'd0', accepted: 44, stored: 40, deadLettered: 4, readings: 40, ...books }
+  assert.deepEqual(await log.deviceLedger('ingest', 'd0'), first)
+  const batched = { device: 'batch', accepted: 1, stored: 1, deadLettered: 0, readings: 3, ...books }
+  assert.deepEqual(await log.deviceLedger('ingest', 'batch'), batched)
   const query = { selections: [{}], from: T0, to: T0 + 10_000, limit: 1000 }
   const { readings } = await ingest.history.readings(query)
   assert.equal(readings.length, 203)
@@ -130,6 +135,10 @@ test('with several workers the newer of two values of a series and time stays', 
   const ledger = await settled(log)
   assert.equal(ledger.stored, rounds * 20)
   assert(ledger.balanced)
+  for (let device = 0; device < 20; device++) {
+    const { accepted, stored, readings } = await log.deviceLedger('ingest', `d${device}`)
+    assert.deepEqual([accepted, stored, readings], [rounds, rounds, rounds])
+  }
   const store = createStore(options, { streams: registry.streams })
   t.after(() => store.stop())
   const { readings } = await store.history.readings({ selections: [{}], from: T0, to: T0 + 1000, limit: 100 })
