@@ -8,7 +8,8 @@
  *                                                         --refused--> disconnect, unacknowledged: the device keeps it
  *
  * Always true: the callback is called once, never synchronously with an exception, and without an error only when the
- * message is durable or was dropped for good. Bound: what is held is what the log lets wait (`LOG_PENDING_BYTES_MAX`).
+ * message is durable or was dropped for good. Bound: what is held is counted in `Held`, which stops the reading; beyond it
+ * the log refuses (`LOG_PENDING_BYTES_MAX`).
  */
 
 import type { PublishPacket } from 'aedes'
@@ -22,9 +23,7 @@ import type { Session } from './session.ts'
 import type { StatusBoard } from './status-board.ts'
 
 type Done = (error?: Error | null) => void
-
-/** `forward`: for MQTT subscribers, if any. `drop`: for nobody. */
-export type Verdict = 'forward' | 'drop'
+type DropCode = 'payload-too-large' | 'publish-forbidden' | 'rate-limited'
 
 export interface AdmissionDependencies {
   readonly log: Log
@@ -36,68 +35,87 @@ export interface AdmissionDependencies {
 
 export class Admission {
   readonly #dependencies: AdmissionDependencies
+  /** Aedes passes the packet that was admitted on to `publish`, and keeps no verdict of ours. */
+  readonly #dropped = new WeakSet<PublishPacket>()
 
   constructor(dependencies: AdmissionDependencies) {
     this.#dependencies = dependencies
   }
 
-  /** Whether `publish` shall hand the packet to subscribers, decided again there, since Aedes keeps no verdict. */
-  verdict(session: Session, packet: PublishPacket): Verdict {
-    if (session.holder.kind === 'anyone') return 'forward'
-    const topic = session.topic(packet.topic)
-    return topic !== undefined && isAllowed(session, topic) && payloadLength(packet) <= PAYLOAD_BYTES_MAX
-      ? 'forward'
-      : 'drop'
+  /** Whether `admit` dropped this packet, so that it goes to no subscriber either. */
+  wasDropped(packet: PublishPacket): boolean {
+    return this.#dropped.has(packet)
   }
 
   admit(session: Session, packet: PublishPacket, done: Done): void {
-    const { holder } = session
+    const { holder, rate } = session
     if (holder.kind === 'app') {
       this.#dependencies.metrics.refused('publish-forbidden')
       done(new Error('an app publishes nothing'))
       return
     }
     const topic = session.topic(packet.topic)
-    if (payloadLength(packet) > PAYLOAD_BYTES_MAX) this.#dropTooLarge(session, packet, topic, done)
+    const bytes = payloadLength(packet)
+    if (rate !== undefined && !rate.passes(this.#dependencies.clock.now(), bytes)) {
+      this.#dropOverRate(session, packet, topic, done)
+    } else if (bytes > PAYLOAD_BYTES_MAX) this.#dropTooLarge(session, packet, topic, done)
     else if (holder.kind === 'anyone' && topic === undefined) done(startsWithDollar(packet))
     else if (topic === undefined || !isAllowed(session, topic)) this.#dropForbidden(session, packet, done)
-    else if (topic.kind === 'telemetry') this.#append(topic, packet, done)
-    else if (topic.kind === 'status') this.#dependencies.statusBoard.publish(topic.device, packet, done)
+    else if (topic.kind === 'telemetry') this.#append(session, topic, packet, done)
+    else if (topic.kind === 'status') this.#keepStatus(session, topic.device, packet, done)
     else done()
   }
 
-  #append(topic: DeviceTopic & { kind: 'telemetry' }, packet: PublishPacket, done: Done): void {
+  #append(session: Session, topic: DeviceTopic & { kind: 'telemetry' }, packet: PublishPacket, done: Done): void {
     const { log, clock, metrics } = this.#dependencies
     const { device, stream } = topic
-    const entry = { device, stream, receivedAt: clock.now(), flags: 0, payload: payloadOf(packet) }
+    const payload = payloadOf(packet)
+    const entry = { device, stream, receivedAt: clock.now(), flags: 0, payload }
+    session.held.hold(payload.length)
     log.append(entry, (error) => {
       if (error === undefined) metrics.accepted[packet.qos] = (metrics.accepted[packet.qos] ?? 0) + 1
       else metrics.refused('log-refused')
       done(error)
+      session.held.release(payload.length)
     })
+  }
+
+  #keepStatus(session: Session, device: string, packet: PublishPacket, done: Done): void {
+    const bytes = payloadLength(packet)
+    session.held.hold(bytes)
+    this.#dependencies.statusBoard.publish(device, packet, (error) => {
+      done(error)
+      session.held.release(bytes)
+    })
+  }
+
+  #dropOverRate(session: Session, packet: PublishPacket, topic: DeviceTopic | undefined, done: Done): void {
+    const stream = topic?.kind === 'telemetry' ? topic.stream : undefined
+    const message = 'more was published than this device may in a second: the message was dropped'
+    this.#drop(session, packet, { code: 'rate-limited', message, stream }, done)
   }
 
   #dropTooLarge(session: Session, packet: PublishPacket, topic: DeviceTopic | undefined, done: Done): void {
     const message = `a payload has ${payloadLength(packet)} bytes: allowed are ${PAYLOAD_BYTES_MAX}`
     const stream = topic?.kind === 'telemetry' ? topic.stream : undefined
-    this.#drop(session, 'payload-too-large', message, stream, done)
+    this.#drop(session, packet, { code: 'payload-too-large', message, stream }, done)
   }
 
   #dropForbidden(session: Session, packet: PublishPacket, done: Done): void {
     const { holder } = session
     const own = holder.kind === 'device' ? holder.device : '<device>'
     const message = `topic ${JSON.stringify(packet.topic.slice(0, 200))} may not be published: allowed are devices/${own}/telemetry/<stream> and devices/${own}/status`
-    this.#drop(session, 'publish-forbidden', message, undefined, done)
+    this.#drop(session, packet, { code: 'publish-forbidden', message, stream: undefined }, done)
   }
 
   #drop(
     session: Session,
-    code: 'payload-too-large' | 'publish-forbidden',
-    message: string,
-    stream: string | undefined,
+    packet: PublishPacket,
+    { code, message, stream }: { code: DropCode; message: string; stream: string | undefined },
     done: Done,
   ): void {
     const { metrics, reports, clock } = this.#dependencies
+    this.#dropped.add(packet)
     metrics.refused(code)
     if (session.holder.kind === 'device') {
       reports.report(session.holder.device, { code, message, stream: stream ?? null, at: clock.now() })

@@ -12,6 +12,7 @@ import { messageOf } from '../platform/errors.ts'
 import { renameClient, willOf } from './aedes.ts'
 import type { Held } from './held.ts'
 import type { Refusal } from './metrics.ts'
+import type { Rate } from './rate.ts'
 import { type Holder, Session } from './session.ts'
 
 const BAD_USERNAME_OR_PASSWORD = 4
@@ -38,10 +39,11 @@ export async function authenticate(
   client: Client,
   username: string | undefined,
   password: Buffer | undefined,
-  { identity, held }: { readonly identity: Verifies; readonly held: Held },
+  identity: Verifies,
+  limits: { readonly held: Held; readonly rate: Rate | undefined },
 ): Promise<Session> {
   const holder = holderOf(client, username, await verified(identity, password))
-  const session = new Session(holder, held)
+  const session = new Session(holder, limits)
   checkWill(client, session)
   if (holder.kind === 'app') renameClient(client, `app/${client.id}`)
   return session

@@ -17,6 +17,7 @@ import type { Verifies } from './authentication.ts'
 import { ErrorReports } from './error-reports.ts'
 import { type Address, type ListenerOptions, Listeners } from './listeners.ts'
 import { BrokerMetrics } from './metrics.ts'
+import type { RateLimits } from './rate.ts'
 import { StatusBoard } from './status-board.ts'
 import { TelemetryBroker } from './telemetry-broker.ts'
 
@@ -30,6 +31,11 @@ export interface BrokerDependencies {
   readonly metrics: Metrics
 }
 
+export interface BrokerOptions extends ListenerOptions {
+  /** What one device may publish; not limited unless given. */
+  readonly deviceRate?: RateLimits
+}
+
 export class Broker implements Part {
   readonly name = 'broker'
   readonly #aedes: TelemetryBroker
@@ -40,20 +46,24 @@ export class Broker implements Part {
   #sweep: NodeJS.Timeout | undefined
   #stopped: Promise<void> | undefined
 
-  constructor(options: ListenerOptions, dependencies: BrokerDependencies) {
+  constructor(options: BrokerOptions, dependencies: BrokerDependencies) {
     const { log, presence, identity, clock, logger } = dependencies
     this.#clock = clock
     const metrics = new BrokerMetrics(dependencies.metrics, () => this.#aedes.connectedClients)
     const publish = (topic: string, payload: Buffer) => {
       this.#aedes.publish({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false }, () => undefined)
     }
-    this.#reports = new ErrorReports(publish, { log, logger, metrics })
+    this.#reports = new ErrorReports(publish, { log, clock, logger, metrics })
     this.#statusBoard = new StatusBoard(presence, { clock, logger })
     const admission = new Admission({ log, statusBoard: this.#statusBoard, reports: this.#reports, clock, metrics })
-    this.#aedes = new TelemetryBroker({ identity, admission, statusBoard: this.#statusBoard, metrics, logger })
+    this.#aedes = new TelemetryBroker(
+      { deviceRate: options.deviceRate ?? {} },
+      { identity, admission, statusBoard: this.#statusBoard, metrics, logger },
+    )
     this.#listeners = new Listeners(options, {
       accept: (stream) => this.#aedes.handle(stream),
-      refused: () => metrics.refused('too-many-connections'),
+      refused: (reason) => metrics.refused(reason),
+      clock,
     })
   }
 
@@ -67,12 +77,15 @@ export class Broker implements Part {
     for (const packet of await this.#statusBoard.restore()) await this.#aedes.persistence.storeRetained(packet)
     await this.#reports.start()
     await this.#listeners.start()
-    this.#sweep = setInterval(() => this.disconnectExpired(), SESSION_SWEEP_MS)
+    this.#sweep = setInterval(() => this.sweep(), SESSION_SWEEP_MS)
   }
 
-  /** Ends the connections whose token has expired; a timer of the broker's own calls it too. */
-  disconnectExpired(): void {
-    this.#aedes.disconnectExpired(this.#clock.now())
+  /**
+   * Ends the connections whose token has expired, and those with a packet that has been incomplete since the last sweep; a
+   * timer of the broker's own calls it too.
+   */
+  sweep(): void {
+    this.#aedes.sweep(this.#clock.now())
   }
 
   stop(): Promise<void> {

@@ -2,22 +2,27 @@
  * Owns the sockets on which clients connect: MQTT over TCP, over TLS, and over WebSocket (subprotocol `mqtt`, MQTT 3.1.1
  * section 6). Each is on or off by settings.
  *
- * Bound: `CONNECTIONS_MAX` over all of them; one more is closed at once and counted.
+ * Bounds: `CONNECTIONS_MAX` over all of them, and `ConnectRate`; one more is closed at once and counted. A TLS handshake
+ * and a WebSocket upgrade have to be done within `CONNECT_TIMEOUT_MS`, as a CONNECT has.
  */
 
 import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer } from 'node:tls'
 import { createWebSocketStream, WebSocketServer } from 'ws'
+import type { Clock } from '../platform/clock.ts'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FRAME_BYTES_MAX } from '../platform/limits.ts'
+import { ConnectRate } from './connect-rate.ts'
 
 /** `cannot-listen`: the address is taken or not ours. `bad-certificate`: a TLS file cannot be used. */
 export class ListenError extends TelltaleError {}
 
+/** How often half-sent upgrade requests are looked for. */
+const UPGRADES_CHECKED_MS = 1_000
 /** RFC 6455 section 7.4.1. */
 const UNSUPPORTED_DATA = 1003
 
@@ -39,7 +44,7 @@ export interface ListenerOptions {
 
 export interface ListenerHandlers {
   readonly accept: (stream: Duplex) => void
-  readonly refused: () => void
+  readonly refused: (reason: 'too-many-connections' | 'too-many-connects') => void
 }
 
 export interface Address {
@@ -53,9 +58,12 @@ export class Listeners {
   readonly #handlers: ListenerHandlers
   readonly #servers: Server[] = []
   readonly #streams = new Set<Duplex>()
+  readonly #rate = new ConnectRate()
+  readonly #clock: Clock
   readonly addresses: Address[] = []
 
-  constructor(options: ListenerOptions, handlers: ListenerHandlers) {
+  constructor(options: ListenerOptions, handlers: ListenerHandlers & { readonly clock: Clock }) {
+    this.#clock = handlers.clock
     this.#options = options
     this.#handlers = handlers
   }
@@ -67,10 +75,13 @@ export class Listeners {
     try {
       if (port !== undefined) await this.#listen(createTcpServer({ noDelay: true }, accept), 'mqtt', port)
       if (tlsPort !== undefined && tls !== undefined) {
-        await this.#listen(createTlsServer({ ...readTls(tls), noDelay: true }, accept), 'mqtts', tlsPort)
+        const options = { ...readTls(tls), noDelay: true, handshakeTimeout: CONNECT_TIMEOUT_MS }
+        await this.#listen(createTlsServer(options, accept), 'mqtts', tlsPort)
       }
       if (webSocketPort !== undefined) {
-        const server = tls === undefined ? createHttpServer() : createHttpsServer(readTls(tls))
+        const options = { connectionsCheckingInterval: UPGRADES_CHECKED_MS }
+        const server =
+          tls === undefined ? createHttpServer(options) : createHttpsServer({ ...readTls(tls), ...options })
         acceptWebSockets(server, accept)
         await this.#listen(server, tls === undefined ? 'ws' : 'wss', webSocketPort)
       }
@@ -90,14 +101,22 @@ export class Listeners {
   #accept(stream: Duplex): void {
     // Errors come to the broker's own listener too; a stream that is ended here has only this one.
     stream.on('error', () => undefined)
+    if (stream.destroyed) return
     if (this.#streams.size >= CONNECTIONS_MAX) {
-      this.#handlers.refused()
+      this.#handlers.refused('too-many-connections')
       stream.destroy()
       return
     }
     this.#streams.add(stream)
     stream.once('close', () => this.#streams.delete(stream))
     this.#handlers.accept(stream)
+  }
+
+  /** Stands before anything that a server does with a socket; what it destroys is accepted by nobody. */
+  #limitRate(socket: Socket): void {
+    if (this.#rate.takes(this.#clock.now(), socket.remoteAddress ?? '')) return
+    this.#handlers.refused('too-many-connects')
+    socket.destroy()
   }
 
   async #listen(server: Server, scheme: Address['scheme'], port: number): Promise<void> {
@@ -108,6 +127,10 @@ export class Listeners {
       })
       server.listen({ host, port, backlog: 4096 }, resolve)
     })
+    // Before a handshake or an upgrade: what never becomes an MQTT client counts, too.
+    server.maxConnections = CONNECTIONS_MAX
+    server.on('drop', () => this.#handlers.refused('too-many-connections'))
+    server.prependListener('connection', (socket: Socket) => this.#limitRate(socket))
     this.#servers.push(server)
     this.addresses.push({ scheme, host, port: (server.address() as AddressInfo).port })
   }
@@ -116,6 +139,7 @@ export class Listeners {
 function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void): void {
   // A request that is no upgrade has no business here, and one that never ends is cut off.
   server.requestTimeout = CONNECT_TIMEOUT_MS
+  server.headersTimeout = CONNECT_TIMEOUT_MS
   server.on('request', (_request, response) => response.writeHead(426, { connection: 'close' }).end())
   const sockets = new WebSocketServer({
     server,

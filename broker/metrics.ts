@@ -10,9 +10,11 @@ export type Refusal =
   | 'wrong-client-id'
   | 'wrong-will'
   | 'too-many-connections'
+  | 'too-many-connects'
   | 'publish-forbidden'
   | 'subscribe-forbidden'
   | 'payload-too-large'
+  | 'rate-limited'
   | 'log-refused'
   | 'slow-client'
   | 'stuck-packet'
@@ -26,6 +28,7 @@ export class BrokerMetrics {
   readonly #refused: Counter<'reason'>
   readonly #dropped: Counter<'reason'>
   readonly #errors: Counter
+  readonly #unreported: Counter
   readonly #protocolErrors: Counter
 
   constructor(registry: Metrics, connections: () => number) {
@@ -68,6 +71,11 @@ export class BrokerMetrics {
       help: "Reports published on devices' errors topics",
       registers,
     })
+    this.#unreported = new Counter({
+      name: 'telltale_broker_error_reports_dropped_total',
+      help: 'Reports not published, since their device had enough of them in that second',
+      registers,
+    })
     this.#protocolErrors = new Counter({
       name: 'telltale_broker_protocol_errors_total',
       help: 'Connections ended for what they sent, or by the network',
@@ -85,6 +93,10 @@ export class BrokerMetrics {
 
   reported(): void {
     this.#errors.inc()
+  }
+
+  unreported(): void {
+    this.#unreported.inc()
   }
 
   protocolError(): void {

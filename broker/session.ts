@@ -9,6 +9,7 @@
 import { type DeviceTopic, parseTopic } from '../devices/topics.ts'
 import { SESSION_TOPICS_MAX, SUBSCRIPTIONS_PER_CLIENT_MAX } from '../platform/limits.ts'
 import type { Held } from './held.ts'
+import type { Rate } from './rate.ts'
 
 /** A client of an authenticated broker, or anyone at all when authentication is off. */
 export type Holder =
@@ -25,11 +26,14 @@ export class Session {
   /** The broker's number of the message that was forwarded last. */
   lastForwarded = 0
   readonly held: Held
+  /** Undefined: it may publish as fast as it can. */
+  readonly rate: Rate | undefined
   readonly #topics = new Map<string, DeviceTopic | undefined>()
 
-  constructor(holder: Holder, held: Held) {
+  constructor(holder: Holder, { held, rate }: { readonly held: Held; readonly rate?: Rate | undefined }) {
     this.holder = holder
     this.held = held
+    this.rate = rate
   }
 
   /** Keeps a subscription that was granted; false if there are too many. */

@@ -27,6 +27,7 @@ import { Inbound } from './inbound.ts'
 import { KeptSessions, SESSION_MARKER } from './kept-sessions.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { type Deliver, grantedQos, isDrowning, isRepeated, tameDeliveries, withoutWaiting } from './outbound.ts'
+import { type RateLimits, rateOf } from './rate.ts'
 import { Session } from './session.ts'
 import type { StatusBoard } from './status-board.ts'
 
@@ -55,6 +56,7 @@ export class TelemetryBroker extends Aedes {
   readonly #inbounds = new WeakMap<Client, Inbound>()
   readonly #held = new HeldTotal()
   readonly #kept: KeptSessions
+  readonly #deviceRate: RateLimits
   /** Aedes's delivery functions, and ours around them. */
   readonly #deliveries = new WeakMap<Deliver, Deliver>()
   /** Subscriptions that match telemetry; while there are none, telemetry stays out of Aedes. */
@@ -62,7 +64,7 @@ export class TelemetryBroker extends Aedes {
   /** A session that is not clean subscribed to telemetry: Aedes must queue for it while it is away. */
   #queuesTelemetry = false
 
-  constructor(dependencies: TelemetryBrokerDependencies) {
+  constructor(options: { readonly deviceRate: RateLimits }, dependencies: TelemetryBrokerDependencies) {
     super({
       concurrency: BROKER_DELIVERIES_MAX,
       connectTimeout: CONNECT_TIMEOUT_MS,
@@ -72,6 +74,7 @@ export class TelemetryBroker extends Aedes {
       maxClientsIdLength: CLIENT_ID_CHARS_MAX,
     })
     this.#dependencies = dependencies
+    this.#deviceRate = options.deviceRate
     this.authenticate = (client, username, password, done) => {
       this.#authenticate(client, username, password).then(
         () => done(null, true),
@@ -129,7 +132,7 @@ export class TelemetryBroker extends Aedes {
     const isTelemetry = session.topic(packet.topic)?.kind === 'telemetry'
     if (isTelemetry && session.holder.kind !== 'anyone') packet.retain = false
     const unwanted = isTelemetry && !packet.retain && this.#telemetrySubscriptions === 0 && !this.#queuesTelemetry
-    if (unwanted || this.#dependencies.admission.verdict(session, packet) === 'drop') finished()
+    if (unwanted || this.#dependencies.admission.wasDropped(packet)) finished()
     else this.#superPublish(packet, client, finished)
   }
 
@@ -145,12 +148,18 @@ export class TelemetryBroker extends Aedes {
     super.unsubscribe(topic, this.#deliveries.get(deliver) ?? deliver, done)
   }
 
-  disconnectExpired(now: number): void {
+  /** Ends the connections whose token has expired, and those whose packet made no progress since the last sweep. */
+  sweep(now: number): void {
+    const { metrics, logger } = this.#dependencies
     for (const client of Object.values(this.clients)) {
-      if (!this.#sessions.get(client)?.hasExpired(now)) continue
-      this.#dependencies.metrics.refused('expired-token')
-      this.#dependencies.logger.info({ client: client.id }, 'disconnected: the token has expired')
-      client.close()
+      if (this.#sessions.get(client)?.hasExpired(now)) {
+        metrics.refused('expired-token')
+        logger.info({ client: client.id }, 'disconnected: the token has expired')
+        client.close()
+      } else if (this.#inbounds.get(client)?.isStuck()) {
+        metrics.refused('stuck-packet')
+        client.emit('error', new Error('a packet was begun and not finished'))
+      }
     }
   }
 
@@ -169,9 +178,10 @@ export class TelemetryBroker extends Aedes {
   async #authenticate(client: Client, username: string | undefined, password: Buffer | undefined): Promise<void> {
     const { identity } = this.#dependencies
     const held = this.#inbounds.get(client)?.held ?? new Held(this.#held)
+    const limits = { held, rate: rateOf(this.#deviceRate) }
     const session = identity
-      ? await authenticate(client, username, password, { identity, held })
-      : new Session({ kind: 'anyone' }, held)
+      ? await authenticate(client, username, password, identity, limits)
+      : new Session({ kind: 'anyone' }, limits)
     tameDeliveries(client, session)
     this.#sessions.set(client, session)
   }

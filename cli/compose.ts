@@ -87,7 +87,7 @@ export async function startPlatform(
 
   let broker: Broker | undefined
   if (roles.has('broker')) {
-    broker = new Broker(listenerOptions(settings), {
+    broker = new Broker(brokerOptions(settings), {
       log,
       presence: log.presence,
       identity: settings.auth === 'token' ? identity : undefined,
@@ -140,8 +140,9 @@ function tlsFiles(settings: Settings) {
   return cert === undefined || key === undefined ? undefined : { cert, key }
 }
 
-function listenerOptions(settings: Settings) {
+function brokerOptions(settings: Settings) {
   const { mqttHost: host, mqttPort, mqttsPort, mqttWsPort, tlsCa: ca, insecure } = settings
+  const { deviceMessagesPerSecond: messagesPerSecond, deviceBytesPerSecond: bytesPerSecond } = settings
   const tls = tlsFiles(settings)
   return {
     host,
@@ -150,6 +151,7 @@ function listenerOptions(settings: Settings) {
     tlsPort: mqttsPort,
     webSocketPort: mqttWsPort,
     tls: tls && { ...tls, ca },
+    deviceRate: { messagesPerSecond, bytesPerSecond },
   }
 }
 

@@ -54,6 +54,9 @@ export const APP_FILTERS_MAX = 32
 export const SESSION_TOPICS_MAX = 16
 /** MQTT clients at once, over all listeners; one more is closed at once. */
 export const CONNECTIONS_MAX = 20_000
+/** Connections taken in one second from one address, and in all; one more is closed at once. A fleet comes back in seconds. */
+export const CONNECTS_PER_ADDRESS_PER_SECOND_MAX = 2_000
+export const CONNECTS_PER_SECOND_MAX = 3_000
 /** A connection that has not sent its CONNECT by then is closed. */
 export const CONNECT_TIMEOUT_MS = 10_000
 /** A packet before CONNACK is larger: the connection is closed. Holds a token, a will and a user name. */
@@ -88,10 +91,13 @@ export const HELD_MESSAGE_BYTES = 256
 export const QOS2_INFLIGHT_MAX = 1_000
 /** Deliveries that Aedes has under way at once. */
 export const BROKER_DELIVERIES_MAX = 1_000
-/** How often connections are looked over for tokens that have expired. */
+/** Reports on one device's errors topic in one second; further ones are counted only. */
+export const REPORTS_PER_DEVICE_PER_SECOND_MAX = 10
+/** How often connections are looked over for tokens that have expired, and for packets that are stuck half-way. */
 export const SESSION_SWEEP_MS = 30_000
 
 assert(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX, 'a frame must hold the largest payload and its topic')
+assert(CONNECTS_PER_ADDRESS_PER_SECOND_MAX < CONNECTS_PER_SECOND_MAX, 'one address must leave others their turn')
 assert(FRAME_BYTES_MAX < OUTBOUND_BYTES_MAX, 'the largest message must be deliverable')
 
 // --- log

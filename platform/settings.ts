@@ -188,6 +188,20 @@ const SETTINGS = {
     default: 'token' as const,
     meaning: 'off: anyone, any topic, on loopback only',
   }),
+  deviceMessagesPerSecond: setting<number | undefined>({
+    variable: 'TELLTALE_DEVICE_MESSAGES_PER_SECOND',
+    parse: integer(1, 1_000_000),
+    allowed: '1 to 1000000',
+    default: undefined,
+    meaning: 'what one device may publish; more is acknowledged, dropped and told; no limit unless set',
+  }),
+  deviceBytesPerSecond: setting<number | undefined>({
+    variable: 'TELLTALE_DEVICE_BYTES_PER_SECOND',
+    parse: within(parseBytes, 1, 2 ** 30),
+    allowed: '1 to 1GiB',
+    default: undefined,
+    meaning: 'the same, in payload bytes',
+  }),
   ingestWorkers: setting<number>({
     variable: 'TELLTALE_INGEST_WORKERS',
     parse: integer(1, 64),

@@ -7,8 +7,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import mqttPacket, { type Packet } from 'mqtt-packet'
-import { Broker } from '../../broker/broker.ts'
-import type { ListenerOptions } from '../../broker/listeners.ts'
+import { Broker, type BrokerOptions } from '../../broker/broker.ts'
 import { Identity } from '../../devices/identity.ts'
 import { type Entry, readEntries } from '../../log/entry.ts'
 import { LocalLog } from '../../log/local/local-log.ts'
@@ -38,7 +37,7 @@ export interface Bench {
 
 export interface BenchOptions {
   readonly directory?: string
-  readonly listeners?: Partial<ListenerOptions>
+  readonly listeners?: Partial<BrokerOptions>
   readonly auth?: 'token' | 'off'
   readonly clock?: Clock
   /** Stands between the broker and its log. */
@@ -156,6 +155,11 @@ export class RawClient {
       })
     }
   }
+}
+
+/** The CONNECT of a client of which a broker with authentication off asks nothing. */
+export function connectAs(clientId: string, clean = true): Packet {
+  return { cmd: 'connect', clientId, clean, keepalive: 0, protocolId: 'MQTT', protocolVersion: 4 }
 }
 
 export function publish(topic: string, messageId: number, qos: 0 | 1 | 2 = 1, payload: Buffer = READING): Packet {

@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Log } from '../../log/log.ts'
+import {
+  CONNECT_TIMEOUT_MS,
+  CONNECTS_PER_ADDRESS_PER_SECOND_MAX,
+  HELD_MESSAGES_PER_CLIENT_MAX,
+  OUTBOUND_BYTES_MAX,
+  REPORTS_PER_DEVICE_PER_SECOND_MAX,
+  SESSION_QUEUE_MESSAGES_MAX,
+  SUBSCRIPTIONS_PER_CLIENT_MAX,
+} from '../../platform/limits.ts'
+import { type Bench, connectAs, publish, RawClient, READING, startBroker } from './harness.ts'
+
+const TOPIC = 'devices/truck-7/telemetry/environment'
+const MiB = 2 ** 20
+
+async function anyone(t: TestContext, bench: Bench, id: string, clean = true): Promise<RawClient> {
+  const client = await RawClient.open(t, bench.port)
+  client.send(connectAs(id, clean))
+  assert.equal((await client.next('connack')).returnCode, 0)
+  return client
+}
+
+async function subscribe(client: RawClient, topic: string, qos: 0 | 1 | 2 = 0): Promise<void> {
+  client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos }] })
+  assert.deepEqual((await client.next('suback')).granted, [qos])
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await turn()
+}
+
+test('a subscriber that does not read is disconnected, and no other waits for it', async (t) => {
+  const bench = await startBroker(t, { auth: 'off' })
+  const frozen = await anyone(t, bench, 'frozen')
+  const healthy = await anyone(t, bench, 'healthy')
+  await subscribe(frozen, 'a/#')
+  await subscribe(healthy, 'a/#')
+  frozen.socket.pause()
+  const publisher = await anyone(t, bench, 'publisher')
+  const payload = Buffer.alloc(64 * 1024)
+  let slowest = 0
+  // More than the kernel's buffers on both ends and ours hold.
+  for (let sent = 0; sent < 12 * MiB + OUTBOUND_BYTES_MAX; sent += payload.length) {
+    const began = performance.now()
+    publisher.send(publish('a/b', 1, 1, payload))
+    await publisher.next('puback')
+    await healthy.next('publish')
+    slowest = Math.max(slowest, performance.now() - began)
+  }
+  t.diagnostic(`slowest delivery to the healthy subscriber: ${slowest.toFixed(1)} ms`)
+  assert.equal(await bench.metric('telltale_broker_refused_total{reason="slow-client"}'), 1)
+  frozen.socket.resume()
+  await frozen.untilClosed()
+})
+
+/** A log whose entries are durable only when the test says so. */
+function holding(held: (() => void)[]) {
+  return (log: Log): Log =>
+    new Proxy(log, {
+      get(target, name) {
+        if (name === 'append') {
+          const append: Log['append'] = (entry, onDurable) =>
+            target.append(entry, (error) => held.push(() => onDurable(error)))
+          return append
+        }
+        const value: unknown = Reflect.get(target, name)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+}
+
+test('a client whose messages wait is not read from beyond the limit; all are acknowledged in order when they are durable', async (t) => {
+  const held: (() => void)[] = []
+  const bench = await startBroker(t, { auth: 'off', through: holding(held) })
+  const flooding = await anyone(t, bench, 'flooding')
+  const count = 12 * HELD_MESSAGES_PER_CLIENT_MAX
+  const payload = Buffer.alloc(200, '{')
+  flooding.send(...Array.from({ length: count }, (_, index) => publish(TOPIC, (index % 65_535) + 1, 1, payload)))
+  await until(() => held.length >= HELD_MESSAGES_PER_CLIENT_MAX)
+  const other = await anyone(t, bench, 'other')
+  for (let round = 0; round < 20; round++) {
+    other.send({ cmd: 'pingreq' })
+    await other.next('pingresp')
+  }
+  const oneChunk = Math.ceil((64 * 1024) / payload.length)
+  assert(held.length <= HELD_MESSAGES_PER_CLIENT_MAX + oneChunk, `${held.length} are held`)
+  let acknowledged = 0
+  while (acknowledged < count) {
+    for (const release of held.splice(0)) release()
+    while (flooding.packets.length > 0) {
+      acknowledged++
+      assert.equal((await flooding.next('puback')).messageId, acknowledged)
+    }
+    await turn()
+  }
+})
+
+test('a client that does not read its acknowledgements is not read from, and loses none of them', async (t) => {
+  const bench = await startBroker(t, { auth: 'off' })
+  const deaf = await anyone(t, bench, 'deaf')
+  deaf.socket.pause()
+  const count = 8 * MiB
+  deaf.socket.write(Buffer.alloc(2 * count, Buffer.of(0xc0, 0)))
+  const other = await anyone(t, bench, 'other')
+  for (let round = 0; round < 20; round++) {
+    other.send({ cmd: 'pingreq' })
+    await other.next('pingresp')
+  }
+  assert(deaf.socket.writableLength > 0, 'the broker went on reading')
+  deaf.socket.destroy()
+})
+
+test('what a session that is away is owed is bounded, in order, and what is dropped is counted', async (t) => {
+  const bench = await startBroker(t, { auth: 'off' })
+  const away = await anyone(t, bench, 'away', false)
+  await subscribe(away, 'a/b', 1)
+  away.socket.destroy()
+  const publisher = await anyone(t, bench, 'publisher')
+  const surplus = 50
+  for (let id = 1; id <= SESSION_QUEUE_MESSAGES_MAX + surplus; id++)
+    publisher.send(publish('a/b', id, 1, Buffer.from(`${id}`)))
+  for (let id = 1; id <= SESSION_QUEUE_MESSAGES_MAX + surplus; id++) await publisher.next('puback')
+  const dropped = () => bench.metric('telltale_broker_deliveries_dropped_total{reason="session-queue-full"}')
+  await until(async () => (await dropped()) === surplus)
+  const back = await anyone(t, bench, 'away', false)
+  for (let id = 1; id <= SESSION_QUEUE_MESSAGES_MAX; id++) {
+    const received = await back.next('publish')
+    assert.equal(received.payload.toString(), `${id}`)
+    back.send({ cmd: 'puback', messageId: received.messageId ?? 0 })
+  }
+  publisher.send(publish('a/b', 1, 1, Buffer.from('after')))
+  assert.equal((await back.next('publish')).payload.toString(), 'after')
+})
+
+test('a connected session that acknowledges nothing gets no more than the limit in flight, and holds up nobody', async (t) => {
+  const bench = await startBroker(t, { auth: 'off' })
+  const mute = await anyone(t, bench, 'mute', false)
+  await subscribe(mute, 'a/b', 1)
+  const publisher = await anyone(t, bench, 'publisher')
+  const count = SESSION_QUEUE_MESSAGES_MAX + 50
+  for (let id = 1; id <= count; id++) publisher.send(publish('a/b', id, 1, Buffer.from(`${id}`)))
+  for (let id = 1; id <= count; id++) await publisher.next('puback')
+  await until(() => mute.packets.length >= SESSION_QUEUE_MESSAGES_MAX)
+  mute.send({ cmd: 'pingreq' })
+  await mute.next('pingresp')
+  assert.equal(mute.packets.length, SESSION_QUEUE_MESSAGES_MAX)
+})
+
+test('a client has a limited number of subscriptions; one more is refused', async (t) => {
+  const bench = await startBroker(t, { auth: 'off' })
+  const client = await anyone(t, bench, 'greedy')
+  const subscriptions = Array.from({ length: SUBSCRIPTIONS_PER_CLIENT_MAX + 1 }, (_, n) => ({
+    topic: `a/${n}`,
+    qos: 0 as const,
+  }))
+  client.send({ cmd: 'subscribe', messageId: 1, subscriptions })
+  const { granted } = await client.next('suback')
+  assert.equal(granted.at(-1), 0x80)
+  assert.equal(granted.filter((code) => code === 0).length, SUBSCRIPTIONS_PER_CLIENT_MAX)
+})
+
+test('half a CONNECT, half an upgrade and silence are closed in time', async (t) => {
+  const bench = await startBroker(t, { auth: 'off', listeners: { webSocketPort: 0 } })
+  const webSocketPort = bench.broker.addresses.find(({ scheme }) => scheme === 'ws')?.port ?? 0
+  const began = performance.now()
+  const beginnings: [port: number, bytes: Buffer][] = [
+    [bench.port, Buffer.alloc(0)],
+    [bench.port, Buffer.of(0x10, 0x20, 0, 4, 0x4d)],
+    [webSocketPort, Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n')],
+  ]
+  const endings = beginnings.map(async ([port, bytes]) => {
+    const socket = connect(port, '127.0.0.1')
+    t.after(() => socket.destroy())
+    socket.on('error', () => undefined)
+    socket.write(bytes)
+    socket.resume()
+    await once(socket, 'close')
+  })
+  await Promise.all(endings)
+  t.diagnostic(`closed after ${Math.round(performance.now() - began)} ms; the limit is ${CONNECT_TIMEOUT_MS}`)
+})
+
+test('a packet that was begun and makes no progress is closed at the second sweep, others are not', async (t) => {
+  const bench = await startBroker(t, { auth: 'off' })
+  const slow = await anyone(t, bench, 'slow')
+  const healthy = await anyone(t, bench, 'healthy')
+  slow.socket.write(Buffer.of(0x30, 0x10, 0, 1))
+  slow.socket.write(Buffer.of(0x61))
+  await until(async () => {
+    healthy.send({ cmd: 'pingreq' })
+    await healthy.next('pingresp')
+    bench.broker.sweep()
+    return slow.closed
+  })
+  assert(!healthy.closed)
+  assert.equal(await bench.metric('telltale_broker_refused_total{reason="stuck-packet"}'), 1)
+})
+
+test('connections beyond the rate of one address are closed at once, counted, and taken again in the next second', async (t) => {
+  let now = 1_000_000
+  const bench = await startBroker(t, { auth: 'off', clock: { now: () => now } })
+  for (let opened = 0; opened < CONNECTS_PER_ADDRESS_PER_SECOND_MAX; opened += 100) {
+    const batch = await Promise.all(Array.from({ length: 100 }, () => RawClient.open(t, bench.port)))
+    for (const client of batch) client.socket.destroy()
+  }
+  const surplus = await RawClient.open(t, bench.port)
+  await surplus.untilClosed()
+  assert.equal(await bench.metric('telltale_broker_refused_total{reason="too-many-connects"}'), 1)
+  now += 1_000
+  await anyone(t, bench, 'later')
+})
+
+test('a device over its rate is acknowledged, its messages dropped, counted, and told; the next second they pass', async (t) => {
+  let now = Date.now()
+  const deviceRate = { messagesPerSecond: 5, bytesPerSecond: 100_000 }
+  const bench = await startBroker(t, { clock: { now: () => now }, listeners: { deviceRate } })
+  const device = await bench.device('truck-7')
+  const reports: { code: string; stream: string }[] = []
+  device.on('message', (_topic, payload) => reports.push(JSON.parse(payload.toString())))
+  await device.subscribeAsync('devices/truck-7/errors')
+  const other = await bench.device('truck-8')
+  for (let sent = 0; sent < 8; sent++) await device.publishAsync(TOPIC, READING, { qos: sent % 2 === 0 ? 1 : 2 })
+  await other.publishAsync('devices/truck-8/telemetry/environment', READING, { qos: 1 })
+  assert.equal((await bench.entries()).length, 5 + 1)
+  assert.equal(await bench.metric('telltale_broker_refused_total{reason="rate-limited"}'), 3)
+  await until(() => reports.length === 3)
+  assert(reports.every(({ code, stream }) => code === 'rate-limited' && stream === 'environment'))
+  now += 1_000
+  await device.publishAsync(TOPIC, READING, { qos: 1 })
+  assert.equal((await bench.entries()).length, 5 + 1 + 1)
+})
+
+test('an errors topic carries a limited number of reports a second; the rest is counted', async (t) => {
+  const now = Date.now()
+  const bench = await startBroker(t, { clock: { now: () => now } })
+  const device = await bench.device('truck-7')
+  let reports = 0
+  device.on('message', () => reports++)
+  await device.subscribeAsync('devices/truck-7/errors')
+  for (let sent = 0; sent < REPORTS_PER_DEVICE_PER_SECOND_MAX + 15; sent++)
+    await device.publishAsync('elsewhere', 'x', { qos: 1 })
+  await device.subscribeAsync('devices/truck-7/commands')
+  assert.equal(reports, REPORTS_PER_DEVICE_PER_SECOND_MAX)
+  assert.equal(await bench.metric('telltale_broker_error_reports_dropped_total'), 15)
+})
+
+test('a will that may not be published is dropped, and the broker goes on', async (t) => {
+  const bench = await startBroker(t, { auth: 'off' })
+  const dying = await RawClient.open(t, bench.port)
+  const will = { topic: '$SYS/x', payload: Buffer.from('x'), qos: 1 as const, retain: true }
+  dying.send({ ...connectAs('dying'), cmd: 'connect', clientId: 'dying', will })
+  await dying.next('connack')
+  dying.socket.destroy()
+  await until(async () => (await bench.metric('telltale_broker_connections')) === 0)
+  await anyone(t, bench, 'after')
+})
+
+test('200 QoS 0 messages, retained and not, in one segment: a live subscriber gets each', async (t) => {
+  const bench = await startBroker(t, { auth: 'off' })
+  const subscriber = await anyone(t, bench, 'subscriber')
+  await subscribe(subscriber, 'a/b')
+  const publisher = await anyone(t, bench, 'publisher')
+  const messages = Array.from({ length: 200 }, (_, index) => ({
+    ...publish('a/b', 0, 0, Buffer.from(`${index}`)),
+    retain: index % 2 === 0,
+  }))
+  publisher.send(...messages)
+  for (let index = 0; index < 200; index++)
+    assert.equal((await subscriber.next('publish')).payload.toString(), `${index}`)
+})

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ConnectRate } from '../../broker/connect-rate.ts'
+import { Rate, rateOf } from '../../broker/rate.ts'
+import { CONNECTS_PER_ADDRESS_PER_SECOND_MAX, CONNECTS_PER_SECOND_MAX } from '../../platform/limits.ts'
+
+test('without limits there is no rate', () => {
+  assert.equal(rateOf({}), undefined)
+  assert.equal(rateOf({ messagesPerSecond: undefined, bytesPerSecond: undefined }), undefined)
+})
+
+test("a second's messages pass at once, and then as the bucket fills", () => {
+  const rate = new Rate({ messagesPerSecond: 10 })
+  const passed = (now: number) => Array.from({ length: 20 }, () => rate.passes(now, 1_000_000)).filter(Boolean).length
+  assert.equal(passed(5_000), 10)
+  assert.equal(passed(5_500), 5)
+  assert.equal(passed(60_000), 10)
+  assert.equal(passed(1_000), 0)
+})
+
+test("a message of more than a second's bytes passes, and is paid for before the next", () => {
+  const rate = new Rate({ bytesPerSecond: 100 })
+  assert(rate.passes(0, 250))
+  assert(!rate.passes(1_400, 1))
+  assert(rate.passes(1_600, 1))
+})
+
+test('one address leaves others their turn, and all together are bounded', () => {
+  const rate = new ConnectRate()
+  const taken = (address: string) =>
+    Array.from({ length: CONNECTS_PER_SECOND_MAX }, () => rate.takes(7_000, address)).filter(Boolean).length
+  assert.equal(taken('10.0.0.1'), CONNECTS_PER_ADDRESS_PER_SECOND_MAX)
+  assert.equal(taken('10.0.0.2'), CONNECTS_PER_SECOND_MAX - CONNECTS_PER_ADDRESS_PER_SECOND_MAX)
+  assert.equal(taken('10.0.0.3'), 0)
+  assert(rate.takes(8_000, '10.0.0.1'))
+})
