@@ -1,9 +1,13 @@
 /** What a person sees of dead letters, and which ones a command means. */
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { deadLettersCommand } from '../../cli/deadletters/command.ts'
 import { describeContents, readPayload } from '../../cli/deadletters/payload.ts'
+import { ledgerCommand } from '../../cli/ledger.ts'
 import type { DeadLetter } from '../../log/log.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { openLog } from '../ingest/log-fixture.ts'
@@ -67,6 +71,23 @@ const payloads: [name: string, payload: Buffer, shown: RegExp, stream?: string][
 
 test('a payload is read as far as it goes, and it is said what would become of it now', () => {
   for (const [name, payload, shown, stream] of payloads) assert.match(described(payload, stream), shown, name)
+})
+
+test('the commands of docs/dead-letters.md are there, with their options', () => {
+  const page = readFileSync(fileURLToPath(new URL('../../docs/dead-letters.md', import.meta.url)), 'utf8')
+  const lines = [...page.matchAll(/^ {4}telltale ([^#\n]+)/gm)].map(([, line = '']) => line.trim().split(/\s+/))
+  assert(lines.length >= 10)
+  for (const [name = '', ...words] of lines) {
+    const top = [deadLettersCommand(), ledgerCommand()].find((command) => command.name() === name)
+    const command = top?.commands.find((each) => each.name() === words[0]) ?? top
+    assert(command !== undefined, name)
+    for (const option of words.filter((word) => word.startsWith('--'))) {
+      assert(
+        command.options.some(({ long }) => long === option),
+        `${command.name()} ${option}`,
+      )
+    }
+  }
 })
 
 test('list, replay and purge mean what the options say, with or without a platform that runs', async (t) => {
