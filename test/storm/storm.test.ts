@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { MissingServer } from '../servers/server.ts'
 import { formatReport, isCalm, type StormReport, storm } from './storm.ts'
 
-const CYCLES = 4
+const CYCLES = 3
 
 test('killed again and again, with or without its store: lost 0, duplicated 0, balanced after each', async (t) => {
   const seed = Number(process.env.TELLTALE_TEST_SEED ?? Date.now() % 2 ** 31)
