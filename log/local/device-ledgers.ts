@@ -2,7 +2,7 @@
  * Owns the books of one device: what its account says, and what of it is pending, counted in the log.
  *
  * Always true: an answer is of one snapshot, the account and the log's end as they were together; entries between the two
- * do not change any more, so they may be counted at leisure. Counting costs about 30 ns an entry, in slices of
+ * do not change any more, so they may be counted at leisure. Counting costs about 0.1 us an entry, in slices of
  * `LOG_READ_BYTES_MAX` with other work in between. A device's accepted count is the sum of the others: nothing is written
  * for it when a message is accepted.
  * Bound: one is counted at a time, `DEVICE_LEDGERS_WAITING_MAX` wait, one more is refused.
