@@ -25,7 +25,8 @@ export interface PersistedSubscription {
 
 /** What `aedes-persistence` 11 does for Aedes. Aedes calls `then` with two callbacks on each answer, and nothing else. */
 export interface Persistence {
-  storeRetained(packet: PublishPacket): Promise<void>
+  /** Called after each SUBACK, with the filters that were granted. */
+  createRetainedStreamCombi(filters: readonly string[]): NodeJS.ReadableStream
   /** Resolves with the packet that was stored under this message id, rejects if there is none. */
   incomingGetPacket(client: Client, packet: PublishPacket): Promise<unknown>
   cleanIncoming(client: { readonly id: string }): Promise<void>

@@ -74,7 +74,7 @@ export class Broker implements Part {
 
   async start(): Promise<void> {
     await this.#aedes.listen()
-    for (const packet of await this.#statusBoard.restore()) await this.#aedes.persistence.storeRetained(packet)
+    for (const packet of await this.#statusBoard.restore()) this.#aedes.retained.keep(packet)
     await this.#reports.start()
     await this.#listeners.start()
     this.#sweep = setInterval(() => this.sweep(), SESSION_SWEEP_MS)

@@ -20,7 +20,7 @@ export type Refusal =
   | 'stuck-packet'
 
 /** Why a message did not reach a subscriber that had a right to it. */
-export type Drop = 'session-queue-full'
+export type Drop = 'session-queue-full' | 'too-many-retained'
 
 export class BrokerMetrics {
   /** Telemetry messages made durable and acknowledged, by QoS. */

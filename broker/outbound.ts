@@ -7,12 +7,14 @@
  * disconnected. Losing: what was unsent to it; a session that is not clean gets its messages of QoS > 0 when it is back.
  */
 
-import type { AedesPublishPacket, Client, PublishPacket } from 'aedes'
+import type { AedesPublishPacket, Client } from 'aedes'
 import { filterCovers } from '../devices/topics.ts'
 import { OUTBOUND_BYTES_MAX } from '../platform/limits.ts'
 import { internals } from './aedes.ts'
 import type { Session } from './session.ts'
 
+/** A message with the number that the broker gave it. */
+type Numbered = Pick<AedesPublishPacket, 'topic' | 'qos' | 'brokerCounter'>
 export type Deliver = (packet: AedesPublishPacket, callback: () => void) => void
 
 /**
@@ -28,8 +30,8 @@ export function tameDeliveries(client: Client, session: Session): void {
   const deliver = inner.deliver0
   // A subscription of QoS 0 leaves a message to one of the same client that grants it more (section 3.3.5).
   inner.deliver0 = (packet, callback) => {
-    const { qos, topic } = packet as PublishPacket
-    if (qos > 0 && session.filters.size > 1 && grantedQos(session, topic) > 0) setImmediate(callback)
+    const message = packet as unknown as Numbered
+    if (message.qos > 0 && session.filters.size > 1 && grantedQos(session, message) > 0) setImmediate(callback)
     else deliver(packet, callback)
   }
 }
@@ -57,13 +59,19 @@ export function isDrowning(client: Client): boolean {
 }
 
 /**
- * The greatest QoS of the subscriptions that match (sections 3.3.5 and 3.8.4); Aedes looks only at one that is written
- * like the topic.
+ * The greatest QoS of the subscriptions that match (sections 3.3.5 and 3.8.4), as far as the message can use it; Aedes looks
+ * only at one that is written like the topic. Worked out once a message, for each of its subscriptions asks.
  */
-export function grantedQos(session: Session, topic: string): number {
+export function grantedQos(session: Session, { topic, qos, brokerCounter }: Numbered): number {
+  const { lastGranted } = session
+  if (lastGranted.brokerCounter === brokerCounter) return lastGranted.qos
   let greatest = 0
-  for (const [filter, qos] of session.filters) {
-    if (qos > greatest && filterCovers(filter, topic)) greatest = qos
+  for (const [filter, granted] of session.filters) {
+    if (granted <= greatest || !filterCovers(filter, topic)) continue
+    greatest = granted
+    if (greatest >= qos) break
   }
+  lastGranted.brokerCounter = brokerCounter
+  lastGranted.qos = greatest
   return greatest
 }

@@ -25,6 +25,8 @@ export class Session {
   readonly filters = new Map<string, number>()
   /** The broker's number of the message that was forwarded last. */
   lastForwarded = 0
+  /** The QoS granted for the message that was looked at last. */
+  readonly lastGranted = { brokerCounter: 0, qos: 0 }
   readonly held: Held
   /** Undefined: it may publish as fast as it can. */
   readonly rate: Rate | undefined

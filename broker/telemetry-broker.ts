@@ -28,6 +28,7 @@ import { KeptSessions, SESSION_MARKER } from './kept-sessions.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { type Deliver, grantedQos, isDrowning, isRepeated, tameDeliveries, withoutWaiting } from './outbound.ts'
 import { type RateLimits, rateOf } from './rate.ts'
+import { RetainedMessages } from './retained.ts'
 import { Session } from './session.ts'
 import type { StatusBoard } from './status-board.ts'
 
@@ -56,6 +57,7 @@ export class TelemetryBroker extends Aedes {
   readonly #inbounds = new WeakMap<Client, Inbound>()
   readonly #held = new HeldTotal()
   readonly #kept: KeptSessions
+  readonly retained: RetainedMessages
   readonly #deviceRate: RateLimits
   /** Aedes's delivery functions, and ours around them. */
   readonly #deliveries = new WeakMap<Deliver, Deliver>()
@@ -75,6 +77,7 @@ export class TelemetryBroker extends Aedes {
     })
     this.#dependencies = dependencies
     this.#deviceRate = options.deviceRate
+    this.retained = new RetainedMessages(dependencies.metrics)
     this.authenticate = (client, username, password, done) => {
       this.#authenticate(client, username, password).then(
         () => done(null, true),
@@ -103,6 +106,7 @@ export class TelemetryBroker extends Aedes {
     await super.listen()
     const { persistence } = this
     this.#kept.install(persistence)
+    this.retained.install(persistence)
     const { addSubscriptions } = persistence
     // Aedes hands over the filters that were refused as well, and restored them at the next connection.
     persistence.addSubscriptions = (client, all) => {
@@ -165,9 +169,9 @@ export class TelemetryBroker extends Aedes {
 
   #superPublish(packet: PublishPacket, client: Client | null, done: Published): void {
     if (packet.retain) {
-      // Here, because Aedes waits after it, and the next message would overtake this one. The memory persistence has done
-      // it when it returns. Subscribers that are established get RETAIN 0 anyway (section 3.3.1.3).
-      void this.persistence.storeRetained({ ...packet, cmd: 'publish', payload: Buffer.from(packet.payload) })
+      // Here, because Aedes waits after it, and the next message would overtake this one. Subscribers that are established
+      // get RETAIN 0 anyway (section 3.3.1.3).
+      this.retained.keep(packet)
       packet.retain = false
     }
     // Aedes takes the client as its second argument here; its types do not show it.
@@ -239,7 +243,7 @@ export class TelemetryBroker extends Aedes {
     const queued = packet as unknown as QueuedPacket
     const again = queued.messageId !== undefined
     if (!again && isRepeated(session, queued)) return false
-    if (packet.qos > 0) queued.qos = Math.min(packet.qos, grantedQos(session, packet.topic)) as 0 | 1 | 2
+    if (packet.qos > 0) queued.qos = Math.min(packet.qos, grantedQos(session, queued)) as 0 | 1 | 2
     return again || packet.qos === 0 || client.clean || packet.retain || this.#kept.keeps(client.id, queued)
   }
 

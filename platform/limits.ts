@@ -79,6 +79,10 @@ export const SESSION_QUEUE_BYTES_MAX = 1 * MiB
 export const SESSIONS_KEPT_MAX = 20_000
 /** Subscriptions of one client; one more is refused. */
 export const SUBSCRIPTIONS_PER_CLIENT_MAX = 1_000
+/** Retained messages; one more topic is delivered and not kept. */
+export const RETAINED_MESSAGES_MAX = 100_000
+/** Retained messages that a SUBSCRIBE is matched against before others have their turn. */
+export const RETAINED_SCAN_MESSAGES = 500
 /** Messages of one client that wait to be durable; at so many its socket is not read, until one is. */
 export const HELD_MESSAGES_PER_CLIENT_MAX = 1_000
 /** Bytes of those messages. */
