@@ -332,6 +332,7 @@ export class LocalLog implements Log, Part {
     const writing = this.#state?.writing
     while (writing !== undefined && !signal.aborted && this.#failure === undefined) {
       const { retention, room } = writing
+      const seen = this.#filled.raised
       try {
         // A reader killed with -9 keeps old pages from being used again until its slot is cleared.
         this.#open().environment.root.readerCheck()
@@ -344,7 +345,6 @@ export class LocalLog implements Log, Part {
         if (signal.aborted) return
         this.#dependencies.logger.error({ err: error }, 'retention failed; it is tried again')
       }
-      const seen = this.#filled.raised
       await this.#filled.wait(seen, this.#isFull ? LOG_FULL_INTERVAL_MS : RETENTION_INTERVAL_MS)
     }
   }
