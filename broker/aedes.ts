@@ -29,6 +29,8 @@ export interface Persistence {
   createRetainedStreamCombi(filters: readonly string[]): NodeJS.ReadableStream
   /** Resolves with the packet that was stored under this message id, rejects if there is none. */
   incomingGetPacket(client: Client, packet: PublishPacket): Promise<unknown>
+  /** Keeps a QoS 2 message until its PUBREL. Aedes only ever asks whether it is there. */
+  incomingStorePacket(client: Client, packet: PublishPacket): Promise<void>
   cleanIncoming(client: { readonly id: string }): Promise<void>
   addSubscriptions(client: Client, subscriptions: readonly PersistedSubscription[]): Promise<void>
   /** Called for every CONNECT without clean session, and for no other reason. */

@@ -38,6 +38,7 @@ type PublishFor = (packet: PublishPacket, client: Client | null, done: Published
 
 /** A client id may be as long as MQTT 3.1.1 allows for 3.1 clients too: years-old firmware has long ids. */
 const CLIENT_ID_CHARS_MAX = 65_535
+const NOTHING = Buffer.alloc(0)
 
 export interface TelemetryBrokerDependencies {
   /** Undefined: anyone may connect. */
@@ -107,7 +108,10 @@ export class TelemetryBroker extends Aedes {
     const { persistence } = this
     this.#kept.install(persistence)
     this.retained.install(persistence)
-    const { addSubscriptions } = persistence
+    const { addSubscriptions, incomingStorePacket } = persistence
+    // The packet id is all that is needed: with payloads, a client that sends no PUBREL would hold 256 MB.
+    persistence.incomingStorePacket = (client, packet) =>
+      incomingStorePacket.call(persistence, client, { ...packet, topic: '', payload: NOTHING })
     // Aedes hands over the filters that were refused as well, and restored them at the next connection.
     persistence.addSubscriptions = (client, all) => {
       const granted = all.filter(({ topic }) => this.#sessions.get(client)?.filters.has(topic))
@@ -227,7 +231,7 @@ export class TelemetryBroker extends Aedes {
       return true
     }
     this.#dependencies.metrics.refused('subscribe-forbidden')
-    this.#dependencies.logger.info({ client: client.id, filter: topic }, 'subscription refused')
+    this.#dependencies.logger.debug({ client: client.id, filter: topic }, 'subscription refused')
     return false
   }
 
@@ -235,6 +239,7 @@ export class TelemetryBroker extends Aedes {
   #mayForward(client: Client, packet: PublishPacket): boolean {
     const session = this.#sessions.get(client)
     if (session === undefined || !internals(client).connackSent || !mayReceive(session, packet.topic)) return false
+    if (client.closed) return false
     if (isDrowning(client)) {
       this.#dependencies.metrics.refused('slow-client')
       client.emit('error', new Error('the client does not read what it subscribed to'))
