@@ -19,7 +19,7 @@ import { createMetrics } from '../../../platform/metrics.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { append, entry, readAll } from '../contract.ts'
 
-const RUNS = Number(process.env.TELLTALE_TEST_RUNS ?? 6)
+const RUNS = Number(process.env.TELLTALE_TEST_RUNS ?? 40)
 const SEED = process.env.TELLTALE_TEST_SEED
 const ACTIONS_MAX = 30
 const RETENTION_MS = 60_000
@@ -56,9 +56,11 @@ function sizes() {
   return fc.array(size, { minLength: 1, maxLength: 40 })
 }
 
-test('whatever is done to it, the log holds what the model says', { timeout: TIME_LIMIT_MS }, async (t) => {
+test('whatever is done to it, the log holds what the model says', { timeout: TIME_LIMIT_MS }, async () => {
   const property = fc.asyncProperty(fc.array(action, { maxLength: ACTIONS_MAX }), async (actions) => {
-    const run = new Run(scratchDirectory(t))
+    // Each history takes its disk space ahead: it goes with the history, not with the test.
+    const cleanUp: (() => void)[] = []
+    const run = new Run(scratchDirectory({ after: (fn) => cleanUp.push(fn as () => void) }))
     try {
       await run.open()
       for (const each of actions) {
@@ -67,6 +69,7 @@ test('whatever is done to it, the log holds what the model says', { timeout: TIM
       }
     } finally {
       await run.close()
+      for (const each of cleanUp) each()
     }
   })
   await fc.assert(property, { numRuns: RUNS, ...(SEED !== undefined && { seed: Number(SEED) }) })
