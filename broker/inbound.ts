@@ -32,6 +32,8 @@ export class Inbound {
   #packetsAtLastLook = -1
   /** The last string found good: a device's topics are nearly always the same one. */
   lastString = ''
+  /** Packets behind an UNSUBSCRIBE that is under way; at most one chunk's. */
+  #behind: Packet[] | undefined
   /** Aedes's own listener. */
   readonly accept: (packet: Packet) => void
 
@@ -61,7 +63,7 @@ export class Inbound {
 
   read(): void {
     const { conn, _parser } = internals(this.#client)
-    if (this.#client.connecting || this.#client.closed) return
+    if (this.#client.connecting || this.#client.closed || this.#behind !== undefined) return
     if (conn.writableLength > UNREAD_ANSWERS_BYTES_MAX) {
       conn.once('drain', this.held.onRoom)
       return
@@ -76,6 +78,35 @@ export class Inbound {
     const limit = this.#client.connected ? FRAME_BYTES_MAX : CONNECT_BYTES_MAX
     const { length } = _parser.packet
     if (length > limit) this.close(new Error(`a packet of ${length} bytes is larger than allowed, ${limit}`))
+  }
+
+  /**
+   * Hands a good packet to Aedes. What follows an UNSUBSCRIBE waits for it: Aedes carries it out a turn later, and took
+   * away the subscription that a SUBSCRIBE right behind it had made.
+   */
+  take(packet: Packet): void {
+    const inner = internals(this.#client)
+    if (this.#behind !== undefined) this.#behind.push(packet)
+    else if (packet.cmd !== 'unsubscribe' || !inner.connackSent) this.accept.call(inner._parser, packet)
+    else {
+      this.#behind = []
+      const finished = inner._nextBatch
+      inner._nextBatch = (error) => {
+        if (error) finished(error)
+        else this.#goOn()
+      }
+      // Aedes takes the callback from its client now.
+      this.accept.call(inner._parser, packet)
+      inner._nextBatch = finished
+    }
+  }
+
+  #goOn(): void {
+    const behind = this.#behind ?? []
+    this.#behind = undefined
+    if (this.#client.closed) return
+    for (const packet of behind) this.take(packet)
+    this.read()
   }
 
   /** Whether the same packet has been incomplete since the last look. */
@@ -97,7 +128,7 @@ function takePacket(this: OurParser, packet: Packet): void {
   const { inbound } = this
   inbound.packets++
   const violation = violationOf(packet, this._pos)
-  if (violation === undefined) inbound.accept.call(this, packet)
+  if (violation === undefined) inbound.take(packet)
   else inbound.close(new Error(violation.message), violation.returnCode)
 }
 

@@ -164,6 +164,17 @@ export const subscribeStatements: readonly Statement[] = [
     await bed.post(bed.name('t'), 'x')
     assert.deepEqual(await subscriber.untilPong(), [])
   }),
+  server('section 3.10.4', 'a SUBSCRIBE right behind the UNSUBSCRIBE of the same filter holds', async (bed) => {
+    for (const clean of [true, false]) {
+      const subscriber = await bed.subscriber(bed.name('t'), 1, `s${clean}`, { clean })
+      subscriber.send(unsubscribePacket(2, bed.name('t')), subscribePacket(3, [bed.name('t'), 1]))
+      assert.equal(idOf(await subscriber.next(UNSUBACK)), 2)
+      assert.equal(idOf(await subscriber.next(SUBACK)), 3)
+      await bed.post(bed.name('t'), 'x')
+      assert.equal((await subscriber.publish()).payload, 'x')
+      await subscriber.cut()
+    }
+  }),
   server('MQTT-3.10.4-3', 'a QoS 1 or 2 delivery that has begun is completed after an UNSUBSCRIBE', async (bed) => {
     const subscriber = await bed.subscriber(bed.name('t'), 2)
     const publisher = await bed.client('p')
