@@ -12,14 +12,15 @@ export function configCommand(): Command {
       const settings = listSettings(loadSettings())
       if (options.json) process.stdout.write(`${JSON.stringify(settings, null, 2)}\n`)
       else {
-        const rows = settings.map(({ variable, value, ...rest }) => [
+        const rows = settings.map(({ variable, type, value, ...rest }) => [
           variable,
+          type,
           rest.fromEnvironment ? `${value} *` : value,
           rest.default,
           rest.allowed,
           rest.meaning,
         ])
-        process.stdout.write(formatTable(['variable', 'value', 'default', 'allowed', 'meaning'], rows))
+        process.stdout.write(formatTable(['variable', 'type', 'value', 'default', 'allowed', 'meaning'], rows))
         process.stdout.write('\n* set in the environment\n')
       }
     })

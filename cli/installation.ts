@@ -1,13 +1,16 @@
 /** Owns where things are in an installation's data directory, and opening them for a command that runs beside `up`. */
 
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Identity } from '../devices/identity.ts'
 import { LocalLog } from '../log/local/local-log.ts'
 import { systemClock } from '../platform/clock.ts'
+import { TelltaleError } from '../platform/errors.ts'
 import { createLogger } from '../platform/logger.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { loadSettings, type Settings } from '../platform/settings.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../schemas/registry.ts'
+import { preflight } from './preflight.ts'
 
 export const keysDirectory = (settings: Settings) => join(settings.dataDir, 'keys')
 export const logDirectory = (settings: Settings) => join(settings.dataDir, 'log')
@@ -18,6 +21,7 @@ export const loadRegistry = (settings: Settings) => Registry.load(schemasDirecto
 
 /** The installation's identity, its key made if this is the first command ever. */
 export async function openIdentity(settings: Settings): Promise<Identity> {
+  preflight(settings)
   const identity = new Identity({ directory: keysDirectory(settings) }, { clock: systemClock })
   await identity.start()
   return identity
@@ -32,6 +36,10 @@ export async function withLog<T>(
   { writer }: { readonly writer: boolean } = { writer: false },
 ): Promise<T> {
   const settings = loadSettings()
+  if (!existsSync(join(logDirectory(settings), 'data.mdb'))) {
+    const hint = 'see TELLTALE_DATA_DIR, or start it once with telltale up'
+    throw new TelltaleError('no-installation', `there is no installation in ${settings.dataDir}: ${hint}`)
+  }
   const log = new LocalLog(
     {
       directory: logDirectory(settings),

@@ -4,6 +4,7 @@
  */
 
 import { Command, CommanderError } from 'commander'
+import packageJson from '../package.json' with { type: 'json' }
 import { TelltaleError } from '../platform/errors.ts'
 import { SettingsError } from '../platform/settings.ts'
 import { configCommand } from './config.ts'
@@ -20,6 +21,7 @@ const WRONG_USAGE = 2
 
 const program = new Command('telltale')
   .description('IoT telemetry over MQTT: a PUBACK means on disk, and the books balance')
+  .version(packageJson.version)
   .exitOverride()
   .configureHelp({ showGlobalOptions: true })
 
@@ -45,7 +47,8 @@ try {
   }
   await program.parseAsync()
 } catch (error) {
-  process.exitCode = report(error)
+  // At once: what a library may still hold must not keep a command that failed alive.
+  process.exit(report(error))
 }
 
 /** Shows what went wrong and returns the exit code. */

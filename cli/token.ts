@@ -1,7 +1,9 @@
 /** Owns `telltale token`: credentials of this installation on standard output, one a line, and nothing else. */
 
-import { Command, InvalidArgumentError } from 'commander'
-import { loadSettings, parseDuration } from '../platform/settings.ts'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { isDeviceId, isTopicFilter } from '../devices/topics.ts'
+import { loadSettings } from '../platform/settings.ts'
+import { parseDuration } from '../platform/units.ts'
 import { openIdentity } from './installation.ts'
 
 const DAY_MS = 86_400_000
@@ -14,8 +16,8 @@ interface TtlOption {
 export function tokenCommand(): Command {
   const device = new Command('device')
     .description('tokens for devices: user name and client id are the device id, the password is the token')
-    .argument('<id...>', 'device ids: 1 to 64 of A-Z a-z 0-9 . _ : -')
-    .option('--ttl <duration>', 'how long they are good, such as 90s, 15m, 24h, 365d', parseTtl, 365 * DAY_MS)
+    .argument('<id...>', 'device ids: 1 to 64 of A-Z a-z 0-9 . _ : -', parseDeviceIds)
+    .addOption(ttlOption('how long they are good', '365d'))
     .action(async (ids: string[], options: TtlOption) => {
       const identity = await openIdentity(loadSettings())
       const tokens: string[] = []
@@ -26,7 +28,7 @@ export function tokenCommand(): Command {
   const app = new Command('app')
     .description('a token for an app, which may read within the filters')
     .requiredOption('--filter <filter>', 'an MQTT topic filter; may be repeated', collect)
-    .option('--ttl <duration>', 'how long it is good, such as 15m, 24h', parseTtl, DAY_MS)
+    .addOption(ttlOption('how long it is good', '1d'))
     .action(async (options: TtlOption & { filter: string[] }) => {
       const identity = await openIdentity(loadSettings())
       process.stdout.write(`${await identity.signApp(options.filter, options.ttl)}\n`)
@@ -39,7 +41,18 @@ export function tokenCommand(): Command {
 }
 
 function collect(value: string, previous: string[] = []): string[] {
+  if (!isTopicFilter(value)) throw new InvalidArgumentError('Allowed is an MQTT topic filter.')
   return [...previous, value]
+}
+
+function parseDeviceIds(value: string, previous: string[] = []): string[] {
+  if (!isDeviceId(value)) throw new InvalidArgumentError('Allowed are 1 to 64 of A-Z a-z 0-9 . _ : -')
+  return [...previous, value]
+}
+
+function ttlOption(description: string, byDefault: string): Option {
+  const option = new Option('--ttl <duration>', `${description}, such as 90s, 15m, 24h, 365d`)
+  return option.argParser(parseTtl).default(parseTtl(byDefault), byDefault)
 }
 
 function parseTtl(value: string): number {

@@ -1,7 +1,7 @@
 /** Owns `telltale up`: starts the roles, says when they are ready, stops them on SIGTERM or SIGINT. */
 
 import { Command } from 'commander'
-import { messageOf } from '../platform/errors.ts'
+import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { Lifecycle, untilSignal } from '../platform/lifecycle.ts'
 import { createLogger } from '../platform/logger.ts'
 import { createMetrics } from '../platform/metrics.ts'
@@ -26,7 +26,15 @@ async function up(rolesText: string): Promise<void> {
   const signal = untilSignal()
   let notReady: string | undefined = 'starting'
 
-  const platform = await startPlatform(settings, roles, { lifecycle, logger, metrics, notReady: () => notReady })
+  const starting = startPlatform(settings, roles, { lifecycle, logger, metrics, notReady: () => notReady })
+  const platform = await Promise.race([starting, signal]).catch((error: unknown) => {
+    throw withHint(error)
+  })
+  if (typeof platform === 'string') {
+    logger.info(`${platform} while starting`)
+    await Promise.allSettled([starting, lifecycle.stop()])
+    process.exit(0)
+  }
   notReady = undefined
   process.stdout.write(await welcome(platform, settings, process.env))
 
@@ -42,4 +50,16 @@ async function up(rolesText: string): Promise<void> {
   logger.info('stopped')
   // Whatever a library still holds must not keep a stopped platform alive.
   process.exit(exitCode)
+}
+
+/** Which setting to change, for the errors that know an address but no setting. */
+const HINTS: Readonly<Record<string, string>> = {
+  'cannot-listen': 'TELLTALE_MQTT_PORT, _MQTTS_PORT and _MQTT_WS_PORT choose others',
+  'listen-failed': 'TELLTALE_GATEWAY_PORT chooses another',
+}
+
+function withHint(error: unknown): unknown {
+  const hint = error instanceof TelltaleError ? HINTS[error.code] : undefined
+  if (!(error instanceof TelltaleError) || hint === undefined) return error
+  return new TelltaleError(error.code, `${error.message}: ${hint}`, { cause: error })
 }

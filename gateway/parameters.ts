@@ -2,7 +2,7 @@
 
 import { selectionOf } from '../devices/topics.ts'
 import { REQUEST_FILTERS_MAX } from '../platform/limits.ts'
-import { parseDuration } from '../platform/settings.ts'
+import { parseDuration } from '../platform/units.ts'
 import type { Selection } from '../schemas/history.ts'
 import type { Access } from './access.ts'
 import { FILTER_RULE } from './commands.ts'

@@ -14,7 +14,7 @@ import {
   HISTORY_READINGS_PER_TURN,
   HISTORY_WINDOWS_MAX,
 } from '../platform/limits.ts'
-import { parseDuration } from '../platform/settings.ts'
+import { parseDuration } from '../platform/units.ts'
 import { AGGREGATES, type History, type HistoryPage, type HistoryQuery } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { Access } from './access.ts'

@@ -3,8 +3,8 @@
  *
  *   idle --start()--> running --stop()--> stopping --> stopped
  *
- * Always true: parts start in the order given and stop in the reverse order; a part that fails to start stops those
- * before it; `stop()` may be called any number of times and resolves once. Bound: a drain lasts at most
+ * Always true: parts start in the order given and stop in the reverse order; a part that fails to start is stopped, and
+ * those before it; `stop()` may be called any number of times and resolves once. Bound: a drain lasts at most
  * `STOP_DEADLINE_MS`; what has not stopped by then is named in the error.
  */
 
@@ -29,13 +29,14 @@ export class Lifecycle {
 
   /** Starts `part` after all that were started before it. A part that fails has the earlier ones stopped. */
   async start(part: Part): Promise<void> {
+    // Before it starts: a part that fails half-way has what it did start stopped as well.
+    this.#running.push(part)
     try {
       await part.start()
     } catch (error) {
       await this.stop()
       throw error
     }
-    this.#running.push(part)
     this.#logger.debug({ part: part.name }, 'started')
   }
 

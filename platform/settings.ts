@@ -6,260 +6,145 @@
  */
 
 import { availableParallelism } from 'node:os'
-import { z } from 'zod'
 import { TelltaleError } from './errors.ts'
 import { DEAD_LETTERS_BYTES_MAX } from './limits.ts'
 import { LOG_LEVELS } from './logger.ts'
+import {
+  boolean,
+  choice,
+  duration,
+  integer,
+  pemFile,
+  port,
+  type SettingKind,
+  secret,
+  size,
+  text,
+  url,
+} from './setting-kinds.ts'
 
 export class SettingsError extends TelltaleError {}
 
-interface SettingSpec<T> {
+interface SettingSpec<T> extends SettingKind<T> {
   readonly variable: string
-  /** Checks the text of the variable and turns it into its value. */
-  readonly parse: (text: string) => T
-  /** What is allowed, as shown in errors and by `telltale config`. */
-  readonly allowed: string
-  readonly default: T
+  readonly default: T | undefined
   readonly meaning: string
-  readonly secret?: boolean
 }
 
-const setting = <T>(spec: SettingSpec<T>): SettingSpec<T> => spec
-
-const text = (value: string) => z.string().trim().min(1).parse(value)
-const oneOf =
-  <const T extends readonly string[]>(values: T) =>
-  (value: string): T[number] =>
-    z.enum(values).parse(value)
-const integer = (min: number, max: number) => (value: string) =>
-  z.string().regex(/^\d+$/).transform(Number).pipe(z.int().min(min).max(max)).parse(value)
-const port = { parse: integer(0, 65_535), allowed: 'a port, 1 to 65535, or 0 for a free one' }
-const boolean = {
-  parse: (value: string) => z.enum(['true', 'false']).parse(value) === 'true',
-  allowed: 'true or false',
+/** A setting that has a value, by default this one. */
+function setting<T>(variable: string, kind: SettingKind<T>, byDefault: T, meaning: string) {
+  return { ...kind, variable, default: byDefault, meaning }
 }
 
-const BYTE_UNITS = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const
-const BYTES = /^(\d+) ?(|KiB|MiB|GiB|TiB)$/
-const DURATION_UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
-const DURATION = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d)$/
-
-/** Milliseconds of a duration such as `500ms`, `90s`, `15m`, `24h`, `365d`; undefined if it is none. */
-export function parseDuration(value: string): number | undefined {
-  const match = DURATION.exec(value)
-  if (!match) return undefined
-  return Number(match[1]) * DURATION_UNITS[match[2] as keyof typeof DURATION_UNITS]
+/** A setting that is off, or decided by others, unless it is set. */
+function optional<T>(variable: string, kind: SettingKind<T>, meaning: string) {
+  return { ...kind, variable, default: undefined, meaning, isOptional: true as const }
 }
 
-function parseBytes(value: string): number | undefined {
-  const match = BYTES.exec(value)
-  if (!match) return undefined
-  return Number(match[1]) * BYTE_UNITS[match[2] as keyof typeof BYTE_UNITS]
-}
-
-const within = (read: (value: string) => number | undefined, min: number, max: number) => (value: string) => {
-  const number = read(value)
-  if (number === undefined || number < min || number > max) throw new RangeError('out of range')
-  return number
-}
+const DAY_MS = 86_400_000
 
 const SETTINGS = {
-  dataDir: setting({
-    variable: 'TELLTALE_DATA_DIR',
-    parse: text,
-    allowed: 'a directory, made if missing',
-    default: './data',
-    meaning: 'log, checkpoints, embedded store, keys',
-  }),
-  schemasDir: setting<string | undefined>({
-    variable: 'TELLTALE_SCHEMAS_DIR',
-    parse: text,
-    allowed: 'a directory of <stream>/<n>.avsc',
-    default: undefined,
-    meaning: 'schemas to use instead of those shipped',
-  }),
-  mqttHost: setting({
-    variable: 'TELLTALE_MQTT_HOST',
-    parse: text,
-    allowed: 'an address to listen on',
-    default: '127.0.0.1',
-    meaning: 'where devices connect; beyond loopback by MQTTS only',
-  }),
-  mqttPort: setting({ variable: 'TELLTALE_MQTT_PORT', ...port, default: 1883, meaning: 'MQTT over TCP' }),
-  mqttsPort: setting<number | undefined>({
-    variable: 'TELLTALE_MQTTS_PORT',
-    ...port,
-    default: undefined,
-    meaning: 'MQTT over TLS; off unless set',
-  }),
-  mqttWsPort: setting<number | undefined>({
-    variable: 'TELLTALE_MQTT_WS_PORT',
-    ...port,
-    default: undefined,
-    meaning: 'MQTT over WebSocket; off unless set',
-  }),
-  tlsCert: setting<string | undefined>({
-    variable: 'TELLTALE_TLS_CERT',
-    parse: text,
-    allowed: 'a PEM file',
-    default: undefined,
-    meaning: 'certificate chain, for MQTTS and the gateway',
-  }),
-  tlsKey: setting<string | undefined>({
-    variable: 'TELLTALE_TLS_KEY',
-    parse: text,
-    allowed: 'a PEM file',
-    default: undefined,
-    meaning: 'private key of the certificate',
-  }),
-  tlsCa: setting<string | undefined>({
-    variable: 'TELLTALE_TLS_CA',
-    parse: text,
-    allowed: 'a PEM file',
-    default: undefined,
-    meaning: 'clients of MQTTS must show a certificate of this authority',
-  }),
-  insecure: setting({
-    variable: 'TELLTALE_INSECURE',
-    ...boolean,
-    default: false,
-    meaning: 'allow a host beyond loopback without TLS',
-  }),
-  gatewayHost: setting({
-    variable: 'TELLTALE_GATEWAY_HOST',
-    parse: text,
-    allowed: 'an address to listen on',
-    default: '127.0.0.1',
-    meaning: 'where apps connect',
-  }),
-  gatewayPort: setting({
-    variable: 'TELLTALE_GATEWAY_PORT',
-    ...port,
-    default: 8080,
-    meaning: 'HTTP, WebSocket and SSE; with TLS if a certificate is set',
-  }),
-  store: setting<'duckdb' | 'influx' | undefined>({
-    variable: 'TELLTALE_STORE',
-    parse: oneOf(['duckdb', 'influx']),
-    allowed: 'duckdb or influx',
-    default: undefined,
-    meaning: 'where points go; influx if INFLUX_URL is set, else duckdb',
-  }),
-  influxUrl: setting<string | undefined>({
-    variable: 'INFLUX_URL',
-    parse: (value) => z.url({ protocol: /^https?$/ }).parse(value),
-    allowed: 'an http or https URL',
-    default: undefined,
-    meaning: 'the InfluxDB server',
-  }),
-  influxToken: setting<string>({
-    variable: 'INFLUX_TOKEN',
-    parse: (value) => value,
-    allowed: 'a token; for v1 user:password or empty',
-    default: '',
-    meaning: 'access to InfluxDB',
-    secret: true,
-  }),
-  influxOrg: setting<string>({
-    variable: 'INFLUX_ORG',
-    parse: text,
-    allowed: 'a name',
-    default: '',
-    meaning: 'organisation (v2)',
-  }),
-  influxBucket: setting<string>({
-    variable: 'INFLUX_BUCKET',
-    parse: text,
-    allowed: 'a name',
-    default: 'telemetry',
-    meaning: 'bucket (v2) or database (v1)',
-  }),
-  influxApi: setting({
-    variable: 'INFLUX_API',
-    parse: oneOf(['v1', 'v2']),
-    allowed: 'v1 or v2',
-    default: 'v2' as const,
-    meaning: 'v1 for InfluxDB 1.x',
-  }),
-  auth: setting({
-    variable: 'TELLTALE_AUTH',
-    parse: oneOf(['token', 'off']),
-    allowed: 'token or off',
-    default: 'token' as const,
-    meaning: 'off: anyone, any topic, on loopback only',
-  }),
-  deviceMessagesPerSecond: setting<number | undefined>({
-    variable: 'TELLTALE_DEVICE_MESSAGES_PER_SECOND',
-    parse: integer(1, 1_000_000),
-    allowed: '1 to 1000000',
-    default: undefined,
-    meaning: 'what one device may publish; more is acknowledged, dropped and told; no limit unless set',
-  }),
-  deviceBytesPerSecond: setting<number | undefined>({
-    variable: 'TELLTALE_DEVICE_BYTES_PER_SECOND',
-    parse: within(parseBytes, 1, 2 ** 30),
-    allowed: '1 to 1GiB',
-    default: undefined,
-    meaning: 'the same, in payload bytes',
-  }),
-  ingestWorkers: setting<number>({
-    variable: 'TELLTALE_INGEST_WORKERS',
-    parse: integer(1, 64),
-    allowed: '1 to 64',
-    default: Math.max(1, Math.min(8, availableParallelism() - 1)),
-    meaning: 'threads that decode and write; by default one fewer than cores',
-  }),
-  logMaxBytes: setting({
-    variable: 'TELLTALE_LOG_MAX_BYTES',
-    parse: within(parseBytes, 16 * 2 ** 20, 16 * 2 ** 40),
-    allowed: '16MiB to 16TiB',
-    default: 10 * 2 ** 30,
-    meaning: 'size of the log; when full, messages are not acknowledged',
-  }),
-  logRetentionMs: setting({
-    variable: 'TELLTALE_LOG_RETENTION',
-    parse: within(parseDuration, 60_000, 3650 * 86_400_000),
-    allowed: 'a duration from 1m to 3650d',
-    default: 86_400_000,
-    meaning: 'how long entries stay in the log once stored',
-  }),
-  deadLettersMaxBytes: setting<number>({
-    variable: 'TELLTALE_DEAD_LETTERS_MAX_BYTES',
-    parse: within(parseBytes, 2 ** 20, 2 ** 40),
-    allowed: '1MiB to 1TiB',
-    default: DEAD_LETTERS_BYTES_MAX,
-    meaning: 'dead letters kept; when more, the oldest are dropped and counted as expired',
-  }),
-  logLevel: setting({
-    variable: 'TELLTALE_LOG_LEVEL',
-    parse: oneOf(LOG_LEVELS),
-    allowed: LOG_LEVELS.join(', '),
-    default: 'info' as const,
-    meaning: 'least level logged',
-  }),
+  dataDir: setting(
+    'TELLTALE_DATA_DIR',
+    text('a directory, made if missing', 'directory'),
+    './data',
+    'log, checkpoints, embedded store, keys',
+  ),
+  schemasDir: optional(
+    'TELLTALE_SCHEMAS_DIR',
+    text('a directory of <stream>/<n>.avsc', 'directory'),
+    'schemas to use instead of those shipped',
+  ),
+  mqttHost: setting(
+    'TELLTALE_MQTT_HOST',
+    text('an address to listen on', 'address'),
+    '127.0.0.1',
+    'where devices connect; beyond loopback by MQTTS only',
+  ),
+  mqttPort: setting('TELLTALE_MQTT_PORT', port, 1883, 'MQTT over TCP'),
+  mqttsPort: optional('TELLTALE_MQTTS_PORT', port, 'MQTT over TLS; off unless set'),
+  mqttWsPort: optional('TELLTALE_MQTT_WS_PORT', port, 'MQTT over WebSocket; off unless set'),
+  tlsCert: optional('TELLTALE_TLS_CERT', pemFile, 'certificate chain, for MQTTS and the gateway'),
+  tlsKey: optional('TELLTALE_TLS_KEY', pemFile, 'private key of the certificate'),
+  tlsCa: optional('TELLTALE_TLS_CA', pemFile, 'clients of MQTTS must show a certificate of this authority'),
+  insecure: setting('TELLTALE_INSECURE', boolean, false, 'allow a host beyond loopback without TLS'),
+  gatewayHost: setting(
+    'TELLTALE_GATEWAY_HOST',
+    text('an address to listen on', 'address'),
+    '127.0.0.1',
+    'where apps connect',
+  ),
+  gatewayPort: setting('TELLTALE_GATEWAY_PORT', port, 8080, 'HTTP, WebSocket; with TLS if a certificate is set'),
+  store: optional(
+    'TELLTALE_STORE',
+    choice('duckdb', 'influx'),
+    'where points go; influx if INFLUX_URL is set, else duckdb',
+  ),
+  influxUrl: optional('INFLUX_URL', url, 'the InfluxDB server'),
+  influxToken: setting('INFLUX_TOKEN', secret('a token; for v1 user:password or empty'), '', 'access to InfluxDB'),
+  influxOrg: setting('INFLUX_ORG', text('a name'), '', 'organisation (v2)'),
+  influxBucket: setting('INFLUX_BUCKET', text('a name'), 'telemetry', 'bucket (v2) or database (v1)'),
+  influxApi: setting('INFLUX_API', choice('v1', 'v2'), 'v2', 'v1 for InfluxDB 1.x'),
+  auth: setting('TELLTALE_AUTH', choice('token', 'off'), 'token', 'off: anyone, any topic, on loopback only'),
+  deviceMessagesPerSecond: optional(
+    'TELLTALE_DEVICE_MESSAGES_PER_SECOND',
+    integer(1, 1_000_000),
+    'what one device may publish; more is acknowledged, dropped and told; no limit unless set',
+  ),
+  deviceBytesPerSecond: optional(
+    'TELLTALE_DEVICE_BYTES_PER_SECOND',
+    size(1, 2 ** 30),
+    'the same, in payload bytes; no limit unless set',
+  ),
+  ingestWorkers: setting(
+    'TELLTALE_INGEST_WORKERS',
+    integer(1, 64),
+    Math.max(1, Math.min(8, availableParallelism() - 1)),
+    'threads that decode and write; by default one fewer than cores',
+  ),
+  logMaxBytes: setting(
+    'TELLTALE_LOG_MAX_BYTES',
+    size(16 * 2 ** 20, 16 * 2 ** 40),
+    10 * 2 ** 30,
+    'size of the log; when full, messages are not acknowledged',
+  ),
+  logRetentionMs: setting(
+    'TELLTALE_LOG_RETENTION',
+    duration(60_000, 3650 * DAY_MS),
+    DAY_MS,
+    'how long entries stay in the log once stored',
+  ),
+  deadLettersMaxBytes: setting(
+    'TELLTALE_DEAD_LETTERS_MAX_BYTES',
+    size(2 ** 20, 2 ** 40),
+    DEAD_LETTERS_BYTES_MAX,
+    'dead letters kept; when more, the oldest are dropped and counted as expired',
+  ),
+  logLevel: setting('TELLTALE_LOG_LEVEL', choice(...LOG_LEVELS), 'info', 'least level logged'),
 }
 
 type Table = typeof SETTINGS
-type Parsed = { readonly [Name in keyof Table]: Table[Name] extends SettingSpec<infer T> ? T : never }
+type Value<Spec> = Spec extends SettingKind<infer T> ? (Spec extends { isOptional: true } ? T | undefined : T) : never
+type Parsed = { readonly [Name in keyof Table]: Value<Table[Name]> }
 export type Settings = Omit<Parsed, 'store'> & { readonly store: 'duckdb' | 'influx' }
 
 /** The environment's settings. Throws a `SettingsError` whose message is the one line to show. */
 export function loadSettings(environment: NodeJS.ProcessEnv = process.env): Settings {
   const values: Record<string, unknown> = {}
-  for (const [name, spec] of Object.entries(SETTINGS)) values[name] = readSetting<unknown>(spec, environment)
+  for (const [name, spec] of Object.entries(SETTINGS)) values[name] = readSetting(spec, environment)
   const parsed = values as Parsed
   const settings = { ...parsed, store: parsed.store ?? (parsed.influxUrl === undefined ? 'duckdb' : 'influx') }
   checkTogether(settings)
   return settings
 }
 
-function readSetting<T>(spec: SettingSpec<T>, environment: NodeJS.ProcessEnv): T {
+function readSetting(spec: Omit<SettingSpec<unknown>, 'show'>, environment: NodeJS.ProcessEnv): unknown {
   const value = environment[spec.variable]
   if (value === undefined || value === '') return spec.default
   try {
     return spec.parse(value)
   } catch (cause) {
-    const shown = spec.secret ? '(secret)' : JSON.stringify(value)
+    const shown = spec.type === 'secret' ? '(secret)' : JSON.stringify(value)
     throw new SettingsError('bad-setting', `${spec.variable} is ${shown}: allowed is ${spec.allowed}`, { cause })
   }
 }
@@ -296,6 +181,8 @@ export function isLoopback(host: string): boolean {
 
 export interface SettingListing {
   readonly variable: string
+  readonly type: string
+  /** The value in force. */
   readonly value: string
   readonly default: string
   readonly allowed: string
@@ -305,16 +192,12 @@ export interface SettingListing {
 
 /** Every setting with the value in force, secrets masked, for `telltale config`. */
 export function listSettings(settings: Settings, environment: NodeJS.ProcessEnv = process.env): SettingListing[] {
-  const show = (value: unknown) => (value === undefined || value === '' ? '-' : String(value))
   return Object.entries(SETTINGS).map(([name, spec]) => {
+    const { variable, type, allowed, meaning } = spec
+    const show = (value: unknown) =>
+      value === undefined || value === '' ? '-' : (spec.show as (value: unknown) => string)(value)
     const value = show(settings[name as keyof Settings])
-    return {
-      variable: spec.variable,
-      value: 'secret' in spec && spec.secret && value !== '-' ? '********' : value,
-      default: show(spec.default),
-      allowed: spec.allowed,
-      meaning: spec.meaning,
-      fromEnvironment: (environment[spec.variable] ?? '') !== '',
-    }
+    const fromEnvironment = (environment[variable] ?? '') !== ''
+    return { variable, type, value, default: show(spec.default), allowed, meaning, fromEnvironment }
   })
 }

@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { DeadLetterFilter } from '../../log/log.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { parseDuration } from '../../platform/settings.ts'
+import { parseDuration } from '../../platform/units.ts'
 
 const ISO_8601 = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/
 const EPOCH_MS = /^\d{12,15}$/

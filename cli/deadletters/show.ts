@@ -2,9 +2,9 @@
 
 import { Command } from 'commander'
 import type { DeadLetter } from '../../log/log.ts'
+import { TelltaleError } from '../../platform/errors.ts'
 import { hexDump } from '../hex-dump.ts'
 import { loadRegistry, withLog } from '../installation.ts'
-import { UsageError } from '../usage-error.ts'
 import { parseNumber } from './filters.ts'
 import { letterAsJson } from './list.ts'
 import { describeContents, readPayload } from './payload.ts'
@@ -24,7 +24,9 @@ async function show(sequence: number, options: { json?: boolean }): Promise<void
     letter: await log.deadLetter(sequence),
     registry: loadRegistry(settings),
   }))
-  if (letter === undefined) throw new UsageError(`there is no dead letter ${sequence}: see telltale deadletters list`)
+  if (letter === undefined) {
+    throw new TelltaleError('no-dead-letter', `there is no dead letter ${sequence}: see telltale deadletters list`)
+  }
   const contents = readPayload(letter, registry)
   if (options.json) process.stdout.write(`${JSON.stringify({ ...letterAsJson(letter), contents })}\n`)
   else process.stdout.write(describe(letter, describeContents(contents)))

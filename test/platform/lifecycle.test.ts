@@ -26,12 +26,12 @@ test('parts stop in the reverse order, once', async () => {
   assert.deepEqual(events, ['start a', 'start b', 'start c', 'stop c', 'stop b', 'stop a'])
 })
 
-test('a part that cannot start has those before it stopped', async () => {
+test('a part that cannot start is stopped, and those before it', async () => {
   const events: string[] = []
   const lifecycle = new Lifecycle(silentLogger())
   await lifecycle.start(part('a', events))
   await assert.rejects(lifecycle.start(part('b', events, true)), /b cannot start/)
-  assert.deepEqual(events, ['start a', 'start b', 'stop a'])
+  assert.deepEqual(events, ['start a', 'start b', 'stop b', 'stop a'])
 })
 
 test('a second signal ends the process at once', async () => {

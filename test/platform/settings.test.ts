@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { listSettings, loadSettings, parseDuration } from '../../platform/settings.ts'
+import { listSettings, loadSettings } from '../../platform/settings.ts'
+import { parseDuration } from '../../platform/units.ts'
 
 test('without variables everything is at its default', () => {
   const settings = loadSettings({})

@@ -1,0 +1,54 @@
+/**
+ * Owns what can be told of the settings by looking at the disk, before anything starts: each problem is one line that
+ * names the variable, its value and what is allowed.
+ */
+
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { createSecureContext } from 'node:tls'
+import { messageOf } from '../platform/errors.ts'
+import { type Settings, SettingsError } from '../platform/settings.ts'
+
+/** Throws a `SettingsError`; makes the data directory if it is missing. */
+export function preflight(settings: Settings): void {
+  check('TELLTALE_DATA_DIR', settings.dataDir, 'a directory that can be written', () => {
+    makeDirectory(resolve(settings.dataDir))
+    accessSync(settings.dataDir, constants.W_OK)
+  })
+  const { schemasDir, tlsCert, tlsKey, tlsCa } = settings
+  if (schemasDir !== undefined) {
+    check('TELLTALE_SCHEMAS_DIR', schemasDir, 'a directory of <stream>/<n>.avsc', () => requireDirectory(schemasDir))
+  }
+  if (tlsCert === undefined || tlsKey === undefined) return
+  check('TELLTALE_TLS_CERT', tlsCert, 'a PEM file', () => createSecureContext({ cert: readFileSync(tlsCert) }))
+  check('TELLTALE_TLS_KEY', tlsKey, 'a PEM file', () => createSecureContext({ key: readFileSync(tlsKey) }))
+  check('TELLTALE_TLS_KEY', tlsKey, `the key of TELLTALE_TLS_CERT, ${tlsCert}`, () => {
+    createSecureContext({ cert: readFileSync(tlsCert), key: readFileSync(tlsKey) })
+  })
+  if (tlsCa !== undefined) {
+    check('TELLTALE_TLS_CA', tlsCa, 'a PEM file', () => createSecureContext({ ca: readFileSync(tlsCa) }))
+  }
+}
+
+function check(variable: string, value: string, allowed: string, use: () => void): void {
+  try {
+    use()
+  } catch (cause) {
+    const problem = messageOf(cause).split('\n')[0]
+    throw new SettingsError('bad-setting', `${variable} is "${value}" (${problem}): allowed is ${allowed}`, { cause })
+  }
+}
+
+/** As `mkdir -p`; by itself, since that of Node 20 never returns below a directory like `/proc`. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) {
+    requireDirectory(path)
+    return
+  }
+  makeDirectory(dirname(path))
+  mkdirSync(path, { mode: 0o700 })
+}
+
+function requireDirectory(path: string): void {
+  if (!statSync(path).isDirectory()) throw new Error('not a directory')
+}

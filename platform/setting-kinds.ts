@@ -1,0 +1,92 @@
+/**
+ * Owns the kinds of settings: how the text of a variable is read, what is allowed, and how a value is shown so that it
+ * can be typed again.
+ */
+
+import { z } from 'zod'
+import { formatBytes, formatDuration, parseBytes, parseDuration } from './units.ts'
+
+export interface SettingKind<T> {
+  /** As `telltale config` names it. */
+  readonly type: string
+  /** The value of the variable's text. Throws for anything that is not allowed. */
+  readonly parse: (text: string) => T
+  readonly allowed: string
+  readonly show: (value: T) => string
+}
+
+const plain = (value: unknown) => String(value)
+
+function within(read: (text: string) => number | undefined, min: number, max: number) {
+  return (text: string) => {
+    const value = read(text)
+    if (value === undefined || value < min || value > max) throw new RangeError('out of range')
+    return value
+  }
+}
+
+export const text = (allowed: string, type = 'text'): SettingKind<string> => ({
+  type,
+  parse: (value) => z.string().trim().min(1).parse(value),
+  allowed,
+  show: plain,
+})
+
+export const pemFile = text('a PEM file', 'file')
+
+export const url: SettingKind<string> = {
+  type: 'URL',
+  parse: (value) => z.url({ protocol: /^https?$/ }).parse(value),
+  allowed: 'an http or https URL',
+  show: plain,
+}
+
+/** May hold anything; shown masked. */
+export const secret = (allowed: string): SettingKind<string> => ({
+  type: 'secret',
+  parse: (value) => value,
+  allowed,
+  show: () => '********',
+})
+
+export const boolean: SettingKind<boolean> = {
+  type: 'boolean',
+  parse: (value) => z.enum(['true', 'false']).parse(value) === 'true',
+  allowed: 'true or false',
+  show: plain,
+}
+
+export const choice = <const T extends readonly string[]>(...values: T): SettingKind<T[number]> => ({
+  type: 'choice',
+  parse: (value) => z.enum(values).parse(value),
+  allowed: values.length === 2 ? values.join(' or ') : values.join(', '),
+  show: plain,
+})
+
+export const integer = (
+  min: number,
+  max: number,
+  allowed = `${min} to ${max}`,
+  type = 'integer',
+): SettingKind<number> => ({
+  type,
+  parse: (value) => z.string().regex(/^\d+$/).transform(Number).pipe(z.int().min(min).max(max)).parse(value),
+  allowed,
+  show: plain,
+})
+
+export const port = integer(0, 65_535, 'a port, 1 to 65535, or 0 for a free one', 'port')
+
+export const size = (min: number, max: number): SettingKind<number> => ({
+  type: 'size',
+  parse: within(parseBytes, min, max),
+  allowed: `${formatBytes(min)} to ${formatBytes(max)}`,
+  show: formatBytes,
+})
+
+export const duration = (min: number, max: number): SettingKind<number> => ({
+  type: 'duration',
+  parse: within(parseDuration, min, max),
+  allowed: `a duration from ${formatDuration(min)} to ${formatDuration(max)}`,
+  show: formatDuration,
+})

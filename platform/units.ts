@@ -1,0 +1,29 @@
+/** Owns sizes and durations as people write them: `512MiB`, `90s`, `24h`. */
+
+const BYTE_UNITS = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const
+const BYTES = /^(\d+) ?(|KiB|MiB|GiB|TiB)$/
+const DURATION_UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+const DURATION = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d)$/
+
+/** Milliseconds of a duration such as `500ms`, `90s`, `15m`, `24h`, `365d`; undefined if it is none. */
+export function parseDuration(text: string): number | undefined {
+  const match = DURATION.exec(text)
+  if (!match) return undefined
+  return Number(match[1]) * DURATION_UNITS[match[2] as keyof typeof DURATION_UNITS]
+}
+
+/** Bytes of a size such as `4096` or `512MiB`; undefined if it is none. */
+export function parseBytes(text: string): number | undefined {
+  const match = BYTES.exec(text)
+  if (!match) return undefined
+  return Number(match[1]) * BYTE_UNITS[match[2] as keyof typeof BYTE_UNITS]
+}
+
+/** Exact: in the largest unit that divides it. */
+export const formatDuration = (ms: number): string => inUnits(ms, DURATION_UNITS)
+export const formatBytes = (bytes: number): string => inUnits(bytes, BYTE_UNITS)
+
+function inUnits(value: number, units: Readonly<Record<string, number>>): string {
+  const [unit, size] = Object.entries(units).reduce((best, each) => (value % each[1] === 0 ? each : best))
+  return `${value / size}${unit}`
+}
