@@ -136,7 +136,8 @@ function payloadOf(packet: PublishPacket): Buffer {
 }
 
 function payloadLength(packet: PublishPacket): number {
-  return Buffer.byteLength(packet.payload)
+  const { payload } = packet
+  return typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length
 }
 
 /** `$SYS` and its like are the broker's own; replacing `authorizePublish` took away the guard that Aedes had. */

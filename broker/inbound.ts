@@ -34,6 +34,8 @@ export class Inbound {
   lastString = ''
   /** Packets behind an UNSUBSCRIBE that is under way; at most one chunk's. */
   #behind: Packet[] | undefined
+  /** mqtt-packet's own decoding. */
+  readonly parseString: () => string | null
   /** Aedes's own listener. */
   readonly accept: (packet: Packet) => void
 
@@ -48,6 +50,7 @@ export class Inbound {
     parser.removeAllListeners('packet')
     parser.on('packet', takePacket)
     parser.prependListener('error', refuseVersion)
+    this.parseString = parser._parseString
     parser._parseString = parseGoodString
     const read = () => this.read()
     inner.conn.removeListener('readable', inner._nextBatch)
@@ -135,8 +138,7 @@ function takePacket(this: OurParser, packet: Packet): void {
 /** mqtt-packet decodes any bytes; `null` makes it report the packet as malformed. */
 function parseGoodString(this: OurParser): string | null {
   const start = this._pos + 2
-  const prototype: Parser = Object.getPrototypeOf(this)
-  const text = prototype._parseString.call(this)
+  const text = this.inbound.parseString.call(this)
   if (text === null || text === this.inbound.lastString) return text
   if (!isGoodString(text, () => this._list.slice(start, this._pos))) return null
   this.inbound.lastString = text
