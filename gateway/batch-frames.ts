@@ -7,7 +7,8 @@
  */
 
 import type { Batch } from '../log/entry.ts'
-import type { Log, Position } from '../log/log.ts'
+import type { Log } from '../log/log.ts'
+import type { Position } from '../log/position.ts'
 import { LIVE_FRAME_CHARS_MAX } from '../platform/limits.ts'
 import type { Reading } from '../schemas/reading.ts'
 import { formatCursor } from './cursor.ts'

@@ -3,7 +3,7 @@
  * may hold more readings than a frame). Opaque to apps; outlives connection, process and machine as the position does.
  */
 
-import type { Position } from '../log/log.ts'
+import type { Position } from '../log/position.ts'
 
 export interface Cursor {
   readonly position: Position

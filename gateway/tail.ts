@@ -14,7 +14,8 @@
 
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { type Batch, type Entry, REPLAYED, readEntries } from '../log/entry.ts'
-import { INGEST_READER, type Log, type Position } from '../log/log.ts'
+import { INGEST_READER, type Log } from '../log/log.ts'
+import type { Position } from '../log/position.ts'
 import type { Clock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
 import { LATEST_WARM_UP_MS_MAX, TAIL_RETRY_MS } from '../platform/limits.ts'

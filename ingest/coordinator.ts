@@ -13,7 +13,8 @@
  */
 
 import type { Batch } from '../log/entry.ts'
-import { INGEST_READER, type Log, LogError, type Position, type Progress } from '../log/log.ts'
+import { INGEST_READER, type Log, LogError, type Progress } from '../log/log.ts'
+import type { Position } from '../log/position.ts'
 import type { Clock } from '../platform/clock.ts'
 import {
   INGEST_DRAIN_MS,

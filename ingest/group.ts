@@ -5,7 +5,8 @@
 
 import type { Batch } from '../log/entry.ts'
 import { readEntry } from '../log/entry.ts'
-import type { DeviceProgress, NewDeadLetter, Position, Progress } from '../log/log.ts'
+import type { DeviceProgress, NewDeadLetter, Progress } from '../log/log.ts'
+import type { Position } from '../log/position.ts'
 import { INGEST_ENTRIES_PER_WRITE_MAX, INGEST_GROUP_BYTES_MAX } from '../platform/limits.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 

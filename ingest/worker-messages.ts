@@ -1,6 +1,7 @@
 /** Owns what the coordinator and its worker threads say to one another. Nothing decoded is among it, but for answers of history. */
 
-import type { DeviceProgress, Position } from '../log/log.ts'
+import type { DeviceProgress } from '../log/log.ts'
+import type { Position } from '../log/position.ts'
 import type { HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { Retry, StoreOptions } from './store.ts'

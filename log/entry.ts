@@ -11,7 +11,7 @@
 import assert from 'node:assert/strict'
 import { TelltaleError } from '../platform/errors.ts'
 import { DEVICE_ID_CHARS_MAX, PAYLOAD_BYTES_MAX, STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
-import type { Position } from './log.ts'
+import type { Position } from './position.ts'
 
 /** A message that was set aside before and is now appended again. Its receive time is that of the first time. */
 export const REPLAYED = 1

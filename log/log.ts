@@ -8,10 +8,7 @@
 
 import { TelltaleError } from '../platform/errors.ts'
 import type { Batch, NewEntry } from './entry.ts'
-
-declare const positionBrand: unique symbol
-/** A place in the log between two entries. Opaque and comparable (`Log.compare`); outlives the process as a string. */
-export type Position = string & { readonly [positionBrand]: true }
+import type { Position } from './position.ts'
 
 /** `log-busy` and `log-full`: refused now, try again later. `log-failed`: the disk refused. `log-locked`: another broker. */
 export class LogError extends TelltaleError {}

@@ -37,9 +37,9 @@ import {
   type Ledger,
   type Log,
   LogError,
-  type Position,
   type Progress,
 } from '../log.ts'
+import type { Position } from '../position.ts'
 import type { Presence } from '../presence.ts'
 import { Appender } from './appender.ts'
 import { Books } from './books.ts'

@@ -1,6 +1,7 @@
 /** Owns the text of a local log's positions: the log's id, so that another log's position is refused, and an offset. */
 
-import { LogError, type Position } from '../log.ts'
+import { LogError } from '../log.ts'
+import type { Position } from '../position.ts'
 
 const POSITION = /^([0-9a-f]{8})-([0-9a-z]{1,11})$/
 

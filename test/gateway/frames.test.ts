@@ -7,7 +7,7 @@ import { formatCursor, parseCursor } from '../../gateway/cursor.ts'
 import { readingsFrame } from '../../gateway/frames.ts'
 import { type Group, Groups } from '../../gateway/groups.ts'
 import type { Batch } from '../../log/entry.ts'
-import type { Position } from '../../log/log.ts'
+import type { Position } from '../../log/position.ts'
 import { LIVE_FRAME_CHARS_MAX } from '../../platform/limits.ts'
 import type { Reading } from '../../schemas/reading.ts'
 

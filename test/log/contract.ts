@@ -8,7 +8,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { type Batch, type NewEntry, readEntries } from '../../log/entry.ts'
-import { INGEST_READER, type Log, type NewDeadLetter, type Position } from '../../log/log.ts'
+import { INGEST_READER, type Log, type NewDeadLetter } from '../../log/log.ts'
+import type { Position } from '../../log/position.ts'
 import { LOG_READ_ENTRIES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 
 export interface OpenLog {
