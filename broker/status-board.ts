@@ -26,14 +26,14 @@ export class StatusBoard {
 
   /**
    * The retained status messages to begin with. Whoever was connected when the last process died is not: what its will
-   * says, or `{"online":false}`, takes the place of its status.
+   * says, or `{"online":false}`, takes the place of its status. Nobody knows when it went: `since` stays as it was.
    */
   async restore(): Promise<PublishPacket[]> {
     const retained: PublishPacket[] = []
     const gone: Promise<void>[] = []
     for (const known of this.#presence.all()) {
       const status = known.online ? (known.will ?? (known.status && OFFLINE)) : known.status
-      if (known.online) gone.push(this.#presence.update(known.device, () => offline(status, this.#clock.now())))
+      if (known.online) gone.push(this.#presence.update(known.device, () => offline(status, known.since)))
       if (status !== undefined) retained.push(retainedStatus(known.device, Buffer.from(status)))
     }
     await Promise.all(gone)

@@ -64,9 +64,7 @@ test('the commands of the README do what it says', async (t) => {
   assert.match(output('v1/readings'), /ts,device,stream,/)
   assert.match(output('telltale ledger'), /accepted\s+stored\s+deadLettered\s+pending\s+balanced/)
 
-  const suggested = printed
-    .split('\n')
-    .filter((line) => /^ {2}\S.*(npm|npx|mosquitto_pub) /.test(line) && !line.includes('#'))
+  const suggested = printed.split('\n').filter((line) => /^ {2}(\S+='\S+' )*(npm|npx|mosquitto_pub) /.test(line))
   assert.equal(suggested.length, 4, printed)
   for (const line of suggested) await run(line.replace('--duration 60s', '--duration 2s'))
   const page = /http:\S+access_token=\S+/.exec(printed)?.[0] ?? assert.fail('no link')
