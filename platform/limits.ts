@@ -96,7 +96,7 @@ export const QOS2_INFLIGHT_MAX = 1_000
 /** Deliveries that Aedes has under way at once. */
 export const BROKER_DELIVERIES_MAX = 1_000
 /** Reports on one device's errors topic in one second; further ones are counted only. */
-export const REPORTS_PER_DEVICE_PER_SECOND_MAX = 10
+export const REPORTS_PER_DEVICE_PER_SECOND_MAX = 200
 /** How often connections are looked over for tokens that have expired, and for packets that are stuck half-way. */
 export const SESSION_SWEEP_MS = 30_000
 
