@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Log } from '../../log/log.ts'
 import {
   CONNECT_TIMEOUT_MS,
   CONNECTS_PER_ADDRESS_PER_SECOND_MAX,
@@ -14,6 +13,7 @@ import {
   SUBSCRIPTIONS_PER_CLIENT_MAX,
 } from '../../platform/limits.ts'
 import { type Bench, connectAs, publish, RawClient, READING, startBroker } from './harness.ts'
+import { holding } from './held-log.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
 const MiB = 2 ** 20
@@ -59,22 +59,6 @@ test('a subscriber that does not read is disconnected, and no other waits for it
   frozen.socket.resume()
   await frozen.untilClosed()
 })
-
-/** A log whose entries are durable only when the test says so. */
-function holding(held: (() => void)[]) {
-  return (log: Log): Log =>
-    new Proxy(log, {
-      get(target, name) {
-        if (name === 'append') {
-          const append: Log['append'] = (entry, onDurable) =>
-            target.append(entry, (error) => held.push(() => onDurable(error)))
-          return append
-        }
-        const value: unknown = Reflect.get(target, name)
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
-}
 
 test('a client whose messages wait is not read from beyond the limit; all are acknowledged in order when they are durable', async (t) => {
   const held: (() => void)[] = []

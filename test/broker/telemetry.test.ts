@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
-import { INGEST_READER, type Log, LogError } from '../../log/log.ts'
+import { INGEST_READER, LogError } from '../../log/log.ts'
 import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { requireProgram } from '../servers/server.ts'
 import { type Bench, closed, message, publish, RawClient, READING, startBroker } from './harness.ts'
+import { appending, holding } from './held-log.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
 
@@ -22,22 +23,6 @@ for (const qos of [0, 1, 2] as const) {
     assert.deepEqual(Buffer.from(entry?.payload ?? []), payload)
     assert.equal(await bench.metric(`telltale_broker_accepted_total{qos="${qos}"}`), 1)
   })
-}
-
-/** A log whose durability is in the test's hands: entries go in, their callbacks wait. */
-function holding(held: (() => void)[]) {
-  return (log: Log): Log =>
-    new Proxy(log, {
-      get(target, name) {
-        if (name === 'append') {
-          const append: Log['append'] = (entry, onDurable) =>
-            target.append(entry, (error) => held.push(() => onDurable(error)))
-          return append
-        }
-        const value: unknown = Reflect.get(target, name)
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
 }
 
 async function connected(t: TestContext, bench: Bench, clean = true) {
@@ -77,17 +62,7 @@ for (const [qos, acknowledgement] of [
 }
 
 test('what the log refuses is not acknowledged: the device is disconnected and keeps it', async (t) => {
-  const refusing = (log: Log): Log =>
-    new Proxy(log, {
-      get(target, name) {
-        if (name === 'append') {
-          const append: Log['append'] = (_entry, onDurable) => onDurable(new LogError('log-full', 'full'))
-          return append
-        }
-        const value: unknown = Reflect.get(target, name)
-        return typeof value === 'function' ? value.bind(target) : value
-      },
-    })
+  const refusing = appending(() => (_entry, onDurable) => onDurable(new LogError('log-full', 'full')))
   const bench = await startBroker(t, { through: refusing })
   const client = await connected(t, bench)
   client.send(publish(TOPIC, 1))

@@ -2,40 +2,17 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { readEntries } from '../../../log/entry.ts'
-import { LocalLog, type LocalLogOptions } from '../../../log/local/local-log.ts'
 import { INGEST_READER } from '../../../log/log.ts'
-import { systemClock } from '../../../platform/clock.ts'
-import { silentLogger } from '../../../platform/logger.ts'
-import { createMetrics } from '../../../platform/metrics.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { append, entry } from '../contract.ts'
 import { advance, testDeadLetters } from '../dead-letter-contract.ts'
+import { openAgain, openLocal } from './open-local.ts'
 
-/** Entries of these tests are of 1970, and all must stay to be counted. */
-const FOR_EVER_MS = 200 * 365 * 86_400_000
 const REPLAYER = new URL('./replayer.ts', import.meta.url).pathname
 
-async function openLocal(t: TestContext, options: Partial<LocalLogOptions> & { directory: string }): Promise<LocalLog> {
-  const all = { writer: true, maxBytes: 2 ** 30, retentionMs: FOR_EVER_MS, ...options }
-  const log = new LocalLog(all, { clock: systemClock, logger: silentLogger(), metrics: createMetrics() })
-  await log.start()
-  t.after(() => log.stop())
-  return log
-}
-
-testDeadLetters('local log', async (t) => {
-  const directory = join(scratchDirectory(t), 'log')
-  const log = await openLocal(t, { directory })
-  return {
-    log,
-    reopen: async () => {
-      await log.stop()
-      return openLocal(t, { directory })
-    },
-  }
-})
+testDeadLetters('local log', (t) => openAgain(t, join(scratchDirectory(t), 'log')))
 
 test('dead letters are bounded: the oldest go, are counted as expired, and the books stay', async (t) => {
   const log = await openLocal(t, { directory: scratchDirectory(t), deadLetterBytesMax: 20_000 })

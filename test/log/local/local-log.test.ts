@@ -2,40 +2,16 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { LocalLog, type LocalLogOptions } from '../../../log/local/local-log.ts'
+import { test } from 'node:test'
+import type { LocalLog } from '../../../log/local/local-log.ts'
 import { INGEST_READER } from '../../../log/log.ts'
 import type { Position } from '../../../log/position.ts'
-import { systemClock } from '../../../platform/clock.ts'
 import { LOG_PENDING_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
-import { silentLogger } from '../../../platform/logger.ts'
-import { createMetrics } from '../../../platform/metrics.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { append, entry, readAll, testLog } from '../contract.ts'
+import { openAgain, openLocal } from './open-local.ts'
 
-async function openLocal(
-  t: TestContext,
-  options: Partial<LocalLogOptions> & { directory: string },
-  clock = systemClock,
-) {
-  const all = { writer: true, maxBytes: 2 ** 30, retentionMs: 86_400_000, ...options }
-  const log = new LocalLog(all, { clock, logger: silentLogger(), metrics: createMetrics() })
-  await log.start()
-  t.after(() => log.stop())
-  return log
-}
-
-testLog('local log', async (t) => {
-  const directory = join(scratchDirectory(t), 'log')
-  const log = await openLocal(t, { directory })
-  return {
-    log,
-    reopen: async () => {
-      await log.stop()
-      return openLocal(t, { directory })
-    },
-  }
-})
+testLog('local log', (t) => openAgain(t, join(scratchDirectory(t), 'log')))
 
 test('a second writer on one directory is refused by name, a reader is not', async (t) => {
   const directory = scratchDirectory(t)
