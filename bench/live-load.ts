@@ -1,10 +1,14 @@
 /**
  * Owns the process of the live latency measure: devices that publish at a fixed rate, and one app on `/v1/live` that takes
- * the time of each reading. A reading is known by its device and time. Every reading must arrive, once, or the run fails.
- * Latency counts from when a message was due: a late sender would otherwise hide a slow platform (coordinated omission).
+ * the time of each reading. Of each device every reading must arrive, once and in order, or the run fails. Latency counts
+ * from when a message was due: a late sender would otherwise hide a slow platform (coordinated omission).
+ *
+ * Prints a `LiveResult` as a line of JSON for each window, if it was asked for windows, and one for the whole at the end.
+ * Bounds: messages are made `PIECE_SECONDS` ahead, and latencies kept as a histogram, so memory does not grow with time.
  */
 
 import { once } from 'node:events'
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { WebSocket } from 'ws'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../schemas/registry.ts'
 import { LoadClient } from './load-client.ts'
@@ -21,14 +25,18 @@ export interface LiveOptions {
   readonly seconds: number
   /** Not counted, at the start. */
   readonly warmSeconds: number
+  /** A result for each so many seconds; none unless given. */
+  readonly windowSeconds?: number
   readonly deadlineMs: number
 }
 
 export interface LiveResult {
+  readonly kind: 'window' | 'whole'
   readonly p50Ms: number
   readonly p99Ms: number
   readonly maxMs: number
   readonly perSecond: number
+  /** Readings that the app had, those of the warm-up included. */
   readonly messages: number
 }
 
@@ -37,57 +45,120 @@ interface Frame {
   readonly readings?: readonly { readonly device: string; readonly ts: number }[]
 }
 
-async function main(options: LiveOptions): Promise<LiveResult> {
+const PIECE_SECONDS = 1
+const START_AFTER_MS = 100
+const US_PER_MS = 1000
+
+/** The latencies of one stretch of time. */
+class Latencies {
+  readonly #histogram: RecordableHistogram = createHistogram()
+  readonly #startedAt: number
+  readings = 0
+
+  constructor(startedAt: number) {
+    this.#startedAt = startedAt
+  }
+
+  add(ms: number): void {
+    this.#histogram.record(Math.max(1, Math.round(ms * US_PER_MS)))
+  }
+
+  result(kind: LiveResult['kind'], now: number): LiveResult {
+    return {
+      kind,
+      p50Ms: this.#histogram.percentile(50) / US_PER_MS,
+      p99Ms: this.#histogram.percentile(99) / US_PER_MS,
+      maxMs: this.#histogram.max / US_PER_MS,
+      perSecond: (this.readings * 1000) / (now - this.#startedAt),
+      messages: this.readings,
+    }
+  }
+}
+
+async function main(options: LiveOptions): Promise<void> {
   const { devices, tokens, rate, seconds, warmSeconds, deadlineMs } = options
   const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
   const perDevice = Math.ceil((rate * (seconds + warmSeconds)) / devices.length)
+  const perPiece = Math.ceil((rate * PIECE_SECONDS) / devices.length)
   const total = perDevice * devices.length
   const stepMs = Math.round((devices.length * 1000) / rate)
   const from = Date.now()
+  const piece = (index: number, first: number) =>
+    makePublishes(
+      {
+        device: devices[index] ?? '',
+        index,
+        // The first one is of another length for each device, so that they are not all due for the next at once.
+        count: Math.min(first > 0 ? perPiece : Math.ceil((perPiece * (index + 1)) / devices.length), perDevice - first),
+        first,
+        from: from + first * stepMs,
+        stepMs,
+      },
+      registry,
+    )
   const clients: LoadClient[] = []
   for (const [index, device] of devices.entries()) {
     const client = await LoadClient.connect(options.mqttPort, device, tokens[index] ?? '')
-    client.load(makePublishes({ device, index, count: perDevice, from, stepMs }, registry))
+    client.load(piece(index, 0))
     client.onError = fail
     clients.push(client)
   }
   const app = await subscribe(options)
-  const number = new Map(devices.map((device, index) => [device, index]))
-  /** `performance.now()` when message `k` (device k mod devices) is due; and how late it was had. */
-  let startedAt = 0
-  const dueAt = (k: number) => startedAt + (k * 1000) / rate
-  const latencies = new Float64Array(total).fill(-1)
-  let received = 0
+  const startedAt = performance.now() + START_AFTER_MS
+  const whole = new Latencies(startedAt)
+  let window = new Latencies(startedAt)
+
+  const numberOf = new Map(devices.map((device, index) => [device, index]))
+  /** Readings had of each device; which is the number of the next one. */
+  const had = new Uint32Array(devices.length)
   const arrived = new Promise<void>((resolve) => {
     app.on('message', (data) => {
       const now = performance.now()
       const frame = JSON.parse(String(data)) as Frame
       if (frame.type === 'gap') fail(new Error(`the app was told of a gap: ${String(data)}`))
       for (const { device, ts } of frame.readings ?? []) {
-        const k = ((ts - from) / stepMs) * devices.length + (number.get(device) ?? Number.NaN)
-        if (latencies[k] !== -1) fail(new Error(`unexpected or repeated reading of ${device} at ${ts}`))
-        latencies[k] = now - dueAt(k)
-        received++
+        const index = numberOf.get(device) ?? fail(new Error(`a reading of ${device}, which sends nothing`))
+        const next = had[index] ?? 0
+        if (ts !== from + next * stepMs) fail(new Error(`${device}: expected reading ${next}, had that of ${ts}`))
+        had[index] = next + 1
+        whole.readings++
+        window.readings++
+        const due = ((next * devices.length + index) * 1000) / rate
+        if (due < warmSeconds * 1000) continue
+        whole.add(now - startedAt - due)
+        window.add(now - startedAt - due)
       }
-      if (received === total) resolve()
+      if (whole.readings === total) resolve()
     })
   })
-  startedAt = performance.now() + 100
-  let k = 0
-  const timer = setInterval(() => {
-    const due = Math.min(total, Math.floor(((performance.now() - startedAt) * rate) / 1000))
-    for (; k < due; k++) clients[k % devices.length]?.sendUntil(Math.floor(k / devices.length) + 1)
+
+  const sending = setInterval(() => {
+    const due = Math.floor(((performance.now() - startedAt) * rate) / 1000)
+    for (const [index, client] of clients.entries()) {
+      const dueOfDevice = Math.ceil((due - index) / devices.length)
+      client.sendUntil(dueOfDevice)
+      if (client.sent < client.total || client.total === perDevice) continue
+      client.follow(piece(index, client.total))
+      client.sendUntil(dueOfDevice)
+    }
   }, 1)
-  const late = setTimeout(() => fail(new Error(`${total - received} of ${total} readings never came`)), deadlineMs)
+  const { windowSeconds } = options
+  const reporting =
+    windowSeconds &&
+    setInterval(() => {
+      const now = performance.now()
+      console.log(JSON.stringify(window.result('window', now)))
+      window = new Latencies(now)
+    }, windowSeconds * 1000)
+  const missing = () => fail(new Error(`${total - whole.readings} of ${total} readings never came`))
+  const late = setTimeout(missing, deadlineMs)
   await arrived
-  const elapsedMs = performance.now() - startedAt
   clearTimeout(late)
-  clearInterval(timer)
+  clearInterval(sending)
+  clearInterval(reporting || undefined)
   for (const client of clients) client.close()
   app.terminate()
-  const counted = latencies.subarray(warmSeconds * rate).toSorted()
-  const at = (share: number) => counted[Math.min(counted.length - 1, Math.floor(counted.length * share))] ?? Number.NaN
-  return { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1), perSecond: (total * 1000) / elapsedMs, messages: total }
+  console.log(JSON.stringify(whole.result('whole', performance.now())))
 }
 
 async function subscribe(options: LiveOptions): Promise<WebSocket> {
@@ -115,5 +186,5 @@ function fail(error: Error): never {
   process.exit(1)
 }
 
-console.log(JSON.stringify(await main(JSON.parse(process.argv[2] ?? '{}') as LiveOptions)))
+await main(JSON.parse(process.argv[2] ?? '{}') as LiveOptions)
 process.exit(0)

@@ -18,6 +18,8 @@ export class LoadClient {
   readonly #socket: Socket
   readonly #inFlight = new Uint8Array(PACKET_ID_MAX + 1)
   #publishes: Publishes | undefined
+  /** Messages of the pieces before this one. */
+  #before = 0
   #rest: Buffer = Buffer.alloc(0)
   /** Messages written, and of those acknowledged. */
   sent = 0
@@ -57,24 +59,32 @@ export class LoadClient {
   /** What the next messages are; all before must have been acknowledged. */
   load(publishes: Publishes): void {
     this.#publishes = publishes
+    this.#before = 0
     this.sent = 0
     this.acknowledged = 0
   }
 
-  get total(): number {
-    return this.#publishes?.ends.length ?? 0
+  /** What comes after the messages loaded, which must have been sent; made with `first` = `total`. Counts go on. */
+  follow(publishes: Publishes): void {
+    if (this.sent < this.total) throw new Error(`${this.total - this.sent} messages would be skipped`)
+    this.#before = this.total
+    this.#publishes = publishes
   }
 
-  /** Writes the next messages up to number `until` (exclusive), in one piece. */
+  get total(): number {
+    return this.#before + (this.#publishes?.ends.length ?? 0)
+  }
+
+  /** Writes the next messages up to number `until` (exclusive) of those loaded, in one piece. */
   sendUntil(until: number): void {
     if (this.#publishes === undefined) return
     const { bytes, ends } = this.#publishes
-    const to = Math.min(until, ends.length)
+    const to = Math.min(until, this.total)
     if (to <= this.sent) return
-    const start = this.sent === 0 ? 0 : (ends[this.sent - 1] ?? 0)
+    const start = this.sent === this.#before ? 0 : ends[this.sent - this.#before - 1]
     for (let index = this.sent; index < to; index++) this.#inFlight[packetId(index)] = 1
     this.sent = to
-    this.#socket.write(bytes.subarray(start, ends[to - 1]))
+    this.#socket.write(bytes.subarray(start, ends[to - this.#before - 1]))
   }
 
   close(): void {

@@ -26,12 +26,14 @@ export interface PublishesOptions {
   /** Which client, from 0: another sequence of values. */
   readonly index: number
   readonly count: number
+  /** Number of the first message, for packet ids that go on from an earlier piece; 0 unless given. */
+  readonly first?: number
   readonly from: number
   readonly stepMs: number
 }
 
 export function makePublishes(options: PublishesOptions, registry: Registry): Publishes {
-  const { device, index, count, from, stepMs } = options
+  const { device, index, count, first = 0, from, stepMs } = options
   const topic = telemetryTopic(device, 'environment')
   let time = from - stepMs
   const clock = { now: () => time }
@@ -49,7 +51,7 @@ export function makePublishes(options: PublishesOptions, registry: Registry): Pu
       topic,
       payload: messages.next(),
       qos: 1,
-      messageId: packetId(number),
+      messageId: packetId(first + number),
       dup: false,
       retain: false,
     })
