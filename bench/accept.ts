@@ -6,10 +6,10 @@
 import { fileURLToPath } from 'node:url'
 import { startMosquitto } from '../test/servers/mosquitto.ts'
 import { Child } from './child.ts'
-import { cpuMs } from './cpu.ts'
 import { type Figure, figure } from './figure.ts'
 import type { LoadOptions, LoadResult } from './load.ts'
 import type { Plan } from './plan.ts'
+import { cpuMs } from './proc.ts'
 import { Telltale } from './telltale.ts'
 
 const LOAD = fileURLToPath(new URL('load.ts', import.meta.url))

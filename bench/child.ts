@@ -6,7 +6,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { descendants } from './cpu.ts'
+import { descendants } from './proc.ts'
 
 const ERROR_CHARS_MAX = 4_000
 const STOP_MS = 12_000

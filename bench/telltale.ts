@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { freePort } from '../test/servers/server.ts'
 import { Child } from './child.ts'
-import { cpuMs } from './cpu.ts'
+import { cpuMs } from './proc.ts'
 
 const CLI = fileURLToPath(new URL('../cli/telltale.js', import.meta.url))
 const READY_MS = 30_000
@@ -75,6 +75,10 @@ export class Telltale {
       this.#child.requireRunning()
       throw error
     }
+  }
+
+  get pid(): number {
+    return this.#child.pid
   }
 
   cpuMs(): number {

@@ -3,11 +3,11 @@
  * how the resident memory went; ends with 1 if something crashed, threw, or grew by more than `GROWTH_BYTES_MAX`.
  */
 
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { memory } from '../../bench/proc.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { freePort } from '../servers/server.ts'
 import { fuzzDevices } from './devices.ts'
@@ -45,17 +45,18 @@ const ports = { mqtt: await freePort(), gateway: await freePort() }
 const platform = new RunningPlatform(directory, ports, { environment: { TELLTALE_LOG_LEVEL: 'error' } })
 try {
   await platform.start()
+  const residentBytes = () => memory(platform.pid).own + memory(platform.pid).mapped
   const target = { port: platform.mqttPort, devices: await fuzzDevices(platform) }
   let before = 0
   for (let round = 0; round < ROUNDS; round++) {
     const report = await fuzzPackets(Math.ceil(Number(values.packets) / ROUNDS), seed + round, target)
     await platform.settled()
-    const resident = residentBytes(platform.pid)
+    const resident = residentBytes()
     // The first rounds warm up caches and code.
     if (round === 2) before = resident
     console.log(`packets ${JSON.stringify(report)}, resident memory ${mebibytes(resident)}`)
   }
-  judge('platform', before, residentBytes(platform.pid))
+  judge('platform', before, residentBytes())
   console.log(`ledger ${JSON.stringify(await platform.settled())}`)
   failed ||= (await platform.stop()) !== 0
 } finally {
@@ -63,10 +64,3 @@ try {
   await rm(directory, { recursive: true, force: true })
 }
 process.exitCode = failed ? 1 : 0
-
-/** VmRSS of a process (proc(5)). */
-function residentBytes(pid: number): number {
-  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))
-  if (match === null) throw new Error(`process ${pid} is gone`)
-  return Number(match[1]) * 1024
-}

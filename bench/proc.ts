@@ -1,6 +1,6 @@
 /**
- * Owns the reading of CPU time: that of a process, all its threads and all its descendants, from `/proc` (Linux only).
- * Always true: a descendant that has ended is counted by its parent's cutime and cstime. Resolution: one clock tick, 10 ms.
+ * Owns what `/proc` tells of a process (Linux only): its CPU time, its memory, its open files. Every function throws if the
+ * process is gone.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'
@@ -8,10 +8,36 @@ import { readdirSync, readFileSync } from 'node:fs'
 /** `sysconf(_SC_CLK_TCK)` is 100 on every Linux that Node runs on; the unit of `/proc/<pid>/stat` (proc(5)). */
 const TICKS_PER_SECOND = 100
 
-/** Milliseconds of CPU, user and system, that `pid` and its descendants have used. Throws if `pid` is gone. */
+/**
+ * Milliseconds of CPU, user and system, that `pid`, all its threads and its descendants have used; a descendant that has
+ * ended is counted by its parent's cutime and cstime. Resolution: one clock tick, 10 ms.
+ */
 export function cpuMs(pid: number): number {
   const [own = pid, ...others] = descendants(pid)
   return (ticks(own) + others.reduce((sum, each) => sum + (ticksIfThere(each) ?? 0), 0)) * (1000 / TICKS_PER_SECOND)
+}
+
+export interface Memory {
+  /** Bytes of its own: heap, stacks, buffers (RssAnon). */
+  readonly own: number
+  /** Bytes of mapped files that are in memory, those of the log among them (RssFile); the kernel takes them back at will. */
+  readonly mapped: number
+}
+
+/** Resident memory of `pid`, without its descendants, from `/proc/<pid>/status` (proc(5)). */
+export function memory(pid: number): Memory {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+  const bytes = (name: string) => {
+    const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)
+    if (match === null) throw new Error(`process ${pid} has no memory: it is gone`)
+    return Number(match[1]) * 1024
+  }
+  return { own: bytes('RssAnon'), mapped: bytes('RssFile') }
+}
+
+/** How many file descriptors `pid` has open. */
+export function openFiles(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length
 }
 
 /** `pid` first, then its children and theirs. */
