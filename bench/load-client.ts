@@ -36,24 +36,7 @@ export class LoadClient {
   }
 
   static async connect(port: number, device: string, token: string): Promise<LoadClient> {
-    const socket = connect(port, '127.0.0.1')
-    socket.setNoDelay(true)
-    await once(socket, 'connect')
-    socket.write(
-      generate({
-        cmd: 'connect',
-        clientId: device,
-        username: device,
-        password: Buffer.from(token),
-        protocolId: 'MQTT',
-        protocolVersion: 4,
-        clean: true,
-        keepalive: KEEPALIVE_S,
-      }),
-    )
-    const [answer] = (await once(socket, 'data', { signal: AbortSignal.timeout(CONNACK_MS) })) as [Buffer]
-    if (answer[0] !== CONNACK || answer[3] !== 0) throw new Error(`${device}: CONNACK ${answer.toString('hex')}`)
-    return new LoadClient(socket)
+    return new LoadClient(await connectDevice({ port, device, token }))
   }
 
   /** What the next messages are; all before must have been acknowledged. */
@@ -113,6 +96,43 @@ export class LoadClient {
     }
     this.#inFlight[id] = 0
     this.acknowledged++
+  }
+}
+
+export interface DeviceConnection {
+  readonly port: number
+  readonly device: string
+  readonly token: string
+  /** Address to connect from; 127.0.0.1 unless given. */
+  readonly from?: string
+  readonly keepaliveSeconds?: number
+}
+
+/** A socket on which `device` has its CONNACK. Rejects when the broker refuses, or says nothing for `CONNACK_MS`. */
+export async function connectDevice(connection: DeviceConnection): Promise<Socket> {
+  const { port, device, token, from, keepaliveSeconds = KEEPALIVE_S } = connection
+  const socket = connect({ port, host: '127.0.0.1', ...(from === undefined ? {} : { localAddress: from }) })
+  try {
+    socket.setNoDelay(true)
+    await once(socket, 'connect')
+    socket.write(
+      generate({
+        cmd: 'connect',
+        clientId: device,
+        username: device,
+        password: Buffer.from(token),
+        protocolId: 'MQTT',
+        protocolVersion: 4,
+        clean: true,
+        keepalive: keepaliveSeconds,
+      }),
+    )
+    const [answer] = (await once(socket, 'data', { signal: AbortSignal.timeout(CONNACK_MS) })) as [Buffer]
+    if (answer[0] !== CONNACK || answer[3] !== 0) throw new Error(`${device}: CONNACK ${answer.toString('hex')}`)
+    return socket
+  } catch (error) {
+    socket.destroy()
+    throw error
   }
 }
 

@@ -6,6 +6,7 @@
 import { availableParallelism, cpus, loadavg, release } from 'node:os'
 import { parseArgs } from 'node:util'
 import { measureAccept } from './accept.ts'
+import { measureConnections } from './connections.ts'
 import { measureFanout } from './fanout.ts'
 import { type Figure, figureTable, missRatio } from './figure.ts'
 import { measureLive } from './live.ts'
@@ -17,6 +18,7 @@ const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   path: measurePath,
   live: measureLive,
   fanout: measureFanout,
+  connections: measureConnections,
 }
 
 const USAGE = `npm run bench -- [--quick] [--only ${Object.keys(MEASURES).join('|')}] [--json]`

@@ -13,6 +13,8 @@ export interface Plan {
   readonly fanoutMessages: number
   /** Of the case in which each reading goes alone. */
   readonly fanoutSingles: number
+  readonly activeDevices: number
+  readonly idleDevices: number
   /** No single wait of the bench lasts longer. */
   readonly deadlineMs: number
 }
@@ -27,7 +29,17 @@ export const FULL: Plan = {
   apps: 1_000,
   fanoutMessages: 20_000,
   fanoutSingles: 300,
+  activeDevices: 500,
+  idleDevices: 10_000,
   deadlineMs: 120_000,
 }
 
-export const QUICK: Plan = { ...FULL, rounds: 1, messagesPerClient: 1_000, liveSeconds: 4, fanoutMessages: 5_000 }
+export const QUICK: Plan = {
+  ...FULL,
+  rounds: 1,
+  messagesPerClient: 1_000,
+  liveSeconds: 4,
+  fanoutMessages: 5_000,
+  activeDevices: 50,
+  idleDevices: 1_000,
+}

@@ -1,0 +1,110 @@
+/**
+ * Owns the measure of connections: how fast they are taken and what an idle one costs in memory, and what idle ones cost
+ * the devices that publish; beside it Mosquitto, under the same load.
+ */
+
+import { fileURLToPath } from 'node:url'
+import { startMosquitto } from '../test/servers/mosquitto.ts'
+import { Child } from './child.ts'
+import type { ConnectionsOptions, ConnectResult, Credential, PublishResult } from './connections-load.ts'
+import { type Figure, figure } from './figure.ts'
+import type { Plan } from './plan.ts'
+import { cpuMs, memory } from './proc.ts'
+import { Telltale } from './telltale.ts'
+
+const LOAD = fileURLToPath(new URL('connections-load.ts', import.meta.url))
+const US_PER_MS = 1000
+
+interface Connections {
+  readonly perSecond: number
+  readonly cpuUs: number
+  readonly kibibytes: number
+  readonly alone: PublishResult
+  readonly beside: PublishResult
+}
+
+export async function measureConnections(plan: Plan): Promise<Figure[]> {
+  const ours = await connectionsOfTelltale(plan)
+  const peers = await connectionsOfMosquitto(plan)
+  const { idleDevices, activeDevices, liveRate } = plan
+  const rows = (broker: string, { perSecond, cpuUs, kibibytes, alone, beside }: Connections) => [
+    figure(`${broker}: memory of an idle connection`, 'KiB', [kibibytes], { note: `${idleDevices} idle devices` }),
+    figure(`${broker}: connections taken`, '/s', [perSecond]),
+    figure(`${broker}: a connection taken`, 'us CPU', [cpuUs]),
+    figure(`${broker}: PUBACK p50, no idle devices`, 'ms', [alone.p50Ms]),
+    figure(`${broker}: PUBACK p50, idle devices too`, 'ms', [beside.p50Ms]),
+    figure(`${broker}: PUBACK p99, no idle devices`, 'ms', [alone.p99Ms], {
+      note: `${activeDevices} active devices, ${liveRate} msg/s`,
+    }),
+    figure(`${broker}: PUBACK p99, idle devices too`, 'ms', [beside.p99Ms]),
+  ]
+  return [...rows('Telltale', ours), ...rows('Mosquitto', peers)]
+}
+
+const names = (kind: string, count: number) => Array.from({ length: count }, (_, index) => `${kind}-${index + 1}`)
+
+async function connectionsOfTelltale(plan: Plan): Promise<Connections> {
+  const telltale = await Telltale.start('broker,ingest,gateway')
+  try {
+    const devices = [...names('active', plan.activeDevices), ...names('idle', plan.idleDevices)]
+    const tokens = await telltale.deviceTokens(devices)
+    const credentials = devices.map((device, index) => ({ device, token: tokens[index] ?? '' }))
+    return await telltale.during(() => measure({ port: telltale.mqttPort, pid: telltale.pid }, credentials, plan))
+  } finally {
+    await telltale.stop()
+  }
+}
+
+async function connectionsOfMosquitto(plan: Plan): Promise<Connections> {
+  const mosquitto = await startMosquitto(['log_type error'])
+  try {
+    const devices = [...names('active', plan.activeDevices), ...names('idle', plan.idleDevices)]
+    return await measure(
+      mosquitto,
+      devices.map((device) => ({ device, token: '' })),
+      plan,
+    )
+  } finally {
+    await mosquitto.stop()
+  }
+}
+
+async function measure(
+  broker: { readonly port: number; readonly pid: number },
+  credentials: readonly Credential[],
+  plan: Plan,
+): Promise<Connections> {
+  const options: ConnectionsOptions = {
+    port: broker.port,
+    active: credentials.slice(0, plan.activeDevices),
+    idle: credentials.slice(plan.activeDevices),
+    rate: plan.liveRate,
+    seconds: plan.liveSeconds,
+    deadlineMs: plan.deadlineMs,
+  }
+  const load = new Child('connections load', ['--import', 'tsx', LOAD])
+  const answer = async <T>() => JSON.parse(await load.line((line) => line.startsWith('{'), plan.deadlineMs)) as T
+  const ask = <T>(command: string) => {
+    load.send(command)
+    return answer<T>()
+  }
+  try {
+    await ask(JSON.stringify(options))
+    // One round warms up.
+    await ask('publish')
+    const alone = await ask<PublishResult>('publish')
+    const before = { memory: memory(broker.pid).own, cpuMs: cpuMs(broker.pid) }
+    const { elapsedMs } = await ask<ConnectResult>('connect')
+    const cpu = cpuMs(broker.pid) - before.cpuMs
+    const beside = await ask<PublishResult>('publish')
+    return {
+      perSecond: (plan.idleDevices * 1000) / elapsedMs,
+      cpuUs: (cpu * US_PER_MS) / plan.idleDevices,
+      kibibytes: (memory(broker.pid).own - before.memory) / plan.idleDevices / 1024,
+      alone,
+      beside,
+    }
+  } finally {
+    await load.stop()
+  }
+}
