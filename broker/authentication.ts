@@ -12,7 +12,7 @@ import { messageOf } from '../platform/errors.ts'
 import { renameClient, willOf } from './aedes.ts'
 import type { Held } from './held.ts'
 import type { Refusal } from './metrics.ts'
-import type { Rate } from './rate.ts'
+import type { Rates } from './rate.ts'
 import { type Holder, Session } from './session.ts'
 
 const BAD_USERNAME_OR_PASSWORD = 4
@@ -40,10 +40,10 @@ export async function authenticate(
   username: string | undefined,
   password: Buffer | undefined,
   identity: Verifies,
-  limits: { readonly held: Held; readonly rate: Rate | undefined },
+  { held, rates }: { readonly held: Held; readonly rates: Rates },
 ): Promise<Session> {
   const holder = holderOf(client, username, await verified(identity, password))
-  const session = new Session(holder, limits)
+  const session = new Session(holder, { held, rate: rates.of(client.id) })
   checkWill(client, session)
   if (holder.kind === 'app') renameClient(client, `app/${client.id}`)
   return session

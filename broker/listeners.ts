@@ -75,13 +75,15 @@ export class Listeners {
     try {
       if (port !== undefined) await this.#listen(createTcpServer({ noDelay: true }, accept), 'mqtt', port)
       if (tlsPort !== undefined && tls !== undefined) {
-        const options = { ...readTls(tls), noDelay: true, handshakeTimeout: CONNECT_TIMEOUT_MS }
-        await this.#listen(createTlsServer(options, accept), 'mqtts', tlsPort)
+        const server = createTlsServer({ ...tlsOptions(tls), noDelay: true }, accept)
+        // Node tells of a handshake that failed or took too long, and leaves the socket open.
+        server.on('tlsClientError', (_error, socket) => socket.destroy())
+        await this.#listen(server, 'mqtts', tlsPort)
       }
       if (webSocketPort !== undefined) {
         const options = { connectionsCheckingInterval: UPGRADES_CHECKED_MS }
         const server =
-          tls === undefined ? createHttpServer(options) : createHttpsServer({ ...readTls(tls), ...options })
+          tls === undefined ? createHttpServer(options) : createHttpsServer({ ...tlsOptions(tls), ...options })
         acceptWebSockets(server, accept)
         await this.#listen(server, tls === undefined ? 'ws' : 'wss', webSocketPort)
       }
@@ -156,12 +158,12 @@ function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void):
   })
 }
 
-function readTls(files: TlsFiles) {
+function tlsOptions(files: TlsFiles) {
   try {
-    const cert = readFileSync(files.cert)
-    const key = readFileSync(files.key)
-    if (files.ca === undefined) return { cert, key }
-    return { cert, key, ca: readFileSync(files.ca), requestCert: true, rejectUnauthorized: true }
+    const [cert, key] = [readFileSync(files.cert), readFileSync(files.key)]
+    const options = { cert, key, handshakeTimeout: CONNECT_TIMEOUT_MS }
+    if (files.ca === undefined) return options
+    return { ...options, ca: readFileSync(files.ca), requestCert: true, rejectUnauthorized: true }
   } catch (cause) {
     throw new ListenError('bad-certificate', `a TLS file cannot be read: ${messageOf(cause)}`, { cause })
   }

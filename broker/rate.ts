@@ -1,10 +1,13 @@
 /**
- * Owns how many messages and bytes a second one connection may publish. A bucket holds one second's worth and fills
+ * Owns how many messages and bytes a second one device may publish. A bucket holds one second's worth and fills
  * steadily; a message passes while there is anything in both buckets, so one larger than a second's bytes passes too, and
- * is paid for afterwards.
+ * is paid for afterwards. A device that connects again goes on with the bucket it left.
  *
- * Losing: what does not pass is for the caller to drop and to tell.
+ * Losing: what does not pass is for the caller to drop and to tell. Bound: `RATES_MAX` devices have a bucket; for one more
+ * that of the device that connected longest ago is forgotten.
  */
+
+import { RATES_MAX } from '../platform/limits.ts'
 
 export interface RateLimits {
   /** Undefined: not limited. */
@@ -12,9 +15,26 @@ export interface RateLimits {
   readonly bytesPerSecond?: number | undefined
 }
 
-/** A rate for one more connection; undefined if nothing is limited. */
-export function rateOf(limits: RateLimits): Rate | undefined {
-  return limits.messagesPerSecond === undefined && limits.bytesPerSecond === undefined ? undefined : new Rate(limits)
+export class Rates {
+  readonly #limits: RateLimits
+  /** That of the device that connected longest ago first. */
+  readonly #byName = new Map<string, Rate>()
+
+  constructor(limits: RateLimits) {
+    this.#limits = limits
+  }
+
+  /** The rate of a device, or client, of this name; undefined if nothing is limited. */
+  of(name: string): Rate | undefined {
+    const { messagesPerSecond, bytesPerSecond } = this.#limits
+    if (messagesPerSecond === undefined && bytesPerSecond === undefined) return undefined
+    const rate = this.#byName.get(name) ?? new Rate(this.#limits)
+    this.#byName.delete(name)
+    this.#byName.set(name, rate)
+    const [oldest] = this.#byName.keys()
+    if (this.#byName.size > RATES_MAX && oldest !== undefined) this.#byName.delete(oldest)
+    return rate
+  }
 }
 
 export class Rate {

@@ -27,7 +27,7 @@ import { Inbound } from './inbound.ts'
 import { KeptSessions, SESSION_MARKER } from './kept-sessions.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { type Deliver, grantedQos, isDrowning, isRepeated, tameDeliveries, withoutWaiting } from './outbound.ts'
-import { type RateLimits, rateOf } from './rate.ts'
+import { type RateLimits, Rates } from './rate.ts'
 import { RetainedMessages } from './retained.ts'
 import { Session } from './session.ts'
 import type { StatusBoard } from './status-board.ts'
@@ -59,7 +59,7 @@ export class TelemetryBroker extends Aedes {
   readonly #held = new HeldTotal()
   readonly #kept: KeptSessions
   readonly retained: RetainedMessages
-  readonly #deviceRate: RateLimits
+  readonly #rates: Rates
   /** Aedes's delivery functions, and ours around them. */
   readonly #deliveries = new WeakMap<Deliver, Deliver>()
   /** Subscriptions that match telemetry; while there are none, telemetry stays out of Aedes. */
@@ -77,7 +77,7 @@ export class TelemetryBroker extends Aedes {
       maxClientsIdLength: CLIENT_ID_CHARS_MAX,
     })
     this.#dependencies = dependencies
-    this.#deviceRate = options.deviceRate
+    this.#rates = new Rates(options.deviceRate)
     this.retained = new RetainedMessages(dependencies.metrics)
     this.authenticate = (client, username, password, done) => {
       this.#authenticate(client, username, password).then(
@@ -186,10 +186,10 @@ export class TelemetryBroker extends Aedes {
   async #authenticate(client: Client, username: string | undefined, password: Buffer | undefined): Promise<void> {
     const { identity } = this.#dependencies
     const held = this.#inbounds.get(client)?.held ?? new Held(this.#held)
-    const limits = { held, rate: rateOf(this.#deviceRate) }
+    const rates = this.#rates
     const session = identity
-      ? await authenticate(client, username, password, identity, limits)
-      : new Session({ kind: 'anyone' }, limits)
+      ? await authenticate(client, username, password, identity, { held, rates })
+      : new Session({ kind: 'anyone' }, { held, rate: rates.of(client.id) })
     tameDeliveries(client, session)
     this.#sessions.set(client, session)
   }

@@ -57,6 +57,8 @@ export const CONNECTIONS_MAX = 20_000
 /** Connections taken in one second from one address, and in all; one more is closed at once. A fleet comes back in seconds. */
 export const CONNECTS_PER_ADDRESS_PER_SECOND_MAX = 2_000
 export const CONNECTS_PER_SECOND_MAX = 3_000
+/** Devices whose rate is remembered; for one more, that of the one that connected longest ago is forgotten. */
+export const RATES_MAX = 2 * CONNECTIONS_MAX
 /** A connection that has not sent its CONNECT by then is closed. */
 export const CONNECT_TIMEOUT_MS = 10_000
 /** A packet before CONNACK is larger: the connection is closed. Holds a token, a will and a user name. */

@@ -216,8 +216,12 @@ test('a device over its rate is acknowledged, its messages dropped, counted, and
   assert.equal(await bench.metric('telltale_broker_refused_total{reason="rate-limited"}'), 3)
   await until(() => reports.length === 3)
   assert(reports.every(({ code, stream }) => code === 'rate-limited' && stream === 'environment'))
+  await device.endAsync()
+  const again = await bench.device('truck-7')
+  await again.publishAsync(TOPIC, READING, { qos: 1 })
+  assert.equal((await bench.entries()).length, 5 + 1, 'a new connection is no new allowance')
   now += 1_000
-  await device.publishAsync(TOPIC, READING, { qos: 1 })
+  await again.publishAsync(TOPIC, READING, { qos: 1 })
   assert.equal((await bench.entries()).length, 5 + 1 + 1)
 })
 

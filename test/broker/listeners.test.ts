@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { connectAsync } from 'mqtt'
 import { scratchDirectory } from '../scratch.ts'
 import { READING, startBroker } from './harness.ts'
@@ -9,36 +12,13 @@ import { READING, startBroker } from './harness.ts'
 const TOPIC = 'devices/truck-7/telemetry/environment'
 
 test('MQTTS with the certificate, and MQTT over WebSocket with TLS too', async (t) => {
-  const directory = scratchDirectory(t)
-  const cert = join(directory, 'cert.pem')
-  const key = join(directory, 'key.pem')
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-days',
-      '1',
-      '-keyout',
-      key,
-      '-out',
-      cert,
-      ...subject,
-    ],
-    { stdio: 'ignore' },
-  )
+  const { cert, key } = selfSigned(t)
   const bench = await startBroker(t, { listeners: { tlsPort: 0, webSocketPort: 0, tls: { cert, key } } })
   const password = await bench.identity.signDevice('truck-7', 60_000)
   const device = { clientId: 'truck-7', username: 'truck-7', password, reconnectPeriod: 0 }
   for (const { scheme, port } of bench.broker.addresses) {
     const url = `${scheme}://localhost:${port}`
-    const ca = scheme === 'mqtt' ? {} : { ca: [execFileSync('cat', [cert])] }
+    const ca = scheme === 'mqtt' ? {} : { ca: [readFileSync(cert)] }
     const client = await connectAsync(url, { ...device, ...ca })
     await client.publishAsync(TOPIC, READING, { qos: 1 })
     await client.endAsync()
@@ -74,3 +54,62 @@ test('a port that is taken is an error that names it, and nothing stays open', a
     message: new RegExp(`127\\.0\\.0\\.1:${bench.port}`),
   })
 })
+
+test('a TLS handshake that is not finished in time is cut off, and others connect meanwhile', {
+  timeout: 60_000,
+}, async (t) => {
+  const tls = selfSigned(t)
+  const bench = await startBroker(t, { listeners: { tlsPort: 0, webSocketPort: 0, tls } })
+  const closed: Promise<unknown>[] = []
+  for (const { scheme, port } of bench.broker.addresses) {
+    if (scheme === 'mqtt') continue
+    const [silent, halfway] = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')]
+    halfway.write(HALF_A_CLIENT_HELLO)
+    for (const socket of [silent, halfway]) closed.push(once(socket.resume(), 'close'))
+  }
+  assert.equal(closed.length, 4)
+  const password = await bench.identity.signDevice('truck-7', 60_000)
+  const options = {
+    clientId: 'truck-7',
+    username: 'truck-7',
+    password,
+    reconnectPeriod: 0,
+    ca: [readFileSync(tls.cert)],
+  }
+  const { port } = bench.broker.addresses.find(({ scheme }) => scheme === 'mqtts') ?? assert.fail()
+  const device = await connectAsync(`mqtts://localhost:${port}`, options)
+  await device.publishAsync(TOPIC, READING, { qos: 1 })
+  await device.endAsync()
+  await Promise.all(closed)
+})
+
+/** A handshake record of 512 bytes (RFC 8446 section 5.1) of which the first come. */
+const HALF_A_CLIENT_HELLO = Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03])
+
+function selfSigned(t: TestContext): { readonly cert: string; readonly key: string } {
+  const directory = scratchDirectory(t)
+  const cert = join(directory, 'cert.pem')
+  const key = join(directory, 'key.pem')
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '1',
+      '-keyout',
+      key,
+      '-out',
+      cert,
+      ...subject,
+    ],
+    { stdio: 'ignore' },
+  )
+  return { cert, key }
+}

@@ -1,12 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConnectRate } from '../../broker/connect-rate.ts'
-import { Rate, rateOf } from '../../broker/rate.ts'
-import { CONNECTS_PER_ADDRESS_PER_SECOND_MAX, CONNECTS_PER_SECOND_MAX } from '../../platform/limits.ts'
+import { Rate, Rates } from '../../broker/rate.ts'
+import { CONNECTS_PER_ADDRESS_PER_SECOND_MAX, CONNECTS_PER_SECOND_MAX, RATES_MAX } from '../../platform/limits.ts'
 
 test('without limits there is no rate', () => {
-  assert.equal(rateOf({}), undefined)
-  assert.equal(rateOf({ messagesPerSecond: undefined, bytesPerSecond: undefined }), undefined)
+  assert.equal(new Rates({}).of('truck-7'), undefined)
+  assert.equal(new Rates({ messagesPerSecond: undefined, bytesPerSecond: undefined }).of('truck-7'), undefined)
+})
+
+test('a device keeps its rate from one connection to the next; the one that connected longest ago is forgotten', () => {
+  const rates = new Rates({ messagesPerSecond: 10 })
+  const first = rates.of('truck-0')
+  const second = rates.of('truck-1')
+  for (let index = 2; index < RATES_MAX; index++) rates.of(`truck-${index}`)
+  assert.equal(rates.of('truck-0'), first)
+  rates.of('one more')
+  assert.equal(rates.of('truck-0'), first)
+  assert.notEqual(rates.of('truck-1'), second)
 })
 
 test("a second's messages pass at once, and then as the bucket fills", () => {
