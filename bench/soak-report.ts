@@ -96,6 +96,7 @@ export function plot(samples: readonly Sample[], all: readonly Series[], title: 
   const minutes = `0 to ${(seconds / 60).toFixed(0)} minutes`
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="12">`,
+    `<title>${title}</title>`,
     '<rect width="100%" height="100%" fill="#fff"/>',
     `<text x="${ROOM.left}" y="16" font-weight="bold">${title}</text>`,
     ...rows,
