@@ -8,6 +8,8 @@
  * write-ahead log on commit). All access is from the thread that started it: `DuckDBInstance.fromCache` keeps one cache a
  * thread, so two threads of a process got two instances of one file, each blind to what the other wrote (tried with
  * 1.5.6) and free to damage it.
+ * A full disk fails the write, which is tried again. One that is met while DuckDB moves its write-ahead log into the file
+ * makes it refuse everything from then on (a FATAL error, tried with 1.5.6): the file is opened anew before the next write.
  * Bounds: `DUCKDB_MEMORY_BYTES_MAX`, `DUCKDB_THREADS_MAX`, `DUCKDB_WAL_BYTES_MAX`.
  */
 
@@ -37,6 +39,8 @@ export class DuckdbStore implements PointStore, History {
   readonly #path: string
   readonly #streams: readonly Stream[]
   #open: Open | undefined
+  /** DuckDB refuses everything until the file is opened anew. */
+  #broken = false
 
   constructor(options: DuckdbOptions, deps: { readonly streams: readonly Stream[] }) {
     this.#path = options.path
@@ -65,6 +69,7 @@ export class DuckdbStore implements PointStore, History {
   }
 
   async write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
+    if (this.#broken) await this.#openAnew()
     const { writer, tables } = this.#opened()
     const byStream = new Map<string, Reading[]>()
     for (const { stream, readings } of batch.entries) {
@@ -87,6 +92,8 @@ export class DuckdbStore implements PointStore, History {
     } catch (error) {
       for (const table of tables.values()) table.discard()
       await writer.run('ROLLBACK').catch(() => undefined)
+      const refusesAll = () => true
+      this.#broken = await this.checkpoint().then(() => false, refusesAll)
       throw storeFailed(`writing to ${this.#path} failed`, error)
     } finally {
       signal.removeEventListener('abort', onAbort)
@@ -116,6 +123,13 @@ export class DuckdbStore implements PointStore, History {
     await open.history.close()
     open.writer.closeSync()
     open.instance.closeSync()
+  }
+
+  /** Rejects as `start` does; then it is still broken. */
+  async #openAnew(): Promise<void> {
+    await this.stop()
+    await this.start()
+    this.#broken = false
   }
 
   #opened(): Open {

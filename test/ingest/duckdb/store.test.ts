@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import fc from 'fast-check'
 import { DuckdbStore } from '../../../ingest/duckdb/store.ts'
+import type { StoreBatch } from '../../../ingest/store.ts'
+import { DUCKDB_WAL_BYTES_MAX } from '../../../platform/limits.ts'
 import type { Column, Reading, Stream } from '../../../schemas/reading.ts'
+import { fileSizeLimit } from '../../file-size-limit.ts'
 import { storeContract, write } from '../store-contract.ts'
 import { reading, STREAMS, T0, weather } from '../streams.ts'
 
@@ -126,3 +130,57 @@ test('an abort interrupts a write, which leaves nothing of it; written again, it
   await store.write(batch, new AbortController().signal)
   assert.equal((await store.history.readings(all)).readings.length, 100_000)
 })
+
+const FULL_DISKS = [
+  { when: 'while it appends to its write-ahead log', bytes: DUCKDB_WAL_BYTES_MAX / 4, message: /failed to commit/i },
+  {
+    when: 'while it moves that log into its file, which makes DuckDB refuse everything',
+    bytes: (DUCKDB_WAL_BYTES_MAX * 9) / 8,
+    message: /failed to create checkpoint/i,
+  },
+]
+for (const { when, bytes, message } of FULL_DISKS) {
+  test(`a disk that is full ${when}: the write fails, and succeeds when there is room`, async (t) => {
+    const limit = fileSizeLimit(t)
+    if (limit === undefined) return
+    const store = await open(await file(t))
+    t.after(() => store.stop())
+    limit.set(bytes)
+    const batches = bigBatches()
+    let count = 0
+    let refused: { batch: StoreBatch; error: { message: string } } | undefined
+    for (const batch of batches) {
+      const error = await writeOnce(store, batch)
+      count += batch.entries.length
+      if (error === undefined) continue
+      refused = { batch, error }
+      break
+    }
+    assert.match(refused?.error.message ?? '', message)
+    assert.match((await writeOnce(store, refused?.batch ?? { entries: [] }))?.message ?? '', message)
+    limit.lift()
+    assert.equal(await writeOnce(store, refused?.batch ?? { entries: [] }), undefined)
+    const held = (await store.history.readings(all)).readings.map(({ ts }) => ts - T0)
+    assert.deepEqual(held, [...Array(count).keys()])
+  })
+}
+
+/** Of values that do not compress, 256 KiB a batch and a hundred times the write-ahead log's limit in all. */
+function* bigBatches(): Generator<StoreBatch> {
+  for (let at = 0; at < (100 * DUCKDB_WAL_BYTES_MAX) / 1024; at += 256) {
+    const entries = Array.from({ length: 256 }, (_, n) => {
+      const note = randomBytes(768).toString('base64')
+      return { stream: weather, readings: [reading(weather, 'd', T0 + at + n, { note })] }
+    })
+    yield { entries }
+  }
+}
+
+async function writeOnce(store: DuckdbStore, batch: StoreBatch): Promise<Error | undefined> {
+  try {
+    await store.write(batch, new AbortController().signal)
+    return undefined
+  } catch (error) {
+    return error as Error
+  }
+}

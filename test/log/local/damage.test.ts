@@ -21,6 +21,7 @@ import { openEnvironment } from '../../../log/local/environment.ts'
 import type { LocalLog } from '../../../log/local/local-log.ts'
 import { INGEST_READER, type LogError } from '../../../log/log.ts'
 import { LOG_ROOM_BYTES } from '../../../platform/limits.ts'
+import { fileSizeLimit } from '../../file-size-limit.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { requireProgram } from '../../servers/server.ts'
 import { append, entry, readAll } from '../contract.ts'
@@ -287,17 +288,6 @@ async function untilRoom(log: LocalLog): Promise<void> {
 
 async function untilSaid(lines: readonly unknown[], count: number): Promise<void> {
   while (lines.length < count) await new Promise((resolve) => setTimeout(resolve, 10))
-}
-
-/** Limits the size of any file that this process writes, as a full disk would; undefined if the machine has no prlimit. */
-function fileSizeLimit(t: TestContext): { set(bytes: number): void; lift(): void } | undefined {
-  const program = requireProgram(t, 'prlimit', 'apt install util-linux')
-  if (program === undefined) return undefined
-  const set = (bytes: number | 'unlimited') =>
-    execFileSync(program, ['--pid', String(process.pid), `--fsize=${bytes}:unlimited`])
-  const lift = () => set('unlimited')
-  t.after(lift)
-  return { set, lift }
 }
 
 /** Root may write anywhere: while `run` runs this process is nobody. */
