@@ -108,10 +108,12 @@ export interface DeviceConnection {
   readonly keepaliveSeconds?: number
 }
 
-/** A socket on which `device` has its CONNACK. Rejects when the broker refuses, or says nothing for `CONNACK_MS`. */
+/** A socket on which `device` has its CONNACK. Rejects when the broker refuses, closes, or says nothing for `CONNACK_MS`. */
 export async function connectDevice(connection: DeviceConnection): Promise<Socket> {
   const { port, device, token, from, keepaliveSeconds = KEEPALIVE_S } = connection
   const socket = connect({ port, host: '127.0.0.1', ...(from === undefined ? {} : { localAddress: from }) })
+  const onEnd = () => socket.destroy(new Error(`${device}: closed without a CONNACK`))
+  socket.once('end', onEnd)
   try {
     socket.setNoDelay(true)
     await once(socket, 'connect')
@@ -129,6 +131,7 @@ export async function connectDevice(connection: DeviceConnection): Promise<Socke
     )
     const [answer] = (await once(socket, 'data', { signal: AbortSignal.timeout(CONNACK_MS) })) as [Buffer]
     if (answer[0] !== CONNACK || answer[3] !== 0) throw new Error(`${device}: CONNACK ${answer.toString('hex')}`)
+    socket.off('end', onEnd)
     return socket
   } catch (error) {
     socket.destroy()
