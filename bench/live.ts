@@ -13,10 +13,12 @@ import { Telltale } from './telltale.ts'
 
 const LOAD = fileURLToPath(new URL('live-load.ts', import.meta.url))
 const WARM_SECONDS = 3
+const US_PER_MS = 1000
 
 export async function measureLive(plan: Plan): Promise<Figure[]> {
   const telltale = await Telltale.start('broker,ingest,gateway')
   const results: LiveResult[] = []
+  const cpuUs: number[] = []
   try {
     const devices = deviceNames(plan.clients)
     const options: LiveOptions = {
@@ -31,9 +33,11 @@ export async function measureLive(plan: Plan): Promise<Figure[]> {
       deadlineMs: plan.deadlineMs,
     }
     for (let round = 0; round < Math.min(plan.rounds, 3); round++) {
+      const cpuBefore = telltale.cpuMs()
       const load = new Child('live load', ['--import', 'tsx', LOAD, JSON.stringify(options)])
       try {
         results.push(JSON.parse(await load.line((line) => line.startsWith('{'), plan.deadlineMs)) as LiveResult)
+        cpuUs.push(((telltale.cpuMs() - cpuBefore) * US_PER_MS) / (plan.liveRate * (WARM_SECONDS + plan.liveSeconds)))
       } finally {
         await load.stop()
       }
@@ -66,5 +70,8 @@ export async function measureLive(plan: Plan): Promise<Figure[]> {
       'msg/s',
       each((result) => result.perSecond),
     ),
+    figure('live, whole path', 'us CPU/msg', cpuUs, {
+      note: 'of which most is the cost of a small commit and a small frame',
+    }),
   ]
 }
