@@ -1,7 +1,7 @@
 /**
  * Owns the measure of a store outage: `npm run outage -- [--minutes 10] [--rate 5000]`. A real InfluxDB 2.7 is killed while
- * devices publish, stays away, and comes back. Printed: live latency before, during and after; how the backlog drained while
- * the load went on; what was lost. Ends with 1 if anything was.
+ * devices publish, stays away, and comes back. Printed: live latency and Telltale's memory before, during and after; how the
+ * backlog drained while the load went on; what was lost. Ends with 1 if anything was.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -15,6 +15,7 @@ import { freePort } from '../test/servers/server.ts'
 import { deviceNames } from './accept.ts'
 import { Child } from './child.ts'
 import type { LiveOptions, LiveResult } from './live-load.ts'
+import { memory } from './proc.ts'
 import { Telltale } from './telltale.ts'
 
 const LOAD = fileURLToPath(new URL('live-load.ts', import.meta.url))
@@ -22,6 +23,7 @@ const DEVICES = 50
 const BEFORE_SECONDS = 20
 const DEADLINE_MS = 600_000
 const POLL_MS = 250
+const MIB = 2 ** 20
 
 const { values } = parseArgs({
   options: { minutes: { type: 'string', default: '10' }, rate: { type: 'string', default: '5000' } },
@@ -40,6 +42,11 @@ const telltale = await Telltale.start('broker,ingest,gateway', {
   INFLUX_BUCKET: influx.bucket,
   INFLUX_TOKEN: influx.token,
 })
+
+let peak = 0
+const sampling = setInterval(() => {
+  peak = Math.max(peak, memory(telltale.pid).own)
+}, POLL_MS)
 
 try {
   const devices = deviceNames(DEVICES)
@@ -76,7 +83,7 @@ try {
   const seconds = (performance.now() - startedAt) / 1000
   const drained = (books.stored - storedBefore) / seconds
   console.log(
-    `drained in ${seconds.toFixed(1)} s at ${drained.toFixed(0)} msg/s, ${(drained / rate).toFixed(1)} x the incoming rate`,
+    `drained in ${seconds.toFixed(1)} s at ${drained.toFixed(0)} msg/s, ${(drained / rate).toFixed(1)} x the incoming rate, memory at most ${takePeak()} MiB`,
   )
   const after = await loading
   count(after)
@@ -87,6 +94,7 @@ try {
   console.log(`published ${published}, lost ${lost}`)
   process.exitCode = lost === 0 ? 0 : 1
 } finally {
+  clearInterval(sampling)
   await telltale.stop()
   await influx.stop()
 }
@@ -102,5 +110,14 @@ async function runLoad(options: LiveOptions): Promise<LiveResult> {
 
 function print(phase: string, { p50Ms, p99Ms, maxMs, perSecond, messages }: LiveResult): void {
   const latency = `p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms, max ${maxMs.toFixed(1)} ms`
-  console.log(`${phase}: ${messages} readings live at ${perSecond.toFixed(0)}/s, ${latency}`)
+  console.log(
+    `${phase}: ${messages} readings live at ${perSecond.toFixed(0)}/s, ${latency}, memory at most ${takePeak()} MiB`,
+  )
+}
+
+/** Of its own, since this was last asked. */
+function takePeak(): string {
+  const taken = (peak / MIB).toFixed(0)
+  peak = 0
+  return taken
 }
