@@ -58,7 +58,7 @@ export class Broker implements Part {
     const admission = new Admission({ log, statusBoard: this.#statusBoard, reports: this.#reports, clock, metrics })
     this.#aedes = new TelemetryBroker(
       { deviceRate: options.deviceRate ?? {} },
-      { identity, admission, statusBoard: this.#statusBoard, metrics, logger },
+      { identity, admission, statusBoard: this.#statusBoard, clock, metrics, logger },
     )
     this.#listeners = new Listeners(options, {
       accept: (stream) => this.#aedes.handle(stream),

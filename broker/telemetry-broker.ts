@@ -10,6 +10,7 @@
 
 import { Aedes, type Client, type PublishPacket, type Subscription } from 'aedes'
 import { selectionOf } from '../devices/topics.ts'
+import type { Clock } from '../platform/clock.ts'
 import {
   BROKER_DELIVERIES_MAX,
   CONNECT_TIMEOUT_MS,
@@ -28,6 +29,7 @@ import { KeptSessions, SESSION_MARKER } from './kept-sessions.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { type Deliver, grantedQos, isDrowning, isRepeated, tameDeliveries, withoutWaiting } from './outbound.ts'
 import { type RateLimits, Rates } from './rate.ts'
+import { RefusalLines } from './refusal-lines.ts'
 import { RetainedMessages } from './retained.ts'
 import { Session } from './session.ts'
 import type { StatusBoard } from './status-board.ts'
@@ -45,6 +47,7 @@ export interface TelemetryBrokerDependencies {
   readonly identity: Verifies | undefined
   readonly admission: Admission
   readonly statusBoard: StatusBoard
+  readonly clock: Clock
   readonly metrics: BrokerMetrics
   readonly logger: Logger
 }
@@ -56,6 +59,7 @@ export class TelemetryBroker extends Aedes {
   readonly #dependencies: TelemetryBrokerDependencies
   readonly #sessions = new WeakMap<Client, Session>()
   readonly #inbounds = new WeakMap<Client, Inbound>()
+  readonly #refusals: RefusalLines
   readonly #held = new HeldTotal()
   readonly #kept: KeptSessions
   readonly retained: RetainedMessages
@@ -77,6 +81,7 @@ export class TelemetryBroker extends Aedes {
       maxClientsIdLength: CLIENT_ID_CHARS_MAX,
     })
     this.#dependencies = dependencies
+    this.#refusals = new RefusalLines(dependencies)
     this.#rates = new Rates(options.deviceRate)
     this.retained = new RetainedMessages(dependencies.metrics)
     this.authenticate = (client, username, password, done) => {
@@ -158,11 +163,11 @@ export class TelemetryBroker extends Aedes {
 
   /** Ends the connections whose token has expired, and those whose packet made no progress since the last sweep. */
   sweep(now: number): void {
-    const { metrics, logger } = this.#dependencies
+    const { metrics } = this.#dependencies
     for (const client of Object.values(this.clients)) {
       if (this.#sessions.get(client)?.hasExpired(now)) {
         metrics.refused('expired-token')
-        logger.info({ client: client.id }, 'disconnected: the token has expired')
+        this.#refusals.say('disconnected: the token has expired', { client: client.id, reason: 'expired-token' })
         client.close()
       } else if (this.#inbounds.get(client)?.isStuck()) {
         metrics.refused('stuck-packet')
@@ -195,8 +200,8 @@ export class TelemetryBroker extends Aedes {
   }
 
   #refuse(client: Client, error: ConnectRefused, done: (error: ConnectRefused, success: null) => void): void {
-    this.#dependencies.metrics.refused(error.reason ?? 'bad-token')
-    this.#dependencies.logger.info({ client: client.id, reason: error.reason }, `connection refused: ${error.message}`)
+    this.#dependencies.metrics.refused(error.reason)
+    this.#refusals.say(`connection refused: ${error.message}`, { client: client.id, reason: error.reason })
     done(error, null)
   }
 

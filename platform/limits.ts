@@ -99,6 +99,10 @@ export const QOS2_INFLIGHT_MAX = 1_000
 export const BROKER_DELIVERIES_MAX = 1_000
 /** Reports on one device's errors topic in one second; further ones are counted only. */
 export const REPORTS_PER_DEVICE_PER_SECOND_MAX = 200
+/** Log lines about clients that were turned away; further ones are counted in the next line. */
+export const REFUSAL_LINES_PER_SECOND_MAX = 20
+/** Characters of such a line's message, and of its client id. */
+export const REFUSAL_CHARS_MAX = 500
 /** How often connections are looked over for tokens that have expired, and for packets that are stuck half-way. */
 export const SESSION_SWEEP_MS = 30_000
 
