@@ -17,12 +17,9 @@ import {
   DEAD_LETTERS_BYTES_MAX,
   DEAD_LETTERS_MAX,
   EXPIRED_LOG_INTERVAL_MS,
-  LOG_FULL_INTERVAL_MS,
   LOG_POLL_MS,
   LOG_READ_BYTES_MAX,
   LOG_READ_ENTRIES_MAX,
-  RETENTION_INTERVAL_MS,
-  RETENTION_RUNS_MAX,
 } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Metrics } from '../../platform/metrics.ts'
@@ -41,20 +38,17 @@ import {
 } from '../log.ts'
 import type { Position } from '../position.ts'
 import type { Presence } from '../presence.ts'
-import { Appender } from './appender.ts'
 import { Books } from './books.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
 import { type Environment, openEnvironment } from './environment.ts'
-import { acquireLock, releaseLock } from './lock.ts'
 import { type BookCounts, LogMetrics } from './metrics.ts'
 import { formatPosition, parsePosition } from './position.ts'
 import { LocalPresence } from './presence.ts'
 import { Reader } from './reader.ts'
 import { Replays } from './replays.ts'
-import { Retention } from './retention.ts'
-import { Room } from './room.ts'
 import { Signal } from './signal.ts'
+import { Writing } from './writing.ts'
 
 export interface LocalLogOptions {
   readonly directory: string
@@ -70,12 +64,6 @@ export interface LocalLogDependencies {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
-}
-
-interface Writing {
-  readonly appender: Appender
-  readonly retention: Retention
-  readonly room: Room
 }
 
 interface Open {
@@ -97,18 +85,12 @@ export class LocalLog implements Log, Part {
   /** Raised when entries, or dead letters, were committed by this process. */
   readonly #appended = new Signal()
   readonly #setAside = new Signal()
-  /** Raised when the log became full, or has room again. */
-  readonly #filled = new Signal()
-  readonly #stopping = new AbortController()
   #state: Open | undefined
-  #retaining: Promise<void> | undefined
-  #replaying: Promise<void> | undefined
   #stopped: Promise<void> | undefined
   #failure: LogError | undefined
   #fail: (error: LogError) => void = () => undefined
   /** Rejects when the disk refused a commit: after that LMDB's memory is not to be trusted, and the process has to end. */
   readonly failed: Promise<never>
-  #isFull = false
   /** Dead letters dropped for room since that was last told, and when that was. */
   #expired = 0
   #expiredToldAt = Number.NEGATIVE_INFINITY
@@ -133,10 +115,6 @@ export class LocalLog implements Log, Part {
       await environment.root.close()
       throw error
     }
-    if (this.#options.writer) {
-      this.#retaining = this.#retain()
-      this.#replaying = this.#serveReplays()
-    }
   }
 
   stop(): Promise<void> {
@@ -152,7 +130,7 @@ export class LocalLog implements Log, Part {
 
   /** Why nothing can be appended now; undefined while there is room. */
   get full(): LogError | undefined {
-    return this.#failure ?? this.#state?.writing?.retention.full()
+    return this.#failure ?? this.#state?.writing?.full
   }
 
   get presence(): Presence {
@@ -274,35 +252,13 @@ export class LocalLog implements Log, Part {
     return { environment, books, deadLetters, deviceLedgers, replays, reader, presence }
   }
 
-  async #startWriting(open: Open): Promise<Writing> {
-    const { environment } = open
-    await acquireLock(environment)
-    const { directory, maxBytes, retentionMs } = this.#options
-    const room = new Room(environment, directory)
-    await room.start()
-    const options = { maxBytes, retentionMs, reader: INGEST_READER }
-    const retention = new Retention(environment, open.books, room, options, this.#dependencies.clock)
-    const appender = new Appender({
-      environment,
-      end: open.reader.end(),
-      full: () => this.full,
-      ready: () => room.ready(),
-      onCommit: (_end, bytes, entries) => {
-        retention.added(bytes)
-        room.spent()
-        this.#metrics.committed(bytes, entries, retention.bytes)
-        this.#noteFull()
-        this.#appended.raise()
-      },
-    })
-    return { appender, retention, room }
-  }
-
-  async #serveReplays(): Promise<void> {
-    const { replays, writing } = this.#open()
-    const full = () => this.full
-    if (writing !== undefined)
-      await replays.serve(writing.appender, full, this.#stopping.signal, this.#dependencies.logger)
+  #startWriting({ environment, books, reader, replays }: Open): Promise<Writing> {
+    const { clock, logger } = this.#dependencies
+    const onAppended = () => this.#appended.raise()
+    const failure = () => this.#failure
+    const metrics = this.#metrics
+    const parts = { environment, books, reader, replays, metrics, clock, logger, failure, onAppended }
+    return Writing.start(this.#options, parts)
   }
 
   #bookCounts(): BookCounts | undefined {
@@ -327,51 +283,11 @@ export class LocalLog implements Log, Part {
     this.#expired = 0
   }
 
-  async #retain(): Promise<void> {
-    const { signal } = this.#stopping
-    const writing = this.#state?.writing
-    while (writing !== undefined && !signal.aborted && this.#failure === undefined) {
-      const { retention, room } = writing
-      const seen = this.#filled.raised
-      try {
-        // A reader killed with -9 keeps old pages from being used again until its slot is cleared.
-        this.#open().environment.root.readerCheck()
-        await room.extend()
-        const removed = await retention.pass()
-        this.#metrics.retained(removed, retention.bytes)
-        this.#noteFull()
-        if (removed === RETENTION_RUNS_MAX) continue
-      } catch (error) {
-        if (signal.aborted) return
-        this.#dependencies.logger.error({ err: error }, 'retention failed; it is tried again')
-      }
-      await this.#filled.wait(seen, this.#isFull ? LOG_FULL_INTERVAL_MS : RETENTION_INTERVAL_MS)
-    }
-  }
-
-  /** One line when the log becomes full, that says what fills it and what to do, and one when it is over. */
-  #noteFull(): void {
-    const { full } = this
-    if ((full !== undefined) === this.#isFull) return
-    this.#isFull = full !== undefined
-    this.#metrics.full(this.#isFull)
-    this.#filled.raise()
-    const { books, reader } = this.#open()
-    const { pending } = books.ledger(INGEST_READER, reader.end())
-    const { logger } = this.#dependencies
-    if (full === undefined) logger.warn({ pending }, 'the log has room again: messages are taken')
-    else
-      logger.error(
-        { pending },
-        `messages are refused, devices keep theirs: ${full.message}; ${pending} wait for the store`,
-      )
-  }
-
   #onFailed(error: LogError): void {
     if (this.#failure !== undefined) return
     this.#failure = error
     this.#metrics.full(true)
-    this.#filled.raise()
+    this.#state?.writing?.failed()
     this.#dependencies.logger.fatal(
       { err: error },
       `nothing more is written, and the process has to end: ${error.message}`,
@@ -391,15 +307,10 @@ export class LocalLog implements Log, Part {
   }
 
   async #close(): Promise<void> {
-    this.#stopping.abort()
-    this.#filled.raise()
     const state = this.#state
     if (state === undefined) return
+    await state.writing?.stop()
     state.replays.stop()
-    await state.writing?.appender.stop()
-    await Promise.all([this.#retaining, this.#replaying])
-    await state.writing?.room.stop()
-    if (state.writing !== undefined && this.#failure === undefined) await releaseLock(state.environment)
     this.#state = undefined
     this.#appended.raise()
     this.#setAside.raise()

@@ -1,0 +1,143 @@
+/**
+ * Owns what only the process that appends does: it holds the lock, keeps room on the disk, applies retention, carries out
+ * replays, and says when the log is full.
+ *
+ *   start() --> taking <--full, or room again--> refusing --stop()--> ended
+ */
+
+import type { Clock } from '../../platform/clock.ts'
+import { LOG_FULL_INTERVAL_MS, RETENTION_INTERVAL_MS, RETENTION_RUNS_MAX } from '../../platform/limits.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { INGEST_READER, type LogError } from '../log.ts'
+import { Appender } from './appender.ts'
+import type { Books } from './books.ts'
+import type { Environment } from './environment.ts'
+import { acquireLock, releaseLock } from './lock.ts'
+import type { LogMetrics } from './metrics.ts'
+import type { Reader } from './reader.ts'
+import type { Replays } from './replays.ts'
+import { Retention } from './retention.ts'
+import { Room } from './room.ts'
+import { Signal } from './signal.ts'
+
+export interface WritingOptions {
+  readonly directory: string
+  readonly maxBytes: number
+  readonly retentionMs: number
+}
+
+export interface WritingDependencies {
+  readonly environment: Environment
+  readonly books: Books
+  readonly reader: Reader
+  readonly replays: Replays
+  readonly metrics: LogMetrics
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Why nothing may be written any more, once the disk has refused a commit. */
+  readonly failure: () => LogError | undefined
+  /** Called after each durable commit of entries. */
+  readonly onAppended: () => void
+}
+
+export class Writing {
+  readonly appender: Appender
+  readonly #dependencies: WritingDependencies
+  readonly #retention: Retention
+  readonly #room: Room
+  readonly #stopping = new AbortController()
+  /** Raised when the log became full, or has room again, and when retention is to end. */
+  readonly #filled = new Signal()
+  readonly #background: Promise<unknown>
+  #isFull = false
+
+  /** Rejects with `log-locked` when another process appends to this log. */
+  static async start(options: WritingOptions, dependencies: WritingDependencies): Promise<Writing> {
+    const { environment } = dependencies
+    await acquireLock(environment)
+    const room = new Room(environment, options.directory)
+    await room.start()
+    return new Writing(options, dependencies, room)
+  }
+
+  private constructor({ maxBytes, retentionMs }: WritingOptions, dependencies: WritingDependencies, room: Room) {
+    const { environment, books, reader, replays, metrics, clock, logger, onAppended } = dependencies
+    this.#dependencies = dependencies
+    this.#room = room
+    this.#retention = new Retention(environment, books, room, { maxBytes, retentionMs, reader: INGEST_READER }, clock)
+    this.appender = new Appender({
+      environment,
+      end: reader.end(),
+      full: () => this.full,
+      ready: () => room.ready(),
+      onCommit: (_end, bytes, entries) => {
+        this.#retention.added(bytes)
+        room.spent()
+        metrics.committed(bytes, entries, this.#retention.bytes)
+        this.#noteFull()
+        onAppended()
+      },
+    })
+    const replaying = replays.serve(this.appender, () => this.full, this.#stopping.signal, logger)
+    this.#background = Promise.all([this.#retain(), replaying])
+  }
+
+  /** Why nothing can be appended now; undefined while there is room. */
+  get full(): LogError | undefined {
+    return this.#dependencies.failure() ?? this.#retention.full()
+  }
+
+  /** There is a `failure` now. */
+  failed(): void {
+    this.#filled.raise()
+  }
+
+  /** Takes nothing more, and resolves when what was taken is durable or has failed. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#filled.raise()
+    this.#dependencies.replays.stop()
+    await this.appender.stop()
+    await this.#background
+    await this.#room.stop()
+    if (this.#dependencies.failure() === undefined) await releaseLock(this.#dependencies.environment)
+  }
+
+  async #retain(): Promise<void> {
+    const { environment, metrics, logger, failure } = this.#dependencies
+    const { signal } = this.#stopping
+    while (!signal.aborted && failure() === undefined) {
+      const seen = this.#filled.raised
+      try {
+        // A reader killed with -9 keeps old pages from being used again until its slot is cleared.
+        environment.root.readerCheck()
+        await this.#room.extend()
+        const removed = await this.#retention.pass()
+        metrics.retained(removed, this.#retention.bytes)
+        this.#noteFull()
+        if (removed === RETENTION_RUNS_MAX) continue
+      } catch (error) {
+        if (signal.aborted) return
+        logger.error({ err: error }, 'retention failed; it is tried again')
+      }
+      await this.#filled.wait(seen, this.#isFull ? LOG_FULL_INTERVAL_MS : RETENTION_INTERVAL_MS)
+    }
+  }
+
+  /** One line when the log becomes full, that says what fills it and what to do, and one when it is over. */
+  #noteFull(): void {
+    const { full } = this
+    if ((full !== undefined) === this.#isFull) return
+    this.#isFull = full !== undefined
+    const { books, reader, metrics, logger } = this.#dependencies
+    metrics.full(this.#isFull)
+    this.#filled.raise()
+    const { pending } = books.ledger(INGEST_READER, reader.end())
+    if (full === undefined) logger.warn({ pending }, 'the log has room again: messages are taken')
+    else
+      logger.error(
+        { pending },
+        `messages are refused, devices keep theirs: ${full.message}; ${pending} wait for the store`,
+      )
+  }
+}
