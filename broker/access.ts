@@ -1,5 +1,5 @@
 /**
- * Owns what a client may receive (contract, "Identity" and "MQTT"): a device its own `errors` and `commands`, an app what
+ * Owns what a client may receive (docs/contract.md, "Identity" and "MQTT"): a device its own `errors` and `commands`, an app what
  * lies within its token's filters, anyone anything when authentication is off.
  *
  * The same check stands at SUBSCRIBE and at each forward, because Aedes persists a denied subscription of a session that

@@ -1,5 +1,5 @@
 /**
- * Owns who may connect (contract, "Identity"). A device shows its id as user name and as client id, and its token as
+ * Owns who may connect (docs/contract.md, "Identity"). A device shows its id as user name and as client id, and its token as
  * password; an app shows `app` and its token. Anything else gets return code 4 or 5 (MQTT 3.1.1 section 3.2.2.3).
  *
  * Always true: an app's client id lives apart from the devices' (it gets a prefix no device id can have), so that an app

@@ -1,5 +1,5 @@
 /**
- * Owns what a device is told of messages that were set aside: QoS 0 JSON on `devices/{device}/errors` (contract, "MQTT").
+ * Owns what a device is told of messages that were set aside: QoS 0 JSON on `devices/{device}/errors` (docs/contract.md, "MQTT").
  * The broker reports its own refusals; what ingest sets aside is followed in the log's dead letters.
  *
  * Bound: `REPORTS_PER_DEVICE_PER_SECOND_MAX`; more are counted and not sent.

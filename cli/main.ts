@@ -1,6 +1,6 @@
 /**
- * Owns the command line: which commands there are, and how a command ends: 0 ok, 1 failed, 2 wrong usage (contract,
- * "Running"). The world's errors are shown as one line; our own mistakes with their stack.
+ * Owns the command line: which commands there are, and how a command ends: 0 ok, 1 failed, 2 wrong usage.
+ * The world's errors are shown as one line; our own mistakes with their stack.
  */
 
 import { Command, CommanderError } from 'commander'

@@ -1,5 +1,5 @@
 /**
- * Owns the grammar of the platform's topics and filters (contract, "MQTT"; MQTT 3.1.1 section 4.7), so that the broker,
+ * Owns the grammar of the platform's topics and filters (docs/contract.md, "MQTT"; MQTT 3.1.1 section 4.7), so that the broker,
  * the gateway, tokens and the simulator read them alike.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Owns the frames an app sends on `/v1/live` (contract, "Gateway"): reads their text into commands, or into the error to
+ * Owns the frames an app sends on `/v1/live` (docs/contract.md, "Live"): reads their text into commands, or into the error to
  * answer with. What a command names that is not known is an error, so that a misspelt option is not ignored.
  */
 

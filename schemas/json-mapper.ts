@@ -1,5 +1,5 @@
 /**
- * Owns readings written by hand: JSON to `Reading`, checked against a stream's newest schema (contract, "Payloads").
+ * Owns readings written by hand: JSON to `Reading`, checked against a stream's newest schema (docs/contract.md, "Payloads").
  *
  * A field may stand nested as in the schema or flat under its column's name. A missing one takes its default; an unknown
  * one is an error, because by hand it is a slip of the pen. Floats are kept as written: unlike in Avro, nothing was lost.

@@ -1,5 +1,5 @@
 /**
- * Owns the registered schemas of a process and the decoding of payloads by them (contract, "Payloads" and "Schemas").
+ * Owns the registered schemas of a process and the decoding of payloads by them (docs/contract.md and docs/schemas.md).
  *
  * Always true: loaded once, whole and linted, or not at all; a decoded message is either all readings or one `Rejection`;
  * no payload makes `decode` throw. Every version decodes to the newest one's columns through a resolver made at load.

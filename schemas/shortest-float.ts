@@ -1,6 +1,6 @@
 /**
  * Owns how a float32 is shown as a number: the shortest decimal that is the same float32, so that a device's 21.3 is
- * 21.3 in every store and app and not 21.299999237060547 (contract, "Schemas").
+ * 21.3 in every store and app and not 21.299999237060547 (docs/schemas.md).
  */
 
 /** Up to here `x * 10^d` of a float32 `x` is exact in a double: 24 bits of mantissa + 2.33 bits a power of five. */

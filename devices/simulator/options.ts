@@ -44,7 +44,7 @@ export interface SimulatorOptions {
 export const deviceName = (options: Pick<SimulatorOptions, 'prefix'>, index: number): string =>
   `${options.prefix}${index + 1}`
 
-/** Exit status of wrong usage, by the contract. */
+/** Exit status of wrong usage, as of every command. */
 const EXIT_USAGE = 2
 
 /** What commander shows as `error: option '--devices <n>' argument 'x' is invalid. Allowed is 1 to 20000.` */
