@@ -3,21 +3,34 @@
  * limits a packet nor stops for a client whose messages wait.
  *
  *   socket --readable--> full? --no--> parse --> packet --> a rule broken? --no--> Aedes
- *                          | yes                                   | yes
- *                          +--> left in the socket until a         +--> the connection is closed
+ *                          | yes         |                         | yes
+ *                          |             +--> more in the socket?  +--> the connection is closed
+ *                          |                  its next turn
+ *                          +--> left in the socket until a
  *                               message is released
  *
  * Bounds: a packet has at most `CONNECT_BYTES_MAX`, once connected `FRAME_BYTES_MAX` bytes (Aedes buffered 64 MB of one
- * CONNECT); what is buffered is one chunk more. Messages that are held: see `Held`; one chunk more may come on top. While
- * more than `UNREAD_ANSWERS_BYTES_MAX` wait for a client to read them, it is not read from either.
+ * CONNECT), and `FILTERS_PER_PACKET_MAX` topic filters. At once, no more is read than takes about `TURN_MS`; the rest waits
+ * in `Turns`. Messages that are held: see `Held`; what was read in that turn may come on top. While more than
+ * `UNREAD_ANSWERS_BYTES_MAX` wait for a client to read them, it is not read from either.
  */
 
 import type { Client } from 'aedes'
 import type { Packet } from 'mqtt-packet'
-import { CONNECT_BYTES_MAX, FRAME_BYTES_MAX, UNREAD_ANSWERS_BYTES_MAX } from '../platform/limits.ts'
+import {
+  CONNECT_BYTES_MAX,
+  FILTERS_PER_PACKET_MAX,
+  FRAME_BYTES_MAX,
+  TURN_BYTES_FIRST,
+  TURN_BYTES_MAX,
+  TURN_BYTES_MIN,
+  TURN_MS,
+  UNREAD_ANSWERS_BYTES_MAX,
+} from '../platform/limits.ts'
 import { internals, type Parser } from './aedes.ts'
 import type { Held } from './held.ts'
 import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, violationOf } from './packet-rules.ts'
+import type { Turns } from './turns.ts'
 
 interface OurParser extends Parser {
   inbound: Inbound
@@ -25,14 +38,19 @@ interface OurParser extends Parser {
 
 export class Inbound {
   readonly held: Held
+  readonly #turns: Turns
   readonly #client: Client
   /** Packets taken, and bytes that wait for the rest of theirs: whether a packet is stuck is seen from both. */
   packets = 0
   #unfinishedBytes = 0
   #packetsAtLastLook = -1
+  /** So many take about `TURN_MS`. */
+  #turnBytes = TURN_BYTES_FIRST
   /** The last string found good: a device's topics are nearly always the same one. */
   lastString = ''
-  /** Packets behind an UNSUBSCRIBE that is under way; at most one chunk's. */
+  /** Of the packet that is being parsed. */
+  strings = 0
+  /** Packets behind an UNSUBSCRIBE that is under way; at most one turn's. */
   #behind: Packet[] | undefined
   /** mqtt-packet's own decoding. */
   readonly parseString: () => string | null
@@ -40,9 +58,10 @@ export class Inbound {
   readonly accept: (packet: Packet) => void
 
   /** Takes the place of Aedes's reading, right after Aedes has made the client. */
-  constructor(client: Client, held: Held) {
+  constructor(client: Client, held: Held, turns: Turns) {
     this.#client = client
     this.held = held
+    this.#turns = turns
     const inner = internals(client)
     const parser = inner._parser as OurParser
     this.accept = parser.listeners('packet')[0] as (packet: Packet) => void
@@ -64,7 +83,12 @@ export class Inbound {
     held.onRoom = read
   }
 
+  /** Reads one turn's bytes, unless it waits for its turn already. */
   read(): void {
+    if (!this.#turns.has(this)) this.takeTurn()
+  }
+
+  takeTurn(): undefined {
     const { conn, _parser } = internals(this.#client)
     if (this.#client.connecting || this.#client.closed || this.#behind !== undefined) return
     if (conn.writableLength > UNREAD_ANSWERS_BYTES_MAX) {
@@ -75,12 +99,23 @@ export class Inbound {
       this.held.waitForRoom()
       return
     }
-    const chunk: Buffer | null = conn.read()
+    const isMore = conn.readableLength > this.#turnBytes
+    // Without a length, a stream whose last bytes these are ends.
+    const chunk: Buffer | null = isMore ? conn.read(this.#turnBytes) : conn.read()
     if (chunk === null) return
+    if (isMore) this.#turns.wait(this)
+    const began = performance.now()
     this.#unfinishedBytes = _parser.parse(chunk)
+    this.#adapt(performance.now() - began, isMore)
     const limit = this.#client.connected ? FRAME_BYTES_MAX : CONNECT_BYTES_MAX
     const { length } = _parser.packet
     if (length > limit) this.close(new Error(`a packet of ${length} bytes is larger than allowed, ${limit}`))
+  }
+
+  /** A PINGREQ takes two bytes, and half as long as a message of a hundred. */
+  #adapt(tookMs: number, wasWhole: boolean): void {
+    if (tookMs > TURN_MS) this.#turnBytes = Math.max(TURN_BYTES_MIN, this.#turnBytes / 2)
+    else if (wasWhole && tookMs < TURN_MS / 4) this.#turnBytes = Math.min(TURN_BYTES_MAX, this.#turnBytes * 2)
   }
 
   /**
@@ -130,13 +165,18 @@ export class Inbound {
 function takePacket(this: OurParser, packet: Packet): void {
   const { inbound } = this
   inbound.packets++
+  inbound.strings = 0
   const violation = violationOf(packet, this._pos)
   if (violation === undefined) inbound.take(packet)
   else inbound.close(new Error(violation.message), violation.returnCode)
 }
 
-/** mqtt-packet decodes any bytes; `null` makes it report the packet as malformed. */
+/**
+ * mqtt-packet decodes any bytes, and any number of filters: 250,000 in one packet took 200 ms. `null` makes it report the
+ * packet as malformed.
+ */
 function parseGoodString(this: OurParser): string | null {
+  if (++this.inbound.strings > FILTERS_PER_PACKET_MAX) return null
   const start = this._pos + 2
   const text = this.inbound.parseString.call(this)
   if (text === null || text === this.inbound.lastString) return text

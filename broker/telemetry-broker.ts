@@ -33,6 +33,7 @@ import { RefusalLines } from './refusal-lines.ts'
 import { RetainedMessages } from './retained.ts'
 import { Session } from './session.ts'
 import type { StatusBoard } from './status-board.ts'
+import { Turns } from './turns.ts'
 
 type Done = (error?: Error | null) => void
 type Published = (error?: Error) => void
@@ -61,6 +62,7 @@ export class TelemetryBroker extends Aedes {
   readonly #inbounds = new WeakMap<Client, Inbound>()
   readonly #refusals: RefusalLines
   readonly #held = new HeldTotal()
+  readonly #turns = new Turns()
   readonly #kept: KeptSessions
   readonly retained: RetainedMessages
   readonly #rates: Rates
@@ -95,11 +97,19 @@ export class TelemetryBroker extends Aedes {
       done(null, this.#authorizeSubscribe(client, subscription) ? subscription : null)
     }
     this.authorizeForward = (client, packet) => (this.#mayForward(client, packet) ? packet : null)
-    const accept = this.handle
+    const handle = this.handle
     this.handle = (stream, request) => {
-      const client = accept(stream, request)
-      this.#inbounds.set(client, new Inbound(client, new Held(this.#held)))
+      const client = handle(stream, request)
+      this.#inbounds.set(client, new Inbound(client, new Held(this.#held), this.#turns))
       return client
+    }
+    this.preConnect = (client, _packet, done) => {
+      this.#turns.wait({
+        takeTurn: () => {
+          done(client.closed ? new Error('closed before its turn') : null, true)
+          return 'work follows'
+        },
+      })
     }
     this.#kept = new KeptSessions({
       isConnected: (id) => this.clients[id] !== undefined,

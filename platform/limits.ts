@@ -65,6 +65,16 @@ export const CONNECT_TIMEOUT_MS = 10_000
 export const CONNECT_BYTES_MAX = 64 * KiB
 /** A packet after CONNACK is larger: the connection is closed. Up to here a payload that is too large is told politely. */
 export const FRAME_BYTES_MAX = 1 * MiB
+/** A SUBSCRIBE or UNSUBSCRIBE names more topic filters: the connection is closed. */
+export const FILTERS_PER_PACKET_MAX = 2_000
+/** How long reading from one client may take before others have their turn, about; its bytes per turn follow from it. */
+export const TURN_MS = 0.25
+/** Bytes per turn of a client that has just connected, at least and at most. */
+export const TURN_BYTES_FIRST = 2 * KiB
+export const TURN_BYTES_MIN = 128
+export const TURN_BYTES_MAX = 16 * KiB
+/** How long turns are taken one after the other before those go first that have just sent something. */
+export const TURNS_MS = 0.5
 /** Packets that a client may send before its CONNACK; one more closes the connection. */
 export const EARLY_PACKETS_MAX = 1_000
 /** A subscriber whose socket took nothing for so long is disconnected; a session that is not clean keeps its messages. */
@@ -88,7 +98,7 @@ export const RETAINED_SCAN_MESSAGES = 500
 /** Messages of one client that wait to be durable; at so many its socket is not read, until one is. */
 export const HELD_MESSAGES_PER_CLIENT_MAX = 1_000
 /** Bytes of those messages. */
-export const HELD_BYTES_PER_CLIENT_MAX = 1 * MiB
+export const HELD_BYTES_PER_CLIENT_MAX = 512 * KiB
 /** Bytes of the waiting messages of all clients; at so many no socket is read, until one is durable. */
 export const HELD_BYTES_MAX = 48 * MiB
 /** What a waiting message costs beside its payload, about. */
@@ -108,6 +118,7 @@ export const SESSION_SWEEP_MS = 30_000
 
 assert(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX, 'a frame must hold the largest payload and its topic')
 assert(CONNECTS_PER_ADDRESS_PER_SECOND_MAX < CONNECTS_PER_SECOND_MAX, 'one address must leave others their turn')
+assert(SUBSCRIPTIONS_PER_CLIENT_MAX < FILTERS_PER_PACKET_MAX, 'one filter too many is refused in the SUBACK')
 assert(FRAME_BYTES_MAX < OUTBOUND_BYTES_MAX, 'the largest message must be deliverable')
 
 // --- log

@@ -1,17 +1,24 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import diagnostics from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { existsSync, writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import {
   CONNECT_TIMEOUT_MS,
   CONNECTS_PER_ADDRESS_PER_SECOND_MAX,
+  FILTERS_PER_PACKET_MAX,
   HELD_MESSAGES_PER_CLIENT_MAX,
   OUTBOUND_BYTES_MAX,
   REPORTS_PER_DEVICE_PER_SECOND_MAX,
   SESSION_QUEUE_MESSAGES_MAX,
   SUBSCRIPTIONS_PER_CLIENT_MAX,
+  TURN_BYTES_MAX,
 } from '../../platform/limits.ts'
+import { scratchDirectory } from '../scratch.ts'
 import { type Bench, connectAs, publish, RawClient, READING, startBroker } from './harness.ts'
 import { holding } from './held-log.ts'
 
@@ -32,6 +39,33 @@ async function subscribe(client: RawClient, topic: string, qos: 0 | 1 | 2 = 0): 
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await turn()
+}
+
+/** Counts what the broker in this process writes to its clients: a PINGRESP is one write, a CONNACK a few. */
+function countAnswers(t: TestContext) {
+  const counts = { clients: 0, answers: 0 }
+  const onSocket = (message: unknown) => {
+    const { socket } = message as { socket: Socket }
+    const write = socket.write.bind(socket)
+    counts.clients++
+    socket.write = (...args: unknown[]) => {
+      counts.answers++
+      return write(...(args as Parameters<typeof write>))
+    }
+  }
+  diagnostics.subscribe('net.server.socket', onSocket)
+  t.after(() => diagnostics.unsubscribe('net.server.socket', onSocket))
+  return counts
+}
+
+/** The most answers in one turn of the event loop, until there are `count`. */
+async function mostInOneTurn(counts: { readonly answers: number }, count: number): Promise<number> {
+  let most = 0
+  for (let before = counts.answers; counts.answers < count; before = counts.answers) {
+    await turn()
+    most = Math.max(most, counts.answers - before)
+  }
+  return most
 }
 
 test('a subscriber that does not read is disconnected, and no other waits for it', async (t) => {
@@ -148,6 +182,58 @@ test('a client has a limited number of subscriptions; one more is refused', asyn
   const { granted } = await client.next('suback')
   assert.equal(granted.at(-1), 0x80)
   assert.equal(granted.filter((code) => code === 0).length, SUBSCRIPTIONS_PER_CLIENT_MAX)
+})
+
+test('a packet with more topic filters than are looked at closes the connection', async (t) => {
+  const bench = await startBroker(t, { auth: 'off' })
+  const client = await anyone(t, bench, 'greedy')
+  const unsubscriptions = Array.from({ length: FILTERS_PER_PACKET_MAX }, (_, n) => `a/${n}`)
+  client.send({ cmd: 'unsubscribe', messageId: 1, unsubscriptions })
+  await client.next('unsuback')
+  client.send({ cmd: 'unsubscribe', messageId: 1, unsubscriptions: [...unsubscriptions, 'one/more'] })
+  await client.untilClosed()
+})
+
+test('however much one client sends, little of it is dealt with before others have their turn', async (t) => {
+  const counts = countAnswers(t)
+  const bench = await startBroker(t, { auth: 'off' })
+  const flooding = await anyone(t, bench, 'flooding')
+  const pings = 256 * 1024
+  flooding.socket.write(Buffer.alloc(2 * pings, Buffer.of(0xc0, 0)))
+  const most = await mostInOneTurn(counts, pings)
+  t.diagnostic(`at most ${most} of ${pings} packets in one turn of the event loop`)
+  // Node reads 64 KiB at once, which are 32,768 of these.
+  assert(most <= TURN_BYTES_MAX / 2, `${most} packets in one turn of the event loop`)
+})
+
+test('however many connect at once, few of them are dealt with before others have their turn', async (t) => {
+  const counts = countAnswers(t)
+  const bench = await startBroker(t, { auth: 'off' })
+  const connections = 500
+  // In a process of their own, so that all have sent their CONNECT before the broker can look at one.
+  const directory = scratchDirectory(t)
+  const [go, sent] = [join(directory, 'go'), join(directory, 'sent')]
+  const crowd = `
+    const { existsSync, writeFileSync } = require('node:fs')
+    const sockets = Array.from({ length: ${connections} }, () => require('node:net').connect(${bench.port}, '127.0.0.1'))
+    const waiting = setInterval(() => {
+      if (!existsSync(${JSON.stringify(go)})) return
+      clearInterval(waiting)
+      let missing = ${connections}
+      sockets.forEach((socket, number) => {
+        socket.write('\\x10\\x0f\\0\\x04MQTT\\x04\\x02\\0\\0\\0\\x03' + (100 + number), () => {
+          if (--missing === 0) writeFileSync(${JSON.stringify(sent)}, '')
+        })
+      })
+    }, 5)`
+  const child = spawn(process.execPath, ['-e', crowd], { stdio: ['ignore', 'ignore', 'inherit'] })
+  t.after(() => child.kill('SIGKILL'))
+  await until(() => counts.clients === connections)
+  writeFileSync(go, '')
+  while (!existsSync(sent)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+  const most = await mostInOneTurn(counts, connections)
+  t.diagnostic(`at most ${most} writes to ${connections} clients in one turn of the event loop`)
+  assert(most < connections / 4, `${most} writes to ${connections} clients in one turn of the event loop`)
 })
 
 test('half a CONNECT, half an upgrade and silence are closed in time', async (t) => {
