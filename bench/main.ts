@@ -9,6 +9,7 @@ import { measureAccept } from './accept.ts'
 import { measureConnections } from './connections.ts'
 import { measureFanout } from './fanout.ts'
 import { type Figure, figureTable, missRatio } from './figure.ts'
+import { measureHostile } from './hostile.ts'
 import { measureLive } from './live.ts'
 import { measurePath } from './path.ts'
 import { FULL, type Plan, QUICK } from './plan.ts'
@@ -19,6 +20,7 @@ const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   live: measureLive,
   fanout: measureFanout,
   connections: measureConnections,
+  hostile: measureHostile,
 }
 
 const USAGE = `npm run bench -- [--quick] [--only ${Object.keys(MEASURES).join('|')}] [--json]`

@@ -15,6 +15,8 @@ export interface Plan {
   readonly fanoutSingles: number
   readonly activeDevices: number
   readonly idleDevices: number
+  readonly hostileRate: number
+  readonly hostileSeconds: number
   /** No single wait of the bench lasts longer. */
   readonly deadlineMs: number
 }
@@ -31,6 +33,8 @@ export const FULL: Plan = {
   fanoutSingles: 300,
   activeDevices: 500,
   idleDevices: 10_000,
+  hostileRate: 1_000,
+  hostileSeconds: 5,
   deadlineMs: 120_000,
 }
 
@@ -42,4 +46,5 @@ export const QUICK: Plan = {
   fanoutMessages: 5_000,
   activeDevices: 50,
   idleDevices: 1_000,
+  hostileSeconds: 2,
 }
