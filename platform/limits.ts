@@ -131,6 +131,8 @@ export const LOG_COMMIT_BYTES_MAX = 1 * MiB
 export const LOG_READ_BYTES_MAX = 1 * MiB
 /** One read returns at most this many entries. */
 export const LOG_READ_ENTRIES_MAX = 5_000
+/** How long a start looks for damaged pages; what was not looked at by then is found when it is read. */
+export const LOG_CHECK_MS = 1_000
 /** How often another process's appends are looked for, and dead letters too. */
 export const LOG_POLL_MS = 20
 /** How often retention runs. */

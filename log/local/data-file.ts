@@ -1,13 +1,25 @@
 /**
  * Owns what can be told of `data.mdb` before LMDB maps it: a page in use that lies past the end of the file would end the
- * process with SIGBUS when it is touched. Reads the two meta pages only (lmdb 3.5's layout of LMDB's data version 2).
+ * process with SIGBUS when it is touched, and a damaged one with SIGSEGV. Reads the two meta pages (lmdb 3.5's layout of
+ * LMDB's data version 2), and has the trees looked through that the newer one names.
  */
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { LogError } from '../log.ts'
+import { whatIsWrongInTrees } from './trees.ts'
 
-const META = { magic: 24, version: 28, pageSize: 48, freeRoot: 88, mainRoot: 136, lastPage: 144, transaction: 152 }
+const META = {
+  magic: 24,
+  version: 28,
+  pageSize: 48,
+  freeTree: 48,
+  freeRoot: 88,
+  mainTree: 96,
+  mainRoot: 136,
+  lastPage: 144,
+  transaction: 152,
+}
 const META_BYTES = 160
 const MAGIC = 0xbeefc0de
 const DATA_VERSION = 2
@@ -52,6 +64,7 @@ function whatIsWrong(path: string): string | undefined {
     for (const meta of metas) {
       if (meta.readUInt32LE(META.magic) !== MAGIC || meta.readUInt32LE(META.version) !== DATA_VERSION)
         return 'has a damaged meta page'
+      if (meta.readUInt32LE(META.pageSize) !== pageSize) return 'has a damaged meta page'
     }
     const newest = metas.reduce((a, b) => (transactionOf(b) > transactionOf(a) ? b : a))
     const last = newest.readBigUInt64LE(META.lastPage)
@@ -61,7 +74,16 @@ function whatIsWrong(path: string): string | undefined {
       const page = newest.readBigUInt64LE(root)
       if (page !== NO_PAGE && (page > last || page < 2n)) return 'has a damaged meta page'
     }
-    return undefined
+    const wrong = whatIsWrongInTrees({
+      file,
+      pageSize,
+      lastPage: Number(last),
+      free: newest.subarray(META.freeTree, META.mainTree),
+      main: newest.subarray(META.mainTree, META.lastPage),
+    })
+    // Once another process has committed, pages of this state of the log are used again.
+    const moved = [0, pageSize].some((at) => transactionOf(readAt(file, at)) > transactionOf(newest))
+    return moved ? undefined : wrong
   } finally {
     closeSync(file)
   }

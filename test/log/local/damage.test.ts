@@ -3,22 +3,15 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  chmodSync,
-  copyFileSync,
-  cpSync,
-  mkdirSync,
-  readFileSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
+import { checkDataFile } from '../../../log/local/data-file.ts'
 import { openEnvironment } from '../../../log/local/environment.ts'
 import type { LocalLog } from '../../../log/local/local-log.ts'
+import { RunBuilder } from '../../../log/local/run.ts'
 import { INGEST_READER, type LogError } from '../../../log/log.ts'
 import { LOG_ROOM_BYTES } from '../../../platform/limits.ts'
 import { fileSizeLimit } from '../../file-size-limit.ts'
@@ -30,7 +23,7 @@ import { openRecorded } from './recording.ts'
 const PAGE_BYTES = 4_096
 const META_PAGES = 2
 const POWER_CUTS = 60
-const FLIPS = 160
+const FLIPS = 500
 const HANG_MS = 10_000
 const NOBODY = 65_534
 
@@ -195,8 +188,46 @@ const CASES: readonly Case[] = [
   },
   {
     what: 'a flipped bit anywhere in the pages in use',
-    outcome: 'hands on nothing that was not appended: what is read is right, or it is an error',
+    outcome: 'is an error, or what is read is what was appended',
     run: flipEverywhere,
+  },
+  {
+    what: 'a page in use that holds zeros, or the bytes of another one',
+    outcome: 'fails the start and names the page',
+    run: async (t) => {
+      const { image, pages } = await compactedLog(t)
+      const directory = scratchDirectory(t)
+      const bytes = readFileSync(image)
+      for (let page = META_PAGES; page < pages; page++) {
+        const at = page * PAGE_BYTES
+        const other = (page + 1 < pages ? page + 1 : META_PAGES) * PAGE_BYTES
+        for (const instead of [Buffer.alloc(PAGE_BYTES), bytes.subarray(other, other + PAGE_BYTES)]) {
+          const damaged = Buffer.from(bytes)
+          instead.copy(damaged, at)
+          writeFileSync(join(directory, 'data.mdb'), damaged)
+          const message = new RegExp(`page, number ${page} .*restore it`)
+          await assert.rejects(openRecorded(t, { directory }), { code: 'log-corrupt', message })
+        }
+      }
+    },
+  },
+  {
+    what: 'a log that another process appends to',
+    outcome: 'is not taken for a damaged one, however often it is opened meanwhile',
+    run: async (t) => {
+      const directory = scratchDirectory(t)
+      // So many that several commits are made while they are looked through.
+      const environment = await openEnvironment(directory)
+      const run = new RunBuilder()
+      run.add(entry(0))
+      const value = Buffer.from(run.finish())
+      await Promise.all(Array.from({ length: 50_000 }, (_, offset) => environment.runs.put(offset, value)))
+      await environment.root.close()
+      const child = spawnScript('writer.ts', [directory], 'inherit')
+      t.after(() => child.kill('SIGKILL'))
+      await once(child.stdout.resume(), 'data')
+      for (let opened = 0; opened < 50; opened++) checkDataFile(directory)
+    },
   },
   {
     what: 'a second process that appends',
@@ -367,28 +398,32 @@ function tear(before: Buffer, after: Buffer, kept: Iterable<string>, isLonger: b
   return torn
 }
 
-async function flipEverywhere(t: TestContext): Promise<void> {
+/** The file of a small log with no pages but those in use. */
+async function compactedLog(t: TestContext): Promise<{ image: string; pages: number }> {
   const { directory } = await smallLog(t)
-  const image = join(scratchDirectory(t), 'image')
+  const copy = join(scratchDirectory(t), 'image')
+  mkdirSync(copy)
   const environment = await openEnvironment(directory)
-  // A compacted copy has no pages but those in use.
-  mkdirSync(image)
-  await environment.root.backup(image, true)
+  await environment.root.backup(copy, true)
   await environment.root.close()
-  const { size } = statSync(join(image, 'data.mdb'))
-  const copy = join(scratchDirectory(t), 'log')
-  cpSync(image, copy, { recursive: true })
+  const image = join(copy, 'data.mdb')
+  return { image, pages: statSync(image).size / PAGE_BYTES }
+}
+
+async function flipEverywhere(t: TestContext): Promise<void> {
+  const { image, pages } = await compactedLog(t)
+  const copy = scratchDirectory(t)
   const seed = Number(process.env.TELLTALE_TEST_SEED ?? Date.now() % 2 ** 31)
   t.diagnostic(`seed ${seed} (TELLTALE_TEST_SEED)`)
   // Headers and pointers stand first in a page, and are a small part of it.
   const inPage = fc.oneof(fc.integer({ min: 0, max: 63 }), fc.integer({ min: 0, max: PAGE_BYTES - 1 }))
-  const page = fc.integer({ min: 0, max: size / PAGE_BYTES - 1 })
+  const page = fc.integer({ min: 0, max: pages - 1 })
   const at = fc.tuple(page, inPage).map(([number, offset]) => number * PAGE_BYTES + offset)
   const position = fc.tuple(at, fc.integer({ min: 0, max: 7 }))
   const flips = fc.sample(position, { numRuns: FLIPS, seed }).map(([at, bit]) => `${at}.${bit}`)
   const counts = { right: 0, refused: 0, died: 0 }
   for (let next = 0; next < flips.length; ) {
-    copyFileSync(join(image, 'data.mdb'), join(copy, 'data.mdb'))
+    copyFileSync(image, join(copy, 'data.mdb'))
     const child = spawnScript('flipper.ts', [copy, ...flips.slice(next)], 'pipe')
     child.stderr?.resume()
     const timer = setTimeout(() => child.kill('SIGKILL'), HANG_MS)
@@ -411,4 +446,5 @@ async function flipEverywhere(t: TestContext): Promise<void> {
     assert(next > start)
   }
   t.diagnostic(`of ${FLIPS} flips ${JSON.stringify(counts)}`)
+  assert.equal(counts.died, 0, 'LMDB ended the process')
 }

@@ -17,12 +17,17 @@ const [directory = '', ...flips] = process.argv.slice(2)
 const file = openSync(join(directory, 'data.mdb'), 'r+')
 for (const flip of flips) {
   const [at = 0, bit = 0] = flip.split('.').map(Number)
-  writeSync(1, `${flip} `)
+  await print(`${flip} `)
   toggle(at, bit)
-  writeSync(1, `${JSON.stringify(await look())}\n`)
+  await print(`${JSON.stringify(await look())}\n`)
   toggle(at, bit)
 }
 closeSync(file)
+
+/** Resolves when it has left the process: the next look may end it. */
+function print(text: string): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(text, () => resolve()))
+}
 
 function toggle(at: number, bit: number): void {
   const byte = Buffer.alloc(1)
