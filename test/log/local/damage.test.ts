@@ -7,6 +7,7 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, statSync, truncateSyn
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { checkDataFile } from '../../../log/local/data-file.ts'
 import { openEnvironment } from '../../../log/local/environment.ts'
@@ -226,7 +227,12 @@ const CASES: readonly Case[] = [
       const child = spawnScript('writer.ts', [directory], 'inherit')
       t.after(() => child.kill('SIGKILL'))
       await once(child.stdout.resume(), 'data')
-      for (let opened = 0; opened < 50; opened++) checkDataFile(directory)
+      for (let opened = 0; opened < 50; opened++) {
+        checkDataFile(directory)
+        // What the child says has to be taken, or it waits.
+        await turn()
+      }
+      assert.equal(child.exitCode, null)
     },
   },
   {
