@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { deviceHash, entryEnd, readEntry } from '../log/entry.ts'
+import { DAMAGED, deviceHash, entryEnd, readEntry } from '../log/entry.ts'
 import type { DeviceProgress } from '../log/log.ts'
 import { Rejection } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
@@ -19,6 +19,12 @@ export interface Share {
   readonly offsets: readonly number[]
   readonly setAside: readonly SetAside[]
 }
+
+/** Of its commit any byte may be wrong, also one that would still be decoded. Replaying it is for a person to decide. */
+const LOG_DAMAGED = new Rejection(
+  'log-damaged',
+  "the disk gave this message's commit back changed: it may be whole, or not; if it looks right, it can be replayed",
+)
 
 export interface Partition {
   readonly index: number
@@ -48,7 +54,7 @@ export function decodeShare(
     const end = entryEnd(bytes, at)
     if (workers === 1 || deviceHash(bytes, at) % workers === index) {
       const entry = readEntry(bytes, at, offset)
-      const decoded = registry.decode(entry)
+      const decoded = (entry.flags & DAMAGED) === 0 ? registry.decode(entry) : LOG_DAMAGED
       const stream = registry.stream(entry.stream)
       if (decoded instanceof Rejection) setAside.push({ at, offset, code: decoded.code, reason: decoded.reason })
       else {

@@ -17,6 +17,8 @@ import type { Position } from './position.ts'
 export const REPLAYED = 1
 /** Its readings were decoded the first time already, so live apps have had them. */
 export const TOLD = 2
+/** Its commit fails its checksum: these bytes are not what was appended, or not all of them. Never written. */
+export const DAMAGED = 4
 
 export interface NewEntry {
   readonly device: string

@@ -51,6 +51,7 @@ export const REJECTION_CODES = [
   'too-many-readings',
   'bad-timestamp',
   'store-rejected',
+  'log-damaged',
 ] as const
 export type RejectionCode = (typeof REJECTION_CODES)[number]
 

@@ -15,7 +15,7 @@ import { type DeviceLedger, LogError } from '../log.ts'
 import type { Books } from './books.ts'
 import type { Environment } from './environment.ts'
 import type { Reader } from './reader.ts'
-import { openRun } from './run.ts'
+import { runAt } from './runs.ts'
 
 export class DeviceLedgers {
   readonly #environment: Environment
@@ -69,14 +69,13 @@ export class DeviceLedgers {
       let bytes = 0
       const start = this.#reader.runOf(at)
       for (const offset of runs.getKeys({ start })) {
-        const value = runs.getBinaryFast(offset)
-        if (value === undefined || offset > at) return undefined
-        const run = openRun(value, offset)
+        const run = runAt(this.#environment, offset)
+        if (run === undefined || offset > at) return undefined
         if (offset + run.count > at) {
           count += countOfDevice(run.entries, skipEntries(run.entries, at - offset), device)
           at = offset + run.count
         }
-        bytes += value.length
+        bytes += run.entries.length
         if (at >= end || bytes >= LOG_READ_BYTES_MAX) break
       }
       if (bytes === 0) return undefined

@@ -94,6 +94,8 @@ export class LocalLog implements Log, Part {
   /** Dead letters dropped for room since that was last told, and when that was. */
   #expired = 0
   #expiredToldAt = Number.NEGATIVE_INFINITY
+  /** Offset of the newest damaged commit that was told. */
+  #damageToldAt = Number.NEGATIVE_INFINITY
 
   constructor(options: LocalLogOptions, dependencies: LocalLogDependencies) {
     this.#options = options
@@ -156,7 +158,14 @@ export class LocalLog implements Log, Part {
   async read(from: Position): Promise<Batch | undefined> {
     const read = this.#open().reader.read(this.#offset(from), LOG_READ_BYTES_MAX, LOG_READ_ENTRIES_MAX)
     if (read === undefined) return undefined
-    const { firstOffset, count, bytes, missed } = read
+    const { firstOffset, count, bytes, missed, damagedAt } = read
+    if (damagedAt !== undefined && damagedAt > this.#damageToldAt) {
+      this.#damageToldAt = damagedAt
+      this.#dependencies.logger.error(
+        { offset: damagedAt },
+        'the disk gave a commit of the log back changed: its messages are set aside as log-damaged; look at the disk',
+      )
+    }
     return { firstOffset, count, bytes, missed, next: this.#position(firstOffset + count) }
   }
 

@@ -8,7 +8,8 @@
 import { countEntries, entryEnd, skipEntries } from '../entry.ts'
 import { LogError } from '../log.ts'
 import { type Environment, newestRun } from './environment.ts'
-import { openRun, type Run } from './run.ts'
+import type { Run } from './run.ts'
+import { runAt } from './runs.ts'
 
 export interface Read {
   readonly firstOffset: number
@@ -16,6 +17,8 @@ export interface Read {
   readonly bytes: Buffer
   /** Entries that retention removed between the offset asked for and the first returned. */
   readonly missed: number
+  /** The commit is damaged at this offset; the newest one, if there are several. */
+  readonly damagedAt: number | undefined
 }
 
 export class Reader {
@@ -43,8 +46,10 @@ export class Reader {
     let firstOffset = offset
     let count = 0
     let length = 0
+    let damagedAt: number | undefined
     for (const runOffset of this.#environment.runs.getKeys({ start: this.runOf(offset) })) {
       const run = this.#run(runOffset)
+      if (run.isDamaged) damagedAt = runOffset
       if (runOffset > offset) this.#assertDense(count === 0 ? offset : firstOffset + count, runOffset)
       if (count === 0) firstOffset = Math.max(offset, runOffset)
       const skip = firstOffset + count - runOffset
@@ -58,7 +63,7 @@ export class Reader {
       if (skip + taken < run.count || length >= bytesMax || count >= entriesMax) break
     }
     if (count === 0) return this.#nothingAt(offset)
-    return { firstOffset, count, bytes: join(slices, length), missed: firstOffset - offset }
+    return { firstOffset, count, bytes: join(slices, length), missed: firstOffset - offset, damagedAt }
   }
 
   /** A run may follow a hole only if it is the oldest: retention removes from there. */
@@ -83,9 +88,9 @@ export class Reader {
   }
 
   #run(offset: number): Run {
-    const value = this.#environment.runs.getBinaryFast(offset)
-    if (value === undefined) throw new LogError('log-corrupt', `the commit at offset ${offset} is gone`)
-    return openRun(value, offset)
+    const run = runAt(this.#environment, offset)
+    if (run === undefined) throw new LogError('log-corrupt', `the commit at offset ${offset} is gone`)
+    return run
   }
 }
 

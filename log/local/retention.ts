@@ -12,7 +12,8 @@ import { LogError } from '../log.ts'
 import type { Books } from './books.ts'
 import { bytesOfRuns, type Environment, newestRun } from './environment.ts'
 import type { Room } from './room.ts'
-import { openRun } from './run.ts'
+import { RUN_HEADER_BYTES } from './run.ts'
+import { runAt } from './runs.ts'
 
 export interface RetentionOptions {
   readonly maxBytes: number
@@ -82,12 +83,11 @@ export class Retention {
     const newest = newestRun(this.#environment)
     const removable: number[] = []
     for (const offset of runs.getKeys({ limit: RETENTION_RUNS_MAX })) {
-      const value = runs.getBinaryFast(offset)
-      if (value === undefined || offset === newest) break
-      const run = openRun(value, offset)
+      const run = offset === newest ? undefined : runAt(this.#environment, offset)
+      if (run === undefined) break
       if (offset + run.count > checkpoint || (run.newestAt >= oldest && excess <= 0)) break
       removable.push(offset)
-      excess -= value.length
+      excess -= RUN_HEADER_BYTES + run.entries.length
     }
     return removable
   }

@@ -3,12 +3,11 @@
  *
  *   u32 CRC-32 of all that follows · u32 number of entries · f64 newest receive time (ms) · entries   (little-endian)
  *
- * Always true: a run whose checksum does not hold is never handed to a reader; it is an error that names its offset.
+ * Always true: a run whose checksum does not hold is not opened. `runs.ts` says what is made of it.
  */
 
 import assert from 'node:assert/strict'
 import { crc32 } from 'node:zlib'
-import { TelltaleError } from '../../platform/errors.ts'
 import { LOG_COMMIT_BYTES_MAX } from '../../platform/limits.ts'
 import { entryBytes, type NewEntry, writeEntry } from '../entry.ts'
 
@@ -19,16 +18,22 @@ export interface Run {
   readonly count: number
   /** The newest receive time among its entries, milliseconds. */
   readonly newestAt: number
-  /** A view of the entries' bytes. */
+  /** The entries' bytes, back to back. */
   readonly entries: Buffer
+  /** Each entry is flagged `DAMAGED`. */
+  readonly isDamaged: boolean
 }
 
-/** Checks and opens the value stored under `firstOffset`. */
-export function openRun(value: Buffer, firstOffset: number): Run {
-  if (value.length < RUN_HEADER_BYTES || value.readUInt32LE(0) !== crc32(value.subarray(4))) {
-    throw new TelltaleError('log-corrupt', `the commit at offset ${firstOffset} of the log fails its checksum`)
-  }
-  return { count: value.readUInt32LE(4), newestAt: value.readDoubleLE(8), entries: value.subarray(RUN_HEADER_BYTES) }
+/** Checks a value and opens it: a view. Undefined if its checksum does not hold. */
+export function openRun(value: Buffer): Run | undefined {
+  if (value.length < RUN_HEADER_BYTES || value.readUInt32LE(0) !== crc32(value.subarray(4))) return undefined
+  const newestAt = value.readDoubleLE(8)
+  return { count: countIn(value), newestAt, entries: value.subarray(RUN_HEADER_BYTES), isDamaged: false }
+}
+
+/** How many entries a value has, as its header says. */
+export function countIn(value: Buffer): number {
+  return value.readUInt32LE(4)
 }
 
 /** Gathers entries until they are committed; its memory is used again for the next run. */

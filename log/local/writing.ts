@@ -53,21 +53,27 @@ export class Writing {
 
   /** Rejects with `log-locked` when another process appends to this log. */
   static async start(options: WritingOptions, dependencies: WritingDependencies): Promise<Writing> {
-    const { environment } = dependencies
+    const { environment, reader } = dependencies
     await acquireLock(environment)
+    const end = reader.end()
     const room = new Room(environment, options.directory)
     await room.start()
-    return new Writing(options, dependencies, room)
+    return new Writing(options, dependencies, room, end)
   }
 
-  private constructor({ maxBytes, retentionMs }: WritingOptions, dependencies: WritingDependencies, room: Room) {
-    const { environment, books, reader, replays, metrics, clock, logger, onAppended } = dependencies
+  private constructor(
+    { maxBytes, retentionMs }: WritingOptions,
+    dependencies: WritingDependencies,
+    room: Room,
+    end: number,
+  ) {
+    const { environment, books, replays, metrics, clock, logger, onAppended } = dependencies
     this.#dependencies = dependencies
     this.#room = room
     this.#retention = new Retention(environment, books, room, { maxBytes, retentionMs, reader: INGEST_READER }, clock)
     this.appender = new Appender({
       environment,
-      end: reader.end(),
+      end,
       full: () => this.full,
       ready: () => room.ready(),
       onCommit: (_end, bytes, entries) => {

@@ -1,7 +1,7 @@
 /** Dead letters on the whole platform: looked at, replayed after their schema was added, across kill -9, with all books. */
 
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connectAsync, type IPublishPacket, type MqttClient } from 'mqtt'
@@ -12,6 +12,7 @@ import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { scratchDirectory } from '../scratch.ts'
+import { freePort } from '../servers/server.ts'
 import { environmentBody, singleObject } from './avro-by-hand.ts'
 import { RunningPlatform } from './platform.ts'
 
@@ -144,4 +145,37 @@ test('kill -9 in the middle of a replay: it goes on at the next start, and each 
       expired: 0,
     },
   )
+})
+
+test('what the disk gives back changed is set aside and told; all else is stored, and it too once a person replays it', async (t) => {
+  const directory = scratchDirectory(t)
+  const log = new LocalLog(
+    { directory: join(directory, 'log'), writer: true, maxBytes: 2 ** 30, retentionMs: 3_600_000 },
+    { clock: systemClock, logger: silentLogger(), metrics: createMetrics() },
+  )
+  await log.start()
+  for (let number = 0; number < 20; number++) {
+    const payload = Buffer.from(JSON.stringify({ ...good, ts: NOW + number, temperature: 100 + number }))
+    const entry = { device: 'truck-7', stream: 'environment', receivedAt: systemClock.now(), flags: 0, payload }
+    await new Promise<void>((resolve, reject) => log.append(entry, (error) => (error ? reject(error) : resolve())))
+  }
+  await log.stop()
+  const file = join(directory, 'log', 'data.mdb')
+  const bytes = readFileSync(file)
+  // Pages that are not in use any more may hold it too.
+  const damaged = bytes.toString('latin1').replaceAll('"temperature":107', '"temperature":167')
+  writeFileSync(file, damaged, 'latin1')
+
+  const platform = new RunningPlatform(directory, { mqtt: await freePort(), gateway: await freePort() }, {})
+  t.after(() => platform.kill())
+  await platform.start()
+  const { accepted, stored, deadLettered } = await platform.settled()
+  assert.deepEqual([accepted, stored, deadLettered], [20, 19, 1])
+  assert.match(platform.output, /the disk gave a commit of the log back changed/)
+  const list = JSON.parse(await platform.telltale('deadletters', 'list', '--code', 'log-damaged', '--json'))
+  assert.deepEqual([list.device, list.stream, list.offset], ['truck-7', 'environment', 7])
+  assert.match(await platform.telltale('deadletters', 'show', String(list.sequence)), /temperature\D+167/)
+  assert.equal(await platform.telltale('deadletters', 'replay', '--code', 'log-damaged'), 'replayed 1\n')
+  const after = await platform.settled()
+  assert.deepEqual([after.accepted, after.stored, after.deadLettered], [21, 20, 1])
 })

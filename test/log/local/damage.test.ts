@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
+import { type Batch, DAMAGED, readEntries } from '../../../log/entry.ts'
 import { checkDataFile } from '../../../log/local/data-file.ts'
 import { openEnvironment } from '../../../log/local/environment.ts'
 import type { LocalLog } from '../../../log/local/local-log.ts'
@@ -27,6 +28,8 @@ const POWER_CUTS = 60
 const FLIPS = 500
 const HANG_MS = 10_000
 const NOBODY = 65_534
+const ENTRY_HEADER_BYTES = 16
+const NOTHING = Buffer.alloc(0)
 
 interface Case {
   readonly what: string
@@ -173,18 +176,79 @@ const CASES: readonly Case[] = [
     },
   })),
   {
-    what: 'a flipped bit in a run',
-    outcome: 'is an error that names the offset, and the runs before it are read',
+    what: 'a flipped bit in a message',
+    outcome: 'flags what was committed with it, says so once, and the others are read as they are',
     run: async (t) => {
       const { directory } = await smallLog(t)
-      const file = join(directory, 'data.mdb')
-      const bytes = readFileSync(file)
-      const at = bytes.lastIndexOf('payload 7')
-      bytes[at + 3] = (bytes[at + 3] ?? 0) ^ 4
-      writeFileSync(file, bytes)
+      damage(directory, 'payload 7', (bytes, at) => bytes.writeUInt8(bytes.readUInt8(at + 3) ^ 4, at + 3))
+      const { log, lines } = await openRecorded(t, { directory, writer: false })
+      for (let round = 0; round < 2; round++) {
+        const { batches, payloads } = await readAll(log)
+        assert.deepEqual(payloads.toSpliced(7, 1), payloadsOf([0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11]))
+        assert.deepEqual(damagedOf(batches), [{ offset: 7, device: entry(7).device, payload: 'payhoad 7' }])
+      }
+      assert.equal(lines.filter(({ msg }) => /gave a commit of the log back changed/.test(msg)).length, 1)
+      assert((await log.ledger(INGEST_READER)).balanced)
+      assert.equal((await log.deviceLedger(INGEST_READER, entry(7).device)).balanced, true)
+    },
+  },
+  {
+    what: 'a flipped bit in the length of a message',
+    outcome: 'keeps the bytes of what was committed with it, and the others are read as they are',
+    run: async (t) => {
+      const { directory } = await smallLog(t, 2)
+      damage(directory, 'payload 8', (bytes, at) => {
+        const { device, stream } = entry(8)
+        bytes.writeUInt8(0xff, at - device.length - stream.length - ENTRY_HEADER_BYTES)
+      })
       const { log } = await openRecorded(t, { directory, writer: false })
-      const first = await log.first()
-      await assert.rejects(log.read(first), { code: 'log-corrupt', message: /offset 7/ })
+      const { batches, payloads } = await readAll(log)
+      assert.deepEqual(payloads.toSpliced(8, 2), payloadsOf([0, 1, 2, 3, 4, 5, 6, 7, 10, 11]))
+      const [first, second, ...more] = damagedOf(batches)
+      assert.match(first?.payload ?? '', /payload 8.*payload 9/s)
+      assert.deepEqual(
+        [first?.offset, first?.device, second, more],
+        [8, '', { offset: 9, device: '', payload: '' }, []],
+      )
+    },
+  },
+  {
+    what: 'a damaged commit that is stored or old',
+    outcome: 'goes by retention like any other',
+    run: async (t) => {
+      const { directory } = await smallLog(t)
+      damage(directory, 'payload 3', (bytes, at) => bytes.writeUInt8(0, at))
+      const { log } = await openRecorded(t, { directory, retentionMs: 1 })
+      while (
+        readEntries((await log.read(await log.first()))?.bytes ?? NOTHING, 0)[0]?.payload.toString() !== 'payload 8'
+      ) {
+        await turn()
+      }
+    },
+  },
+  {
+    what: 'a flipped bit in the newest message',
+    outcome: 'is like one in any other, and the log goes on',
+    run: async (t) => {
+      const { directory } = await smallLog(t)
+      damage(directory, 'payload 11', (bytes, at) => bytes.writeUInt8(0x50, at))
+      const { log } = await openRecorded(t, { directory })
+      await append(log, entry(12))
+      const { batches, payloads } = await readAll(log)
+      assert.deepEqual(damagedOf(batches), [{ offset: 11, device: entry(11).device, payload: 'Payload 11' }])
+      assert.equal(payloads.at(-1), 'payload 12')
+    },
+  },
+  {
+    what: 'a flipped bit in the length of the newest message',
+    outcome: 'fails the start and says what to do: nobody knows where the log ends',
+    run: async (t) => {
+      const { directory } = await smallLog(t)
+      damage(directory, 'payload 11', (bytes, at) => {
+        const { device, stream } = entry(11)
+        bytes.writeUInt8(0xff, at - device.length - stream.length - ENTRY_HEADER_BYTES)
+      })
+      await assert.rejects(openRecorded(t, { directory }), { code: 'log-corrupt', message: /offset 11.*restore/ })
     },
   },
   {
@@ -346,11 +410,13 @@ function spawnScript(name: string, args: readonly string[], stderr: 'pipe' | 'in
   return Object.assign(child, { stdout })
 }
 
-/** A closed log of twelve runs, the books of eight of them kept. */
-async function smallLog(t: TestContext): Promise<{ directory: string; lastPage: number }> {
+/** A closed log of twelve entries, so many a run, the books of eight of them kept. */
+async function smallLog(t: TestContext, perRun = 1): Promise<{ directory: string; lastPage: number }> {
   const directory = scratchDirectory(t)
   const { log } = await openRecorded(t, { directory })
-  for (let number = 0; number < 12; number++) await append(log, entry(number))
+  for (let number = 0; number < 12; number += perRun) {
+    await append(log, ...Array.from({ length: perRun }, (_, index) => entry(number + index)))
+  }
   const batch = (await log.read(await log.first())) ?? assert.fail()
   const next = log.positionAfter(batch, 7)
   await log.advance(INGEST_READER, { next, stored: 8, readings: 8, deadLetters: [] })
@@ -359,6 +425,23 @@ async function smallLog(t: TestContext): Promise<{ directory: string; lastPage: 
   const { lastPageNumber: lastPage } = environment.root.getStats() as { lastPageNumber: number }
   await environment.root.close()
   return { directory, lastPage }
+}
+
+/** Changes the bytes of a log's file wherever `text` stands: pages that are not in use any more may hold it too. */
+function damage(directory: string, text: string, change: (bytes: Buffer, at: number) => void): void {
+  const file = join(directory, 'data.mdb')
+  const bytes = readFileSync(file)
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) change(bytes, at)
+  writeFileSync(file, bytes)
+}
+
+const payloadsOf = (numbers: readonly number[]) => numbers.map((number) => `payload ${number}`)
+
+function damagedOf(batches: readonly Batch[]) {
+  const entries = batches.flatMap(({ bytes, firstOffset }) => readEntries(bytes, firstOffset))
+  return entries
+    .filter(({ flags }) => (flags & DAMAGED) !== 0)
+    .map(({ offset, device, payload }) => ({ offset, device, payload: payload.toString('latin1') }))
 }
 
 interface Image {

@@ -1,11 +1,11 @@
 /**
  * A process of its own for the damage test, since LMDB may end it: takes a copy of a log, flips one bit after another of
- * `data.mdb`, reads what is there, and prints one line for each: the position first, then what was read, or the error.
+ * `data.mdb`, reads what is there, and prints one line for each: the position first, then what was read and is not flagged as damaged, or the error.
  */
 
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { readEntries } from '../../../log/entry.ts'
+import { DAMAGED, readEntries } from '../../../log/entry.ts'
 import { LocalLog } from '../../../log/local/local-log.ts'
 import { INGEST_READER } from '../../../log/log.ts'
 import { systemClock } from '../../../platform/clock.ts'
@@ -43,8 +43,8 @@ async function look(): Promise<{ entries?: [number, string][]; balanced?: boolea
     const entries: [number, string][] = []
     let position = await log.first()
     for (let batch = await log.read(position); batch !== undefined; batch = await log.read(position)) {
-      for (const { offset, payload } of readEntries(batch.bytes, batch.firstOffset))
-        entries.push([offset, `${payload}`])
+      for (const { offset, flags, payload } of readEntries(batch.bytes, batch.firstOffset))
+        if ((flags & DAMAGED) === 0) entries.push([offset, `${payload}`])
       position = batch.next
     }
     const { balanced } = await log.ledger(INGEST_READER)

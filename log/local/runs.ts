@@ -1,0 +1,68 @@
+/**
+ * Owns finding a run in the log and what is made of a damaged one.
+ *
+ * Always true: what a run holds is handed on as it was appended, or flagged `DAMAGED`, entry by entry, so that offsets stay
+ * dense and whoever reads on can set it aside; nothing of it is taken for a message. If its bytes still fall into as many
+ * entries as it had, those are handed on; else its bytes are, as the payloads of entries without a device. How many it had is
+ * known from where the next run begins; of the newest run only its header says it, and if its bytes do not agree, it is an
+ * error, for the end of the log is not known either.
+ */
+
+import { TelltaleError } from '../../platform/errors.ts'
+import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
+import { DAMAGED, type Entry, entryBytes, type NewEntry, readEntries, writeEntry } from '../entry.ts'
+import { LogError } from '../log.ts'
+import type { Environment } from './environment.ts'
+import { countIn, openRun, RUN_HEADER_BYTES, type Run } from './run.ts'
+
+/** Nothing a broker lets in has another name, nor a larger payload. */
+const NAME = /^[\w.:-]{1,64}$/
+
+/** The run under this key; undefined if there is none. Its entries may be a view, good until the next read of the log. */
+export function runAt(environment: Environment, offset: number): Run | undefined {
+  const value = environment.runs.getBinaryFast(offset)
+  // `subarray`, for the `length` of what lmdb returns is not that of the array it is.
+  return value && (openRun(value) ?? salvage(environment, offset, Buffer.from(value.subarray(0))))
+}
+
+function salvage({ runs }: Environment, offset: number, value: Buffer): Run {
+  const [next] = runs.getKeys({ start: offset + 1, limit: 1 })
+  const count = next === undefined ? countIn(value) : next - offset
+  const entries = asAppended(value.subarray(RUN_HEADER_BYTES), count) ?? (next && asBytes(value, count))
+  if (entries) return { count, newestAt: 0, entries: written(entries), isDamaged: true }
+  throw new LogError(
+    'log-corrupt',
+    `the newest commit of the log, at offset ${offset}, is damaged, so that nobody knows where the log ends: ` +
+      'restore it from a copy, or move its folder away to begin a new one',
+  )
+}
+
+/** The entries, if the bytes still fall into `count` of them. */
+function asAppended(bytes: Buffer, count: number): NewEntry[] | undefined {
+  let entries: Entry[]
+  try {
+    entries = readEntries(bytes, 0)
+  } catch (error) {
+    if (error instanceof TelltaleError) return undefined
+    throw error
+  }
+  if (entries.length !== count) return undefined
+  const isPossible = ({ device, stream, payload }: Entry) =>
+    NAME.test(device) && NAME.test(stream) && payload.length <= PAYLOAD_BYTES_MAX
+  return entries.every(isPossible) ? entries : undefined
+}
+
+/** As many entries, without names, whose payloads are the bytes of the whole run, as far as they find room. */
+function asBytes(value: Buffer, count: number): NewEntry[] {
+  return Array.from({ length: count }, (_, index) => {
+    const payload = value.subarray(index * PAYLOAD_BYTES_MAX, (index + 1) * PAYLOAD_BYTES_MAX)
+    return { device: '', stream: '', receivedAt: 0, flags: 0, payload }
+  })
+}
+
+function written(entries: readonly NewEntry[]): Buffer {
+  const bytes = Buffer.alloc(entries.reduce((sum, entry) => sum + entryBytes(entry), 0))
+  let at = 0
+  for (const entry of entries) at = writeEntry(bytes, at, { ...entry, flags: DAMAGED })
+  return bytes
+}
