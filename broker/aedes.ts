@@ -62,6 +62,15 @@ export interface Parser extends NodeJS.EventEmitter {
   _emitError(error: Error): void
 }
 
+/** What Aedes's client calls of its broker when it has its CONNACK, and when it has ended. */
+export interface Registering {
+  /** Connected clients by id, without a prototype. */
+  readonly clients: Readonly<Record<string, Client>>
+  registerClient(client: Client): void
+  _finishRegisterClient(client: Client): void
+  unregisterClient(client: Client): void
+}
+
 export interface ClientInternals {
   readonly conn: Duplex
   readonly _parser: Parser

@@ -21,7 +21,7 @@ import {
 import type { Logger } from '../platform/logger.ts'
 import { mayReceive, maySubscribe } from './access.ts'
 import type { Admission } from './admission.ts'
-import { internals, type Persistence, type QueuedPacket, willOf } from './aedes.ts'
+import { internals, type Persistence, type QueuedPacket, type Registering, willOf } from './aedes.ts'
 import { authenticate, type ConnectRefused, type Verifies } from './authentication.ts'
 import { Held, HeldTotal } from './held.ts'
 import { Inbound } from './inbound.ts'
@@ -30,6 +30,7 @@ import type { BrokerMetrics } from './metrics.ts'
 import { type Deliver, grantedQos, isDrowning, isRepeated, tameDeliveries, withoutWaiting } from './outbound.ts'
 import { type RateLimits, Rates } from './rate.ts'
 import { RefusalLines } from './refusal-lines.ts'
+import { tameRegistrations } from './registrations.ts'
 import { RetainedMessages } from './retained.ts'
 import { Session } from './session.ts'
 import type { StatusBoard } from './status-board.ts'
@@ -97,6 +98,7 @@ export class TelemetryBroker extends Aedes {
       done(null, this.#authorizeSubscribe(client, subscription) ? subscription : null)
     }
     this.authorizeForward = (client, packet) => (this.#mayForward(client, packet) ? packet : null)
+    tameRegistrations(this as unknown as Registering)
     const handle = this.handle
     this.handle = (stream, request) => {
       const client = handle(stream, request)
