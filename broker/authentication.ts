@@ -10,10 +10,9 @@ import type { AuthenticateError, Client } from 'aedes'
 import { IdentityError, type Principal } from '../devices/identity.ts'
 import { messageOf } from '../platform/errors.ts'
 import { renameClient, willOf } from './aedes.ts'
-import type { Held } from './held.ts'
 import type { Refusal } from './metrics.ts'
 import type { Rates } from './rate.ts'
-import { type Holder, Session } from './session.ts'
+import { type Holder, Session, type SessionShares } from './session.ts'
 
 const BAD_USERNAME_OR_PASSWORD = 4
 const NOT_AUTHORIZED = 5
@@ -40,10 +39,10 @@ export async function authenticate(
   username: string | undefined,
   password: Buffer | undefined,
   identity: Verifies,
-  { held, rates }: { readonly held: Held; readonly rates: Rates },
+  { rates, ...shares }: Omit<SessionShares, 'rate'> & { readonly rates: Rates },
 ): Promise<Session> {
   const holder = holderOf(client, username, await verified(identity, password))
-  const session = new Session(holder, { held, rate: rates.of(client.id) })
+  const session = new Session(holder, { ...shares, rate: rates.of(client.id) })
   checkWill(client, session)
   if (holder.kind === 'app') renameClient(client, `app/${client.id}`)
   return session

@@ -9,7 +9,6 @@
  */
 
 import type { AedesPublishPacket, Client } from 'aedes'
-import { filterCovers } from '../devices/topics.ts'
 import { OUTBOUND_BYTES_MAX } from '../platform/limits.ts'
 import { internals } from './aedes.ts'
 import type { Session } from './session.ts'
@@ -32,7 +31,7 @@ export function tameDeliveries(client: Client, session: Session): void {
   // A subscription of QoS 0 leaves a message to one of the same client that grants it more (section 3.3.5).
   inner.deliver0 = (packet, callback) => {
     const message = packet as unknown as Numbered
-    if (message.qos > 0 && session.filters.size > 1 && grantedQos(session, message) > 0) setImmediate(callback)
+    if (message.qos > 0 && session.granted.size > 1 && grantedQos(session, message) > 0) setImmediate(callback)
     else deliver(packet, callback)
   }
 }
@@ -59,20 +58,12 @@ export function isDrowning(client: Client): boolean {
   return internals(client).conn.writableLength > OUTBOUND_BYTES_MAX
 }
 
-/**
- * The greatest QoS of the subscriptions that match (sections 3.3.5 and 3.8.4), as far as the message can use it; Aedes looks
- * only at one that is written like the topic. Worked out once a message, for each of its subscriptions asks.
- */
+/** The QoS granted for a message, worked out once, for each subscription that matches asks. */
 export function grantedQos(session: Session, { topic, qos, brokerCounter }: Numbered): number {
-  const { lastGranted } = session
-  if (lastGranted.brokerCounter === brokerCounter) return lastGranted.qos
-  let greatest = 0
-  for (const [filter, granted] of session.filters) {
-    if (granted <= greatest || !filterCovers(filter, topic)) continue
-    greatest = granted
-    if (greatest >= qos) break
+  const { lastGranted, granted } = session
+  if (lastGranted.brokerCounter !== brokerCounter) {
+    lastGranted.brokerCounter = brokerCounter
+    lastGranted.qos = granted.qosOf(topic, qos)
   }
-  lastGranted.brokerCounter = brokerCounter
-  lastGranted.qos = greatest
-  return greatest
+  return lastGranted.qos
 }

@@ -1,13 +1,13 @@
 /**
  * Owns what the broker knows of one connection: who it is, what its topics mean, what it subscribed to, which QoS 2
- * messages are being appended.
+ * messages are being appended, and in which order it is answered.
  *
- * Bounds: `SESSION_TOPICS_MAX` topics are remembered a connection; beyond it they are worked out each time.
- * `SUBSCRIPTIONS_PER_CLIENT_MAX`; one more is refused.
+ * Bound: `SESSION_TOPICS_MAX` topics are remembered a connection; beyond it they are worked out each time.
  */
 
 import { type DeviceTopic, parseTopic } from '../devices/topics.ts'
-import { SESSION_TOPICS_MAX, SUBSCRIPTIONS_PER_CLIENT_MAX } from '../platform/limits.ts'
+import { SESSION_TOPICS_MAX } from '../platform/limits.ts'
+import { Granted, type GrantedTotal } from './granted.ts'
 import type { Held } from './held.ts'
 import type { Rate } from './rate.ts'
 
@@ -17,32 +17,32 @@ export type Holder =
   | { readonly kind: 'app'; readonly filters: readonly string[]; readonly expiresAt: number }
   | { readonly kind: 'anyone' }
 
+/** What all connections share, or a device's connections one after the other. */
+export interface SessionShares {
+  readonly held: Held
+  /** Undefined: it may publish as fast as it can. */
+  readonly rate: Rate | undefined
+  readonly grantedTotal: GrantedTotal
+}
+
 export class Session {
   readonly holder: Holder
   /** QoS 2 message id -> those who wait for its append, then `durable` until Aedes itself remembers the id. */
   readonly appending = new Map<number, ((error?: Error | null) => void)[] | 'durable'>()
-  /** Granted QoS by filter. */
-  readonly filters = new Map<string, number>()
+  readonly granted: Granted
   /** The broker's number of the message that was forwarded last. */
   lastForwarded = 0
   /** The QoS granted for the message that was looked at last. */
   readonly lastGranted = { brokerCounter: 0, qos: 0 }
   readonly held: Held
-  /** Undefined: it may publish as fast as it can. */
   readonly rate: Rate | undefined
   readonly #topics = new Map<string, DeviceTopic | undefined>()
 
-  constructor(holder: Holder, { held, rate }: { readonly held: Held; readonly rate?: Rate | undefined }) {
+  constructor(holder: Holder, { held, rate, grantedTotal }: SessionShares) {
     this.holder = holder
     this.held = held
     this.rate = rate
-  }
-
-  /** Keeps a subscription that was granted; false if there are too many. */
-  subscribed(filter: string, qos: number): boolean {
-    if (this.filters.size >= SUBSCRIPTIONS_PER_CLIENT_MAX && !this.filters.has(filter)) return false
-    this.filters.set(filter, qos)
-    return true
+    this.granted = new Granted(grantedTotal)
   }
 
   /** What `topic` means; undefined if it is none of the platform's. */

@@ -23,6 +23,7 @@ import { mayReceive, maySubscribe } from './access.ts'
 import type { Admission } from './admission.ts'
 import { internals, type Persistence, type QueuedPacket, type Registering, willOf } from './aedes.ts'
 import { authenticate, type ConnectRefused, type Verifies } from './authentication.ts'
+import { GrantedTotal } from './granted.ts'
 import { Held, HeldTotal } from './held.ts'
 import { Inbound } from './inbound.ts'
 import { KeptSessions, SESSION_MARKER } from './kept-sessions.ts'
@@ -64,6 +65,7 @@ export class TelemetryBroker extends Aedes {
   readonly #refusals: RefusalLines
   readonly #held = new HeldTotal()
   readonly #turns = new Turns()
+  readonly #grantedTotal = new GrantedTotal()
   readonly #kept: KeptSessions
   readonly retained: RetainedMessages
   readonly #rates: Rates
@@ -129,10 +131,18 @@ export class TelemetryBroker extends Aedes {
     // The packet id is all that is needed: with payloads, a client that sends no PUBREL would hold 256 MB.
     persistence.incomingStorePacket = (client, packet) =>
       incomingStorePacket.call(persistence, client, { ...packet, topic: '', payload: NOTHING })
-    // Aedes hands over the filters that were refused as well, and restored them at the next connection.
+    // Aedes hands over all filters of a SUBSCRIBE once for each of them, and the refused ones too, which it restored at the
+    // next connection. They are stored once, when all have been looked at.
+    const storing = new WeakMap<object, Promise<void>>()
     persistence.addSubscriptions = (client, all) => {
-      const granted = all.filter(({ topic }) => this.#sessions.get(client)?.filters.has(topic))
-      return addSubscriptions.call(persistence, client, granted)
+      const stored =
+        storing.get(all) ??
+        Promise.resolve().then(() => {
+          const granted = all.filter(({ topic }) => this.#sessions.get(client)?.granted.has(topic))
+          return addSubscriptions.call(persistence, client, granted)
+        })
+      storing.set(all, stored)
+      return stored
     }
   }
 
@@ -204,9 +214,11 @@ export class TelemetryBroker extends Aedes {
     const { identity } = this.#dependencies
     const held = this.#inbounds.get(client)?.held ?? new Held(this.#held)
     const rates = this.#rates
+    const grantedTotal = this.#grantedTotal
     const session = identity
-      ? await authenticate(client, username, password, identity, { held, rates })
-      : new Session({ kind: 'anyone' }, { held, rate: rates.of(client.id) })
+      ? await authenticate(client, username, password, identity, { held, grantedTotal, rates })
+      : new Session({ kind: 'anyone' }, { held, grantedTotal, rate: rates.of(client.id) })
+    internals(client).conn.once('close', () => session.granted.clear())
     tameDeliveries(client, session)
     this.#sessions.set(client, session)
   }
@@ -242,8 +254,8 @@ export class TelemetryBroker extends Aedes {
   #authorizeSubscribe(client: Client, subscription: Subscription): boolean {
     const session = this.#sessions.get(client)
     const { topic, qos } = subscription
-    if (topic === SESSION_MARKER.topic) return false
-    if (session !== undefined && maySubscribe(session, topic, qos, client.clean) && session.subscribed(topic, qos)) {
+    if (topic === SESSION_MARKER.topic || client.closed) return false
+    if (session !== undefined && maySubscribe(session, topic, qos, client.clean) && session.granted.add(topic, qos)) {
       if (!client.clean && selectionOf(topic) !== undefined) this.#queuesTelemetry = true
       return true
     }
@@ -280,7 +292,7 @@ export class TelemetryBroker extends Aedes {
       if (holder?.kind === 'device') statusBoard.disconnected(holder.device)
     })
     this.on('unsubscribe', (filters, client) => {
-      for (const filter of filters) this.#sessions.get(client)?.filters.delete(filter)
+      for (const filter of filters) this.#sessions.get(client)?.granted.delete(filter)
     })
     const ended = (client: Client, error: Error) => {
       metrics.protocolError()

@@ -68,17 +68,30 @@ export function selectionCovers(outer: Selection, inner: Selection): boolean {
   )
 }
 
-/** Every topic that `inner` matches is matched by `outer` (both well-formed filters). */
+/**
+ * Every topic that `inner` matches is matched by `outer` (both well-formed filters). Without making a string: this is asked
+ * for each message of each subscriber.
+ */
 export function filterCovers(outer: string, inner: string): boolean {
-  const outerLevels = outer.split('/')
-  const innerLevels = inner.split('/')
-  for (let index = 0; ; index++) {
-    const a = outerLevels[index]
-    const b = innerLevels[index]
-    if (a === '#') return true
-    if (a === undefined) return b === undefined
+  for (let a = 0, b = 0; ; ) {
+    if (a > outer.length) return b > inner.length
+    const aEnd = levelEnd(outer, a)
+    const isSingle = aEnd === a + 1
+    if (isSingle && outer[a] === '#') return true
     // `a/#` also matches `a` itself (section 4.7.1.2), so `a` alone is covered by it.
-    if (b === undefined || b === '#') return false
-    if (a !== '+' && a !== b) return false
+    if (b > inner.length) return false
+    const bEnd = levelEnd(inner, b)
+    if (bEnd === b + 1 && inner[b] === '#') return false
+    if (!(isSingle && outer[a] === '+')) {
+      if (aEnd - a !== bEnd - b) return false
+      for (let at = 0; a + at < aEnd; at++) if (outer.charCodeAt(a + at) !== inner.charCodeAt(b + at)) return false
+    }
+    a = aEnd + 1
+    b = bEnd + 1
   }
+}
+
+function levelEnd(filter: string, from: number): number {
+  const end = filter.indexOf('/', from)
+  return end < 0 ? filter.length : end
 }

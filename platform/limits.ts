@@ -91,6 +91,11 @@ export const SESSION_QUEUE_BYTES_MAX = 1 * MiB
 export const SESSIONS_KEPT_MAX = 20_000
 /** Subscriptions of one client; one more is refused. */
 export const SUBSCRIPTIONS_PER_CLIENT_MAX = 1_000
+/** What is kept for subscriptions, of one client and of all that are connected; one more is refused. */
+export const SUBSCRIPTION_BYTES_PER_CLIENT_MAX = 2 * MiB
+export const SUBSCRIPTION_BYTES_MAX = 256 * MiB
+/** What a subscription costs beside its filter, about. */
+export const SUBSCRIPTION_BYTES = 1 * KiB
 /** Retained messages; one more topic is delivered and not kept. */
 export const RETAINED_MESSAGES_MAX = 100_000
 /** Retained messages that a SUBSCRIBE is matched against before others have their turn. */
