@@ -97,12 +97,10 @@ export async function startPlatform(
     })
     await lifecycle.start(broker)
   }
-  return {
-    identity,
-    broker,
-    gateway,
-    failed: Promise.race([log.failed, ...(ingest === undefined ? [] : [ingest.failed])]),
-  }
+  const failed = Promise.race([log.failed, ...(ingest === undefined ? [] : [ingest.failed])])
+  // Whoever has the platform may look later.
+  failed.catch(() => undefined)
+  return { identity, broker, gateway, failed }
 }
 
 /** With authentication off, on loopback only, every app may read everything. */

@@ -2,7 +2,7 @@
 
 import { Command } from 'commander'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
-import { Lifecycle, untilSignal } from '../platform/lifecycle.ts'
+import { endAtOnce, Lifecycle, untilSignal } from '../platform/lifecycle.ts'
 import { createLogger } from '../platform/logger.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { loadSettings } from '../platform/settings.ts'
@@ -46,7 +46,12 @@ async function up(rolesText: string): Promise<void> {
     exitCode = 1
   }
   notReady = 'stopping'
-  await lifecycle.stop()
+  try {
+    await lifecycle.stop()
+  } catch (error) {
+    logger.fatal({ error }, `ended by force: ${messageOf(error)}; nothing acknowledged is lost`)
+    endAtOnce('SIGKILL')
+  }
   logger.info('stopped')
   // Whatever a library still holds must not keep a stopped platform alive.
   process.exit(exitCode)

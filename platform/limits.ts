@@ -12,6 +12,8 @@ const MiB = 1024 * KiB
 
 /** A stop that takes longer fails, naming the part that hangs. The contract promises 10 s in all. */
 export const STOP_DEADLINE_MS = 9_500
+/** A signal so soon after the first is not the second one, at which the process ends at once. */
+export const SIGNAL_ECHO_MS = 100
 
 // --- names and payloads (the contract's)
 

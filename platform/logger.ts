@@ -1,6 +1,10 @@
 /** Owns the shape of log lines: JSON by pino, pretty on a terminal; one child logger a role. */
 
 import { type Logger as PinoLogger, pino } from 'pino'
+import { systemClock } from './clock.ts'
+import { LogOutput } from './log-output.ts'
+
+const STANDARD_ERROR = 2
 
 export type Logger = PinoLogger
 
@@ -22,7 +26,8 @@ export function createLogger(options: LoggerOptions): Logger {
     })
     return pino({ level: options.level }, transport)
   }
-  return pino({ level: options.level, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2))
+  const output = new LogOutput(STANDARD_ERROR, { clock: systemClock })
+  return pino({ level: options.level, timestamp: pino.stdTimeFunctions.isoTime }, output)
 }
 
 /** For tests and tools that want no log at all. */

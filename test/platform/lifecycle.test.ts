@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Lifecycle, type Part } from '../../platform/lifecycle.ts'
+import { SIGNAL_ECHO_MS } from '../../platform/limits.ts'
 import { silentLogger } from '../../platform/logger.ts'
 
 function part(name: string, events: string[], failing = false): Part {
@@ -34,22 +36,38 @@ test('a part that cannot start is stopped, and those before it', async () => {
   assert.deepEqual(events, ['start a', 'start b', 'stop b', 'stop a'])
 })
 
-test('a second signal ends the process at once', async () => {
+/** A process that waits for a signal, says which came, and then does what `then` says. */
+async function waiting(t: TestContext, then: string) {
   const url = new URL('../../platform/lifecycle.ts', import.meta.url).href
   const script = `
     const { untilSignal } = await import('${url}')
     const signal = untilSignal()
     setInterval(() => {}, 1000)
     console.log('waiting')
-    console.log(await signal)`
+    console.log(await signal)
+    ${then}`
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  t.after(() => child.kill('SIGKILL'))
   await once(child.stdout, 'data')
+  return child
+}
+
+test('a second signal ends the process at once', async (t) => {
+  const child = await waiting(t, '')
   child.kill('SIGTERM')
   const [name] = await once(child.stdout, 'data')
   assert.equal(String(name).trim(), 'SIGTERM')
+  await delay(2 * SIGNAL_ECHO_MS)
   child.kill('SIGINT')
-  const [code] = await once(child, 'exit')
-  assert.equal(code, 130)
+  assert.deepEqual(await once(child, 'exit'), [null, 'SIGINT'])
+})
+
+test('the echo of the first signal is not a second one', async (t) => {
+  const child = await waiting(t, 'setTimeout(() => process.exit(7), 500)')
+  child.kill('SIGINT')
+  await once(child.stdout, 'data')
+  child.kill('SIGINT')
+  assert.deepEqual(await once(child, 'exit'), [7, null])
 })
