@@ -16,13 +16,18 @@ import type { PublishPacket } from 'aedes'
 import type { DeviceTopic } from '../devices/topics.ts'
 import type { Log } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
-import { PAYLOAD_BYTES_MAX } from '../platform/limits.ts'
+import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../platform/limits.ts'
+import { Disconnect } from './endings.ts'
 import type { ErrorReports } from './error-reports.ts'
 import type { BrokerMetrics } from './metrics.ts'
-import type { Session } from './session.ts'
+import type { RefusalLines } from './refusal-lines.ts'
+import type { Holder, Session } from './session.ts'
 import type { StatusBoard } from './status-board.ts'
 
 type Done = (error?: Error | null) => void
+/** Of a topic that is shown to a person. */
+const TOPIC_CHARS_SHOWN = 200
+
 type DropCode = 'payload-too-large' | 'publish-forbidden' | 'rate-limited'
 
 export interface AdmissionDependencies {
@@ -31,6 +36,7 @@ export interface AdmissionDependencies {
   readonly reports: ErrorReports
   readonly clock: Clock
   readonly metrics: BrokerMetrics
+  readonly lines: RefusalLines
 }
 
 export class Admission {
@@ -48,20 +54,26 @@ export class Admission {
   }
 
   admit(session: Session, packet: PublishPacket, done: Done): void {
-    const { holder, rate } = session
-    if (holder.kind === 'app') {
-      this.#dependencies.metrics.refused('publish-forbidden')
-      done(new Error('an app publishes nothing'))
-      return
-    }
+    const { rate } = session
+    if (rate?.passes(this.#dependencies.clock.now(), payloadLength(packet)) === false) {
+      const message = `this device may publish ${rate.description}: the message was dropped`
+      this.#drop(session, packet, { code: 'rate-limited', message }, done)
+    } else this.admitWill(session, packet, done)
+  }
+
+  /** As `admit`, whatever the rate: a device that published too much and died is offline all the same. */
+  admitWill(session: Session, packet: PublishPacket, done: Done): void {
+    const { holder } = session
     const topic = session.topic(packet.topic)
     const bytes = payloadLength(packet)
-    if (rate !== undefined && !rate.passes(this.#dependencies.clock.now(), bytes)) {
-      this.#dropOverRate(session, packet, topic, done)
-    } else if (bytes > PAYLOAD_BYTES_MAX) this.#dropTooLarge(session, packet, topic, done)
-    else if (holder.kind === 'anyone' && topic === undefined) done(startsWithDollar(packet))
-    else if (topic === undefined || !isAllowed(session, topic)) this.#dropForbidden(session, packet, done)
-    else if (topic.kind === 'telemetry') this.#append(session, topic, packet, done)
+    if (holder.kind === 'app') done(new Disconnect('publish-forbidden', 'an app publishes nothing'))
+    else if (bytes > PAYLOAD_BYTES_MAX) {
+      const message = `a payload has ${bytes} bytes: allowed are ${PAYLOAD_BYTES_MAX}`
+      this.#drop(session, packet, { code: 'payload-too-large', message }, done)
+    } else if (holder.kind === 'anyone' && topic === undefined) done(startsWithDollar(packet))
+    else if (topic === undefined || !isAllowed(session, topic)) {
+      this.#drop(session, packet, { code: 'publish-forbidden', message: forbidden(packet.topic, holder) }, done)
+    } else if (topic.kind === 'telemetry') this.#append(session, topic, packet, done)
     else if (topic.kind === 'status') this.#keepStatus(session, topic.device, packet, done)
     else done()
   }
@@ -89,36 +101,24 @@ export class Admission {
     })
   }
 
-  #dropOverRate(session: Session, packet: PublishPacket, topic: DeviceTopic | undefined, done: Done): void {
-    const stream = topic?.kind === 'telemetry' ? topic.stream : undefined
-    const message = 'more was published than this device may in a second: the message was dropped'
-    this.#drop(session, packet, { code: 'rate-limited', message, stream }, done)
-  }
-
-  #dropTooLarge(session: Session, packet: PublishPacket, topic: DeviceTopic | undefined, done: Done): void {
-    const message = `a payload has ${payloadLength(packet)} bytes: allowed are ${PAYLOAD_BYTES_MAX}`
-    const stream = topic?.kind === 'telemetry' ? topic.stream : undefined
-    this.#drop(session, packet, { code: 'payload-too-large', message, stream }, done)
-  }
-
-  #dropForbidden(session: Session, packet: PublishPacket, done: Done): void {
-    const { holder } = session
-    const own = holder.kind === 'device' ? holder.device : '<device>'
-    const message = `topic ${JSON.stringify(packet.topic.slice(0, 200))} may not be published: allowed are devices/${own}/telemetry/<stream> and devices/${own}/status`
-    this.#drop(session, packet, { code: 'publish-forbidden', message, stream: undefined }, done)
-  }
-
+  /** Acknowledged and gone: whoever sent it is told, and so is whoever looks for it. */
   #drop(
     session: Session,
     packet: PublishPacket,
-    { code, message, stream }: { code: DropCode; message: string; stream: string | undefined },
+    { code, message }: { readonly code: DropCode; readonly message: string },
     done: Done,
   ): void {
-    const { metrics, reports, clock } = this.#dependencies
+    const { metrics, reports, clock, lines } = this.#dependencies
+    const { holder } = session
+    const topic = session.topic(packet.topic)
+    const device = holder.kind === 'device' ? holder.device : topic?.device
     this.#dropped.add(packet)
     metrics.refused(code)
-    if (session.holder.kind === 'device') {
-      reports.report(session.holder.device, { code, message, stream: stream ?? null, at: clock.now() })
+    lines.say(`a message was acknowledged and dropped: ${message}`, { client: device ?? '', reason: code })
+    if (device !== undefined) {
+      // A stream that the device may not write to is none of its own.
+      const stream = topic?.kind === 'telemetry' && code !== 'publish-forbidden' ? topic.stream : null
+      reports.report(device, { code, message, stream, at: clock.now() })
     }
     done()
   }
@@ -135,9 +135,17 @@ function payloadOf(packet: PublishPacket): Buffer {
   return typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
 }
 
+/** Of a packet that is larger than any may be, nothing but its length was kept. */
 function payloadLength(packet: PublishPacket): number {
-  const { payload } = packet
+  const { payload, length = 0 } = packet as PublishPacket & { readonly length?: number }
+  if (length > FRAME_BYTES_MAX) return length
   return typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length
+}
+
+function forbidden(topic: string, holder: Holder): string {
+  const own = holder.kind === 'device' ? holder.device : '<device>'
+  const shown = JSON.stringify(topic.slice(0, TOPIC_CHARS_SHOWN))
+  return `topic ${shown} may not be published: allowed are devices/${own}/telemetry/<stream>, a stream being a-z, 0-9 and _, and devices/${own}/status`
 }
 
 /** `$SYS` and its like are the broker's own; replacing `authorizePublish` took away the guard that Aedes had. */

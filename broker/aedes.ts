@@ -7,6 +7,8 @@ import type { Duplex } from 'node:stream'
 import type { Client, PublishPacket } from 'aedes'
 import type { Packet } from 'mqtt-packet'
 
+const PACKET_ID_MAX = 65_535
+
 /** A packet as Aedes's persistence sees it: with the number that it gave the message, and a packet id once it was sent. */
 export interface QueuedPacket {
   readonly cmd: 'publish' | 'pubrel'
@@ -16,6 +18,12 @@ export interface QueuedPacket {
   messageId?: number | undefined
   qos: 0 | 1 | 2
   dup: boolean
+  readonly retain?: boolean
+}
+
+export interface Acknowledgement {
+  readonly cmd: string
+  readonly messageId?: number
 }
 
 export interface PersistedSubscription {
@@ -25,7 +33,7 @@ export interface PersistedSubscription {
 
 /** What `aedes-persistence` 11 does for Aedes. Aedes calls `then` with two callbacks on each answer, and nothing else. */
 export interface Persistence {
-  /** Called after each SUBACK, with the filters that were granted. */
+  /** What is sent after each SUBACK. */
   createRetainedStreamCombi(filters: readonly string[]): NodeJS.ReadableStream
   /** Resolves with the packet that was stored under this message id, rejects if there is none. */
   incomingGetPacket(client: Client, packet: PublishPacket): Promise<unknown>
@@ -33,6 +41,7 @@ export interface Persistence {
   incomingStorePacket(client: Client, packet: PublishPacket): Promise<void>
   cleanIncoming(client: { readonly id: string }): Promise<void>
   addSubscriptions(client: Client, subscriptions: readonly PersistedSubscription[]): Promise<void>
+  removeSubscriptions(client: Client, filters: readonly string[]): Promise<void>
   /** Called for every CONNECT without clean session, and for no other reason. */
   subscriptionsByClient(client: { readonly id: string }): Promise<readonly PersistedSubscription[]>
   /** Called for every CONNECT with clean session. */
@@ -42,7 +51,8 @@ export interface Persistence {
   outgoingEnqueue(subscriber: { readonly clientId: string }, packet: QueuedPacket): Promise<void>
   /** Before a stored message is sent, and when its PUBREC has come (`packet` is the PUBREL then). */
   outgoingUpdate(client: Client, packet: QueuedPacket): Promise<void>
-  outgoingClearMessageId(client: Client, packet: { readonly messageId?: number }): Promise<QueuedPacket | undefined>
+  /** Called for each PUBACK and PUBCOMP of a client, and with no packet id for what it may not have. */
+  outgoingClearMessageId(client: Client, packet: Acknowledgement): Promise<QueuedPacket | undefined>
   /** What is sent again at a reconnect. */
   outgoingStream(client: { readonly id: string }): NodeJS.ReadableStream
 }
@@ -51,15 +61,21 @@ export interface Persistence {
 export interface Parser extends NodeJS.EventEmitter {
   readonly client: Client
   /** The packet being read; `length` is its remaining length, -1 until the fixed header is whole. */
-  readonly packet: { readonly length: number }
+  readonly packet: { readonly cmd: string; readonly length: number }
   /** Where in the packet the next field is read. */
   readonly _pos: number
   /** The bytes of the packet being read, without its fixed header. */
-  readonly _list: { slice(start: number, end: number): Buffer }
+  readonly _list: {
+    readonly length: number
+    slice(start: number, end: number): Buffer
+    readUInt16BE(at: number): number
+  }
   /** Takes a chunk, emits its packets, returns how many bytes wait for the rest of theirs. */
   parse(chunk: Buffer): number
   _parseString(): string | null
   _emitError(error: Error): void
+  /** Forgets the packet being read, and all its bytes. */
+  _resetState(): void
 }
 
 /** What Aedes's client calls of its broker when it has its CONNACK, and when it has ended. */
@@ -84,10 +100,20 @@ export interface ClientInternals {
   /** The newest message delivered, by broker: Aedes drops what is older, though messages may overtake one another. */
   duplicates: object
   deliver0(packet: Packet, callback: () => void): void
+  /** Sends at the QoS of the packet. Takes a packet id as it is, if there is one. */
+  deliverQoS(packet: QueuedPacket, callback: () => void): void
 }
 
 export function internals(client: Client): ClientInternals {
   return client as unknown as ClientInternals
+}
+
+/** The packet id of the next message to a client, as Aedes counts them (it begins anywhere). */
+export function nextPacketId(client: Client): number {
+  const inner = internals(client)
+  const id = inner._nextId
+  inner._nextId = id >= PACKET_ID_MAX ? 1 : id + 1
+  return id
 }
 
 /** The will of a client that is being authenticated; Aedes sets it before `authenticate`. */

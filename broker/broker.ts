@@ -9,7 +9,7 @@ import type { Log } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
-import { SESSION_SWEEP_MS } from '../platform/limits.ts'
+import { STUCK_SWEEP_MS, TOKEN_SWEEP_MS, UNREAD_SWEEP_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { Admission } from './admission.ts'
@@ -18,6 +18,7 @@ import { ErrorReports } from './error-reports.ts'
 import { type Address, type ListenerOptions, Listeners } from './listeners.ts'
 import { BrokerMetrics } from './metrics.ts'
 import type { RateLimits } from './rate.ts'
+import { RefusalLines } from './refusal-lines.ts'
 import { StatusBoard } from './status-board.ts'
 import { TelemetryBroker } from './telemetry-broker.ts'
 
@@ -43,7 +44,7 @@ export class Broker implements Part {
   readonly #reports: ErrorReports
   readonly #statusBoard: StatusBoard
   readonly #clock: Clock
-  #sweep: NodeJS.Timeout | undefined
+  #sweeps: readonly NodeJS.Timeout[] = []
   #stopped: Promise<void> | undefined
 
   constructor(options: BrokerOptions, dependencies: BrokerDependencies) {
@@ -55,7 +56,15 @@ export class Broker implements Part {
     }
     this.#reports = new ErrorReports(publish, { log, clock, logger, metrics })
     this.#statusBoard = new StatusBoard(presence, { clock, logger })
-    const admission = new Admission({ log, statusBoard: this.#statusBoard, reports: this.#reports, clock, metrics })
+    const admission = new Admission({
+      log,
+      statusBoard: this.#statusBoard,
+      reports: this.#reports,
+      clock,
+      metrics,
+      // Of their own: messages that are dropped must not take the places of connections that are refused.
+      lines: new RefusalLines({ clock, logger }),
+    })
     this.#aedes = new TelemetryBroker(
       { deviceRate: options.deviceRate ?? {} },
       { identity, admission, statusBoard: this.#statusBoard, clock, metrics, logger },
@@ -77,15 +86,21 @@ export class Broker implements Part {
     for (const packet of await this.#statusBoard.restore()) this.#aedes.retained.keep(packet)
     await this.#reports.start()
     await this.#listeners.start()
-    this.#sweep = setInterval(() => this.sweep(), SESSION_SWEEP_MS)
+    this.#sweeps = [
+      setInterval(() => this.sweepTokens(), TOKEN_SWEEP_MS),
+      setInterval(() => this.#aedes.sweepUnread(), UNREAD_SWEEP_MS),
+      setInterval(() => this.sweepStuck(), STUCK_SWEEP_MS),
+    ]
   }
 
-  /**
-   * Ends the connections whose token has expired, and those with a packet that has been incomplete since the last sweep; a
-   * timer of the broker's own calls it too.
-   */
-  sweep(): void {
-    this.#aedes.sweep(this.#clock.now())
+  /** Ends the connections whose token has expired; a timer calls it, too. */
+  sweepTokens(): void {
+    this.#aedes.sweepTokens(this.#clock.now())
+  }
+
+  /** Ends the connections whose packet has made no progress since the last call; a timer calls it, too. */
+  sweepStuck(): void {
+    this.#aedes.sweepStuck()
   }
 
   stop(): Promise<void> {
@@ -94,7 +109,7 @@ export class Broker implements Part {
   }
 
   async #stop(): Promise<void> {
-    clearInterval(this.#sweep)
+    for (const sweep of this.#sweeps) clearInterval(sweep)
     await this.#reports.stop()
     await new Promise<void>((resolve) => this.#aedes.close(resolve))
     await this.#listeners.stop()

@@ -10,11 +10,13 @@
  *                               message is released
  *
  * Bounds: a packet has at most `CONNECT_BYTES_MAX`, once connected `FRAME_BYTES_MAX` bytes (Aedes buffered 64 MB of one
- * CONNECT), and `FILTERS_PER_PACKET_MAX` topic filters. At once, no more is read than takes about `TURN_MS`; the rest waits
- * in `Turns`. Messages that are held: see `Held`; what was read in that turn may come on top. While more than
- * `UNREAD_ANSWERS_BYTES_MAX` wait for a client to read them, it is not read from either.
+ * CONNECT), and `FILTERS_PER_PACKET_MAX` topic filters; of a larger PUBLISH see `Oversized`. At once, no more is read than
+ * takes about `TURN_MS`; the rest waits in `Turns`. Of packets that are not whole yet see `Unfinished`. Messages that are held:
+ * see `Held`; what was read in that turn may come on top. While more than `UNREAD_ANSWERS_BYTES_MAX` wait for a client to read
+ * them, it is not read from either.
  */
 
+import assert from 'node:assert/strict'
 import type { Client } from 'aedes'
 import type { Packet } from 'mqtt-packet'
 import {
@@ -25,43 +27,61 @@ import {
   TURN_BYTES_MAX,
   TURN_BYTES_MIN,
   TURN_MS,
+  UNFINISHED_PROGRESS_BYTES_MIN,
   UNREAD_ANSWERS_BYTES_MAX,
 } from '../platform/limits.ts'
 import { internals, type Parser } from './aedes.ts'
+import { Disconnect } from './endings.ts'
 import type { Held } from './held.ts'
+import { Oversized } from './oversized.ts'
 import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, violationOf } from './packet-rules.ts'
 import type { Turns } from './turns.ts'
+import type { Unfinished } from './unfinished.ts'
 
 interface OurParser extends Parser {
   inbound: Inbound
 }
 
+export interface InboundShares {
+  readonly held: Held
+  readonly turns: Turns
+  readonly unfinished: Unfinished
+}
+
 export class Inbound {
   readonly held: Held
   readonly #turns: Turns
+  readonly #unfinished: Unfinished
   readonly #client: Client
-  /** Packets taken, and bytes that wait for the rest of theirs: whether a packet is stuck is seen from both. */
+  /** Packets taken, bytes read, and bytes that wait for the rest of theirs: whether a packet is stuck is seen from them. */
   packets = 0
+  #bytes = 0
   #unfinishedBytes = 0
-  #packetsAtLastLook = -1
+  #atLastLook = { packets: -1, bytes: 0 }
   /** So many take about `TURN_MS`. */
   #turnBytes = TURN_BYTES_FIRST
   /** The last string found good: a device's topics are nearly always the same one. */
   lastString = ''
   /** Of the packet that is being parsed. */
   strings = 0
-  /** Packets behind an UNSUBSCRIBE that is under way; at most one turn's. */
+  /** A PUBLISH that is larger than a packet may be. */
+  #oversized: Oversized | undefined
+  /** Packets behind an UNSUBSCRIBE that is under way, or a SUBSCRIBE that waits for one; at most one turn's. */
   #behind: Packet[] | undefined
+  #isUnsubscribing = false
+  /** What is retained is being sent for a SUBSCRIBE. */
+  #isDelivering = false
   /** mqtt-packet's own decoding. */
   readonly parseString: () => string | null
   /** Aedes's own listener. */
   readonly accept: (packet: Packet) => void
 
   /** Takes the place of Aedes's reading, right after Aedes has made the client. */
-  constructor(client: Client, held: Held, turns: Turns) {
+  constructor(client: Client, { held, turns, unfinished }: InboundShares) {
     this.#client = client
     this.held = held
     this.#turns = turns
+    this.#unfinished = unfinished
     const inner = internals(client)
     const parser = inner._parser as OurParser
     this.accept = parser.listeners('packet')[0] as (packet: Packet) => void
@@ -80,6 +100,8 @@ export class Inbound {
     }
     // After the packets that came before CONNACK, which Aedes takes from its own queue at this event.
     client.once('connected', read)
+    inner.conn.once('close', () => unfinished.note(this, 0, false))
+    this.#endAfterConnect()
     held.onRoom = read
   }
 
@@ -89,7 +111,7 @@ export class Inbound {
   }
 
   takeTurn(): undefined {
-    const { conn, _parser } = internals(this.#client)
+    const { conn } = internals(this.#client)
     if (this.#client.connecting || this.#client.closed || this.#behind !== undefined) return
     if (conn.writableLength > UNREAD_ANSWERS_BYTES_MAX) {
       conn.once('drain', this.held.onRoom)
@@ -104,12 +126,35 @@ export class Inbound {
     const chunk: Buffer | null = isMore ? conn.read(this.#turnBytes) : conn.read()
     if (chunk === null) return
     if (isMore) this.#turns.wait(this)
+    this.#bytes += chunk.length
     const began = performance.now()
-    this.#unfinishedBytes = _parser.parse(chunk)
+    this.#parse(chunk)
     this.#adapt(performance.now() - began, isMore)
+  }
+
+  #parse(chunk: Buffer): void {
+    const parser = internals(this.#client)._parser as OurParser
+    if (this.#oversized !== undefined) {
+      const rest = this.#oversized.skip(chunk)
+      if (rest === undefined) return
+      const { packet } = this.#oversized
+      this.#oversized = undefined
+      if (isGoodString(packet.topic, () => Buffer.from(packet.topic))) takePacket.call(parser, packet)
+      else this.close(new Error('the topic of a PUBLISH is no good string'))
+      if (rest.length === 0) return
+      chunk = rest
+    }
+    const { packets } = this
+    this.#unfinishedBytes = parser.parse(chunk)
+    const { length, cmd } = parser.packet
     const limit = this.#client.connected ? FRAME_BYTES_MAX : CONNECT_BYTES_MAX
-    const { length } = _parser.packet
-    if (length > limit) this.close(new Error(`a packet of ${length} bytes is larger than allowed, ${limit}`))
+    if (length > limit && cmd === 'publish' && this.#client.connected) {
+      this.#oversized = Oversized.takeOver(parser)
+      if (this.#oversized !== undefined) this.#unfinishedBytes = 0
+    } else if (length > limit) {
+      this.close(new Error(`a packet of ${length} bytes is larger than allowed, ${limit}`))
+    }
+    this.#unfinished.note(this, this.#client.closed ? 0 : this.#unfinishedBytes, packets !== this.packets)
   }
 
   /** A PINGREQ takes two bytes, and half as long as a message of a hundred. */
@@ -120,23 +165,39 @@ export class Inbound {
 
   /**
    * Hands a good packet to Aedes. What follows an UNSUBSCRIBE waits for it: Aedes carries it out a turn later, and took
-   * away the subscription that a SUBSCRIBE right behind it had made.
+   * away the subscription that a SUBSCRIBE right behind it had made. A SUBSCRIBE waits until what is retained has been sent
+   * for the one before: the scans of a client that subscribes without end would be without end, too.
    */
   take(packet: Packet): void {
     const inner = internals(this.#client)
     if (this.#behind !== undefined) this.#behind.push(packet)
-    else if (packet.cmd !== 'unsubscribe' || !inner.connackSent) this.accept.call(inner._parser, packet)
+    else if (packet.cmd === 'subscribe' && this.#isDelivering) this.#behind = [packet]
+    else if (packet.cmd === 'unsubscribe' && inner.connackSent) this.#unsubscribe(packet)
     else {
-      this.#behind = []
-      const finished = inner._nextBatch
-      inner._nextBatch = (error) => {
-        if (error) finished(error)
-        else this.#goOn()
-      }
-      // Aedes takes the callback from its client now.
+      if (packet.cmd === 'subscribe') this.#isDelivering = true
       this.accept.call(inner._parser, packet)
-      inner._nextBatch = finished
     }
+  }
+
+  #unsubscribe(packet: Packet): void {
+    const inner = internals(this.#client)
+    this.#behind = []
+    this.#isUnsubscribing = true
+    const finished = inner._nextBatch
+    inner._nextBatch = (error) => {
+      this.#isUnsubscribing = false
+      if (error) finished(error)
+      else this.#goOn()
+    }
+    // Aedes takes the callback from its client now.
+    this.accept.call(inner._parser, packet)
+    inner._nextBatch = finished
+  }
+
+  /** What is retained has been sent for the SUBSCRIBE that was taken last. */
+  delivered(): void {
+    this.#isDelivering = false
+    if (this.#behind !== undefined && !this.#isUnsubscribing) this.#goOn()
   }
 
   #goOn(): void {
@@ -147,11 +208,19 @@ export class Inbound {
     this.read()
   }
 
-  /** Whether the same packet has been incomplete since the last look. */
+  /**
+   * Whether the same packet has been incomplete since the last look, and next to nothing of it has come: a device on a slow
+   * network sends 250 KiB in a minute.
+   */
   isStuck(): boolean {
-    const stuck = this.#unfinishedBytes > 0 && this.packets === this.#packetsAtLastLook
-    this.#packetsAtLastLook = this.#unfinishedBytes > 0 ? this.packets : -1
-    return stuck
+    const { packets, bytes } = this.#atLastLook
+    const isUnfinished = this.#unfinishedBytes > 0 || this.#oversized !== undefined
+    this.#atLastLook = { packets: isUnfinished ? this.packets : -1, bytes: this.#bytes }
+    return isUnfinished && packets === this.packets && this.#bytes - bytes < UNFINISHED_PROGRESS_BYTES_MIN
+  }
+
+  makeRoom(): void {
+    this.close(new Disconnect('stuck-packet', 'a packet was begun and not finished, and others need the room'))
   }
 
   /** Closes the connection for what the client sent; with a return code, tells it by a CONNACK (section 3.2). */
@@ -159,6 +228,21 @@ export class Inbound {
     if (this.#client.closed) return
     if (returnCode !== undefined) sendConnack(this.#client, returnCode)
     this.#client.emit('error', error)
+  }
+
+  /**
+   * A client that closes its end right behind CONNECT and PUBLISH, as the specification allows (section 3.1.4), has sent
+   * them: Aedes closed the connection while the CONNECT had not been looked at yet, and the messages were lost.
+   */
+  #endAfterConnect(): void {
+    const { conn } = internals(this.#client)
+    const end = conn.listeners('end').find(({ name }) => name === 'bound close') as (() => void) | undefined
+    assert(end, 'Aedes closes its client at the end of the connection')
+    conn.removeListener('end', end)
+    conn.on('end', () => {
+      if (!this.#client.connecting) end()
+      else this.#client.once('connected', end)
+    })
   }
 }
 

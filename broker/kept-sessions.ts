@@ -2,27 +2,56 @@
  * Owns the sessions that are not clean: which there are, and the messages of QoS > 0 each is still owed. It takes the
  * place of the outgoing queues of Aedes's persistence, which have no bound, know no DUP and search by walking.
  *
+ *   resumed --CONNACK--> replaying (what is owed is sent again; new messages wait behind it) --all sent--> live --> away
+ *
  * Always true: a session's messages are sent again in the order they came, PUBREL in the place of its PUBLISH, with the
- * packet id they had (MQTT 3.1.1 sections 4.4 and 4.6), DUP set on what was sent before.
- * Bounds: `SESSIONS_KEPT_MAX` sessions; of a session `SESSION_QUEUE_MESSAGES_MAX` messages and `SESSION_QUEUE_BYTES_MAX`.
+ * packet id they had (MQTT 3.1.1 sections 4.4 and 4.6), DUP set on what was sent before; nothing new overtakes them.
+ * Bounds: `SESSIONS_KEPT_MAX` sessions and `SESSIONS_KEPT_BYTES_MAX`: beyond, the one that has been away longest is forgotten. Of
+ * a session `SESSION_QUEUE_MESSAGES_MAX` messages and `SESSION_QUEUE_BYTES_MAX`.
  * Losing: what comes to a full queue is dropped and counted; all sessions end with the process.
  */
 
 import { Readable } from 'node:stream'
 import type { Client } from 'aedes'
-import { SESSION_QUEUE_BYTES_MAX, SESSION_QUEUE_MESSAGES_MAX, SESSIONS_KEPT_MAX } from '../platform/limits.ts'
-import { internals, type PersistedSubscription, type Persistence, type QueuedPacket } from './aedes.ts'
+import {
+  SESSION_QUEUE_BYTES_MAX,
+  SESSION_QUEUE_MESSAGES_MAX,
+  SESSIONS_KEPT_BYTES_MAX,
+  SESSIONS_KEPT_MAX,
+} from '../platform/limits.ts'
+import {
+  type Acknowledgement,
+  nextPacketId,
+  type PersistedSubscription,
+  type Persistence,
+  type QueuedPacket,
+} from './aedes.ts'
+import { subscriptionBytes } from './granted.ts'
 import type { BrokerMetrics } from './metrics.ts'
 
 /** Asked for at a reconnect, when a session has no subscriptions: Aedes sets Session Present only for those that have some. */
 export const SESSION_MARKER: PersistedSubscription = { topic: '$session', qos: 0 }
 
-interface Queue {
+/** One way through the messages owed, from the first to the last, at a reconnect. */
+interface Replay {
+  /** To be called when the message that was handed over last is being sent. */
+  sent: () => void
+}
+
+class KeptSession {
   /** By the broker's number of the message; in the order they came. */
-  readonly messages: Map<number, QueuedPacket>
+  readonly messages = new Map<number, QueuedPacket>()
   /** Packet id -> number, of those that were sent. */
-  readonly sent: Map<number, number>
+  readonly sent = new Map<number, number>()
+  readonly filters = new Set<string>()
+  messageBytes = 0
+  /** All of it, about. */
   bytes: number
+  replay: Replay | undefined
+
+  constructor(id: string) {
+    this.bytes = 2 * id.length
+  }
 }
 
 export interface KeptSessionsDependencies {
@@ -34,7 +63,10 @@ export class KeptSessions {
   readonly #isConnected: (clientId: string) => boolean
   readonly #metrics: BrokerMetrics
   /** In the order of their last CONNECT. */
-  readonly #queues = new Map<string, Queue>()
+  readonly #sessions = new Map<string, KeptSession>()
+  #bytes = 0
+  /** Forgets a session wherever it is known. */
+  #forget: (id: string) => Promise<void> = async (id) => this.#drop(id)
 
   constructor(dependencies: KeptSessionsDependencies) {
     this.#isConnected = dependencies.isConnected
@@ -43,101 +75,170 @@ export class KeptSessions {
 
   /** Puts itself in front of `persistence`. */
   install(persistence: Persistence): void {
-    const { subscriptionsByClient, cleanSubscriptions } = persistence
+    const { subscriptionsByClient, cleanSubscriptions, addSubscriptions, removeSubscriptions } = persistence
     const forget = async (id: string) => {
-      this.#queues.delete(id)
+      this.#drop(id)
       await cleanSubscriptions.call(persistence, { id })
+    }
+    this.#forget = async (id) => {
+      await forget(id)
+      await persistence.cleanIncoming({ id })
     }
     persistence.subscriptionsByClient = async (client) => {
       const known = this.#resume(client.id)
-      for (const id of this.#surplus()) {
-        await forget(id)
-        await persistence.cleanIncoming({ id })
-      }
+      await this.#makeRoom()
       const subscriptions = await subscriptionsByClient.call(persistence, client)
       return known && subscriptions.length === 0 ? [SESSION_MARKER] : subscriptions
     }
+    persistence.addSubscriptions = async (client, subscriptions) => {
+      this.#noteFilters(
+        client.id,
+        subscriptions.map(({ topic }) => topic),
+        [],
+      )
+      await addSubscriptions.call(persistence, client, subscriptions)
+      await this.#makeRoom()
+    }
+    persistence.removeSubscriptions = async (client, filters) => {
+      this.#noteFilters(client.id, [], filters)
+      await removeSubscriptions.call(persistence, client, filters)
+    }
     persistence.cleanSubscriptions = ({ id }) => forget(id)
-    persistence.outgoingEnqueue = async ({ clientId }, packet) => this.#add(clientId, packet)
+    persistence.outgoingEnqueue = async ({ clientId }, packet) => {
+      this.#add(clientId, packet)
+    }
     persistence.outgoingEnqueueCombi = async (subscribers, packet) => {
       for (const { clientId } of subscribers) this.#add(clientId, packet)
     }
     persistence.outgoingUpdate = async (client, packet) => this.#update(client, packet)
-    persistence.outgoingClearMessageId = async (client, packet) => this.#clear(client.id, packet.messageId)
+    persistence.outgoingClearMessageId = async (client, packet) => this.#acknowledged(client.id, packet)
     persistence.outgoingStream = (client) => Readable.from(this.#again(client.id))
   }
 
-  /** Whether `packet` may be sent to a client whose session is not clean: it is kept, so that it can be sent again. */
+  /** Whether `packet` may be sent now to a client whose session is not clean: it is kept, so that it can be sent again. */
   keeps(clientId: string, packet: QueuedPacket): boolean {
-    return this.#queues.get(clientId)?.messages.has(packet.brokerCounter) ?? false
+    const session = this.#sessions.get(clientId)
+    return session !== undefined && session.replay === undefined && session.messages.has(packet.brokerCounter)
+  }
+
+  /** Keeps a message that is to be sent to this client alone, and gives it its packet id; false if there is no room. */
+  keepFor(client: Client, packet: QueuedPacket): boolean {
+    if (!this.#add(client.id, packet)) return false
+    packet.messageId = nextPacketId(client)
+    this.#update(client, packet)
+    return true
   }
 
   #resume(id: string): boolean {
-    const queue = this.#queues.get(id)
-    this.#queues.delete(id)
-    this.#queues.set(id, queue ?? { messages: new Map(), sent: new Map(), bytes: 0 })
-    return queue !== undefined
+    const known = this.#sessions.get(id)
+    const session = known ?? new KeptSession(id)
+    this.#sessions.delete(id)
+    this.#sessions.set(id, session)
+    // One that its connection did not live to see the end of ends here.
+    session.replay?.sent()
+    session.replay = undefined
+    if (known === undefined) this.#bytes += session.bytes
+    return known !== undefined
   }
 
-  #surplus(): string[] {
-    const surplus: string[] = []
-    for (const id of this.#queues.keys()) {
-      if (this.#queues.size - surplus.length <= SESSIONS_KEPT_MAX) break
-      if (!this.#isConnected(id)) surplus.push(id)
+  #drop(id: string): void {
+    this.#bytes -= this.#sessions.get(id)?.bytes ?? 0
+    this.#sessions.delete(id)
+  }
+
+  /** Forgets those that have been away longest, as far as there are too many. */
+  async #makeRoom(): Promise<void> {
+    if (this.#sessions.size <= SESSIONS_KEPT_MAX && this.#bytes <= SESSIONS_KEPT_BYTES_MAX) return
+    for (const id of [...this.#sessions.keys()]) {
+      if (this.#sessions.size <= SESSIONS_KEPT_MAX && this.#bytes <= SESSIONS_KEPT_BYTES_MAX) break
+      if (!this.#isConnected(id)) await this.#forget(id)
     }
-    return surplus
   }
 
-  #add(id: string, packet: QueuedPacket): void {
-    const queue = this.#queues.get(id)
-    if (queue === undefined) return
-    const bytes = queue.bytes + packet.payload.length
-    if (queue.messages.size >= SESSION_QUEUE_MESSAGES_MAX || bytes > SESSION_QUEUE_BYTES_MAX) {
+  #noteFilters(id: string, added: readonly string[], removed: readonly string[]): void {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return
+    for (const filter of added) {
+      if (session.filters.has(filter)) continue
+      session.filters.add(filter)
+      this.#grow(session, subscriptionBytes(filter))
+    }
+    for (const filter of removed) if (session.filters.delete(filter)) this.#grow(session, -subscriptionBytes(filter))
+  }
+
+  #grow(session: KeptSession, bytes: number): void {
+    session.bytes += bytes
+    this.#bytes += bytes
+  }
+
+  #add(id: string, packet: QueuedPacket): boolean {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return false
+    const { length } = packet.payload
+    if (
+      session.messages.size >= SESSION_QUEUE_MESSAGES_MAX ||
+      session.messageBytes + length > SESSION_QUEUE_BYTES_MAX
+    ) {
       this.#metrics.dropped('session-queue-full')
-      return
+      return false
     }
-    queue.bytes = bytes
+    session.messageBytes += length
+    this.#grow(session, length)
     // The payload is a view of the socket's chunk, which it would keep alive.
-    queue.messages.set(packet.brokerCounter, { ...packet, payload: Buffer.from(packet.payload), dup: false })
+    session.messages.set(packet.brokerCounter, { ...packet, payload: Buffer.from(packet.payload), dup: false })
+    if (this.#bytes > SESSIONS_KEPT_BYTES_MAX) void this.#makeRoom()
+    return true
   }
 
   #update(client: Client, packet: QueuedPacket): void {
-    const queue = this.#queues.get(client.id)
-    if (queue === undefined) return
+    const session = this.#sessions.get(client.id)
+    if (session === undefined) return
+    session.replay?.sent()
     if (packet.cmd === 'pubrel') {
-      const number = queue.sent.get(packet.messageId ?? 0)
-      const kept = number === undefined ? undefined : queue.messages.get(number)
-      if (number !== undefined && kept !== undefined) queue.messages.set(number, { ...kept, ...packet })
+      const number = session.sent.get(packet.messageId ?? 0)
+      const kept = number === undefined ? undefined : session.messages.get(number)
+      if (number !== undefined && kept !== undefined) session.messages.set(number, { ...kept, ...packet })
       return
     }
-    const kept = queue.messages.get(packet.brokerCounter)
+    const kept = session.messages.get(packet.brokerCounter)
     if (kept === undefined) return
     if (kept.messageId === undefined) {
       // Ids begin anywhere at each connection: one may be in use by a message of the connection before.
-      const inner = internals(client)
-      while (queue.sent.has(packet.messageId ?? 0)) {
-        packet.messageId = inner._nextId
-        inner._nextId = inner._nextId >= 65_535 ? 1 : inner._nextId + 1
-      }
+      while (session.sent.has(packet.messageId ?? 0)) packet.messageId = nextPacketId(client)
       kept.messageId = packet.messageId
     }
-    queue.sent.set(packet.messageId ?? 0, packet.brokerCounter)
+    session.sent.set(packet.messageId ?? 0, packet.brokerCounter)
   }
 
-  #clear(id: string, messageId: number | undefined): QueuedPacket | undefined {
-    const queue = this.#queues.get(id)
-    const number = queue?.sent.get(messageId ?? 0)
-    if (queue === undefined || number === undefined) return undefined
-    const kept = queue.messages.get(number)
-    queue.sent.delete(messageId ?? 0)
-    queue.messages.delete(number)
-    queue.bytes -= kept?.payload.length ?? 0
+  /** A PUBACK ends a message of QoS 1, a PUBCOMP one of QoS 2; what does not fit ends nothing. */
+  #acknowledged(id: string, { cmd, messageId = 0 }: Acknowledgement): QueuedPacket | undefined {
+    const session = this.#sessions.get(id)
+    const number = session?.sent.get(messageId)
+    if (session === undefined || number === undefined) return undefined
+    const kept = session.messages.get(number)
+    if ((cmd === 'puback' && kept?.qos === 2) || (cmd === 'pubcomp' && kept?.qos === 1)) return undefined
+    session.sent.delete(messageId)
+    session.messages.delete(number)
+    const bytes = kept?.payload.length ?? 0
+    session.messageBytes -= bytes
+    this.#grow(session, -bytes)
     return kept
   }
 
-  *#again(id: string): Generator<QueuedPacket> {
-    for (const kept of [...(this.#queues.get(id)?.messages.values() ?? [])]) {
+  /** All that is owed, and what comes meanwhile; each when the one before it is being sent. */
+  async *#again(id: string): AsyncGenerator<QueuedPacket> {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return
+    const replay: Replay = { sent: () => undefined }
+    session.replay = replay
+    for (const kept of session.messages.values()) {
+      const sent = new Promise<void>((resolve) => {
+        replay.sent = resolve
+      })
       yield kept.cmd === 'publish' && kept.messageId !== undefined ? { ...kept, dup: true } : kept
+      await sent
+      if (session.replay !== replay) return
     }
+    session.replay = undefined
   }
 }

@@ -15,7 +15,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { Clock } from '../platform/clock.ts'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
-import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FRAME_BYTES_MAX } from '../platform/limits.ts'
+import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FRAME_BYTES_MAX, TCP_KEEPALIVE_MS } from '../platform/limits.ts'
 import { ConnectRate } from './connect-rate.ts'
 
 /** `cannot-listen`: the address is taken or not ours. `bad-certificate`: a TLS file cannot be used. */
@@ -23,6 +23,8 @@ export class ListenError extends TelltaleError {}
 
 /** How often half-sent upgrade requests are looked for. */
 const UPGRADES_CHECKED_MS = 1_000
+/** A peer that is gone without a word is found by TCP, where the client has no keep alive. */
+const SOCKETS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS }
 /** RFC 6455 section 7.4.1. */
 const UNSUPPORTED_DATA = 1003
 
@@ -73,9 +75,11 @@ export class Listeners {
     const { port, tlsPort, webSocketPort, tls } = this.#options
     const accept = (stream: Duplex) => this.#accept(stream)
     try {
-      if (port !== undefined) await this.#listen(createTcpServer({ noDelay: true }, accept), 'mqtt', port)
+      // Half-open: a client that ends its side has still sent what it has sent.
+      if (port !== undefined)
+        await this.#listen(createTcpServer({ ...SOCKETS, allowHalfOpen: true }, accept), 'mqtt', port)
       if (tlsPort !== undefined && tls !== undefined) {
-        const server = createTlsServer({ ...tlsOptions(tls), noDelay: true }, accept)
+        const server = createTlsServer({ ...tlsOptions(tls), ...SOCKETS }, accept)
         // Node tells of a handshake that failed or took too long, and leaves the socket open.
         server.on('tlsClientError', (_error, socket) => socket.destroy())
         await this.#listen(server, 'mqtts', tlsPort)
@@ -147,6 +151,8 @@ function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void):
     server,
     maxPayload: FRAME_BYTES_MAX,
     perMessageDeflate: false,
+    // One frame a turn of the event loop: thousands of empty ones in a chunk kept everybody waiting for seconds.
+    allowSynchronousEvents: false,
     handleProtocols: (protocols) => [...protocols].find((name) => name === 'mqtt' || name === 'mqttv3.1') ?? false,
   })
   sockets.on('connection', (socket) => {

@@ -18,6 +18,7 @@ export type Refusal =
   | 'log-refused'
   | 'slow-client'
   | 'stuck-packet'
+  | 'protocol-error'
 
 /** Why a message did not reach a subscriber that had a right to it. */
 export type Drop = 'session-queue-full' | 'too-many-retained'

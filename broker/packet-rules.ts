@@ -8,6 +8,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Packet } from 'mqtt-packet'
 import { isTopicFilter } from '../devices/topics.ts'
+import { CLIENT_ID_CHARS_MAX } from '../platform/limits.ts'
 
 export interface Violation {
   readonly message: string
@@ -25,6 +26,9 @@ export const UNACCEPTABLE_PROTOCOL_VERSION = 1
 const SUSPECT = /[\p{Cc}\p{Noncharacter_Code_Point}\ufffd]/u
 
 const WITHOUT_ID: Violation = { message: 'a packet has no packet id, or 0' }
+
+/** The level of each protocol name (MQTT 3.1 and 3.1.1 sections 3.1.2). */
+const LEVELS: Readonly<Record<string, number>> = { MQIsdp: 3, MQTT: 4 }
 
 /** mqtt-packet gives -1 for an id that is not there. */
 const isPacketId = (id: number | undefined) => id !== undefined && id > 0
@@ -73,7 +77,14 @@ export function violationOf(packet: Packet, parsed: number): Violation | undefin
 }
 
 function connectViolation(packet: Extract<Packet, { cmd: 'connect' }>): Violation | undefined {
-  const { will } = packet
+  const { will, protocolId, protocolVersion, clientId } = packet
+  if (LEVELS[protocolId ?? ''] !== protocolVersion)
+    return {
+      message: `${protocolId} is not spoken at level ${protocolVersion}`,
+      returnCode: UNACCEPTABLE_PROTOCOL_VERSION,
+    }
+  if (clientId.length > CLIENT_ID_CHARS_MAX)
+    return { message: `a client id has ${clientId.length} characters`, returnCode: IDENTIFIER_REJECTED }
   if (packet.password !== undefined && packet.username === undefined)
     return { message: 'a CONNECT has a password without a user name' }
   if (will !== undefined && (will.qos as number) > 2) return { message: 'the will QoS is 3' }

@@ -38,6 +38,8 @@ export class Rates {
 }
 
 export class Rate {
+  /** What it may do, and by which setting. */
+  readonly description: string
   readonly #messagesPerSecond: number
   readonly #bytesPerSecond: number
   #messages: number
@@ -47,6 +49,13 @@ export class Rate {
   constructor(limits: RateLimits) {
     this.#messagesPerSecond = limits.messagesPerSecond ?? Number.POSITIVE_INFINITY
     this.#bytesPerSecond = limits.bytesPerSecond ?? Number.POSITIVE_INFINITY
+    this.description = [
+      limits.messagesPerSecond && `${limits.messagesPerSecond} messages (TELLTALE_DEVICE_MESSAGES_PER_SECOND)`,
+      limits.bytesPerSecond && `${limits.bytesPerSecond} bytes (TELLTALE_DEVICE_BYTES_PER_SECOND)`,
+    ]
+      .filter((part) => part !== undefined)
+      .join(' and ')
+      .concat(' a second')
     this.#messages = this.#messagesPerSecond
     this.#bytes = this.#bytesPerSecond
   }

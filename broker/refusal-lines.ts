@@ -10,6 +10,13 @@ import { REFUSAL_CHARS_MAX, REFUSAL_LINES_PER_SECOND_MAX } from '../platform/lim
 import type { Logger } from '../platform/logger.ts'
 import type { Refusal } from './metrics.ts'
 
+interface Refused {
+  readonly client: string
+  /** The address it came from, where that is known. */
+  readonly from?: string
+  readonly reason: Refusal
+}
+
 export class RefusalLines {
   readonly #clock: Clock
   readonly #logger: Logger
@@ -22,7 +29,7 @@ export class RefusalLines {
     this.#logger = dependencies.logger
   }
 
-  say(message: string, { client, reason }: { readonly client: string; readonly reason: Refusal }): void {
+  say(message: string, { client, from, reason }: Refused): void {
     const second = Math.floor(this.#clock.now() / 1000)
     if (second !== this.#second) {
       this.#second = second
@@ -33,7 +40,7 @@ export class RefusalLines {
       return
     }
     this.#said++
-    const fields = { client: shortened(client), reason }
+    const fields = { client: shortened(client), ...(from !== undefined && { from }), reason }
     this.#logger.info(this.#unsaid === 0 ? fields : { ...fields, unsaid: this.#unsaid }, shortened(message))
     this.#unsaid = 0
   }

@@ -9,6 +9,8 @@ import { type DeviceTopic, parseTopic } from '../devices/topics.ts'
 import { SESSION_TOPICS_MAX } from '../platform/limits.ts'
 import { Granted, type GrantedTotal } from './granted.ts'
 import type { Held } from './held.ts'
+import { InFlight } from './in-flight.ts'
+import { InOrder } from './in-order.ts'
 import type { Rate } from './rate.ts'
 
 /** A client of an authenticated broker, or anyone at all when authentication is off. */
@@ -30,6 +32,9 @@ export class Session {
   /** QoS 2 message id -> those who wait for its append, then `durable` until Aedes itself remembers the id. */
   readonly appending = new Map<number, ((error?: Error | null) => void)[] | 'durable'>()
   readonly granted: Granted
+  readonly answers = new InOrder()
+  /** Of a clean session. */
+  readonly inFlight = new InFlight()
   /** The broker's number of the message that was forwarded last. */
   lastForwarded = 0
   /** The QoS granted for the message that was looked at last. */

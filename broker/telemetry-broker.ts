@@ -8,27 +8,33 @@
  * ends the process). QoS 2: a message id is appended once until its PUBREL, though Aedes asks again for each duplicate.
  */
 
+import { Readable } from 'node:stream'
 import { Aedes, type Client, type PublishPacket, type Subscription } from 'aedes'
 import { selectionOf } from '../devices/topics.ts'
 import type { Clock } from '../platform/clock.ts'
 import {
   BROKER_DELIVERIES_MAX,
+  CLIENT_ID_CHARS_MAX,
   CONNECT_TIMEOUT_MS,
   EARLY_PACKETS_MAX,
+  OUTBOUND_BYTES_TOTAL_MAX,
   QOS2_INFLIGHT_MAX,
   SUBSCRIBER_DRAIN_MS,
+  UNCONNECTED_MAX,
 } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
-import { mayReceive, maySubscribe } from './access.ts'
+import { maySubscribe } from './access.ts'
 import type { Admission } from './admission.ts'
-import { internals, type Persistence, type QueuedPacket, type Registering, willOf } from './aedes.ts'
+import { internals, type Persistence, type Registering, willOf } from './aedes.ts'
 import { authenticate, type ConnectRefused, type Verifies } from './authentication.ts'
+import { Disconnect, Endings } from './endings.ts'
+import { Forwarding } from './forwarding.ts'
 import { GrantedTotal } from './granted.ts'
 import { Held, HeldTotal } from './held.ts'
 import { Inbound } from './inbound.ts'
 import { KeptSessions, SESSION_MARKER } from './kept-sessions.ts'
 import type { BrokerMetrics } from './metrics.ts'
-import { type Deliver, grantedQos, isDrowning, isRepeated, tameDeliveries, withoutWaiting } from './outbound.ts'
+import { type Deliver, tameDeliveries, withoutWaiting } from './outbound.ts'
 import { type RateLimits, Rates } from './rate.ts'
 import { RefusalLines } from './refusal-lines.ts'
 import { tameRegistrations } from './registrations.ts'
@@ -36,14 +42,17 @@ import { RetainedMessages } from './retained.ts'
 import { Session } from './session.ts'
 import type { StatusBoard } from './status-board.ts'
 import { Turns } from './turns.ts'
+import { Unfinished } from './unfinished.ts'
 
 type Done = (error?: Error | null) => void
 type Published = (error?: Error) => void
 type PublishFor = (packet: PublishPacket, client: Client | null, done: Published) => void
 
-/** A client id may be as long as MQTT 3.1.1 allows for 3.1 clients too: years-old firmware has long ids. */
-const CLIENT_ID_CHARS_MAX = 65_535
+/** A SUBACK's return code for a filter that was refused (section 3.9.3). */
+const REFUSED = 0x80
 const NOTHING = Buffer.alloc(0)
+
+function nothing(): void {}
 
 export interface TelemetryBrokerDependencies {
   /** Undefined: anyone may connect. */
@@ -62,10 +71,14 @@ export class TelemetryBroker extends Aedes {
   readonly #dependencies: TelemetryBrokerDependencies
   readonly #sessions = new WeakMap<Client, Session>()
   readonly #inbounds = new WeakMap<Client, Inbound>()
-  readonly #refusals: RefusalLines
+  readonly #endings: Endings
+  readonly #forwarding: Forwarding
   readonly #held = new HeldTotal()
   readonly #turns = new Turns()
   readonly #grantedTotal = new GrantedTotal()
+  readonly #unfinished = new Unfinished()
+  /** Clients without a CONNACK, that which has waited longest first. */
+  readonly #unconnected = new Set<Client>()
   readonly #kept: KeptSessions
   readonly retained: RetainedMessages
   readonly #rates: Rates
@@ -86,9 +99,10 @@ export class TelemetryBroker extends Aedes {
       maxClientsIdLength: CLIENT_ID_CHARS_MAX,
     })
     this.#dependencies = dependencies
-    this.#refusals = new RefusalLines(dependencies)
+    const { metrics, logger } = dependencies
+    this.#endings = new Endings({ lines: new RefusalLines(dependencies), metrics, logger })
     this.#rates = new Rates(options.deviceRate)
-    this.retained = new RetainedMessages(dependencies.metrics)
+    this.retained = new RetainedMessages({ metrics, turns: this.#turns })
     this.authenticate = (client, username, password, done) => {
       this.#authenticate(client, username, password).then(
         () => done(null, true),
@@ -99,12 +113,17 @@ export class TelemetryBroker extends Aedes {
     this.authorizeSubscribe = (client, subscription, done) => {
       done(null, this.#authorizeSubscribe(client, subscription) ? subscription : null)
     }
-    this.authorizeForward = (client, packet) => (this.#mayForward(client, packet) ? packet : null)
+    this.authorizeForward = (client, packet) => {
+      const session = this.#sessions.get(client)
+      return session !== undefined && this.#forwarding.mayForward(client, session, packet) ? packet : null
+    }
     tameRegistrations(this as unknown as Registering)
     const handle = this.handle
     this.handle = (stream, request) => {
       const client = handle(stream, request)
-      this.#inbounds.set(client, new Inbound(client, new Held(this.#held), this.#turns))
+      const shares = { held: new Held(this.#held), turns: this.#turns, unfinished: this.#unfinished }
+      this.#inbounds.set(client, new Inbound(client, shares))
+      this.#limitUnconnected(client)
       return client
     }
     this.preConnect = (client, _packet, done) => {
@@ -117,7 +136,12 @@ export class TelemetryBroker extends Aedes {
     }
     this.#kept = new KeptSessions({
       isConnected: (id) => this.clients[id] !== undefined,
-      metrics: dependencies.metrics,
+      metrics,
+    })
+    this.#forwarding = new Forwarding({
+      kept: this.#kept,
+      retained: this.retained,
+      nextCounter: () => ++(this as unknown as { counter: number }).counter,
     })
     this.#listen()
   }
@@ -126,8 +150,13 @@ export class TelemetryBroker extends Aedes {
     await super.listen()
     const { persistence } = this
     this.#kept.install(persistence)
-    this.retained.install(persistence)
-    const { addSubscriptions, incomingStorePacket } = persistence
+    // What is retained is sent at the event `subscribe`, by `#sendRetained`.
+    persistence.createRetainedStreamCombi = () => Readable.from([])
+    const { addSubscriptions, incomingStorePacket, outgoingClearMessageId } = persistence
+    persistence.outgoingClearMessageId = (client, packet) => {
+      this.#sessions.get(client)?.inFlight.acknowledged(packet)
+      return outgoingClearMessageId.call(persistence, client, packet)
+    }
     // The packet id is all that is needed: with payloads, a client that sends no PUBREL would hold 256 MB.
     persistence.incomingStorePacket = (client, packet) =>
       incomingStorePacket.call(persistence, client, { ...packet, topic: '', payload: NOTHING })
@@ -152,7 +181,7 @@ export class TelemetryBroker extends Aedes {
       super.publish(packet, client)
       return
     }
-    const finished = done ?? (() => undefined)
+    const finished = done ?? nothing
     const session = client ? this.#sessions.get(client) : undefined
     if (session === undefined) {
       this.#superPublish(packet, client, finished)
@@ -167,8 +196,9 @@ export class TelemetryBroker extends Aedes {
     const isTelemetry = session.topic(packet.topic)?.kind === 'telemetry'
     if (isTelemetry && session.holder.kind !== 'anyone') packet.retain = false
     const unwanted = isTelemetry && !packet.retain && this.#telemetrySubscriptions === 0 && !this.#queuesTelemetry
-    if (unwanted || this.#dependencies.admission.wasDropped(packet)) finished()
-    else this.#superPublish(packet, client, finished)
+    // The PUBREC, which comes after this callback, does not wait for subscribers: it would come late, and out of order.
+    finished()
+    if (!unwanted && !this.#dependencies.admission.wasDropped(packet)) this.#superPublish(packet, client, nothing)
   }
 
   override subscribe(topic: string, deliver: Deliver, done: () => void): void {
@@ -183,19 +213,49 @@ export class TelemetryBroker extends Aedes {
     super.unsubscribe(topic, this.#deliveries.get(deliver) ?? deliver, done)
   }
 
-  /** Ends the connections whose token has expired, and those whose packet made no progress since the last sweep. */
-  sweep(now: number): void {
-    const { metrics } = this.#dependencies
+  /** Ends the connections whose token has expired. */
+  sweepTokens(now: number): void {
     for (const client of Object.values(this.clients)) {
-      if (this.#sessions.get(client)?.hasExpired(now)) {
-        metrics.refused('expired-token')
-        this.#refusals.say('disconnected: the token has expired', { client: client.id, reason: 'expired-token' })
-        client.close()
-      } else if (this.#inbounds.get(client)?.isStuck()) {
-        metrics.refused('stuck-packet')
-        client.emit('error', new Error('a packet was begun and not finished'))
-      }
+      if (!this.#sessions.get(client)?.hasExpired(now)) continue
+      this.#endings.disconnected(client, 'expired-token', 'the token has expired')
+      client.close()
     }
+  }
+
+  /** Ends those who have the most unread, while all together have too much. */
+  sweepUnread(): void {
+    const unread = Object.values(this.clients).map((client) => ({
+      client,
+      bytes: internals(client).conn.writableLength,
+    }))
+    let bytes = unread.reduce((sum, each) => sum + each.bytes, 0)
+    if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) return
+    for (const { client, bytes: own } of unread.sort((a, b) => b.bytes - a.bytes)) {
+      client.emit('error', new Disconnect('slow-client', 'it reads too little, and others need the room'))
+      bytes -= own
+      if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) break
+    }
+  }
+
+  /** Ends the connections whose packet made no progress since the last call. */
+  sweepStuck(): void {
+    for (const client of Object.values(this.clients)) {
+      if (!this.#inbounds.get(client)?.isStuck()) continue
+      client.emit('error', new Disconnect('stuck-packet', 'a packet was begun and not finished'))
+    }
+  }
+
+  /** A crowd that connects and says nothing must not keep out those that do. */
+  #limitUnconnected(client: Client): void {
+    const known = this.#unconnected
+    const isConnected = () => known.delete(client)
+    known.add(client)
+    client.once('connected', isConnected)
+    internals(client).conn.once('close', isConnected)
+    const [oldest] = known
+    if (known.size <= UNCONNECTED_MAX || oldest === undefined) return
+    known.delete(oldest)
+    oldest.emit('error', new Disconnect('too-many-connects', 'it has not connected, and others need the place'))
   }
 
   #superPublish(packet: PublishPacket, client: Client | null, done: Published): void {
@@ -224,16 +284,18 @@ export class TelemetryBroker extends Aedes {
   }
 
   #refuse(client: Client, error: ConnectRefused, done: (error: ConnectRefused, success: null) => void): void {
-    this.#dependencies.metrics.refused(error.reason)
-    this.#refusals.say(`connection refused: ${error.message}`, { client: client.id, reason: error.reason })
+    this.#endings.refused(client, error.reason, error.message)
     done(error, null)
   }
 
   #authorizePublish(client: Client | null, packet: PublishPacket, done: Done): void {
+    const { admission } = this.#dependencies
     const session = client ? this.#sessions.get(client) : undefined
     if (session === undefined || client === null) done(new Error('no session'))
-    else if (packet.qos === 2) this.#admitOnce(client, session, packet, done)
-    else this.#dependencies.admission.admit(session, packet, done)
+    else if (packet === willOf(client)) admission.admitWill(session, packet, done)
+    else if (packet.qos === 0) admission.admit(session, packet, done)
+    else if (packet.qos === 1) admission.admit(session, packet, session.answers.enter(done))
+    else this.#admitOnce(client, session, packet, session.answers.enter(done))
   }
 
   /** QoS 2, method A of MQTT 3.1.1 section 4.3.3: an id that is stored, or being appended, is not appended again. */
@@ -264,25 +326,8 @@ export class TelemetryBroker extends Aedes {
     return false
   }
 
-  /** Whether a subscriber may have a message that matches its filter; lowers the message's QoS to what was granted. */
-  #mayForward(client: Client, packet: PublishPacket): boolean {
-    const session = this.#sessions.get(client)
-    if (session === undefined || !internals(client).connackSent || !mayReceive(session, packet.topic)) return false
-    if (client.closed) return false
-    if (isDrowning(client)) {
-      this.#dependencies.metrics.refused('slow-client')
-      client.emit('error', new Error('the client does not read what it subscribed to'))
-      return false
-    }
-    const queued = packet as unknown as QueuedPacket
-    const again = queued.messageId !== undefined
-    if (!again && isRepeated(session, queued)) return false
-    if (packet.qos > 0) queued.qos = Math.min(packet.qos, grantedQos(session, queued)) as 0 | 1 | 2
-    return again || packet.qos === 0 || client.clean || packet.retain || this.#kept.keeps(client.id, queued)
-  }
-
   #listen(): void {
-    const { statusBoard, metrics, logger } = this.#dependencies
+    const { statusBoard, logger } = this.#dependencies
     this.on('client', (client) => {
       const holder = this.#sessions.get(client)?.holder
       if (holder?.kind === 'device') statusBoard.connected(holder.device, willOf(client))
@@ -291,15 +336,20 @@ export class TelemetryBroker extends Aedes {
       const holder = this.#sessions.get(client)?.holder
       if (holder?.kind === 'device') statusBoard.disconnected(holder.device)
     })
+    this.on('subscribe', (subscriptions, client) => {
+      const session = this.#sessions.get(client)
+      const filters = subscriptions.filter(({ qos }) => (qos as number) !== REFUSED).map(({ topic }) => topic)
+      if (session === undefined) return
+      this.#forwarding
+        .sendRetained(client, session, filters)
+        .catch((error: unknown) => logger.error({ err: error }, 'retained messages could not be sent'))
+        .finally(() => this.#inbounds.get(client)?.delivered())
+    })
     this.on('unsubscribe', (filters, client) => {
       for (const filter of filters) this.#sessions.get(client)?.granted.delete(filter)
     })
-    const ended = (client: Client, error: Error) => {
-      metrics.protocolError()
-      logger.debug({ client: client.id, error: error.message }, 'connection ended')
-    }
-    this.on('clientError', ended)
-    this.on('connectionError', ended)
+    this.on('clientError', (client, error) => this.#endings.ended(client, error))
+    this.on('connectionError', (client, error) => this.#endings.ended(client, error))
     // A rejected will arrives here; without a listener it would end the process.
     ;(this as NodeJS.EventEmitter).on('error', (error: Error) => logger.warn({ error: error.message }, 'broker'))
   }

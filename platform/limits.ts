@@ -63,10 +63,20 @@ export const CONNECTS_PER_SECOND_MAX = 3_000
 export const RATES_MAX = 2 * CONNECTIONS_MAX
 /** A connection that has not sent its CONNECT by then is closed. */
 export const CONNECT_TIMEOUT_MS = 10_000
+/** Silence on a TCP connection after which the peer is asked whether it is there. */
+export const TCP_KEEPALIVE_MS = 60_000
+/** Connections at once that have no CONNACK yet; for one more, the one that has waited longest is closed. */
+export const UNCONNECTED_MAX = 4_000
+/** A client id is longer: the connection is refused with return code 2. The contract's are at most 64. */
+export const CLIENT_ID_CHARS_MAX = 1_024
 /** A packet before CONNACK is larger: the connection is closed. Holds a token, a will and a user name. */
 export const CONNECT_BYTES_MAX = 64 * KiB
-/** A packet after CONNACK is larger: the connection is closed. Up to here a payload that is too large is told politely. */
+/** A packet after CONNACK is larger: the connection is closed; a PUBLISH is acknowledged, dropped and told. */
 export const FRAME_BYTES_MAX = 1 * MiB
+/** Bytes of packets that are not whole yet, of all clients; at more, whose was begun longest ago is closed. */
+export const UNFINISHED_BYTES_MAX = 128 * MiB
+/** Less of an unfinished packet came between two looks: the connection is closed. */
+export const UNFINISHED_PROGRESS_BYTES_MIN = 4 * KiB
 /** A SUBSCRIBE or UNSUBSCRIBE names more topic filters: the connection is closed. */
 export const FILTERS_PER_PACKET_MAX = 2_000
 /** How long reading from one client may take before others have their turn, about; its bytes per turn follow from it. */
@@ -83,6 +93,8 @@ export const EARLY_PACKETS_MAX = 1_000
 export const SUBSCRIBER_DRAIN_MS = 5_000
 /** Bytes that wait for one client beyond its socket's buffers; one message more, and it is disconnected. */
 export const OUTBOUND_BYTES_MAX = 4 * MiB
+/** Such bytes of all clients; at more, those with the most are disconnected, at the next look. */
+export const OUTBOUND_BYTES_TOTAL_MAX = 256 * MiB
 /** Bytes that one client has not read yet, at which nothing is read from it: it must not grow a heap of acknowledgements. */
 export const UNREAD_ANSWERS_BYTES_MAX = 256 * KiB
 /** Messages of QoS > 0 kept for one session that is not clean, unsent and unacknowledged; more are dropped and counted. */
@@ -91,6 +103,8 @@ export const SESSION_QUEUE_MESSAGES_MAX = 1_000
 export const SESSION_QUEUE_BYTES_MAX = 1 * MiB
 /** Sessions that are not clean; for one more, the one that has been away longest is forgotten. */
 export const SESSIONS_KEPT_MAX = 20_000
+/** What is kept of them: ids, filters, messages; for more, likewise. */
+export const SESSIONS_KEPT_BYTES_MAX = 256 * MiB
 /** Subscriptions of one client; one more is refused. */
 export const SUBSCRIPTIONS_PER_CLIENT_MAX = 1_000
 /** What is kept for subscriptions, of one client and of all that are connected; one more is refused. */
@@ -98,8 +112,12 @@ export const SUBSCRIPTION_BYTES_PER_CLIENT_MAX = 2 * MiB
 export const SUBSCRIPTION_BYTES_MAX = 256 * MiB
 /** What a subscription costs beside its filter, about. */
 export const SUBSCRIPTION_BYTES = 1 * KiB
+/** Messages of QoS > 0 that a clean session was sent and has not acknowledged; one more, and it is disconnected. */
+export const UNACKNOWLEDGED_MAX = 32_000
 /** Retained messages; one more topic is delivered and not kept. */
 export const RETAINED_MESSAGES_MAX = 100_000
+/** Bytes of their topics and payloads; what would make it more is delivered and not kept. */
+export const RETAINED_BYTES_MAX = 256 * MiB
 /** Retained messages that a SUBSCRIBE is matched against before others have their turn. */
 export const RETAINED_SCAN_MESSAGES = 500
 /** Messages of one client that wait to be durable; at so many its socket is not read, until one is. */
@@ -120,9 +138,12 @@ export const REPORTS_PER_DEVICE_PER_SECOND_MAX = 200
 export const REFUSAL_LINES_PER_SECOND_MAX = 20
 /** Characters of such a line's message, and of its client id. */
 export const REFUSAL_CHARS_MAX = 500
-/** How often connections are looked over for tokens that have expired, and for packets that are stuck half-way. */
-export const SESSION_SWEEP_MS = 30_000
+/** How often connections are looked over for expired tokens, for what is unread, and for packets that are stuck half-way. */
+export const TOKEN_SWEEP_MS = 1_000
+export const UNREAD_SWEEP_MS = 250
+export const STUCK_SWEEP_MS = 30_000
 
+assert(UNCONNECTED_MAX < CONNECTIONS_MAX / 2, 'those that say nothing must not take the places of those that do')
 assert(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX, 'a frame must hold the largest payload and its topic')
 assert(CONNECTS_PER_ADDRESS_PER_SECOND_MAX < CONNECTS_PER_SECOND_MAX, 'one address must leave others their turn')
 assert(SUBSCRIPTIONS_PER_CLIENT_MAX < FILTERS_PER_PACKET_MAX, 'one filter too many is refused in the SUBACK')

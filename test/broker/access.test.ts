@@ -53,7 +53,7 @@ test('an expired token is refused, and one that expires while connected ends the
   now += 3_600_000
   await assert.rejects(connectAsync(device), (error) => error instanceof ErrorWithReasonCode && error.code === 4)
   const gone = closed(client)
-  bench.broker.sweep()
+  bench.broker.sweepTokens()
   await gone
   assert.equal(await bench.metric('telltale_broker_refused_total{reason="expired-token"}'), 2)
 })

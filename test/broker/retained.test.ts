@@ -1,25 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Persistence } from '../../broker/aedes.ts'
 import { BrokerMetrics } from '../../broker/metrics.ts'
 import { RetainedMessages } from '../../broker/retained.ts'
-import { RETAINED_MESSAGES_MAX, RETAINED_SCAN_MESSAGES } from '../../platform/limits.ts'
+import { Turns } from '../../broker/turns.ts'
+import { RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX } from '../../platform/limits.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 
 function store() {
   const registry = createMetrics()
-  const retained = new RetainedMessages(new BrokerMetrics(registry, () => 0))
-  const persistence = {} as Persistence
-  retained.install(persistence)
+  const retained = new RetainedMessages({ metrics: new BrokerMetrics(registry, () => 0), turns: new Turns() })
   const keep = (topic: string, text: string) =>
     retained.keep({ cmd: 'publish', topic, payload: Buffer.from(text), qos: 0, retain: true, dup: false })
   const find = async (...filters: string[]) => {
     const found: string[] = []
-    for await (const packet of persistence.createRetainedStreamCombi(filters) as AsyncIterable<never>) {
-      const { topic, payload } = packet as { topic: string; payload: Buffer }
-      found.push(`${topic}=${payload}`)
-    }
+    for await (const { topic, payload } of retained.find(filters, () => true)) found.push(`${topic}=${payload}`)
     return found
   }
   return { keep, find, registry }
@@ -55,7 +50,7 @@ test('a topic beyond the limit is not kept and counted; one that is known is rep
 
 test('matching wildcards against many messages leaves others their turn', async (t) => {
   const { keep, find } = store()
-  const messages = 20_000
+  const messages = RETAINED_MESSAGES_MAX
   for (let index = 0; index < messages; index++) keep(`devices/truck-${index}/status`, 'x')
   const matching = Promise.all([find('devices/+/errors'), find('+/truck-1/#', 'devices/truck-2/+')])
   let turns = 0
@@ -68,6 +63,17 @@ test('matching wildcards against many messages leaves others their turn', async 
     turns++
   }
   assert.deepEqual((await counting).flat(), ['devices/truck-1/status=x', 'devices/truck-2/status=x'])
-  assert(turns >= messages / RETAINED_SCAN_MESSAGES, `${turns} turns`)
+  // In a turn of the event loop a few thousand are looked at.
+  assert(turns >= 5, `${turns} turns`)
   t.diagnostic(`${turns} turns of the event loop`)
+})
+
+test('no more bytes are kept than allowed, and what is taken away makes room', async () => {
+  const { keep, find, registry } = store()
+  const large = 'x'.repeat(2 ** 20)
+  for (let index = 0; index <= RETAINED_BYTES_MAX / large.length; index++) keep(`t/${index}`, large)
+  assert.match(await registry.metrics(), /deliveries_dropped_total\{reason="too-many-retained"\} 2/)
+  keep('t/0', '')
+  keep('small', 'x')
+  assert.deepEqual(await find('small'), ['small=x'])
 })

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
+import type { Packet } from 'mqtt-packet'
 import { INGEST_READER, LogError } from '../../log/log.ts'
-import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
+import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { requireProgram } from '../servers/server.ts'
-import { type Bench, closed, message, publish, RawClient, READING, startBroker } from './harness.ts'
+import { type Bench, closed, connectAs, message, publish, RawClient, READING, startBroker } from './harness.ts'
 import { appending, holding } from './held-log.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
@@ -25,14 +26,17 @@ for (const qos of [0, 1, 2] as const) {
   })
 }
 
+async function token(bench: Bench, device: string): Promise<Buffer> {
+  return Buffer.from(await bench.identity.signDevice(device, 60_000))
+}
+
 async function connected(t: TestContext, bench: Bench, clean = true) {
   const client = await RawClient.open(t, bench.port)
-  const password = await bench.identity.signDevice('truck-7', 60_000)
   client.send({
     cmd: 'connect',
     clientId: 'truck-7',
     username: 'truck-7',
-    password: Buffer.from(password),
+    password: await token(bench, 'truck-7'),
     clean,
     keepalive: 60,
     protocolId: 'MQTT',
@@ -208,8 +212,81 @@ test('a packet that announces more than is allowed ends the connection, before a
   before.socket.write(Buffer.from([0x10, 0xff, 0xff, 0xff, 0x7f, 0, 4]))
   await before.untilClosed()
   const after = await connected(t, bench)
-  after.socket.write(Buffer.from([0x32, 0xff, 0xff, 0xff, 0x7f, 0, 4]))
+  after.socket.write(Buffer.from([0x82, 0xff, 0xff, 0xff, 0x7f, 0, 4]))
   await after.untilClosed()
+})
+
+test('a PUBLISH larger than a packet may be is acknowledged, dropped and told, and what is behind it arrives', async (t) => {
+  const bench = await startBroker(t)
+  const errors = await bench.device('truck-7')
+  const told: { code: string; message: string; stream: string }[] = []
+  errors.on('message', (_topic, payload) => told.push(JSON.parse(payload.toString())))
+  await errors.subscribeAsync('devices/truck-7/errors')
+  const large = Buffer.alloc(FRAME_BYTES_MAX + 100_000, 0x7b)
+  for (const qos of [0, 1, 2] as const) await errors.publishAsync(TOPIC, large, { qos })
+  await errors.publishAsync(TOPIC, READING, { qos: 1 })
+  assert.equal((await bench.entries()).length, 1)
+  await errors.subscribeAsync('devices/truck-7/commands')
+  assert.deepEqual(
+    told.map(({ code, stream }) => [code, stream]),
+    Array.from({ length: 3 }, () => ['payload-too-large', 'environment']),
+  )
+  assert.match(told[0]?.message ?? '', new RegExp(`has ${FRAME_BYTES_MAX + 100_000 + 2 + TOPIC.length} bytes`))
+  assert.equal(await bench.metric('telltale_broker_refused_total{reason="payload-too-large"}'), 3)
+})
+
+test('a PUBLISH larger than a packet may be whose topic is no good string closes the connection', async (t) => {
+  const bench = await startBroker(t)
+  const client = await connected(t, bench)
+  client.socket.write(Buffer.concat([Buffer.of(0x32, 0x82, 0x80, 0x40, 0, 2, 0x61, 0, 0, 1), Buffer.alloc(2 ** 20)]))
+  await client.untilClosed()
+})
+
+test('what a client sends right behind its CONNECT is taken, though it ends its side at once', async (t) => {
+  const bench = await startBroker(t)
+  const password = await token(bench, 'truck-7')
+  const connect: Packet = {
+    ...connectAs('truck-7'),
+    cmd: 'connect',
+    clientId: 'truck-7',
+    username: 'truck-7',
+    password,
+  }
+  for (let round = 0; round < 20; round++) {
+    const client = await RawClient.open(t, bench.port)
+    client.send(connect, publish(TOPIC, 1, round % 2 === 0 ? 0 : 1))
+    client.socket.end()
+    await client.untilClosed()
+  }
+  while ((await bench.entries()).length < 20) await new Promise((resolve) => setImmediate(resolve))
+})
+
+test('acknowledgements come in the order of the messages, whatever becomes of each', async (t) => {
+  const bench = await startBroker(t, { listeners: { deviceRate: { messagesPerSecond: 150 } } })
+  for (const qos of [1, 2] as const) {
+    const id = `truck-${qos}`
+    const client = await RawClient.open(t, bench.port)
+    client.send({ ...connectAs(id), cmd: 'connect', clientId: id, username: id, password: await token(bench, id) })
+    await client.next('connack')
+    const own = `devices/truck-${qos}`
+    const topics = [`${own}/telemetry/environment`, `${own}/status`, 'elsewhere', `${own}/telemetry/environment`]
+    const ids = Array.from({ length: 200 }, (_, index) => index + 1)
+    client.send(...ids.map((id) => publish(topics[id % topics.length] ?? '', id, qos)))
+    for (const id of ids) assert.equal((await client.next(qos === 1 ? 'puback' : 'pubrec')).messageId, id)
+  }
+})
+
+test('with authentication off the device of the topic is told what was dropped', async (t) => {
+  const bench = await startBroker(t, { auth: 'off', listeners: { deviceRate: { messagesPerSecond: 1 } } })
+  const device = await RawClient.open(t, bench.port)
+  device.send(connectAs('any'))
+  await device.next('connack')
+  device.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'devices/truck-7/errors', qos: 0 }] })
+  await device.next('suback')
+  device.send(publish(TOPIC, 1), publish(TOPIC, 2))
+  const { code, message } = JSON.parse((await device.next('publish')).payload.toString())
+  assert.equal(code, 'rate-limited')
+  assert.match(message, /1 messages \(TELLTALE_DEVICE_MESSAGES_PER_SECOND\) a second/)
 })
 
 test('stopping flushes what is held and closes the clients', async (t) => {

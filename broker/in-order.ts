@@ -1,0 +1,45 @@
+/**
+ * Owns the order in which one client's messages are acknowledged: that in which they came (MQTT-4.6.0-2 and -3). What is
+ * dropped is done with at once, what goes to the log when it is durable, a status when its record is: an answer waits for
+ * those before it.
+ *
+ * Bound: the messages that the client may have waiting, see `Held`.
+ */
+
+export type Done = (error?: Error | null) => void
+
+interface Answer {
+  readonly done: Done
+  isReady: boolean
+  error: Error | null | undefined
+}
+
+/** Answers given are cut off the front of the list when there are so many. */
+const GIVEN_MAX = 256
+
+export class InOrder {
+  readonly #answers: Answer[] = []
+  /** Answers at the front of the list that were given. */
+  #given = 0
+
+  /** Calls `done` once what this returns was called, and all before it. */
+  enter(done: Done): Done {
+    const answer: Answer = { done, isReady: false, error: undefined }
+    this.#answers.push(answer)
+    return (error) => {
+      answer.isReady = true
+      answer.error = error
+      this.#give()
+    }
+  }
+
+  #give(): void {
+    for (let next = this.#answers[this.#given]; next?.isReady; next = this.#answers[this.#given]) {
+      this.#given++
+      next.done(next.error)
+    }
+    if (this.#given < GIVEN_MAX && this.#given < this.#answers.length) return
+    this.#answers.splice(0, this.#given)
+    this.#given = 0
+  }
+}
