@@ -79,7 +79,7 @@ async function npmStart(t: TestContext, cwd: string, env: NodeJS.ProcessEnv) {
   // What `npm start` runs, without npm in between, so that the signal below reaches it.
   const start = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } }).scripts
     .start
-  const child: ChildProcess = spawn('bash', ['-c', `exec ${start}`], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child: ChildProcess = spawn('bash', ['-c', start], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => child.kill('SIGKILL'))
   let printed = ''
   await new Promise<void>((resolve, reject) => {
