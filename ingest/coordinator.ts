@@ -12,6 +12,7 @@
  * Loses nothing: entries that were not finished are read again after a restart, and writing them again changes nothing.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Batch } from '../log/entry.ts'
 import { INGEST_READER, type Log, LogError, type Progress } from '../log/log.ts'
 import type { Position } from '../log/position.ts'
@@ -23,6 +24,7 @@ import {
   INGEST_WORKER_DEATHS_MAX,
   INGEST_WORKER_DEATHS_WINDOW_MS,
   INGEST_WRITE_INTERVAL_MS,
+  LOG_FULL_INTERVAL_MS,
 } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { Filling, type Group, joinProgress } from './group.ts'
@@ -73,6 +75,8 @@ export class Coordinator {
   readonly #following = new AbortController()
   /** Called, and replaced, whenever something moved on. */
   #wake: () => void = () => {}
+  /** The log had no room for dead letters when last asked. */
+  #isWaitingForRoom = false
   #stopped = false
   #fail: (error: Error) => void = () => {}
   /** Rejects when ingest cannot go on. */
@@ -237,21 +241,42 @@ export class Coordinator {
 
   /** One durable step at a time; what gets done meanwhile goes with the next. */
   async #advance(): Promise<void> {
+    let most = INGEST_GROUPS_MAX
     try {
       for (;;) {
         // More is pushed while this step is on its way to the disk: only what it covers is taken off.
-        const covered = this.#done.length
-        const progress = joinProgress(this.#done)
+        const done = this.#done.slice(0, most)
+        const progress = joinProgress(done)
         if (progress === undefined) break
-        await this.#deps.log.advance(INGEST_READER, progress)
-        this.#done.splice(0, covered)
-        this.#pump()
+        if (await this.#account(progress)) {
+          this.#done.splice(0, done.length)
+          this.#pump()
+        } else if (this.#stopped) break
+        else most = 1 // Retention makes room after each, so a little at a time gets through.
       }
     } catch (error) {
       this.#giveUp(error)
     } finally {
       this.#advancing = undefined
       this.#wake()
+    }
+  }
+
+  /** False, after a while, if the log has no room for the dead letters of it. */
+  async #account(progress: Progress): Promise<boolean> {
+    try {
+      await this.#deps.log.advance(INGEST_READER, progress)
+      this.#isWaitingForRoom = false
+      return true
+    } catch (error) {
+      if (!(error instanceof LogError && error.code === 'log-full')) throw error
+      if (!this.#isWaitingForRoom) {
+        this.#isWaitingForRoom = true
+        const waiting = progress.deadLetters.length
+        this.#deps.logger.error({ waiting }, `dead letters wait, and all after them: ${error.message}`)
+      }
+      await delay(LOG_FULL_INTERVAL_MS, undefined, { signal: this.#following.signal }).catch(() => undefined)
+      return false
     }
   }
 

@@ -177,8 +177,13 @@ export const LOG_FULL_INTERVAL_MS = 250
 export const LOG_ROOM_BYTES = 16 * MiB
 /** With less of it left and a full disk, new entries are refused; the rest is for checkpoints and dead letters. */
 export const LOG_ROOM_BYTES_MIN = 12 * MiB
-/** Down to this, entries are still taken on a full disk if retention has made pages free within the file. */
-export const LOG_ROOM_BYTES_LAST = 10 * MiB
+/** Down to this, dead letters are written on a full disk; further only if pages are free within the file. */
+export const LOG_ROOM_BYTES_LETTERS = 3 * MiB
+/** What neither entries nor dead letters use up: for the checkpoint, presence, and for removing what may go. */
+export const LOG_ROOM_BYTES_LAST = 1 * MiB
+/** What the log leaves of its disk to the embedded store and to others: the lesser of so many bytes and of its share. */
+export const DISK_RESERVE_BYTES = 256 * MiB
+export const DISK_RESERVE_RATIO = 0.05
 /** Dead letters kept; at one more, the oldest goes and is counted as expired. */
 export const DEAD_LETTERS_MAX = 1_000_000
 /** Bytes of dead letters kept, unless `TELLTALE_DEAD_LETTERS_MAX_BYTES` says otherwise; when more, the oldest go likewise. */

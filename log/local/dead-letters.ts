@@ -176,6 +176,11 @@ export class DeadLetters {
   }
 }
 
+/** What they are counted as. */
+export function bytesOfLetters(letters: readonly NewDeadLetter[]): number {
+  return letters.reduce((bytes, letter) => bytes + sizeOf(letter), 0)
+}
+
 function sizeOf({ payload, device, stream, code, reason }: NewDeadLetter): number {
   return payload.byteLength + device.length + stream.length + code.length + reason.length + DEAD_LETTER_OVERHEAD_BYTES
 }

@@ -37,6 +37,8 @@ export interface Environment {
   readonly logId: string
   /** Waits for a commit. What the disk refused rejects with `log-failed`, and `onFailed` has been told. */
   readonly commit: <T>(promise: Promise<T>) => Promise<T>
+  /** Tells `onFailed`: nothing may be written any more. */
+  readonly fail: (error: LogError) => void
 }
 
 /** What lmdb rejects with when a commit failed; why is in a promise that rejects, and that somebody must wait for. */
@@ -80,6 +82,7 @@ export async function openEnvironment(
       presence: root.openDB<unknown, string>({ name: 'presence', encoding: 'msgpack' }),
       logId: String(meta.get('id')),
       commit: (promise) => committed(promise, onFailed),
+      fail: onFailed,
     }
   } catch (cause) {
     if (cause instanceof LogError) throw cause
@@ -101,7 +104,7 @@ export function bytesReached({ root }: Environment): number {
 
 /** Bytes of the pages in use. */
 export function bytesInUse(environment: Environment): number {
-  const { root, logId, commit, ...databases } = environment
+  const { root, logId, commit, fail, ...databases } = environment
   const main = root.getStats() as RootStats
   let pages = META_PAGES + pagesOfTree(main) + pagesOfTree(main.free)
   for (const database of Object.values(databases)) pages += pagesOfTree(database.getStats() as TreeStats)

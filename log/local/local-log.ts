@@ -39,16 +39,17 @@ import {
 import type { Position } from '../position.ts'
 import type { Presence } from '../presence.ts'
 import { Books } from './books.ts'
-import { DeadLetters } from './dead-letters.ts'
+import { bytesOfLetters, DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
-import { type Environment, openEnvironment } from './environment.ts'
-import { type BookCounts, LogMetrics } from './metrics.ts'
+import { bytesOfRuns, type Environment, openEnvironment } from './environment.ts'
+import { LogMetrics, type LogObservation } from './metrics.ts'
 import { formatPosition, parsePosition } from './position.ts'
 import { LocalPresence } from './presence.ts'
 import { Reader } from './reader.ts'
 import { Replays } from './replays.ts'
+import { Room } from './room.ts'
 import { Signal } from './signal.ts'
-import { Writing } from './writing.ts'
+import { fullElsewhere, Writing } from './writing.ts'
 
 export interface LocalLogOptions {
   readonly directory: string
@@ -58,6 +59,8 @@ export interface LocalLogOptions {
   readonly retentionMs: number
   /** Bytes of dead letters kept; `DEAD_LETTERS_BYTES_MAX` unless given. */
   readonly deadLetterBytesMax?: number
+  /** What is left of the disk to others; `DISK_RESERVE_BYTES`, or less of a small disk, unless given. */
+  readonly diskReserveBytes?: number
 }
 
 export interface LocalLogDependencies {
@@ -73,6 +76,7 @@ interface Open {
   readonly deviceLedgers: DeviceLedgers
   readonly replays: Replays
   readonly reader: Reader
+  readonly room: Room
   readonly presence: Presence
   readonly writing?: Writing
 }
@@ -100,7 +104,7 @@ export class LocalLog implements Log, Part {
   constructor(options: LocalLogOptions, dependencies: LocalLogDependencies) {
     this.#options = options
     this.#dependencies = dependencies
-    this.#metrics = new LogMetrics(dependencies.metrics, () => this.#bookCounts())
+    this.#metrics = new LogMetrics(dependencies.metrics, () => this.#observe())
     this.failed = new Promise((_resolve, reject) => {
       this.#fail = reject
     })
@@ -132,7 +136,11 @@ export class LocalLog implements Log, Part {
 
   /** Why nothing can be appended now; undefined while there is room. */
   get full(): LogError | undefined {
-    return this.#failure ?? this.#state?.writing?.full
+    if (this.#failure !== undefined || this.#state === undefined) return this.#failure
+    const { writing, environment } = this.#state
+    if (writing !== undefined) return writing.full
+    this.#refresh()
+    return fullElsewhere(environment)
   }
 
   get presence(): Presence {
@@ -191,7 +199,8 @@ export class LocalLog implements Log, Part {
 
   async advance(reader: string, progress: Progress): Promise<void> {
     const { next, ...counts } = progress
-    const { books, environment } = this.#open()
+    const { books, environment, room } = this.#open()
+    if (progress.deadLetters.length > 0) await room.readyFor(bytesOfLetters(progress.deadLetters))
     const expired = await environment.commit(books.advance(reader, { ...counts, next: this.#offset(next) }))
     this.#noteExpired(expired)
     if (progress.deadLetters.length > 0) this.#setAside.raise()
@@ -257,24 +266,30 @@ export class LocalLog implements Log, Part {
     const reader = new Reader(environment)
     const deviceLedgers = new DeviceLedgers(environment, books, reader)
     const replays = new Replays(environment, deadLetters, clock)
+    const room = new Room(environment, this.#options.directory, this.#options.diskReserveBytes)
     const presence = new LocalPresence(environment)
-    return { environment, books, deadLetters, deviceLedgers, replays, reader, presence }
+    return { environment, books, deadLetters, deviceLedgers, replays, reader, room, presence }
   }
 
-  #startWriting({ environment, books, reader, replays }: Open): Promise<Writing> {
+  #startWriting({ environment, books, reader, replays, room }: Open): Promise<Writing> {
     const { clock, logger } = this.#dependencies
     const onAppended = () => this.#appended.raise()
     const failure = () => this.#failure
     const metrics = this.#metrics
-    const parts = { environment, books, reader, replays, metrics, clock, logger, failure, onAppended }
+    const parts = { environment, books, reader, replays, room, metrics, clock, logger, failure, onAppended }
     return Writing.start(this.#options, parts)
   }
 
-  #bookCounts(): BookCounts | undefined {
+  #observe(): LogObservation | undefined {
     if (this.#state === undefined) return undefined
     this.#refresh()
-    const { books, reader, deadLetters } = this.#state
-    return { ledger: books.ledger(INGEST_READER, reader.end()), deadLetters: deadLetters.counts() }
+    const { environment, books, reader, deadLetters } = this.#state
+    return {
+      ledger: books.ledger(INGEST_READER, reader.end()),
+      deadLetters: deadLetters.counts(),
+      bytes: bytesOfRuns(environment),
+      isFull: this.full !== undefined,
+    }
   }
 
   /** Says that dead letters are full, once in a while. */
@@ -295,7 +310,6 @@ export class LocalLog implements Log, Part {
   #onFailed(error: LogError): void {
     if (this.#failure !== undefined) return
     this.#failure = error
-    this.#metrics.full(true)
     this.#state?.writing?.failed()
     this.#dependencies.logger.fatal(
       { err: error },
@@ -320,6 +334,7 @@ export class LocalLog implements Log, Part {
     if (state === undefined) return
     await state.writing?.stop()
     state.replays.stop()
+    await state.room.stop()
     this.#state = undefined
     this.#appended.raise()
     this.#setAside.raise()

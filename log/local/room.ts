@@ -2,19 +2,29 @@
  * Owns the disk space ahead of the log: zeros written past the pages in use, so that a commit never asks the disk for
  * room. What LMDB does then is overwrite blocks that are its own.
  *
- * Always true, while this process appends: `LOG_ROOM_BYTES_MIN` are ahead when a commit of entries starts, so that the
- * checkpoint, dead letters and presence find room even when entries are refused. Why not let LMDB find out that the disk
- * is full: lmdb 3.5.6 writes its message about it over the end of a `malloc(100)` (mdb.c, `mdb_page_flush`), and a
- * process that goes on after two or three of them is aborted by the allocator (tried).
+ * Always true, while this process appends: `LOG_ROOM_BYTES_MIN` are ahead, or free in the file, when a commit of entries
+ * starts, so that the checkpoint, dead letters and presence find room even when entries are refused; and when dead letters
+ * are written, `LOG_ROOM_BYTES_LAST` are left beside them. Why not let LMDB find out that the disk is full: lmdb 3.5.6 writes its message
+ * about it over the end of a `malloc(100)` (mdb.c, `mdb_page_flush`), and a process that goes on after two or three of
+ * them is aborted by the allocator (tried).
  *
- * Bound: `LOG_ROOM_BYTES` ahead. When the disk gives no more, entries are refused until it does, or until retention has
- * made pages free in the file. Costs a byte more for each byte that the file grows; one that stays its size costs nothing.
+ * Bound: `LOG_ROOM_BYTES` ahead. When the disk gives no more, or has only its reserve left, entries are refused until it
+ * does, or until retention has made pages free in the file. Costs a byte more for each byte that the file grows; one that
+ * stays its size costs nothing.
  */
 
-import { type FileHandle, open } from 'node:fs/promises'
-import { join } from 'node:path'
+import { type FileHandle, open, statfs } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { messageOf } from '../../platform/errors.ts'
-import { LOG_ROOM_BYTES, LOG_ROOM_BYTES_LAST, LOG_ROOM_BYTES_MIN } from '../../platform/limits.ts'
+import {
+  DISK_RESERVE_BYTES,
+  DISK_RESERVE_RATIO,
+  LOG_COMMIT_BYTES_MAX,
+  LOG_ROOM_BYTES,
+  LOG_ROOM_BYTES_LAST,
+  LOG_ROOM_BYTES_LETTERS,
+  LOG_ROOM_BYTES_MIN,
+} from '../../platform/limits.ts'
 import { LogError } from '../log.ts'
 import { bytesInUse, bytesReached, type Environment } from './environment.ts'
 
@@ -23,36 +33,32 @@ const STEP = Buffer.alloc(1024 * 1024)
 export class Room {
   readonly #environment: Environment
   readonly #path: string
+  readonly #diskReserveBytes: number | undefined
   #file: FileHandle | undefined
   #size = 0
   #extending: Promise<void> | undefined
   #refused: Error | undefined
+  #stopped = false
 
-  constructor(environment: Environment, directory: string) {
+  constructor(environment: Environment, directory: string, diskReserveBytes?: number) {
     this.#environment = environment
+    this.#diskReserveBytes = diskReserveBytes
     this.#path = join(directory, 'data.mdb')
   }
 
-  async start(): Promise<void> {
-    // Appending: whatever LMDB may have written past the end meanwhile, the zeros come after it, never over it.
-    this.#file = await open(this.#path, 'a')
-    await this.extend()
-  }
-
   async stop(): Promise<void> {
+    this.#stopped = true
     await this.#extending
     await this.#file?.close()
-    this.#file = undefined
   }
 
   /** Why no entries may be taken; undefined while there is room, or while none was refused yet. */
   full(): LogError | undefined {
     if (this.#refused === undefined) return undefined
     const ahead = this.#ahead()
-    if (ahead >= LOG_ROOM_BYTES_MIN) return undefined
-    if (ahead >= LOG_ROOM_BYTES_LAST && this.free() >= LOG_ROOM_BYTES) return undefined
-    const reason = messageOf(this.#refused)
-    return new LogError('log-full', `the disk gives the log no more room (${reason}): make room beside ${this.#path}`)
+    const holdsCommit = ahead >= LOG_ROOM_BYTES_LAST + LOG_COMMIT_BYTES_MAX
+    if (holdsCommit && ahead + this.free() >= LOG_ROOM_BYTES_MIN) return undefined
+    return this.#error(this.#refused)
   }
 
   /** Whether the disk refused when it was last asked. */
@@ -72,28 +78,44 @@ export class Room {
     }
   }
 
-  /** Resolves when a commit may start; rejects with `log-full` if there is no room for it. */
+  /** Resolves when a commit of entries may start; rejects with `log-full` if there is no room for it. */
   async ready(): Promise<void> {
     if (this.#refused === undefined && this.#ahead() < LOG_ROOM_BYTES_MIN) await this.extend()
     const full = this.full()
     if (full !== undefined) throw full
   }
 
+  /** Resolves when a commit of dead letters that take `bytes` may start; rejects with `log-full` likewise. */
+  async readyFor(bytes: number): Promise<void> {
+    const needed = LOG_ROOM_BYTES_LETTERS + bytes
+    if (this.#ahead() < needed) await this.extend(needed)
+    const ahead = this.#ahead()
+    if (this.#refused === undefined || ahead >= needed) return
+    // Pages that are free may lie apart, or be kept by a reader: then LMDB goes on at the end all the same.
+    const holdsThem = ahead >= LOG_ROOM_BYTES_LAST + bytes
+    if (!holdsThem || this.free() < 2 * bytes + LOG_ROOM_BYTES_LETTERS) throw this.#error(this.#refused)
+  }
+
   /** Asks the disk for what is missing. Never rejects: what the disk said is in `full`. */
-  extend(): Promise<void> {
-    this.#extending ??= this.#extend().finally(() => {
+  extend(ahead = LOG_ROOM_BYTES): Promise<void> {
+    this.#extending ??= this.#extend(Math.max(ahead, LOG_ROOM_BYTES)).finally(() => {
       this.#extending = undefined
     })
     return this.#extending
   }
 
-  async #extend(): Promise<void> {
-    const file = this.#file
-    if (file === undefined) return
+  async #extend(ahead: number): Promise<void> {
+    if (this.#stopped) return
     try {
-      this.#size = (await file.stat()).size
-      while (this.#ahead() < LOG_ROOM_BYTES) {
-        const { bytesWritten } = await file.write(STEP)
+      // Appending: whatever LMDB may have written past the end meanwhile, the zeros come after it, never over it.
+      this.#file ??= await open(this.#path, 'a')
+      const { size, nlink } = await this.#file.stat()
+      if (nlink === 0)
+        this.#environment.fail(new LogError('log-failed', `${this.#path} was deleted while it was in use`))
+      this.#size = size
+      while (this.#ahead() < ahead) {
+        await this.#checkReserve()
+        const { bytesWritten } = await this.#file.write(STEP)
         // A short write is what comes before ENOSPC; the next one says so.
         this.#size += bytesWritten
       }
@@ -103,8 +125,23 @@ export class Room {
     }
   }
 
+  /** The file never shrinks: what it took, the embedded store and all others on this disk would never have again. */
+  async #checkReserve(): Promise<void> {
+    const { bavail, bsize, blocks } = await statfs(dirname(this.#path))
+    const reserve = this.#diskReserveBytes ?? Math.min(DISK_RESERVE_BYTES, blocks * bsize * DISK_RESERVE_RATIO)
+    const available = bavail * bsize
+    if (available - STEP.length < reserve) {
+      const of = `${Math.floor(available / 2 ** 20)} MiB left, and ${Math.ceil(reserve / 2 ** 20)} MiB are`
+      throw new Error(`the disk has ${of} kept for the store and for others`)
+    }
+  }
+
   /** Bytes that the file holds past the last page in use. */
   #ahead(): number {
     return this.#size - bytesReached(this.#environment)
+  }
+
+  #error(refused: Error): LogError {
+    return new LogError('log-full', `the log has no more room (${refused.message}): make room beside ${this.#path}`)
   }
 }

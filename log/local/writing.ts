@@ -8,7 +8,7 @@
 import type { Clock } from '../../platform/clock.ts'
 import { LOG_FULL_INTERVAL_MS, RETENTION_INTERVAL_MS, RETENTION_RUNS_MAX } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { INGEST_READER, type LogError } from '../log.ts'
+import { INGEST_READER, LogError } from '../log.ts'
 import { Appender } from './appender.ts'
 import type { Books } from './books.ts'
 import type { Environment } from './environment.ts'
@@ -17,11 +17,12 @@ import type { LogMetrics } from './metrics.ts'
 import type { Reader } from './reader.ts'
 import type { Replays } from './replays.ts'
 import { Retention } from './retention.ts'
-import { Room } from './room.ts'
+import type { Room } from './room.ts'
 import { Signal } from './signal.ts'
 
+const FULL = 'full'
+
 export interface WritingOptions {
-  readonly directory: string
   readonly maxBytes: number
   readonly retentionMs: number
 }
@@ -31,6 +32,7 @@ export interface WritingDependencies {
   readonly books: Books
   readonly reader: Reader
   readonly replays: Replays
+  readonly room: Room
   readonly metrics: LogMetrics
   readonly clock: Clock
   readonly logger: Logger
@@ -44,7 +46,6 @@ export class Writing {
   readonly appender: Appender
   readonly #dependencies: WritingDependencies
   readonly #retention: Retention
-  readonly #room: Room
   readonly #stopping = new AbortController()
   /** Raised when the log became full, or has room again, and when retention is to end. */
   readonly #filled = new Signal()
@@ -53,23 +54,17 @@ export class Writing {
 
   /** Rejects with `log-locked` when another process appends to this log. */
   static async start(options: WritingOptions, dependencies: WritingDependencies): Promise<Writing> {
-    const { environment, reader } = dependencies
+    const { environment, reader, room } = dependencies
     await acquireLock(environment)
     const end = reader.end()
-    const room = new Room(environment, options.directory)
-    await room.start()
-    return new Writing(options, dependencies, room, end)
+    await environment.commit(environment.meta.remove(FULL))
+    await room.extend()
+    return new Writing(options, dependencies, end)
   }
 
-  private constructor(
-    { maxBytes, retentionMs }: WritingOptions,
-    dependencies: WritingDependencies,
-    room: Room,
-    end: number,
-  ) {
-    const { environment, books, replays, metrics, clock, logger, onAppended } = dependencies
+  private constructor({ maxBytes, retentionMs }: WritingOptions, dependencies: WritingDependencies, end: number) {
+    const { environment, books, replays, room, metrics, clock, logger, onAppended } = dependencies
     this.#dependencies = dependencies
-    this.#room = room
     this.#retention = new Retention(environment, books, room, { maxBytes, retentionMs, reader: INGEST_READER }, clock)
     this.appender = new Appender({
       environment,
@@ -79,7 +74,7 @@ export class Writing {
       onCommit: (_end, bytes, entries) => {
         this.#retention.added(bytes)
         room.spent()
-        metrics.committed(bytes, entries, this.#retention.bytes)
+        metrics.committed(bytes, entries)
         this.#noteFull()
         onAppended()
       },
@@ -105,21 +100,20 @@ export class Writing {
     this.#dependencies.replays.stop()
     await this.appender.stop()
     await this.#background
-    await this.#room.stop()
     if (this.#dependencies.failure() === undefined) await releaseLock(this.#dependencies.environment)
   }
 
   async #retain(): Promise<void> {
-    const { environment, metrics, logger, failure } = this.#dependencies
+    const { environment, room, metrics, logger, failure } = this.#dependencies
     const { signal } = this.#stopping
     while (!signal.aborted && failure() === undefined) {
       const seen = this.#filled.raised
       try {
         // A reader killed with -9 keeps old pages from being used again until its slot is cleared.
         environment.root.readerCheck()
-        await this.#room.extend()
+        await room.extend()
         const removed = await this.#retention.pass()
-        metrics.retained(removed, this.#retention.bytes)
+        metrics.retained(removed)
         this.#noteFull()
         if (removed === RETENTION_RUNS_MAX) continue
       } catch (error) {
@@ -135,8 +129,7 @@ export class Writing {
     const { full } = this
     if ((full !== undefined) === this.#isFull) return
     this.#isFull = full !== undefined
-    const { books, reader, metrics, logger } = this.#dependencies
-    metrics.full(this.#isFull)
+    const { environment, books, reader, logger, failure } = this.#dependencies
     this.#filled.raise()
     const { pending } = books.ledger(INGEST_READER, reader.end())
     if (full === undefined) logger.warn({ pending }, 'the log has room again: messages are taken')
@@ -145,5 +138,15 @@ export class Writing {
         { pending },
         `messages are refused, devices keep theirs: ${full.message}; ${pending} wait for the store`,
       )
+    if (failure() !== undefined) return
+    const { meta, commit } = environment
+    // What the disk says of it is told by `commit` itself.
+    void commit(full === undefined ? meta.remove(FULL) : meta.put(FULL, full.message)).catch(() => undefined)
   }
+}
+
+/** Why nothing can be appended, as the process that appends has told all others; undefined while there is room. */
+export function fullElsewhere({ meta }: Environment): LogError | undefined {
+  const told = meta.get(FULL)
+  return typeof told === 'string' ? new LogError('log-full', told) : undefined
 }

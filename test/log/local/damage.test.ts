@@ -3,7 +3,17 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
@@ -15,7 +25,7 @@ import { openEnvironment } from '../../../log/local/environment.ts'
 import type { LocalLog } from '../../../log/local/local-log.ts'
 import { RunBuilder } from '../../../log/local/run.ts'
 import { INGEST_READER, type LogError } from '../../../log/log.ts'
-import { LOG_ROOM_BYTES } from '../../../platform/limits.ts'
+import { LOG_ROOM_BYTES, PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
 import { fileSizeLimit } from '../../file-size-limit.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { requireProgram } from '../../servers/server.ts'
@@ -30,6 +40,7 @@ const HANG_MS = 10_000
 const NOBODY = 65_534
 const ENTRY_HEADER_BYTES = 16
 const NOTHING = Buffer.alloc(0)
+const PENDING_LETTERS = 240
 
 interface Case {
   readonly what: string
@@ -111,6 +122,64 @@ const CASES: readonly Case[] = [
       await untilRoom(log)
       for (let number = 0; number < 100; number++) await append(log, large(number))
       assert.equal((await log.ledger(INGEST_READER)).pending, 100)
+    },
+  },
+  {
+    what: 'dead letters on a full disk',
+    outcome: 'are refused before they take the last of the room, and taken when some is made',
+    run: async (t) => {
+      const limit = fileSizeLimit(t)
+      if (limit === undefined) return
+      const directory = scratchDirectory(t)
+      const { log } = await openRecorded(t, { directory })
+      for (let number = 0; number < PENDING_LETTERS; number++) await append(log, entry(number))
+      limit.set(statSync(join(directory, 'data.mdb')).size)
+      await appendUntilRefused(log, 'log-full')
+      let setAside = 0
+      const advance = () => setAsideNext(log, setAside).then(() => setAside++)
+      await assert.rejects(
+        async () => {
+          while (setAside < PENDING_LETTERS) await advance()
+        },
+        { code: 'log-full', message: /no more room.*make room/ },
+      )
+      assert(setAside > 5 && setAside < PENDING_LETTERS, `${setAside} were set aside`)
+      assert.equal((await log.ledger(INGEST_READER)).deadLettered, setAside)
+      // A purge leaves pages, and what they hold is taken though the disk is as full as before.
+      await log.purge({})
+      await advance()
+      while (setAside < 100) await advance().catch(() => log.purge({}))
+      limit.lift()
+      while (setAside < PENDING_LETTERS) await advance()
+      const { deadLettered, balanced } = await log.ledger(INGEST_READER)
+      assert.deepEqual([deadLettered, balanced], [PENDING_LETTERS, true])
+      await untilRoom(log)
+    },
+  },
+  {
+    what: 'a log deleted while it is in use',
+    outcome: 'fails, and says so, instead of acknowledging what nobody can find',
+    run: async (t) => {
+      const directory = scratchDirectory(t)
+      const { log } = await openRecorded(t, { directory })
+      await append(log, entry(0))
+      rmSync(join(directory, 'data.mdb'))
+      await assert.rejects(log.failed, { code: 'log-failed', message: /data\.mdb was deleted/ })
+      await assert.rejects(append(log, entry(1)), { code: 'log-failed' })
+    },
+  },
+  {
+    what: 'a disk of which the log has taken its share',
+    outcome: 'leaves its reserve to the store and to others',
+    run: async (t) => {
+      const directory = scratchDirectory(t)
+      const { bavail, bsize } = statfsSync(directory)
+      const { log, lines } = await openRecorded(t, { directory, diskReserveBytes: bavail * bsize - 3 * LOG_ROOM_BYTES })
+      const accepted = await appendUntilRefused(log, 'log-full')
+      assert(accepted > 0)
+      assert(statSync(join(directory, 'data.mdb')).size < 6 * LOG_ROOM_BYTES)
+      await untilSaid(lines, 1)
+      assert.match(lines[0]?.msg ?? '', /the disk has \d+ MiB left, and \d+ MiB are kept for the store and for others/)
     },
   },
   {
@@ -372,6 +441,17 @@ function large(number: number) {
 }
 
 /** Appends one after another until one is refused with `code`; how many were taken. */
+/** The next message of the log becomes a large dead letter. */
+function setAsideNext(log: LocalLog, offset: number): Promise<void> {
+  const letter = { device: 'd', stream: 's', receivedAt: 0, code: 'test', reason: 'large', decoded: false }
+  return log.advance(INGEST_READER, {
+    next: log.positionAfter(undefined as never, offset),
+    stored: 0,
+    readings: 0,
+    deadLetters: [{ ...letter, offset, payload: Buffer.alloc(PAYLOAD_BYTES_MAX) }],
+  })
+}
+
 async function appendUntilRefused(log: LocalLog, code: string): Promise<number> {
   for (let accepted = 0; ; accepted++) {
     try {

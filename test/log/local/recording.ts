@@ -30,6 +30,10 @@ export async function openRecorded(
   const log = new LocalLog(all, { clock: systemClock, logger: pino({ level: 'warn' }, target), metrics })
   await log.start()
   t.after(() => log.stop())
-  const metric = async (name: string) => (await metrics.getSingleMetric(name)?.get())?.values[0]?.value
+  const metric = async (name: string) => {
+    // All of them: one that is collected sets others.
+    const found = (await metrics.getMetricsAsJSON()).find((each) => each.name === name)
+    return found?.values[0]?.value
+  }
   return { log, lines, metric }
 }
