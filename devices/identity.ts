@@ -7,11 +7,12 @@
  */
 
 import { createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
 import type { Clock } from '../platform/clock.ts'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
+import { makeFile } from '../platform/files.ts'
 import type { Part } from '../platform/lifecycle.ts'
 import { APP_FILTERS_MAX, TOKEN_CHARS_MAX } from '../platform/limits.ts'
 import { ownClaims } from './own-token.ts'
@@ -136,13 +137,10 @@ function isFilters(value: unknown): value is string[] {
 
 function readOrMakeKey(file: string): Uint8Array {
   try {
-    writeFileSync(file, `${randomBytes(SIGNING_KEY_BYTES).toString('base64url')}\n`, { flag: 'wx', mode: 0o600 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-      throw new IdentityError('bad-key', `the signing key ${file} cannot be made: ${messageOf(error)}`, {
-        cause: error,
-      })
-    }
+    // Most starts find one; they need not write anything, so they do on a full disk too.
+    if (!existsSync(file)) makeFile(file, `${randomBytes(SIGNING_KEY_BYTES).toString('base64url')}\n`)
+  } catch (cause) {
+    throw new IdentityError('bad-key', `the signing key ${file} cannot be made: ${messageOf(cause)}`, { cause })
   }
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'base64url')
   if (key.length !== SIGNING_KEY_BYTES) {

@@ -190,6 +190,8 @@ export const DEAD_LETTERS_MAX = 1_000_000
 export const DEAD_LETTERS_BYTES_MAX = 1024 * MiB
 /** What a dead letter is counted as beside its payload, names and reason: keys of its record, and the page it is on. */
 export const DEAD_LETTER_OVERHEAD_BYTES = 256
+/** Dead letters that a follower reads at a time. */
+export const DEAD_LETTERS_PER_READ_MAX = 100
 /** How often expired dead letters are told in the process's log, at most. */
 export const EXPIRED_LOG_INTERVAL_MS = 60_000
 /** Dead letters that one transaction of a replay or a purge looks at; then comes the next, and others in between. */

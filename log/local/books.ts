@@ -10,7 +10,7 @@
  */
 
 import assert from 'node:assert/strict'
-import type { DeviceProgress, Ledger, NewDeadLetter } from '../log.ts'
+import { type DeviceProgress, type Ledger, LogError, type NewDeadLetter } from '../log.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Environment } from './environment.ts'
 
@@ -45,6 +45,9 @@ export class Books {
   /** Within a transaction lmdb copies a value at once, so one buffer serves for all. */
   readonly #deviceAccount = Buffer.allocUnsafe(DEVICE_ACCOUNT_BYTES)
 
+  /** Where this process found and left each reader's checkpoint: nobody else may move it. */
+  readonly #left = new Map<string, number>()
+
   constructor(environment: Environment, deadLetters: DeadLetters) {
     this.#environment = environment
     this.#deadLetters = deadLetters
@@ -52,16 +55,23 @@ export class Books {
 
   /** Offset of the reader's next entry; undefined if it never advanced. */
   checkpoint(reader: string): number | undefined {
-    return this.#account(reader)?.next
+    const next = this.#account(reader)?.next
+    if (!this.#left.has(reader)) this.#left.set(reader, next ?? NEW_ACCOUNT.next)
+    return next
   }
 
-  /** Resolves with how many dead letters had to go for the new ones. */
+  /**
+   * Resolves with how many dead letters had to go for the new ones. Rejects with `log-locked` when another process has
+   * moved the reader's checkpoint.
+   */
   async advance(reader: string, progress: Advance): Promise<number> {
     const { accounts, root } = this.#environment
     const devices = byDevice(progress)
     let expired = 0
     await root.transaction(() => {
       const account = this.#account(reader) ?? NEW_ACCOUNT
+      const left = this.#left.get(reader) ?? account.next
+      if (account.next !== left) throw new LogError('log-locked', movedBy(reader, account.next, left))
       const passed = progress.next - account.next
       assert(passed >= 0, `the checkpoint of ${reader} would go back from ${account.next} to ${progress.next}`)
       const accounted = progress.stored + progress.deadLetters.length
@@ -75,6 +85,7 @@ export class Books {
         readings: account.readings + progress.readings,
       } satisfies Account)
     })
+    this.#left.set(reader, progress.next)
     return expired
   }
 
@@ -105,6 +116,13 @@ export class Books {
     bytes.writeDoubleLE(readings + more.readings, 16)
     deviceAccounts.put(key, bytes)
   }
+}
+
+function movedBy(reader: string, next: number, left: number): string {
+  return (
+    `the checkpoint of ${reader} is at ${next}, and this process left it at ${left}: another process is the same reader ` +
+    'of this log; one of the two has to stop'
+  )
 }
 
 function readAccount(bytes: Buffer | undefined): DeviceAccount {

@@ -4,12 +4,15 @@
  * LMDB's data version 2), and has the trees looked through that the newer one names.
  */
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { messageOf } from '../../platform/errors.ts'
+import { makeFile } from '../../platform/files.ts'
 import { LogError } from '../log.ts'
-import { whatIsWrongInTrees } from './trees.ts'
+import { INTEGER_KEYS, whatIsWrongInTrees } from './trees.ts'
 
 const META = {
+  pageFlags: 18,
   magic: 24,
   version: 28,
   pageSize: 48,
@@ -21,19 +24,37 @@ const META = {
   transaction: 152,
 }
 const META_BYTES = 160
+/** Both meta pages, of which LMDB's smallest have 4 KiB each on the machines that Node runs on. */
+const FIRST_WRITE_BYTES = 8192
 const MAGIC = 0xbeefc0de
 const DATA_VERSION = 2
 const PAGE_BYTES_MIN = 512
 const PAGE_BYTES_MAX = 65_536
+const META_PAGE = 8
+const TREE_FLAGS = 4
 const NO_PAGE = 0xffffffffffffffffn
+const PROBE_BYTES = 1024 * 1024
 /** A broker that is committing may be seen between two writes. */
 const TRIES = 3
 
-/** Throws a `LogError` `log-corrupt` if the file in `directory` cannot be what LMDB left; a missing file is a new log. */
+/** Made once the log has begun: from then on a data file that is not there, or empty, is one that was lost. */
+const BEGUN = 'begun'
+
+/**
+ * Throws a `LogError`: `log-corrupt` if the file in `directory` cannot be what LMDB left, `log-failed` if a file of the log
+ * may not be written, of which LMDB would die. A missing file is a new log, and so is one of less than LMDB's first write.
+ */
 export function checkDataFile(directory: string): void {
   const path = join(directory, 'data.mdb')
-  let wrong: string | undefined
-  for (let tries = 0; tries < TRIES; tries++) {
+  const size = sizeOf(path)
+  if (!existsSync(join(directory, BEGUN)) && size < FIRST_WRITE_BYTES) {
+    rmSync(path, { force: true })
+    probe(directory)
+    return
+  }
+  assertWritable(join(directory, 'lock.mdb'))
+  let wrong: string | undefined = size === 0 ? 'is gone or empty' : undefined
+  for (let tries = 0; tries < TRIES && size > 0; tries++) {
     wrong = whatIsWrong(path)
     if (wrong === undefined) return
   }
@@ -43,17 +64,39 @@ export function checkDataFile(directory: string): void {
   )
 }
 
-function whatIsWrong(path: string): string | undefined {
-  let file: number
+/** To be called when the log is open: it has begun. `id` is for whoever looks at the file. */
+export function markBegun(directory: string, id: string): void {
+  const path = join(directory, BEGUN)
+  if (!existsSync(path)) makeFile(path, `${id}\n`)
+}
+
+/** Throws what the disk says if it has no room for the first commits: LMDB would die of it. */
+function probe(directory: string): void {
+  const path = join(directory, `probe.${process.pid}.tmp`)
   try {
-    file = openSync(path, 'r')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+    writeFileSync(path, Buffer.alloc(PROBE_BYTES), { flush: true })
+  } finally {
+    rmSync(path, { force: true })
   }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+}
+
+function assertWritable(path: string): void {
+  try {
+    closeSync(openSync(path, 'r+'))
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw new LogError('log-failed', `${path} cannot be written: ${messageOf(cause)}`, { cause })
+  }
+}
+
+function whatIsWrong(path: string): string | undefined {
+  const file = openSync(path, 'r')
   try {
     const { size } = fstatSync(file)
-    if (size === 0) return undefined // A start that was killed before its first write: LMDB begins anew.
     const head = readAt(file, 0)
     const pageSize = head.readUInt32LE(META.pageSize)
     if (head.readUInt32LE(META.magic) !== MAGIC) return 'is no LMDB file (its first page is damaged)'
@@ -65,6 +108,9 @@ function whatIsWrong(path: string): string | undefined {
       if (meta.readUInt32LE(META.magic) !== MAGIC || meta.readUInt32LE(META.version) !== DATA_VERSION)
         return 'has a damaged meta page'
       if (meta.readUInt32LE(META.pageSize) !== pageSize) return 'has a damaged meta page'
+      // The flags of the free tree are those of the environment too, and LMDB does what they say.
+      if (meta.readUInt16LE(META.pageFlags) !== META_PAGE) return 'has a damaged meta page'
+      if (meta.readUInt16LE(META.freeTree + TREE_FLAGS) !== INTEGER_KEYS) return 'has a damaged meta page'
     }
     const newest = metas.reduce((a, b) => (transactionOf(b) > transactionOf(a) ? b : a))
     const last = newest.readBigUInt64LE(META.lastPage)
@@ -78,6 +124,7 @@ function whatIsWrong(path: string): string | undefined {
       file,
       pageSize,
       lastPage: Number(last),
+      transaction: transactionOf(newest),
       free: newest.subarray(META.freeTree, META.mainTree),
       main: newest.subarray(META.mainTree, META.lastPage),
     })

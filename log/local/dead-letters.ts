@@ -9,9 +9,10 @@
 
 import type { RootDatabase } from 'lmdb'
 import type { Clock } from '../../platform/clock.ts'
-import { DEAD_LETTER_LOOKS_MAX, DEAD_LETTER_OVERHEAD_BYTES } from '../../platform/limits.ts'
+import { DEAD_LETTER_LOOKS_MAX, DEAD_LETTER_OVERHEAD_BYTES, LOG_COMMIT_BYTES_MAX } from '../../platform/limits.ts'
 import type { DeadLetter, DeadLetterCounts, DeadLetterFilter, DeadLetterQuery, NewDeadLetter } from '../log.ts'
 import type { Environment } from './environment.ts'
+import { readLetter, writeLetter } from './letter.ts'
 
 export interface DeadLetterBounds {
   readonly max: number
@@ -62,8 +63,8 @@ export class DeadLetters {
   }
 
   get(sequence: number): DeadLetter | undefined {
-    const stored = this.#letters.get(sequence) as Omit<DeadLetter, 'sequence'> | undefined
-    return stored && { ...stored, sequence }
+    const bytes = this.#letters.get(sequence)
+    return bytes && readLetter(sequence, bytes)
   }
 
   find({ after = 0, limit, ...filter }: DeadLetterQuery): DeadLetter[] {
@@ -75,15 +76,18 @@ export class DeadLetters {
     return found
   }
 
-  /** Looks through those after `after` up to `upTo`, `DEAD_LETTER_LOOKS_MAX` of them at most. */
+  /** Looks through those after `after` up to `upTo`: at most `DEAD_LETTER_LOOKS_MAX`, and about a commit's bytes found. */
   look(filter: DeadLetterFilter, after: number, upTo: number): Look {
     const found: DeadLetter[] = []
     let looked = 0
+    let bytes = 0
     for (const letter of this.#from(filter, after)) {
       if (letter.sequence > upTo) break
-      if (looked === DEAD_LETTER_LOOKS_MAX) return { found, next: letter.sequence - 1 }
+      if (looked === DEAD_LETTER_LOOKS_MAX || bytes >= LOG_COMMIT_BYTES_MAX) return { found, next: letter.sequence - 1 }
       looked++
-      if (matches(letter, filter)) found.push(letter)
+      if (!matches(letter, filter)) continue
+      found.push(letter)
+      bytes += letter.payload.byteLength
     }
     return { found, next: upTo }
   }
@@ -98,7 +102,7 @@ export class DeadLetters {
       last++
       held++
       heldBytes += sizeOf(letter)
-      this.#letters.put(last, { ...letter, payload: Buffer.from(letter.payload), setAsideAt })
+      this.#letters.put(last, writeLetter(letter, setAsideAt))
     }
     this.#meta.put(TALLY, { ...tally, last, held, heldBytes } satisfies Tally)
     return this.#expire()
@@ -114,7 +118,8 @@ export class DeadLetters {
       bytes += sizeOf(letter)
     }
     const held = tally.held - letters.length
-    const heldBytes = tally.heldBytes - bytes
+    // A damaged letter may count as more than it was set aside with.
+    const heldBytes = held === 0 ? 0 : Math.max(0, tally.heldBytes - bytes)
     this.#meta.put(TALLY, { ...tally, held, heldBytes, [as]: tally[as] + letters.length } satisfies Tally)
   }
 
@@ -152,7 +157,7 @@ export class DeadLetters {
   *#from({ sequences }: DeadLetterFilter, after: number): Iterable<DeadLetter> {
     if (sequences === undefined) {
       for (const { key, value } of this.#letters.getRange({ start: after + 1 })) {
-        yield { ...(value as Omit<DeadLetter, 'sequence'>), sequence: key }
+        yield readLetter(key, value)
       }
       return
     }

@@ -10,7 +10,7 @@ import { chmodSync, mkdirSync } from 'node:fs'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { messageOf } from '../../platform/errors.ts'
 import { LogError } from '../log.ts'
-import { checkDataFile } from './data-file.ts'
+import { checkDataFile, markBegun } from './data-file.ts'
 
 const FORMAT_VERSION = 1
 const DATABASES_MAX = 16
@@ -28,7 +28,7 @@ export interface Environment {
   /** Reader's name, slash, device id -> the device's part of that account. */
   readonly deviceAccounts: Database<Buffer, string>
   /** Sequence -> dead letter. */
-  readonly deadLetters: Database<unknown, number>
+  readonly deadLetters: Database<Buffer, number>
   /** Number -> request to replay dead letters. */
   readonly replays: Database<unknown, number>
   /** Device id -> presence. */
@@ -70,6 +70,7 @@ export async function openEnvironment(
     root.readerCheck()
     const meta = root.openDB<unknown, string>({ name: 'meta', encoding: 'msgpack' })
     await initialise(meta)
+    markBegun(directory, String(meta.get('id')))
     chmodSync(directory, 0o700)
     return {
       root,
@@ -77,7 +78,7 @@ export async function openEnvironment(
       runs: root.openDB<Buffer, number>({ name: 'runs', encoding: 'binary' }),
       accounts: root.openDB({ name: 'accounts', encoding: 'msgpack' }),
       deviceAccounts: root.openDB<Buffer, string>({ name: 'device-accounts', encoding: 'binary' }),
-      deadLetters: root.openDB<unknown, number>({ name: 'dead-letters', encoding: 'msgpack' }),
+      deadLetters: root.openDB<Buffer, number>({ name: 'dead-letters', encoding: 'binary' }),
       replays: root.openDB<unknown, number>({ name: 'replays', encoding: 'msgpack' }),
       presence: root.openDB<unknown, string>({ name: 'presence', encoding: 'msgpack' }),
       logId: String(meta.get('id')),

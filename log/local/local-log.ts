@@ -16,6 +16,7 @@ import type { Part } from '../../platform/lifecycle.ts'
 import {
   DEAD_LETTERS_BYTES_MAX,
   DEAD_LETTERS_MAX,
+  DEAD_LETTERS_PER_READ_MAX,
   EXPIRED_LOG_INTERVAL_MS,
   LOG_POLL_MS,
   LOG_READ_BYTES_MAX,
@@ -249,7 +250,7 @@ export class LocalLog implements Log, Part {
     let sequence = after
     while (!signal.aborted && this.#state !== undefined) {
       const seen = this.#setAside.raised
-      const letters = await this.deadLetters({ after: sequence, limit: LOG_READ_ENTRIES_MAX })
+      const letters = await this.deadLetters({ after: sequence, limit: DEAD_LETTERS_PER_READ_MAX })
       for (const letter of letters) {
         sequence = letter.sequence
         yield letter

@@ -38,6 +38,8 @@ export class Room {
   #size = 0
   #extending: Promise<void> | undefined
   #refused: Error | undefined
+  /** Once refused, entries are taken again with more room than they were refused at, or it would flutter. */
+  #isFull = false
   #stopped = false
 
   constructor(environment: Environment, directory: string, diskReserveBytes?: number) {
@@ -57,8 +59,8 @@ export class Room {
     if (this.#refused === undefined) return undefined
     const ahead = this.#ahead()
     const holdsCommit = ahead >= LOG_ROOM_BYTES_LAST + LOG_COMMIT_BYTES_MAX
-    if (holdsCommit && ahead + this.free() >= LOG_ROOM_BYTES_MIN) return undefined
-    return this.#error(this.#refused)
+    this.#isFull = !holdsCommit || ahead + this.free() < (this.#isFull ? LOG_ROOM_BYTES : LOG_ROOM_BYTES_MIN)
+    return this.#isFull ? this.#error(this.#refused) : undefined
   }
 
   /** Whether the disk refused when it was last asked. */

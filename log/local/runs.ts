@@ -18,6 +18,8 @@ import { countIn, openRun, RUN_HEADER_BYTES, type Run } from './run.ts'
 /** Nothing a broker lets in has another name, nor a larger payload. */
 const NAME = /^[\w.:-]{1,64}$/
 
+const isTime = (ms: number) => !Number.isNaN(new Date(ms).getTime())
+
 /** The run under this key; undefined if there is none. Its entries may be a view, good until the next read of the log. */
 export function runAt(environment: Environment, offset: number): Run | undefined {
   const value = environment.runs.getBinaryFast(offset)
@@ -47,8 +49,8 @@ function asAppended(bytes: Buffer, count: number): NewEntry[] | undefined {
     throw error
   }
   if (entries.length !== count) return undefined
-  const isPossible = ({ device, stream, payload }: Entry) =>
-    NAME.test(device) && NAME.test(stream) && payload.length <= PAYLOAD_BYTES_MAX
+  const isPossible = ({ device, stream, receivedAt, payload }: Entry) =>
+    NAME.test(device) && NAME.test(stream) && isTime(receivedAt) && payload.length <= PAYLOAD_BYTES_MAX
   return entries.every(isPossible) ? entries : undefined
 }
 

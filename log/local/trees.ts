@@ -5,7 +5,7 @@
  *   page    0 number u64, 8 transaction u64, 18 flags u16, 20 lower u16, 22 upper u16; 24 a u16 for each node: where it is
  *   node    0 low u16, 2 high u16, 4 flags u16, 6 key bytes u16, 8 the key, then the data (an overflow page's number if
  *           large, a tree if named); in a branch page, low, high and flags are the child's page number
- *   tree    6 depth u16, 8 branch pages u64, 16 leaf pages u64, 24 overflow pages u64, 32 entries u64, 40 root u64
+ *   tree    4 flags u16, 6 depth u16, 8 branch pages u64, 16 leaf pages u64, 24 overflow pages u64, 32 entries u64, 40 root u64
  *
  * Bound: `LOG_CHECK_MS`. Level by level, so what was not looked at by then are leaves.
  */
@@ -24,10 +24,15 @@ const BIG_DATA = 1
 const SUB_TREE = 2
 const NO_PAGE = 0xffffffffffffffffn
 
+/** Flag of a tree whose keys are numbers in the machine's order: that of free pages. */
+export const INTEGER_KEYS = 8
+
 export interface Trees {
   readonly file: number
   readonly pageSize: number
   readonly lastPage: number
+  /** The newest committed: no page of the trees is of a later one. */
+  readonly transaction: bigint
   /** The two that the meta page holds: of free pages, whose keys are in the machine's order, and of databases. */
   readonly free: Buffer
   readonly main: Buffer
@@ -79,6 +84,7 @@ class TreeCheck {
   }
 
   #add(tree: Buffer, isSorted: boolean): string | undefined {
+    if (tree.readUInt16LE(4) !== (isSorted ? 0 : INTEGER_KEYS)) return 'has a damaged tree (its flags)'
     const depth = tree.readUInt16LE(6)
     const root = tree.readBigUInt64LE(40)
     const counts = [8, 16, 24, 32].map((at) => Number(tree.readBigUInt64LE(at)))
@@ -99,6 +105,7 @@ class TreeCheck {
     const { file, pageSize } = this.#trees
     if (readSync(file, page, 0, pageSize, number * pageSize) !== pageSize) return 'past the end'
     if (page.readBigUInt64LE(0) !== BigInt(number)) return 'its number'
+    if (page.readBigUInt64LE(8) > this.#trees.transaction) return 'its transaction'
     if (page.readUInt16LE(18) !== (isLeaf ? LEAF : BRANCH)) return 'its kind'
     const lower = page.readUInt16LE(20)
     const upper = page.readUInt16LE(22)
@@ -156,6 +163,7 @@ class TreeCheck {
     readSync(file, header, 0, HEADER_BYTES, number * pageSize)
     const isRight =
       header.readBigUInt64LE(0) === BigInt(number) &&
+      header.readBigUInt64LE(8) <= this.#trees.transaction &&
       header.readUInt16LE(18) === OVERFLOW &&
       header.readUInt32LE(20) === pages
     tree.left.overflow -= pages

@@ -89,6 +89,9 @@ const CASES: readonly Case[] = [
       assert.equal((await readAll(log)).payloads.length, accepted)
       assert.equal(log.full?.code, 'log-full')
       assert.equal(await metric('telltale_log_full'), 1)
+      const reader = await openRecorded(t, { directory, writer: false })
+      while (reader.log.full === undefined) await turn()
+      assert.equal(await reader.metric('telltale_log_full'), 1)
       await log.presence.update('device', () => ({ online: true, since: 1 }))
       await log.stop()
 
@@ -97,6 +100,7 @@ const CASES: readonly Case[] = [
       await untilSaid(again.lines, 1)
       limit.lift()
       await untilRoom(again.log)
+      while (reader.log.full !== undefined) await turn()
       await append(again.log, entry(accepted))
       assert.equal((await again.log.ledger(INGEST_READER)).accepted, accepted + 1)
       assert.equal(again.log.presence.get('device')?.online, true)
@@ -218,6 +222,47 @@ const CASES: readonly Case[] = [
         return /permission denied/i.test(message)
       }
       await asNobody(() => assert.rejects(openRecorded(t, { directory }), isNamed))
+    },
+  },
+  {
+    what: 'a lock file that may not be written',
+    outcome: 'fails the start and names it, where LMDB would end the process',
+    run: async (t) => {
+      const { directory } = await smallLog(t)
+      chmodSync(directory, 0o777)
+      chmodSync(join(directory, 'data.mdb'), 0o666)
+      chmodSync(join(directory, 'lock.mdb'), 0o444)
+      const named = { code: 'log-failed', message: /lock\.mdb cannot be written.*permission denied/i }
+      await asNobody(() => assert.rejects(openRecorded(t, { directory }), named))
+    },
+  },
+  ...['deleted', 'empty', 'cut to its first page'].map((what) => ({
+    what: `a file ${what} though the log had begun`,
+    outcome: 'fails the start and says what to do, and is no new log',
+    run: async (t: TestContext) => {
+      const { directory } = await smallLog(t)
+      const file = join(directory, 'data.mdb')
+      if (what === 'deleted') rmSync(file)
+      else truncateSync(file, what === 'empty' ? 0 : PAGE_BYTES)
+      await assert.rejects(openRecorded(t, { directory }), {
+        code: 'log-corrupt',
+        message: /(gone|cut off).*restore it/,
+      })
+    },
+  })),
+  {
+    what: 'a first start that a full disk ended',
+    outcome: 'leaves nothing in the way of the next',
+    run: async (t) => {
+      const limit = fileSizeLimit(t)
+      if (limit === undefined) return
+      const directory = scratchDirectory(t)
+      writeFileSync(join(directory, 'data.mdb'), Buffer.alloc(PAGE_BYTES))
+      limit.set(PAGE_BYTES)
+      await assert.rejects(openRecorded(t, { directory }), { code: 'log-failed' })
+      limit.lift()
+      const { log } = await openRecorded(t, { directory })
+      await append(log, entry(0))
     },
   },
   ...[0.3, 0.9].map((share) => ({

@@ -3,7 +3,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { pack } from 'msgpackr'
 import { readEntries } from '../../../log/entry.ts'
+import { openEnvironment } from '../../../log/local/environment.ts'
+import { readLetter } from '../../../log/local/letter.ts'
 import { INGEST_READER } from '../../../log/log.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { append, entry } from '../contract.ts'
@@ -31,6 +34,60 @@ test('dead letters are bounded: the oldest go, are counted as expired, and the b
   const { deadLettered, balanced } = await log.ledger(INGEST_READER)
   assert.deepEqual([deadLettered, balanced], [40, true])
   assert.equal(await log.replay({}), held)
+})
+
+test('a letter that the disk gives back changed is told as log-damaged, and keeps no other from anything', async (t) => {
+  const directory = scratchDirectory(t)
+  const options = { directory, deadLetterBytesMax: 20_000 }
+  const first = await openLocal(t, options)
+  const payload = Buffer.alloc(1_000)
+  await append(first, ...Array.from({ length: 40 }, (_, number) => entry(number, { payload })))
+  await advance(first, 5, () => 'empty')
+  await first.stop()
+  const environment = await openEnvironment(directory)
+  for (const sequence of [1, 3]) {
+    const bytes = environment.deadLetters.get(sequence) ?? assert.fail()
+    bytes.writeUInt8(bytes.readUInt8(40) ^ 1, 40)
+    await environment.deadLetters.put(sequence, bytes)
+  }
+  const { payload: earlier, ...names } = readLetter(4, environment.deadLetters.get(4) ?? assert.fail())
+  await environment.deadLetters.put(4, pack({ ...names, payload: earlier }))
+  await environment.root.close()
+
+  const log = await openLocal(t, options)
+  const letters = await log.deadLetters({ limit: 10 })
+  assert.deepEqual(
+    letters.map(({ code, device }) => [code, device]),
+    [
+      ['log-damaged', ''],
+      ['empty', 'device-1'],
+      ['log-damaged', ''],
+      ['empty', 'device-0'],
+      ['empty', 'device-1'],
+    ],
+    'the fourth is as a version without checksums wrote it',
+  )
+  assert(Buffer.from(letters[0]?.payload ?? []).includes(payload), 'the bytes of the record are kept')
+  assert.equal(await log.purge({ sequences: [1] }), 1)
+  assert.equal(await log.replay({ device: 'device-1' }), 2)
+  await advance(log, 37, () => 'empty')
+  const { held, heldBytes, ...gone } = await log.deadLetterCounts()
+  assert.deepEqual([held + gone.expired, gone.purged, gone.replayed], [39, 1, 2])
+  assert(held > 10 && heldBytes <= 20_000, `${held} letters of ${heldBytes} bytes are held`)
+  assert.equal((await log.ledger(INGEST_READER)).balanced, true)
+})
+
+test('of two processes that are the same reader one is told, and the books stay', async (t) => {
+  const directory = scratchDirectory(t)
+  const one = await openLocal(t, { directory })
+  await append(one, ...Array.from({ length: 6 }, (_, number) => entry(number)))
+  const other = await openLocal(t, { directory, writer: false })
+  await other.checkpoint(INGEST_READER)
+  await advance(one, 2)
+  const progress = { next: other.positionAfter(undefined as never, 0), stored: 1, readings: 1, deadLetters: [] }
+  await assert.rejects(other.advance(INGEST_READER, progress), { code: 'log-locked', message: /another process/ })
+  await advance(one, 4)
+  assert.deepEqual((await one.ledger(INGEST_READER)).stored, 6)
 })
 
 test('a process that does not append asks for a replay, and the one that does carries it out', async (t) => {

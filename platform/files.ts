@@ -1,0 +1,22 @@
+/** Owns making small files that are whole or not there, however the process or the machine ends. */
+
+import { linkSync, rmSync, writeFileSync } from 'node:fs'
+
+/**
+ * Makes `file` with `text`, flushed; false if there is one already. Throws what the system says (`ENOSPC`, `EACCES`), and
+ * then nothing is left. Mode 0600.
+ */
+export function makeFile(file: string, text: string): boolean {
+  const temporary = `${file}.${process.pid}.tmp`
+  try {
+    writeFileSync(temporary, text, { mode: 0o600, flush: true })
+    // Unlike a rename it fails if another process was first.
+    linkSync(temporary, file)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    rmSync(temporary, { force: true })
+  }
+}
