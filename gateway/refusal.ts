@@ -19,6 +19,8 @@ const STATUS = {
   internal: '500 Internal Server Error',
   'history-unsupported': '501 Not Implemented',
   'store-unavailable': '503 Service Unavailable',
+  'store-busy': '503 Service Unavailable',
+  'store-refused': '503 Service Unavailable',
   'too-busy': '503 Service Unavailable',
   'not-ready': '503 Service Unavailable',
 } as const
@@ -60,6 +62,7 @@ const ALWAYS_WITH: Partial<Record<RefusalCode, Record<string, string>>> = {
   'token-expired': { 'WWW-Authenticate': `${CHALLENGE}, error="invalid_token"` },
   'upgrade-required': { Upgrade: 'websocket' },
   'store-unavailable': { 'Retry-After': SECONDS_BEFORE_RETRY },
+  'store-busy': { 'Retry-After': SECONDS_BEFORE_RETRY },
   'too-busy': { 'Retry-After': SECONDS_BEFORE_RETRY },
   'not-ready': { 'Retry-After': SECONDS_BEFORE_RETRY },
 }

@@ -27,6 +27,8 @@ export type WriteAnswer =
   | { readonly kind: 'too-large'; readonly reason: string }
   | { readonly kind: 'bad-data'; readonly reason: string; readonly dropped: number | undefined }
 
+type Asked = 'writes' | 'queries'
+
 const compress = promisify(gzip)
 
 export class InfluxConnection {
@@ -70,9 +72,9 @@ export class InfluxConnection {
       if (status === 204) return { kind: 'written' }
       // InfluxDB 3 answers 201 to a partial write. Anything else below 300 is no InfluxDB: a proxy, a login page.
       if (status === 201) return badData(text)
-      throw this.#refused(`it answered ${status} to a write, where InfluxDB says 204`)
+      throw this.#refused('writes', `it answered ${status} to a write, where InfluxDB says 204`)
     } catch (error) {
-      return this.#classify(error)
+      return this.#classify('writes', error)
     }
   }
 
@@ -82,7 +84,7 @@ export class InfluxConnection {
     try {
       return (await this.#send('GET', path, Buffer.alloc(0), { accept: 'application/json' }, signal)).text
     } catch (error) {
-      const answer = this.#classify(error)
+      const answer = this.#classify('queries', error)
       throw new StoreError('store-unavailable', `${this.#where()} refused a query: ${answer.reason}`, {
         retry: 'slowly',
         cause: error,
@@ -150,7 +152,7 @@ export class InfluxConnection {
   }
 
   /** The one place that says what an error of the server, or of the way to it, means. Throws or says the data is at fault. */
-  #classify(error: unknown): Exclude<WriteAnswer, { kind: 'written' }> {
+  #classify(asked: Asked, error: unknown): Exclude<WriteAnswer, { kind: 'written' }> {
     if (error instanceof StoreError) throw error
     if (error instanceof AnswerTooLarge) {
       throw new StoreError('store-unavailable', error.message, { retry: 'slowly' })
@@ -168,7 +170,7 @@ export class InfluxConnection {
     if (statusCode === 500 && PARTIAL.test(reason)) return badData(reason)
     if (statusCode === 400 || statusCode === 422) {
       if (aboutData(error)) return badData(reason)
-      throw this.#refused(`it answered ${reason}`, error)
+      throw this.#refused(asked, `it answered ${reason}`, error)
     }
     if (statusCode === 429 || statusCode === 408 || statusCode === 425 || statusCode >= 500) {
       throw new StoreError(
@@ -183,11 +185,12 @@ export class InfluxConnection {
         : statusCode === 404
           ? ' (check INFLUX_URL, INFLUX_ORG, INFLUX_BUCKET and INFLUX_API)'
           : ''
-    throw this.#refused(`it answered ${reason}${hint}`, error)
+    throw this.#refused(asked, `it answered ${reason}${hint}`, error)
   }
 
-  #refused(what: string, cause?: unknown): StoreError {
-    return new StoreError('store-refused', `${this.#where()} does not take writes: ${what}`, { retry: 'slowly', cause })
+  #refused(asked: Asked, what: string, cause?: unknown): StoreError {
+    const does = asked === 'writes' ? 'does not take writes' : 'does not answer queries'
+    return new StoreError('store-refused', `${this.#where()} ${does}: ${what}`, { retry: 'slowly', cause })
   }
 
   #where(): string {

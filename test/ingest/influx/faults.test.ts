@@ -123,6 +123,22 @@ test('busy, failing, cut off and unauthorized servers are tried again until they
   assert.equal(server.lines.size, 100)
 })
 
+test('a query that is refused is told as one, and is no failed write', async (t) => {
+  const { server, store } = await open(t)
+  const script = [401, 403, 404, 429, 503].map((status) => ({ status, body: { code: 'c', message: 'no' } }))
+  server.decide = (_lines, index) => script[index]
+  const query = { selections: [{}], from: T0, to: T0 + 1, limit: 1 }
+  const codes: string[] = []
+  for (const { status } of script) {
+    const error = await store.history.readings(query).catch((thrown: unknown) => thrown)
+    assert(error instanceof StoreError)
+    assert.match(error.message, new RegExp(`answered ${status}: no`))
+    assert.doesNotMatch(error.message, /write/)
+    codes.push(error.code)
+  }
+  assert.deepEqual(codes, ['store-refused', 'store-refused', 'store-refused', 'store-busy', 'store-unavailable'])
+})
+
 test('a batch that is too large is halved until it is not', async (t) => {
   const { server, store } = await open(t)
   server.decide = (lines) => (lines.length > 30 ? { status: 413 } : undefined)
