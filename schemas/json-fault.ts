@@ -1,6 +1,7 @@
 /**
  * Owns the answer to "where does this JSON go wrong?". Node's parser says the position for some faults and not for
- * others, and the sender needs it. Runs only for text that `JSON.parse` has refused; linear in the text.
+ * others, and the sender needs it. Runs only for text that `JSON.parse` has refused, where somebody is told of it; linear
+ * in the text.
  */
 
 import { quote } from './values.ts'

@@ -40,7 +40,7 @@ export class JsonMapper {
     try {
       parsed = JSON.parse(text)
     } catch {
-      return new Rejection('malformed-json', jsonFault(text))
+      return new Rejection('malformed-json', () => jsonFault(text))
     }
     if (!Array.isArray(parsed)) {
       const reading = this.#reading(parsed, context, '')

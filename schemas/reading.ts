@@ -58,11 +58,16 @@ export type RejectionCode = (typeof REJECTION_CODES)[number]
 /** The outcome of a message that cannot be used: returned, not thrown, for bad input is an everyday event. */
 export class Rejection {
   readonly code: RejectionCode
-  /** One sentence for the sender: what was wrong, where, and what would be right. */
-  readonly reason: string
+  readonly #reason: string | (() => string)
 
-  constructor(code: RejectionCode, reason: string) {
+  /** A reason that is costly to find is given as a function. */
+  constructor(code: RejectionCode, reason: string | (() => string)) {
     this.code = code
-    this.reason = reason
+    this.#reason = reason
+  }
+
+  /** One sentence for the sender: what was wrong, where, and what would be right. Read where it is told to somebody only. */
+  get reason(): string {
+    return typeof this.#reason === 'string' ? this.#reason : this.#reason()
   }
 }

@@ -165,6 +165,14 @@ test('text that is no JSON is malformed-json, with the position', () => {
   for (const [json, reason] of cases) rejected(decode(shipped, 'environment', json), 'malformed-json', reason)
 })
 
+test('the position is looked for when the reason is read, and not before', (t) => {
+  const search = t.mock.method(RegExp.prototype, 'exec')
+  const outcome = decode(shipped, 'environment', '['.repeat(100_000))
+  assert.equal(search.mock.callCount(), 0)
+  rejected(outcome, 'malformed-json', /at position 100000/)
+  assert.ok(search.mock.callCount() >= 100_000)
+})
+
 test('the position found is never beyond the fault that the parser of Node names', () => {
   const edit = fc.record({ at: fc.nat(), text: fc.string({ maxLength: 3 }) })
   fc.assert(
