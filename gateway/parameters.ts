@@ -2,7 +2,7 @@
 
 import { selectionOf } from '../devices/topics.ts'
 import { REQUEST_FILTERS_MAX } from '../platform/limits.ts'
-import { parseDuration } from '../platform/units.ts'
+import { parseDuration, parseTime } from '../platform/units.ts'
 import type { Selection } from '../schemas/history.ts'
 import type { Access } from './access.ts'
 import { FILTER_RULE } from './commands.ts'
@@ -11,8 +11,6 @@ import type { Query } from './request.ts'
 
 const EPOCH_MS = /^\d{1,15}$/
 const RELATIVE = /^-(.+)$/
-/** A date, or a date and time; without a zone it is UTC. */
-const ISO_8601 = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/
 const TIME_RULE = 'ISO 8601 (2025-11-23T12:00:00Z), milliseconds since 1970, a time ago (-15m), or now'
 
 /** Milliseconds since 1970-01-01T00:00Z. */
@@ -21,10 +19,8 @@ export function readTime(name: string, text: string, now: number): number {
   if (EPOCH_MS.test(text)) return Number(text)
   const ago = parseDuration(RELATIVE.exec(text)?.[1] ?? '')
   if (ago !== undefined) return now - ago
-  const match = ISO_8601.exec(text)
-  if (match === null) throw badParameter(name, text, TIME_RULE)
-  const time = Date.parse(match[1] !== undefined && match[4] === undefined ? `${text}Z` : text)
-  if (Number.isNaN(time)) throw badParameter(name, text, TIME_RULE)
+  const time = parseTime(text)
+  if (time === undefined) throw badParameter(name, text, TIME_RULE)
   return time
 }
 

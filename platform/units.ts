@@ -1,9 +1,21 @@
-/** Owns sizes and durations as people write them: `512MiB`, `90s`, `24h`. */
+/** Owns sizes, durations and times as people write them: `512MiB`, `90s`, `24h`, `2025-11-23T12:00Z`. */
 
 const BYTE_UNITS = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 } as const
 const BYTES = /^(\d+) ?(|KiB|MiB|GiB|TiB)$/
 const DURATION_UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const DURATION = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d)$/
+/** A date, or a date and time; without a zone it is UTC. */
+const ISO_8601 = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/
+
+/** Milliseconds since 1970-01-01T00:00Z of a time in ISO 8601; undefined if it is none. */
+export function parseTime(text: string): number | undefined {
+  const [, date, ofDay, , , zone] = ISO_8601.exec(text) ?? []
+  const day = Date.parse(date ?? '')
+  // `Date` takes 30 February for 2 March.
+  if (date === undefined || Number.isNaN(day) || !new Date(day).toISOString().startsWith(date)) return undefined
+  const time = Date.parse(ofDay !== undefined && zone === undefined ? `${text}Z` : text)
+  return Number.isNaN(time) ? undefined : time
+}
 
 /** Milliseconds of a duration such as `500ms`, `90s`, `15m`, `24h`, `365d`; undefined if it is none. */
 export function parseDuration(text: string): number | undefined {

@@ -1,22 +1,24 @@
 /** Owns the options that say which dead letters are meant, the same for every command. */
 
 import { type Command, InvalidArgumentError } from 'commander'
+import { isDeviceId, isStreamName } from '../../devices/topics.ts'
 import type { DeadLetterFilter } from '../../log/log.ts'
 import { systemClock } from '../../platform/clock.ts'
-import { parseDuration } from '../../platform/units.ts'
+import { parseDuration, parseTime } from '../../platform/units.ts'
+import { REJECTION_CODES as CODES } from '../../schemas/reading.ts'
 
-const ISO_8601 = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/
 const EPOCH_MS = /^\d{12,15}$/
+const isCode = (text: string) => CODES.some((code) => code === text)
 
 export type FilterOptions = Omit<DeadLetterFilter, 'sequences'>
 
 export function addFilters(command: Command): Command {
   return command
-    .option('--device <id>', 'only of this device')
-    .option('--stream <name>', 'only of this stream')
-    .option('--code <code>', 'only with this code, such as malformed-avro')
-    .option('--since <time>', 'only those received since: 2025-11-23T12:00Z, or 90m for so long ago', parseTime)
-    .option('--until <time>', 'only those received before', parseTime)
+    .option('--device <id>', 'only of this device', only(isDeviceId, 'are 1 to 64 of A-Z a-z 0-9 . _ : -'))
+    .option('--stream <name>', 'only of this stream', only(isStreamName, 'is a-z, then up to 63 of a-z 0-9 _'))
+    .option('--code <code>', 'only with this code, such as malformed-avro', only(isCode, `is ${CODES.join(', ')}`))
+    .option('--since <time>', 'only those received since: 2025-11-23T12:00Z, or 90m for so long ago', readTime)
+    .option('--until <time>', 'only those received before', readTime)
 }
 
 /** The filter of options that may hold more than that. */
@@ -30,14 +32,20 @@ export function filterOf({ device, stream, code, since, until }: FilterOptions):
   }
 }
 
+function only(isAllowed: (text: string) => boolean, allowed: string): (text: string) => string {
+  return (text) => {
+    if (isAllowed(text)) return text
+    throw new InvalidArgumentError(`Allowed ${allowed}.`)
+  }
+}
+
 /** Milliseconds since 1970-01-01T00:00Z. Without a zone a time is UTC, as everything that is printed. */
-function parseTime(text: string): number {
+function readTime(text: string): number {
   const ago = parseDuration(text)
   if (ago !== undefined) return systemClock.now() - ago
   if (EPOCH_MS.test(text)) return Number(text)
-  const match = ISO_8601.exec(text)
-  const time = match && Date.parse(match[1] !== undefined && match[4] === undefined ? `${text}Z` : text)
-  if (time === null || Number.isNaN(time)) {
+  const time = parseTime(text)
+  if (time === undefined) {
     throw new InvalidArgumentError(
       'Allowed is a time as 2025-11-23T12:00:00Z, or so long ago as 90m, with ms, s, m, h or d.',
     )

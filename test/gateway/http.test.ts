@@ -64,6 +64,7 @@ test('every refusal is JSON with a code and a sentence, and is counted', async (
     ['/v1/readings?filter=devices/+/telemetry/', {}, 400, 'bad-parameter', /filter is .*%23/],
     ['/v1/readings?from=yesterday', {}, 400, 'bad-parameter', /from is "yesterday".*ISO 8601.*-15m/],
     ['/v1/readings?from=2025-13-01', {}, 400, 'bad-parameter', /from is "2025-13-01"/],
+    ['/v1/readings?from=2025-02-30T10:00Z', {}, 400, 'bad-parameter', /from is "2025-02-30T10:00Z"/],
     ['/v1/readings?from=now&to=-1m', {}, 400, 'bad-parameter', /from is "now".*before to/],
     ['/v1/readings?from=1&from=2', {}, 400, 'bad-parameter', /from is "1, 2".*one value/],
     ['/v1/readings?limit=0', {}, 400, 'bad-parameter', /limit is "0".*1 to 100000/],
