@@ -42,6 +42,7 @@ export class BatchFrames {
 
   /** Takes in the readings of the entry at `offset`, for `groups`. Entries come in the order of the batch. */
   add(offset: number, readings: readonly Reading[], groups: readonly Group[]): void {
+    if (groups.length === 0) return
     for (const [index, reading] of readings.entries()) {
       let whole: string | undefined
       let selected: Map<string, string | undefined> | undefined

@@ -2,10 +2,8 @@
  * Owns the last reading of each series, and when each device was last heard: what `start: "latest"` and `/v1/devices`
  * answer from.
  *
- * Most payloads are never looked at here: of a stream without tags the last two are kept undecoded, two because one
- * that turns out to be malformed must not hide the good one before it. They are decoded when somebody asks. Streams
- * with tags are decoded at once, since the series is in the reading. Last means: the latest by its own time among
- * those held, so a message overtaken on the way does not win.
+ * Last means: the latest by its own time, so a message overtaken on the way does not win. Every message is decoded for it;
+ * to keep payloads until somebody asks would save 0.6 us a message, and a series would be lost behind a malformed one.
  *
  * Bound: `LATEST_SERIES_MAX` devices and series together, `LATEST_BYTES_MAX` by estimate, and
  * `LATEST_SERIES_PER_DEVICE_MAX`. When full, the device not heard of for longest (nearly: the first found that was quiet
@@ -14,17 +12,19 @@
 
 import assert from 'node:assert/strict'
 import type { Entry } from '../log/entry.ts'
-import {
-  LATEST_BYTES_MAX,
-  LATEST_RAW_BYTES_MAX,
-  LATEST_SERIES_MAX,
-  LATEST_SERIES_PER_DEVICE_MAX,
-} from '../platform/limits.ts'
+import { LATEST_BYTES_MAX, LATEST_SERIES_MAX, LATEST_SERIES_PER_DEVICE_MAX } from '../platform/limits.ts'
 import type { Selection } from '../schemas/history.ts'
 import { seriesKey } from '../schemas/point.ts'
 import { type Reading, Rejection, type Stream } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
-import { type Decode, LatestSlot } from './latest-slot.ts'
+
+/** The last reading of one series. */
+export interface LatestSlot {
+  reading: Reading
+  /** `sequence` of its newest change. */
+  touched: number
+  bytes: number
+}
 
 /** What is known of one device. */
 interface DeviceState {
@@ -38,6 +38,8 @@ interface DeviceState {
 }
 
 const DEVICE_BYTES = 300
+/** An estimate of what a slot takes beside long strings. */
+const SLOT_BYTES = 500
 const SECOND_CHANCES_MAX = 16
 
 export interface LatestBounds {
@@ -46,7 +48,7 @@ export interface LatestBounds {
 }
 
 export class Latest {
-  readonly #registry: Pick<Registry, 'stream' | 'decode'>
+  readonly #registry: Pick<Registry, 'stream'>
   readonly #bounds: LatestBounds
   readonly #devices = new Map<string, DeviceState>()
   readonly #tagged = new Map<string, boolean>()
@@ -56,7 +58,7 @@ export class Latest {
   #dropped = 0
 
   constructor(
-    registry: Pick<Registry, 'stream' | 'decode'>,
+    registry: Pick<Registry, 'stream'>,
     bounds: LatestBounds = { seriesMax: LATEST_SERIES_MAX, bytesMax: LATEST_BYTES_MAX },
   ) {
     this.#registry = registry
@@ -81,21 +83,14 @@ export class Latest {
     return this.#dropped
   }
 
-  /** Takes in a message; `readings` are its readings if somebody had them decoded already. */
-  take(entry: Entry, readings?: readonly Reading[]): void {
+  /** Takes in a message and its readings. */
+  take(entry: Entry, readings: readonly Reading[] | Rejection): void {
     const stream = this.#registry.stream(entry.stream)
     if (stream === undefined) return
     const device = this.#device(entry.device)
     device.heardAt = Math.max(device.heardAt ?? 0, entry.receivedAt)
     device.touched = ++this.#sequence
-    if (readings === undefined && !this.#isTagged(stream) && entry.payload.length <= LATEST_RAW_BYTES_MAX) {
-      const slot = this.#slot(device, stream.name, stream.name)
-      this.#bytes += slot.keep(entry, this.#sequence)
-    } else {
-      const decoded = readings ?? this.#registry.decode(entry)
-      if (decoded instanceof Rejection) return
-      for (const reading of decoded) this.#put(device, reading, stream)
-    }
+    if (!(readings instanceof Rejection)) for (const reading of readings) this.#put(device, reading, stream)
     this.#makeRoom()
   }
 
@@ -124,16 +119,13 @@ export class Latest {
   /** The last reading of each stream of one device (of several series of a stream, the latest). */
   lastOf(device: string): Reading[] {
     const last = new Map<string, Reading>()
-    for (const slot of this.#devices.get(device)?.slots.values() ?? []) {
-      const reading = slot.reading(this.#decode)
-      if (reading && !(reading.ts < (last.get(reading.stream)?.ts ?? Number.NEGATIVE_INFINITY))) {
-        last.set(reading.stream, reading)
-      }
+    for (const { reading } of this.#devices.get(device)?.slots.values() ?? []) {
+      if (!(reading.ts < (last.get(reading.stream)?.ts ?? Number.NEGATIVE_INFINITY))) last.set(reading.stream, reading)
     }
     return [...last.values()]
   }
 
-  /** The selected series that changed after `sequence`, to be read when they are needed. */
+  /** The selected series that changed after `sequence`, each to be read when it is its turn. */
   changed(selection: Selection, sequence: number): LatestSlot[] {
     const found: LatestSlot[] = []
     const { device, stream } = selection
@@ -142,20 +134,29 @@ export class Latest {
     for (const { touched, slots } of devices) {
       if (touched <= sequence) continue
       for (const slot of slots.values()) {
-        if (slot.touched > sequence && (stream === undefined || stream === slot.stream)) found.push(slot)
+        if (slot.touched > sequence && (stream === undefined || stream === slot.reading.stream)) found.push(slot)
       }
     }
     return found
   }
 
-  /** The reading of a slot; undefined if what was kept turned out to be malformed. */
-  readonly read = (slot: LatestSlot): Reading | undefined => slot.reading(this.#decode)
-
-  readonly #decode: Decode = (message) => this.#registry.decode(message)
-
+  /** Keeps `reading` if it is no older than the one known. */
   #put(device: DeviceState, reading: Reading, stream: Stream): void {
     const key = this.#isTagged(stream) ? seriesKey(reading, stream) : stream.name
-    this.#bytes += this.#slot(device, key, stream.name).put(reading, this.#sequence)
+    const known = device.slots.get(key)
+    if (known !== undefined && known.reading.ts > reading.ts) return
+    const bytes = SLOT_BYTES + textBytes(reading)
+    this.#bytes += bytes
+    if (known !== undefined) {
+      this.#bytes -= known.bytes
+      known.reading = reading
+      known.touched = this.#sequence
+      known.bytes = bytes
+      return
+    }
+    if (device.slots.size >= LATEST_SERIES_PER_DEVICE_MAX) this.#dropOldestSlot(device)
+    device.slots.set(key, { reading, touched: this.#sequence, bytes })
+    this.#series++
   }
 
   #device(id: string): DeviceState {
@@ -168,18 +169,6 @@ export class Latest {
       this.#series++
     }
     return device
-  }
-
-  #slot(device: DeviceState, key: string, stream: string): LatestSlot {
-    let slot = device.slots.get(key)
-    if (slot === undefined) {
-      if (device.slots.size >= LATEST_SERIES_PER_DEVICE_MAX) this.#dropOldestSlot(device)
-      slot = new LatestSlot(stream)
-      device.slots.set(key, slot)
-      this.#bytes += slot.bytes
-      this.#series++
-    }
-    return slot
   }
 
   #dropOldestSlot(device: DeviceState): void {
@@ -226,4 +215,10 @@ export class Latest {
     }
     return tagged
   }
+}
+
+function textBytes(reading: Reading): number {
+  let bytes = 0
+  for (const value of Object.values(reading.values)) if (typeof value === 'string') bytes += value.length
+  return bytes
 }

@@ -19,7 +19,6 @@ export class GatewayMetrics {
   readonly refusals: Counter<'reason'>
   readonly closes: Counter<'code'>
   readonly entries: Counter
-  readonly decoded: Counter
   readonly frames: Counter
   readonly deliveries: Counter
   readonly droppedFrames: Counter
@@ -33,7 +32,6 @@ export class GatewayMetrics {
     this.refusals = this.#counter('refusals_total', 'Requests and live commands refused, by code', ['reason'])
     this.closes = this.#counter('closes_total', 'WebSockets closed by the gateway, by close code', ['code'])
     this.entries = this.#counter('log_entries_total', 'Log entries passed by the live tail')
-    this.decoded = this.#counter('decoded_entries_total', 'Log entries decoded because an app wanted them')
     this.frames = this.#counter('frames_total', 'Frames encoded for subscriptions')
     this.deliveries = this.#counter('deliveries_total', 'Readings handed to sockets')
     this.droppedFrames = this.#counter(

@@ -12,14 +12,13 @@
 import { LIVE_FRAME_CHARS_MAX, LIVE_SNAPSHOT_ROUNDS_MAX } from '../platform/limits.ts'
 import { encodeReading, readingsFrame, selectFields } from './frames.ts'
 import type { Group } from './groups.ts'
-import type { Latest } from './latest.ts'
-import type { LatestSlot } from './latest-slot.ts'
+import type { Latest, LatestSlot } from './latest.ts'
 
 export type SnapshotStep = { readonly frame: string } | 'done' | 'late'
 
 export class Snapshot {
   readonly group: Group
-  readonly #latest: Pick<Latest, 'changed' | 'read' | 'sequence'>
+  readonly #latest: Pick<Latest, 'changed' | 'sequence'>
   readonly #tagsOf: (stream: string) => ReadonlySet<string>
   #slots: LatestSlot[] = []
   #at = 0
@@ -29,7 +28,7 @@ export class Snapshot {
   constructor(
     group: Group,
     dependencies: {
-      readonly latest: Pick<Latest, 'changed' | 'read' | 'sequence'>
+      readonly latest: Pick<Latest, 'changed' | 'sequence'>
       /** The names of a stream's tag columns. */
       readonly tagsOf: (stream: string) => ReadonlySet<string>
     },
@@ -67,9 +66,7 @@ export class Snapshot {
     return this.#slots.length > 0
   }
 
-  #encode(slot: LatestSlot): string | undefined {
-    const reading = this.#latest.read(slot)
-    if (reading === undefined) return undefined
+  #encode({ reading }: LatestSlot): string | undefined {
     const { fields } = this.group
     const selected = fields ? selectFields(reading, fields, this.#tagsOf(reading.stream)) : reading
     return selected && encodeReading(selected)

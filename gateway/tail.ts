@@ -1,6 +1,6 @@
 /**
- * Owns the gateway's place in the log: reads each batch once, in order; decodes what a group wants; encodes it once a
- * group; publishes; and keeps the table of last readings.
+ * Owns the gateway's place in the log: reads each batch once, in order; decodes it; keeps the table of last readings;
+ * encodes what a group wants once a group; and publishes.
  *
  *   idle --start()--> warming up --reached where the log ended--> live --stop()--> stopped
  *
@@ -78,13 +78,15 @@ export class Tail {
   }
 
   async #warmUp(end: Position): Promise<void> {
-    const { log, latest, clock, logger } = this.#dependencies
+    const { log, registry, latest, clock, logger } = this.#dependencies
     const deadline = clock.now() + LATEST_WARM_UP_MS_MAX
     let position = (await log.checkpoint(INGEST_READER)) ?? (await log.first())
     while (log.compare(position, end) < 0 && !this.#stopping.signal.aborted) {
       const batch = await log.read(position)
       if (batch === undefined) return
-      for (const entry of readEntries(batch.bytes, batch.firstOffset)) if (isTelemetry(entry)) latest.take(entry)
+      for (const entry of readEntries(batch.bytes, batch.firstOffset)) {
+        if (isTelemetry(entry)) latest.take(entry, registry.decode(entry))
+      }
       position = batch.next
       await nextTurn()
       if (clock.now() > deadline) {
@@ -128,16 +130,10 @@ export class Tail {
     const frames = new BatchFrames(batch, before, this.#dependencies)
     for (const entry of readEntries(batch.bytes, batch.firstOffset)) {
       if (!isTelemetry(entry)) continue
-      const wanting = groups.match(entry.device, entry.stream)
-      if (wanting.length === 0) {
-        latest.take(entry)
-        continue
-      }
       const readings = registry.decode(entry)
-      metrics.decoded.inc()
-      if (readings instanceof Rejection) continue // Ingest sets it aside and says why.
-      frames.add(entry.offset, readings, wanting)
       latest.take(entry, readings)
+      if (readings instanceof Rejection) continue // Ingest sets it aside and says why.
+      frames.add(entry.offset, readings, groups.match(entry.device, entry.stream))
     }
     frames.finish()
     metrics.entries.inc(batch.count)

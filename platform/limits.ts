@@ -283,8 +283,6 @@ export const LATEST_SERIES_MAX = 500_000
 export const LATEST_BYTES_MAX = 256 * MiB
 /** Series of one device in the table; its oldest one is dropped and counted. */
 export const LATEST_SERIES_PER_DEVICE_MAX = 1_000
-/** A payload kept undecoded in the table; a larger one is decoded at once and only its last reading kept. */
-export const LATEST_RAW_BYTES_MAX = 2 * KiB
 /** Series asked of the store to fill the table at start. */
 export const LATEST_SEED_MAX = 100_000
 /** How long after a failed attempt the store is asked again to fill the table. */

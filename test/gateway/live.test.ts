@@ -131,6 +131,9 @@ test('a message that cannot be decoded hides neither its neighbours nor the last
   const good = platform.registry.encode('environment', environment(NOW))
   await platform.publish('a', 'environment', good)
   await platform.publish('a', 'environment', good.subarray(0, good.length - 1))
+  await platform.publish('a', 'environment', Buffer.from('{'))
+  await platform.publish('a', 'environment', Buffer.alloc(0))
+  await platform.publish('a', 'environment', environment(NOW - 1000))
   const app = await App.connect(t, platform)
   await app.subscribe({ filter: ENVIRONMENT })
   await platform.publish('b', 'environment', environment(NOW))
@@ -143,6 +146,7 @@ test('a message that cannot be decoded hides neither its neighbours nor the last
     app.frames.slice(from).map((frame) => frame.type),
     ['subscribed', 'readings', 'live'],
   )
+  assert.equal(app.readings().at(-1)?.ts, NOW)
 })
 
 test('what is wrong with a command is said in an error frame, and the socket goes on', async (t) => {
