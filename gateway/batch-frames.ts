@@ -3,7 +3,7 @@
  * `LIVE_FRAME_CHARS_MAX`. A reading is encoded once for all groups that want the same columns.
  *
  * Always true: the cursor of a frame lies after its last reading and before the group's next, even inside a message of
- * many readings; the last frame of a group in a batch has the batch's end as its cursor.
+ * many readings; the last frame of a group before `flush` has the position of `flush` as its cursor.
  */
 
 import type { Batch } from '../log/entry.ts'
@@ -61,10 +61,11 @@ export class BatchFrames {
     }
   }
 
-  /** Publishes what is left. */
-  finish(): void {
-    const cursor = formatCursor(this.#batch.next)
+  /** Publishes what is left; `position` lies after everything that was added. */
+  flush(position: Position): void {
+    const cursor = formatCursor(position)
     for (const [group, open] of this.#open) this.#publish(group, open, cursor)
+    this.#open.clear()
   }
 
   #push(group: Group, text: string, offset: number, index: number): void {

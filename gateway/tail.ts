@@ -1,6 +1,7 @@
 /**
  * Owns the gateway's place in the log: reads each batch once, in order; decodes it; keeps the table of last readings;
- * encodes what a group wants once a group; and publishes.
+ * encodes what a group wants once a group; and publishes. Others get their turn after each piece of a batch, at which
+ * everything of it has been published.
  *
  *   idle --start()--> warming up --reached where the log ended--> live --stop()--> stopped
  *
@@ -18,7 +19,7 @@ import { INGEST_READER, type Log } from '../log/log.ts'
 import type { Position } from '../log/position.ts'
 import type { Clock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
-import { LATEST_WARM_UP_MS_MAX, TAIL_RETRY_MS } from '../platform/limits.ts'
+import { LATEST_WARM_UP_MS_MAX, TAIL_BYTES_PER_TURN, TAIL_RETRY_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { Rejection } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
@@ -84,11 +85,11 @@ export class Tail {
     while (log.compare(position, end) < 0 && !this.#stopping.signal.aborted) {
       const batch = await log.read(position)
       if (batch === undefined) return
-      for (const entry of readEntries(batch.bytes, batch.firstOffset)) {
-        if (isTelemetry(entry)) latest.take(entry, registry.decode(entry))
+      for (const piece of piecesOf(batch)) {
+        for (const entry of piece) if (isTelemetry(entry)) latest.take(entry, registry.decode(entry))
+        await nextTurn()
       }
       position = batch.next
-      await nextTurn()
       if (clock.now() > deadline) {
         logger.warn(
           { position },
@@ -106,9 +107,7 @@ export class Tail {
       try {
         for await (const batch of log.follow(this.#from(), signal)) {
           this.#problem = undefined
-          this.#take(batch)
-          // Sockets get their turn between batches, also while the tail is behind.
-          await nextTurn()
+          await this.#take(batch)
         }
       } catch (error) {
         if (signal.aborted) return
@@ -124,20 +123,26 @@ export class Tail {
     return this.#position
   }
 
-  #take(batch: Batch): void {
-    const { groups, latest, registry, metrics } = this.#dependencies
-    const before = batch.missed > 0 ? this.#tellGap(batch) : this.#from()
-    const frames = new BatchFrames(batch, before, this.#dependencies)
-    for (const entry of readEntries(batch.bytes, batch.firstOffset)) {
-      if (!isTelemetry(entry)) continue
-      const readings = registry.decode(entry)
-      latest.take(entry, readings)
-      if (readings instanceof Rejection) continue // Ingest sets it aside and says why.
-      frames.add(entry.offset, readings, groups.match(entry.device, entry.stream))
+  async #take(batch: Batch): Promise<void> {
+    const { groups, latest, log, registry, metrics } = this.#dependencies
+    if (batch.missed > 0) this.#position = this.#tellGap(batch)
+    const frames = new BatchFrames(batch, this.#from(), this.#dependencies)
+    let offset = batch.firstOffset - 1
+    for (const piece of piecesOf(batch)) {
+      for (const entry of piece) {
+        if (!isTelemetry(entry)) continue
+        const readings = registry.decode(entry)
+        latest.take(entry, readings)
+        if (readings instanceof Rejection) continue // Ingest sets it aside and says why.
+        frames.add(entry.offset, readings, groups.match(entry.device, entry.stream))
+      }
+      offset += piece.length
+      this.#position = log.positionAfter(batch, offset)
+      frames.flush(this.#position)
+      metrics.entries.inc(piece.length)
+      // Sockets get their turn between pieces, also while the tail is behind.
+      await nextTurn()
     }
-    frames.finish()
-    metrics.entries.inc(batch.count)
-    this.#position = batch.next
   }
 
   /** Tells every group that entries before this batch are gone; returns the position after the gap. */
@@ -154,3 +159,19 @@ export class Tail {
 
 /** A message, or one appended again that apps have not had. One that was decoded before (`TOLD`) would come twice. */
 const isTelemetry = (entry: Entry) => (entry.flags & ~REPLAYED) === 0
+
+/** The entries of a batch in pieces of at most `TAIL_BYTES_PER_TURN` of payload, but at least one entry. */
+function* piecesOf(batch: Batch): Generator<readonly Entry[]> {
+  let piece: Entry[] = []
+  let bytes = 0
+  for (const entry of readEntries(batch.bytes, batch.firstOffset)) {
+    bytes += entry.payload.length
+    if (bytes > TAIL_BYTES_PER_TURN && piece.length > 0) {
+      yield piece
+      piece = []
+      bytes = entry.payload.length
+    }
+    piece.push(entry)
+  }
+  yield piece
+}

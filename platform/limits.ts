@@ -289,6 +289,8 @@ export const LATEST_SEED_MAX = 100_000
 export const LATEST_SEED_RETRY_MS = 5_000
 /** How long a start waits for the log's tail and the store to fill the table; the rest comes later, or is missing. */
 export const LATEST_WARM_UP_MS_MAX = 3_000
+/** Payload bytes that the tail handles before other work gets its turn; at least one entry. */
+export const TAIL_BYTES_PER_TURN = 64 * KiB
 /** How long the tail waits after the log failed before it reads on. */
 export const TAIL_RETRY_MS = 1_000
 

@@ -41,7 +41,7 @@ function framesOf(messages: readonly { readings: number; chars: number }[]): { f
     }))
     open.add(10 + index, made, [group])
   }
-  open.finish()
+  open.flush(batch.next)
   return { frames, sizes }
 }
 

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { parseCursor } from '../../gateway/cursor.ts'
+import { Groups } from '../../gateway/groups.ts'
+import { Latest } from '../../gateway/latest.ts'
+import { GatewayMetrics } from '../../gateway/metrics.ts'
+import { Tail } from '../../gateway/tail.ts'
+import { type Batch, entryBytes, type NewEntry, writeEntry } from '../../log/entry.ts'
+import type { Position } from '../../log/position.ts'
+import { TAIL_BYTES_PER_TURN } from '../../platform/limits.ts'
+import { silentLogger } from '../../platform/logger.ts'
+import { createMetrics } from '../../platform/metrics.ts'
+import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { environment, NOW } from './platform.ts'
+
+const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+const at = (offset: number) => `p${offset}` as Position
+const offsetOf = (cursor: string) => Number(parseCursor(cursor).position.slice(1))
+
+function batchOf(payloads: readonly Buffer[]): Batch {
+  const entries = payloads.map((payload): NewEntry => {
+    return { device: 'a', stream: 'environment', receivedAt: NOW, flags: 0, payload }
+  })
+  const bytes = Buffer.alloc(entries.reduce((sum, entry) => sum + entryBytes(entry), 0))
+  let end = 0
+  for (const entry of entries) end = writeEntry(bytes, end, entry)
+  return { firstOffset: 0, count: entries.length, bytes, next: at(entries.length), missed: 0 }
+}
+
+test('others get their turn within a batch, and then the cursor lies between what was sent and what was not', async (t) => {
+  const perMessage = 250
+  const message = (number: number) => {
+    const readings = Array.from({ length: perMessage }, (_, part) => environment(NOW + number * perMessage + part))
+    return registry.encode('environment', readings)
+  }
+  const messages = Array.from({ length: 60 }, (_, number) => message(number))
+  const large = Buffer.alloc(3 * TAIL_BYTES_PER_TURN, '{')
+  const batch = batchOf([...messages.slice(0, 30), large, ...messages.slice(30)])
+  const logger = silentLogger()
+  const groups = new Groups()
+  assert(groups.join({ selection: {} }))
+  let sent = 0
+  let sentThisTurn = 0
+  const latest = new Latest(registry)
+  const tail = new Tail({
+    log: {
+      first: async () => at(0),
+      end: async () => at(0),
+      compare: () => 0,
+      read: async () => undefined,
+      checkpoint: async () => at(0),
+      positionAfter: (_batch, offset) => at(offset + 1),
+      follow: async function* (_from, signal) {
+        yield batch
+        if (!signal.aborted) await once(signal, 'abort')
+      },
+    },
+    registry,
+    latest,
+    groups,
+    publish: (_group, _frame, readings) => {
+      sent += readings
+      sentThisTurn += readings
+    },
+    tagsOf: () => new Set(),
+    clock: { now: () => NOW },
+    logger,
+    metrics: new GatewayMetrics(createMetrics()),
+  })
+  t.after(() => tail.stop())
+  await tail.start()
+  let turns = 0
+  while (sent < messages.length * perMessage) {
+    await new Promise(setImmediate)
+    const readOf = offsetOf(tail.cursor)
+    assert.equal(sent, (readOf > 30 ? readOf - 1 : readOf) * perMessage)
+    assert.equal(latest.lastOf('a')[0]?.ts ?? NOW - 1, NOW - 1 + sent)
+    assert.ok((sentThisTurn / perMessage) * message(0).length <= TAIL_BYTES_PER_TURN)
+    if (sentThisTurn > 0) turns++
+    sentThisTurn = 0
+  }
+  assert.ok(turns > 5)
+  assert.equal(offsetOf(tail.cursor), batch.count)
+})
