@@ -8,6 +8,7 @@
 import type { Clock } from '../platform/clock.ts'
 import { REFUSAL_CHARS_MAX, REFUSAL_LINES_PER_SECOND_MAX } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
+import { printable } from '../platform/printable.ts'
 import type { Refusal } from './metrics.ts'
 
 interface Refused {
@@ -46,5 +47,6 @@ export class RefusalLines {
   }
 }
 
+/** Such lines are for a terminal too, and the client chose what stands in them. */
 const shortened = (text: string): string =>
-  text.length <= REFUSAL_CHARS_MAX ? text : `${text.slice(0, REFUSAL_CHARS_MAX)} ...`
+  printable(text.length <= REFUSAL_CHARS_MAX ? text : `${text.slice(0, REFUSAL_CHARS_MAX)} ...`)

@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { TelltaleError } from '../platform/errors.ts'
+import { printable, printableLines } from '../platform/printable.ts'
 import { SettingsError } from '../platform/settings.ts'
 import { configCommand } from './config.ts'
 import { deadLettersCommand } from './deadletters/command.ts'
@@ -56,9 +57,9 @@ function report(error: unknown): number {
   // Commander has printed its own message, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : WRONG_USAGE
   if (error instanceof TelltaleError) {
-    process.stderr.write(`telltale: ${error.message}\n`)
+    process.stderr.write(`telltale: ${printable(error.message)}\n`)
     return error instanceof UsageError || error instanceof SettingsError ? WRONG_USAGE : FAILED
   }
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+  process.stderr.write(`${printableLines(error instanceof Error ? `${error.stack}` : String(error))}\n`)
   return FAILED
 }

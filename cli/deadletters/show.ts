@@ -3,6 +3,7 @@
 import { Command } from 'commander'
 import type { DeadLetter } from '../../log/log.ts'
 import { TelltaleError } from '../../platform/errors.ts'
+import { printableLines } from '../../platform/printable.ts'
 import { hexDump } from '../hex-dump.ts'
 import { loadRegistry, withLog } from '../installation.ts'
 import { parseNumber } from './filters.ts'
@@ -44,9 +45,8 @@ function describe(letter: DeadLetter, contents: readonly [string, string][]): st
     ['log offset', String(letter.offset)],
     ['payload', `${letter.payload.length} bytes`],
   ]
-  const indent = `\n${' '.repeat(LABEL_CHARS)}`
   const lines = ([name, value]: readonly [string, string]) =>
-    `${name.padEnd(LABEL_CHARS)}${value.replaceAll('\n', indent)}`.trimEnd()
+    `${name.padEnd(LABEL_CHARS)}${printableLines(value, ' '.repeat(LABEL_CHARS))}`.trimEnd()
   const bytes = hexDump(Buffer.from(letter.payload))
   return `${facts.map(lines).join('\n')}\n\n${bytes}${bytes === '' ? '' : '\n'}${contents.map(lines).join('\n')}\n`
 }

@@ -7,6 +7,7 @@ import { Command } from 'commander'
 import type { Clock } from '../../platform/clock.ts'
 import { TelltaleError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/logger.ts'
+import { printable } from '../../platform/printable.ts'
 import { readCredentials } from './credentials.ts'
 import type { SchemaSource } from './messages.ts'
 import { type CommandValues, commandOptions, optionsOf } from './options.ts'
@@ -39,7 +40,7 @@ export function simulateCommand(deps: SimulateDeps): Command {
       deps.exit((await simulate(values, deps)) ? 0 : 1)
     } catch (error) {
       if (!(error instanceof TelltaleError)) throw error
-      deps.errorOutput.write(`error: ${error.message}\n`)
+      deps.errorOutput.write(`error: ${printable(error.message)}\n`)
       deps.exit(error.code === 'unknown-stream' || error.code === 'bad-credentials' ? 2 : 1)
     }
   })

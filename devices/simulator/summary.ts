@@ -1,5 +1,6 @@
 /** Owns the account of a finished run: its numbers, the thresholds they are held to, and how both are shown. */
 
+import { printable } from '../../platform/printable.ts'
 import type { SimulatorOptions, Thresholds } from './options.ts'
 import type { Tally } from './tally.ts'
 
@@ -116,7 +117,7 @@ export function summaryText(summary: Summary): string {
     rows.push([name, `p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}`])
   }
   rows.push(['reconnects', count(summary.reconnects)])
-  const errors = Object.entries(summary.errors).map(([code, times]) => `${code} ${count(times)}`)
+  const errors = Object.entries(summary.errors).map(([code, times]) => `${printable(code)} ${count(times)}`)
   rows.push(['errors', errors.length > 0 ? errors.join(', ') : 'none'])
   for (const { name, limit, value, held } of summary.thresholds) {
     const shown = Number.isFinite(value) ? value.toFixed(value < 10 ? 2 : 0) : 'none measured'

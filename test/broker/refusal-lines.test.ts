@@ -26,6 +26,12 @@ test('what the client made up is cut short', () => {
   assert.deepEqual([lines[0]?.client, lines[0]?.msg], [cut, cut])
 })
 
+test('what the client made up does not steer the terminal of whoever reads it', () => {
+  const { lines, refusals } = record({ now: () => 0 })
+  refusals.say('\u001b[2J', { client: 'a\u009bb\u202ec', reason: 'bad-token' })
+  assert.deepEqual([lines[0]?.client, lines[0]?.msg], ['a\\u009bb\\u202ec', '\\u001b[2J'])
+})
+
 interface Line {
   readonly client: string
   readonly msg: string
