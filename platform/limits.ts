@@ -42,6 +42,8 @@ export const SCHEMA_DEPTH_MAX = 8
 export const QUOTE_CHARS_MAX = 64
 /** Fields of one payload that are shown to a person who looks at it. */
 export const INSPECT_FIELDS_MAX = 1_000
+/** Levels of a JSON payload that are shown to such a person; what lies deeper is left out, and said to be. */
+export const SHOWN_LEVELS_MAX = 32
 
 // --- identity
 

@@ -7,6 +7,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import { INSPECT_FIELDS_MAX } from '../platform/limits.ts'
+import { shortestFloat } from './shortest-float.ts'
 
 export interface InspectedField {
   /** Names from the top, with the reading's index in a batch, such as `[2].position.latitude`. */
@@ -120,7 +121,7 @@ class Walk {
         return Number.isSafeInteger(Number(long)) ? Number(long) : String(long)
       }
       case 'float':
-        return this.#bytes.readFloatLE(this.#take(4, path))
+        return shortestFloat(this.#bytes.readFloatLE(this.#take(4, path)))
       case 'double':
         return this.#bytes.readDoubleLE(this.#take(8, path))
       case 'string':

@@ -5,6 +5,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import type { DeadLetter } from '../../log/log.ts'
+import { SHOWN_LEVELS_MAX } from '../../platform/limits.ts'
 import { fingerprintHex, fingerprintOf } from '../../schemas/fingerprint.ts'
 import { type Inspection, inspectAvro } from '../../schemas/inspect.ts'
 import { jsonFault } from '../../schemas/json-fault.ts'
@@ -27,7 +28,7 @@ export interface Contents {
   readonly schema?: string
   readonly guessed?: boolean
   readonly read?: Inspection
-  /** JSON: the value, or what is wrong with the text. */
+  /** JSON: the value down to `SHOWN_LEVELS_MAX` levels, or what is wrong with the text. */
   readonly json?: unknown
   readonly fault?: string
   /** What would become of the message with the schemas as they are now. */
@@ -50,10 +51,18 @@ function readJson(bytes: Buffer): Pick<Contents, 'json' | 'fault'> {
   if (!isUtf8(bytes)) return { fault: 'it is not UTF-8' }
   const text = bytes.toString('utf8')
   try {
-    return { json: JSON.parse(text) }
+    return { json: cut(JSON.parse(text), SHOWN_LEVELS_MAX) }
   } catch {
     return { fault: jsonFault(text) }
   }
+}
+
+/** `value` down to so many levels of objects and arrays: `JSON.stringify` has no stack for all that fits in a payload. */
+function cut(value: unknown, levels: number): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (levels === 0) return `... deeper than ${SHOWN_LEVELS_MAX} levels`
+  if (Array.isArray(value)) return value.map((item) => cut(item, levels - 1))
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, cut(item, levels - 1)]))
 }
 
 function readAvro(bytes: Buffer, stream: string, registry: Registry): Omit<Contents, 'framing' | 'now'> {
@@ -111,7 +120,8 @@ function describeFields({ fields, end, fault }: Inspection): [string, string][] 
   const width = Math.max(0, ...fields.map(({ path }) => path.length))
   const lines = fields.map(({ path, value }): [string, string] => [
     '',
-    `${path.padEnd(width)}  ${JSON.stringify(value)}`,
+    // Not as JSON, to which NaN is null.
+    `${path.padEnd(width)}  ${typeof value === 'string' ? JSON.stringify(value) : value}`,
   ])
   if (fault !== undefined) lines.push(['', `stopped at byte ${end}: ${fault}`])
   return lines

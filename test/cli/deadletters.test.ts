@@ -18,7 +18,7 @@ import { telltale } from './telltale.ts'
 
 const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
 const RECEIVED_AT = Date.UTC(2025, 10, 23, 12)
-const reading = { ts: RECEIVED_AT, temperature: 21.5, humidity: 40, pressure: 1013.25, battery: 90, rssi: -60 }
+const reading = { ts: RECEIVED_AT, temperature: 21.3, humidity: 40, pressure: 1013.25, battery: 90, rssi: -60 }
 const good = registry.encode('environment', reading)
 const batch = registry.encode('environment', [reading, reading])
 const unknown = Buffer.concat([good.subarray(0, 2), Buffer.alloc(8, 0xab), good.subarray(10)])
@@ -66,6 +66,13 @@ const payloads: [name: string, payload: Buffer, shown: RegExp, stream?: string][
   ['an unknown fingerprint', unknown, /(ab){8}, of no registered schema\n\|read as environment 1, for want.*\n\|ts /],
   ['an unknown stream', unknown, /of no registered schema\nnow\|unknown-schema/, 'pump'],
   ['JSON', Buffer.from('{"ts":1}'), /^contents\|JSON\n\|\{\n {2}"ts": 1\n\}\nnow\|invalid-reading/],
+  [
+    'JSON without end',
+    Buffer.from(`${'['.repeat(120_000)}${']'.repeat(120_000)}`),
+    /^contents\|JSON\n\|(\s*\[\n){32}\s*"\.\.\. deeper than 32 levels"(\n\s*\]){32}\nnow\|invalid-reading/,
+  ],
+  ['a float32', good, /\|temperature +21\.3\n\|humidity +40\n\|pressure +1013\.25\n/],
+  ['no number', registry.encode('environment', { ...reading, temperature: Number.NaN }), /\|temperature +NaN\n/],
   ['bad JSON', Buffer.from('{"ts":}'), /^contents\|JSON: .*6.*\nnow\|malformed-json/],
 ]
 
@@ -116,4 +123,19 @@ test('list, replay and purge mean what the options say, with or without a platfo
   assert.deepEqual(JSON.parse((await run('replay', '--all', '--json')).stdout), { replayed: 4 })
   const { stdout } = await run('count', '--json')
   assert.deepEqual(JSON.parse(stdout), { held: 0, heldBytes: 0, replayed: 7, purged: 1, expired: 0 })
+})
+
+test('no payload steers the terminal of whoever looks at it; as JSON it is what it was', async (t) => {
+  const directory = scratchDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const text = JSON.stringify({ a: '\u009b2J', b: '\u202egnp.exe\u2066', c: '\u001b]0;x\u0007' })
+  await append(log, entry(0, { receivedAt: RECEIVED_AT, payload: Buffer.from(text) }))
+  await advance(log, 1, () => 'invalid-reading')
+  const { stdout } = await telltale(directory, ['deadletters', 'show', '1'])
+  assert.match(stdout, /"b": "\\u202egnp\.exe\\u2066"/)
+  assert.doesNotMatch(stdout.replaceAll('\n', ''), /[\p{Cc}\u2028-\u202e\u2066-\u2069]/u)
+  const json = JSON.parse((await telltale(directory, ['deadletters', 'show', '1', '--json'])).stdout)
+  assert.equal(Buffer.from(json.payload, 'base64').toString(), text)
+  assert.deepEqual(json.contents.json, JSON.parse(text))
 })
