@@ -7,6 +7,7 @@
  */
 
 import { READINGS_PER_MESSAGE_MAX } from '../platform/limits.ts'
+import { parseTime } from '../platform/units.ts'
 import type { Definition, Field, Leaf, RecordShape } from './definition.ts'
 import { LONG_MAX, LONG_MIN, tooMany } from './guard.ts'
 import { jsonFault } from './json-fault.ts'
@@ -59,9 +60,9 @@ export class JsonMapper {
   }
 
   #reading(given: unknown, context: MessageContext, item: string): Reading | Rejection {
-    const { stream, shape, timeField, precision, places } = this.#definition
+    const { stream, timeField, precision, places } = this.#definition
     if (!isObject(given)) return new Rejection('invalid-reading', `${item}it is ${quote(given)}; an object is right`)
-    const collector = new Collector(given, shape, this.#wanted)
+    const collector = new Collector(given, this.#definition, this.#wanted)
     if (collector.fault !== undefined) return new Rejection('invalid-reading', item + collector.fault)
     const time = collector.values.get(timeField) as number
     const late = timeFault(time, precision, context.receivedAt)
@@ -84,14 +85,16 @@ class Collector {
   readonly values = new Map<string, Value>()
   fault: string | undefined
   readonly #top: Json
+  readonly #definition: Definition
   readonly #wanted: string
   /** Names of the top object that a field took. */
   readonly #taken = new Set<string>()
 
-  constructor(top: Json, shape: RecordShape, wanted: string) {
+  constructor(top: Json, definition: Definition, wanted: string) {
     this.#top = top
+    this.#definition = definition
     this.#wanted = wanted
-    this.#record(shape, top, '')
+    this.#record(definition.shape, top, '')
     this.#checkUnknown(top, this.#taken, '')
   }
 
@@ -140,7 +143,11 @@ class Collector {
   }
 
   #leaf(field: Field, leaf: Leaf, name: string, value: unknown): undefined {
-    if (!fits(leaf, value)) return this.#fail(`${name} is ${quote(value)}; ${wantedOf(leaf)} is right`)
+    if (!fits(leaf, value)) {
+      const { timeField, precision } = this.#definition
+      const right = name === timeField ? rightTime(value, precision) : `${wantedOf(leaf)} is right`
+      return this.#fail(`${name} is ${quote(value)}; ${right}`)
+    }
     const sound = value as Value
     const fault = field.tag ? tagFault(String(sound)) : undefined
     if (fault !== undefined) return this.#fail(`${name} ${fault}`)
@@ -187,4 +194,11 @@ function wantedOf(shape: Leaf | RecordShape): string {
     case 'enum':
       return `one of ${shape.symbols.join(', ')}`
   }
+}
+
+/** What would be right in place of `value`, which is no time; the number that it would be if it is one in ISO 8601. */
+function rightTime(value: unknown, precision: 'ms' | 'us'): string {
+  const right = `whole ${precision === 'ms' ? 'milliseconds' : 'microseconds'} since 1970 are right`
+  const time = typeof value === 'string' ? parseTime(value) : undefined
+  return time === undefined ? right : `${right}: ${precision === 'ms' ? time : time * 1000}`
 }

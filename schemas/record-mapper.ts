@@ -28,6 +28,8 @@ export class RecordMapper {
   readonly #fields: readonly string[]
   readonly #paths: readonly (readonly string[] | undefined)[]
   readonly #ways: Uint8Array
+  /** What a float may be, by the writer: null only where its schema has it. */
+  readonly #allowed: readonly string[]
 
   /** Maps records as the `reader` version shapes them, decoded from what a `writer` version wrote. */
   constructor(writer: Definition, reader: Definition) {
@@ -37,7 +39,11 @@ export class RecordMapper {
     this.#names = reader.places.map(({ column }) => column.name)
     this.#fields = reader.places.map(({ path }) => path[0] ?? '')
     this.#paths = reader.places.map(({ path }) => (path.length > 1 ? path : undefined))
-    this.#ways = Uint8Array.from(reader.places, (place) => wayOf(place, writer, reader))
+    const written = reader.places.map(({ path }) => writtenField(path, writer.shape, reader.shape))
+    this.#ways = Uint8Array.from(reader.places, (place, at) => wayOf(place, written[at]))
+    this.#allowed = written.map(
+      (field) => `a finite number is right${field?.nullBranch === undefined ? '' : ', or null'}`,
+    )
   }
 
   /**
@@ -60,10 +66,7 @@ export class RecordMapper {
         case WAY.float:
         case WAY.double:
           if (!Number.isFinite(value)) {
-            return new Rejection(
-              'invalid-reading',
-              `${itemOf(index, total)}${name} is ${value}; a finite number is right, or null`,
-            )
+            return new Rejection('invalid-reading', `${itemOf(index, total)}${name} is ${value}; ${this.#allowed[at]}`)
           }
           values[name] = this.#ways[at] === WAY.float ? shortestFloat(value as number) : (value as number)
           break
@@ -99,21 +102,19 @@ function follow(record: Decoded, path: readonly string[]): unknown {
   return value
 }
 
-function wayOf({ column, path, leaf }: Place, writer: Definition, reader: Definition): number {
+function wayOf({ column, leaf }: Place, written: Field | undefined): number {
   if (column.tag) return WAY.tag
   if (column.kind !== 'float') return WAY.plain
-  const kind = writer === reader ? leaf.kind : (writtenKind(path, writer.shape, reader.shape) ?? leaf.kind)
-  return kind === 'float' ? WAY.float : WAY.double
+  return (written?.shape ?? leaf).kind === 'float' ? WAY.float : WAY.double
 }
 
-/** The type in which the writer wrote what the reader finds at `path`; undefined if the reader's default stands there. */
-function writtenKind(path: readonly string[], writer: RecordShape, reader: RecordShape): string | undefined {
+/** The writer's field of what the reader finds at `path`; undefined if the reader's default stands there. */
+function writtenField(path: readonly string[], writer: RecordShape, reader: RecordShape): Field | undefined {
   const [name, ...below] = path
   const wanted = reader.fields.find((field) => field.name === name)
   const written = wanted && writerField(wanted, writer)
-  if (!written) return undefined
-  if (written.shape.kind !== 'record' || wanted.shape.kind !== 'record') return written.shape.kind
-  return writtenKind(below, written.shape, wanted.shape)
+  if (written?.shape.kind !== 'record' || wanted?.shape.kind !== 'record') return written
+  return writtenField(below, written.shape, wanted.shape)
 }
 
 /** Avro specification, "Schema Resolution": a reader's field takes the writer's of its name, or of one of its aliases. */

@@ -194,12 +194,14 @@ test('nested records become columns joined by _', () => {
 
 test('a number that is not finite rejects the reading, and names the column', (t) => {
   const inner = { type: 'record', name: 'inner', fields: [{ name: 'y', type: 'double' }] }
-  const registry = probeRegistry(t, probe({ name: 'x', type: 'float' }, { name: 'n', type: ['null', inner] }))
-  const at = (x: number, y: number) =>
-    decoder(registry, 'probe')(registry.encode('probe', { ts: RECORD.ts, x, n: { y } }))
+  const z = { name: 'z', type: ['null', 'float'] }
+  const registry = probeRegistry(t, probe({ name: 'x', type: 'float' }, { name: 'n', type: ['null', inner] }, z))
+  const at = (x: number, y: number, z = 1) =>
+    decoder(registry, 'probe')(registry.encode('probe', { ts: RECORD.ts, x, n: { y }, z }))
   readings(at(1, 1))
-  rejected(at(Number.NaN, 1), 'invalid-reading', /^x is NaN; a finite number is right/)
-  rejected(at(1, Number.NEGATIVE_INFINITY), 'invalid-reading', /^n_y is -Infinity/)
+  rejected(at(Number.NaN, 1), 'invalid-reading', /^x is NaN; a finite number is right$/)
+  rejected(at(1, Number.NEGATIVE_INFINITY), 'invalid-reading', /^n_y is -Infinity; a finite number is right$/)
+  rejected(at(1, 1, Number.NaN), 'invalid-reading', /^z is NaN; a finite number is right, or null$/)
 })
 
 test('nulls and empty tags are left out; a reading of nothing else is rejected', (t) => {

@@ -71,7 +71,15 @@ test('slips of the pen are named with what is right', () => {
   rejected(but({ temperature: 3.5e38 }), 'invalid-reading', /^temperature is 3\.5e\+38; a number within float range/)
   rejected(but({ battery: 2 ** 31 }), 'invalid-reading', /^battery is 2147483648; an integer of 32 bits/)
   rejected(but({ battery: true }), 'invalid-reading', /^battery is true/)
-  rejected(but({ ts: 'yesterday' }), 'invalid-reading', /^ts is "yesterday"; an integer/)
+  rejected(but({ ts: 'yesterday' }), 'invalid-reading', /^ts is "yesterday"; whole milliseconds since 1970 are right$/)
+  const noon = /^ts is "2025-11-23T12:00[^"]*"; whole milliseconds since 1970 are right: 1763899200000$/
+  for (const text of ['2025-11-23T12:00', '2025-11-23T12:00:00.000Z'])
+    rejected(but({ ts: text }), 'invalid-reading', noon)
+  rejected(
+    decode(shipped, 'vibration', { ts: '2025-11-23T12:00Z' }),
+    'invalid-reading',
+    /; whole microseconds since 1970 are right: 1763899200000000$/,
+  )
   rejected(but({ ts: 1763900000 }), 'bad-timestamp', /it looks like seconds/)
   rejected(
     decode(shipped, 'environment', '{"ts":1763900000123,"temperature":1e999}'),
