@@ -96,8 +96,11 @@ function readWindow(query: Query, rangeMs: number): HistoryQuery['window'] {
   const every = query.one('every')
   const fn = query.one('fn')
   if (every === undefined) {
-    if (fn !== undefined) throw badParameter('every', '', `a duration such as 1m, since fn is ${fn}`)
-    return undefined
+    if (fn === undefined) return undefined
+    throw new Refusal(
+      'bad-parameter',
+      `fn is ${JSON.stringify(fn)} without every: add the length of a window, every=1m`,
+    )
   }
   const aggregate = AGGREGATES.find((name) => name === (fn ?? 'mean'))
   if (aggregate === undefined) throw badParameter('fn', fn ?? '', AGGREGATES.join(', '))

@@ -72,7 +72,7 @@ test('every refusal is JSON with a code and a sentence, and is counted', async (
     ['/v1/readings?every=soon', {}, 400, 'bad-parameter', /every is "soon".*1m/],
     ['/v1/readings?every=1ms&from=-365d', {}, 400, 'bad-parameter', /every is "1ms".*windows/],
     ['/v1/readings?every=1m&fn=sum', {}, 400, 'bad-parameter', /fn is "sum".*mean, min, max/],
-    ['/v1/readings?fn=mean', {}, 400, 'bad-parameter', /every is "".*fn is mean/],
+    ['/v1/readings?fn=mean', {}, 400, 'bad-parameter', /fn is "mean" without every: add .*every=1m/],
     ['/v1/devices?limit=x', {}, 400, 'bad-parameter', /limit is "x"/],
     ['/v1/devices?after=%20', {}, 400, 'bad-parameter', /after is " "/],
     ['/v1/ledger?a=b', {}, 400, 'bad-parameter', /a is "b".*device/],
