@@ -1,10 +1,11 @@
 /** Owns `telltale token`: credentials of this installation on standard output, one a line, and nothing else. */
 
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { isDeviceId, isTopicFilter } from '../devices/topics.ts'
+import { isDeviceId, isTopicFilter, selectionOf, selectsTopics } from '../devices/topics.ts'
 import { loadSettings } from '../platform/settings.ts'
 import { parseDuration } from '../platform/units.ts'
-import { openIdentity } from './installation.ts'
+import type { Registry } from '../schemas/registry.ts'
+import { loadRegistry, openIdentity } from './installation.ts'
 
 const DAY_MS = 86_400_000
 const TTL_MS_MAX = 3650 * DAY_MS
@@ -30,7 +31,9 @@ export function tokenCommand(): Command {
     .requiredOption('--filter <filter>', 'an MQTT topic filter; may be repeated', collect)
     .addOption(ttlOption('how long it is good', '1d'))
     .action(async (options: TtlOption & { filter: string[] }) => {
-      const identity = await openIdentity(loadSettings())
+      const settings = loadSettings()
+      warnOfUnknown(options.filter, loadRegistry(settings))
+      const identity = await openIdentity(settings)
       process.stdout.write(`${await identity.signApp(options.filter, options.ttl)}\n`)
     })
 
@@ -42,7 +45,22 @@ export function tokenCommand(): Command {
 
 function collect(value: string, previous: string[] = []): string[] {
   if (!isTopicFilter(value)) throw new InvalidArgumentError('Allowed is an MQTT topic filter.')
+  if (!selectsTopics(value)) {
+    throw new InvalidArgumentError(
+      'It matches no topic there is: devices/<device>/telemetry/<stream>, devices/<device>/status or .../errors.',
+    )
+  }
   return [...previous, value]
+}
+
+/** A schema may come later, so this is no error. */
+function warnOfUnknown(filters: readonly string[], registry: Registry): void {
+  for (const filter of filters) {
+    const { stream } = selectionOf(filter) ?? {}
+    if (stream === undefined || registry.stream(stream) !== undefined) continue
+    const known = registry.streams.map(({ name }) => name).join(', ')
+    process.stderr.write(`telltale: ${filter} selects nothing yet: there is no stream ${stream}, only ${known}\n`)
+  }
 }
 
 function parseDeviceIds(value: string, previous: string[] = []): string[] {

@@ -60,6 +60,18 @@ export function selectionOf(filter: string): Selection | undefined {
   return { ...(device !== '+' && { device }), ...(stream !== '+' && { stream }) }
 }
 
+/** Whether a well-formed topic filter can match any of the platform's topics. */
+export function selectsTopics(filter: string): boolean {
+  // A filter whose `#` stands before the third level matches telemetry too.
+  const [root, device = '', kind = '', ...more] = filter.replace(/\/#$/, '').split('/')
+  const isOfDevice =
+    (root === 'devices' || root === '+') &&
+    (device === '+' || isDeviceId(device)) &&
+    (kind === 'status' || kind === 'errors' || kind === 'commands' || kind === '+') &&
+    more.length === 0
+  return isOfDevice || selectionOf(filter) !== undefined
+}
+
 /** Every reading that `inner` selects is selected by `outer`. */
 export function selectionCovers(outer: Selection, inner: Selection): boolean {
   return (

@@ -18,6 +18,7 @@ const wrong: [args: string[], message: RegExp, environment?: Record<string, stri
   [['token', 'device', 'd', '--ttl', 'soon'], /'soon' is invalid. Allowed is a duration/],
   [['token', 'device', 'a/b'], /'a\/b' is invalid.*Allowed are 1 to 64/],
   [['token', 'app', '--filter', 'a/#/b'], /'a\/#\/b' is invalid.*Allowed is an MQTT topic filter/],
+  [['token', 'app', '--filter', 'device/+/telemetry/#'], /'device\/\+\/telemetry\/#' is invalid.*It matches no topic/],
   [['token', 'app'], /required option '--filter <filter>' not specified/],
   [['deadletters', 'show', 'x'], /'x' is invalid.*Allowed is a whole number/],
   [['deadletters', 'list', '--since', '2025-02-30'], /'2025-02-30' is invalid.*Allowed is a time/],
@@ -33,6 +34,7 @@ const wrong: [args: string[], message: RegExp, environment?: Record<string, stri
   [['ledger', '--device', 'a/b'], /--device is "a\/b": allowed are 1 to 64/],
   [['simulate', '--devices', '0'], /--devices.*Allowed is a whole number from 1/],
   [['up'], /^telltale: TELLTALE_MQTT_PORT is "99999": allowed is a port.*\n$/, { TELLTALE_MQTT_PORT: '99999' }],
+  [['up'], /^telltale: INFLUX_URL is "ftp:\/\/a:\*{8}@h": .*\n$/, { INFLUX_URL: 'ftp://a:p@ss@h' }],
   [['up'], /^telltale: TELLTALE_GATEWAY_HOST is "0.0.0.0" without TLS.*\n$/, { TELLTALE_GATEWAY_HOST: '0.0.0.0' }],
 ]
 
@@ -114,12 +116,25 @@ test('tokens are printed one a line, in order, and nothing else; the key is for 
   const app = await telltale(directory, ['token', 'app', '--filter', 'devices/a/#', '--filter', 'devices/b/#'])
   const { filters } = JSON.parse(Buffer.from(app.stdout.split('.')[1] ?? '', 'base64url').toString())
   assert.deepEqual(filters, ['devices/a/#', 'devices/b/#'])
+  assert.equal(app.stderr, '')
+  const early = await telltale(directory, ['token', 'app', '--filter', 'devices/+/telemetry/enviroment'])
+  assert.match(
+    early.stderr,
+    /^telltale: .*enviroment selects nothing yet: there is no stream enviroment, only env.*\n$/,
+  )
+  assert.equal(early.code, 0)
   assert.equal(statSync(join(directory, 'keys', 'signing.key')).mode & 0o777, 0o600)
 })
 
 test('config lists every setting with the value in force, secrets masked', async (t) => {
   const directory = scratchDirectory(t)
-  const { stdout } = await telltale(directory, ['config'], { TELLTALE_LOG_RETENTION: '2h', INFLUX_TOKEN: 'hush' })
+  const { stdout } = await telltale(directory, ['config'], {
+    TELLTALE_LOG_RETENTION: '2h',
+    INFLUX_TOKEN: 'hush',
+    INFLUX_URL: 'https://me:hush@example.com:8086/a@b',
+    INFLUX_ORG: 'o',
+  })
+  assert.match(stdout, /^INFLUX_URL\s+URL\s+https:\/\/me:\*{8}@example\.com:8086\/a@b \*/m)
   assert.match(stdout, /^TELLTALE_LOG_RETENTION\s+duration\s+2h \*\s+1d\s/m)
   assert.match(stdout, /^INFLUX_TOKEN\s+secret\s+\*{8} \*/m)
   assert(!stdout.includes('hush'))

@@ -2,11 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
+  commandsTopic,
+  errorsTopic,
   filterCovers,
+  isDeviceId,
   isTopicFilter,
   parseTopic,
   selectionCovers,
   selectionOf,
+  selectsTopics,
+  statusTopic,
   telemetryTopic,
 } from '../../devices/topics.ts'
 
@@ -39,6 +44,29 @@ test('a selection selects just the telemetry topics that its filter matches', ()
       assert.equal(selected, matches(text, telemetryTopic(id, name)), text)
     }),
   )
+})
+
+test('a filter selects topics if it matches one of them', () => {
+  fc.assert(
+    fc.property(filter, (text) => {
+      const [, id = ''] = text.split('/')
+      const ids = ['truck-7', ...(isDeviceId(id) ? [id] : [])]
+      const names = ['environment', 'power', 'devices', 'telemetry', 'x']
+      const topics = ids.flatMap((of) => [
+        statusTopic(of),
+        errorsTopic(of),
+        commandsTopic(of),
+        ...names.map((name) => telemetryTopic(of, name)),
+      ])
+      const isMatched = isTopicFilter(text) && topics.some((topic) => matches(text, topic))
+      assert.equal(selectsTopics(text), isMatched, text)
+    }),
+  )
+  for (const text of ['devices/a/status', 'devices/+/errors', 'devices/a/commands/#', '+/+/+'])
+    assert(selectsTopics(text), text)
+  for (const text of ['devices/a', 'device/+/telemetry/#', 'devices/a/telemetry', 'devices/a/state']) {
+    assert(!selectsTopics(text), text)
+  }
 })
 
 test('a filter that covers another matches all that the other matches', () => {
