@@ -2,6 +2,7 @@
 
 import type { Address } from '../broker/listeners.ts'
 import type { Identity } from '../devices/identity.ts'
+import { maskPassword } from '../platform/setting-kinds.ts'
 import type { Settings } from '../platform/settings.ts'
 import type { Platform } from './compose.ts'
 
@@ -15,7 +16,10 @@ export async function welcome(platform: Platform, settings: Settings, environmen
   const { broker, gateway, identity } = platform
   const lines = ['Telltale is ready.', '']
   for (const { scheme, host, port } of broker?.addresses ?? []) lines.push(`  devices    ${scheme}://${host}:${port}`)
-  const store = settings.store === 'duckdb' ? `embedded, in ${settings.dataDir}` : `InfluxDB at ${settings.influxUrl}`
+  const store =
+    settings.store === 'duckdb'
+      ? `embedded, in ${settings.dataDir}`
+      : `InfluxDB at ${maskPassword(settings.influxUrl ?? '')}`
   if (gateway !== undefined) {
     const scheme = settings.tlsCert === undefined ? 'http' : 'https'
     const url = `${scheme}://${reachable(settings.gatewayHost)}:${gateway.port}`

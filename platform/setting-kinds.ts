@@ -34,11 +34,16 @@ export const text = (allowed: string, type = 'text'): SettingKind<string> => ({
 
 export const pemFile = text('a PEM file', 'file')
 
+/** A URL with `********` for a password in it; also of text that is none. */
+export function maskPassword(url: string): string {
+  return url.replace(/(:\/\/[^/?#:]*:)[^/?#]*@/, '$1********@')
+}
+
 export const url: SettingKind<string> = {
   type: 'URL',
   parse: (value) => z.url({ protocol: /^https?$/ }).parse(value),
   allowed: 'an http or https URL',
-  show: plain,
+  show: maskPassword,
 }
 
 /** May hold anything; shown masked. */

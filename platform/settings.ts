@@ -14,6 +14,7 @@ import {
   choice,
   duration,
   integer,
+  maskPassword,
   pemFile,
   port,
   type SettingKind,
@@ -144,7 +145,7 @@ function readSetting(spec: Omit<SettingSpec<unknown>, 'show'>, environment: Node
   try {
     return spec.parse(value)
   } catch (cause) {
-    const shown = spec.type === 'secret' ? '(secret)' : JSON.stringify(value)
+    const shown = spec.type === 'secret' ? '(secret)' : JSON.stringify(maskPassword(value))
     throw new SettingsError('bad-setting', `${spec.variable} is ${shown}: allowed is ${spec.allowed}`, { cause })
   }
 }

@@ -18,6 +18,7 @@ import {
   INFLUX_REQUEST_MS_MAX,
   STORE_REASON_CHARS_MAX,
 } from '../../platform/limits.ts'
+import { maskPassword } from '../../platform/setting-kinds.ts'
 import { isLoopback } from '../../platform/settings.ts'
 import { type InfluxOptions, StoreError } from '../store.ts'
 
@@ -194,7 +195,7 @@ export class InfluxConnection {
   }
 
   #where(): string {
-    return `InfluxDB at ${this.#options.url}`
+    return `InfluxDB at ${maskPassword(this.#options.url)}`
   }
 }
 
