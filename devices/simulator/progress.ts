@@ -1,8 +1,10 @@
 /**
- * Owns the progress of a run as it is shown: each second one line, redrawn in place on a terminal, appended in a pipe.
+ * Owns the progress of a run as it is shown: each second one line, redrawn in place on a terminal, appended in a pipe; there a
+ * line that says nothing new comes every fifth time only.
  * Holds nothing back and loses nothing: the summary does not depend on it.
  */
 
+import { printable } from '../../platform/printable.ts'
 import type { Snapshot } from './simulator.ts'
 
 /** The part of a stream that is written to. */
@@ -13,6 +15,7 @@ export interface Output {
 }
 
 const INTERVAL_MS = 1000
+const SAME_LINES_SKIPPED = 4
 const CLEAR_LINE = '\r\u001b[2K'
 const COLUMNS_DEFAULT = 80
 
@@ -23,6 +26,8 @@ export class Progress {
   readonly #read: () => Snapshot
   #timer: NodeJS.Timeout | undefined
   #before: Snapshot | undefined
+  #line = ''
+  #skipped = 0
 
   constructor(output: Output, read: () => Snapshot) {
     this.#output = output
@@ -44,10 +49,16 @@ export class Progress {
 
   #draw(): void {
     const now = this.#read()
-    const line = progressLine(now, this.#before)
+    const line = printable(now.problem ?? progressLine(now, this.#before))
     this.#before = now
     const { isTTY, columns = COLUMNS_DEFAULT } = this.#output
-    this.#output.write(isTTY ? CLEAR_LINE + line.slice(0, columns - 1) : `${line}\n`)
+    if (isTTY) this.#output.write(CLEAR_LINE + line.slice(0, columns - 1))
+    else if (line === this.#line && this.#skipped < SAME_LINES_SKIPPED) this.#skipped++
+    else {
+      this.#output.write(`${line}\n`)
+      this.#line = line
+      this.#skipped = 0
+    }
   }
 }
 

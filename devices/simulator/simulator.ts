@@ -46,6 +46,8 @@ export interface Snapshot {
   readonly errors: number
   /** Milliseconds since the first message was due; 0 before. */
   readonly elapsedMs: number
+  /** Why no device is connected yet. */
+  readonly problem?: string
 }
 
 /** Chance for back-offs, apart from the values': a reconnect must not change what a device measures. */
@@ -68,6 +70,7 @@ export class Simulator {
 
   get snapshot(): Snapshot {
     const { connected, sent, acknowledged, reconnects } = this.#tally
+    const problem = this.#phase === 'connecting' && connected === 0 ? this.#problem() : undefined
     return {
       phase: this.#phase,
       devices: this.#options.devices,
@@ -77,6 +80,7 @@ export class Simulator {
       reconnects,
       errors: this.#tally.errorCount(),
       elapsedMs: this.#beganAt === undefined ? 0 : performance.now() - this.#beganAt,
+      ...(problem !== undefined && { problem }),
     }
   }
 
@@ -204,6 +208,11 @@ export class Simulator {
 
   #throwIfRefused(): void {
     if (this.#refusal !== undefined) throw this.#refusal
+  }
+
+  #problem(): string | undefined {
+    const error = this.#devices.find((device) => device.lastError !== undefined)?.lastError
+    return error && `cannot connect to ${this.#options.url} (${errorText(error)}), trying again`
   }
 
   #unreachable(): SimulatorError {

@@ -99,6 +99,26 @@ test('a run in a pipe prints plain lines and a summary, and exits 0; a missed th
   assert.match(missed.output, /--max-p99 .*MISSED/)
 })
 
+test('a broker that is away is named with the reason, once every few seconds', async () => {
+  let interrupt: (value?: unknown) => void = () => undefined
+  let lines = 0
+  const interrupted = new Promise((resolve) => {
+    interrupt = resolve
+  })
+  let shown = ''
+  const output = {
+    write: (text: string) => {
+      shown += text
+      if (++lines === 2) interrupt()
+    },
+  }
+  const startedAt = performance.now()
+  await simulate(['--devices', '2'], { output, untilInterrupted: () => interrupted })
+  assert(performance.now() - startedAt > 4_000)
+  const line = 'cannot connect to mqtt://127.0.0.1:1 (connect ECONNREFUSED 127.0.0.1:1), trying again\n'
+  assert(shown.startsWith(line + line), shown)
+})
+
 test('--json prints the summary alone, and a credentials file spares the installation its key', async (t) => {
   const broker = await requireServer(t, startMosquitto)
   if (!broker) return
