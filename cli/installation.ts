@@ -1,7 +1,7 @@
 /** Owns where things are in an installation's data directory, and opening them for a command that runs beside `up`. */
 
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Identity } from '../devices/identity.ts'
 import { LocalLog } from '../log/local/local-log.ts'
 import { systemClock } from '../platform/clock.ts'
@@ -24,6 +24,18 @@ export async function openIdentity(settings: Settings): Promise<Identity> {
   preflight(settings)
   const identity = new Identity({ directory: keysDirectory(settings) }, { clock: systemClock })
   await identity.start()
+  return identity
+}
+
+/** The identity for a command that makes tokens; a key made only now is told, for this may be the wrong directory. */
+export async function openSigner(settings: Settings): Promise<Identity> {
+  const identity = await openIdentity(settings)
+  if (identity.hasNewKey) {
+    const where = resolve(keysDirectory(settings))
+    process.stderr.write(
+      `telltale: made a new signing key in ${where}: its tokens are good for this installation only\n`,
+    )
+  }
   return identity
 }
 

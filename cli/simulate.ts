@@ -6,7 +6,7 @@ import { systemClock } from '../platform/clock.ts'
 import { untilSignal } from '../platform/lifecycle.ts'
 import { createLogger } from '../platform/logger.ts'
 import { loadSettings } from '../platform/settings.ts'
-import { loadRegistry, openIdentity } from './installation.ts'
+import { loadRegistry, openSigner } from './installation.ts'
 
 const DEVICE_TOKEN_TTL_MS = 86_400_000
 
@@ -16,7 +16,7 @@ export function simulateCommand(): Command {
     url: `mqtt://${settings.mqttHost}:${settings.mqttPort}`,
     registry: () => loadRegistry(settings),
     credentials: async () => {
-      const identity = await openIdentity(settings)
+      const identity = await openSigner(settings)
       return (device) => identity.signDevice(device, DEVICE_TOKEN_TTL_MS)
     },
     clock: systemClock,

@@ -5,7 +5,7 @@ import { isDeviceId, isTopicFilter, selectionOf, selectsTopics } from '../device
 import { loadSettings } from '../platform/settings.ts'
 import { parseDuration } from '../platform/units.ts'
 import type { Registry } from '../schemas/registry.ts'
-import { loadRegistry, openIdentity } from './installation.ts'
+import { loadRegistry, openSigner } from './installation.ts'
 
 const DAY_MS = 86_400_000
 const TTL_MS_MAX = 3650 * DAY_MS
@@ -20,7 +20,7 @@ export function tokenCommand(): Command {
     .argument('<id...>', 'device ids: 1 to 64 of A-Z a-z 0-9 . _ : -', parseDeviceIds)
     .addOption(ttlOption('how long they are good', '365d'))
     .action(async (ids: string[], options: TtlOption) => {
-      const identity = await openIdentity(loadSettings())
+      const identity = await openSigner(loadSettings())
       const tokens: string[] = []
       for (const id of ids) tokens.push(await identity.signDevice(id, options.ttl))
       process.stdout.write(`${tokens.join('\n')}\n`)
@@ -33,7 +33,7 @@ export function tokenCommand(): Command {
     .action(async (options: TtlOption & { filter: string[] }) => {
       const settings = loadSettings()
       warnOfUnknown(options.filter, loadRegistry(settings))
-      const identity = await openIdentity(settings)
+      const identity = await openSigner(settings)
       process.stdout.write(`${await identity.signApp(options.filter, options.ttl)}\n`)
     })
 

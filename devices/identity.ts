@@ -33,6 +33,7 @@ export class Identity implements Part {
   readonly #directory: string
   readonly #clock: Clock
   #signingKey: Uint8Array | undefined
+  #hasNewKey = false
   #publicKeys: readonly KeyObject[] = []
 
   constructor(options: { readonly directory: string }, dependencies: { readonly clock: Clock }) {
@@ -43,9 +44,16 @@ export class Identity implements Part {
   /** Reads the keys; makes the signing key if there is none. Rejects with `bad-key` for a file that is no key. */
   async start(): Promise<void> {
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
-    this.#signingKey = readOrMakeKey(join(this.#directory, 'signing.key'))
+    const file = join(this.#directory, 'signing.key')
+    this.#hasNewKey = makeKey(file)
+    this.#signingKey = readKey(file)
     const files = readdirSync(this.#directory).filter((file) => file.endsWith('.pem'))
     this.#publicKeys = files.sort().map((file) => readPublicKey(join(this.#directory, file)))
+  }
+
+  /** There was no signing key at the start: no token of before is good here. */
+  get hasNewKey(): boolean {
+    return this.#hasNewKey
   }
 
   async stop(): Promise<void> {
@@ -85,7 +93,8 @@ export class Identity implements Part {
     } catch (cause) {
       if (cause instanceof errors.JWTExpired)
         throw new IdentityError('token-expired', 'the token has expired', { cause })
-      throw new IdentityError('token-invalid', `the token is not valid: ${messageOf(cause)}`, { cause })
+      const hint = cause instanceof errors.JWSSignatureVerificationFailed ? FOREIGN : ''
+      throw new IdentityError('token-invalid', `the token is not valid: ${messageOf(cause)}${hint}`, { cause })
     }
   }
 
@@ -118,6 +127,7 @@ export class Identity implements Part {
   }
 }
 
+const FOREIGN = " (signed by another installation's key?)"
 const DEVICE_ID_RULE = 'allowed are 1 to 64 of A-Z a-z 0-9 . _ : -'
 
 function principalOf(payload: JWTPayload): Principal {
@@ -135,13 +145,17 @@ function isFilters(value: unknown): value is string[] {
   return value.every((filter) => typeof filter === 'string' && isTopicFilter(filter))
 }
 
-function readOrMakeKey(file: string): Uint8Array {
+/** False if there is a file already. */
+function makeKey(file: string): boolean {
   try {
     // Most starts find one; they need not write anything, so they do on a full disk too.
-    if (!existsSync(file)) makeFile(file, `${randomBytes(SIGNING_KEY_BYTES).toString('base64url')}\n`)
+    return !existsSync(file) && makeFile(file, `${randomBytes(SIGNING_KEY_BYTES).toString('base64url')}\n`)
   } catch (cause) {
     throw new IdentityError('bad-key', `the signing key ${file} cannot be made: ${messageOf(cause)}`, { cause })
   }
+}
+
+function readKey(file: string): Uint8Array {
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'base64url')
   if (key.length !== SIGNING_KEY_BYTES) {
     throw new IdentityError('bad-key', `${file} is no key: it must hold ${SIGNING_KEY_BYTES} bytes in base64url`)

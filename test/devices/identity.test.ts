@@ -37,6 +37,16 @@ test('jose finds our tokens good, and we find its', async (t) => {
   assert.equal((await identity.verify(theirs)).kind, 'device')
 })
 
+test('a key made only now is told, and a token of another installation is guessed to be one', async (t) => {
+  const { identity, directory } = await open(t)
+  const other = await open(t)
+  assert.deepEqual([identity.hasNewKey, (await open(t, directory)).identity.hasNewKey], [true, false])
+  await assert.rejects(identity.verify(await other.identity.signDevice('d', 60_000)), {
+    code: 'token-invalid',
+    message: /signature verification failed \(signed by another installation's key\?\)$/,
+  })
+})
+
 test('a token is good until its end, to the second', async (t) => {
   const { identity, clock } = await open(t)
   const token = await identity.signDevice('truck-7', 60_000)
