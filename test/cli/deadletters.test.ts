@@ -82,7 +82,7 @@ test('a payload is read as far as it goes, and it is said what would become of i
 
 test('the commands of docs/dead-letters.md are there, with their options', () => {
   const page = readFileSync(fileURLToPath(new URL('../../docs/dead-letters.md', import.meta.url)), 'utf8')
-  const lines = [...page.matchAll(/^ {4}telltale ([^#\n]+)/gm)].map(([, line = '']) => line.trim().split(/\s+/))
+  const lines = [...page.matchAll(/^ {4}npx telltale ([^#\n]+)/gm)].map(([, line = '']) => line.trim().split(/\s+/))
   assert(lines.length >= 10)
   for (const [name = '', ...words] of lines) {
     const top = [deadLettersCommand(), ledgerCommand()].find((command) => command.name() === name)
