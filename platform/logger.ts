@@ -3,6 +3,7 @@
 import { type Logger as PinoLogger, pino } from 'pino'
 import { systemClock } from './clock.ts'
 import { LogOutput } from './log-output.ts'
+import { printableLines } from './printable.ts'
 
 const STANDARD_ERROR = 2
 
@@ -24,10 +25,16 @@ export function createLogger(options: LoggerOptions): Logger {
       target: 'pino-pretty',
       options: { destination: 2, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' },
     })
-    return pino({ level: options.level }, transport)
+    return pino({ level: options.level, hooks: { streamWrite: printableLine } }, transport)
   }
   const output = new LogOutput(STANDARD_ERROR, { clock: systemClock })
   return pino({ level: options.level, timestamp: pino.stdTimeFunctions.isoTime }, output)
+}
+
+/** A line of JSON whose texts, among them a store's reasons and what clients made up, do not steer the terminal. */
+export function printableLine(line: string): string {
+  const shown = JSON.parse(line, (_key, value) => (typeof value === 'string' ? printableLines(value) : value))
+  return `${JSON.stringify(shown)}\n`
 }
 
 /** For tests and tools that want no log at all. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatTable } from '../../cli/table.ts'
+import { printableLine } from '../../platform/logger.ts'
 import { printable, printableLines } from '../../platform/printable.ts'
 
 test('what steers a terminal is shown as an escape, and everything else as it is', () => {
@@ -20,6 +21,11 @@ test('what steers a terminal is shown as an escape, and everything else as it is
   const text = 'Grüße, 温度 21.3 °C 🌡 \\ "x"'
   assert.equal(printable(text), text)
   assert.equal(printableLines('a\r\n\tb', '  '), 'a\\u000d\n  \\u0009b')
+})
+
+test('a log line on a terminal is printable, whatever stands in it', () => {
+  const line = printableLine(`${JSON.stringify({ reason: '\u001b[2J', err: { stack: 'a\n\u009b1m' } })}\n`)
+  assert.deepEqual(JSON.parse(line), { reason: '\\u001b[2J', err: { stack: 'a\n\\u009b1m' } })
 })
 
 test('a cell of a table stays one cell', () => {
