@@ -81,12 +81,27 @@ class Worker {
     }
   }
 
-  async #end(): Promise<void> {
+  /** Gives up what is under way and closes the store. */
+  async settle(): Promise<void> {
     this.#stop.abort()
     await this.#writes.catch(() => undefined)
     await this.#store.stop()
+  }
+
+  async #end(): Promise<void> {
+    await this.settle()
     port.close()
   }
+}
+
+/** Our own mistake: this thread ends with it, and another takes over. Ending while DuckDB works aborts the whole process. */
+async function die(worker: Worker, error: Error): Promise<void> {
+  // What comes meanwhile is for the successor.
+  port.removeAllListeners('message')
+  await worker.settle().catch(() => undefined)
+  setImmediate(() => {
+    throw error
+  })
 }
 
 try {
@@ -94,6 +109,7 @@ try {
   const store = createStore(setup.store, { streams: registry.streams })
   await store.start()
   const worker = new Worker(registry, store)
+  process.once('uncaughtException', (error) => void die(worker, error))
   port.on('message', (message: ToWorker) => worker.take(message))
   say({ kind: 'ready', checkpoint: await store.checkpoint?.() })
 } catch (error) {

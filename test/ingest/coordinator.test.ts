@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { Coordinator } from '../../ingest/coordinator.ts'
 import { IngestMetrics, StoreState } from '../../ingest/ingest-metrics.ts'
+import type { StoreOptions } from '../../ingest/store.ts'
 import { WorkerThread } from '../../ingest/worker-thread.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { INGEST_WORKER_DEATHS_MAX } from '../../platform/limits.ts'
@@ -24,11 +25,20 @@ class MortalThread extends WorkerThread {
 }
 
 async function open(t: TestContext, workers: number, mayDie: () => boolean) {
-  const directory = await temporaryDirectory(t)
-  const log = await openLog(join(directory, 'log'))
-  t.after(() => log.stop())
   const server = await startFaultServer(t)
   const store = { kind: 'influx', url: server.url, token: '', org: 'o', bucket: 'b', api: 'v2' } as const
+  return { server, ...(await openWith(t, await temporaryDirectory(t), store, workers, mayDie)) }
+}
+
+async function openWith(
+  t: TestContext,
+  directory: string,
+  store: StoreOptions,
+  workers: number,
+  mayDie: () => boolean,
+) {
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
   const metrics = new IngestMetrics(createMetrics(), async () => 0)
   const coordinator = new Coordinator(
     {
@@ -42,7 +52,7 @@ async function open(t: TestContext, workers: number, mayDie: () => boolean) {
     { log, clock: systemClock, logger: silentLogger(), metrics, storeState: new StoreState(silentLogger(), metrics) },
   )
   t.after(() => coordinator.stop())
-  return { log, server, coordinator }
+  return { log, coordinator }
 }
 
 test('a worker that dies is replaced, and what it had is stored by its successor', async (t) => {
@@ -59,6 +69,21 @@ test('a worker that dies is replaced, and what it had is stored by its successor
   const ledger = await settled(log)
   assert.deepEqual([ledger.stored, ledger.deadLettered, ledger.balanced], [2000, 0, true])
   assert.equal(server.lines.size, 2000)
+})
+
+test('a worker that dies while its embedded store is at work takes nothing else with it', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const store = { kind: 'duckdb', path: join(directory, 'telemetry.duckdb') } as const
+  let groups = 0
+  const mayDie = () => [5, 10].includes(++groups)
+  const { log, coordinator } = await openWith(t, directory, store, 1, mayDie)
+  await coordinator.start()
+  for (let round = 0; round < 40; round++) {
+    await Promise.all(Array.from({ length: 1000 }, (_, n) => append(log, `d${n}`, environment(T0 + round, n))))
+  }
+  const ledger = await settled(log)
+  assert(groups > 10, `${groups} groups`)
+  assert.deepEqual([ledger.stored, ledger.deadLettered, ledger.balanced], [40_000, 0, true])
 })
 
 test('workers that die again and again end ingest with an error, and lose nothing', async (t) => {
