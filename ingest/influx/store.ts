@@ -4,6 +4,8 @@
  * Always true: a line is done only when a request that held it was answered 204, or when the server refused it alone.
  * What the server refuses as a whole is halved until the bad lines are alone; a line may so be written several times,
  * which changes nothing. One request at a time, so that of two values of a series and time the newer stays.
+ * A batch that is tried again goes on where it failed. Halving may take a thousand requests, and a store that fails one
+ * in a hundred would never be through with them.
  * Bound: `INFLUX_LINES_PER_REQUEST_MAX` lines a request.
  */
 
@@ -15,12 +17,22 @@ import type { InfluxOptions, PointStore, RejectedEntry, StoreBatch, WriteOutcome
 import { InfluxConnection } from './connection.ts'
 import { InfluxHistory } from './history.ts'
 
+/** A batch on its way: lines before `done` are written or refused. */
+interface Work {
+  readonly batch: StoreBatch
+  readonly lines: Lines
+  readonly rejected: Map<number, string>
+  done: number
+}
+
 export class InfluxStore implements PointStore {
   readonly name = 'influx'
   readonly history: History
   readonly #connection: InfluxConnection
   /** One a stream: bounded by the registry. */
   readonly #writers = new Map<Stream, LineWriter>()
+  /** Of the batch that was tried last, until it is through. */
+  #work: Work | undefined
 
   constructor(options: InfluxOptions, deps: { readonly streams: readonly Stream[] }) {
     this.#connection = new InfluxConnection(options)
@@ -30,21 +42,23 @@ export class InfluxStore implements PointStore {
   async start(): Promise<void> {}
 
   async write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
-    const rejected = new Map<number, string>()
-    const lines = this.#lines(batch, rejected)
-    for (let from = 0; from < lines.count; from += INFLUX_LINES_PER_REQUEST_MAX) {
-      const to = Math.min(lines.count, from + INFLUX_LINES_PER_REQUEST_MAX)
-      await this.#write(lines, from, to, rejected, signal)
+    if (this.#work?.batch !== batch) this.#work = this.#begin(batch)
+    const work = this.#work
+    while (work.done < work.lines.count) {
+      const to = Math.min(work.lines.count, work.done + INFLUX_LINES_PER_REQUEST_MAX)
+      await this.#write(work, work.done, to, signal)
     }
-    return { rejected: [...rejected].map(([index, reason]): RejectedEntry => ({ index, reason })) }
+    this.#work = undefined
+    return { rejected: [...work.rejected].map(([index, reason]): RejectedEntry => ({ index, reason })) }
   }
 
   async stop(): Promise<void> {
     this.#connection.close()
   }
 
-  #lines(batch: StoreBatch, rejected: Map<number, string>): Lines {
+  #begin(batch: StoreBatch): Work {
     const lines = new Lines()
+    const rejected = new Map<number, string>()
     for (let index = 0; index < batch.entries.length; index++) {
       const entry = batch.entries[index]
       if (entry === undefined) continue
@@ -55,7 +69,7 @@ export class InfluxStore implements PointStore {
         else reject(rejected, index, line.reason)
       }
     }
-    return lines
+    return { batch, lines, rejected, done: 0 }
   }
 
   #writer(stream: Stream): LineWriter {
@@ -67,25 +81,24 @@ export class InfluxStore implements PointStore {
     return writer
   }
 
-  /** Writes the lines from `from` to before `to`; those that the server refuses alone are noted in `rejected`. */
-  async #write(
-    lines: Lines,
-    from: number,
-    to: number,
-    rejected: Map<number, string>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** Writes the lines from `from` (the first that is not done) to before `to`; those that are refused alone are rejected. */
+  async #write(work: Work, from: number, to: number, signal: AbortSignal): Promise<void> {
+    const { lines, rejected } = work
     const answer = await this.#connection.write(lines.slice(from, to), signal)
-    if (answer.kind === 'written') return
     const count = to - from
+    if (answer.kind === 'written') {
+      work.done = to
+      return
+    }
     // `dropped=N` of N lines: the whole part is refused, and halving it would only say so N times more.
     if (count === 1 || (answer.kind === 'bad-data' && answer.dropped === count)) {
       for (let line = from; line < to; line++) reject(rejected, lines.entry(line), answer.reason)
+      work.done = to
       return
     }
     const middle = from + (count >> 1)
-    await this.#write(lines, from, middle, rejected, signal)
-    await this.#write(lines, middle, to, rejected, signal)
+    await this.#write(work, from, middle, signal)
+    await this.#write(work, middle, to, signal)
   }
 }
 

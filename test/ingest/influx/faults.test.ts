@@ -179,6 +179,22 @@ test('a whole batch that is refused costs one request, not one a line', async (t
   assert.equal(server.requests.length, 1)
 })
 
+test('a server that fails now and then is done with a batch of which it refuses many lines', async (t) => {
+  const { server, store } = await open(t)
+  const isBad = (line: string) => / count=\d+50i /.test(line)
+  server.decide = (lines, index) => {
+    if (index % 100 === 99) return { status: 503 }
+    return lines.some(isBad) ? { status: 400, body: { code: 'invalid', message: 'unable to parse' } } : undefined
+  }
+  const { failures, outcome } = await persist(store, batch(3000))
+  assert.deepEqual(
+    outcome.rejected.map(({ index }) => index),
+    Array.from({ length: 29 }, (_, n) => n * 100 + 150),
+  )
+  assert.equal(server.lines.size, 2971)
+  assert(failures.length > 1 && failures.length < 10, `${failures.length} failures`)
+})
+
 test('a reading that line protocol cannot express is set aside, its neighbours are written', async (t) => {
   const { server, store } = await open(t)
   const entries = [
