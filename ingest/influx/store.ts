@@ -6,6 +6,9 @@
  * which changes nothing. One request at a time, so that of two values of a series and time the newer stays.
  * A batch that is tried again goes on where it failed. Halving may take a thousand requests, and a store that fails one
  * in a hundred would never be through with them.
+ * The lines of a device and stream stand together, in log order: those that a server refuses mostly are of one stream
+ * (another type of field is there already) or of one device (its clock is wrong). Mixed with others, each would have to
+ * be found by itself; together they are refused in a few requests.
  * Bound: `INFLUX_LINES_PER_REQUEST_MAX` lines a request.
  */
 
@@ -59,14 +62,14 @@ export class InfluxStore implements PointStore {
   #begin(batch: StoreBatch): Work {
     const lines = new Lines()
     const rejected = new Map<number, string>()
-    for (let index = 0; index < batch.entries.length; index++) {
-      const entry = batch.entries[index]
-      if (entry === undefined) continue
-      const writer = this.#writer(entry.stream)
-      for (const reading of entry.readings) {
-        const line = writer.line(reading)
-        if (typeof line === 'string') lines.add(line, index)
-        else reject(rejected, index, line.reason)
+    for (const { stream, indexes } of bySource(batch)) {
+      const writer = this.#writer(stream)
+      for (const index of indexes) {
+        for (const reading of batch.entries[index]?.readings ?? []) {
+          const line = writer.line(reading)
+          if (typeof line === 'string') lines.add(line, index)
+          else reject(rejected, index, line.reason)
+        }
       }
     }
     return { batch, lines, rejected, done: 0 }
@@ -100,6 +103,25 @@ export class InfluxStore implements PointStore {
     await this.#write(work, from, middle, signal)
     await this.#write(work, middle, to, signal)
   }
+}
+
+/** The indexes of the batch's entries by stream and, within, by device: streams together, and each device's in log order. */
+function bySource({ entries }: StoreBatch): { readonly stream: Stream; readonly indexes: number[] }[] {
+  const streams = new Map<Stream, Map<string, number[]>>()
+  for (let index = 0; index < entries.length; index++) {
+    const { stream, readings } = entries[index] ?? {}
+    if (stream === undefined) continue
+    let devices = streams.get(stream)
+    if (devices === undefined) {
+      devices = new Map()
+      streams.set(stream, devices)
+    }
+    const device = readings?.[0]?.device ?? ''
+    const indexes = devices.get(device)
+    if (indexes === undefined) devices.set(device, [index])
+    else indexes.push(index)
+  }
+  return [...streams].flatMap(([stream, devices]) => [...devices.values()].map((indexes) => ({ stream, indexes })))
 }
 
 /** The first reason of an entry is kept. */

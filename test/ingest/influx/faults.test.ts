@@ -5,7 +5,7 @@ import test from 'node:test'
 import { InfluxStore } from '../../../ingest/influx/store.ts'
 import { retryWaitMs, writeUntilStored } from '../../../ingest/retry.ts'
 import { type InfluxOptions, type StoreBatch, StoreError } from '../../../ingest/store.ts'
-import { reading, STREAMS, T0, weather } from '../streams.ts'
+import { pulses, reading, STREAMS, T0, weather } from '../streams.ts'
 import { startFaultServer } from './fault-server.ts'
 
 const signal = () => new AbortController().signal
@@ -177,6 +177,34 @@ test('a whole batch that is refused costs one request, not one a line', async (t
   server.decide = () => ({ status: 422, body: { code: 'unprocessable entity', message } })
   assert.equal((await store.write(batch(4000), signal())).rejected.length, 4000)
   assert.equal(server.requests.length, 1)
+})
+
+test('a stream, and a device, of which every line is refused costs a few requests, however much it is mixed with others', async (t) => {
+  const { server, store } = await open(t)
+  const isBad = (line: string) => /^pulses|device=w3 /.test(line)
+  server.decide = (lines) => {
+    const dropped = lines.filter(isBad).length
+    if (dropped === 0) return undefined
+    return {
+      status: 422,
+      body: { code: 'unprocessable entity', message: `partial write: conflict dropped=${dropped}` },
+    }
+  }
+  const entries = Array.from({ length: 5000 }, (_, n) =>
+    n % 3 === 0
+      ? { stream: pulses, readings: [reading(pulses, `p${n % 50}`, T0 + n, { level: n })] }
+      : { stream: weather, readings: [reading(weather, `w${n % 50}`, T0 + n, { count: n })] },
+  )
+  const { rejected } = await store.write({ entries }, signal())
+  const bad = entries.flatMap(({ readings: [first] }, index) =>
+    first?.stream === 'pulses' || first?.device === 'w3' ? [index] : [],
+  )
+  assert.deepEqual(
+    rejected.map(({ index }) => index).sort((a, b) => a - b),
+    bad,
+  )
+  assert.equal(server.lines.size, entries.length - bad.length)
+  assert(server.requests.length < 60, `${server.requests.length} requests`)
 })
 
 test('a server that fails now and then is done with a batch of which it refuses many lines', async (t) => {
