@@ -364,6 +364,8 @@ export const INFLUX_REQUEST_MS_MAX = 30_000
 export const INFLUX_GZIP_BYTES_MIN = 8 * KiB
 /** Bytes of an answer to a history query; a larger one is an error that asks for a narrower query. */
 export const INFLUX_ANSWER_BYTES_MAX = 128 * MiB
+/** Bytes of the body of an error; a larger one is not read on, and the attempt has failed. A 400 may quote every line of its request. */
+export const INFLUX_ERROR_BYTES_MAX = 16 * MiB
 
 /** Memory that DuckDB may take for its buffers and queries; beyond it, it spills to disk or the query fails. */
 export const DUCKDB_MEMORY_BYTES_MAX = 512 * MiB

@@ -3,17 +3,19 @@
  * `WriteApi` loses data when it retries or closes: pitfalls), and what each answer means.
  *
  * Always true: a request ends within `INFLUX_REQUEST_MS_MAX`, by abort if need be (a timed-out request of the client
- * is not destroyed by itself); sockets are kept alive and closed by `close()`.
+ * is not destroyed by itself); sockets are kept alive and closed by `close()`. Bounds: `INFLUX_ANSWER_BYTES_MAX`,
+ * `INFLUX_ERROR_BYTES_MAX`.
  */
 
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
+import http, { Agent as HttpAgent, type IncomingMessage, type RequestOptions } from 'node:http'
+import https, { Agent as HttpsAgent } from 'node:https'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { HttpError, InfluxDB, type Transport } from '@influxdata/influxdb-client'
 import { messageOf } from '../../platform/errors.ts'
 import {
   INFLUX_ANSWER_BYTES_MAX,
+  INFLUX_ERROR_BYTES_MAX,
   INFLUX_GZIP_BYTES_MIN,
   INFLUX_REQUEST_MS_MAX,
   STORE_REASON_CHARS_MAX,
@@ -50,7 +52,7 @@ export class InfluxConnection {
       url: options.url,
       ...(options.token !== '' && { token: options.token }),
       timeout: INFLUX_REQUEST_MS_MAX,
-      transportOptions: { agent: this.#agent },
+      transportOptions: { agent: this.#agent, 'follow-redirects': { http: bounded(http), https: bounded(https) } },
     }).transport
     const { org, bucket } = options
     this.#writePath =
@@ -134,7 +136,11 @@ export class InfluxConnection {
             if (bytes <= INFLUX_ANSWER_BYTES_MAX) chunks.push(chunk)
             else {
               settled()
-              reject(new AnswerTooLarge())
+              reject(
+                new AnswerTooLarge(
+                  `the answer is larger than ${INFLUX_ANSWER_BYTES_MAX} bytes: ask for a shorter time, fewer devices, or windows`,
+                ),
+              )
               abort.abort()
             }
           },
@@ -156,7 +162,7 @@ export class InfluxConnection {
   #classify(asked: Asked, error: unknown): Exclude<WriteAnswer, { kind: 'written' }> {
     if (error instanceof StoreError) throw error
     if (error instanceof AnswerTooLarge) {
-      throw new StoreError('store-unavailable', error.message, { retry: 'slowly' })
+      throw new StoreError('store-unavailable', `${this.#where()}: ${error.message}`, { retry: 'slowly' })
     }
     if (!(error instanceof HttpError)) {
       throw new StoreError('store-unavailable', `${this.#where()} cannot be reached: ${networkReason(error)}`, {
@@ -199,11 +205,36 @@ export class InfluxConnection {
   }
 }
 
-class AnswerTooLarge extends Error {
-  constructor() {
-    super(
-      `the answer is larger than ${INFLUX_ANSWER_BYTES_MAX} bytes: ask for a shorter time, fewer devices, or windows`,
-    )
+class AnswerTooLarge extends Error {}
+
+/** The most that deflate can make of a byte. */
+const INFLATION_MAX = 1_032
+
+/**
+ * Node's `http` or `https` with a bound on the body of an error. The client (1.35) collects that of a JSON error as long as it
+ * comes, until a string cannot be longer: a throw in an event of a stream, which ends the thread. It offers no place to stop it;
+ * but it takes its request function from the module that shall follow redirects, so it gets one that follows none.
+ */
+function bounded({ request }: Pick<typeof http, 'request'>) {
+  const watch = (response: IncomingMessage) => {
+    if ((response.statusCode ?? 0) < 300) return
+    const bytesMax = INFLUX_ERROR_BYTES_MAX / (response.headers['content-encoding'] === undefined ? 1 : INFLATION_MAX)
+    let bytes = 0
+    response.on('data', (chunk: Uint8Array) => {
+      bytes += chunk.byteLength
+      if (bytes <= bytesMax) return
+      response.removeAllListeners('data')
+      const what = `it answered ${response.statusCode} with more than ${INFLUX_ERROR_BYTES_MAX} bytes`
+      // Not `destroy`, which would first say "aborted"; the request is aborted by whoever hears of this.
+      response.emit('error', new AnswerTooLarge(what))
+    })
+  }
+  return {
+    request: (options: RequestOptions, take: (response: IncomingMessage) => void) =>
+      request(options, (response) => {
+        watch(response)
+        take(response)
+      }),
   }
 }
 

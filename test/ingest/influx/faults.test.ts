@@ -1,13 +1,19 @@
 /** What the store does with each answer a server can give: nothing is lost, and only bad lines are set aside. */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import test from 'node:test'
+import { createGzip } from 'node:zlib'
 import { InfluxStore } from '../../../ingest/influx/store.ts'
 import { retryWaitMs, writeUntilStored } from '../../../ingest/retry.ts'
 import { type InfluxOptions, type StoreBatch, StoreError } from '../../../ingest/store.ts'
+import { INFLUX_ERROR_BYTES_MAX } from '../../../platform/limits.ts'
 import { pulses, reading, STREAMS, T0, weather } from '../streams.ts'
 import { startFaultServer } from './fault-server.ts'
 
+const ONE_MIB = Buffer.alloc(2 ** 20, 'x')
 const signal = () => new AbortController().signal
 const batch = (count: number, from = 0): StoreBatch => ({
   entries: Array.from({ length: count }, (_, n) => ({
@@ -138,6 +144,44 @@ test('a query that is refused is told as one, and is no failed write', async (t)
   }
   assert.deepEqual(codes, ['store-refused', 'store-refused', 'store-refused', 'store-busy', 'store-unavailable'])
 })
+
+for (const encoding of ['identity', 'gzip']) {
+  test(`the error that a server never stops telling (${encoding}) is not read on`, { timeout: 60_000 }, async (t) => {
+    let sent = 0
+    const server = createServer((request, response) => {
+      request.resume()
+      response.writeHead(503, {
+        'content-type': 'application/json',
+        ...(encoding === 'gzip' && { 'content-encoding': encoding }),
+      })
+      const zip = createGzip()
+      const body = encoding === 'gzip' ? zip : response
+      if (encoding === 'gzip') zip.pipe(response)
+      const more = () => {
+        if (response.destroyed) return
+        sent += ONE_MIB.length
+        body.write(ONE_MIB, () => setImmediate(more))
+      }
+      more()
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.after(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const store = new InfluxStore(
+      { kind: 'influx', url, token: '', org: 'o', bucket: 'b', api: 'v2' },
+      { streams: STREAMS },
+    )
+    t.after(() => store.stop())
+    const tooLarge = { code: 'store-unavailable', message: /answered 503 with more than \d+ bytes/ }
+    await assert.rejects(store.write(batch(1), signal()), tooLarge)
+    const query = { selections: [{}], from: T0, to: T0 + 1, limit: 1 }
+    await assert.rejects(store.history.readings(query), tooLarge)
+    assert(sent < 8 * INFLUX_ERROR_BYTES_MAX, `${sent} bytes`)
+  })
+}
 
 test('a batch that is too large is halved until it is not', async (t) => {
   const { server, store } = await open(t)
