@@ -13,6 +13,8 @@
  * Bounds: `DUCKDB_MEMORY_BYTES_MAX`, `DUCKDB_THREADS_MAX`, `DUCKDB_WAL_BYTES_MAX`.
  */
 
+import { readlink, realpath } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { messageOf } from '../../platform/errors.ts'
 import { DUCKDB_MEMORY_BYTES_MAX, DUCKDB_THREADS_MAX, DUCKDB_WAL_BYTES_MAX } from '../../platform/limits.ts'
@@ -51,7 +53,7 @@ export class DuckdbStore implements PointStore, History {
   async start(): Promise<void> {
     let instance: DuckDBInstance | undefined
     try {
-      instance = await DuckDBInstance.create(this.#path, {
+      instance = await DuckDBInstance.create(await linkTarget(this.#path), {
         memory_limit: `${DUCKDB_MEMORY_BYTES_MAX}B`,
         threads: `${DUCKDB_THREADS_MAX}`,
         checkpoint_threshold: `${DUCKDB_WAL_BYTES_MAX}B`,
@@ -135,6 +137,20 @@ export class DuckdbStore implements PointStore, History {
   #opened(): Open {
     if (this.#open === undefined) throw storeFailed(`the store ${this.#path} is not open`, undefined)
     return this.#open
+  }
+}
+
+/**
+ * The file that `path` leads to, also where it does not exist yet. DuckDB (1.5.6) follows a link only to a file that is
+ * there: at the first start its write-ahead log would be beside the link, and at the next it is looked for beside the file.
+ */
+async function linkTarget(path: string): Promise<string> {
+  try {
+    return await realpath(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return path
+    const target = await readlink(path).catch(() => undefined)
+    return target === undefined ? path : linkTarget(resolve(dirname(path), target))
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
@@ -42,6 +42,23 @@ test('a run that is written again after a restart, in smaller and larger pieces,
     assert.deepEqual((await store.history.readings(all)).readings, run)
     await store.stop()
   }
+})
+
+test('behind a link to a file that is not there yet, what is written is found again after a kill', async (t) => {
+  const path = await file(t)
+  const target = await file(t)
+  await symlink(target, path)
+  const first = await open(path)
+  t.after(() => first.stop())
+  await write(first, reading(weather, 'a', T0, { count: 1 }))
+  // A stop would move the write-ahead log into the file: what a kill leaves is what is on disk now.
+  const left = await file(t)
+  await symlink(left, `${left}.link`)
+  await copyFile(target, left)
+  await copyFile(`${target}.wal`, `${left}.wal`)
+  const again = await open(`${left}.link`)
+  t.after(() => again.stop())
+  assert.equal((await again.history.readings(all)).readings.length, 1)
 })
 
 test('the checkpoint is kept with the rows of its batch', async (t) => {
