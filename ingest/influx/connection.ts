@@ -77,8 +77,22 @@ export class InfluxConnection {
       if (status === 201) return badData(text)
       throw this.#refused('writes', `it answered ${status} to a write, where InfluxDB says 204`)
     } catch (error) {
+      // VictoriaMetrics says in plain text that a line is too long. A proxy's 400 is plain text too, but to no lines as well.
+      if (isBadRequest(error) && !aboutData(error) && (await this.#takesNone(signal))) {
+        return badData(`${error.statusCode}: ${serverReason(error)}`)
+      }
       return this.#classify('writes', error)
     }
+  }
+
+  /** Whether a write without lines is taken: then what was said of one with lines was said of the lines. */
+  async #takesNone(signal: AbortSignal): Promise<boolean> {
+    const headers = { 'content-type': 'text/plain; charset=utf-8' }
+    const none = this.#send('POST', this.#writePath, Buffer.alloc(0), headers, signal)
+    return await none.then(
+      ({ status }) => status === 204,
+      () => false,
+    )
   }
 
   /** The text of an InfluxQL answer, JSON (`GET /query`, times in microseconds: `epoch=u`, for `us` is not known and gives nanoseconds). */
@@ -175,7 +189,7 @@ export class InfluxConnection {
     if (statusCode === 413) return { kind: 'too-large', reason }
     // InfluxDB 2 may say 500 where a part was refused for good (pitfalls).
     if (statusCode === 500 && PARTIAL.test(reason)) return badData(reason)
-    if (statusCode === 400 || statusCode === 422) {
+    if (isBadRequest(error)) {
       if (aboutData(error)) return badData(reason)
       throw this.#refused(asked, `it answered ${reason}`, error)
     }
@@ -244,6 +258,10 @@ const DROPPED = /dropped=(\d+)/
 function badData(reason: string): Extract<WriteAnswer, { kind: 'bad-data' }> {
   const dropped = DROPPED.exec(reason)?.[1]
   return { kind: 'bad-data', reason, dropped: dropped === undefined ? undefined : Number(dropped) }
+}
+
+function isBadRequest(error: unknown): error is HttpError {
+  return error instanceof HttpError && (error.statusCode === 400 || error.statusCode === 422)
 }
 
 /**

@@ -46,7 +46,7 @@ export async function startFaultServer(t: Pick<TestContext, 'after'>): Promise<F
       })
       const decided = fault.decide(lines, index)
       if (decided === undefined) {
-        for (const line of lines) fault.lines.add(line)
+        for (const line of lines) if (line !== '') fault.lines.add(line)
         response.writeHead(204).end()
       } else if (decided.status === 0) request.socket.destroy()
       else {

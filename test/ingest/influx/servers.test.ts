@@ -94,6 +94,26 @@ test('VictoriaMetrics takes the writes, and says that it has no history for us',
   await assert.rejects(store.history.latest([{}], 10), { code: 'history-unsupported' })
 })
 
+test('VictoriaMetrics: a line longer than it takes is set aside, and does not hold up the others', async (t) => {
+  const server = await requireServer(t, startVictoriaMetrics)
+  if (server === undefined) return
+  const store = new InfluxStore(server.store, { streams: STREAMS })
+  t.after(() => store.stop())
+  // Each quotation mark is two bytes of the line, of which 256 KiB are taken.
+  const entries = [0, 1, 2].map((n) =>
+    entry(reading(weather, 'truck-8', T0 + n, n === 2 ? { count: n, note: '"'.repeat(200_000) } : { count: n })),
+  )
+  const { rejected } = await store.write({ entries }, signal)
+  assert.deepEqual(
+    rejected.map(({ index }) => index),
+    [2],
+  )
+  assert.match(rejected[0]?.reason ?? '', /too long line/)
+  let series = await server.samples('truck-8')
+  while (series.length === 0) series = await server.samples('truck-8')
+  assert.deepEqual(new Set(series[0]?.timestamps), new Set([T0, T0 + 1]))
+})
+
 test('a server that is away is an unavailable store', async () => {
   const options = { kind: 'influx', url: 'http://127.0.0.1:1', token: '', org: '', bucket: 'b', api: 'v1' } as const
   const store = new InfluxStore(options, { streams: STREAMS })
