@@ -1,6 +1,8 @@
 /** Owns ingest's instruments and the log lines about the store's state: one when it goes bad, one when it is good again. */
 
 import { Counter, Gauge, Histogram } from 'prom-client'
+import type { Clock } from '../platform/clock.ts'
+import { STORE_TROUBLE_LINE_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Group } from './group.ts'
@@ -86,17 +88,27 @@ export class IngestMetrics {
   }
 }
 
-/** Turns many failed attempts of several workers into one line when the store goes bad and one when it is good again. */
+/**
+ * Turns many failed attempts of several workers into one line when the store goes bad, one when it is good again, and one
+ * when it is bad in another way: whoever gave it the right token must be told that now the bucket is missing. Words that
+ * change with every attempt (a port, a time) are told once in `STORE_TROUBLE_LINE_MS`.
+ */
 export class StoreState {
   readonly #logger: Logger
   readonly #metrics: IngestMetrics
+  readonly #clock: Clock
   /** Workers whose last attempt failed. */
   readonly #troubled = new Set<number>()
+  #up = true
+  /** What the last line said, and when. */
   #code = ''
+  #message = ''
+  #toldAt = 0
 
-  constructor(logger: Logger, metrics: IngestMetrics) {
+  constructor(logger: Logger, metrics: IngestMetrics, clock: Clock) {
     this.#logger = logger
     this.#metrics = metrics
+    this.#clock = clock
   }
 
   isTroubled(worker: number): boolean {
@@ -105,24 +117,29 @@ export class StoreState {
 
   failed(worker: number, { code, message, retry }: StoreTrouble): void {
     this.#metrics.retry(code)
-    const known = this.#troubled.size > 0 && code === this.#code
     this.#troubled.add(worker)
-    this.#code = code
+    const now = this.#clock.now()
+    const known = !this.#up && code === this.#code
+    if (known && (message === this.#message || now < this.#toldAt + STORE_TROUBLE_LINE_MS)) return
+    this.#up = false
     this.#metrics.storeUp(false)
-    if (known) return
+    this.#code = code
+    this.#message = message
+    this.#toldAt = now
     const waiting = 'nothing is lost: the log holds what is not stored'
     if (retry === 'slowly') this.#logger.error({ code }, `the store needs someone: ${message}; ${waiting}`)
     else this.#logger.warn({ code }, `the store does not take writes, trying again: ${message}; ${waiting}`)
   }
 
   wrote(worker: number): void {
-    if (!this.#troubled.delete(worker) || this.#troubled.size > 0) return
-    this.#code = ''
+    this.#troubled.delete(worker)
+    if (this.#up || this.#troubled.size > 0) return
+    this.#up = true
     this.#metrics.storeUp(true)
     this.#logger.info('the store takes writes again')
   }
 
-  /** The worker is gone, and its troubles with it. */
+  /** The worker is gone, and its troubles with it; its successor's first write tells whether the store is good again. */
   forget(worker: number): void {
     this.#troubled.delete(worker)
   }

@@ -41,7 +41,7 @@ export class Ingest implements Part {
   constructor(options: IngestOptions, { log, clock, logger, metrics }: IngestDependencies) {
     this.#options = options
     const instruments = new IngestMetrics(metrics, async () => (await log.ledger(INGEST_READER)).pending)
-    const storeState = new StoreState(logger, instruments)
+    const storeState = new StoreState(logger, instruments, clock)
     const workers = Math.min(options.workers, writersOf(options.store))
     const { store, schemasDir } = options
     this.#coordinator = new Coordinator(

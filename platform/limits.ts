@@ -353,6 +353,8 @@ export const STORE_RETRY_MS_MAX = 30_000
 export const STORE_RETRY_SLOWLY_MS = 15_000
 /** A longer `Retry-After` is cut to this. */
 export const STORE_RETRY_AFTER_MS_MAX = 300_000
+/** A store's trouble of the same code is told anew so long after the last line, if its words have changed. */
+export const STORE_TROUBLE_LINE_MS = 30_000
 /** Characters of a store's reason that are kept. */
 export const STORE_REASON_CHARS_MAX = 500
 

@@ -49,7 +49,13 @@ async function openWith(
         return thread
       },
     },
-    { log, clock: systemClock, logger: silentLogger(), metrics, storeState: new StoreState(silentLogger(), metrics) },
+    {
+      log,
+      clock: systemClock,
+      logger: silentLogger(),
+      metrics,
+      storeState: new StoreState(silentLogger(), metrics, systemClock),
+    },
   )
   t.after(() => coordinator.stop())
   return { log, coordinator }
