@@ -74,8 +74,11 @@ export class InfluxConnection {
       const { status, text } = await this.#send('POST', this.#writePath, body, headers, signal)
       if (status === 204) return { kind: 'written' }
       // InfluxDB 3 answers 201 to a partial write. Anything else below 300 is no InfluxDB: a proxy, a login page.
-      if (status === 201) return badData(text)
-      throw this.#refused('writes', `it answered ${status} to a write, where InfluxDB says 204`)
+      if (status === 201 && isOfInflux(jsonOf(text))) return badData(text)
+      throw this.#refused(
+        'writes',
+        `it answered ${status} to a write, where InfluxDB says 204 (check INFLUX_URL: is that InfluxDB?)`,
+      )
     } catch (error) {
       // VictoriaMetrics says in plain text that a line is too long. A proxy's 400 is plain text too, but to no lines as well.
       if (isBadRequest(error) && !aboutData(error) && (await this.#takesNone(signal))) {
@@ -205,7 +208,9 @@ export class InfluxConnection {
         ? ' (check INFLUX_TOKEN)'
         : statusCode === 404
           ? ' (check INFLUX_URL, INFLUX_ORG, INFLUX_BUCKET and INFLUX_API)'
-          : ''
+          : statusCode < 400
+            ? ` to ${header(error, 'location')} (check INFLUX_URL: redirects are not followed)`
+            : ''
     throw this.#refused(asked, `it answered ${reason}${hint}`, error)
   }
 
@@ -269,8 +274,19 @@ function isBadRequest(error: unknown): error is HttpError {
  * plain text, is not: it must not have good lines set aside.
  */
 function aboutData(error: HttpError): boolean {
-  const json: unknown = error.json
+  return isOfInflux(error.json)
+}
+
+function isOfInflux(json: unknown): boolean {
   return typeof json === 'object' && json !== null && ('error' in json || 'code' in json || 'message' in json)
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function serverReason(error: HttpError): string {
@@ -281,7 +297,11 @@ function serverReason(error: HttpError): string {
       if (typeof text === 'string' && text !== '') return text.slice(0, STORE_REASON_CHARS_MAX)
     }
   }
-  return (error.body ?? error.statusMessage ?? '').slice(0, STORE_REASON_CHARS_MAX)
+  return (error.body || error.statusMessage || '').slice(0, STORE_REASON_CHARS_MAX)
+}
+
+function header(error: HttpError, name: string): string {
+  return String(error.headers?.[name] ?? '').slice(0, STORE_REASON_CHARS_MAX)
 }
 
 /** RFC 9110 section 10.2.3: whole seconds, or a date. The client takes the seconds for milliseconds. */

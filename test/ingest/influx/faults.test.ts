@@ -110,6 +110,7 @@ test('busy, failing, cut off and unauthorized servers are tried again until they
     { status: 400, body: '<html>The plain HTTP request was sent to HTTPS port</html>' },
     { status: 400, body: '<html>The plain HTTP request was sent to HTTPS port</html>' },
     { status: 200, body: 'welcome' },
+    { status: 201, body: 'created' },
   ]
   server.decide = (_lines, index) => script[index]
   const { failures, outcome } = await persist(store, batch(100))
@@ -120,6 +121,7 @@ test('busy, failing, cut off and unauthorized servers are tried again until they
       'store-unavailable soon 2000',
       'store-unavailable soon',
       'store-unavailable soon',
+      'store-refused slowly',
       'store-refused slowly',
       'store-refused slowly',
       'store-refused slowly',
@@ -185,6 +187,19 @@ for (const encoding of ['identity', 'gzip']) {
   })
 }
 
+test('a 201 that is not InfluxDB’s own sets nothing aside', async (t) => {
+  const { server, store } = await open(t)
+  server.decide = () => ({ status: 201, body: 'created' })
+  await assert.rejects(store.write(batch(10), signal()), { code: 'store-refused', message: /answered 201/ })
+})
+
+test('a redirect is told with where it leads', async (t) => {
+  const { server, store } = await open(t)
+  server.decide = () => ({ status: 301, headers: { location: 'https://influx.example/' }, body: '' })
+  const message = /answered 301: Moved Permanently to https:\/\/influx.example\/ \(check INFLUX_URL/
+  await assert.rejects(store.write(batch(1), signal()), { code: 'store-refused', message })
+})
+
 test('a batch that is too large is halved until it is not', async (t) => {
   const { server, store } = await open(t)
   server.decide = (lines) => (lines.length > 30 ? { status: 413 } : undefined)
@@ -200,6 +215,7 @@ for (const [what, refuse] of Object.entries({
     body: { code: 'unprocessable entity', message: 'partial write: dropped=1' },
   },
   'that calls a part an internal error (500)': { status: 500, body: { message: 'partial write: conflict dropped=1' } },
+  'that is InfluxDB 3 (201)': { status: 201, body: { code: 'invalid', message: 'unable to parse line 1' } },
   'that is VictoriaMetrics (400 in plain text)': { status: 400, body: 'cannot read: too long line: dropped' },
   'that is InfluxDB 1 (400 with error)': { status: 400, body: { error: 'partial write: unable to parse dropped=0' } },
 })) {
