@@ -1,7 +1,7 @@
 /**
  * Owns how long a store is tried: for ever. The log holds what is not stored yet, so a write is given up only when the
  * role stops. Waits are the store's own `Retry-After`, or grow and are jittered, so that many workers do not come
- * back at once.
+ * back at once. They grow with failures in a row: one that comes after a part was done is the first of a new row.
  */
 
 import { setTimeout as pause } from 'node:timers/promises'
@@ -36,6 +36,7 @@ export async function writeUntilStored(
     } catch (error) {
       if (signal.aborted) throw stopped(error)
       if (!(error instanceof StoreError)) throw error
+      if (error.progressed) failures = 0
       const waitMs = retryWaitMs(error, failures, retrier.random())
       retrier.onRetry(error, waitMs)
       await pause(waitMs, undefined, { signal }).catch(() => undefined)

@@ -51,6 +51,8 @@ export class StoreError extends TelltaleError {
   readonly retry: Retry
   /** The store asked for this wait, milliseconds. */
   readonly retryAfterMs: number | undefined
+  /** A part of the batch was done before the attempt failed, and will not be tried again: the wait need not grow. */
+  progressed = false
 
   constructor(
     code: 'store-unavailable' | 'store-busy' | 'store-refused' | 'store-failed' | 'store-stopped',

@@ -16,7 +16,14 @@ import { INFLUX_LINES_PER_REQUEST_MAX } from '../../platform/limits.ts'
 import type { History } from '../../schemas/history.ts'
 import type { Stream } from '../../schemas/reading.ts'
 import { Lines, LineWriter } from '../line-protocol.ts'
-import type { InfluxOptions, PointStore, RejectedEntry, StoreBatch, WriteOutcome } from '../store.ts'
+import {
+  type InfluxOptions,
+  type PointStore,
+  type RejectedEntry,
+  type StoreBatch,
+  StoreError,
+  type WriteOutcome,
+} from '../store.ts'
 import { InfluxConnection } from './connection.ts'
 import { InfluxHistory } from './history.ts'
 
@@ -47,9 +54,15 @@ export class InfluxStore implements PointStore {
   async write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
     if (this.#work?.batch !== batch) this.#work = this.#begin(batch)
     const work = this.#work
-    while (work.done < work.lines.count) {
-      const to = Math.min(work.lines.count, work.done + INFLUX_LINES_PER_REQUEST_MAX)
-      await this.#write(work, work.done, to, signal)
+    const before = work.done
+    try {
+      while (work.done < work.lines.count) {
+        const to = Math.min(work.lines.count, work.done + INFLUX_LINES_PER_REQUEST_MAX)
+        await this.#write(work, work.done, to, signal)
+      }
+    } catch (error) {
+      if (error instanceof StoreError) error.progressed = work.done > before
+      throw error
     }
     this.#work = undefined
     return { rejected: [...work.rejected].map(([index, reason]): RejectedEntry => ({ index, reason })) }

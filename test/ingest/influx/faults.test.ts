@@ -313,6 +313,22 @@ test('an abort ends the wait for a store that asked for a long one', { timeout: 
   await assert.rejects(writing, { code: 'store-stopped' })
 })
 
+test('waits do not grow while the batch gets on', async (t) => {
+  const { server, store } = await open(t)
+  // Of each 10 requests one fails, and halving takes hundreds.
+  server.decide = (lines, index) => {
+    if (index % 10 === 9) return { status: 503 }
+    return lines.some((line) => line.endsWith('5000000')) ? { status: 422, body: { message: 'no' } } : undefined
+  }
+  const waits: number[] = []
+  await writeUntilStored(store, batch(60), signal(), {
+    random: () => 0,
+    onRetry: (_error, waitMs) => waits.push(waitMs),
+  })
+  assert(waits.length > 3, `${waits.length} failures`)
+  assert.deepEqual(new Set(waits), new Set([100]))
+})
+
 test('waits grow, are jittered and bounded; the server’s own wait comes first', () => {
   const error = (retry: 'soon' | 'slowly', retryAfterMs?: number) =>
     new StoreError('store-unavailable', '', { retry, retryAfterMs })
