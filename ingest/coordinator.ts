@@ -150,11 +150,20 @@ export class Coordinator {
     }
   }
 
-  /** Says so when an embedded store knows of more than this log ever held: then the log is not the one it was written from. */
+  /** Says so when an embedded store and the log are not of one history. */
   async #compareBooks(): Promise<void> {
     const { log, logger } = this.#deps
-    const held = this.firstThread?.checkpoint
-    if (held === undefined) return
+    const { isEmbedded = false, checkpoint: held } = this.firstThread ?? {}
+    if (!isEmbedded) return
+    if (held === undefined) {
+      const { stored } = await log.ledger(INGEST_READER)
+      if (stored === 0) return
+      logger.warn(
+        { stored },
+        'the store is empty, though messages of this log were stored: was its file moved away? They are not written to it again',
+      )
+      return
+    }
     const end = await log.end()
     let known = false
     try {

@@ -38,7 +38,8 @@ interface Asked {
 export class WorkerThread {
   readonly #worker: Worker
   readonly #events: WorkerEvents
-  readonly #embedded: boolean
+  /** Its store is a file that it alone has open. */
+  readonly isEmbedded: boolean
   readonly #asked = new Map<number, Asked>()
   readonly #exited: Promise<void>
   #nextQuestion = 0
@@ -49,7 +50,7 @@ export class WorkerThread {
 
   constructor(setup: WorkerSetup, events: WorkerEvents) {
     this.#events = events
-    this.#embedded = isEmbedded(setup.store)
+    this.isEmbedded = isEmbedded(setup.store)
     this.#worker = new Worker(new URL('./worker-start.js', import.meta.url), { workerData: setup, name: 'ingest' })
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
     this.#worker.on('message', (message: FromWorker) => this.#hear(message))
@@ -69,7 +70,7 @@ export class WorkerThread {
     } catch (error) {
       this.#ending = true
       // One that could not open its embedded store ends by itself.
-      if (!this.#embedded) await this.#worker.terminate()
+      if (!this.isEmbedded) await this.#worker.terminate()
       throw error
     } finally {
       this.#started = undefined
@@ -102,7 +103,7 @@ export class WorkerThread {
   async stop(): Promise<void> {
     this.#ending = true
     this.#post({ kind: 'stop' })
-    const force = () => void (this.#embedded || this.#worker.terminate())
+    const force = () => void (this.isEmbedded || this.#worker.terminate())
     const timer = setTimeout(force, INGEST_CLOSE_MS)
     await this.#exited
     clearTimeout(timer)

@@ -13,6 +13,7 @@
  * Bounds: `DUCKDB_MEMORY_BYTES_MAX`, `DUCKDB_THREADS_MAX`, `DUCKDB_WAL_BYTES_MAX`.
  */
 
+import { rmSync, statSync } from 'node:fs'
 import { readlink, realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
@@ -53,7 +54,10 @@ export class DuckdbStore implements PointStore, History {
   async start(): Promise<void> {
     let instance: DuckDBInstance | undefined
     try {
-      instance = await DuckDBInstance.create(await linkTarget(this.#path), {
+      const path = await linkTarget(this.#path)
+      // A first start on a full disk leaves a file without a byte, which DuckDB does not take for one of its own.
+      if (statSync(path, { throwIfNoEntry: false })?.size === 0) rmSync(path)
+      instance = await DuckDBInstance.create(path, {
         memory_limit: `${DUCKDB_MEMORY_BYTES_MAX}B`,
         threads: `${DUCKDB_THREADS_MAX}`,
         checkpoint_threshold: `${DUCKDB_WAL_BYTES_MAX}B`,
@@ -66,7 +70,7 @@ export class DuckdbStore implements PointStore, History {
       this.#open = { instance, writer, tables, history: new DuckdbHistory(reader, this.#streams) }
     } catch (error) {
       instance?.closeSync()
-      throw storeFailed(`the store ${this.#path} cannot be opened`, error)
+      throw storeFailed(`the store ${this.#path} cannot be opened (docs/deploy.md, "Another store")`, error)
     }
   }
 

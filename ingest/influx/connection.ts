@@ -188,12 +188,13 @@ export class InfluxConnection {
       })
     }
     const { statusCode } = error
-    const reason = `${statusCode}: ${serverReason(error)}`
+    const whole = `${statusCode}: ${serverReason(error)}`
+    const reason = whole.slice(0, STORE_REASON_CHARS_MAX)
     if (statusCode === 413) return { kind: 'too-large', reason }
     // InfluxDB 2 may say 500 where a part was refused for good (pitfalls).
-    if (statusCode === 500 && PARTIAL.test(reason)) return badData(reason)
+    if (statusCode === 500 && PARTIAL.test(reason)) return badData(whole)
     if (isBadRequest(error)) {
-      if (aboutData(error)) return badData(reason)
+      if (aboutData(error)) return badData(whole)
       throw this.#refused(asked, `it answered ${reason}`, error)
     }
     if (statusCode === 429 || statusCode === 408 || statusCode === 425 || statusCode >= 500) {
@@ -260,8 +261,10 @@ function bounded({ request }: Pick<typeof http, 'request'>) {
 const PARTIAL = /partial write/i
 const DROPPED = /dropped=(\d+)/
 
-function badData(reason: string): Extract<WriteAnswer, { kind: 'bad-data' }> {
-  const dropped = DROPPED.exec(reason)?.[1]
+/** `dropped=N` stands at the end of what may be long. */
+function badData(whole: string): Extract<WriteAnswer, { kind: 'bad-data' }> {
+  const dropped = DROPPED.exec(whole)?.[1]
+  const reason = whole.slice(0, STORE_REASON_CHARS_MAX)
   return { kind: 'bad-data', reason, dropped: dropped === undefined ? undefined : Number(dropped) }
 }
 
@@ -294,10 +297,10 @@ function serverReason(error: HttpError): string {
   if (typeof json === 'object' && json !== null) {
     for (const key of ['message', 'error'] as const) {
       const text = (json as Record<string, unknown>)[key]
-      if (typeof text === 'string' && text !== '') return text.slice(0, STORE_REASON_CHARS_MAX)
+      if (typeof text === 'string' && text !== '') return text
     }
   }
-  return (error.body || error.statusMessage || '').slice(0, STORE_REASON_CHARS_MAX)
+  return error.body || error.statusMessage || ''
 }
 
 function header(error: HttpError, name: string): string {

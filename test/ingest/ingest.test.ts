@@ -114,6 +114,18 @@ test('a store that was written from a later state of the log is told of at the s
   assert.match(lines.join('; '), /^the store was written from another log/)
   const { readings } = await ingest.history.readings({ selections: [{}], from: T0, to: T0 + 10, limit: 10 })
   assert.equal(readings.length, 2)
+
+  await ingest.stop()
+  const moved = { ...options, path: `${options.path}.new` }
+  const empty = new Ingest(
+    { workers: 1, store: moved, schemasDir: SHIPPED_SCHEMAS_DIR },
+    { ...deps, metrics: createMetrics() },
+  )
+  await empty.start()
+  t.after(() => empty.stop())
+  await append(replaced, 'a', environment(T0 + 2, 3))
+  await settled(replaced)
+  assert.match(lines.at(-1) ?? '', /^the store is empty, though messages of this log were stored/)
 })
 
 test('with several workers the newer of two values of a series and time stays', async (t) => {

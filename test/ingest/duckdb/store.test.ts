@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { copyFile, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
@@ -59,6 +59,18 @@ test('behind a link to a file that is not there yet, what is written is found ag
   const again = await open(`${left}.link`)
   t.after(() => again.stop())
   assert.equal((await again.history.readings(all)).readings.length, 1)
+})
+
+test('a file without a byte, as a first start on a full disk leaves it, is begun anew; any other that is none is left', async (t) => {
+  const path = await file(t)
+  await writeFile(path, '')
+  const store = await open(path)
+  t.after(() => store.stop())
+  await write(store, reading(weather, 'a', T0, { count: 1 }))
+  const other = await file(t)
+  await writeFile(other, 'a')
+  await assert.rejects(open(other), { code: 'store-failed', message: /cannot be opened.*deploy.md/ })
+  assert.equal(await readFile(other, 'utf8'), 'a')
 })
 
 test('the checkpoint is kept with the rows of its batch', async (t) => {
