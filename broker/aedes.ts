@@ -46,8 +46,11 @@ export interface Persistence {
   subscriptionsByClient(client: { readonly id: string }): Promise<readonly PersistedSubscription[]>
   /** Called for every CONNECT with clean session. */
   cleanSubscriptions(client: { readonly id: string }): Promise<void>
-  /** Called for each message of QoS > 0, with the sessions that are not clean and subscribed to it. */
-  outgoingEnqueueCombi(subscribers: readonly { readonly clientId: string }[], packet: QueuedPacket): Promise<void>
+  /** Called for each message of QoS > 0, with the matching subscriptions of QoS > 0 of sessions that are not clean. */
+  outgoingEnqueueCombi(
+    subscriptions: readonly { readonly clientId: string; readonly qos: 0 | 1 | 2 }[],
+    packet: QueuedPacket,
+  ): Promise<void>
   outgoingEnqueue(subscriber: { readonly clientId: string }, packet: QueuedPacket): Promise<void>
   /** Before a stored message is sent, and when its PUBREC has come (`packet` is the PUBREL then). */
   outgoingUpdate(client: Client, packet: QueuedPacket): Promise<void>

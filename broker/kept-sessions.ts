@@ -105,10 +105,10 @@ export class KeptSessions {
     }
     persistence.cleanSubscriptions = ({ id }) => forget(id)
     persistence.outgoingEnqueue = async ({ clientId }, packet) => {
-      this.#add(clientId, packet)
+      this.#add(clientId, packet, packet.qos)
     }
-    persistence.outgoingEnqueueCombi = async (subscribers, packet) => {
-      for (const { clientId } of subscribers) this.#add(clientId, packet)
+    persistence.outgoingEnqueueCombi = async (subscriptions, packet) => {
+      for (const { clientId, qos } of subscriptions) this.#add(clientId, packet, qos)
     }
     persistence.outgoingUpdate = async (client, packet) => this.#update(client, packet)
     persistence.outgoingClearMessageId = async (client, packet) => this.#acknowledged(client.id, packet)
@@ -123,7 +123,7 @@ export class KeptSessions {
 
   /** Keeps a message that is to be sent to this client alone, and gives it its packet id; false if there is no room. */
   keepFor(client: Client, packet: QueuedPacket): boolean {
-    if (!this.#add(client.id, packet)) return false
+    if (!this.#add(client.id, packet, packet.qos)) return false
     packet.messageId = nextPacketId(client)
     this.#update(client, packet)
     return true
@@ -171,9 +171,16 @@ export class KeptSessions {
     this.#bytes += bytes
   }
 
-  #add(id: string, packet: QueuedPacket): boolean {
+  /** Once for each subscription that matches: the message is kept once, at the greatest QoS granted. */
+  #add(id: string, packet: QueuedPacket, granted: 0 | 1 | 2): boolean {
     const session = this.#sessions.get(id)
     if (session === undefined) return false
+    const qos = packet.qos < granted ? packet.qos : granted
+    const before = session.messages.get(packet.brokerCounter)
+    if (before !== undefined) {
+      if (qos > before.qos) before.qos = qos
+      return true
+    }
     const { length } = packet.payload
     if (
       session.messages.size >= SESSION_QUEUE_MESSAGES_MAX ||
@@ -185,7 +192,7 @@ export class KeptSessions {
     session.messageBytes += length
     this.#grow(session, length)
     // The payload is a view of the socket's chunk, which it would keep alive.
-    session.messages.set(packet.brokerCounter, { ...packet, payload: Buffer.from(packet.payload), dup: false })
+    session.messages.set(packet.brokerCounter, { ...packet, qos, payload: Buffer.from(packet.payload), dup: false })
     if (this.#bytes > SESSIONS_KEPT_BYTES_MAX) void this.#makeRoom()
     return true
   }
@@ -197,7 +204,8 @@ export class KeptSessions {
     if (packet.cmd === 'pubrel') {
       const number = session.sent.get(packet.messageId ?? 0)
       const kept = number === undefined ? undefined : session.messages.get(number)
-      if (number !== undefined && kept !== undefined) session.messages.set(number, { ...kept, ...packet })
+      // A PUBREC for a message of QoS 1 means nothing.
+      if (number !== undefined && kept?.qos === 2) session.messages.set(number, { ...kept, ...packet })
       return
     }
     const kept = session.messages.get(packet.brokerCounter)
@@ -210,13 +218,13 @@ export class KeptSessions {
     session.sent.set(packet.messageId ?? 0, packet.brokerCounter)
   }
 
-  /** A PUBACK ends a message of QoS 1, a PUBCOMP one of QoS 2; what does not fit ends nothing. */
+  /** A PUBACK ends a message of QoS 1, a PUBCOMP one of QoS 2 whose PUBREC has come; what does not fit ends nothing. */
   #acknowledged(id: string, { cmd, messageId = 0 }: Acknowledgement): QueuedPacket | undefined {
     const session = this.#sessions.get(id)
     const number = session?.sent.get(messageId)
     if (session === undefined || number === undefined) return undefined
     const kept = session.messages.get(number)
-    if ((cmd === 'puback' && kept?.qos === 2) || (cmd === 'pubcomp' && kept?.qos === 1)) return undefined
+    if ((cmd === 'puback' && kept?.qos !== 1) || (cmd === 'pubcomp' && kept?.cmd !== 'pubrel')) return undefined
     session.sent.delete(messageId)
     session.messages.delete(number)
     const bytes = kept?.payload.length ?? 0
