@@ -10,12 +10,17 @@ import {
   DISCONNECT,
   type Frame,
   PINGREQ,
+  PUBCOMP,
   PUBLISH,
+  PUBREC,
+  PUBREL,
   packet,
   publishPacket,
+  readPublish,
   subscribePacket,
   text,
   u16,
+  type WireClient,
 } from './wire.ts'
 
 const PROTOCOL = Buffer.concat([text('MQTT'), Buffer.of(4)])
@@ -40,12 +45,29 @@ export const connectStatements: readonly Statement[] = [
     await connected.closesSilently()
   }),
   server('MQTT-3.1.2-1', 'a CONNECT of another protocol name is not processed as MQTT 3.1.1', async (bed) => {
-    const frames = await (await bed.sending(connectPacket(bed.name('c'), { protocol: 'MQTS' }))).closes()
-    assert(frames.every(({ body }) => body.readUInt8(1) !== 0))
+    for (const protocol of ['MQTS', 'mqtt', 'MQT', 'MQTTT', 'MQIsdp', '']) {
+      const frames = await (await bed.sending(connectPacket(bed.name('c'), { protocol }))).closes()
+      assert(
+        frames.every(({ body }) => body.readUInt8(1) !== 0),
+        `"${protocol}" is taken`,
+      )
+    }
   }),
   server('MQTT-3.1.2-2', 'an unknown protocol level is answered with return code 1, then closed', async (bed) => {
-    const frames = await (await bed.sending(connectPacket(bed.name('c'), { level: 6 }))).closes()
-    assert.deepEqual(codes(frames), [[CONNACK, 0, 1]])
+    for (const level of [0, 1, 2, 3, 6, 127]) {
+      const frames = await (await bed.sending(connectPacket(bed.name('c'), { level }))).closes()
+      assert.deepEqual(codes(frames), [[CONNACK, 0, 1]], `level ${level}`)
+    }
+  }),
+  server('section 3.1.2.2', 'may: MQTT 3.1 is taken too, and only as what it is: MQIsdp at level 3', async (bed) => {
+    await bed.client('c', { protocol: 'MQIsdp', level: 3 })
+    for (const level of [2, 4, 5]) {
+      const frames = await (await bed.sending(connectPacket(bed.name('d'), { protocol: 'MQIsdp', level }))).closes()
+      assert(
+        frames.every(({ body }) => body.readUInt8(1) !== 0),
+        `level ${level} is taken`,
+      )
+    }
   }),
   server('MQTT-3.1.2-3', 'the reserved connect flag must be 0', async (bed) => {
     await (await bed.sending(raw(0x03, bed.name('c')))).closesSilently()
@@ -60,11 +82,21 @@ export const connectStatements: readonly Statement[] = [
   }),
   server('MQTT-3.1.2-5', 'QoS 1 and 2 messages are stored for a session that is away', async (bed) => {
     const [first] = await bed.session('c')
-    await subscribe(first, bed.name('t'), 1)
+    await subscribe(first, bed.name('t'), 2)
     await first.disconnect()
     await bed.post(bed.name('t'), 'stored')
+    const publisher = await bed.client('p')
+    publisher.send(publishPacket(bed.name('t'), 'stored', { qos: 2 }), answer(PUBREL, 1))
+    await publisher.later(PUBCOMP)
     const [again] = await bed.session('c')
-    assert.equal((await again.publish()).payload, 'stored')
+    const seen = [await again.publish(), await again.publish()]
+    assert.deepEqual(
+      seen.map(({ payload, qos }) => [payload, qos]),
+      [
+        ['stored', 1],
+        ['stored', 2],
+      ],
+    )
   }),
   both(
     'MQTT-3.1.2-6',
@@ -85,6 +117,23 @@ export const connectStatements: readonly Statement[] = [
       assert.deepEqual(await later.untilPong(), [])
     },
   ),
+  server('section 3.1.2.4', 'clean session also forgets which QoS 2 messages were received', async (bed) => {
+    const subscriber = await bed.subscriber(bed.name('t'))
+    const send = async (on: WireClient, payload: string) => {
+      on.send(publishPacket(bed.name('t'), payload, { qos: 2, id: 4 }))
+      await on.next(PUBREC)
+    }
+    const first = await bed.client('c', { clean: false })
+    await send(first, 'old')
+    await first.cut()
+    const clean = await bed.client('c')
+    await send(clean, 'new')
+    clean.send(answer(PUBREL, 4))
+    await clean.next(PUBCOMP)
+    const payloads = (await subscriber.untilPong()).map((frame) => readPublish(frame).payload)
+    // One broker hands a message on with its PUBLISH, another with its PUBREL.
+    assert.equal(payloads.at(-1), 'new')
+  }),
   server('MQTT-3.1.2-7', 'retained messages are no part of a session and outlive it', async (bed) => {
     const publisher = await bed.client('p')
     await publishAcknowledged(publisher, bed.name('t'), 'kept', { retain: true })
@@ -98,6 +147,27 @@ export const connectStatements: readonly Statement[] = [
     await dying.cut()
     assert.equal((await subscriber.publish()).payload, 'gone')
   }),
+  server(
+    'section 3.1.2.5',
+    'the will is published with its QoS, also after silence, a violation, and when another takes the place',
+    async (bed) => {
+      const witness = await bed.subscriber(bed.name('w/+'), 1, 'witness')
+      const will = (name: string) => ({ topic: bed.name(`w/${name}`), payload: 'gone', qos: 1 })
+      const silent = await bed.client('silent', { keepalive: 1, will: will('silent') })
+      const violating = await bed.client('violating', { will: will('violating') })
+      const replaced = await bed.client('replaced', { will: will('replaced') })
+      violating.send(packet(PUBREL, 0, u16(1)))
+      await violating.closes()
+      await bed.client('replaced')
+      await replaced.closes()
+      await silent.closes(9_000)
+      const seen = [await witness.publish(), await witness.publish(), await witness.publish()]
+      assert.deepEqual(
+        seen.map(({ topic, qos }) => [topic, qos]).sort(),
+        ['replaced', 'silent', 'violating'].map((name) => [bed.name(`w/${name}`), 1]),
+      )
+    },
+  ),
   both('MQTT-3.1.2-9', 'with the will flag, will topic and message must be there', async (bed) => {
     await (await bed.sending(raw(0x06, bed.name('c')))).closesSilently()
     await (await bed.sending(raw(0x06, bed.name('c'), bed.name('w')))).closesSilently()

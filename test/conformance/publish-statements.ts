@@ -1,10 +1,14 @@
 /** Owns the statements about PUBLISH, its acknowledgements, delivery and order: sections 3.3 to 3.7 and 4.3 to 4.6 of MQTT 3.1.1. */
 
 import assert from 'node:assert/strict'
-import { both, client, publishAcknowledged, type Statement, server, subscribe } from './statement.ts'
+import { setImmediate as turn } from 'node:timers/promises'
+import { type Bed, both, client, publishAcknowledged, type Statement, server, subscribe } from './statement.ts'
 import {
   answer,
+  CONNACK,
+  connectPacket,
   idOf,
+  PINGREQ,
   PUBACK,
   PUBCOMP,
   PUBLISH,
@@ -17,7 +21,26 @@ import {
   subscribePacket,
   text,
   u16,
+  type WireClient,
 } from './wire.ts'
+
+/** Publishes at QoS 2, all four packets of it. */
+async function publishExactlyOnce(on: WireClient, topic: string, payload: string, id = 1): Promise<void> {
+  on.send(publishPacket(topic, payload, { qos: 2, id }))
+  assert.equal(idOf(await on.next(PUBREC)), id)
+  on.send(answer(PUBREL, id))
+  assert.equal(idOf(await on.next(PUBCOMP)), id)
+}
+
+/** What ours has to write to disk before it answers, what it has to look up, and what it answers at once. */
+async function answersInOrder(bed: Bed, qos: number, type: number): Promise<void> {
+  const device = `devices/${bed.name('d')}`
+  const topics = [`${device}/telemetry/x`, bed.name('t'), `${device}/status`, bed.name('u')]
+  const ids = Array.from({ length: 16 }, (_, index) => 3 * (16 - index))
+  const publisher = await bed.client()
+  publisher.send(...ids.map((id, index) => publishPacket(topics[index % 4] ?? '', 'x', { qos, id })))
+  for (const id of ids) assert.equal(idOf(await publisher.next(type)), id)
+}
 
 export const publishStatements: readonly Statement[] = [
   both('MQTT-3.3.1-1', 'DUP is 1 when a PUBLISH is sent again', async (bed) => {
@@ -239,10 +262,7 @@ export const publishStatements: readonly Statement[] = [
       await subscribe(first, bed.name('t'), 2)
       const publisher = await bed.client('p')
       for (const [id, payload] of ['one', 'two'].entries()) {
-        publisher.send(publishPacket(bed.name('t'), payload, { qos: 2, id: id + 1 }))
-        await publisher.next(PUBREC)
-        publisher.send(answer(PUBREL, id + 1))
-        await publisher.next(PUBCOMP)
+        await publishExactlyOnce(publisher, bed.name('t'), payload, id + 1)
       }
       const [one, two] = [await first.publish(), await first.publish()]
       first.send(answer(PUBREC, one.id))
@@ -267,30 +287,33 @@ export const publishStatements: readonly Statement[] = [
     assert.deepEqual([(await here.publish()).payload, (await back.publish()).payload], ['x', 'x'])
   }),
   client('MQTT-4.5.0-2', 'the client acknowledges what it receives', "the client's duty"),
-  client(
-    'MQTT-4.6.0-1',
-    'a client sends again in the original order',
-    "the client's duty; the broker's order is tried by 4.6.0-6",
-  ),
-  both('MQTT-4.6.0-2', 'PUBACKs come in the order of their PUBLISHes', async (bed) => {
-    const publisher = await bed.client()
-    publisher.send(...[3, 1, 2, 9].map((id) => publishPacket(bed.name('t'), 'x', { qos: 1, id })))
-    for (const id of [3, 1, 2, 9]) assert.equal(idOf(await publisher.next(PUBACK)), id)
+  both('MQTT-4.6.0-1', 'PUBLISHes are sent again in the original order, of QoS 1 and 2 alike', async (bed) => {
+    const [first] = await bed.session('c')
+    await subscribe(first, bed.name('t'), 2)
+    const publisher = await bed.client('p')
+    for (const payload of ['0', '2', '4', '6', '8']) {
+      await publishAcknowledged(publisher, bed.name('t'), payload)
+      await publishExactlyOnce(publisher, bed.name('t'), `${Number(payload) + 1}`)
+    }
+    await first.some(10)
+    await first.cut()
+    const [second] = await bed.session('c')
+    const seen = (await second.some(10)).map(readPublish)
+    assert.deepEqual(
+      seen.map(({ payload, dup }) => [payload, dup]),
+      seen.map((_, index) => [`${index}`, true]),
+    )
   }),
-  both('MQTT-4.6.0-3', 'PUBRECs come in the order of their PUBLISHes', async (bed) => {
-    const publisher = await bed.client()
-    publisher.send(...[3, 1, 2, 9].map((id) => publishPacket(bed.name('t'), 'x', { qos: 2, id })))
-    for (const id of [3, 1, 2, 9]) assert.equal(idOf(await publisher.next(PUBREC)), id)
+  both('MQTT-4.6.0-2', 'PUBACKs come in the order of their PUBLISHes, whatever their topics', async (bed) => {
+    await answersInOrder(bed, 1, PUBACK)
+  }),
+  both('MQTT-4.6.0-3', 'PUBRECs come in the order of their PUBLISHes, whatever their topics', async (bed) => {
+    await answersInOrder(bed, 2, PUBREC)
   }),
   both('MQTT-4.6.0-4', 'PUBRELs come in the order of the PUBRECs', async (bed) => {
     const subscriber = await bed.subscriber(bed.name('t'), 2)
     const publisher = await bed.client('p')
-    for (const id of [1, 2]) {
-      publisher.send(publishPacket(bed.name('t'), 'x', { qos: 2, id }))
-      await publisher.next(PUBREC)
-      publisher.send(answer(PUBREL, id))
-      await publisher.next(PUBCOMP)
-    }
+    for (const id of [1, 2]) await publishExactlyOnce(publisher, bed.name('t'), 'x', id)
     const ids = [(await subscriber.publish()).id, (await subscriber.publish()).id]
     subscriber.send(...ids.map((id) => answer(PUBREC, id)))
     assert.deepEqual([idOf(await subscriber.next(PUBREL)), idOf(await subscriber.next(PUBREL))], ids)
@@ -376,4 +399,123 @@ export const publishStatements: readonly Statement[] = [
     subscriber.send(packet(10, 2, u16(770), text(bed.name('t'))))
     assert.equal(idOf(await subscriber.next(11)), 770)
   }),
+  server(
+    'section 4.4',
+    'what a session is owed is sent again before anything new, which goes on coming meanwhile',
+    async (bed) => {
+      const [first] = await bed.session('c')
+      await subscribe(first, bed.name('t'), 1)
+      const publisher = await bed.client('p')
+      const send = (payload: number) =>
+        publisher.send(publishPacket(bed.name('t'), `${payload}`, { qos: 1, id: payload + 1 }))
+      for (let payload = 0; payload < 15; payload++) send(payload)
+      await first.some(15)
+      await first.cut()
+      const second = await bed.sending(connectPacket(bed.name('c'), { clean: false }))
+      for (let payload = 15; payload < 200; payload++) {
+        send(payload)
+        await turn()
+      }
+      await second.next(CONNACK)
+      for (let payload = 0; payload < 200; payload++) {
+        const received = await second.publish()
+        assert.equal(received.payload, `${payload}`)
+        second.send(answer(PUBACK, received.id))
+      }
+    },
+  ),
+  server(
+    'section 4.4, retained',
+    'a retained message that was sent for a SUBSCRIBE and not acknowledged is sent again too',
+    async (bed) => {
+      await bed.post(bed.name('t'), 'kept', { retain: true })
+      const [first] = await bed.session('c')
+      await subscribe(first, bed.name('t'), 1)
+      const { id, dup } = await first.publish()
+      assert.equal(dup, false)
+      await first.cut()
+      const [second] = await bed.session('c')
+      const again = await second.publish()
+      assert.deepEqual([again.payload, again.id, again.dup], ['kept', id, true])
+      second.send(answer(PUBACK, id))
+      assert.deepEqual(await second.untilPong(), [])
+    },
+  ),
+  server(
+    'section 4.3',
+    'an acknowledgement of the wrong kind settles nothing (4.3.2-1, 4.3.3-1), and nobody else notices',
+    async (bed) => {
+      const witness = await bed.subscriber(bed.name('t'), 0, 'witness')
+      const publisher = await bed.client('p')
+      const wrong = [
+        [1, PUBREC],
+        [1, PUBCOMP],
+        [2, PUBACK],
+        [2, PUBCOMP],
+      ] as const
+      for (const [qos, type] of wrong) {
+        const name = `c${qos}${type}`
+        const [first] = await bed.session(name)
+        await subscribe(first, bed.name('t'), qos)
+        if (qos === 1) await publishAcknowledged(publisher, bed.name('t'), name)
+        else await publishExactlyOnce(publisher, bed.name('t'), name)
+        const { id } = await first.publish()
+        first.send(answer(type, id), packet(PINGREQ, 0))
+        await first.closesOrSends()
+        await first.cut()
+        const [second] = await bed.session(name)
+        const again = await second.next(PUBLISH).catch(() => assert.fail(`QoS ${qos} was settled by type ${type}`))
+        assert.deepEqual([readPublish(again).payload, readPublish(again).id], [name, id])
+        assert.equal((await witness.publish()).payload, name)
+        await bed.client(name)
+      }
+    },
+  ),
+  server('section 4.3.3', 'QoS 2 sent again on a new connection of the session is delivered once', async (bed) => {
+    const subscriber = await bed.subscriber(bed.name('t'), 0)
+    const [first] = await bed.session('p')
+    first.send(publishPacket(bed.name('t'), 'once', { qos: 2, id: 4 }))
+    await first.next(PUBREC)
+    await first.cut()
+    const [second] = await bed.session('p')
+    second.send(publishPacket(bed.name('t'), 'once', { qos: 2, id: 4, dup: true }))
+    assert.equal(idOf(await second.next(PUBREC)), 4)
+    second.send(answer(PUBREL, 4))
+    assert.equal(idOf(await second.next(PUBCOMP)), 4)
+    await publishExactlyOnce(second, bed.name('t'), 'next', 4)
+    assert.deepEqual([(await subscriber.publish()).payload, (await subscriber.publish()).payload], ['once', 'next'])
+  }),
+  server('section 2.3.1', 'the ids of both directions are apart: one may be in use in each', async (bed) => {
+    const both = await bed.subscriber(bed.name('t'), 2)
+    await publishExactlyOnce(await bed.client('p'), bed.name('t'), 'to')
+    const { id } = await both.publish()
+    both.send(publishPacket(bed.name('u'), 'from', { qos: 2, id }), answer(PUBREC, id))
+    const types = (await both.some(2)).map(({ type }) => type)
+    assert.deepEqual(types.sort(), [PUBREC, PUBREL])
+    both.send(answer(PUBREL, id))
+    assert.equal(idOf(await both.next(PUBCOMP)), id)
+  }),
+  server(
+    'section 3.8.4',
+    'what is kept for a session comes at the lesser QoS too, and its acknowledgement settles it',
+    async (bed) => {
+      const publisher = await bed.client('p')
+      for (const isAway of [false, true]) {
+        const name = `c${isAway}`
+        let [subscriber] = await bed.session(name)
+        await subscribe(subscriber, bed.name('t'), 1)
+        if (isAway) await subscriber.cut()
+        await publishExactlyOnce(publisher, bed.name('t'), name)
+        if (isAway) [subscriber] = await bed.session(name)
+        const { qos, id } = await subscriber.publish()
+        assert.equal(qos, 1)
+        subscriber.send(answer(PUBACK, id))
+        await subscriber.untilPong()
+        await subscriber.cut()
+        const [again] = await bed.session(name)
+        assert.deepEqual(await again.untilPong(), [], 'sent again though it was acknowledged')
+        await bed.client(name)
+      }
+    },
+  ),
 ]
