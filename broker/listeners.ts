@@ -60,6 +60,8 @@ export class Listeners {
   readonly #handlers: ListenerHandlers
   readonly #servers: Server[] = []
   readonly #streams = new Set<Duplex>()
+  /** All that were taken, a handshake or an upgrade not being done yet. */
+  readonly #sockets = new Set<Socket>()
   readonly #rate = new ConnectRate()
   readonly #clock: Clock
   readonly addresses: Address[] = []
@@ -100,7 +102,8 @@ export class Listeners {
   /** Accepts nobody any more; connections that are open stay with the broker, what never became a client is ended. */
   async stop(): Promise<void> {
     const closing = this.#servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve)))
-    for (const stream of this.#streams) stream.destroy()
+    // A server that is closing waits for its sockets, and Node's stops looking for half-sent upgrades.
+    for (const socket of this.#sockets) socket.destroy()
     await Promise.all(closing)
   }
 
@@ -120,7 +123,11 @@ export class Listeners {
 
   /** Stands before anything that a server does with a socket; what it destroys is accepted by nobody. */
   #limitRate(socket: Socket): void {
-    if (this.#rate.takes(this.#clock.now(), socket.remoteAddress ?? '')) return
+    if (this.#rate.takes(this.#clock.now(), socket.remoteAddress ?? '')) {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+      return
+    }
     this.#handlers.refused('too-many-connects')
     socket.destroy()
   }

@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connectAsync } from 'mqtt'
+import { STOP_DEADLINE_MS } from '../../platform/limits.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { READING, startBroker } from './harness.ts'
 
@@ -81,6 +82,24 @@ test('a TLS handshake that is not finished in time is cut off, and others connec
   await device.publishAsync(TOPIC, READING, { qos: 1 })
   await device.endAsync()
   await Promise.all(closed)
+})
+
+test('a stop waits for no handshake and no upgrade', { timeout: 30_000 }, async (t) => {
+  for (const tls of [undefined, selfSigned(t)]) {
+    const tlsPort = tls === undefined ? undefined : 0
+    const bench = await startBroker(t, { auth: 'off', listeners: { tlsPort, webSocketPort: 0, tls } })
+    for (const { port } of bench.broker.addresses) {
+      for (const beginning of ['', HALF_A_CLIENT_HELLO, 'GET / HTTP/1.1\r\nHost: x\r\n']) {
+        const socket = connect(port, '127.0.0.1').resume()
+        socket.on('error', () => undefined)
+        await once(socket, 'connect')
+        socket.write(beginning)
+      }
+    }
+    const began = performance.now()
+    await bench.broker.stop()
+    assert(performance.now() - began < STOP_DEADLINE_MS / 2)
+  }
 })
 
 /** A handshake record of 512 bytes (RFC 8446 section 5.1) of which the first come. */
