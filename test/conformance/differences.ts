@@ -1,5 +1,14 @@
 /** Owns what is known to differ: each deviation of ours with its reason, and what was seen of Mosquitto. */
 
+import {
+  CLIENT_ID_CHARS_MAX,
+  SESSION_QUEUE_BYTES_MAX,
+  SESSION_QUEUE_MESSAGES_MAX,
+  UNACKNOWLEDGED_MAX,
+} from '../../platform/limits.ts'
+
+const count = (value: number) => value.toLocaleString('en')
+
 export const OUR_DIFFERENCES: Readonly<Record<string, string>> = {
   'MQTT-3.8.4-5':
     'Aedes folds a filter that is named twice in one SUBSCRIBE into its last mention, and the SUBACK has one code less. ' +
@@ -19,6 +28,11 @@ export const MOSQUITTO_DIFFERENCES: Readonly<Record<string, string>> = {
 export const REMARKS: readonly string[] = [
   'Sessions that are not clean live in memory: they end with the process. Telemetry does not depend on them; it is in the log.',
   '`$share/...` is refused with 0x80 (MQTT 3.1.1 has no shared subscriptions), `$SYS/#` too, and a PUBLISH to a topic that begins with `$` ends the connection.',
+  `A session that is not clean is owed at most ${count(SESSION_QUEUE_MESSAGES_MAX)} messages and ${count(SESSION_QUEUE_BYTES_MAX / 1024)} KiB of payload, those sent and not acknowledged among them; more are dropped and counted.`,
+  `A clean session with ${count(UNACKNOWLEDGED_MAX)} messages sent and not acknowledged is disconnected at the next.`,
+  'A PUBREC for a message of QoS 1 is answered by a PUBREL and settles nothing, as no acknowledgement of another kind does; the connection stays.',
+  `A client id of more than ${count(CLIENT_ID_CHARS_MAX)} characters gets return code 2.`,
+  'Over TCP, what a client sends right behind its CONNECT is taken though it ends its side at once; over TLS it is not, and not acknowledged.',
   'A topic or filter has at most 100 levels; deeper ones end the connection.',
   'MQTT 5 is answered by return code 1, MQTT 3.1 is spoken.',
   'With `TELLTALE_AUTH=token`, which is the default, clients may publish and subscribe less than here: see the README.',

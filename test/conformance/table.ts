@@ -13,15 +13,16 @@ export interface Runs {
 
 export function renderPage({ ours, mosquitto, mosquittoVersion }: Runs): string {
   const tried = statements.filter(({ check }) => check !== undefined)
+  const numbered = statements.filter(({ id }) => id.startsWith('MQTT')).length
   const count = (results: Results) => tried.filter(({ id }) => results.get(id) === CONFORMS).length
   const lines = [
     '# MQTT 3.1.1 conformance',
     '',
-    "The specification's normative statements (appendix B), tried packet by packet on this broker with `TELLTALE_AUTH=off`",
-    `and on Mosquitto ${mosquittoVersion}. \`node --import tsx test/conformance/print.ts --write\` makes this page;`,
+    `The specification's ${numbered} normative statements (appendix B), and ${statements.length - numbered} more that follow from its text, tried packet by packet`,
+    `on this broker with \`TELLTALE_AUTH=off\` and on Mosquitto ${mosquittoVersion}. \`node --import tsx test/conformance/print.ts --write\` makes this page;`,
     '`test/conformance/conformance.test.ts` fails when it is not what the brokers do.',
     '',
-    `Of ${statements.length} statements ${tried.length} can be tried on a server: **ours ${count(ours)}, Mosquitto ${count(mosquitto)}**.`,
+    `Of these ${statements.length} statements ${tried.length} can be tried on a server: **ours ${count(ours)}, Mosquitto ${count(mosquitto)}**.`,
     '',
     '| statement | in our words | binds | tried in `test/conformance/` | ours | Mosquitto |',
     '|---|---|---|---|---|---|',
