@@ -88,19 +88,19 @@ export class Broker implements Part {
     await this.#listeners.start()
     this.#sweeps = [
       setInterval(() => this.sweepTokens(), TOKEN_SWEEP_MS),
-      setInterval(() => this.#aedes.sweepUnread(), UNREAD_SWEEP_MS),
+      setInterval(() => this.#aedes.sweeps.unread(), UNREAD_SWEEP_MS),
       setInterval(() => this.sweepStuck(), STUCK_SWEEP_MS),
     ]
   }
 
   /** Ends the connections whose token has expired; a timer calls it, too. */
   sweepTokens(): void {
-    this.#aedes.sweepTokens(this.#clock.now())
+    this.#aedes.sweeps.tokens(this.#clock.now())
   }
 
   /** Ends the connections whose packet has made no progress since the last call; a timer calls it, too. */
   sweepStuck(): void {
-    this.#aedes.sweepStuck()
+    this.#aedes.sweeps.stuck()
   }
 
   stop(): Promise<void> {

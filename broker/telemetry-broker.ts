@@ -17,17 +17,15 @@ import {
   CLIENT_ID_CHARS_MAX,
   CONNECT_TIMEOUT_MS,
   EARLY_PACKETS_MAX,
-  OUTBOUND_BYTES_TOTAL_MAX,
   QOS2_INFLIGHT_MAX,
   SUBSCRIBER_DRAIN_MS,
-  UNCONNECTED_MAX,
 } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { maySubscribe } from './access.ts'
 import type { Admission } from './admission.ts'
 import { internals, type Persistence, type Registering, willOf } from './aedes.ts'
 import { authenticate, type ConnectRefused, type Verifies } from './authentication.ts'
-import { Disconnect, Endings } from './endings.ts'
+import { Endings } from './endings.ts'
 import { Forwarding } from './forwarding.ts'
 import { GrantedTotal } from './granted.ts'
 import { Held, HeldTotal } from './held.ts'
@@ -41,7 +39,9 @@ import { tameRegistrations } from './registrations.ts'
 import { RetainedMessages } from './retained.ts'
 import { Session } from './session.ts'
 import type { StatusBoard } from './status-board.ts'
+import { Sweeps } from './sweeps.ts'
 import { Turns } from './turns.ts'
+import { Unconnected } from './unconnected.ts'
 import { Unfinished } from './unfinished.ts'
 
 type Done = (error?: Error | null) => void
@@ -77,10 +77,10 @@ export class TelemetryBroker extends Aedes {
   readonly #turns = new Turns()
   readonly #grantedTotal = new GrantedTotal()
   readonly #unfinished = new Unfinished()
-  /** Clients without a CONNACK, that which has waited longest first. */
-  readonly #unconnected = new Set<Client>()
+  readonly #unconnected = new Unconnected()
   readonly #kept: KeptSessions
   readonly retained: RetainedMessages
+  readonly sweeps: Sweeps
   readonly #rates: Rates
   /** Aedes's delivery functions, and ours around them. */
   readonly #deliveries = new WeakMap<Deliver, Deliver>()
@@ -101,6 +101,12 @@ export class TelemetryBroker extends Aedes {
     this.#dependencies = dependencies
     const { metrics, logger } = dependencies
     this.#endings = new Endings({ lines: new RefusalLines(dependencies), metrics, logger })
+    this.sweeps = new Sweeps({
+      clients: () => Object.values(this.clients),
+      sessions: this.#sessions,
+      inbounds: this.#inbounds,
+      endings: this.#endings,
+    })
     this.#rates = new Rates(options.deviceRate)
     this.retained = new RetainedMessages({ metrics, turns: this.#turns })
     this.authenticate = (client, username, password, done) => {
@@ -123,7 +129,7 @@ export class TelemetryBroker extends Aedes {
       const client = handle(stream, request)
       const shares = { held: new Held(this.#held), turns: this.#turns, unfinished: this.#unfinished }
       this.#inbounds.set(client, new Inbound(client, shares))
-      this.#limitUnconnected(client)
+      this.#unconnected.add(client)
       return client
     }
     this.preConnect = (client, _packet, done) => {
@@ -211,51 +217,6 @@ export class TelemetryBroker extends Aedes {
   override unsubscribe(topic: string, deliver: Deliver, done: () => void): void {
     if (selectionOf(topic) !== undefined) this.#telemetrySubscriptions--
     super.unsubscribe(topic, this.#deliveries.get(deliver) ?? deliver, done)
-  }
-
-  /** Ends the connections whose token has expired. */
-  sweepTokens(now: number): void {
-    for (const client of Object.values(this.clients)) {
-      if (!this.#sessions.get(client)?.hasExpired(now)) continue
-      this.#endings.disconnected(client, 'expired-token', 'the token has expired')
-      client.close()
-    }
-  }
-
-  /** Ends those who have the most unread, while all together have too much. */
-  sweepUnread(): void {
-    const unread = Object.values(this.clients).map((client) => ({
-      client,
-      bytes: internals(client).conn.writableLength,
-    }))
-    let bytes = unread.reduce((sum, each) => sum + each.bytes, 0)
-    if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) return
-    for (const { client, bytes: own } of unread.sort((a, b) => b.bytes - a.bytes)) {
-      client.emit('error', new Disconnect('slow-client', 'it reads too little, and others need the room'))
-      bytes -= own
-      if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) break
-    }
-  }
-
-  /** Ends the connections whose packet made no progress since the last call. */
-  sweepStuck(): void {
-    for (const client of Object.values(this.clients)) {
-      if (!this.#inbounds.get(client)?.isStuck()) continue
-      client.emit('error', new Disconnect('stuck-packet', 'a packet was begun and not finished'))
-    }
-  }
-
-  /** A crowd that connects and says nothing must not keep out those that do. */
-  #limitUnconnected(client: Client): void {
-    const known = this.#unconnected
-    const isConnected = () => known.delete(client)
-    known.add(client)
-    client.once('connected', isConnected)
-    internals(client).conn.once('close', isConnected)
-    const [oldest] = known
-    if (known.size <= UNCONNECTED_MAX || oldest === undefined) return
-    known.delete(oldest)
-    oldest.emit('error', new Disconnect('too-many-connects', 'it has not connected, and others need the place'))
   }
 
   #superPublish(packet: PublishPacket, client: Client | null, done: Published): void {

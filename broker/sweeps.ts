@@ -1,0 +1,63 @@
+/**
+ * Owns the looks over all connections, which a timer asks for: those are ended whose token has expired, that leave too much
+ * unread, or whose packet is stuck half-way.
+ *
+ * Bounds: `OUTBOUND_BYTES_TOTAL_MAX` of what all have not read, those with the most being ended first;
+ * `UNFINISHED_PROGRESS_BYTES_MIN` of a packet from one look to the next.
+ */
+
+import type { Client } from 'aedes'
+import { OUTBOUND_BYTES_TOTAL_MAX } from '../platform/limits.ts'
+import { internals } from './aedes.ts'
+import { Disconnect, type Endings } from './endings.ts'
+import type { Inbound } from './inbound.ts'
+import type { Session } from './session.ts'
+
+export interface SweepsDependencies {
+  /** All that are connected. */
+  readonly clients: () => readonly Client[]
+  readonly sessions: { get(client: Client): Session | undefined }
+  readonly inbounds: { get(client: Client): Inbound | undefined }
+  readonly endings: Endings
+}
+
+export class Sweeps {
+  readonly #dependencies: SweepsDependencies
+
+  constructor(dependencies: SweepsDependencies) {
+    this.#dependencies = dependencies
+  }
+
+  /** Ends the connections whose token has expired. */
+  tokens(now: number): void {
+    const { clients, sessions, endings } = this.#dependencies
+    for (const client of clients()) {
+      if (!sessions.get(client)?.hasExpired(now)) continue
+      endings.disconnected(client, 'expired-token', 'the token has expired')
+      client.close()
+    }
+  }
+
+  /** Ends those who have the most unread, while all together have too much. */
+  unread(): void {
+    const unread = this.#dependencies
+      .clients()
+      .map((client) => ({ client, bytes: internals(client).conn.writableLength }))
+    let bytes = unread.reduce((sum, each) => sum + each.bytes, 0)
+    if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) return
+    for (const { client, bytes: own } of unread.sort((a, b) => b.bytes - a.bytes)) {
+      client.emit('error', new Disconnect('slow-client', 'it reads too little, and others need the room'))
+      bytes -= own
+      if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) break
+    }
+  }
+
+  /** Ends the connections whose packet made no progress since the last look. */
+  stuck(): void {
+    const { clients, inbounds } = this.#dependencies
+    for (const client of clients()) {
+      if (!inbounds.get(client)?.isStuck()) continue
+      client.emit('error', new Disconnect('stuck-packet', 'a packet was begun and not finished'))
+    }
+  }
+}
