@@ -1,0 +1,203 @@
+/** The broker's bounds over all clients together, with clients that need no socket: what one reads is the test's to say. */
+
+import assert from 'node:assert/strict'
+import { Duplex } from 'node:stream'
+import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import mqttPacket, { type Packet } from 'mqtt-packet'
+import type { Admission } from '../../broker/admission.ts'
+import { BrokerMetrics } from '../../broker/metrics.ts'
+import type { StatusBoard } from '../../broker/status-board.ts'
+import { TelemetryBroker } from '../../broker/telemetry-broker.ts'
+import { systemClock } from '../../platform/clock.ts'
+import {
+  FRAME_BYTES_MAX,
+  OUTBOUND_BYTES_TOTAL_MAX,
+  UNCONNECTED_MAX,
+  UNFINISHED_BYTES_MAX,
+  UNFINISHED_PROGRESS_BYTES_MIN,
+} from '../../platform/limits.ts'
+import { silentLogger } from '../../platform/logger.ts'
+import { createMetrics } from '../../platform/metrics.ts'
+import { connectAs, publish } from './harness.ts'
+
+const MiB = 2 ** 20
+/** A PUBLISH of QoS 0 to `a`, nearly as large as a packet may be. */
+const LARGE = mqttPacket.generate(publish('a', 0, 0, Buffer.alloc(FRAME_BYTES_MAX - 100)))
+/** Most of it. */
+const BEGINNING = LARGE.subarray(0, LARGE.length - 1_000)
+
+/** One client's end of a connection, in memory. */
+class Peer extends Duplex {
+  readonly packets: Packet[] = []
+  /** While it does not read, nothing that is written to it is ever taken. */
+  reads = true
+  readonly #parser = mqttPacket.parser({ protocolVersion: 4 })
+
+  constructor() {
+    super({ emitClose: true })
+    this.#parser.on('packet', (packet) => this.packets.push(packet))
+    this.on('error', () => undefined)
+  }
+
+  send(bytes: Buffer | Packet): void {
+    this.push(Buffer.isBuffer(bytes) ? bytes : mqttPacket.generate(bytes))
+  }
+
+  override _read(): void {}
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    if (!this.reads) return
+    this.#parser.parse(chunk)
+    done()
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await turn()
+}
+
+async function startCrowd(t: TestContext) {
+  const registry = createMetrics()
+  const broker = new TelemetryBroker(
+    { deviceRate: {} },
+    {
+      identity: undefined,
+      admission: {
+        admit: (_session, _packet, done) => done(),
+        wasDropped: () => false,
+      } as Pick<Admission, 'admit' | 'wasDropped'> as Admission,
+      statusBoard: {} as StatusBoard,
+      clock: systemClock,
+      metrics: new BrokerMetrics(registry, () => 0),
+      logger: silentLogger(),
+    },
+  )
+  await broker.listen()
+  t.after(() => new Promise<void>((resolve) => broker.close(resolve)))
+  const open = () => {
+    const peer = new Peer()
+    broker.handle(peer)
+    t.after(() => peer.destroy())
+    return peer
+  }
+  return {
+    broker,
+    open,
+    client: async (id: string) => {
+      const peer = open()
+      peer.send(connectAs(id))
+      await until(() => peer.packets.shift()?.cmd === 'connack')
+      return peer
+    },
+    refused: async (reason: string) => {
+      const line = (await registry.metrics())
+        .split('\n')
+        .find((each) => each.includes(`refused_total{reason="${reason}"}`))
+      return Number(line?.split(' ')[1] ?? 0)
+    },
+  }
+}
+
+async function subscribe(peer: Peer, topic: string): Promise<void> {
+  peer.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos: 0 }] })
+  await until(() => peer.packets.shift()?.cmd === 'suback')
+}
+
+async function pings(peer: Peer): Promise<void> {
+  peer.send({ cmd: 'pingreq' })
+  await until(() => peer.packets.shift()?.cmd === 'pingresp')
+}
+
+test('of those that connect and say nothing, the one that has waited longest makes room; who sends its CONNECT gets in', async (t) => {
+  const { open, client, refused } = await startCrowd(t)
+  const silent = Array.from({ length: UNCONNECTED_MAX }, open)
+  const honest = await client('honest')
+  await pings(honest)
+  assert.deepEqual([silent[0]?.destroyed, silent[1]?.destroyed], [true, false])
+  open()
+  assert.equal(silent[1]?.destroyed, false, 'who is connected takes no place any more')
+  open()
+  assert.equal(silent[1]?.destroyed, true)
+  await pings(honest)
+  assert.equal(await refused('too-many-connects'), 2)
+})
+
+test('of packets that were begun and wait for their rest, the one begun first makes room, and a whole one is taken', async (t) => {
+  const { client, refused } = await startCrowd(t)
+  const count = Math.floor(UNFINISHED_BYTES_MAX / BEGINNING.length)
+  const slow = await Promise.all(Array.from({ length: count }, (_, index) => client(`slow-${index}`)))
+  for (const each of slow) each.send(BEGINNING)
+  await until(() => slow.every(({ readableLength }) => readableLength === 0))
+  assert(slow.every(({ destroyed }) => !destroyed))
+  // This one's first packet was the first, and its second is the last.
+  slow[0]?.send(LARGE.subarray(BEGINNING.length))
+  slow[0]?.send(BEGINNING)
+  const honest = await client('honest')
+  honest.send(publish('a', 1, 1))
+  await until(() => honest.packets.shift()?.cmd === 'puback')
+  assert(slow.every(({ destroyed }) => !destroyed))
+  const last = await client('last')
+  last.send(BEGINNING)
+  await until(() => last.readableLength === 0)
+  assert.deepEqual(
+    slow.flatMap(({ destroyed }, index) => (destroyed ? [index] : [])),
+    [1],
+  )
+  assert(!last.destroyed)
+  assert.equal(await refused('stuck-packet'), 1)
+})
+
+test('while all together leave too much unread, the one with the most is ended, and no other', async (t) => {
+  const { broker, client, refused } = await startCrowd(t)
+  const send = (topic: string, bytes: number) => {
+    const payload = Buffer.alloc(bytes)
+    broker.publish({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false }, () => undefined)
+  }
+  const most = await client('most')
+  await subscribe(most, '+')
+  const peers = [most]
+  for (let index = 1; index < Math.floor(OUTBOUND_BYTES_TOTAL_MAX / (3 * MiB)); index++) {
+    const peer = await client(`c${index}`)
+    await subscribe(peer, 'all')
+    peers.push(peer)
+  }
+  for (const peer of peers) peer.reads = false
+  const unread = () => peers.reduce((sum, peer) => sum + peer.writableLength, 0)
+  for (let count = 0; count < 3; count++) send('all', MiB)
+  await until(() => peers.every(({ writableLength }) => writableLength > 3 * MiB))
+  broker.sweeps.unread()
+  assert(peers.every(({ destroyed }) => !destroyed))
+  send('more', OUTBOUND_BYTES_TOTAL_MAX - unread())
+  await until(() => unread() > OUTBOUND_BYTES_TOTAL_MAX)
+  broker.sweeps.unread()
+  assert.deepEqual(
+    peers.filter(({ destroyed }) => destroyed),
+    [most],
+  )
+  assert.equal(await refused('slow-client'), 1)
+})
+
+test('a packet of which little comes between two looks is closed, one of which more comes is not, nor who is silent', async (t) => {
+  const { broker, client, refused } = await startCrowd(t)
+  const peers = await Promise.all(['stuck', 'slow', 'skipped', 'silent'].map(client))
+  const [stuck, slow, skipped, silent] = peers as [Peer, Peer, Peer, Peer]
+  stuck.send(LARGE.subarray(0, 100_000))
+  slow.send(LARGE.subarray(0, 100_000))
+  // Larger than a packet may be: its payload is thrown away as it comes.
+  skipped.send(Buffer.of(0x30, 0x80, 0x80, 0x80, 0x01, 0, 1, 0x61))
+  const look = async () => {
+    await until(() => peers.every(({ readableLength }) => readableLength === 0))
+    broker.sweeps.stuck()
+  }
+  await look()
+  stuck.send(Buffer.alloc(UNFINISHED_PROGRESS_BYTES_MIN - 1))
+  slow.send(Buffer.alloc(UNFINISHED_PROGRESS_BYTES_MIN))
+  await look()
+  assert.deepEqual(
+    peers.map(({ destroyed }) => destroyed),
+    [true, false, true, false],
+  )
+  await pings(silent)
+  assert.equal(await refused('stuck-packet'), 2)
+})
