@@ -13,6 +13,7 @@ import { systemClock } from '../../platform/clock.ts'
 import {
   FRAME_BYTES_MAX,
   OUTBOUND_BYTES_TOTAL_MAX,
+  UNACKNOWLEDGED_MAX,
   UNCONNECTED_MAX,
   UNFINISHED_BYTES_MAX,
   UNFINISHED_PROGRESS_BYTES_MIN,
@@ -30,9 +31,10 @@ const BEGINNING = LARGE.subarray(0, LARGE.length - 1_000)
 /** One client's end of a connection, in memory. */
 class Peer extends Duplex {
   readonly packets: Packet[] = []
-  /** While it does not read, nothing that is written to it is ever taken. */
+  /** While it does not read, nothing that is written to it is taken. */
   reads = true
   readonly #parser = mqttPacket.parser({ protocolVersion: 4 })
+  #waiting: (() => void) | undefined
 
   constructor() {
     super({ emitClose: true })
@@ -47,9 +49,16 @@ class Peer extends Duplex {
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    if (!this.reads) return
-    this.#parser.parse(chunk)
-    done()
+    this.#waiting = () => {
+      this.#parser.parse(chunk)
+      done()
+    }
+    if (this.reads) this.#waiting()
+  }
+
+  readOn(): void {
+    this.reads = true
+    this.#waiting?.()
   }
 }
 
@@ -99,8 +108,8 @@ async function startCrowd(t: TestContext) {
   }
 }
 
-async function subscribe(peer: Peer, topic: string): Promise<void> {
-  peer.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos: 0 }] })
+async function subscribe(peer: Peer, topic: string, qos: 0 | 1 = 0): Promise<void> {
+  peer.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos }] })
   await until(() => peer.packets.shift()?.cmd === 'suback')
 }
 
@@ -146,6 +155,26 @@ test('of packets that were begun and wait for their rest, the one begun first ma
   )
   assert(!last.destroyed)
   assert.equal(await refused('stuck-packet'), 1)
+})
+
+test('retained messages that a SUBSCRIBE finds wait for their reader, and no other client does', async (t) => {
+  const { broker, client } = await startCrowd(t)
+  const [bytes, count] = [16_384, 2_000]
+  for (let index = 0; index < count; index++) {
+    const topic = `r/${index}`
+    broker.retained.keep({ cmd: 'publish', topic, payload: Buffer.alloc(bytes), qos: 0, retain: true, dup: false })
+  }
+  const other = await client('other')
+  const reader = await client('reader')
+  await subscribe(reader, 'r/#')
+  await pings(other)
+  assert(reader.packets.length < count / 10, `${reader.packets.length} were sent before another had its turn`)
+  reader.reads = false
+  await until(() => reader.writableNeedDrain)
+  for (let round = 0; round < 20; round++) await pings(other)
+  assert(reader.writableLength < 2 * bytes, `${reader.writableLength} bytes wait`)
+  reader.readOn()
+  await until(() => reader.packets.length === count)
 })
 
 test('while all together leave too much unread, the one with the most is ended, and no other', async (t) => {
@@ -200,4 +229,29 @@ test('a packet of which little comes between two looks is closed, one of which m
   )
   await pings(silent)
   assert.equal(await refused('stuck-packet'), 2)
+})
+
+test('a clean session that acknowledges nothing is sent so many messages, each with an id of its own, and ended at the next', async (t) => {
+  const { broker, client, refused } = await startCrowd(t)
+  const mute = await client('mute')
+  const other = await client('other')
+  await subscribe(mute, 'a', 1)
+  const ids = new Set<number>()
+  const send = async (count: number) => {
+    const packet = { cmd: 'publish', topic: 'a', payload: 'x', qos: 1, retain: false, dup: false } as const
+    for (let sent = 0; sent < count; sent++) broker.publish({ ...packet }, () => undefined)
+    await until(() => mute.destroyed || mute.packets.length === count)
+    for (const packet of mute.packets.splice(0)) ids.add((packet as { messageId: number }).messageId)
+  }
+  for (let sent = 0; sent < UNACKNOWLEDGED_MAX; sent += 1_000) await send(1_000)
+  assert.equal(ids.size, UNACKNOWLEDGED_MAX)
+  const [first = 0] = ids
+  mute.send({ cmd: 'puback', messageId: first })
+  await pings(mute)
+  await send(1)
+  assert(!mute.destroyed)
+  await send(1)
+  assert(mute.destroyed)
+  await pings(other)
+  assert.equal(await refused('slow-client'), 1)
 })

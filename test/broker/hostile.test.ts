@@ -19,7 +19,7 @@ import {
   TURN_BYTES_MAX,
 } from '../../platform/limits.ts'
 import { scratchDirectory } from '../scratch.ts'
-import { type Bench, connectAs, publish, RawClient, READING, startBroker } from './harness.ts'
+import { type Bench, connectAs, message, publish, RawClient, READING, startBroker } from './harness.ts'
 import { holding } from './held-log.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
@@ -309,6 +309,27 @@ test('a device over its rate is acknowledged, its messages dropped, counted, and
   now += 1_000
   await again.publishAsync(TOPIC, READING, { qos: 1 })
   assert.equal((await bench.entries()).length, 5 + 1 + 1)
+})
+
+test('a device over its rate that dies is offline all the same: its will is not counted', async (t) => {
+  const now = Date.now()
+  const deviceRate = { messagesPerSecond: 2 }
+  const bench = await startBroker(t, { clock: { now: () => now }, listeners: { deviceRate } })
+  const app = await bench.app(['devices/+/status'])
+  await app.subscribeAsync('devices/+/status')
+  const will = {
+    topic: 'devices/truck-7/status',
+    payload: Buffer.from('{"online":false}'),
+    qos: 1 as const,
+    retain: true,
+  }
+  const device = await bench.device('truck-7', { will })
+  for (let sent = 0; sent < 5; sent++) await device.publishAsync(TOPIC, READING, { qos: 1 })
+  const told = message(app)
+  device.stream.destroy()
+  await until(async () => (await bench.metric('telltale_broker_connections')) === 1)
+  assert.equal(await bench.metric('telltale_broker_refused_total{reason="rate-limited"}'), 3)
+  assert.deepEqual(await told, ['devices/truck-7/status', '{"online":false}'])
 })
 
 test('an errors topic carries a limited number of reports a second; the rest is counted', async (t) => {
