@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import type { Packet } from 'mqtt-packet'
 import { INGEST_READER, LogError } from '../../log/log.ts'
-import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
+import { CLIENT_ID_CHARS_MAX, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { requireProgram } from '../servers/server.ts'
 import { type Bench, closed, connectAs, message, publish, RawClient, READING, startBroker } from './harness.ts'
 import { appending, holding } from './held-log.ts'
@@ -214,6 +214,23 @@ test('a packet that announces more than is allowed ends the connection, before a
   const after = await connected(t, bench)
   after.socket.write(Buffer.from([0x82, 0xff, 0xff, 0xff, 0x7f, 0, 4]))
   await after.untilClosed()
+})
+
+test('MQTT 5 is answered by return code 1, a client id that is too long by 2', async (t) => {
+  const bench = await startBroker(t, { auth: 'off' })
+  const refused: [connect: Packet, returnCode: number][] = [
+    [{ ...connectAs('any'), cmd: 'connect', clientId: 'any', protocolVersion: 5 }, 1],
+    [connectAs('x'.repeat(CLIENT_ID_CHARS_MAX + 1)), 2],
+  ]
+  for (const [connect, returnCode] of refused) {
+    const client = await RawClient.open(t, bench.port)
+    client.send(connect)
+    assert.equal((await client.next('connack')).returnCode, returnCode)
+    await client.untilClosed()
+  }
+  const longest = await RawClient.open(t, bench.port)
+  longest.send(connectAs('x'.repeat(CLIENT_ID_CHARS_MAX)))
+  assert.equal((await longest.next('connack')).returnCode, 0)
 })
 
 test('a PUBLISH larger than a packet may be is acknowledged, dropped and told, and what is behind it arrives', async (t) => {
