@@ -8,7 +8,7 @@
  * packet id they had (MQTT 3.1.1 sections 4.4 and 4.6), DUP set on what was sent before; nothing new overtakes them.
  * Bounds: `SESSIONS_KEPT_MAX` sessions and `SESSIONS_KEPT_BYTES_MAX`: beyond, the one that has been away longest is forgotten. Of
  * a session `SESSION_QUEUE_MESSAGES_MAX` messages and `SESSION_QUEUE_BYTES_MAX`.
- * Losing: what comes to a full queue is dropped and counted; all sessions end with the process.
+ * Losing: what comes to a full queue is dropped and counted, as are sessions forgotten; all sessions end with the process.
  */
 
 import { Readable } from 'node:stream'
@@ -151,7 +151,9 @@ export class KeptSessions {
     if (this.#sessions.size <= SESSIONS_KEPT_MAX && this.#bytes <= SESSIONS_KEPT_BYTES_MAX) return
     for (const id of [...this.#sessions.keys()]) {
       if (this.#sessions.size <= SESSIONS_KEPT_MAX && this.#bytes <= SESSIONS_KEPT_BYTES_MAX) break
-      if (!this.#isConnected(id)) await this.#forget(id)
+      if (this.#isConnected(id) || !this.#sessions.has(id)) continue
+      this.#metrics.dropped('session-forgotten')
+      await this.#forget(id)
     }
   }
 

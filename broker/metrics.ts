@@ -20,8 +20,8 @@ export type Refusal =
   | 'stuck-packet'
   | 'protocol-error'
 
-/** Why a message did not reach a subscriber that had a right to it. */
-export type Drop = 'session-queue-full' | 'too-many-retained'
+/** Why a message did not reach a subscriber that had a right to it; a session that is forgotten counts as one. */
+export type Drop = 'session-queue-full' | 'session-forgotten' | 'too-many-retained'
 
 export class BrokerMetrics {
   /** Telemetry messages made durable and acknowledged, by QoS. */
@@ -63,7 +63,7 @@ export class BrokerMetrics {
     })
     this.#dropped = new Counter({
       name: 'telltale_broker_deliveries_dropped_total',
-      help: 'Messages that were not kept for an MQTT subscriber, by reason',
+      help: 'Messages, or sessions, that were not kept for an MQTT subscriber, by reason',
       labelNames: ['reason'],
       registers,
     })

@@ -103,7 +103,7 @@ export const UNREAD_ANSWERS_BYTES_MAX = 256 * KiB
 export const SESSION_QUEUE_MESSAGES_MAX = 1_000
 /** Payload bytes of those; more are dropped and counted. */
 export const SESSION_QUEUE_BYTES_MAX = 1 * MiB
-/** Sessions that are not clean; for one more, the one that has been away longest is forgotten. */
+/** Sessions that are not clean; for one more, the one that has been away longest is forgotten and counted. */
 export const SESSIONS_KEPT_MAX = 20_000
 /** What is kept of them: ids, filters, messages; for more, likewise. */
 export const SESSIONS_KEPT_BYTES_MAX = 256 * MiB

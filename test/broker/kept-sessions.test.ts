@@ -4,7 +4,7 @@ import type { Client } from 'aedes'
 import type { Persistence, QueuedPacket } from '../../broker/aedes.ts'
 import { subscriptionBytes } from '../../broker/granted.ts'
 import { KeptSessions, SESSION_MARKER } from '../../broker/kept-sessions.ts'
-import { BrokerMetrics } from '../../broker/metrics.ts'
+import { BrokerMetrics, type Drop } from '../../broker/metrics.ts'
 import {
   SESSION_QUEUE_BYTES_MAX,
   SESSION_QUEUE_MESSAGES_MAX,
@@ -24,9 +24,9 @@ function sessions(isConnected: (id: string) => boolean) {
   } as unknown as Persistence
   const registry = createMetrics()
   new KeptSessions({ isConnected, metrics: new BrokerMetrics(registry, () => 0) }).install(persistence)
-  const dropped = async () => {
-    const line = (await registry.metrics()).match(/deliveries_dropped_total\{reason="session-queue-full"\} (\d+)/)
-    return Number(line?.[1] ?? 0)
+  const dropped = async (reason: Drop = 'session-queue-full') => {
+    const lines = (await registry.metrics()).split('\n')
+    return Number(lines.find((line) => line.includes(`dropped_total{reason="${reason}"}`))?.split(' ')[1] ?? 0)
   }
   return { persistence, forgotten, dropped }
 }
@@ -57,12 +57,13 @@ test('a session without subscriptions is known when it comes back, until a clean
 })
 
 test('for one session more than the limit, the one away longest is forgotten, a connected one never', async () => {
-  const { persistence, forgotten } = sessions((id) => id === 's0')
+  const { persistence, forgotten, dropped } = sessions((id) => id === 's0')
   for (let index = 0; index < SESSIONS_KEPT_MAX; index++) await persistence.subscriptionsByClient({ id: `s${index}` })
   await persistence.subscriptionsByClient({ id: 's1' })
   assert.deepEqual(forgotten, [])
   await persistence.subscriptionsByClient({ id: 'one more' })
   assert.deepEqual(forgotten, ['s2'])
+  assert.equal(await dropped('session-forgotten'), 1)
 })
 
 test('what comes to a full queue is dropped and counted, by number and by bytes; an acknowledgement makes room', async () => {
@@ -100,7 +101,7 @@ test('a message that several subscriptions match is kept and counted once, at th
 })
 
 test('for more bytes than all sessions may have, the one away longest is forgotten, a connected one never', async () => {
-  const { persistence, forgotten } = sessions((id) => id === 's0')
+  const { persistence, forgotten, dropped } = sessions((id) => id === 's0')
   const long = 'x'.repeat(60_000)
   const filters = Array.from({ length: 100 }, (_, index) => ({ topic: `${long}/${index}`, qos: 1 as const }))
   const bytes = filters.reduce((sum, { topic }) => sum + subscriptionBytes(topic), 0)
@@ -119,4 +120,5 @@ test('for more bytes than all sessions may have, the one away longest is forgott
     await persistence.addSubscriptions(client(id), filters)
   }
   assert.deepEqual(forgotten, ['s1', 's2'])
+  assert.equal(await dropped('session-forgotten'), 2)
 })
