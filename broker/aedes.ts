@@ -54,7 +54,7 @@ export interface Persistence {
   outgoingEnqueue(subscriber: { readonly clientId: string }, packet: QueuedPacket): Promise<void>
   /** Before a stored message is sent, and when its PUBREC has come (`packet` is the PUBREL then). */
   outgoingUpdate(client: Client, packet: QueuedPacket): Promise<void>
-  /** Called for each PUBACK and PUBCOMP of a client, and with no packet id for what it may not have. */
+  /** Called for each PUBACK and PUBCOMP of a client, and for a PUBLISH that was not forwarded to it. */
   outgoingClearMessageId(client: Client, packet: Acknowledgement): Promise<QueuedPacket | undefined>
   /** What is sent again at a reconnect. */
   outgoingStream(client: { readonly id: string }): NodeJS.ReadableStream

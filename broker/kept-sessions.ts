@@ -111,7 +111,7 @@ export class KeptSessions {
       for (const { clientId, qos } of subscriptions) this.#add(clientId, packet, qos)
     }
     persistence.outgoingUpdate = async (client, packet) => this.#update(client, packet)
-    persistence.outgoingClearMessageId = async (client, packet) => this.#acknowledged(client.id, packet)
+    persistence.outgoingClearMessageId = async (client, packet) => this.#acknowledged(client, packet)
     persistence.outgoingStream = (client) => Readable.from(this.#again(client.id))
   }
 
@@ -221,8 +221,10 @@ export class KeptSessions {
   }
 
   /** A PUBACK ends a message of QoS 1, a PUBCOMP one of QoS 2 whose PUBREC has come; what does not fit ends nothing. */
-  #acknowledged(id: string, { cmd, messageId = 0 }: Acknowledgement): QueuedPacket | undefined {
-    const session = this.#sessions.get(id)
+  #acknowledged(client: Client, { cmd, messageId = 0 }: Acknowledgement): QueuedPacket | undefined {
+    // Aedes clears what may not be sent to a client; one that has gone is still owed it.
+    if (cmd === 'publish' && client.closed) return undefined
+    const session = this.#sessions.get(client.id)
     const number = session?.sent.get(messageId)
     if (session === undefined || number === undefined) return undefined
     const kept = session.messages.get(number)

@@ -87,6 +87,18 @@ test('what comes to a full queue is dropped and counted, by number and by bytes;
   }
 })
 
+test('what a client may not have is cleared; one that ended while it was sent what it is owed is still owed it', async () => {
+  const { persistence } = sessions(() => true)
+  await persistence.subscriptionsByClient({ id: 'a' })
+  await persistence.outgoingEnqueueCombi([{ clientId: 'a', qos: 1 }], message(1))
+  const [kept] = await owed(persistence, 'a')
+  const sent = { cmd: 'publish', messageId: kept?.brokerCounter ?? 0 }
+  await persistence.outgoingClearMessageId({ id: 'a', closed: true } as Client, sent)
+  assert.equal((await owed(persistence, 'a')).length, 1)
+  await persistence.outgoingClearMessageId({ id: 'a', closed: false } as Client, sent)
+  assert.equal((await owed(persistence, 'a')).length, 0)
+})
+
 test('a message that several subscriptions match is kept and counted once, at the greatest QoS granted', async () => {
   const { persistence, dropped } = sessions(() => true)
   await persistence.subscriptionsByClient({ id: 'a' })
