@@ -171,7 +171,7 @@ export const RETENTION_INTERVAL_MS = 5_000
 export const RETENTION_RUNS_MAX = 10_000
 /** Retention by size starts at this share of the log's size: stored entries go before new ones are refused. */
 export const LOG_LOW_WATER_RATIO = 0.9
-/** A log that was full takes again below this share of its size, so that it does not flutter. */
+/** Above this share retention does not wait for its time; a log that was full takes again below, so that it does not flutter. */
 export const LOG_RESUME_RATIO = 0.95
 /** How often a full log looks whether it has room again. */
 export const LOG_FULL_INTERVAL_MS = 250

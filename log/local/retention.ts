@@ -46,6 +46,11 @@ export class Retention {
     return this.#bytes
   }
 
+  /** Whether a pass should not wait for its time, so that stored runs go before the log is full. */
+  get isDue(): boolean {
+    return this.#bytes > this.#options.maxBytes * LOG_RESUME_RATIO
+  }
+
   added(bytes: number): void {
     this.#resize(this.#bytes + bytes)
   }

@@ -47,7 +47,7 @@ export class Writing {
   readonly #dependencies: WritingDependencies
   readonly #retention: Retention
   readonly #stopping = new AbortController()
-  /** Raised when the log became full, or has room again, and when retention is to end. */
+  /** Raised when retention is due, when the log became full or has room again, and when all this is to end. */
   readonly #filled = new Signal()
   readonly #background: Promise<unknown>
   #isFull = false
@@ -72,7 +72,9 @@ export class Writing {
       full: () => this.full,
       ready: () => room.ready(),
       onCommit: (_end, bytes, entries) => {
+        const wasDue = this.#retention.isDue
         this.#retention.added(bytes)
+        if (this.#retention.isDue && !wasDue) this.#filled.raise()
         room.spent()
         metrics.committed(bytes, entries)
         this.#noteFull()

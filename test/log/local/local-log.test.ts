@@ -109,6 +109,20 @@ test('the books and the end are kept when retention has removed all it may', asy
   assert.equal((await later.ledger(INGEST_READER)).pending, 1)
 })
 
+test('a log that is stored as fast as it fills is never full', async (t) => {
+  const log = await openLocal(t, { directory: scratchDirectory(t), maxBytes: 8 * 2 ** 20 })
+  const payload = Buffer.alloc(100_000)
+  const appending: Promise<unknown>[] = []
+  for (let number = 0; number < 300; number++) {
+    appending.push(append(log, entry(number, { payload })))
+    if (appending.length < 4) continue
+    await appending.shift()
+    const next = log.positionAfter(undefined as never, number - 3)
+    await log.advance(INGEST_READER, { next, stored: 1, readings: 1, deadLetters: [] })
+  }
+  await Promise.all(appending)
+})
+
 test('a full log refuses, keeps what it has, and takes again when the reader has caught up', async (t) => {
   const directory = scratchDirectory(t)
   const options = { directory, maxBytes: 16 * 2 ** 20 }
