@@ -15,7 +15,10 @@ export interface DevicePresence {
 }
 
 export interface Presence {
-  /** Replaces the device's record by what `change` makes of it, in order with other updates; resolves when durable. */
+  /**
+   * Replaces the device's record by what `change` makes of it, in order with other updates; resolves when durable.
+   * Rejects with a `LogError` `log-full` when the record grows and there is no room for that.
+   */
   update(device: string, change: (known: DevicePresence | undefined) => Omit<DevicePresence, 'device'>): Promise<void>
   get(device: string): DevicePresence | undefined
   /** All devices ever seen, by id. */

@@ -186,6 +186,8 @@ export const LOG_ROOM_BYTES_LAST = 1 * MiB
 /** What the log leaves of its disk to the embedded store and to others: the lesser of so many bytes and of its share. */
 export const DISK_RESERVE_BYTES = 256 * MiB
 export const DISK_RESERVE_RATIO = 0.05
+/** While the log is full, the record of a device's presence (status and will) may grow by so much. */
+export const PRESENCE_GROWTH_BYTES_MAX = 1 * KiB
 /** Dead letters kept; at one more, the oldest goes and is counted as expired. */
 export const DEAD_LETTERS_MAX = 1_000_000
 /** Bytes of dead letters kept, unless `TELLTALE_DEAD_LETTERS_MAX_BYTES` says otherwise; when more, the oldest go likewise. */

@@ -268,7 +268,7 @@ export class LocalLog implements Log, Part {
     const deviceLedgers = new DeviceLedgers(environment, books, reader)
     const replays = new Replays(environment, deadLetters, clock)
     const room = new Room(environment, this.#options.directory, this.#options.diskReserveBytes)
-    const presence = new LocalPresence(environment)
+    const presence = new LocalPresence(environment, () => this.full)
     return { environment, books, deadLetters, deviceLedgers, replays, reader, room, presence }
   }
 

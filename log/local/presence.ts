@@ -1,13 +1,23 @@
-/** Owns the presence records in a local log's directory. */
+/**
+ * Owns the presence records in a local log's directory.
+ *
+ * Bound: while the log is full no record grows by more than `PRESENCE_GROWTH_BYTES_MAX`: what is left of the disk would soon be
+ * gone for statuses and wills, which are as large as a payload.
+ */
 
+import { PRESENCE_GROWTH_BYTES_MAX } from '../../platform/limits.ts'
+import type { LogError } from '../log.ts'
 import type { DevicePresence, Presence } from '../presence.ts'
 import type { Environment } from './environment.ts'
 
 export class LocalPresence implements Presence {
   readonly #environment: Environment
+  /** Why the log is full; undefined while it is not. */
+  readonly #full: () => LogError | undefined
 
-  constructor(environment: Environment) {
+  constructor(environment: Environment, full: () => LogError | undefined) {
     this.#environment = environment
+    this.#full = full
   }
 
   async update(
@@ -17,7 +27,11 @@ export class LocalPresence implements Presence {
     const { presence, commit } = this.#environment
     await commit(
       presence.transaction(() => {
-        presence.put(device, change(this.get(device)))
+        const known = this.get(device)
+        const changed = change(known)
+        const full = bytesOf(changed) - bytesOf(known) > PRESENCE_GROWTH_BYTES_MAX ? this.#full() : undefined
+        if (full !== undefined) throw full
+        presence.put(device, changed)
       }),
     )
   }
@@ -32,4 +46,8 @@ export class LocalPresence implements Presence {
       yield { ...(value as Omit<DevicePresence, 'device'>), device: key }
     }
   }
+}
+
+function bytesOf(record: Omit<DevicePresence, 'device'> | undefined): number {
+  return (record?.status?.length ?? 0) + (record?.will?.length ?? 0)
 }

@@ -93,6 +93,11 @@ const CASES: readonly Case[] = [
       while (reader.log.full === undefined) await turn()
       assert.equal(await reader.metric('telltale_log_full'), 1)
       await log.presence.update('device', () => ({ online: true, since: 1 }))
+      const status = Buffer.alloc(PAYLOAD_BYTES_MAX)
+      await assert.rejects(
+        log.presence.update('device', () => ({ online: true, since: 2, status })),
+        { code: 'log-full' },
+      )
       await log.stop()
 
       const again = await openRecorded(t, { directory })
