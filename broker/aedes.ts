@@ -100,6 +100,8 @@ export interface ClientInternals {
   _nextBatch: (error?: Error | null) => void
   _nextId: number
   readonly connackSent: boolean
+  /** By topic filter, without a prototype. */
+  readonly subscriptions: Readonly<Record<string, { qos: number }>>
   /** The newest message delivered, by broker: Aedes drops what is older, though messages may overtake one another. */
   duplicates: object
   deliver0(packet: Packet, callback: () => void): void

@@ -11,7 +11,7 @@ import { mayReceive } from './access.ts'
 import { internals, type QueuedPacket } from './aedes.ts'
 import { Disconnect } from './endings.ts'
 import type { KeptSessions } from './kept-sessions.ts'
-import { grantedQos, isDrowning, isRepeated } from './outbound.ts'
+import { grantedQos, isDrowning, isRepeated, keepQos } from './outbound.ts'
 import type { RetainedMessages } from './retained.ts'
 import type { Session } from './session.ts'
 
@@ -40,6 +40,7 @@ export class Forwarding {
       return false
     }
     const queued = packet as unknown as QueuedPacket
+    if (queued.qos > 0) keepQos(client, queued.topic)
     if (queued.messageId !== undefined) return true
     if (isRepeated(session, queued)) return false
     if (queued.qos > 0) queued.qos = Math.min(queued.qos, grantedQos(session, queued)) as 0 | 1 | 2

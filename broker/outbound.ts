@@ -58,6 +58,15 @@ export function isDrowning(client: Client): boolean {
   return internals(client).conn.writableLength > OUTBOUND_BYTES_MAX
 }
 
+/**
+ * Aedes lowers a message to the QoS of a filter that is written like its topic, whatever others grant: it was sent at QoS 0
+ * and its acknowledgement awaited for ever. A QoS that none is greater than, and that no SUBSCRIBE asks for, prevents it.
+ */
+export function keepQos(client: Client, topic: string): void {
+  const own = internals(client).subscriptions[topic]
+  if (own !== undefined) own.qos = Number.POSITIVE_INFINITY
+}
+
 /** The QoS granted for a message, worked out once, for each subscription that matches asks. */
 export function grantedQos(session: Session, { topic, qos, brokerCounter }: Numbered): number {
   const { lastGranted, granted } = session

@@ -100,3 +100,35 @@ for (const seed of [1, 2, 3]) {
     assert.deepEqual(session.packets, [])
   })
 }
+
+test('a message comes at the greatest QoS granted, whatever was granted to the filter that is written like its topic', async (t) => {
+  const bench = await startBroker(t, { auth: 'off' })
+  const open = async (id: string) => {
+    const client = await RawClient.open(t, bench.port)
+    client.send(connectAs(id))
+    await client.next('connack')
+    return client
+  }
+  const [publisher, subscriber] = [await open('publisher'), await open('subscriber')]
+  const subscribe = async (topic: string, qos: 0 | 1 | 2) => {
+    subscriber.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos }] })
+    await subscriber.next('suback')
+  }
+  const received = async () => {
+    publisher.send(publish('a/b', 1, 2))
+    await publisher.next('pubrec')
+    publisher.send({ cmd: 'pubrel', messageId: 1 })
+    await publisher.next('pubcomp')
+    return (await subscriber.next('publish')).qos
+  }
+  await subscribe('a/b', 0)
+  await subscribe('a/#', 1)
+  assert.equal(await received(), 1)
+  subscriber.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: ['a/#'] })
+  await subscriber.next('unsuback')
+  for (const qos of [0, 2, 1] as const) {
+    await subscribe('a/b', qos)
+    assert.equal(await received(), qos)
+  }
+  assert.deepEqual(subscriber.packets, [])
+})

@@ -157,6 +157,7 @@ export const publishStatements: readonly Statement[] = [
       for (const filters of [
         ['t/#', 't/+'],
         ['t/+', 't/#'],
+        ['t/1', 't/+'],
       ] as const) {
         const subscriber = await bed.client(`s${filters[0].length}${filters[0].at(-1)}`)
         await subscribe(subscriber, bed.name(filters[0]), 0, 1)
