@@ -15,6 +15,8 @@ import type { RefusalLines } from './refusal-lines.ts'
 /** Messages of Aedes's and mqtt-packet's errors. */
 const DRAIN_TIMEOUT = 'drain timeout'
 const KEEPALIVE_TIMEOUT = 'keep alive timeout'
+/** An acknowledgement was due to a client that had gone. */
+const CONNECTION_CLOSED = 'connection closed'
 const IN_OTHER_WORDS: Readonly<Record<string, string>> = {
   'Invalid protocol version': 'an MQTT version that is not spoken here: 3.1 and 3.1.1 are',
 }
@@ -60,7 +62,7 @@ export class Endings {
     else if (error.message === DRAIN_TIMEOUT) this.disconnected(client, 'slow-client', 'it reads nothing')
     else if (!this.#told.has(client)) {
       metrics.protocolError()
-      if ('code' in error || error.message === KEEPALIVE_TIMEOUT) {
+      if ('code' in error || [KEEPALIVE_TIMEOUT, CONNECTION_CLOSED].includes(error.message)) {
         this.#told.add(client)
         logger.debug({ ...whoIs(client), error: error.message }, 'connection ended')
       } else this.disconnected(client, 'protocol-error', IN_OTHER_WORDS[error.message] ?? error.message)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { type TestContext, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Packet } from 'mqtt-packet'
 import { INGEST_READER, LogError } from '../../log/log.ts'
@@ -291,6 +292,21 @@ test('acknowledgements come in the order of the messages, whatever becomes of ea
     client.send(...ids.map((id) => publish(topics[id % topics.length] ?? '', id, qos)))
     for (const id of ids) assert.equal((await client.next(qos === 1 ? 'puback' : 'pubrec')).messageId, id)
   }
+})
+
+test('a client that has gone before its acknowledgement is no protocol error', async (t) => {
+  const held: (() => void)[] = []
+  const bench = await startBroker(t, { auth: 'off', through: holding(held) })
+  const client = await RawClient.open(t, bench.port)
+  client.send(connectAs('truck-7'))
+  await client.next('connack')
+  client.send(publish(TOPIC, 1), publish(TOPIC, 2))
+  client.socket.end()
+  while ((await bench.metric('telltale_broker_connections')) > 0 || held.length < 2) await nextTurn()
+  for (const release of held) release()
+  while ((await bench.metric('telltale_broker_protocol_errors_total')) === 0) await nextTurn()
+  assert.equal(await bench.metric('telltale_broker_refused_total{reason="protocol-error"}'), 0)
+  assert.equal(await bench.metric('telltale_broker_protocol_errors_total'), 1)
 })
 
 test('with authentication off the device of the topic is told what was dropped', async (t) => {
