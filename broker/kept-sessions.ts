@@ -146,10 +146,10 @@ export class KeptSessions {
     this.#sessions.delete(id)
   }
 
-  /** Forgets those that have been away longest, as far as there are too many. */
+  /** Forgets those that have been away longest, as far as there are too many. The newest may be of one that is connecting. */
   async #makeRoom(): Promise<void> {
     if (this.#sessions.size <= SESSIONS_KEPT_MAX && this.#bytes <= SESSIONS_KEPT_BYTES_MAX) return
-    for (const id of [...this.#sessions.keys()]) {
+    for (const id of [...this.#sessions.keys()].slice(0, -1)) {
       if (this.#sessions.size <= SESSIONS_KEPT_MAX && this.#bytes <= SESSIONS_KEPT_BYTES_MAX) break
       if (this.#isConnected(id) || !this.#sessions.has(id)) continue
       this.#metrics.dropped('session-forgotten')

@@ -66,6 +66,15 @@ test('for one session more than the limit, the one away longest is forgotten, a 
   assert.equal(await dropped('session-forgotten'), 1)
 })
 
+test('a client that connects while all others are connected keeps its session', async () => {
+  const { persistence, forgotten } = sessions((id) => id !== 'one more')
+  for (let index = 0; index < SESSIONS_KEPT_MAX; index++) await persistence.subscriptionsByClient({ id: `s${index}` })
+  await persistence.subscriptionsByClient({ id: 'one more' })
+  assert.deepEqual(forgotten, [])
+  await persistence.subscriptionsByClient({ id: 's1' })
+  assert.deepEqual(forgotten, ['one more'])
+})
+
 test('what comes to a full queue is dropped and counted, by number and by bytes; an acknowledgement makes room', async () => {
   for (const [count, bytes] of [
     [SESSION_QUEUE_MESSAGES_MAX, 1],
