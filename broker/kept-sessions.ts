@@ -216,8 +216,8 @@ export class KeptSessions {
       // Ids begin anywhere at each connection: one may be in use by a message of the connection before.
       while (session.sent.has(packet.messageId ?? 0)) packet.messageId = nextPacketId(client)
       kept.messageId = packet.messageId
-    }
-    session.sent.set(packet.messageId ?? 0, packet.brokerCounter)
+      session.sent.set(packet.messageId ?? 0, packet.brokerCounter)
+    } else packet.messageId = kept.messageId
   }
 
   /** A PUBACK ends a message of QoS 1, a PUBCOMP one of QoS 2 whose PUBREC has come; what does not fit ends nothing. */

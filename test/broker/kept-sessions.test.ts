@@ -108,6 +108,15 @@ test('what a client may not have is cleared; one that ended while it was sent wh
   assert.equal((await owed(persistence, 'a')).length, 0)
 })
 
+test('a message that a connection and its successor both send keeps the packet id it was given first', async () => {
+  const { persistence } = sessions(() => true)
+  await persistence.subscriptionsByClient({ id: 'a' })
+  await persistence.outgoingEnqueueCombi([{ clientId: 'a', qos: 1 }], message(1))
+  const [first, second] = [7, 8].map((messageId) => ({ ...message(1), messageId }))
+  for (const packet of [first, second]) await persistence.outgoingUpdate(client('a'), packet as QueuedPacket)
+  assert.equal(second?.messageId, 7)
+})
+
 test('a message that several subscriptions match is kept and counted once, at the greatest QoS granted', async () => {
   const { persistence, dropped } = sessions(() => true)
   await persistence.subscriptionsByClient({ id: 'a' })
