@@ -54,8 +54,11 @@ export interface Persistence {
   outgoingEnqueue(subscriber: { readonly clientId: string }, packet: QueuedPacket): Promise<void>
   /** Before a stored message is sent, and when its PUBREC has come (`packet` is the PUBREL then). */
   outgoingUpdate(client: Client, packet: QueuedPacket): Promise<void>
-  /** Called for each PUBACK and PUBCOMP of a client, and for a PUBLISH that was not forwarded to it. */
-  outgoingClearMessageId(client: Client, packet: Acknowledgement): Promise<QueuedPacket | undefined>
+  /**
+   * Called for each PUBACK and PUBCOMP of a client, and for a PUBLISH that was not forwarded to it. Resolves with nothing: at a
+   * reconnect Aedes puts what it resolves with into a stream that nobody reads, which is full with 16.
+   */
+  outgoingClearMessageId(client: Client, packet: Acknowledgement): Promise<void>
   /** What is sent again at a reconnect. */
   outgoingStream(client: { readonly id: string }): NodeJS.ReadableStream
 }

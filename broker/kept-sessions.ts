@@ -221,20 +221,19 @@ export class KeptSessions {
   }
 
   /** A PUBACK ends a message of QoS 1, a PUBCOMP one of QoS 2 whose PUBREC has come; what does not fit ends nothing. */
-  #acknowledged(client: Client, { cmd, messageId = 0 }: Acknowledgement): QueuedPacket | undefined {
+  #acknowledged(client: Client, { cmd, messageId = 0 }: Acknowledgement): void {
     // Aedes clears what may not be sent to a client; one that has gone is still owed it.
-    if (cmd === 'publish' && client.closed) return undefined
+    if (cmd === 'publish' && client.closed) return
     const session = this.#sessions.get(client.id)
     const number = session?.sent.get(messageId)
-    if (session === undefined || number === undefined) return undefined
+    if (session === undefined || number === undefined) return
     const kept = session.messages.get(number)
-    if ((cmd === 'puback' && kept?.qos !== 1) || (cmd === 'pubcomp' && kept?.cmd !== 'pubrel')) return undefined
+    if ((cmd === 'puback' && kept?.qos !== 1) || (cmd === 'pubcomp' && kept?.cmd !== 'pubrel')) return
     session.sent.delete(messageId)
     session.messages.delete(number)
     const bytes = kept?.payload.length ?? 0
     session.messageBytes -= bytes
     this.#grow(session, -bytes)
-    return kept
   }
 
   /** All that is owed, and what comes meanwhile; each when the one before it is being sent. */
