@@ -2,8 +2,7 @@
  * Owns what a client may receive (docs/contract.md, "Identity" and "MQTT"): a device its own `errors` and `commands`, an app what
  * lies within its token's filters, anyone anything when authentication is off.
  *
- * The same check stands at SUBSCRIBE and at each forward, because Aedes persists a denied subscription of a session that
- * is not clean and restores it at the next connection.
+ * The same check stands at SUBSCRIBE and at each forward: a session that is not clean outlives the token it subscribed with.
  */
 
 import { commandsTopic, errorsTopic, filterCovers, isTopicFilter } from '../devices/topics.ts'
@@ -20,7 +19,7 @@ export function maySubscribe(session: Session, filter: string, qos: number, clea
     case 'device':
       return isOwn(filter, holder.device)
     case 'app':
-      // Aedes queues for an absent QoS > 0 subscriber without a bound; the gateway's cursors are the way to resume.
+      // Nothing is queued for an app that is away: telemetry is in the log, and in the store.
       if (qos > 0 && !clean) return false
       return holder.filters.some((outer) => filterCovers(outer, filter))
   }
