@@ -114,6 +114,8 @@ export class Inbound {
     const { conn } = internals(this.#client)
     if (this.#client.connecting || this.#client.closed || this.#behind !== undefined) return
     if (conn.writableLength > UNREAD_ANSWERS_BYTES_MAX) {
+      // Each byte that comes meanwhile asks again.
+      conn.removeListener('drain', this.held.onRoom)
       conn.once('drain', this.held.onRoom)
       return
     }

@@ -17,6 +17,7 @@ import {
   UNCONNECTED_MAX,
   UNFINISHED_BYTES_MAX,
   UNFINISHED_PROGRESS_BYTES_MIN,
+  UNREAD_ANSWERS_BYTES_MAX,
 } from '../../platform/limits.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
@@ -254,4 +255,22 @@ test('a clean session that acknowledges nothing is sent so many messages, each w
   assert(mute.destroyed)
   await pings(other)
   assert.equal(await refused('slow-client'), 1)
+})
+
+test('a client that leaves much unread and sends byte by byte is waited for once', async (t) => {
+  const { broker, client } = await startCrowd(t)
+  const peer = await client('peer')
+  await subscribe(peer, 'a')
+  peer.reads = false
+  const payload = Buffer.alloc(UNREAD_ANSWERS_BYTES_MAX + 1)
+  broker.publish({ cmd: 'publish', topic: 'a', payload, qos: 0, retain: false, dup: false }, () => undefined)
+  await until(() => peer.writableLength > UNREAD_ANSWERS_BYTES_MAX)
+  const before = peer.listenerCount('drain')
+  for (const byte of mqttPacket.generate({ cmd: 'pingreq' })) {
+    peer.send(Buffer.of(byte))
+    await turn()
+  }
+  assert.equal(peer.listenerCount('drain'), before + 1)
+  peer.readOn()
+  await until(() => peer.packets.at(-1)?.cmd === 'pingresp')
 })
