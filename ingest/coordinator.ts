@@ -108,7 +108,13 @@ export class Coordinator {
   /** Rejects with the reason if a worker cannot start: its schemas, or an embedded store that does not open. */
   async start(): Promise<void> {
     try {
-      await Promise.all(this.#seats.map((seat) => this.#occupy(seat)))
+      await Promise.all(
+        this.#seats.map((seat) => {
+          const occupied = this.#occupy(seat)
+          seat.starting = occupied.catch(() => undefined)
+          return occupied
+        }),
+      )
     } catch (error) {
       await this.stop()
       throw error

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { Coordinator } from '../../ingest/coordinator.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { Coordinator, type CoordinatorOptions } from '../../ingest/coordinator.ts'
 import { IngestMetrics, StoreState } from '../../ingest/ingest-metrics.ts'
 import type { StoreOptions } from '../../ingest/store.ts'
 import { WorkerThread } from '../../ingest/worker-thread.ts'
@@ -60,6 +61,44 @@ async function openWith(
   t.after(() => coordinator.stop())
   return { log, coordinator }
 }
+
+test('when a worker cannot start, one that is still starting is ended too', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const store = { kind: 'influx', url: 'http://127.0.0.1:9', token: '', org: 'o', bucket: 'b', api: 'v2' } as const
+  const ended = new Set<number>()
+  let first = Promise.resolve()
+  const makeThread: CoordinatorOptions['makeThread'] = (index, events) => {
+    const schemasDir = index === 0 ? join(directory, 'no such folder') : SHIPPED_SCHEMAS_DIR
+    const thread = new WorkerThread({ index, workers: 2, store, schemasDir }, events)
+    const [start, stop] = [thread.start.bind(thread), thread.stop.bind(thread)]
+    thread.start = async () => {
+      const started = start()
+      if (index === 0) first = started
+      await started
+      await first.catch(() => nextTurn())
+    }
+    thread.stop = () => stop().then(() => void ended.add(index))
+    return thread
+  }
+  const metrics = new IngestMetrics(createMetrics(), async () => 0)
+  const coordinator = new Coordinator(
+    {
+      workers: 2,
+      makeThread,
+    },
+    {
+      log,
+      clock: systemClock,
+      logger: silentLogger(),
+      metrics,
+      storeState: new StoreState(silentLogger(), metrics, systemClock),
+    },
+  )
+  await assert.rejects(coordinator.start())
+  assert.deepEqual([...ended], [1])
+})
 
 test('a worker that dies is replaced, and what it had is stored by its successor', async (t) => {
   let groups = 0
