@@ -266,7 +266,7 @@ export class Coordinator {
         if (await this.#account(progress)) {
           this.#done.splice(0, done.length)
           this.#pump()
-        } else if (this.#stopped) break
+        } else if (this.#following.signal.aborted) break
         else most = 1 // Retention makes room after each, so a little at a time gets through.
       }
     } catch (error) {
