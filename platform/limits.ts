@@ -167,8 +167,9 @@ export const LOG_CHECK_MS = 1_000
 export const LOG_POLL_MS = 20
 /** How often retention runs. */
 export const RETENTION_INTERVAL_MS = 5_000
-/** One retention pass removes at most so many commits; the next pass goes on. */
+/** One retention pass removes at most so many commits, and about so many bytes of them; the next pass goes on. */
 export const RETENTION_RUNS_MAX = 10_000
+export const RETENTION_BYTES_MAX = 64 * MiB
 /** Retention by size starts at this share of the log's size: stored entries go before new ones are refused. */
 export const LOG_LOW_WATER_RATIO = 0.9
 /** Above this share retention does not wait for its time; a log that was full takes again below, so that it does not flutter. */

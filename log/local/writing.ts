@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from '../../platform/clock.ts'
-import { LOG_FULL_INTERVAL_MS, RETENTION_INTERVAL_MS, RETENTION_RUNS_MAX } from '../../platform/limits.ts'
+import { LOG_FULL_INTERVAL_MS, RETENTION_INTERVAL_MS } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { INGEST_READER, LogError } from '../log.ts'
 import { Appender } from './appender.ts'
@@ -114,10 +114,10 @@ export class Writing {
         // A reader killed with -9 keeps old pages from being used again until its slot is cleared.
         environment.root.readerCheck()
         await room.extend()
-        const removed = await this.#retention.pass()
+        const { removed, isBounded } = await this.#retention.pass()
         metrics.retained(removed)
         this.#noteFull()
-        if (removed === RETENTION_RUNS_MAX) continue
+        if (isBounded) continue
       } catch (error) {
         if (signal.aborted) return
         logger.error({ err: error }, 'retention failed; it is tried again')

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import type { LocalLog } from '../../../log/local/local-log.ts'
 import { INGEST_READER } from '../../../log/log.ts'
 import type { Position } from '../../../log/position.ts'
-import { LOG_PENDING_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
+import { LOG_PENDING_BYTES_MAX, PAYLOAD_BYTES_MAX, RETENTION_BYTES_MAX } from '../../../platform/limits.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { append, entry, readAll, testLog } from '../contract.ts'
 import { openAgain, openLocal } from './open-local.ts'
@@ -93,6 +93,26 @@ test('retention removes only what is old and stored, and a lagging reader is tol
   assert.equal(rest?.firstOffset, 5)
   const ledger = await later.ledger(INGEST_READER)
   assert.deepEqual(ledger, { accepted: 10, stored: 5, deadLettered: 0, pending: 5, balanced: true, readings: 5 })
+})
+
+test('much that may go at once goes in several steps, with other work in between', async (t) => {
+  const directory = scratchDirectory(t)
+  const options = { directory, retentionMs: 60_000 }
+  const log = await openLocal(t, options, { now: () => 1_000 })
+  const count = 3 * (RETENTION_BYTES_MAX / PAYLOAD_BYTES_MAX)
+  const payload = Buffer.alloc(PAYLOAD_BYTES_MAX)
+  const all = Array.from({ length: count + 1 }, (_, number) => entry(number, { receivedAt: 1_000, payload }))
+  for (const each of all) await append(log, each)
+  await log.advance(INGEST_READER, { next: await log.end(), stored: all.length, readings: 0, deadLetters: [] })
+  await log.stop()
+  const later = await openLocal(t, options, { now: () => 10_000_000 })
+  const seen = new Set<Position>()
+  const newest = `${(await later.end()).split('-')[0]}-${count.toString(36)}`
+  for (let first = await later.first(); first !== newest; first = await later.first()) {
+    seen.add(first)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  assert(seen.size >= 2, `first was at ${[...seen]}`)
 })
 
 test('the books and the end are kept when retention has removed all it may', async (t) => {
