@@ -90,6 +90,8 @@ export class Room {
   /** Resolves when a commit of dead letters that take `bytes` may start; rejects with `log-full` likewise. */
   async readyFor(bytes: number): Promise<void> {
     const needed = LOG_ROOM_BYTES_LETTERS + bytes
+    // What is being written ahead already may be less than this needs.
+    await this.#extending
     if (this.#ahead() < needed) await this.extend(needed)
     const ahead = this.#ahead()
     if (this.#refused === undefined || ahead >= needed) return
