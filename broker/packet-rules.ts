@@ -16,7 +16,7 @@ export interface Violation {
   readonly returnCode?: 1 | 2
 }
 
-export const IDENTIFIER_REJECTED = 2
+const IDENTIFIER_REJECTED = 2
 export const UNACCEPTABLE_PROTOCOL_VERSION = 1
 
 /**

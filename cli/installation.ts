@@ -12,7 +12,7 @@ import { loadSettings, type Settings } from '../platform/settings.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../schemas/registry.ts'
 import { preflight } from './preflight.ts'
 
-export const keysDirectory = (settings: Settings) => join(settings.dataDir, 'keys')
+const keysDirectory = (settings: Settings) => join(settings.dataDir, 'keys')
 export const logDirectory = (settings: Settings) => join(settings.dataDir, 'log')
 export const duckdbFile = (settings: Settings) => join(settings.dataDir, 'telemetry.duckdb')
 export const schemasDirectory = (settings: Settings) => settings.schemasDir ?? SHIPPED_SCHEMAS_DIR

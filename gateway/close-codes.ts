@@ -23,6 +23,4 @@ export const CLOSE = {
   tooManyErrors: { code: 4503, text: 'too many commands of this connection were wrong' },
 } as const satisfies Record<string, CloseReason>
 
-export type CloseName = keyof typeof CLOSE
-
 export const mayComeBack = (code: number): boolean => code >= 4000 && code < 4500

@@ -20,20 +20,17 @@ export type Command =
   | { readonly type: 'unsubscribe'; readonly id: string; readonly subscription: string }
 
 /** A closed set: refusals are counted by these. */
-export const COMMAND_ERROR_CODES = [
-  'bad-json',
-  'bad-command',
-  'unknown-type',
-  'bad-filter',
-  'bad-field',
-  'unsupported',
-  'forbidden',
-  'unknown-subscription',
-  'too-many-subscriptions',
-  'too-many-groups',
-  'internal',
-] as const
-export type CommandErrorCode = (typeof COMMAND_ERROR_CODES)[number]
+export type CommandErrorCode =
+  | 'bad-json'
+  | 'bad-command'
+  | 'unknown-type'
+  | 'bad-filter'
+  | 'bad-field'
+  | 'unsupported'
+  | 'forbidden'
+  | 'unknown-subscription'
+  | 'too-many-subscriptions'
+  | 'too-many-groups'
 
 /** A command that cannot be done. */
 export class CommandRefusal {

@@ -78,7 +78,7 @@ export class Readings {
 }
 
 /** The query's parameters, by default the last hour up to now. */
-export function readHistoryQuery(query: Query, access: Access, now: number): HistoryQuery {
+function readHistoryQuery(query: Query, access: Access, now: number): HistoryQuery {
   query.allow(PARAMETERS)
   const selections = readSelections(query, access)
   const toText = query.one('to')

@@ -26,9 +26,8 @@ const STATUS = {
 } as const
 
 export type RefusalCode = keyof typeof STATUS
-export const REFUSAL_CODES = Object.keys(STATUS) as RefusalCode[]
 
-export const isRefusalCode = (code: string): code is RefusalCode => Object.hasOwn(STATUS, code)
+const isRefusalCode = (code: string): code is RefusalCode => Object.hasOwn(STATUS, code)
 
 export class Refusal extends TelltaleError {
   override readonly code: RefusalCode

@@ -23,7 +23,7 @@ export function createLogger(options: LoggerOptions): Logger {
   if (options.pretty) {
     const transport = pino.transport({
       target: 'pino-pretty',
-      options: { destination: 2, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' },
+      options: { destination: STANDARD_ERROR, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' },
     })
     return pino({ level: options.level, hooks: { streamWrite: printableLine } }, transport)
   }

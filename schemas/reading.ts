@@ -16,8 +16,7 @@ export interface Reading {
 }
 
 /** What a column becomes in a store: Avro int and long are integers, float and double floats, enums strings. */
-export const COLUMN_KINDS = ['integer', 'float', 'boolean', 'string'] as const
-export type ColumnKind = (typeof COLUMN_KINDS)[number]
+export type ColumnKind = 'integer' | 'float' | 'boolean' | 'string'
 
 export interface Column {
   readonly name: string

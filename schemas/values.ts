@@ -49,7 +49,7 @@ function describeTime(raw: number, ts: number, precision: 'ms' | 'us', latest: n
 }
 
 /** ISO 8601, or the number itself beyond the years that a `Date` can hold. */
-export function iso(ms: number): string {
+function iso(ms: number): string {
   return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`
 }
 

@@ -63,7 +63,7 @@ export class Progress {
 }
 
 /** One line of what is, with the rate since `before`. */
-export function progressLine(now: Snapshot, before: Snapshot | undefined): string {
+function progressLine(now: Snapshot, before: Snapshot | undefined): string {
   const elapsedMs = now.elapsedMs - (before?.elapsedMs ?? 0)
   const rate = elapsedMs > 0 ? ((now.sent - (before?.sent ?? 0)) * 1000) / elapsedMs : 0
   return [

@@ -37,7 +37,7 @@ export function latestStatement({ stream, devices }: StreamSelection, limit: num
   return `SELECT ${names.join(',')} FROM ${identifier(stream.name)}${where} GROUP BY ${groups.join(',')} ORDER BY time DESC LIMIT 1 SLIMIT ${limit}`
 }
 
-export function seriesTags(stream: Stream): string[] {
+function seriesTags(stream: Stream): string[] {
   return ['device', ...stream.columns.filter(({ tag }) => tag).map(({ name }) => name)]
 }
 
