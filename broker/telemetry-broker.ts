@@ -86,7 +86,7 @@ export class TelemetryBroker extends Aedes {
   readonly #deliveries = new WeakMap<Deliver, Deliver>()
   /** Subscriptions that match telemetry; while there are none, telemetry stays out of Aedes. */
   #telemetrySubscriptions = 0
-  /** A session that is not clean subscribed to telemetry: Aedes must queue for it while it is away. */
+  /** A session that is not clean subscribed to telemetry at QoS > 0, once: it is queued for while it is away. */
   #queuesTelemetry = false
 
   constructor(options: { readonly deviceRate: RateLimits }, dependencies: TelemetryBrokerDependencies) {
@@ -279,7 +279,7 @@ export class TelemetryBroker extends Aedes {
     const { topic, qos } = subscription
     if (topic === SESSION_MARKER.topic || client.closed) return false
     if (session !== undefined && maySubscribe(session, topic, qos, client.clean) && session.granted.add(topic, qos)) {
-      if (!client.clean && selectionOf(topic) !== undefined) this.#queuesTelemetry = true
+      if (!client.clean && qos > 0 && selectionOf(topic) !== undefined) this.#queuesTelemetry = true
       return true
     }
     this.#dependencies.metrics.refused('subscribe-forbidden')
