@@ -40,14 +40,13 @@ export class Sweeps {
 
   /** Ends those who have the most unread, while all together have too much. */
   unread(): void {
-    const unread = this.#dependencies
-      .clients()
-      .map((client) => ({ client, bytes: internals(client).conn.writableLength }))
-    let bytes = unread.reduce((sum, each) => sum + each.bytes, 0)
+    const unread = (client: Client) => internals(client).conn.writableLength
+    const clients = this.#dependencies.clients()
+    let bytes = clients.reduce((sum, client) => sum + unread(client), 0)
     if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) return
-    for (const { client, bytes: own } of unread.sort((a, b) => b.bytes - a.bytes)) {
+    for (const client of clients.toSorted((a, b) => unread(b) - unread(a))) {
+      bytes -= unread(client)
       client.emit('error', new Disconnect('slow-client', 'it reads too little, and others need the room'))
-      bytes -= own
       if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) break
     }
   }
