@@ -86,7 +86,8 @@ export class ErrorReports {
   async #follow(after: number): Promise<void> {
     for await (const letter of this.#log.followDeadLetters(after, this.#stopping.signal)) {
       const { device, code, reason, stream, setAsideAt } = letter
-      this.report(device, { code, message: reason, stream, at: setAsideAt })
+      // What is damaged may not say whose it was.
+      if (device !== '') this.report(device, { code, message: reason, stream, at: setAsideAt })
     }
   }
 }

@@ -197,14 +197,23 @@ test('what ingest sets aside is told on the errors topic of its sender, of nobod
   await device.subscribeAsync('devices/truck-7/errors')
   await other.subscribeAsync('devices/truck-8/errors')
   other.on('message', () => assert.fail('another device was told'))
+  const app = await bench.app(['#'])
+  await app.subscribeAsync('devices/+/errors')
   await device.publishAsync(TOPIC, 'nonsense', { qos: 1 })
-  const told = message(device)
-  const [entry] = await bench.entries()
-  const letter = { ...(entry ?? assert.fail()), code: 'unknown-framing', reason: 'what it was' }
-  await bench.log.advance(INGEST_READER, { next: await bench.log.end(), stored: 0, readings: 0, deadLetters: [letter] })
+  await device.publishAsync(TOPIC, 'more of it', { qos: 1 })
+  const topics: string[] = []
+  app.on('message', (topic) => topics.push(topic))
+  const [told, seen] = [message(device), new Promise((resolve) => app.once('message', resolve))]
+  const letters = (await bench.entries()).map((entry) => ({ ...entry, code: 'unknown-framing', reason: 'what it was' }))
+  const [first, second] = letters
+  assert(first && second)
+  const deadLetters = [{ ...first, device: '', stream: '' }, second]
+  await bench.log.advance(INGEST_READER, { next: await bench.log.end(), stored: 0, readings: 0, deadLetters })
   const { at, ...report } = JSON.parse((await told)[1])
   assert.deepEqual(report, { code: 'unknown-framing', message: 'what it was', stream: 'environment' })
   assert(at > 0)
+  await seen
+  assert.deepEqual(topics, ['devices/truck-7/errors'])
 })
 
 test('a packet that announces more than is allowed ends the connection, before and after CONNECT', async (t) => {
