@@ -1,6 +1,6 @@
 /**
  * Owns one connection to an InfluxDB server: requests by @influxdata/influxdb-client's transport, one attempt each (its
- * `WriteApi` loses data when it retries or closes: pitfalls), and what each answer means.
+ * `WriteApi` loses data when it retries or closes). What the answers mean is in `answers.ts`.
  *
  * Always true: a request ends within `INFLUX_REQUEST_MS_MAX`, by abort if need be (a timed-out request of the client
  * is not destroyed by itself); sockets are kept alive and closed by `close()`. Bounds: `INFLUX_ANSWER_BYTES_MAX`,
@@ -11,31 +11,31 @@ import http, { Agent as HttpAgent, type IncomingMessage, type RequestOptions } f
 import https, { Agent as HttpsAgent } from 'node:https'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { HttpError, InfluxDB, type Transport } from '@influxdata/influxdb-client'
-import { messageOf } from '../../platform/errors.ts'
+import { InfluxDB, type Transport } from '@influxdata/influxdb-client'
 import {
   INFLUX_ANSWER_BYTES_MAX,
   INFLUX_ERROR_BYTES_MAX,
   INFLUX_GZIP_BYTES_MIN,
   INFLUX_REQUEST_MS_MAX,
-  STORE_REASON_CHARS_MAX,
 } from '../../platform/limits.ts'
 import { maskPassword } from '../../platform/setting-kinds.ts'
 import { isLoopback } from '../../platform/settings.ts'
 import { type InfluxOptions, StoreError } from '../store.ts'
-
-/** `written`: all of it. `too-large`: halve it. `bad-data`: at least one line is refused; `dropped` says how many if known. */
-export type WriteAnswer =
-  | { readonly kind: 'written' }
-  | { readonly kind: 'too-large'; readonly reason: string }
-  | { readonly kind: 'bad-data'; readonly reason: string; readonly dropped: number | undefined }
-
-type Asked = 'writes' | 'queries'
+import {
+  AnswerTooLarge,
+  answerOfFailure,
+  answerOfPlainBadRequest,
+  answerOfWrite,
+  type Taken,
+  type WriteAnswer,
+} from './answers.ts'
 
 const compress = promisify(gzip)
 
 export class InfluxConnection {
-  readonly #options: InfluxOptions
+  /** As messages name it. */
+  readonly #server: string
+  readonly #bucket: string
   readonly #transport: Transport
   readonly #agent: HttpAgent
   readonly #writePath: string
@@ -43,7 +43,8 @@ export class InfluxConnection {
   readonly #compresses: boolean
 
   constructor(options: InfluxOptions) {
-    this.#options = options
+    this.#server = `InfluxDB at ${maskPassword(options.url)}`
+    this.#bucket = options.bucket
     this.#compresses = !isLoopback(new URL(options.url).hostname)
     this.#agent = options.url.startsWith('https:')
       ? new HttpsAgent({ keepAlive: true })
@@ -71,20 +72,12 @@ export class InfluxConnection {
       ...(zipped && { 'content-encoding': 'gzip' }),
     }
     try {
-      const { status, text } = await this.#send('POST', this.#writePath, body, headers, signal)
-      if (status === 204) return { kind: 'written' }
-      // InfluxDB 3 answers 201 to a partial write. Anything else below 300 is no InfluxDB: a proxy, a login page.
-      if (status === 201 && isOfInflux(jsonOf(text))) return badData(text)
-      throw this.#refused(
-        'writes',
-        `it answered ${status} to a write, where InfluxDB says 204 (check INFLUX_URL: is that InfluxDB?)`,
-      )
+      return answerOfWrite(this.#server, await this.#send('POST', this.#writePath, body, headers, signal))
     } catch (error) {
-      // VictoriaMetrics says in plain text that a line is too long. A proxy's 400 is plain text too, but to no lines as well.
-      if (isBadRequest(error) && !aboutData(error) && (await this.#takesNone(signal))) {
-        return badData(`${error.statusCode}: ${serverReason(error)}`)
-      }
-      return this.#classify('writes', error)
+      // VictoriaMetrics says in plain text that a line is too long. A proxy answers so to no lines at all, too.
+      const plain = answerOfPlainBadRequest(error)
+      if (plain !== undefined && (await this.#takesNone(signal))) return plain
+      return answerOfFailure(this.#server, 'writes', error)
     }
   }
 
@@ -100,12 +93,12 @@ export class InfluxConnection {
 
   /** The text of an InfluxQL answer, JSON (`GET /query`, times in microseconds: `epoch=u`, for `us` is not known and gives nanoseconds). */
   async query(statements: string, signal: AbortSignal): Promise<string> {
-    const path = `/query?${new URLSearchParams({ db: this.#options.bucket, epoch: 'u', q: statements })}`
+    const path = `/query?${new URLSearchParams({ db: this.#bucket, epoch: 'u', q: statements })}`
     try {
       return (await this.#send('GET', path, Buffer.alloc(0), { accept: 'application/json' }, signal)).text
     } catch (error) {
-      const answer = this.#classify('queries', error)
-      throw new StoreError('store-unavailable', `${this.#where()} refused a query: ${answer.reason}`, {
+      const answer = answerOfFailure(this.#server, 'queries', error)
+      throw new StoreError('store-unavailable', `${this.#server} refused a query: ${answer.reason}`, {
         retry: 'slowly',
         cause: error,
       })
@@ -122,7 +115,7 @@ export class InfluxConnection {
     body: Buffer,
     headers: Record<string, string>,
     signal: AbortSignal,
-  ): Promise<{ status: number; text: string }> {
+  ): Promise<Taken> {
     return new Promise((resolve, reject) => {
       const abort = new AbortController()
       const onStop = () => abort.abort()
@@ -174,58 +167,7 @@ export class InfluxConnection {
       )
     })
   }
-
-  /** The one place that says what an error of the server, or of the way to it, means. Throws or says the data is at fault. */
-  #classify(asked: Asked, error: unknown): Exclude<WriteAnswer, { kind: 'written' }> {
-    if (error instanceof StoreError) throw error
-    if (error instanceof AnswerTooLarge) {
-      throw new StoreError('store-unavailable', `${this.#where()}: ${error.message}`, { retry: 'slowly' })
-    }
-    if (!(error instanceof HttpError)) {
-      throw new StoreError('store-unavailable', `${this.#where()} cannot be reached: ${networkReason(error)}`, {
-        retry: 'soon',
-        cause: error,
-      })
-    }
-    const { statusCode } = error
-    const whole = `${statusCode}: ${serverReason(error)}`
-    const reason = whole.slice(0, STORE_REASON_CHARS_MAX)
-    if (statusCode === 413) return { kind: 'too-large', reason }
-    // InfluxDB 2 may say 500 where a part was refused for good (pitfalls).
-    if (statusCode === 500 && PARTIAL.test(reason)) return badData(whole)
-    if (isBadRequest(error)) {
-      if (aboutData(error)) return badData(whole)
-      throw this.#refused(asked, `it answered ${reason}`, error)
-    }
-    if (statusCode === 429 || statusCode === 408 || statusCode === 425 || statusCode >= 500) {
-      throw new StoreError(
-        statusCode === 429 ? 'store-busy' : 'store-unavailable',
-        `${this.#where()} answered ${reason}`,
-        { retry: 'soon', retryAfterMs: retryAfterMs(error), cause: error },
-      )
-    }
-    const hint =
-      statusCode === 401 || statusCode === 403
-        ? ' (check INFLUX_TOKEN)'
-        : statusCode === 404
-          ? ' (check INFLUX_URL, INFLUX_ORG, INFLUX_BUCKET and INFLUX_API)'
-          : statusCode < 400
-            ? ` to ${header(error, 'location')} (check INFLUX_URL: redirects are not followed)`
-            : ''
-    throw this.#refused(asked, `it answered ${reason}${hint}`, error)
-  }
-
-  #refused(asked: Asked, what: string, cause?: unknown): StoreError {
-    const does = asked === 'writes' ? 'does not take writes' : 'does not answer queries'
-    return new StoreError('store-refused', `${this.#where()} ${does}: ${what}`, { retry: 'slowly', cause })
-  }
-
-  #where(): string {
-    return `InfluxDB at ${maskPassword(this.#options.url)}`
-  }
 }
-
-class AnswerTooLarge extends Error {}
 
 /** The most that deflate can make of a byte. */
 const INFLATION_MAX = 1_032
@@ -256,66 +198,4 @@ function bounded({ request }: Pick<typeof http, 'request'>) {
         take(response)
       }),
   }
-}
-
-const PARTIAL = /partial write/i
-const DROPPED = /dropped=(\d+)/
-
-/** `dropped=N` stands at the end of what may be long. */
-function badData(whole: string): Extract<WriteAnswer, { kind: 'bad-data' }> {
-  const dropped = DROPPED.exec(whole)?.[1]
-  const reason = whole.slice(0, STORE_REASON_CHARS_MAX)
-  return { kind: 'bad-data', reason, dropped: dropped === undefined ? undefined : Number(dropped) }
-}
-
-function isBadRequest(error: unknown): error is HttpError {
-  return error instanceof HttpError && (error.statusCode === 400 || error.statusCode === 422)
-}
-
-/**
- * A 400 of InfluxDB's own is JSON and speaks of the lines. One of a proxy, or of a TLS port that was spoken to in
- * plain text, is not: it must not have good lines set aside.
- */
-function aboutData(error: HttpError): boolean {
-  return isOfInflux(error.json)
-}
-
-function isOfInflux(json: unknown): boolean {
-  return typeof json === 'object' && json !== null && ('error' in json || 'code' in json || 'message' in json)
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function serverReason(error: HttpError): string {
-  const json: unknown = error.json
-  if (typeof json === 'object' && json !== null) {
-    for (const key of ['message', 'error'] as const) {
-      const text = (json as Record<string, unknown>)[key]
-      if (typeof text === 'string' && text !== '') return text
-    }
-  }
-  return error.body || error.statusMessage || ''
-}
-
-function header(error: HttpError, name: string): string {
-  return String(error.headers?.[name] ?? '').slice(0, STORE_REASON_CHARS_MAX)
-}
-
-/** RFC 9110 section 10.2.3: whole seconds, or a date. The client takes the seconds for milliseconds. */
-function retryAfterMs(error: HttpError): number | undefined {
-  const header = error.headers?.['retry-after']
-  if (typeof header !== 'string') return undefined
-  return /^\d+$/.test(header) ? Number(header) * 1000 : undefined
-}
-
-/** Node leaves the message of an AggregateError (both address families refused) empty. */
-function networkReason(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ')
-  return messageOf(error) || String((error as { code?: unknown }).code)
 }
