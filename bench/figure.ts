@@ -1,4 +1,4 @@
-/** Owns a measured figure: its rounds, its median, what design.md holds it to, and how figures are shown. */
+/** Owns a measured figure: its rounds, its median, what it is held to, and how figures are shown. */
 
 export interface Figure {
   readonly name: string
@@ -7,7 +7,7 @@ export interface Figure {
   readonly min: number
   readonly max: number
   readonly rounds: number
-  /** What `design.md` holds; absent for a figure that only stands beside another. */
+  /** What it is held to; absent for a figure that only stands beside another. */
   readonly target?: { readonly atMost: number } | { readonly atLeast: number }
   /** What else is worth knowing, in a few words. */
   readonly note?: string
