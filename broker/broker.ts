@@ -2,7 +2,9 @@
  * Owns the broker as a part of the process: listeners, the Aedes subclass, admission, the reports to devices, and the
  * retained statuses across restarts.
  *
- *   new --start()--> listening --stop()--> draining (no new clients, what is held is flushed, clients closed) --> stopped
+ *   new --start()--> listening --stop()--> draining (clients closed, then the ports) --> stopped
+ *
+ * Messages that are held then are the log's to flush; they are not acknowledged, and come again.
  */
 
 import type { Log } from '../log/log.ts'

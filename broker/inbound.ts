@@ -1,6 +1,6 @@
 /**
- * Owns the bytes that come from one client, from its socket to Aedes: it is Aedes's reading replaced, since that neither
- * limits a packet nor stops for a client whose messages wait.
+ * Owns the bytes that come from one client, from its socket to Aedes. It takes the place of Aedes's own reading, which does
+ * not limit the size of a packet and reads on while the client's messages wait.
  *
  *   socket --readable--> full? --no--> parse --> packet --> a rule broken? --no--> Aedes
  *                          | yes         |                         | yes
@@ -11,9 +11,9 @@
  *
  * Bounds: a packet has at most `CONNECT_BYTES_MAX`, once connected `FRAME_BYTES_MAX` bytes (Aedes buffered 64 MB of one
  * CONNECT), and `FILTERS_PER_PACKET_MAX` topic filters; of a larger PUBLISH see `Oversized`. At once, no more is read than
- * takes about `TURN_MS`; the rest waits in `Turns`. Of packets that are not whole yet see `Unfinished`. Messages that are held:
- * see `Held`; what was read in that turn may come on top. While more than `UNREAD_ANSWERS_BYTES_MAX` wait for a client to read
- * them, it is not read from either.
+ * takes about `TURN_MS`; the rest waits in `Turns`. For packets that are not whole yet see `Unfinished`. For messages that
+ * are held see `Held`, whose bounds the rest of a turn may exceed. A client that has left more than `UNREAD_ANSWERS_BYTES_MAX`
+ * unread is not read from either.
  */
 
 import assert from 'node:assert/strict'

@@ -134,7 +134,7 @@ export class KeptSessions {
     const session = known ?? new KeptSession(id)
     this.#sessions.delete(id)
     this.#sessions.set(id, session)
-    // One that its connection did not live to see the end of ends here.
+    // A replay whose connection ended before it did is over.
     session.replay?.sent()
     session.replay = undefined
     if (known === undefined) this.#bytes += session.bytes

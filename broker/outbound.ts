@@ -67,7 +67,7 @@ export function keepQos(client: Client, topic: string): void {
   if (own !== undefined) own.qos = Number.POSITIVE_INFINITY
 }
 
-/** The QoS granted for a message, worked out once, for each subscription that matches asks. */
+/** The QoS granted for a message. Each subscription that matches asks, so the last answer is remembered. */
 export function grantedQos(session: Session, { topic, qos, brokerCounter }: Numbered): number {
   const { lastGranted, granted } = session
   if (lastGranted.brokerCounter !== brokerCounter) {

@@ -166,8 +166,8 @@ export class TelemetryBroker extends Aedes {
     // The packet id is all that is needed: with payloads, a client that sends no PUBREL would hold 256 MB.
     persistence.incomingStorePacket = (client, packet) =>
       incomingStorePacket.call(persistence, client, { ...packet, topic: '', payload: NOTHING })
-    // Aedes hands over all filters of a SUBSCRIBE once for each of them, and the refused ones too, which it restored at the
-    // next connection. They are stored once, when all have been looked at.
+    // Aedes calls this for each filter of a SUBSCRIBE, each time with all of them, the refused ones too; it restored those at
+    // the next connection. So the granted ones are stored, once, when all have been looked at.
     const storing = new WeakMap<object, Promise<void>>()
     persistence.addSubscriptions = (client, all) => {
       const stored =

@@ -173,9 +173,9 @@ export class InfluxConnection {
 const INFLATION_MAX = 1_032
 
 /**
- * Node's `http` or `https` with a bound on the body of an error. The client (1.35) collects that of a JSON error as long as it
- * comes, until a string cannot be longer: a throw in an event of a stream, which ends the thread. It offers no place to stop it;
- * but it takes its request function from the module that shall follow redirects, so it gets one that follows none.
+ * Node's `http` or `https` with a bound on the body of an error. The client (1.35) collects the whole body of a JSON error;
+ * one that never ended made a string too long, and the throw, in an event of a stream, ended the thread. The client has no
+ * option against it, but takes its request function from the module given for following redirects: this one follows none.
  */
 function bounded({ request }: Pick<typeof http, 'request'>) {
   const watch = (response: IncomingMessage) => {

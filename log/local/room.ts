@@ -2,11 +2,11 @@
  * Owns the disk space ahead of the log: zeros written past the pages in use, so that a commit never asks the disk for
  * room. What LMDB does then is overwrite blocks that are its own.
  *
- * Always true, while this process appends: `LOG_ROOM_BYTES_MIN` are ahead, or free in the file, when a commit of entries
- * starts, so that the checkpoint, dead letters and presence find room even when entries are refused; and when dead letters
- * are written, `LOG_ROOM_BYTES_LAST` are left beside them. Why not let LMDB find out that the disk is full: lmdb 3.5.6 writes its message
- * about it over the end of a `malloc(100)` (mdb.c, `mdb_page_flush`), and a process that goes on after two or three of
- * them is aborted by the allocator (tried).
+ * Always true, while this process appends: a commit of entries starts only with `LOG_ROOM_BYTES_MIN` ahead or free in the
+ * file, so that the checkpoint, dead letters and presence have room even when entries are refused. A commit of dead letters
+ * leaves `LOG_ROOM_BYTES_LAST`. LMDB must not find out by itself that the disk is full: lmdb 3.5.6 writes its message about it
+ * over the end of a `malloc(100)` (mdb.c, `mdb_page_flush`), and the allocator aborts the process at the second or third
+ * (tried).
  *
  * Bound: `LOG_ROOM_BYTES` ahead. When the disk gives no more, or has only its reserve left, entries are refused until it
  * does, or until retention has made pages free in the file. Costs a byte more for each byte that the file grows; one that
