@@ -69,8 +69,9 @@ export class WorkerThread {
       })
     } catch (error) {
       this.#ending = true
-      // One that could not open its embedded store ends by itself.
-      if (!this.isEmbedded) await this.#worker.terminate()
+      // One that could not open its embedded store ends by itself; one that opens it too late closes it again.
+      if (this.isEmbedded) this.#post({ kind: 'stop' })
+      else await this.#worker.terminate()
       throw error
     } finally {
       this.#started = undefined

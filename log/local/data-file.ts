@@ -48,7 +48,8 @@ export function checkDataFile(directory: string): void {
   const path = join(directory, 'data.mdb')
   const size = sizeOf(path)
   if (!existsSync(join(directory, BEGUN)) && size < FIRST_WRITE_BYTES) {
-    rmSync(path, { force: true })
+    // An empty one may be what another process is about to write to.
+    if (size > 0) rmSync(path)
     probe(directory)
     return
   }
