@@ -39,6 +39,7 @@ export interface Persistence {
   incomingGetPacket(client: Client, packet: PublishPacket): Promise<unknown>
   /** Keeps a QoS 2 message until its PUBREL. Aedes only ever asks whether it is there. */
   incomingStorePacket(client: Client, packet: PublishPacket): Promise<void>
+  incomingDelPacket(client: Client, packet: { readonly messageId?: number }): Promise<void>
   cleanIncoming(client: { readonly id: string }): Promise<void>
   addSubscriptions(client: Client, subscriptions: readonly PersistedSubscription[]): Promise<void>
   removeSubscriptions(client: Client, filters: readonly string[]): Promise<void>

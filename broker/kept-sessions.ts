@@ -28,6 +28,7 @@ import {
 } from './aedes.ts'
 import { subscriptionBytes } from './granted.ts'
 import type { BrokerMetrics } from './metrics.ts'
+import { Received } from './received.ts'
 
 /** Asked for at a reconnect, when a session has no subscriptions: Aedes sets Session Present only for those that have some. */
 export const SESSION_MARKER: PersistedSubscription = { topic: '$session', qos: 0 }
@@ -44,6 +45,8 @@ class KeptSession {
   /** Packet id -> number, of those that were sent. */
   readonly sent = new Map<number, number>()
   readonly filters = new Set<string>()
+  /** What the client has sent. */
+  readonly received = new Received()
   messageBytes = 0
   /** All of it, about. */
   bytes: number
@@ -80,10 +83,7 @@ export class KeptSessions {
       this.#drop(id)
       await cleanSubscriptions.call(persistence, { id })
     }
-    this.#forget = async (id) => {
-      await forget(id)
-      await persistence.cleanIncoming({ id })
-    }
+    this.#forget = forget
     persistence.subscriptionsByClient = async (client) => {
       const known = this.#resume(client.id)
       await this.#makeRoom()
@@ -113,6 +113,11 @@ export class KeptSessions {
     persistence.outgoingUpdate = async (client, packet) => this.#update(client, packet)
     persistence.outgoingClearMessageId = async (client, packet) => this.#acknowledged(client, packet)
     persistence.outgoingStream = (client) => Readable.from(this.#again(client.id))
+  }
+
+  /** The QoS 2 messages that the session has sent; undefined if it is not kept. */
+  received(clientId: string): Received | undefined {
+    return this.#sessions.get(clientId)?.received
   }
 
   /** Whether `packet` may be sent now to a client whose session is not clean: it is kept, so that it can be sent again. */

@@ -12,6 +12,7 @@ import type { Held } from './held.ts'
 import { InFlight } from './in-flight.ts'
 import { InOrder } from './in-order.ts'
 import type { Rate } from './rate.ts'
+import type { Received } from './received.ts'
 
 /** A client of an authenticated broker, or anyone at all when authentication is off. */
 export type Holder =
@@ -29,8 +30,8 @@ export interface SessionShares {
 
 export class Session {
   readonly holder: Holder
-  /** QoS 2 message id -> those who wait for its append, then `durable` until Aedes itself remembers the id. */
-  readonly appending = new Map<number, ((error?: Error | null) => void)[] | 'durable'>()
+  /** Set when it is first asked for: one that is not clean shares it with its connections before. */
+  received: Received | undefined
   readonly granted: Granted
   readonly answers = new InOrder()
   /** Of a clean session. */
@@ -56,14 +57,6 @@ export class Session {
     const parsed = parseTopic(topic)
     if (this.#topics.size < SESSION_TOPICS_MAX) this.#topics.set(topic, parsed)
     return parsed
-  }
-
-  /** Ends the wait for QoS 2 message `id`: it was appended now, or was known already, or failed. */
-  settle(id: number, error: Error | null | undefined, appended: boolean): void {
-    const waiting = this.appending.get(id)
-    if (appended && !error) this.appending.set(id, 'durable')
-    else this.appending.delete(id)
-    if (Array.isArray(waiting)) for (const done of waiting) done(error)
   }
 
   hasExpired(now: number): boolean {

@@ -5,7 +5,7 @@
  *   CONNECT --> authenticate --> session --> PUBLISH --> admission (holds the acknowledgement) --> publish --> subscribers
  *
  * Always true: every client that Aedes calls us about has a session; no hook throws or rejects (a throw in an Aedes hook
- * ends the process). QoS 2: a message id is appended once until its PUBREL, though Aedes asks again for each duplicate.
+ * ends the process).
  */
 
 import { Readable } from 'node:stream'
@@ -34,6 +34,7 @@ import { KeptSessions, SESSION_MARKER } from './kept-sessions.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { type Deliver, tameDeliveries, withoutWaiting } from './outbound.ts'
 import { type RateLimits, Rates } from './rate.ts'
+import { Received } from './received.ts'
 import { RefusalLines } from './refusal-lines.ts'
 import { tameRegistrations } from './registrations.ts'
 import { RetainedMessages } from './retained.ts'
@@ -50,7 +51,7 @@ type PublishFor = (packet: PublishPacket, client: Client | null, done: Published
 
 /** A SUBACK's return code for a filter that was refused (section 3.9.3). */
 const REFUSED = 0x80
-const NOTHING = Buffer.alloc(0)
+const NOT_RECEIVED = new Error('no message of this packet id was received')
 
 function nothing(): void {}
 
@@ -158,14 +159,19 @@ export class TelemetryBroker extends Aedes {
     this.#kept.install(persistence)
     // What is retained is sent at the event `subscribe`, by `#sendRetained`.
     persistence.createRetainedStreamCombi = () => Readable.from([])
-    const { addSubscriptions, incomingStorePacket, outgoingClearMessageId } = persistence
+    const { addSubscriptions, outgoingClearMessageId } = persistence
     persistence.outgoingClearMessageId = (client, packet) => {
       this.#sessions.get(client)?.inFlight.acknowledged(packet)
       return outgoingClearMessageId.call(persistence, client, packet)
     }
-    // The packet id is all that is needed: with payloads, a client that sends no PUBREL would hold 256 MB.
-    persistence.incomingStorePacket = (client, packet) =>
-      incomingStorePacket.call(persistence, client, { ...packet, topic: '', payload: NOTHING })
+    const received = (client: Client) => this.#received(client, this.#sessions.get(client))
+    persistence.incomingGetPacket = async (client, packet) => {
+      if (!received(client).has(packet.messageId ?? 0)) throw NOT_RECEIVED
+      return packet
+    }
+    persistence.incomingStorePacket = async () => undefined
+    persistence.incomingDelPacket = async (client, packet) => received(client).release(packet.messageId ?? 0)
+    persistence.cleanIncoming = async () => undefined
     // Aedes calls this for each filter of a SUBSCRIBE, each time with all of them, the refused ones too; it restored those at
     // the next connection. So the granted ones are stored, once, when all have been looked at.
     const storing = new WeakMap<object, Promise<void>>()
@@ -194,8 +200,8 @@ export class TelemetryBroker extends Aedes {
       return
     }
     packet.dup = false
-    if (packet.qos === 2 && !session.appending.delete(packet.messageId ?? 0)) {
-      // The same packet id twice before Aedes knew it: the first is on its way to the subscribers.
+    if (packet.qos === 2 && client && !this.#received(client, session).publish(packet.messageId ?? 0)) {
+      // The same packet id twice: the first is on its way to the subscribers.
       finished()
       return
     }
@@ -256,22 +262,17 @@ export class TelemetryBroker extends Aedes {
     else if (packet === willOf(client)) admission.admitWill(session, packet, done)
     else if (packet.qos === 0) admission.admit(session, packet, done)
     else if (packet.qos === 1) admission.admit(session, packet, session.answers.enter(done))
-    else this.#admitOnce(client, session, packet, session.answers.enter(done))
+    else {
+      const append = (appended: Done) => admission.admit(session, packet, appended)
+      this.#received(client, session).admit(packet.messageId ?? 0, append, session.answers.enter(done))
+    }
   }
 
-  /** QoS 2, method A of MQTT 3.1.1 section 4.3.3: an id that is stored, or being appended, is not appended again. */
-  #admitOnce(client: Client, session: Session, packet: PublishPacket, done: Done): void {
-    const id = packet.messageId ?? 0
-    const waiting = session.appending.get(id)
-    if (waiting === 'durable') done()
-    else if (waiting !== undefined) waiting.push(done)
-    else {
-      session.appending.set(id, [done])
-      this.persistence.incomingGetPacket(client, packet).then(
-        () => session.settle(id, undefined, false),
-        () => this.#dependencies.admission.admit(session, packet, (error) => session.settle(id, error, true)),
-      )
-    }
+  #received(client: Client, session: Session | undefined): Received {
+    if (session?.received !== undefined) return session.received
+    const received = (client.clean ? undefined : this.#kept.received(client.id)) ?? new Received()
+    if (session !== undefined) session.received = received
+    return received
   }
 
   #authorizeSubscribe(client: Client, subscription: Subscription): boolean {

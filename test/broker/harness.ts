@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import mqttPacket, { type Packet } from 'mqtt-packet'
 import { Broker, type BrokerOptions } from '../../broker/broker.ts'
@@ -178,4 +179,9 @@ export function closed(client: MqttClient): Promise<void> {
   return new Promise((resolve) => {
     client.once('close', resolve)
   })
+}
+
+/** Waits until `condition` holds. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await turn()
 }

@@ -19,7 +19,7 @@ import {
   TURN_BYTES_MAX,
 } from '../../platform/limits.ts'
 import { scratchDirectory } from '../scratch.ts'
-import { type Bench, connectAs, message, publish, RawClient, READING, startBroker } from './harness.ts'
+import { type Bench, connectAs, message, publish, RawClient, READING, startBroker, until } from './harness.ts'
 import { holding } from './held-log.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
@@ -35,10 +35,6 @@ async function anyone(t: TestContext, bench: Bench, id: string, clean = true): P
 async function subscribe(client: RawClient, topic: string, qos: 0 | 1 | 2 = 0): Promise<void> {
   client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos }] })
   assert.deepEqual((await client.next('suback')).granted, [qos])
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await turn()
 }
 
 /** Counts what the broker in this process writes to its clients: a PINGRESP is one write, a CONNACK a few. */

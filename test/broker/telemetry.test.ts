@@ -7,7 +7,7 @@ import type { Packet } from 'mqtt-packet'
 import { INGEST_READER, LogError } from '../../log/log.ts'
 import { CLIENT_ID_CHARS_MAX, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { requireProgram } from '../servers/server.ts'
-import { type Bench, closed, connectAs, message, publish, RawClient, READING, startBroker } from './harness.ts'
+import { type Bench, closed, connectAs, message, publish, RawClient, READING, startBroker, until } from './harness.ts'
 import { appending, holding } from './held-log.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
@@ -94,6 +94,54 @@ test('a QoS 2 message sent again, in one segment or later, is in the log once un
   again.send(publish(TOPIC, 7, 2))
   await again.next('pubrec')
   assert.equal((await bench.entries()).length, 2)
+})
+
+for (const [first, second] of [
+  [true, true],
+  [false, true],
+  [true, false],
+] as const) {
+  test(`a QoS 2 message of a new session is no repeat of one that is still being appended (clean ${first}, then ${second})`, async (t) => {
+    const held: (() => void)[] = []
+    const bench = await startBroker(t, { through: holding(held) })
+    const before = await connected(t, bench, first)
+    before.send(publish(TOPIC, 7, 2))
+    await until(() => held.length === 1)
+    const after = await connected(t, bench, second)
+    after.send(publish(TOPIC, 7, 2))
+    await until(() => held.length === 2)
+    for (const release of held) release()
+    await after.next('pubrec')
+    after.send({ cmd: 'pubrel', messageId: 7 })
+    await after.next('pubcomp')
+    assert.equal((await bench.entries()).length, 2)
+  })
+}
+
+test('a QoS 2 message sent again on the next connection of its session, while it is still being appended, is in the log once', async (t) => {
+  const held: (() => void)[] = []
+  const bench = await startBroker(t, { through: holding(held) })
+  const app = await bench.app(['devices/+/telemetry/environment'])
+  await app.subscribeAsync('devices/+/telemetry/environment')
+  let delivered = 0
+  app.on('message', () => delivered++)
+  const duplicate = { ...publish(TOPIC, 7, 2), dup: true }
+  let client = await connected(t, bench, false)
+  client.send(publish(TOPIC, 7, 2))
+  await until(() => held.length === 1)
+  client.socket.destroy()
+  client = await connected(t, bench, false)
+  client.send(duplicate, { cmd: 'pingreq' })
+  await client.next('pingresp')
+  held[0]?.()
+  await client.next('pubrec')
+  client.socket.destroy()
+  client = await connected(t, bench, false)
+  client.send(duplicate)
+  await client.next('pubrec')
+  client.send({ cmd: 'pubrel', messageId: 7 })
+  await client.next('pubcomp')
+  assert.deepEqual([held.length, delivered, (await bench.entries()).length], [1, 1, 1])
 })
 
 test('1,000 messages in one segment, and packets before CONNACK, are all acknowledged in order', async (t) => {
