@@ -10,8 +10,15 @@
 import type { Log } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
+import { openFilesMax } from '../platform/files.ts'
 import type { Part } from '../platform/lifecycle.ts'
-import { STUCK_SWEEP_MS, TOKEN_SWEEP_MS, UNREAD_SWEEP_MS } from '../platform/limits.ts'
+import {
+  CONNECTIONS_FILES_RATIO,
+  CONNECTIONS_MAX,
+  STUCK_SWEEP_MS,
+  TOKEN_SWEEP_MS,
+  UNREAD_SWEEP_MS,
+} from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { Admission } from './admission.ts'
@@ -67,15 +74,22 @@ export class Broker implements Part {
       // Of their own: messages that are dropped must not take the places of connections that are refused.
       lines: new RefusalLines({ clock, logger }),
     })
+    const connectionsMax = Math.min(CONNECTIONS_MAX, Math.floor(openFilesMax() * CONNECTIONS_FILES_RATIO))
+    if (connectionsMax < CONNECTIONS_MAX / 2) {
+      logger.warn({ connectionsMax }, 'few clients can connect, for few files may be open: raise ulimit -n')
+    }
     this.#aedes = new TelemetryBroker(
-      { deviceRate: options.deviceRate ?? {} },
+      { deviceRate: options.deviceRate ?? {}, connectionsMax },
       { identity, admission, statusBoard: this.#statusBoard, clock, metrics, logger },
     )
-    this.#listeners = new Listeners(options, {
-      accept: (stream) => this.#aedes.handle(stream),
-      refused: (reason) => metrics.refused(reason),
-      clock,
-    })
+    this.#listeners = new Listeners(
+      { ...options, connectionsMax },
+      {
+        accept: (stream) => this.#aedes.handle(stream),
+        refused: (reason) => metrics.refused(reason),
+        clock,
+      },
+    )
   }
 
   /** Where clients connect, after `start`. */

@@ -2,7 +2,7 @@
  * Owns the sockets on which clients connect: MQTT over TCP, over TLS, and over WebSocket (subprotocol `mqtt`, MQTT 3.1.1
  * section 6). Each is on or off by settings.
  *
- * Bounds: `CONNECTIONS_MAX` over all of them, and `ConnectRate`; one more is closed at once and counted. A TLS handshake
+ * Bounds: `connectionsMax` over all of them, and `ConnectRate`; one more is closed at once and counted. A TLS handshake
  * and a WebSocket upgrade have to be done within `CONNECT_TIMEOUT_MS`, as a CONNECT has.
  */
 
@@ -15,7 +15,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { Clock } from '../platform/clock.ts'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
-import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FRAME_BYTES_MAX, TCP_KEEPALIVE_MS } from '../platform/limits.ts'
+import { CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX, TCP_KEEPALIVE_MS } from '../platform/limits.ts'
 import { ConnectRate } from './connect-rate.ts'
 
 /** `cannot-listen`: the address is taken or not ours. `bad-certificate`: a TLS file cannot be used. */
@@ -44,6 +44,10 @@ export interface ListenerOptions {
   readonly tls: TlsFiles | undefined
 }
 
+export interface ListenersOptions extends ListenerOptions {
+  readonly connectionsMax: number
+}
+
 export interface ListenerHandlers {
   readonly accept: (stream: Duplex) => void
   readonly refused: (reason: 'too-many-connections' | 'too-many-connects') => void
@@ -56,7 +60,7 @@ export interface Address {
 }
 
 export class Listeners {
-  readonly #options: ListenerOptions
+  readonly #options: ListenersOptions
   readonly #handlers: ListenerHandlers
   readonly #servers: Server[] = []
   readonly #streams = new Set<Duplex>()
@@ -66,7 +70,7 @@ export class Listeners {
   readonly #clock: Clock
   readonly addresses: Address[] = []
 
-  constructor(options: ListenerOptions, handlers: ListenerHandlers & { readonly clock: Clock }) {
+  constructor(options: ListenersOptions, handlers: ListenerHandlers & { readonly clock: Clock }) {
     this.#clock = handlers.clock
     this.#options = options
     this.#handlers = handlers
@@ -111,7 +115,7 @@ export class Listeners {
     // Errors come to the broker's own listener too; a stream that is ended here has only this one.
     stream.on('error', () => undefined)
     if (stream.destroyed) return
-    if (this.#streams.size >= CONNECTIONS_MAX) {
+    if (this.#streams.size >= this.#options.connectionsMax) {
       this.#handlers.refused('too-many-connections')
       stream.destroy()
       return
@@ -141,7 +145,7 @@ export class Listeners {
       server.listen({ host, port, backlog: 4096 }, resolve)
     })
     // Before a handshake or an upgrade: what never becomes an MQTT client counts, too.
-    server.maxConnections = CONNECTIONS_MAX
+    server.maxConnections = this.#options.connectionsMax
     server.on('drop', () => this.#handlers.refused('too-many-connections'))
     server.prependListener('connection', (socket: Socket) => this.#limitRate(socket))
     this.#servers.push(server)

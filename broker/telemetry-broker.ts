@@ -19,6 +19,7 @@ import {
   EARLY_PACKETS_MAX,
   QOS2_INFLIGHT_MAX,
   SUBSCRIBER_DRAIN_MS,
+  UNCONNECTED_MAX,
 } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { maySubscribe } from './access.ts'
@@ -65,6 +66,11 @@ export interface TelemetryBrokerDependencies {
   readonly logger: Logger
 }
 
+export interface TelemetryBrokerOptions {
+  readonly deviceRate: RateLimits
+  readonly connectionsMax: number
+}
+
 export class TelemetryBroker extends Aedes {
   declare readonly persistence: Persistence
   /** Connected clients by id, without a prototype. */
@@ -78,7 +84,7 @@ export class TelemetryBroker extends Aedes {
   readonly #turns = new Turns()
   readonly #grantedTotal = new GrantedTotal()
   readonly #unfinished = new Unfinished()
-  readonly #unconnected = new Unconnected()
+  readonly #unconnected: Unconnected
   readonly #kept: KeptSessions
   readonly retained: RetainedMessages
   readonly sweeps: Sweeps
@@ -90,7 +96,7 @@ export class TelemetryBroker extends Aedes {
   /** A session that is not clean subscribed to telemetry at QoS > 0, once: it is queued for while it is away. */
   #queuesTelemetry = false
 
-  constructor(options: { readonly deviceRate: RateLimits }, dependencies: TelemetryBrokerDependencies) {
+  constructor(options: TelemetryBrokerOptions, dependencies: TelemetryBrokerDependencies) {
     super({
       concurrency: BROKER_DELIVERIES_MAX,
       connectTimeout: CONNECT_TIMEOUT_MS,
@@ -109,6 +115,7 @@ export class TelemetryBroker extends Aedes {
       endings: this.#endings,
     })
     this.#rates = new Rates(options.deviceRate)
+    this.#unconnected = new Unconnected(Math.min(UNCONNECTED_MAX, options.connectionsMax / 2))
     this.retained = new RetainedMessages({ metrics, turns: this.#turns })
     this.authenticate = (client, username, password, done) => {
       this.#authenticate(client, username, password).then(

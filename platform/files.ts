@@ -1,6 +1,6 @@
-/** Owns making small files that are whole or not there, however the process or the machine ends. */
+/** Owns making small files that are whole or not there, however the process or the machine ends; and how many may be open. */
 
-import { linkSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
 /**
  * Makes `file` with `text`, flushed; false if there is one already. Throws what the system says (`ENOSPC`, `EACCES`), and
@@ -18,5 +18,15 @@ export function makeFile(file: string, text: string): boolean {
     throw error
   } finally {
     rmSync(temporary, { force: true })
+  }
+}
+
+/** How many files and sockets this process may have open (getrlimit(2), `RLIMIT_NOFILE`); infinite where the system does not say. */
+export function openFilesMax(): number {
+  try {
+    const [, soft] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? []
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft)
+  } catch {
+    return Number.POSITIVE_INFINITY
   }
 }

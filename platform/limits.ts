@@ -58,6 +58,8 @@ export const APP_FILTERS_MAX = 32
 export const SESSION_TOPICS_MAX = 16
 /** MQTT clients at once, over all listeners; one more is closed at once. */
 export const CONNECTIONS_MAX = 20_000
+/** Their share of the files that the process may have open, where that is less; the rest is for apps, log and store. */
+export const CONNECTIONS_FILES_RATIO = 0.75
 /** Connections taken in one second from one address, and in all; one more is closed at once. A fleet comes back in seconds. */
 export const CONNECTS_PER_ADDRESS_PER_SECOND_MAX = 2_000
 export const CONNECTS_PER_SECOND_MAX = 3_000
@@ -67,7 +69,7 @@ export const RATES_MAX = 2 * CONNECTIONS_MAX
 export const CONNECT_TIMEOUT_MS = 10_000
 /** Silence on a TCP connection after which the peer is asked whether it is there. */
 export const TCP_KEEPALIVE_MS = 60_000
-/** Connections at once that have no CONNACK yet; for one more, the one that has waited longest is closed. */
+/** Connections at once that have no CONNACK yet, or half of all; for one more, the one that has waited longest is closed. */
 export const UNCONNECTED_MAX = 4_000
 /** A client id is longer: the connection is refused with return code 2. The contract's are at most 64. */
 export const CLIENT_ID_CHARS_MAX = 1_024

@@ -52,12 +52,16 @@ function isAlive(holder: Holder): boolean {
   }
 }
 
-/** The boot's id and the process's start in clock ticks since boot (proc(5), field 22 of stat); undefined if it is not running. */
+/**
+ * The boot's id and the process's start in clock ticks since boot (proc(5), fields 3 and 22 of stat); undefined if it is not
+ * running. A zombie is not: it has ended, and only its parent has not asked yet.
+ */
 function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
-    return `${boot}/${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? undefined : `${boot}/${fields[19]}`
   } catch {
     return undefined
   }

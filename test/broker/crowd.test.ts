@@ -11,6 +11,7 @@ import type { StatusBoard } from '../../broker/status-board.ts'
 import { TelemetryBroker } from '../../broker/telemetry-broker.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
+  CONNECTIONS_MAX,
   FRAME_BYTES_MAX,
   OUTBOUND_BYTES_TOTAL_MAX,
   UNACKNOWLEDGED_MAX,
@@ -70,7 +71,7 @@ async function until(condition: () => boolean): Promise<void> {
 async function startCrowd(t: TestContext) {
   const registry = createMetrics()
   const broker = new TelemetryBroker(
-    { deviceRate: {} },
+    { deviceRate: {}, connectionsMax: CONNECTIONS_MAX },
     {
       identity: undefined,
       admission: {

@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
@@ -93,6 +95,19 @@ test('SIGTERM under load loses nothing that was acknowledged and ends with 0', a
   assert.equal((await running).acknowledged, 20_000)
   await platform.settled()
   assert.equal(await platform.countStored('environment', 'temperature'), 20_000)
+})
+
+test('connections that say nothing keep out neither devices nor apps where few files may be open', async (t) => {
+  const under = ['bash', '-c', 'ulimit -n 256; exec "$0" "$@"']
+  const platform = await RunningPlatform.start(t, { under })
+  const idle = Array.from({ length: 300 }, () => connect({ host: '127.0.0.1', port: platform.mqttPort }))
+  t.after(() => idle.map((socket) => socket.destroy()))
+  for (const socket of idle) socket.on('error', () => undefined)
+  await Promise.all(idle.map((socket) => once(socket, 'connect')))
+  const summary = await platform.simulate('--devices', '20', '--messages', '200', '--rate', '0', '--seed', '6')
+  assert.equal(summary.acknowledged, 200)
+  assert.equal((await fetch(`${platform.url}/healthz`)).status, 200)
+  assert.match(platform.output, /few clients can connect.*ulimit -n/)
 })
 
 test('a second broker on the same data is refused, and says who has it', async (t) => {

@@ -435,6 +435,29 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    what: 'a process that was killed, and whose parent has not asked for it',
+    outcome: 'holds no lock',
+    run: async (t) => {
+      const directory = scratchDirectory(t)
+      // The second sleep is the parent of the first, and waits for nothing.
+      const parent = spawn('bash', ['-c', 'sleep 60 & echo $!; exec sleep 60'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      t.after(() => parent.kill('SIGKILL'))
+      const pid = Number(String((await once(parent.stdout, 'data'))[0]))
+      const stat = () => readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
+      const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+      const environment = await openEnvironment(directory)
+      await environment.meta.put('writer', JSON.stringify({ pid, startedAt: `${boot}/${stat()[19]}` }))
+      await environment.root.close()
+      await assert.rejects(openRecorded(t, { directory }), { code: 'log-locked' })
+      process.kill(pid, 'SIGKILL')
+      while (stat()[0] !== 'Z') await turn()
+      const { log } = await openRecorded(t, { directory })
+      await append(log, entry(0))
+    },
+  },
+  {
     what: 'the id of a process that is gone, given to another',
     outcome: 'is no lock',
     run: async (t) => {
