@@ -13,9 +13,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Batch } from '../log/entry.ts'
 import { INGEST_READER, type Log, LogError, type Progress } from '../log/log.ts'
-import type { Position } from '../log/position.ts'
 import type { Clock } from '../platform/clock.ts'
 import {
   INGEST_DRAIN_MS,
@@ -30,6 +28,7 @@ import type { Logger } from '../platform/logger.ts'
 import { Filling, type Group, joinProgress } from './group.ts'
 import { IngestError } from './ingest-error.ts'
 import type { IngestMetrics, StoreState } from './ingest-metrics.ts'
+import { readForIngest, type Source } from './source.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 import type { WorkerThread } from './worker-thread.ts'
 
@@ -144,51 +143,17 @@ export class Coordinator {
   }
 
   async #read(): Promise<void> {
-    const { log } = this.#deps
-    const { signal } = this.#following
-    const from = (await log.checkpoint(INGEST_READER)) ?? (await log.first())
-    await this.#compareBooks()
-    for await (const batch of log.follow(from, signal)) {
-      if (batch.missed > 0)
-        this.#deps.logger.error({ missed: batch.missed }, 'entries left the log before they were stored')
-      while (!this.#add(batch)) await this.#moved()
+    const { log, logger } = this.#deps
+    const store = { isEmbedded: false, checkpoint: undefined, ...this.firstThread?.store }
+    for await (const source of readForIngest(log, store, logger, this.#following.signal)) {
+      while (!this.#add(source)) await this.#moved()
       if (this.#stopped) return
     }
   }
 
-  /** Says so when an embedded store and the log are not of one history. */
-  async #compareBooks(): Promise<void> {
-    const { log, logger } = this.#deps
-    const { isEmbedded = false, checkpoint: held } = this.firstThread ?? {}
-    if (!isEmbedded) return
-    if (held === undefined) {
-      const { stored } = await log.ledger(INGEST_READER)
-      if (stored === 0) return
-      logger.warn(
-        { stored },
-        'the store is empty, though messages of this log were stored: was its file moved away? They are not written to it again',
-      )
-      return
-    }
-    const end = await log.end()
-    let known = false
-    try {
-      known = log.compare(held as Position, end) <= 0
-    } catch (error) {
-      if (!(error instanceof LogError)) throw error
-    }
-    if (!known) {
-      logger.warn(
-        { store: held, log: end },
-        'the store was written from another log, or from a later state of this one: was a backup restored? ' +
-          'It keeps what it holds, but the ledger counts this log only',
-      )
-    }
-  }
-
-  #add(batch: Batch): boolean {
+  #add(source: Source): boolean {
     if (this.#stopped) return true
-    const added = this.#filling.add(batch)
+    const added = this.#filling.add(source)
     this.#pump()
     return added
   }
@@ -248,7 +213,7 @@ export class Coordinator {
     this.#groups[outcome.sequence - first]?.settle(outcome)
     while (this.#groups[0]?.isDone) {
       const group = this.#groups.shift()
-      if (group !== undefined) this.#done.push(group.progress())
+      if (group?.isAccounted === false) this.#done.push(group.progress())
     }
     if (this.#done.length > 0) this.#advancing ??= this.#advance()
     this.#pump()
@@ -300,6 +265,8 @@ export class Coordinator {
       onDone: (outcome) => this.#onDone(seat, outcome),
       onTrouble: (trouble) => {
         this.#deps.storeState.failed(seat.index, trouble)
+        // What it lacks now is written again at the next start.
+        if (trouble.code === 'store-lost') this.#giveUp(new IngestError(trouble.code, trouble.message))
         this.#wake()
       },
       onDeath: (error) => this.#onDeath(seat, error),

@@ -8,6 +8,7 @@ import { readEntry } from '../log/entry.ts'
 import type { DeviceProgress, NewDeadLetter, Progress } from '../log/log.ts'
 import type { Position } from '../log/position.ts'
 import { INGEST_ENTRIES_PER_WRITE_MAX, INGEST_GROUP_BYTES_MAX } from '../platform/limits.ts'
+import type { Source } from './source.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 
 /** Batches of the log that wait to become a group. Offsets within are dense. */
@@ -16,6 +17,7 @@ export class Filling {
   #batches: Batch[] = []
   #count = 0
   #byteLength = 0
+  #isAccounted = false
   /** A batch did not fit. */
   #refused = false
 
@@ -33,10 +35,10 @@ export class Filling {
   }
 
   /** False if the batch must wait for the next group. An empty one takes any batch. */
-  add(batch: Batch): boolean {
+  add({ batch, isAccounted }: Source): boolean {
     const last = this.#batches.at(-1)
     if (last !== undefined) {
-      const dense = batch.firstOffset === last.firstOffset + last.count
+      const dense = batch.firstOffset === last.firstOffset + last.count && isAccounted === this.#isAccounted
       const fits =
         this.#count + batch.count <= this.#entriesMax && this.#byteLength + batch.bytes.length <= INGEST_GROUP_BYTES_MAX
       if (!dense || !fits) {
@@ -44,6 +46,7 @@ export class Filling {
         return false
       }
     }
+    this.#isAccounted = isAccounted
     this.#batches.push(batch)
     this.#count += batch.count
     this.#byteLength += batch.bytes.length
@@ -62,7 +65,8 @@ export class Filling {
       view.set(batch.bytes, at)
       at += batch.bytes.length
     }
-    const group = new Group(sequence, bytes, first.firstOffset, this.#count, last.next, workers)
+    const parts = { sequence, bytes, firstOffset: first.firstOffset, count: this.#count, next: last.next }
+    const group = new Group({ ...parts, isAccounted: this.#isAccounted }, workers)
     this.#batches = []
     this.#count = 0
     this.#byteLength = 0
@@ -71,13 +75,24 @@ export class Filling {
   }
 }
 
-export class Group {
+export interface GroupParts {
   readonly sequence: number
   readonly bytes: SharedArrayBuffer
   readonly firstOffset: number
   readonly count: number
   /** The log's position after it. */
   readonly next: Position
+  /** The books have it already. */
+  readonly isAccounted: boolean
+}
+
+export class Group implements GroupParts {
+  readonly sequence: number
+  readonly bytes: SharedArrayBuffer
+  readonly firstOffset: number
+  readonly count: number
+  readonly next: Position
+  readonly isAccounted: boolean
   /** Workers that have not reported yet. */
   #missing: number
   #stored = 0
@@ -85,19 +100,13 @@ export class Group {
   readonly #deadLetters: NewDeadLetter[] = []
   readonly #devices: DeviceProgress[] = []
 
-  constructor(
-    sequence: number,
-    bytes: SharedArrayBuffer,
-    firstOffset: number,
-    count: number,
-    next: Position,
-    workers: number,
-  ) {
-    this.sequence = sequence
-    this.bytes = bytes
-    this.firstOffset = firstOffset
-    this.count = count
-    this.next = next
+  constructor(parts: GroupParts, workers: number) {
+    this.sequence = parts.sequence
+    this.bytes = parts.bytes
+    this.firstOffset = parts.firstOffset
+    this.count = parts.count
+    this.next = parts.next
+    this.isAccounted = parts.isAccounted
     this.#missing = workers
   }
 

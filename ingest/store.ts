@@ -45,7 +45,8 @@ export type Retry = 'soon' | 'slowly'
 
 /**
  * Codes: `store-unavailable` (network, 5xx, time-out), `store-busy` (429), `store-refused` (401, 403, 404: credentials or
- * names), `store-failed` (the embedded store's disk), `store-stopped` (the wait was interrupted by `stop`).
+ * names), `store-failed` (the embedded store's disk), `store-lost` (its file is gone: only a new start helps), `store-stopped`
+ * (the wait was interrupted by `stop`).
  */
 export class StoreError extends TelltaleError {
   readonly retry: Retry
@@ -55,7 +56,7 @@ export class StoreError extends TelltaleError {
   progressed = false
 
   constructor(
-    code: 'store-unavailable' | 'store-busy' | 'store-refused' | 'store-failed' | 'store-stopped',
+    code: 'store-unavailable' | 'store-busy' | 'store-refused' | 'store-failed' | 'store-lost' | 'store-stopped',
     message: string,
     options: { retry: Retry; retryAfterMs?: number | undefined; cause?: unknown },
   ) {

@@ -13,6 +13,7 @@ import { INGEST_CLOSE_MS, INGEST_HISTORY_REQUESTS_MAX, INGEST_WORKER_START_MS } 
 import type { HistoryPage } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { Group } from './group.ts'
+import type { StoreAtStart } from './source.ts'
 import { isEmbedded } from './store.ts'
 import type {
   FromWorker,
@@ -81,6 +82,11 @@ export class WorkerThread {
 
   take({ sequence, bytes, firstOffset, next }: Pick<Group, 'sequence' | 'bytes' | 'firstOffset' | 'next'>): void {
     this.#post({ kind: 'group', sequence, bytes, firstOffset, next })
+  }
+
+  /** The store as it was when the thread started. */
+  get store(): StoreAtStart {
+    return { isEmbedded: this.isEmbedded, checkpoint: this.checkpoint }
   }
 
   /** Asks the store that this thread has open. Rejects as `History` does. */

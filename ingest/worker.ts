@@ -10,7 +10,7 @@ import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { Registry } from '../schemas/registry.ts'
 import { writeUntilStored } from './retry.ts'
 import { decodeShare, type Share, settleShare } from './share.ts'
-import type { PointStore } from './store.ts'
+import { isEmbedded, type PointStore } from './store.ts'
 import { createStore } from './stores.ts'
 import type { FromWorker, HistoryQuestion, ToWorker, WorkerSetup } from './worker-messages.ts'
 
@@ -52,8 +52,9 @@ class Worker {
     if (this.#stop.signal.aborted) return
     const started = performance.now()
     try {
+      // An embedded store keeps the checkpoint even of a group without a reading.
       const outcome =
-        share.batch.entries.length === 0
+        share.batch.entries.length === 0 && !isEmbedded(setup.store)
           ? { rejected: [] }
           : await writeUntilStored(this.#store, share.batch, this.#stop.signal, {
               random: Math.random,

@@ -31,6 +31,8 @@ const CHECKPOINT = identifier('log checkpoint')
 
 interface Open {
   readonly instance: DuckDBInstance
+  readonly path: string
+  readonly inode: number
   readonly writer: DuckDBConnection
   readonly history: DuckdbHistory
   readonly tables: ReadonlyMap<string, StreamTable>
@@ -67,7 +69,8 @@ export class DuckdbStore implements PointStore, History {
       const tables = new Map(this.#streams.map((stream) => [stream.name, new StreamTable(stream, writer)]))
       for (const table of tables.values()) await table.prepare()
       await writer.run(`CREATE TABLE IF NOT EXISTS ${CHECKPOINT} (position VARCHAR NOT NULL)`)
-      this.#open = { instance, writer, tables, history: new DuckdbHistory(reader, this.#streams) }
+      const { ino: inode } = statSync(path)
+      this.#open = { instance, path, inode, writer, tables, history: new DuckdbHistory(reader, this.#streams) }
     } catch (error) {
       instance?.closeSync()
       throw storeFailed(`the store ${this.#path} cannot be opened (docs/deploy.md, "Another store")`, error)
@@ -86,7 +89,8 @@ export class DuckdbStore implements PointStore, History {
       }
       for (const reading of readings) all.push(reading)
     }
-    if (byStream.size === 0) return { rejected: [] }
+    if (byStream.size === 0 && batch.checkpoint === undefined) return { rejected: [] }
+    this.#assertItsFile()
     // A thread must not be ended while DuckDB works in it: that aborts the process. So an abort interrupts the work.
     const onAbort = () => writer.interrupt()
     signal.addEventListener('abort', onAbort, { once: true })
@@ -106,6 +110,13 @@ export class DuckdbStore implements PointStore, History {
     }
     // The columns were typed when the schemas were read: there is no value that DuckDB would refuse.
     return { rejected: [] }
+  }
+
+  /** Throws `store-lost` if the file has been removed, or another put in its place: what is written would be found by nobody. */
+  #assertItsFile(): void {
+    const { path, inode } = this.#opened()
+    if (statSync(path, { throwIfNoEntry: false })?.ino === inode) return
+    throw new StoreError('store-lost', `${path} was removed or replaced while it was in use`, { retry: 'slowly' })
   }
 
   async checkpoint(): Promise<string | undefined> {

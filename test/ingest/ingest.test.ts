@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { copyFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -114,18 +115,61 @@ test('a store that was written from a later state of the log is told of at the s
   assert.match(lines.join('; '), /^the store was written from another log/)
   const { readings } = await ingest.history.readings({ selections: [{}], from: T0, to: T0 + 10, limit: 10 })
   assert.equal(readings.length, 2)
+})
 
-  await ingest.stop()
-  const moved = { ...options, path: `${options.path}.new` }
-  const empty = new Ingest(
-    { workers: 1, store: moved, schemasDir: SHIPPED_SCHEMAS_DIR },
-    { ...deps, metrics: createMetrics() },
-  )
-  await empty.start()
-  t.after(() => empty.stop())
-  await append(replaced, 'a', environment(T0 + 2, 3))
-  await settled(replaced)
-  assert.match(lines.at(-1) ?? '', /^the store is empty, though messages of this log were stored/)
+for (const [what, putBack] of Object.entries({
+  'an older copy was put back': (path: string) => copyFile(`${path}.copy`, path),
+  'its file was removed': (path: string) => rm(path),
+})) {
+  test(`a store of which ${what} has again what the log holds, and the books stay`, async (t) => {
+    const directory = await temporaryDirectory(t)
+    const log = await openLog(join(directory, 'log'))
+    t.after(() => log.stop())
+    const path = join(directory, 'store.duckdb')
+    /** What the store holds after it was given the messages with these numbers, of which each tenth is bad. */
+    const run = async (from: number, to: number) => {
+      const ingest = openIngest(log, { kind: 'duckdb', path })
+      await ingest.start()
+      const appended: Promise<void>[] = []
+      for (let n = from; n < to; n++) {
+        const payload = n % 10 === 0 ? Buffer.from('bad') : environment(T0 + n, n)
+        appended.push(append(log, `d${n % 3}`, payload))
+      }
+      await Promise.all(appended)
+      await settled(log)
+      const query = { selections: [{}], from: T0, to: T0 + 100_000, limit: 100_000 }
+      const { readings } = await ingest.history.readings(query)
+      await ingest.stop()
+      return readings.length
+    }
+    assert.equal(await run(0, 7_000), 6_300)
+    await copyFile(path, `${path}.copy`)
+    assert.equal(await run(7_000, 20_000), 18_000)
+    await putBack(path)
+    // What is new is stored after what is restored.
+    assert.equal(await run(20_000, 20_010), 18_009)
+    const { accepted, stored, deadLettered, balanced } = await log.ledger('ingest')
+    assert.deepEqual([accepted, stored, deadLettered, balanced], [20_010, 18_009, 2_001, true])
+    assert.equal((await log.deadLetterCounts()).held, 2_001)
+    const device = await log.deviceLedger('ingest', 'd1')
+    assert.deepEqual([device.accepted, device.balanced], [6_670, true])
+  })
+}
+
+test('a store whose file is removed while it is in use ends ingest, which says so', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const path = join(directory, 'store.duckdb')
+  const ingest = openIngest(log, { kind: 'duckdb', path })
+  await ingest.start()
+  t.after(() => ingest.stop())
+  await append(log, 'a', environment(T0, 1))
+  await settled(log)
+  await rm(path)
+  await append(log, 'a', environment(T0 + 1, 2))
+  await assert.rejects(ingest.failed, { code: 'store-lost', message: /store\.duckdb was removed or replaced/ })
+  assert.equal((await log.ledger('ingest')).pending, 1)
 })
 
 test('with several workers the newer of two values of a series and time stays', async (t) => {
