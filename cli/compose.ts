@@ -10,6 +10,7 @@ import { Ingest } from '../ingest/ingest.ts'
 import type { StoreOptions } from '../ingest/store.ts'
 import { createStore } from '../ingest/stores.ts'
 import { LocalLog } from '../log/local/local-log.ts'
+import { INGEST_READER } from '../log/log.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -59,6 +60,9 @@ export async function startPlatform(
     { clock, logger: logger('log'), metrics },
   )
   await lifecycle.start(log)
+  if (identity.hasNewKey && (await log.ledger(INGEST_READER)).accepted > 0) {
+    logger('identity').warn('a new signing key was made, for there was none: no token of before is good any more')
+  }
 
   let ingest: Ingest | undefined
   if (roles.has('ingest')) {

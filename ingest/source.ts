@@ -41,7 +41,7 @@ export async function* readForIngest(
       if (part.count > 0) yield { batch: part, isAccounted: true }
       if (log.compare(batch.next, checkpoint) >= 0) break
     }
-    logger.warn('the store has again what the log holds')
+    if (!signal.aborted) logger.warn('the store has been given again what the log holds')
   }
   for await (const batch of log.follow(checkpoint, signal)) {
     if (batch.missed > 0) logger.error({ missed: batch.missed }, 'entries left the log before they were stored')
