@@ -34,7 +34,7 @@ export const FULL: Plan = {
   activeDevices: 500,
   idleDevices: 10_000,
   hostileRate: 1_000,
-  hostileSeconds: 5,
+  hostileSeconds: 3,
   deadlineMs: 120_000,
 }
 
