@@ -164,7 +164,7 @@ export class TelemetryBroker extends Aedes {
     await super.listen()
     const { persistence } = this
     this.#kept.install(persistence)
-    // What is retained is sent at the event `subscribe`, by `#sendRetained`.
+    // What is retained is sent at the event `subscribe`, by `Forwarding`.
     persistence.createRetainedStreamCombi = () => Readable.from([])
     const { addSubscriptions, outgoingClearMessageId } = persistence
     persistence.outgoingClearMessageId = (client, packet) => {

@@ -75,7 +75,10 @@ export class Filling {
   }
 }
 
-export interface GroupParts {
+/** What a group is made of; what is reported of it comes later. */
+type GroupParts = Pick<Group, 'sequence' | 'bytes' | 'firstOffset' | 'count' | 'next' | 'isAccounted'>
+
+export class Group {
   readonly sequence: number
   readonly bytes: SharedArrayBuffer
   readonly firstOffset: number
@@ -83,15 +86,6 @@ export interface GroupParts {
   /** The log's position after it. */
   readonly next: Position
   /** The books have it already. */
-  readonly isAccounted: boolean
-}
-
-export class Group implements GroupParts {
-  readonly sequence: number
-  readonly bytes: SharedArrayBuffer
-  readonly firstOffset: number
-  readonly count: number
-  readonly next: Position
   readonly isAccounted: boolean
   /** Workers that have not reported yet. */
   #missing: number
