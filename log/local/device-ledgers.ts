@@ -48,9 +48,11 @@ export class DeviceLedgers {
   }
 
   async #count(reader: string, device: string): Promise<DeviceLedger> {
-    for (;;) {
+    for (let tried = -1; ; ) {
       this.#environment.root.resetReadTxn()
       const next = this.#books.checkpoint(reader) ?? 0
+      if (next === tried) throw new LogError('log-corrupt', `the log lacks entries past offset ${next}, not stored yet`)
+      tried = next
       const end = this.#reader.end()
       const { stored, deadLettered, readings } = this.#books.device(reader, device)
       const pending = await this.#pending(Buffer.from(device, 'latin1'), next, end)
