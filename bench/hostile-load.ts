@@ -18,12 +18,15 @@ const AGAIN_MS = 10
 const CHUNK_BYTES = 64 * 1024
 const LARGE_BYTES = 256 * 1024
 const FILTERS = 1_000
+const READING = Buffer.from('{"temperature":21.5,"humidity":40,"pressure":1013,"battery":90,"rssi":-60}')
 
 const manner = process.argv[2] as Manner
 const options = JSON.parse(process.argv[3] ?? '{}') as HostileOptions
 
 const MISBEHAVE: Readonly<Record<Manner, () => Promise<void>>> = {
   pings: () => flood(repeated(generate({ cmd: 'pingreq' }))),
+  readings: () => flood(repeated(publish(`devices/${options.device}/telemetry/environment`, READING))),
+  malformed: () => flood(repeated(publish(`devices/${options.device}/telemetry/environment`, Buffer.from('{')))),
   forbidden: () => flood(repeated(publish('not/mine', Buffer.from('x')))),
   large: () => flood(publish(`devices/${options.device}/telemetry/environment`, Buffer.alloc(LARGE_BYTES, 0x20))),
   filters: () => flood(Buffer.concat([subscribe(), unsubscribe()])),
@@ -37,6 +40,14 @@ const MISBEHAVE: Readonly<Record<Manner, () => Promise<void>>> = {
   'bad-tokens': async () => {
     const packet = generate(connectPacket('e30.e30.e30'))
     return repeatedly(SOCKETS, () => packet)
+  },
+  reconnects: async () => {
+    const packet = Buffer.concat([generate(connectPacket(options.deviceToken)), generate({ cmd: 'disconnect' })])
+    return repeatedly(SOCKETS, () => packet)
+  },
+  takeovers: async () => {
+    const packet = generate(connectPacket(options.deviceToken))
+    return repeatedly(2, () => packet)
   },
   'half-connects': async () => {
     const packet = generate(connectPacket('x'))

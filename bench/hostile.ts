@@ -16,7 +16,20 @@ const HONEST_LOAD = fileURLToPath(new URL('connections-load.ts', import.meta.url
 const HOSTILE_LOAD = fileURLToPath(new URL('hostile-load.ts', import.meta.url))
 const HOSTILE_DEVICE = 'hostile'
 
-const MANNERS = ['pings', 'forbidden', 'large', 'filters', 'frozen', 'garbage', 'bad-tokens', 'half-connects'] as const
+const MANNERS = [
+  'pings',
+  'readings',
+  'malformed',
+  'forbidden',
+  'large',
+  'filters',
+  'frozen',
+  'garbage',
+  'bad-tokens',
+  'reconnects',
+  'takeovers',
+  'half-connects',
+] as const
 /** A way to misbehave; `hostile-load.ts` says what each does. */
 export type Manner = (typeof MANNERS)[number]
 

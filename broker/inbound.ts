@@ -11,7 +11,7 @@
  *
  * Bounds: a packet has at most `CONNECT_BYTES_MAX`, once connected `FRAME_BYTES_MAX` bytes (Aedes buffered 64 MB of one
  * CONNECT), and `FILTERS_PER_PACKET_MAX` topic filters; of a larger PUBLISH see `Oversized`. At once, no more is read than
- * takes about `TURN_MS`; the rest waits in `Turns`. For packets that are not whole yet see `Unfinished`. For messages that
+ * takes about `TURN_MS`; the rest waits in `Turns`, and rests when the client has used up its `Allowance`. For packets that are not whole yet see `Unfinished`. For messages that
  * are held see `Held`, whose bounds the rest of a turn may exceed. A client that has left more than `UNREAD_ANSWERS_BYTES_MAX`
  * unread is not read from either.
  */
@@ -31,6 +31,7 @@ import {
   UNREAD_ANSWERS_BYTES_MAX,
 } from '../platform/limits.ts'
 import { internals, type Parser } from './aedes.ts'
+import { Allowance } from './allowance.ts'
 import { Disconnect } from './endings.ts'
 import type { Held } from './held.ts'
 import { Oversized } from './oversized.ts'
@@ -46,12 +47,16 @@ export interface InboundShares {
   readonly held: Held
   readonly turns: Turns
   readonly unfinished: Unfinished
+  /** Whether no other client is connected. */
+  readonly isAlone: () => boolean
 }
 
 export class Inbound {
   readonly held: Held
   readonly #turns: Turns
   readonly #unfinished: Unfinished
+  readonly #isAlone: () => boolean
+  readonly #allowance = new Allowance(performance.now())
   readonly #client: Client
   /** Packets taken, bytes read, and bytes that wait for the rest of theirs: whether a packet is stuck is seen from them. */
   packets = 0
@@ -77,11 +82,12 @@ export class Inbound {
   readonly accept: (packet: Packet) => void
 
   /** Takes the place of Aedes's reading, right after Aedes has made the client. */
-  constructor(client: Client, { held, turns, unfinished }: InboundShares) {
+  constructor(client: Client, { held, turns, unfinished, isAlone }: InboundShares) {
     this.#client = client
     this.held = held
     this.#turns = turns
     this.#unfinished = unfinished
+    this.#isAlone = isAlone
     const inner = internals(client)
     const parser = inner._parser as OurParser
     this.accept = parser.listeners('packet')[0] as (packet: Packet) => void
@@ -127,11 +133,16 @@ export class Inbound {
     // Without a length, a stream whose last bytes these are ends.
     const chunk: Buffer | null = isMore ? conn.read(this.#turnBytes) : conn.read()
     if (chunk === null) return
-    if (isMore) this.#turns.wait(this)
     this.#bytes += chunk.length
+    const packetsBefore = this.packets
     const began = performance.now()
     this.#parse(chunk)
-    this.#adapt(performance.now() - began, isMore)
+    const now = performance.now()
+    this.#adapt(now - began, isMore)
+    const work = { tookMs: now - began, packets: this.packets - packetsBefore, bytes: chunk.length }
+    const restMs = this.#isAlone() ? 0 : this.#allowance.charge(now, work)
+    if (restMs > 0) this.#turns.rest(this, restMs)
+    else if (isMore) this.#turns.wait(this)
   }
 
   #parse(chunk: Buffer): void {

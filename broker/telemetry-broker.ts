@@ -132,11 +132,11 @@ export class TelemetryBroker extends Aedes {
       return session !== undefined && this.#forwarding.mayForward(client, session, packet) ? packet : null
     }
     tameRegistrations(this as unknown as Registering)
+    const shares = { turns: this.#turns, unfinished: this.#unfinished, isAlone: () => this.connectedClients <= 1 }
     const handle = this.handle
     this.handle = (stream, request) => {
       const client = handle(stream, request)
-      const shares = { held: new Held(this.#held), turns: this.#turns, unfinished: this.#unfinished }
-      this.#inbounds.set(client, new Inbound(client, shares))
+      this.#inbounds.set(client, new Inbound(client, { ...shares, held: new Held(this.#held) }))
       this.#unconnected.add(client)
       return client
     }

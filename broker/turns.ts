@@ -16,15 +16,25 @@ export interface Waiting {
 export class Turns {
   /** Whose turn is next comes first. */
   readonly #waiting = new Set<Waiting>()
+  readonly #resting = new Set<Waiting>()
   #isScheduled = false
 
   has(waiting: Waiting): boolean {
-    return this.#waiting.has(waiting)
+    return this.#waiting.has(waiting) || this.#resting.has(waiting)
   }
 
   wait(waiting: Waiting): void {
     this.#waiting.add(waiting)
     this.#schedule()
+  }
+
+  /** Waits for a turn in `ms` milliseconds. */
+  rest(waiting: Waiting, ms: number): void {
+    this.#resting.add(waiting)
+    setTimeout(() => {
+      this.#resting.delete(waiting)
+      this.wait(waiting)
+    }, ms)
   }
 
   #schedule(): void {

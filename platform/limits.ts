@@ -89,6 +89,14 @@ export const TURN_MS = 0.25
 export const TURN_BYTES_FIRST = 2 * KiB
 export const TURN_BYTES_MIN = 128
 export const TURN_BYTES_MAX = 16 * KiB
+/** The part of the broker's time that one client may take while others are connected. */
+export const ALLOWANCE_SHARE = 1 / 8
+/** Of that time, what a client may take at once when it has just connected, and when it has been quiet. */
+export const ALLOWANCE_FIRST_MS = 2
+export const ALLOWANCE_MS = 20
+/** What a packet costs behind the broker, in the log, in decoding and in the store, about; and how many bytes cost a millisecond. */
+export const ALLOWANCE_PACKET_MS = 0.01
+export const ALLOWANCE_BYTES_PER_MS = 16 * KiB
 /** How long turns are taken one after the other before those go first that have just sent something. */
 export const TURNS_MS = 0.5
 /** Packets that a client may send before its CONNACK; one more closes the connection. */
@@ -149,6 +157,7 @@ export const STUCK_SWEEP_MS = 30_000
 
 assert(UNCONNECTED_MAX < CONNECTIONS_MAX / 2, 'those that say nothing must not take the places of those that do')
 assert(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX, 'a frame must hold the largest payload and its topic')
+assert(PAYLOAD_BYTES_MAX / ALLOWANCE_BYTES_PER_MS < ALLOWANCE_MS, 'the largest payload must come in at once')
 assert(CONNECTS_PER_ADDRESS_PER_SECOND_MAX < CONNECTS_PER_SECOND_MAX, 'one address must leave others their turn')
 assert(SUBSCRIPTIONS_PER_CLIENT_MAX < FILTERS_PER_PACKET_MAX, 'one filter too many is refused in the SUBACK')
 assert(FRAME_BYTES_MAX < OUTBOUND_BYTES_MAX, 'the largest message must be deliverable')

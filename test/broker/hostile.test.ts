@@ -202,6 +202,29 @@ test('however much one client sends, little of it is dealt with before others ha
   assert(most <= TURN_BYTES_MAX / 2, `${most} packets in one turn of the event loop`)
 })
 
+test('a client that sends without end rests most of the time while another is connected, and not while it is alone', async (t) => {
+  const counts = countAnswers(t)
+  const bench = await startBroker(t, { auth: 'off' })
+  const flooding = await anyone(t, bench, 'flooding')
+  const pings = 5_000
+  const packets = Array.from({ length: pings }, () => ({ cmd: 'pingreq' as const }))
+  const turnsWithoutAnswer = async () => {
+    flooding.send(...packets)
+    let turns = 0
+    const answered = counts.answers + pings
+    for (let before = counts.answers; counts.answers < answered; before = counts.answers) {
+      await turn()
+      if (counts.answers === before) turns++
+    }
+    return turns
+  }
+  const alone = await turnsWithoutAnswer()
+  await anyone(t, bench, 'other')
+  const beside = await turnsWithoutAnswer()
+  t.diagnostic(`turns of the event loop in which it was answered nothing: ${alone} alone, ${beside} beside another`)
+  assert(beside > 20 * alone)
+})
+
 test('however many connect at once, few of them are dealt with before others have their turn', async (t) => {
   const counts = countAnswers(t)
   const bench = await startBroker(t, { auth: 'off' })
