@@ -125,15 +125,30 @@ export class Listeners {
     this.#handlers.accept(stream)
   }
 
-  /** Stands before anything that a server does with a socket; what it destroys is accepted by nobody. */
-  #limitRate(socket: Socket): void {
-    if (this.#rate.takes(this.#clock.now(), socket.remoteAddress ?? '')) {
-      this.#sockets.add(socket)
-      socket.once('close', () => this.#sockets.delete(socket))
+  /** Stands before anything that a server does with a socket, a TLS handshake too. */
+  #limitRate(socket: Socket, begin: () => void): void {
+    const address = socket.remoteAddress ?? ''
+    const openedAt = this.#clock.now()
+    const waitMs = this.#rate.wait(openedAt, address)
+    if (waitMs === undefined) {
+      this.#handlers.refused('too-many-connects')
+      socket.destroy()
       return
     }
-    this.#handlers.refused('too-many-connects')
-    socket.destroy()
+    this.#sockets.add(socket)
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      const now = this.#clock.now()
+      this.#rate.ended(now, address, { livedMs: now - openedAt - waitMs, bytes: socket.bytesRead })
+    })
+    if (waitMs === 0) {
+      begin()
+      return
+    }
+    socket.on('error', () => undefined)
+    setTimeout(() => {
+      if (!socket.destroyed) begin()
+    }, waitMs)
   }
 
   async #listen(server: Server, scheme: Address['scheme'], port: number): Promise<void> {
@@ -147,7 +162,13 @@ export class Listeners {
     // Before a handshake or an upgrade: what never becomes an MQTT client counts, too.
     server.maxConnections = this.#options.connectionsMax
     server.on('drop', () => this.#handlers.refused('too-many-connections'))
-    server.prependListener('connection', (socket: Socket) => this.#limitRate(socket))
+    const listeners = server.listeners('connection')
+    server.removeAllListeners('connection')
+    server.on('connection', (socket: Socket) => {
+      this.#limitRate(socket, () => {
+        for (const begin of listeners) begin.call(server, socket)
+      })
+    })
     this.#servers.push(server)
     this.addresses.push({ scheme, host, port: (server.address() as AddressInfo).port })
   }

@@ -60,9 +60,15 @@ export const SESSION_TOPICS_MAX = 16
 export const CONNECTIONS_MAX = 20_000
 /** Their share of the files that the process may have open, where that is less; the rest is for apps, log and store. */
 export const CONNECTIONS_FILES_RATIO = 0.75
-/** Connections taken in one second from one address, and in all; one more is closed at once. A fleet comes back in seconds. */
-export const CONNECTS_PER_ADDRESS_PER_SECOND_MAX = 2_000
+/** Connections taken in one second, over all listeners; one more is closed at once. */
 export const CONNECTS_PER_SECOND_MAX = 3_000
+/** Connections from one address that begin at once, then in a second; and that wait for it; one more is closed at once. */
+export const CONNECTS_PER_ADDRESS_BURST = 1_000
+export const CONNECTS_PER_ADDRESS_PER_SECOND = 500
+export const CONNECTS_PER_ADDRESS_WAITING_MAX = 1_000
+/** A connection that ends sooner counts once more for so many bytes it sent. */
+export const CONNECT_SHORT_MS = 1_000
+export const CONNECT_SHORT_BYTES = 16 * KiB
 /** Devices whose rate is remembered; for one more, that of the one that connected longest ago is forgotten. */
 export const RATES_MAX = 2 * CONNECTIONS_MAX
 /** A connection that has not sent its CONNECT by then is closed. */
@@ -158,7 +164,10 @@ export const STUCK_SWEEP_MS = 30_000
 assert(UNCONNECTED_MAX < CONNECTIONS_MAX / 2, 'those that say nothing must not take the places of those that do')
 assert(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX, 'a frame must hold the largest payload and its topic')
 assert(PAYLOAD_BYTES_MAX / ALLOWANCE_BYTES_PER_MS < ALLOWANCE_MS, 'the largest payload must come in at once')
-assert(CONNECTS_PER_ADDRESS_PER_SECOND_MAX < CONNECTS_PER_SECOND_MAX, 'one address must leave others their turn')
+assert(
+  CONNECTS_PER_ADDRESS_BURST + CONNECTS_PER_ADDRESS_WAITING_MAX < CONNECTS_PER_SECOND_MAX,
+  'one address must leave others their turn',
+)
 assert(SUBSCRIPTIONS_PER_CLIENT_MAX < FILTERS_PER_PACKET_MAX, 'one filter too many is refused in the SUBACK')
 assert(FRAME_BYTES_MAX < OUTBOUND_BYTES_MAX, 'the largest message must be deliverable')
 

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConnectRate } from '../../broker/connect-rate.ts'
 import { Rate, Rates } from '../../broker/rate.ts'
-import { CONNECTS_PER_ADDRESS_PER_SECOND_MAX, CONNECTS_PER_SECOND_MAX, RATES_MAX } from '../../platform/limits.ts'
+import {
+  CONNECT_SHORT_BYTES,
+  CONNECT_SHORT_MS,
+  CONNECTS_PER_ADDRESS_BURST,
+  CONNECTS_PER_ADDRESS_PER_SECOND,
+  CONNECTS_PER_ADDRESS_WAITING_MAX,
+  CONNECTS_PER_SECOND_MAX,
+  RATES_MAX,
+} from '../../platform/limits.ts'
 
 test('without limits there is no rate', () => {
   assert.equal(new Rates({}).of('truck-7'), undefined)
@@ -36,12 +44,43 @@ test("a message of more than a second's bytes passes, and is paid for before the
   assert(rate.passes(1_600, 1))
 })
 
-test('one address leaves others their turn, and all together are bounded', () => {
+test('an address opens a burst at once, the next at a steady pace, and leaves others their turn', () => {
   const rate = new ConnectRate()
-  const taken = (address: string) =>
-    Array.from({ length: CONNECTS_PER_SECOND_MAX }, () => rate.takes(7_000, address)).filter(Boolean).length
-  assert.equal(taken('10.0.0.1'), CONNECTS_PER_ADDRESS_PER_SECOND_MAX)
-  assert.equal(taken('10.0.0.2'), CONNECTS_PER_SECOND_MAX - CONNECTS_PER_ADDRESS_PER_SECOND_MAX)
-  assert.equal(taken('10.0.0.3'), 0)
-  assert(rate.takes(8_000, '10.0.0.1'))
+  const open = (count: number, address: string, now: number) =>
+    Array.from({ length: count }, () => rate.wait(now, address))
+  const atOnce = CONNECTS_PER_ADDRESS_BURST + CONNECTS_PER_ADDRESS_WAITING_MAX
+  const waits = open(atOnce + 1, '10.0.0.1', 7_000)
+  assert(waits.slice(0, CONNECTS_PER_ADDRESS_BURST).every((wait) => wait === 0))
+  const [first, second] = waits.slice(CONNECTS_PER_ADDRESS_BURST) as [number, number]
+  assert.deepEqual([first, second - first], Array(2).fill(1_000 / CONNECTS_PER_ADDRESS_PER_SECOND))
+  assert.equal(waits.at(-1), undefined)
+  assert.equal(open(1, '10.0.0.2', 7_000)[0], 0)
+  assert.equal(
+    open(CONNECTS_PER_SECOND_MAX, '10.0.0.3', 7_000).indexOf(undefined),
+    CONNECTS_PER_SECOND_MAX - atOnce - 1,
+  )
+  const later = open(CONNECTS_PER_SECOND_MAX, '10.0.0.1', 8_000)
+  assert.equal(later.indexOf(undefined), CONNECTS_PER_ADDRESS_PER_SECOND)
+  const rested = 8_000 + (atOnce / CONNECTS_PER_ADDRESS_PER_SECOND) * 1_000
+  assert.equal(open(CONNECTS_PER_ADDRESS_BURST, '10.0.0.1', rested).lastIndexOf(0), CONNECTS_PER_ADDRESS_BURST - 1)
+})
+
+test('a connection that ends soon counts for what it sent; one that lasted does not', () => {
+  const rate = new ConnectRate()
+  const garbage = { livedMs: CONNECT_SHORT_MS - 1, bytes: 4 * CONNECT_SHORT_BYTES }
+  const begun = () => {
+    let count = 0
+    while (rate.wait(7_000, '10.0.0.1') === 0) {
+      rate.ended(7_000, '10.0.0.1', garbage)
+      count++
+    }
+    return count
+  }
+  assert.equal(begun(), CONNECTS_PER_ADDRESS_BURST / 5)
+  for (let count = 0; count < 1_000; count++) rate.ended(7_000, '10.0.0.1', garbage)
+  for (let count = 0; count < 1_000; count++) rate.ended(7_000, '10.0.0.2', { ...garbage, livedMs: CONNECT_SHORT_MS })
+  assert.equal(rate.wait(7_000, '10.0.0.1'), undefined)
+  assert.equal(rate.wait(7_000, '10.0.0.2'), 0)
+  const waitedMs = (CONNECTS_PER_ADDRESS_WAITING_MAX / CONNECTS_PER_ADDRESS_PER_SECOND) * 1_000
+  assert.equal(rate.wait(7_000 + waitedMs + 2, '10.0.0.1'), 0, 'it is never shut out for longer than others wait')
 })
