@@ -38,9 +38,9 @@ export interface ConnectResult {
   readonly elapsedMs: number
 }
 
-/** Connecting at the same time; as many source addresses as the broker's limit an address needs to reach its limit in all. */
+/** Connecting at the same time; so many source addresses that each may connect its share at once. */
 const CONNECTING = 64
-const ADDRESSES = 4
+const ADDRESSES = 16
 const KEEPALIVE_S = 60
 const PING_MS = (KEEPALIVE_S * 1000) / 2
 const PINGREQ = Buffer.from([0xc0, 0])

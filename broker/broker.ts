@@ -87,6 +87,7 @@ export class Broker implements Part {
       {
         accept: (stream) => this.#aedes.handle(stream),
         refused: (reason) => metrics.refused(reason),
+        delayed: () => metrics.connectDelayed('address'),
         clock,
       },
     )

@@ -34,6 +34,7 @@ import { internals, type Parser } from './aedes.ts'
 import { Allowance } from './allowance.ts'
 import { Disconnect } from './endings.ts'
 import type { Held } from './held.ts'
+import type { BrokerMetrics } from './metrics.ts'
 import { Oversized } from './oversized.ts'
 import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, violationOf } from './packet-rules.ts'
 import type { Turns } from './turns.ts'
@@ -47,6 +48,7 @@ export interface InboundShares {
   readonly held: Held
   readonly turns: Turns
   readonly unfinished: Unfinished
+  readonly metrics: BrokerMetrics
   /** Whether no other client is connected. */
   readonly isAlone: () => boolean
 }
@@ -55,6 +57,7 @@ export class Inbound {
   readonly held: Held
   readonly #turns: Turns
   readonly #unfinished: Unfinished
+  readonly #metrics: BrokerMetrics
   readonly #isAlone: () => boolean
   readonly #allowance = new Allowance(performance.now())
   readonly #client: Client
@@ -82,11 +85,12 @@ export class Inbound {
   readonly accept: (packet: Packet) => void
 
   /** Takes the place of Aedes's reading, right after Aedes has made the client. */
-  constructor(client: Client, { held, turns, unfinished, isAlone }: InboundShares) {
+  constructor(client: Client, { held, turns, unfinished, metrics, isAlone }: InboundShares) {
     this.#client = client
     this.held = held
     this.#turns = turns
     this.#unfinished = unfinished
+    this.#metrics = metrics
     this.#isAlone = isAlone
     const inner = internals(client)
     const parser = inner._parser as OurParser
@@ -141,8 +145,13 @@ export class Inbound {
     this.#adapt(now - began, isMore)
     const work = { tookMs: now - began, packets: this.packets - packetsBefore, bytes: chunk.length }
     const restMs = this.#isAlone() ? 0 : this.#allowance.charge(now, work)
-    if (restMs > 0) this.#turns.rest(this, restMs)
+    if (restMs > 0) this.#rest(restMs)
     else if (isMore) this.#turns.wait(this)
+  }
+
+  #rest(ms: number): void {
+    this.#metrics.restedMs += ms
+    this.#turns.rest(this, ms)
   }
 
   #parse(chunk: Buffer): void {

@@ -51,6 +51,7 @@ export interface ListenersOptions extends ListenerOptions {
 export interface ListenerHandlers {
   readonly accept: (stream: Duplex) => void
   readonly refused: (reason: 'too-many-connections' | 'too-many-connects') => void
+  readonly delayed: () => void
 }
 
 export interface Address {
@@ -145,6 +146,7 @@ export class Listeners {
       begin()
       return
     }
+    this.#handlers.delayed()
     socket.on('error', () => undefined)
     setTimeout(() => {
       if (!socket.destroyed) begin()

@@ -26,15 +26,28 @@ export type Drop = 'session-queue-full' | 'session-forgotten' | 'too-many-retain
 export class BrokerMetrics {
   /** Telemetry messages made durable and acknowledged, by QoS. */
   readonly accepted = [0, 0, 0]
+  /** How long clients rested, each for itself, milliseconds. */
+  restedMs = 0
   readonly #refused: Counter<'reason'>
   readonly #dropped: Counter<'reason'>
   readonly #errors: Counter
   readonly #unreported: Counter
   readonly #protocolErrors: Counter
+  readonly #delayed: Counter<'by'>
 
   constructor(registry: Metrics, connections: () => number) {
     const registers = [registry]
     const { accepted } = this
+    const restedMs = () => this.restedMs
+    new Counter({
+      name: 'telltale_broker_rested_seconds_total',
+      help: 'How long clients were not read from, since they had used up their share of the broker',
+      registers,
+      collect() {
+        this.reset()
+        this.inc(restedMs() / 1_000)
+      },
+    })
     new Counter({
       name: 'telltale_broker_accepted_total',
       help: 'Telemetry messages made durable, by QoS',
@@ -77,6 +90,12 @@ export class BrokerMetrics {
       help: 'Reports not published, since their device had enough of them in that second',
       registers,
     })
+    this.#delayed = new Counter({
+      name: 'telltale_broker_connects_delayed_total',
+      help: 'Connections that began later, since their address, or their client id, had made many',
+      labelNames: ['by'],
+      registers,
+    })
     this.#protocolErrors = new Counter({
       name: 'telltale_broker_protocol_errors_total',
       help: 'Connections ended for what they sent, or by the network',
@@ -98,6 +117,10 @@ export class BrokerMetrics {
 
   unreported(): void {
     this.#unreported.inc()
+  }
+
+  connectDelayed(by: 'address' | 'client'): void {
+    this.#delayed.inc({ by })
   }
 
   protocolError(): void {

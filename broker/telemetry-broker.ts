@@ -9,6 +9,7 @@
  */
 
 import { Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Aedes, type Client, type PublishPacket, type Subscription } from 'aedes'
 import { selectionOf } from '../devices/topics.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -16,6 +17,7 @@ import {
   BROKER_DELIVERIES_MAX,
   CLIENT_ID_CHARS_MAX,
   CONNECT_TIMEOUT_MS,
+  CONNECTS_PER_CLIENT,
   EARLY_PACKETS_MAX,
   QOS2_INFLIGHT_MAX,
   SUBSCRIBER_DRAIN_MS,
@@ -25,7 +27,7 @@ import type { Logger } from '../platform/logger.ts'
 import { maySubscribe } from './access.ts'
 import type { Admission } from './admission.ts'
 import { internals, type Persistence, type Registering, willOf } from './aedes.ts'
-import { authenticate, type ConnectRefused, type Verifies } from './authentication.ts'
+import { authenticate, ConnectRefused, type Verifies } from './authentication.ts'
 import { Endings } from './endings.ts'
 import { Forwarding } from './forwarding.ts'
 import { GrantedTotal } from './granted.ts'
@@ -34,6 +36,7 @@ import { Inbound } from './inbound.ts'
 import { KeptSessions, SESSION_MARKER } from './kept-sessions.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { type Deliver, tameDeliveries, withoutWaiting } from './outbound.ts'
+import { Pace } from './pace.ts'
 import { type RateLimits, Rates } from './rate.ts'
 import { Received } from './received.ts'
 import { RefusalLines } from './refusal-lines.ts'
@@ -52,6 +55,8 @@ type PublishFor = (packet: PublishPacket, client: Client | null, done: Published
 
 /** A SUBACK's return code for a filter that was refused (section 3.9.3). */
 const REFUSED = 0x80
+/** A CONNACK's return code (section 3.2.2.3). */
+const SERVER_UNAVAILABLE = 3
 const NOT_RECEIVED = new Error('no message of this packet id was received')
 
 function nothing(): void {}
@@ -89,6 +94,7 @@ export class TelemetryBroker extends Aedes {
   readonly retained: RetainedMessages
   readonly sweeps: Sweeps
   readonly #rates: Rates
+  readonly #pace = new Pace(CONNECTS_PER_CLIENT)
   /** Aedes's delivery functions, and ours around them. */
   readonly #deliveries = new WeakMap<Deliver, Deliver>()
   /** Subscriptions that match telemetry; while there are none, telemetry stays out of Aedes. */
@@ -132,7 +138,12 @@ export class TelemetryBroker extends Aedes {
       return session !== undefined && this.#forwarding.mayForward(client, session, packet) ? packet : null
     }
     tameRegistrations(this as unknown as Registering)
-    const shares = { turns: this.#turns, unfinished: this.#unfinished, isAlone: () => this.connectedClients <= 1 }
+    const shares = {
+      turns: this.#turns,
+      unfinished: this.#unfinished,
+      metrics,
+      isAlone: () => this.connectedClients <= 1,
+    }
     const handle = this.handle
     this.handle = (stream, request) => {
       const client = handle(stream, request)
@@ -252,9 +263,21 @@ export class TelemetryBroker extends Aedes {
     const session = identity
       ? await authenticate(client, username, password, identity, { held, grantedTotal, rates })
       : new Session({ kind: 'anyone' }, { held, grantedTotal, rate: rates.of(client.id) })
+    await this.#comesInTime(client)
     internals(client).conn.once('close', () => session.granted.clear())
     tameDeliveries(client, session)
     this.#sessions.set(client, session)
+  }
+
+  /** After its token was checked: who only has somebody's id must not keep that one waiting. */
+  async #comesInTime(client: Client): Promise<void> {
+    const waitMs = this.#pace.wait(this.#dependencies.clock.now(), client.id)
+    if (waitMs === undefined) {
+      throw new ConnectRefused(SERVER_UNAVAILABLE, 'too-many-connects', 'this client id connects again and again')
+    }
+    if (waitMs === 0) return
+    this.#dependencies.metrics.connectDelayed('client')
+    await delay(waitMs, undefined, { ref: false })
   }
 
   #refuse(client: Client, error: ConnectRefused, done: (error: ConnectRefused, success: null) => void): void {

@@ -62,10 +62,9 @@ export const CONNECTIONS_MAX = 20_000
 export const CONNECTIONS_FILES_RATIO = 0.75
 /** Connections taken in one second, over all listeners; one more is closed at once. */
 export const CONNECTS_PER_SECOND_MAX = 3_000
-/** Connections from one address that begin at once, then in a second; and that wait for it; one more is closed at once. */
-export const CONNECTS_PER_ADDRESS_BURST = 1_000
-export const CONNECTS_PER_ADDRESS_PER_SECOND = 500
-export const CONNECTS_PER_ADDRESS_WAITING_MAX = 1_000
+/** Connections from one address, and of one client id: so many begin at once, then in a second, and wait for it. */
+export const CONNECTS_PER_ADDRESS = { burst: 1_000, perSecond: 500, waitingMax: 1_000 }
+export const CONNECTS_PER_CLIENT = { burst: 500, perSecond: 100, waitingMax: 500 }
 /** A connection that ends sooner counts once more for so many bytes it sent. */
 export const CONNECT_SHORT_MS = 1_000
 export const CONNECT_SHORT_BYTES = 16 * KiB
@@ -165,7 +164,7 @@ assert(UNCONNECTED_MAX < CONNECTIONS_MAX / 2, 'those that say nothing must not t
 assert(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX, 'a frame must hold the largest payload and its topic')
 assert(PAYLOAD_BYTES_MAX / ALLOWANCE_BYTES_PER_MS < ALLOWANCE_MS, 'the largest payload must come in at once')
 assert(
-  CONNECTS_PER_ADDRESS_BURST + CONNECTS_PER_ADDRESS_WAITING_MAX < CONNECTS_PER_SECOND_MAX,
+  CONNECTS_PER_ADDRESS.burst + CONNECTS_PER_ADDRESS.waitingMax < CONNECTS_PER_SECOND_MAX,
   'one address must leave others their turn',
 )
 assert(SUBSCRIPTIONS_PER_CLIENT_MAX < FILTERS_PER_PACKET_MAX, 'one filter too many is refused in the SUBACK')

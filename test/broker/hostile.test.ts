@@ -10,8 +10,8 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { connectAsync } from 'mqtt'
 import {
   CONNECT_TIMEOUT_MS,
-  CONNECTS_PER_ADDRESS_BURST,
-  CONNECTS_PER_ADDRESS_WAITING_MAX,
+  CONNECTS_PER_ADDRESS,
+  CONNECTS_PER_CLIENT,
   FILTERS_PER_PACKET_MAX,
   HELD_MESSAGES_PER_CLIENT_MAX,
   OUTBOUND_BYTES_MAX,
@@ -225,6 +225,7 @@ test('a client that sends without end rests most of the time while another is co
   const beside = await turnsWithoutAnswer()
   t.diagnostic(`turns of the event loop in which it was answered nothing: ${alone} alone, ${beside} beside another`)
   assert(beside > 20 * alone)
+  assert((await bench.metric('telltale_broker_rested_seconds_total')) > 0)
 })
 
 test('however many connect at once, few of them are dealt with before others have their turn', async (t) => {
@@ -296,7 +297,7 @@ test('a packet that was begun and makes no progress is closed at the second swee
 
 test('connections beyond the burst of one address begin later, whatever became of those before; too many are closed at once and counted', async (t) => {
   const bench = await startBroker(t, { auth: 'off', listeners: { webSocketPort: 0 }, clock: { now: () => 1_000_000 } })
-  for (let opened = 0; opened < CONNECTS_PER_ADDRESS_BURST; opened += 100) {
+  for (let opened = 0; opened < CONNECTS_PER_ADDRESS.burst; opened += 100) {
     const batch = await Promise.all(Array.from({ length: 100 }, () => RawClient.open(t, bench.port)))
     for (const client of batch) client.socket.destroy()
   }
@@ -306,13 +307,44 @@ test('connections beyond the burst of one address begin later, whatever became o
   await upgraded.endAsync()
   const gone = await RawClient.open(t, bench.port)
   gone.socket.resetAndDestroy()
-  const waiting = CONNECTS_PER_ADDRESS_WAITING_MAX - 3
+  const waiting = CONNECTS_PER_ADDRESS.waitingMax - 3
   for (let opened = 0; opened < waiting; opened += 100) {
     const count = Math.min(100, waiting - opened)
     const batch = await Promise.all(Array.from({ length: count }, () => RawClient.open(t, bench.port)))
     for (const client of batch) client.socket.destroy()
   }
   const surplus = await RawClient.open(t, bench.port)
+  await surplus.untilClosed()
+  assert.equal(await bench.metric('telltale_broker_refused_total{reason="too-many-connects"}'), 1)
+})
+
+test('a client id that connects again and again waits, then is refused; who has not its token does not count', async (t) => {
+  const bench = await startBroker(t, { clock: { now: () => Date.parse('2026-01-01') } })
+  const password = Buffer.from(await bench.identity.signDevice('truck-7', 3_600_000))
+  const device = { ...connectAs('truck-7'), username: 'truck-7', password }
+  const stranger = { ...device, password: Buffer.from('x') }
+  const connectOnce = async (packet: typeof device) => {
+    const client = await RawClient.open(t, bench.port)
+    client.send(packet)
+    return client
+  }
+  const { burst, waitingMax } = CONNECTS_PER_CLIENT
+  const inBatches = async (count: number, packet: typeof device, returnCode: number | undefined) => {
+    for (let done = 0; done < count; done += 50) {
+      const batch = await Promise.all(Array.from({ length: Math.min(50, count - done) }, () => connectOnce(packet)))
+      for (const client of batch) {
+        if (returnCode !== undefined) assert.equal((await client.next('connack')).returnCode, returnCode)
+      }
+    }
+  }
+  await inBatches(burst, stranger, 4)
+  await inBatches(burst, device, 0)
+  const waiting = await connectOnce(device)
+  assert.equal((await waiting.next('connack')).returnCode, 0)
+  assert.equal(await bench.metric('telltale_broker_connects_delayed_total{by="client"}'), 1)
+  await inBatches(waitingMax - 1, device, undefined)
+  const surplus = await connectOnce(device)
+  assert.equal((await surplus.next('connack')).returnCode, 3)
   await surplus.untilClosed()
   assert.equal(await bench.metric('telltale_broker_refused_total{reason="too-many-connects"}'), 1)
 })

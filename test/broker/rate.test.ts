@@ -5,9 +5,7 @@ import { Rate, Rates } from '../../broker/rate.ts'
 import {
   CONNECT_SHORT_BYTES,
   CONNECT_SHORT_MS,
-  CONNECTS_PER_ADDRESS_BURST,
-  CONNECTS_PER_ADDRESS_PER_SECOND,
-  CONNECTS_PER_ADDRESS_WAITING_MAX,
+  CONNECTS_PER_ADDRESS,
   CONNECTS_PER_SECOND_MAX,
   RATES_MAX,
 } from '../../platform/limits.ts'
@@ -48,11 +46,11 @@ test('an address opens a burst at once, the next at a steady pace, and leaves ot
   const rate = new ConnectRate()
   const open = (count: number, address: string, now: number) =>
     Array.from({ length: count }, () => rate.wait(now, address))
-  const atOnce = CONNECTS_PER_ADDRESS_BURST + CONNECTS_PER_ADDRESS_WAITING_MAX
+  const atOnce = CONNECTS_PER_ADDRESS.burst + CONNECTS_PER_ADDRESS.waitingMax
   const waits = open(atOnce + 1, '10.0.0.1', 7_000)
-  assert(waits.slice(0, CONNECTS_PER_ADDRESS_BURST).every((wait) => wait === 0))
-  const [first, second] = waits.slice(CONNECTS_PER_ADDRESS_BURST) as [number, number]
-  assert.deepEqual([first, second - first], Array(2).fill(1_000 / CONNECTS_PER_ADDRESS_PER_SECOND))
+  assert(waits.slice(0, CONNECTS_PER_ADDRESS.burst).every((wait) => wait === 0))
+  const [first, second] = waits.slice(CONNECTS_PER_ADDRESS.burst) as [number, number]
+  assert.deepEqual([first, second - first], Array(2).fill(1_000 / CONNECTS_PER_ADDRESS.perSecond))
   assert.equal(waits.at(-1), undefined)
   assert.equal(open(1, '10.0.0.2', 7_000)[0], 0)
   assert.equal(
@@ -60,9 +58,9 @@ test('an address opens a burst at once, the next at a steady pace, and leaves ot
     CONNECTS_PER_SECOND_MAX - atOnce - 1,
   )
   const later = open(CONNECTS_PER_SECOND_MAX, '10.0.0.1', 8_000)
-  assert.equal(later.indexOf(undefined), CONNECTS_PER_ADDRESS_PER_SECOND)
-  const rested = 8_000 + (atOnce / CONNECTS_PER_ADDRESS_PER_SECOND) * 1_000
-  assert.equal(open(CONNECTS_PER_ADDRESS_BURST, '10.0.0.1', rested).lastIndexOf(0), CONNECTS_PER_ADDRESS_BURST - 1)
+  assert.equal(later.indexOf(undefined), CONNECTS_PER_ADDRESS.perSecond)
+  const rested = 8_000 + (atOnce / CONNECTS_PER_ADDRESS.perSecond) * 1_000
+  assert.equal(open(CONNECTS_PER_ADDRESS.burst, '10.0.0.1', rested).lastIndexOf(0), CONNECTS_PER_ADDRESS.burst - 1)
 })
 
 test('a connection that ends soon counts for what it sent; one that lasted does not', () => {
@@ -76,11 +74,11 @@ test('a connection that ends soon counts for what it sent; one that lasted does 
     }
     return count
   }
-  assert.equal(begun(), CONNECTS_PER_ADDRESS_BURST / 5)
+  assert.equal(begun(), CONNECTS_PER_ADDRESS.burst / 5)
   for (let count = 0; count < 1_000; count++) rate.ended(7_000, '10.0.0.1', garbage)
   for (let count = 0; count < 1_000; count++) rate.ended(7_000, '10.0.0.2', { ...garbage, livedMs: CONNECT_SHORT_MS })
   assert.equal(rate.wait(7_000, '10.0.0.1'), undefined)
   assert.equal(rate.wait(7_000, '10.0.0.2'), 0)
-  const waitedMs = (CONNECTS_PER_ADDRESS_WAITING_MAX / CONNECTS_PER_ADDRESS_PER_SECOND) * 1_000
-  assert.equal(rate.wait(7_000 + waitedMs + 2, '10.0.0.1'), 0, 'it is never shut out for longer than others wait')
+  const waitedMs = (CONNECTS_PER_ADDRESS.waitingMax / CONNECTS_PER_ADDRESS.perSecond) * 1_000
+  assert.equal(rate.wait(7_000 + waitedMs + 3, '10.0.0.1'), 0, 'it is never shut out for longer than others wait')
 })
