@@ -118,6 +118,6 @@ function print(phase: string, { p50Ms, p99Ms, maxMs, perSecond, messages }: Live
 /** Of its own, since this was last asked. */
 function takePeak(): string {
   const taken = (peak / MIB).toFixed(0)
-  peak = 0
+  peak = memory(telltale.pid).own
   return taken
 }

@@ -137,6 +137,8 @@ export class Inbound {
     // Without a length, a stream whose last bytes these are ends.
     const chunk: Buffer | null = isMore ? conn.read(this.#turnBytes) : conn.read()
     if (chunk === null) return
+    // Before parsing, so that nothing reads on in the middle of it.
+    if (isMore) this.#turns.wait(this)
     this.#bytes += chunk.length
     const packetsBefore = this.packets
     const began = performance.now()
@@ -145,13 +147,9 @@ export class Inbound {
     this.#adapt(now - began, isMore)
     const work = { tookMs: now - began, packets: this.packets - packetsBefore, bytes: chunk.length }
     const restMs = this.#isAlone() ? 0 : this.#allowance.charge(now, work)
-    if (restMs > 0) this.#rest(restMs)
-    else if (isMore) this.#turns.wait(this)
-  }
-
-  #rest(ms: number): void {
-    this.#metrics.restedMs += ms
-    this.#turns.rest(this, ms)
+    if (restMs === 0) return
+    this.#metrics.restedMs += restMs
+    this.#turns.rest(this, restMs)
   }
 
   #parse(chunk: Buffer): void {

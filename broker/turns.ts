@@ -28,8 +28,9 @@ export class Turns {
     this.#schedule()
   }
 
-  /** Waits for a turn in `ms` milliseconds. */
+  /** Waits for a turn from `ms` milliseconds on. */
   rest(waiting: Waiting, ms: number): void {
+    this.#waiting.delete(waiting)
     this.#resting.add(waiting)
     setTimeout(() => {
       this.#resting.delete(waiting)
