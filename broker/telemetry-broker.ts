@@ -8,7 +8,6 @@
  * ends the process).
  */
 
-import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Aedes, type Client, type PublishPacket, type Subscription } from 'aedes'
 import { selectionOf } from '../devices/topics.ts'
@@ -37,6 +36,7 @@ import { KeptSessions, SESSION_MARKER } from './kept-sessions.ts'
 import type { BrokerMetrics } from './metrics.ts'
 import { type Deliver, tameDeliveries, withoutWaiting } from './outbound.ts'
 import { Pace } from './pace.ts'
+import { tamePersistence } from './persistence.ts'
 import { type RateLimits, Rates } from './rate.ts'
 import { Received } from './received.ts'
 import { RefusalLines } from './refusal-lines.ts'
@@ -57,7 +57,6 @@ type PublishFor = (packet: PublishPacket, client: Client | null, done: Published
 const REFUSED = 0x80
 /** A CONNACK's return code (section 3.2.2.3). */
 const SERVER_UNAVAILABLE = 3
-const NOT_RECEIVED = new Error('no message of this packet id was received')
 
 function nothing(): void {}
 
@@ -173,36 +172,11 @@ export class TelemetryBroker extends Aedes {
 
   override async listen(): Promise<void> {
     await super.listen()
-    const { persistence } = this
-    this.#kept.install(persistence)
-    // What is retained is sent at the event `subscribe`, by `Forwarding`.
-    persistence.createRetainedStreamCombi = () => Readable.from([])
-    const { addSubscriptions, outgoingClearMessageId } = persistence
-    persistence.outgoingClearMessageId = (client, packet) => {
-      this.#sessions.get(client)?.inFlight.acknowledged(packet)
-      return outgoingClearMessageId.call(persistence, client, packet)
-    }
-    const received = (client: Client) => this.#received(client, this.#sessions.get(client))
-    persistence.incomingGetPacket = async (client, packet) => {
-      if (!received(client).has(packet.messageId ?? 0)) throw NOT_RECEIVED
-      return packet
-    }
-    persistence.incomingStorePacket = async () => undefined
-    persistence.incomingDelPacket = async (client, packet) => received(client).release(packet.messageId ?? 0)
-    persistence.cleanIncoming = async () => undefined
-    // Aedes calls this for each filter of a SUBSCRIBE, each time with all of them, the refused ones too; it restored those at
-    // the next connection. So the granted ones are stored, once, when all have been looked at.
-    const storing = new WeakMap<object, Promise<void>>()
-    persistence.addSubscriptions = (client, all) => {
-      const stored =
-        storing.get(all) ??
-        Promise.resolve().then(() => {
-          const granted = all.filter(({ topic }) => this.#sessions.get(client)?.granted.has(topic))
-          return addSubscriptions.call(persistence, client, granted)
-        })
-      storing.set(all, stored)
-      return stored
-    }
+    this.#kept.install(this.persistence)
+    tamePersistence(this.persistence, {
+      session: (client) => this.#sessions.get(client),
+      received: (client) => this.#received(client, this.#sessions.get(client)),
+    })
   }
 
   /** Called by Aedes after the acknowledgement (QoS 1) or before it (QoS 2): hands the message to MQTT subscribers. */
