@@ -4,7 +4,7 @@
  * share leaves the thread idle for the others, nearly as if it were not there. What a packet costs behind the broker counts,
  * too.
  *
- * Losing: nothing; what the client sends waits in its socket, and TCP tells it. Bounds: a client that has just connected has
+ * Losing: nothing; what the client sends waits in its socket, and TCP tells it. Bounds: a new connection has
  * `ALLOWANCE_FIRST_MS`, and may save up to `ALLOWANCE_MS`, enough for the largest payload; no turn counts as longer than the
  * former, so that nobody rests for a collection of garbage.
  */

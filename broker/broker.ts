@@ -22,6 +22,7 @@ import {
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { Admission } from './admission.ts'
+import { internals } from './aedes.ts'
 import type { Verifies } from './authentication.ts'
 import { ErrorReports } from './error-reports.ts'
 import { type Address, type ListenerOptions, Listeners } from './listeners.ts'
@@ -85,7 +86,10 @@ export class Broker implements Part {
     this.#listeners = new Listeners(
       { ...options, connectionsMax },
       {
-        accept: (stream) => this.#aedes.handle(stream),
+        accept: (stream) => {
+          const client = internals(this.#aedes.handle(stream))
+          return () => client.connackSent
+        },
         refused: (reason) => metrics.refused(reason),
         delayed: () => metrics.connectDelayed('address'),
         clock,

@@ -1,17 +1,12 @@
 /**
  * Owns when a new connection begins, so that whoever connects in a loop leaves others their turn: a CONNECT costs a
  * signature's check, a TLS handshake more. What one address opens beyond a burst begins at a steady pace, whatever becomes of
- * those before. One that ends within `CONNECT_SHORT_MS` counts once more for each `CONNECT_SHORT_BYTES` it sent.
+ * those before. One that ends without a CONNACK counts once more for each `CONNECT_GARBAGE_BYTES` it sent.
  *
  * Bounds: of one address `CONNECTS_PER_ADDRESS`, in all `CONNECTS_PER_SECOND_MAX`. One more is closed at once.
  */
 
-import {
-  CONNECT_SHORT_BYTES,
-  CONNECT_SHORT_MS,
-  CONNECTS_PER_ADDRESS,
-  CONNECTS_PER_SECOND_MAX,
-} from '../platform/limits.ts'
+import { CONNECT_GARBAGE_BYTES, CONNECTS_PER_ADDRESS, CONNECTS_PER_SECOND_MAX } from '../platform/limits.ts'
 import { Pace } from './pace.ts'
 
 export class ConnectRate {
@@ -34,9 +29,9 @@ export class ConnectRate {
     return waitMs
   }
 
-  /** A connection from `address` has ended at `now`, after so long. What it sent was read for nothing, and stays as garbage. */
-  ended(now: number, address: string, { livedMs, bytes }: { readonly livedMs: number; readonly bytes: number }): void {
-    const more = Math.floor(bytes / CONNECT_SHORT_BYTES)
-    if (more > 0 && livedMs < CONNECT_SHORT_MS) this.#ofAddress.charge(now, address, more)
+  /** A connection from `address` has ended without a CONNACK: what it sent was read for nothing, and has to be collected. */
+  failed(now: number, address: string, bytes: number): void {
+    const more = Math.floor(bytes / CONNECT_GARBAGE_BYTES)
+    if (more > 0) this.#ofAddress.charge(now, address, more)
   }
 }

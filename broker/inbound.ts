@@ -11,9 +11,9 @@
  *
  * Bounds: a packet has at most `CONNECT_BYTES_MAX`, once connected `FRAME_BYTES_MAX` bytes (Aedes buffered 64 MB of one
  * CONNECT), and `FILTERS_PER_PACKET_MAX` topic filters; of a larger PUBLISH see `Oversized`. At once, no more is read than
- * takes about `TURN_MS`; the rest waits in `Turns`, and rests when the client has used up its `Allowance`. For packets that are not whole yet see `Unfinished`. For messages that
- * are held see `Held`, whose bounds the rest of a turn may exceed. A client that has left more than `UNREAD_ANSWERS_BYTES_MAX`
- * unread is not read from either.
+ * takes about `TURN_MS`; what is left waits for its turn (`Turns`), longer if the client has used up its `Allowance`. For
+ * packets that are not whole yet see `Unfinished`. For messages that are held see `Held`, whose bounds the rest of a turn may
+ * exceed. A client that has left more than `UNREAD_ANSWERS_BYTES_MAX` unread is not read from either.
  */
 
 import assert from 'node:assert/strict'
@@ -40,6 +40,8 @@ import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, violationOf } from './pack
 import type { Turns } from './turns.ts'
 import type { Unfinished } from './unfinished.ts'
 
+const ACKNOWLEDGEMENTS: ReadonlySet<string> = new Set(['puback', 'pubrec', 'pubcomp'])
+
 interface OurParser extends Parser {
   inbound: Inbound
 }
@@ -63,6 +65,8 @@ export class Inbound {
   readonly #client: Client
   /** Packets taken, bytes read, and bytes that wait for the rest of theirs: whether a packet is stuck is seen from them. */
   packets = 0
+  /** Those of them that are no acknowledgements: a subscriber that keeps up owes them, and they cost nothing behind the broker. */
+  requests = 0
   #bytes = 0
   #unfinishedBytes = 0
   #atLastLook = { packets: -1, bytes: 0 }
@@ -140,12 +144,14 @@ export class Inbound {
     // Before parsing, so that nothing reads on in the middle of it.
     if (isMore) this.#turns.wait(this)
     this.#bytes += chunk.length
-    const packetsBefore = this.packets
+    const requestsBefore = this.requests
+    // What is thrown away costs nothing behind the broker.
+    const bytes = this.#oversized === undefined ? chunk.length : 0
     const began = performance.now()
     this.#parse(chunk)
     const now = performance.now()
     this.#adapt(now - began, isMore)
-    const work = { tookMs: now - began, packets: this.packets - packetsBefore, bytes: chunk.length }
+    const work = { tookMs: now - began, packets: this.requests - requestsBefore, bytes }
     const restMs = this.#isAlone() ? 0 : this.#allowance.charge(now, work)
     if (restMs === 0) return
     this.#metrics.restedMs += restMs
@@ -269,6 +275,7 @@ export class Inbound {
 function takePacket(this: OurParser, packet: Packet): void {
   const { inbound } = this
   inbound.packets++
+  if (!ACKNOWLEDGEMENTS.has(packet.cmd ?? '')) inbound.requests++
   inbound.strings = 0
   const violation = violationOf(packet, this._pos)
   if (violation === undefined) inbound.take(packet)

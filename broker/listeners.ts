@@ -2,20 +2,20 @@
  * Owns the sockets on which clients connect: MQTT over TCP, over TLS, and over WebSocket (subprotocol `mqtt`, MQTT 3.1.1
  * section 6). Each is on or off by settings.
  *
- * Bounds: `connectionsMax` over all of them, and `ConnectRate`; one more is closed at once and counted. A TLS handshake
- * and a WebSocket upgrade have to be done within `CONNECT_TIMEOUT_MS`, as a CONNECT has.
+ * Bounds: `connectionsMax` over all of them, and `ConnectRate`, for which `CONNECTS_WAITING_MAX` wait; one more is closed at once and
+ * counted. Of one that waits Node reads 64 KiB. A TLS handshake and a WebSocket upgrade have to be done `CONNECT_TIMEOUT_MS` after they may begin, as a CONNECT has.
  */
 
 import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer, type Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer } from 'node:tls'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { Clock } from '../platform/clock.ts'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
-import { CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX, TCP_KEEPALIVE_MS } from '../platform/limits.ts'
+import { CONNECT_TIMEOUT_MS, CONNECTS_WAITING_MAX, FRAME_BYTES_MAX, TCP_KEEPALIVE_MS } from '../platform/limits.ts'
 import { ConnectRate } from './connect-rate.ts'
 
 /** `cannot-listen`: the address is taken or not ours. `bad-certificate`: a TLS file cannot be used. */
@@ -49,7 +49,8 @@ export interface ListenersOptions extends ListenerOptions {
 }
 
 export interface ListenerHandlers {
-  readonly accept: (stream: Duplex) => void
+  /** Returns whether the client has been sent a CONNACK. */
+  readonly accept: (stream: Duplex) => () => boolean
   readonly refused: (reason: 'too-many-connections' | 'too-many-connects') => void
   readonly delayed: () => void
 }
@@ -68,6 +69,7 @@ export class Listeners {
   /** All that were taken, a handshake or an upgrade not being done yet. */
   readonly #sockets = new Set<Socket>()
   readonly #rate = new ConnectRate()
+  #waiting = 0
   readonly #clock: Clock
   readonly addresses: Address[] = []
 
@@ -122,35 +124,39 @@ export class Listeners {
       return
     }
     this.#streams.add(stream)
-    stream.once('close', () => this.#streams.delete(stream))
-    this.#handlers.accept(stream)
+    const address = stream instanceof Socket ? addressOf(stream) : undefined
+    const hasConnack = this.#handlers.accept(stream)
+    stream.once('close', () => {
+      this.#streams.delete(stream)
+      if (address === undefined || hasConnack()) return
+      this.#rate.failed(this.#clock.now(), address, (stream as Socket).bytesRead)
+    })
   }
 
   /** Stands before anything that a server does with a socket, a TLS handshake too. */
   #limitRate(socket: Socket, begin: () => void): void {
-    const address = socket.remoteAddress ?? ''
-    const openedAt = this.#clock.now()
-    const waitMs = this.#rate.wait(openedAt, address)
+    const waitMs =
+      this.#waiting < CONNECTS_WAITING_MAX ? this.#rate.wait(this.#clock.now(), addressOf(socket)) : undefined
     if (waitMs === undefined) {
       this.#handlers.refused('too-many-connects')
       socket.destroy()
       return
     }
     this.#sockets.add(socket)
-    socket.once('close', () => {
-      this.#sockets.delete(socket)
-      const now = this.#clock.now()
-      this.#rate.ended(now, address, { livedMs: now - openedAt - waitMs, bytes: socket.bytesRead })
-    })
+    socket.once('close', () => this.#sockets.delete(socket))
     if (waitMs === 0) {
       begin()
       return
     }
     this.#handlers.delayed()
+    this.#waiting++
     socket.on('error', () => undefined)
     setTimeout(() => {
-      if (!socket.destroyed) begin()
-    }, waitMs)
+      this.#waiting--
+      // An end that came while nobody listened is not told again.
+      if (socket.readableEnded) socket.destroy()
+      else if (!socket.destroyed) begin()
+    }, waitMs).unref()
   }
 
   async #listen(server: Server, scheme: Address['scheme'], port: number): Promise<void> {
@@ -174,6 +180,10 @@ export class Listeners {
     this.#servers.push(server)
     this.addresses.push({ scheme, host, port: (server.address() as AddressInfo).port })
   }
+}
+
+function addressOf(socket: Socket): string {
+  return socket.remoteAddress ?? ''
 }
 
 function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void): void {

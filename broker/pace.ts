@@ -58,7 +58,8 @@ export class Pace {
 
   #forget(now: number): void {
     for (const [name, begun] of this.#byName) {
-      if (this.#left(begun, now) > 0) return
+      // One of a later time is of a clock that was set back since.
+      if (begun.at <= now && this.#left(begun, now) > 0) return
       this.#byName.delete(name)
     }
   }

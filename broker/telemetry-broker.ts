@@ -93,7 +93,7 @@ export class TelemetryBroker extends Aedes {
   readonly retained: RetainedMessages
   readonly sweeps: Sweeps
   readonly #rates: Rates
-  readonly #pace = new Pace(CONNECTS_PER_CLIENT)
+  readonly #connectPace = new Pace(CONNECTS_PER_CLIENT)
   /** Aedes's delivery functions, and ours around them. */
   readonly #deliveries = new WeakMap<Deliver, Deliver>()
   /** Subscriptions that match telemetry; while there are none, telemetry stays out of Aedes. */
@@ -237,15 +237,15 @@ export class TelemetryBroker extends Aedes {
     const session = identity
       ? await authenticate(client, username, password, identity, { held, grantedTotal, rates })
       : new Session({ kind: 'anyone' }, { held, grantedTotal, rate: rates.of(client.id) })
-    await this.#comesInTime(client)
+    await this.#waitForItsTime(client)
     internals(client).conn.once('close', () => session.granted.clear())
     tameDeliveries(client, session)
     this.#sessions.set(client, session)
   }
 
   /** After its token was checked: who only has somebody's id must not keep that one waiting. */
-  async #comesInTime(client: Client): Promise<void> {
-    const waitMs = this.#pace.wait(this.#dependencies.clock.now(), client.id)
+  async #waitForItsTime(client: Client): Promise<void> {
+    const waitMs = this.#connectPace.wait(this.#dependencies.clock.now(), client.id)
     if (waitMs === undefined) {
       throw new ConnectRefused(SERVER_UNAVAILABLE, 'too-many-connects', 'this client id connects again and again')
     }

@@ -62,12 +62,13 @@ export const CONNECTIONS_MAX = 20_000
 export const CONNECTIONS_FILES_RATIO = 0.75
 /** Connections taken in one second, over all listeners; one more is closed at once. */
 export const CONNECTS_PER_SECOND_MAX = 3_000
-/** Connections from one address, and of one client id: so many begin at once, then in a second, and wait for it. */
+/** Connections from one address, and of one client id: `burst` begin at once, then `perSecond`; `waitingMax` wait for that. */
 export const CONNECTS_PER_ADDRESS = { burst: 1_000, perSecond: 500, waitingMax: 1_000 }
 export const CONNECTS_PER_CLIENT = { burst: 500, perSecond: 100, waitingMax: 500 }
-/** A connection that ends sooner counts once more for so many bytes it sent. */
-export const CONNECT_SHORT_MS = 1_000
-export const CONNECT_SHORT_BYTES = 16 * KiB
+/** Those that wait for their address, of all; one more is closed at once. */
+export const CONNECTS_WAITING_MAX = 2_000
+/** A connection that ends without a CONNACK counts once more for so many bytes it sent. */
+export const CONNECT_GARBAGE_BYTES = 16 * KiB
 /** Devices whose rate is remembered; for one more, that of the one that connected longest ago is forgotten. */
 export const RATES_MAX = 2 * CONNECTIONS_MAX
 /** A connection that has not sent its CONNECT by then is closed. */

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConnectRate } from '../../broker/connect-rate.ts'
+import { Pace } from '../../broker/pace.ts'
 import { Rate, Rates } from '../../broker/rate.ts'
 import {
-  CONNECT_SHORT_BYTES,
-  CONNECT_SHORT_MS,
+  CONNECT_GARBAGE_BYTES,
   CONNECTS_PER_ADDRESS,
   CONNECTS_PER_SECOND_MAX,
   RATES_MAX,
 } from '../../platform/limits.ts'
+
+const HOUR_MS = 3_600_000
 
 test('without limits there is no rate', () => {
   assert.equal(new Rates({}).of('truck-7'), undefined)
@@ -63,22 +65,24 @@ test('an address opens a burst at once, the next at a steady pace, and leaves ot
   assert.equal(open(CONNECTS_PER_ADDRESS.burst, '10.0.0.1', rested).lastIndexOf(0), CONNECTS_PER_ADDRESS.burst - 1)
 })
 
-test('a connection that ends soon counts for what it sent; one that lasted does not', () => {
+test('a connection that fails counts for what it sent, and shuts its address out for no longer than others wait', () => {
   const rate = new ConnectRate()
-  const garbage = { livedMs: CONNECT_SHORT_MS - 1, bytes: 4 * CONNECT_SHORT_BYTES }
-  const begun = () => {
-    let count = 0
-    while (rate.wait(7_000, '10.0.0.1') === 0) {
-      rate.ended(7_000, '10.0.0.1', garbage)
-      count++
-    }
-    return count
+  let begun = 0
+  while (rate.wait(7_000, '10.0.0.1') === 0) {
+    rate.failed(7_000, '10.0.0.1', 4 * CONNECT_GARBAGE_BYTES)
+    begun++
   }
-  assert.equal(begun(), CONNECTS_PER_ADDRESS.burst / 5)
-  for (let count = 0; count < 1_000; count++) rate.ended(7_000, '10.0.0.1', garbage)
-  for (let count = 0; count < 1_000; count++) rate.ended(7_000, '10.0.0.2', { ...garbage, livedMs: CONNECT_SHORT_MS })
+  assert.equal(begun, CONNECTS_PER_ADDRESS.burst / 5)
+  for (let count = 0; count < 1_000; count++) rate.failed(7_000, '10.0.0.1', 4 * CONNECT_GARBAGE_BYTES)
   assert.equal(rate.wait(7_000, '10.0.0.1'), undefined)
-  assert.equal(rate.wait(7_000, '10.0.0.2'), 0)
   const waitedMs = (CONNECTS_PER_ADDRESS.waitingMax / CONNECTS_PER_ADDRESS.perSecond) * 1_000
-  assert.equal(rate.wait(7_000 + waitedMs + 3, '10.0.0.1'), 0, 'it is never shut out for longer than others wait')
+  assert.equal(rate.wait(7_000 + waitedMs + 3, '10.0.0.1'), 0)
+})
+
+test('a clock that is set back lets everybody begin again', () => {
+  const pace = new Pace({ burst: 10, perSecond: 10, waitingMax: 10 })
+  const begin = (now: number) => Array.from({ length: 21 }, () => pace.wait(now, 'truck-7'))
+  assert.equal(begin(HOUR_MS).indexOf(undefined), 20)
+  assert.equal(begin(0).indexOf(undefined), 20)
+  assert.equal(begin(1_000).indexOf(undefined), 10)
 })
