@@ -2,8 +2,9 @@
  * Owns the sockets on which clients connect: MQTT over TCP, over TLS, and over WebSocket (subprotocol `mqtt`, MQTT 3.1.1
  * section 6). Each is on or off by settings.
  *
- * Bounds: `connectionsMax` over all of them, and `ConnectRate`, for which `CONNECTS_WAITING_MAX` wait; one more is closed at once and
- * counted. Of one that waits Node reads 64 KiB. A TLS handshake and a WebSocket upgrade have to be done `CONNECT_TIMEOUT_MS` after they may begin, as a CONNECT has.
+ * Bounds: `connectionsMax` over all of them, and `ConnectRate`, for which `CONNECTS_WAITING_MAX` wait; one more is closed at
+ * once and counted. Of one that waits Node reads 64 KiB. A TLS handshake and a WebSocket upgrade have to be done
+ * `CONNECT_TIMEOUT_MS` after they may begin, as a CONNECT has.
  */
 
 import { readFileSync } from 'node:fs'
@@ -135,9 +136,9 @@ export class Listeners {
 
   /** Stands before anything that a server does with a socket, a TLS handshake too. */
   #limitRate(socket: Socket, begin: () => void): void {
-    const waitMs =
-      this.#waiting < CONNECTS_WAITING_MAX ? this.#rate.wait(this.#clock.now(), addressOf(socket)) : undefined
-    if (waitMs === undefined) {
+    const waitMs = this.#rate.wait(this.#clock.now(), addressOf(socket))
+    // However many wait, who need not is taken.
+    if (waitMs === undefined || (waitMs > 0 && this.#waiting >= CONNECTS_WAITING_MAX)) {
       this.#handlers.refused('too-many-connects')
       socket.destroy()
       return
