@@ -63,8 +63,8 @@ export const CONNECTIONS_FILES_RATIO = 0.75
 /** Connections taken in one second, over all listeners; one more is closed at once. */
 export const CONNECTS_PER_SECOND_MAX = 3_000
 /** Connections from one address, and of one client id: `burst` begin at once, then `perSecond`; `waitingMax` wait for that. */
-export const CONNECTS_PER_ADDRESS = { burst: 1_000, perSecond: 500, waitingMax: 1_000 }
-export const CONNECTS_PER_CLIENT = { burst: 500, perSecond: 100, waitingMax: 500 }
+export const CONNECTS_PER_ADDRESS = { burst: 100, perSecond: 500, waitingMax: 1_900 }
+export const CONNECTS_PER_CLIENT = { burst: 50, perSecond: 100, waitingMax: 500 }
 /** Those that wait for their address, of all; one more is closed at once. */
 export const CONNECTS_WAITING_MAX = 2_000
 /** A connection that ends without a CONNACK counts once more for so many bytes it sent. */
