@@ -61,6 +61,11 @@ export class Appender {
     this.#end = options.end
   }
 
+  /** The offset after the newest entry that is durable. */
+  get end(): number {
+    return this.#end
+  }
+
   append(entry: NewEntry, onDurable: OnDurable): void {
     const refusal = this.#refusal(entry)
     if (refusal !== undefined) {

@@ -182,12 +182,13 @@ export class LocalLog implements Log, Part {
     let position = from
     while (!signal.aborted && this.#state !== undefined) {
       const seen = this.#appended.raised
-      const batch = await this.read(position)
+      this.#refresh()
+      const batch = this.#isAtEnd(position) ? undefined : await this.read(position)
       if (batch !== undefined) {
         position = batch.next
         yield batch
       } else {
-        await this.#untilMore(this.#appended, seen)
+        await this.#appended.wait(seen, LOG_POLL_MS)
       }
     }
   }
@@ -255,7 +256,7 @@ export class LocalLog implements Log, Part {
         sequence = letter.sequence
         yield letter
       }
-      if (letters.length === 0) await this.#untilMore(this.#setAside, seen)
+      if (letters.length === 0) await this.#setAside.wait(seen, LOG_POLL_MS)
     }
   }
 
@@ -319,10 +320,10 @@ export class LocalLog implements Log, Part {
     this.#fail(error)
   }
 
-  /** Waits for this process's own signal, or one poll interval, since another process may write. */
-  async #untilMore(signal: Signal, seen: number): Promise<void> {
-    await signal.wait(seen, LOG_POLL_MS)
-    if (this.#state !== undefined) this.#refresh()
+  /** What this process has appended it knows without a look. */
+  #isAtEnd(position: Position): boolean {
+    const { writing } = this.#open()
+    return writing !== undefined && this.#offset(position) === writing.appender.end
   }
 
   /** Makes what other processes committed visible: a read transaction otherwise lasts for the event turn. */

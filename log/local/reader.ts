@@ -47,13 +47,19 @@ export class Reader {
     let count = 0
     let length = 0
     let damagedAt: number | undefined
-    for (const runOffset of this.#environment.runs.getKeys({ start: this.runOf(offset) })) {
-      const run = this.#run(runOffset)
+    // Offsets are dense: the next run is under the offset at which this one ends, which is found without a search.
+    let runOffset = offset
+    let run = runAt(this.#environment, offset)
+    if (run === undefined) {
+      const start = this.#search(offset)
+      if (start === undefined) return undefined
+      runOffset = start
+      run = this.#run(start)
+      firstOffset = Math.max(offset, start)
+    }
+    while (run !== undefined) {
       if (run.isDamaged) damagedAt = runOffset
-      if (runOffset > offset) this.#assertDense(count === 0 ? offset : firstOffset + count, runOffset)
-      if (count === 0) firstOffset = Math.max(offset, runOffset)
       const skip = firstOffset + count - runOffset
-      if (skip >= run.count) continue
       const slice = take(run, skip, bytesMax - length, entriesMax - count, count === 0)
       // The slice is a view of the memory map, good only until the next read: copied at once.
       slices.push(Buffer.from(slice))
@@ -61,22 +67,22 @@ export class Reader {
       length += slice.length
       count += taken
       if (skip + taken < run.count || length >= bytesMax || count >= entriesMax) break
+      runOffset += run.count
+      run = runAt(this.#environment, runOffset)
     }
-    if (count === 0) return this.#nothingAt(offset)
     return { firstOffset, count, bytes: join(slices, length), missed: firstOffset - offset, damagedAt }
   }
 
-  /** A run may follow a hole only if it is the oldest: retention removes from there. */
-  #assertDense(expected: number, runOffset: number): void {
-    if (runOffset === expected || (runOffset > expected && runOffset === this.first())) return
-    throw new LogError(
-      'log-corrupt',
-      `a commit at offset ${expected} of the log is due, and there is one at ${runOffset}`,
-    )
-  }
-
-  #nothingAt(offset: number): undefined {
-    const end = this.end()
+  /** The run that holds `offset`, where none begins; the oldest if retention has removed it; undefined at the end. */
+  #search(offset: number): number | undefined {
+    const before = this.runOf(offset)
+    const end = before === offset ? 0 : before + this.#run(before).count
+    if (end > offset) return before
+    for (const after of this.#environment.runs.getKeys({ start: offset, limit: 1 })) {
+      // A hole is where retention has removed what was, or it is damage.
+      if (after === this.first()) return after
+      throw new LogError('log-corrupt', `a commit at offset ${end} of the log is due, and there is one at ${after}`)
+    }
     if (offset > end) throw new LogError('bad-position', `offset ${offset} lies past the end of the log, ${end}`)
     return undefined
   }
