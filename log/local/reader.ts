@@ -1,8 +1,8 @@
 /**
  * Owns reading a local log: finds the run that holds an offset, copies whole entries out of the memory map.
  *
- * Bound: one read copies at most the bytes and entries asked for, but at least one entry. No read transaction outlives
- * a call, so a reader never keeps old pages from being used again.
+ * Bound: one read copies at most the bytes and entries asked for, but at least one entry; twice that is kept for the next. No
+ * read transaction outlives a call, so a reader never keeps old pages from being used again.
  */
 
 import { countEntries, entryEnd, skipEntries } from '../entry.ts'
@@ -10,6 +10,8 @@ import { LogError } from '../log.ts'
 import { type Environment, newestRun } from './environment.ts'
 import type { Run } from './run.ts'
 import { runAt } from './runs.ts'
+
+const GATHERED_BYTES = 64 * 1024
 
 export interface Read {
   readonly firstOffset: number
@@ -23,6 +25,8 @@ export interface Read {
 
 export class Reader {
   readonly #environment: Environment
+  /** What a read has found so far; its memory is used again by the next. */
+  #gathered = Buffer.allocUnsafeSlow(GATHERED_BYTES)
 
   constructor(environment: Environment) {
     this.#environment = environment
@@ -42,7 +46,6 @@ export class Reader {
 
   /** The entries from `offset` on; undefined when there are none yet. Throws `bad-position` past the end. */
   read(offset: number, bytesMax: number, entriesMax: number): Read | undefined {
-    const slices: Buffer[] = []
     let firstOffset = offset
     let count = 0
     let length = 0
@@ -61,16 +64,28 @@ export class Reader {
       if (run.isDamaged) damagedAt = runOffset
       const skip = firstOffset + count - runOffset
       const slice = take(run, skip, bytesMax - length, entriesMax - count, count === 0)
-      // The slice is a view of the memory map, good only until the next read: copied at once.
-      slices.push(Buffer.from(slice))
       const taken = slice.length === run.entries.length ? run.count : countEntries(slice)
+      // The slice is a view of the memory map, good only until the next read: copied at once.
+      this.#gather(slice, length)
       length += slice.length
       count += taken
       if (skip + taken < run.count || length >= bytesMax || count >= entriesMax) break
       runOffset += run.count
       run = runAt(this.#environment, runOffset)
     }
-    return { firstOffset, count, bytes: join(slices, length), missed: firstOffset - offset, damagedAt }
+    // A piece of memory of its own, so that it can be transferred to another thread.
+    const bytes = Buffer.allocUnsafeSlow(length)
+    this.#gathered.copy(bytes, 0, 0, length)
+    return { firstOffset, count, bytes, missed: firstOffset - offset, damagedAt }
+  }
+
+  #gather(slice: Buffer, at: number): void {
+    if (at + slice.length > this.#gathered.length) {
+      const larger = Buffer.allocUnsafeSlow(2 * (at + slice.length))
+      this.#gathered.copy(larger, 0, 0, at)
+      this.#gathered = larger
+    }
+    slice.copy(this.#gathered, at)
   }
 
   /** The run that holds `offset`, where none begins; the oldest if retention has removed it; undefined at the end. */
@@ -111,12 +126,4 @@ function take(run: Run, skip: number, bytesMax: number, entriesMax: number, atLe
     end = next
   }
   return run.entries.subarray(start, end)
-}
-
-/** One piece of memory of its own, so that it can be transferred to another thread. */
-function join(slices: readonly Buffer[], length: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(length)
-  let at = 0
-  for (const slice of slices) at += slice.copy(bytes, at)
-  return bytes
 }
