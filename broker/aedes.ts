@@ -76,6 +76,7 @@ export interface Parser extends NodeJS.EventEmitter {
     readonly length: number
     slice(start: number, end: number): Buffer
     readUInt16BE(at: number): number
+    consume(bytes: number): void
   }
   /** Takes a chunk, emits its packets, returns how many bytes wait for the rest of theirs. */
   parse(chunk: Buffer): number

@@ -114,7 +114,7 @@ export class Inbound {
     }
     // After the packets that came before CONNACK, which Aedes takes from its own queue at this event.
     client.once('connected', read)
-    inner.conn.once('close', () => unfinished.note(this, 0, false))
+    inner.conn.once('close', () => this.#forget())
     this.#endAfterConnect()
     held.onRoom = read
   }
@@ -254,6 +254,18 @@ export class Inbound {
     if (this.#client.closed) return
     if (returnCode !== undefined) sendConnack(this.#client, returnCode)
     this.#client.emit('error', error)
+  }
+
+  /**
+   * Lets go of what was read of a client that is gone, rather than leave it to V8 to find both dead: what is garbage in its old
+   * generation holds what came after it, so that 100 connections a second of 64 KiB were 7 MB a second that only a collection of
+   * the whole heap frees, and others waited for that.
+   */
+  #forget(): void {
+    this.#unfinished.note(this, 0, false)
+    const { conn, _parser: parser } = internals(this.#client)
+    conn.read()
+    parser._list.consume(parser._list.length)
   }
 
   /**

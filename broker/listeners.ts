@@ -3,7 +3,7 @@
  * section 6). Each is on or off by settings.
  *
  * Bounds: `connectionsMax` over all of them, and `ConnectRate`, for which `CONNECTS_WAITING_MAX` wait; one more is closed at
- * once and counted. Of one that waits Node reads 64 KiB. A TLS handshake and a WebSocket upgrade have to be done
+ * once and counted. Of one that waits nothing is read, but 64 KiB of an upgrade. A TLS handshake and a WebSocket upgrade have to be done
  * `CONNECT_TIMEOUT_MS` after they may begin, as a CONNECT has.
  */
 
@@ -26,6 +26,8 @@ export class ListenError extends TelltaleError {}
 const UPGRADES_CHECKED_MS = 1_000
 /** A peer that is gone without a word is found by TCP, where the client has no keep alive. */
 const SOCKETS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS }
+/** Nothing is read of a connection before somebody listens for `readable`. (`resume()` would lose what comes before that.) */
+const UNREAD = { pauseOnConnect: true }
 /** RFC 6455 section 7.4.1. */
 const UNSUPPORTED_DATA = 1003
 
@@ -87,9 +89,9 @@ export class Listeners {
     try {
       // Half-open: a client that ends its side has still sent what it has sent.
       if (port !== undefined)
-        await this.#listen(createTcpServer({ ...SOCKETS, allowHalfOpen: true }, accept), 'mqtt', port)
+        await this.#listen(createTcpServer({ ...SOCKETS, ...UNREAD, allowHalfOpen: true }, accept), 'mqtt', port)
       if (tlsPort !== undefined && tls !== undefined) {
-        const server = createTlsServer({ ...tlsOptions(tls), ...SOCKETS }, accept)
+        const server = createTlsServer({ ...tlsOptions(tls), ...SOCKETS, ...UNREAD }, accept)
         // Node tells of a handshake that failed or took too long, and leaves the socket open.
         server.on('tlsClientError', (_error, socket) => socket.destroy())
         await this.#listen(server, 'mqtts', tlsPort)
