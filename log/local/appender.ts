@@ -16,6 +16,9 @@ import { RUN_HEADER_BYTES, RunBuilder } from './run.ts'
 
 type OnDurable = (error?: LogError) => void
 
+/** One is written while the other fills. */
+const RUNS_IN_TURN = 2
+
 interface Commit {
   readonly run: RunBuilder
   callbacks: OnDurable[]
@@ -141,8 +144,7 @@ export class Appender {
       error = cause instanceof LogError ? cause : new LogError('log-failed', messageOf(cause), { cause })
     }
     this.#pendingBytes -= value.length - RUN_HEADER_BYTES
-    run.reset()
-    if (this.#spare.length === 0) this.#spare.push(run)
+    this.#release(run)
     for (const onDurable of callbacks) onDurable(error)
   }
 
@@ -163,8 +165,12 @@ export class Appender {
     } catch (cause) {
       error = cause instanceof LogError ? cause : new LogError('log-failed', messageOf(cause), { cause })
     }
-    run.reset()
-    if (this.#spare.length === 0) this.#spare.push(run)
+    this.#release(run)
     onDurable(error)
+  }
+
+  #release(run: RunBuilder): void {
+    run.reset()
+    if (this.#spare.length < RUNS_IN_TURN) this.#spare.push(run)
   }
 }

@@ -144,10 +144,13 @@ export class DeadLetters {
     const { max, maxBytes } = this.#bounds
     let bytes = heldBytes
     const oldest: DeadLetter[] = []
+    const isOver = () => held - oldest.length > max || bytes > maxBytes
+    // The oldest may be large: none is read that need not go.
+    if (!isOver()) return 0
     for (const letter of this.#from({}, 0)) {
-      if (held - oldest.length <= max && bytes <= maxBytes) break
       oldest.push(letter)
       bytes -= sizeOf(letter)
+      if (!isOver()) break
     }
     this.remove(oldest, 'expired')
     return oldest.length
