@@ -99,10 +99,10 @@ export const TURN_BYTES_MAX = 16 * KiB
 export const ALLOWANCE_SHARE = 1 / 8
 /** Of that time, what a client may take at once when it has just connected, and when it has been quiet. */
 export const ALLOWANCE_FIRST_MS = 2
-export const ALLOWANCE_MS = 20
+export const ALLOWANCE_MS = 40
 /** What a packet costs behind the broker, in the log, in decoding and in the store, about; and how many bytes cost a millisecond. */
 export const ALLOWANCE_PACKET_MS = 0.01
-export const ALLOWANCE_BYTES_PER_MS = 16 * KiB
+export const ALLOWANCE_BYTES_PER_MS = 8 * KiB
 /** How long turns are taken one after the other before those go first that have just sent something. */
 export const TURNS_MS = 0.5
 /** Packets that a client may send before its CONNACK; one more closes the connection. */
