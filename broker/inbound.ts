@@ -258,8 +258,7 @@ export class Inbound {
 
   /**
    * Lets go of what was read of a client that is gone, rather than leave it to V8 to find both dead: what is garbage in its old
-   * generation holds what came after it, so that 100 connections a second of 64 KiB were 7 MB a second that only a collection of
-   * the whole heap frees, and others waited for that.
+   * generation holds what came after it, until a collection of the whole heap, for which all others wait.
    */
   #forget(): void {
     this.#unfinished.note(this, 0, false)

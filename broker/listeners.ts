@@ -3,8 +3,8 @@
  * section 6). Each is on or off by settings.
  *
  * Bounds: `connectionsMax` over all of them, and `ConnectRate`, for which `CONNECTS_WAITING_MAX` wait; one more is closed at
- * once and counted. Of one that waits nothing is read, but 64 KiB of an upgrade. A TLS handshake and a WebSocket upgrade have to be done
- * `CONNECT_TIMEOUT_MS` after they may begin, as a CONNECT has.
+ * once and counted. Of one that waits nothing is read, but 64 KiB of an upgrade. A TLS handshake and a WebSocket upgrade have
+ * to be done `CONNECT_TIMEOUT_MS` after they may begin, as a CONNECT has.
  */
 
 import { readFileSync } from 'node:fs'

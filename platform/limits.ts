@@ -66,7 +66,7 @@ export const CONNECTS_PER_SECOND_MAX = 3_000
 export const CONNECTS_PER_ADDRESS = { burst: 100, perSecond: 500, waitingMax: 1_900 }
 export const CONNECTS_PER_CLIENT = { burst: 50, perSecond: 100, waitingMax: 500 }
 /** Those that wait for their address, of all; one more is closed at once. */
-export const CONNECTS_WAITING_MAX = 2_000
+export const CONNECTS_WAITING_MAX = 4_000
 /** A connection that ends without a CONNACK counts once more for so many bytes it sent. */
 export const CONNECT_GARBAGE_BYTES = 16 * KiB
 /** Devices whose rate is remembered; for one more, that of the one that connected longest ago is forgotten. */

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { openEnvironment } from '../../../log/local/environment.ts'
 import type { LocalLog } from '../../../log/local/local-log.ts'
 import { INGEST_READER } from '../../../log/log.ts'
 import type { Position } from '../../../log/position.ts'
@@ -218,3 +219,18 @@ function startWriter(directory: string) {
   const script = new URL('./writer.ts', import.meta.url).pathname
   return spawn(process.execPath, ['--import', 'tsx', script, directory], { stdio: ['ignore', 'pipe', 'inherit'] })
 }
+
+test('a hole in the log: what is before it is read, and then it is told', async (t) => {
+  const directory = scratchDirectory(t)
+  const log = await openLocal(t, { directory })
+  for (const number of [0, 1, 2, 3]) await append(log, entry(number))
+  await log.stop()
+  const environment = await openEnvironment(directory)
+  await environment.runs.remove(2)
+  await environment.root.close()
+  const later = await openLocal(t, { directory })
+  const before = await later.read(await later.first())
+  assert(before)
+  assert.equal(before.count, 2)
+  await assert.rejects(later.read(before.next), { code: 'log-corrupt', message: /offset 2 of the log is due/ })
+})
