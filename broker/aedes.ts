@@ -118,6 +118,12 @@ export function internals(client: Client): ClientInternals {
   return client as unknown as ClientInternals
 }
 
+/** Whether a connection became a client that was sent its CONNACK; Aedes notes its client there. */
+export function hasConnack(connection: Duplex): boolean {
+  const { client } = connection as { client?: Client }
+  return client !== undefined && internals(client).connackSent
+}
+
 /** The packet id of the next message to a client, as Aedes counts them (it begins anywhere). */
 export function nextPacketId(client: Client): number {
   const inner = internals(client)

@@ -22,7 +22,7 @@ import {
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { Admission } from './admission.ts'
-import { internals } from './aedes.ts'
+import { hasConnack } from './aedes.ts'
 import type { Verifies } from './authentication.ts'
 import { ErrorReports } from './error-reports.ts'
 import { type Address, type ListenerOptions, Listeners } from './listeners.ts'
@@ -45,6 +45,11 @@ export interface BrokerDependencies {
 export interface BrokerOptions extends ListenerOptions {
   /** What one device may publish; not limited unless given. */
   readonly deviceRate?: RateLimits
+}
+
+/** Clients at once: as many as files may be open for. */
+export function clientsMax(): number {
+  return Math.min(CONNECTIONS_MAX, Math.floor(openFilesMax() * CONNECTIONS_FILES_RATIO))
 }
 
 export class Broker implements Part {
@@ -75,7 +80,7 @@ export class Broker implements Part {
       // Of their own: messages that are dropped must not take the places of connections that are refused.
       lines: new RefusalLines({ clock, logger }),
     })
-    const connectionsMax = Math.min(CONNECTIONS_MAX, Math.floor(openFilesMax() * CONNECTIONS_FILES_RATIO))
+    const connectionsMax = clientsMax()
     if (connectionsMax < CONNECTIONS_MAX / 2) {
       logger.warn({ connectionsMax }, 'few clients can connect, for few files may be open: raise ulimit -n')
     }
@@ -86,10 +91,8 @@ export class Broker implements Part {
     this.#listeners = new Listeners(
       { ...options, connectionsMax },
       {
-        accept: (stream) => {
-          const client = internals(this.#aedes.handle(stream))
-          return () => client.connackSent
-        },
+        accept: (stream) => this.#aedes.arrivals.add(stream),
+        hasConnack,
         refused: (reason) => metrics.refused(reason),
         delayed: () => metrics.connectDelayed('address'),
         clock,

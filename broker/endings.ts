@@ -6,9 +6,8 @@
  * do every day, only in detail (`debug`). Bound: `RefusalLines`.
  */
 
-import type { Client } from 'aedes'
+import type { Duplex } from 'node:stream'
 import type { Logger } from '../platform/logger.ts'
-import { internals } from './aedes.ts'
 import type { BrokerMetrics, Refusal } from './metrics.ts'
 import type { RefusalLines } from './refusal-lines.ts'
 
@@ -31,6 +30,12 @@ export class Disconnect extends Error {
   }
 }
 
+/** An Aedes client, or what has not become one yet. */
+export interface Connected {
+  readonly id: string | null
+  readonly conn: Duplex
+}
+
 export interface EndingsDependencies {
   readonly lines: RefusalLines
   readonly metrics: BrokerMetrics
@@ -39,24 +44,24 @@ export interface EndingsDependencies {
 
 export class Endings {
   readonly #dependencies: EndingsDependencies
-  readonly #told = new WeakSet<Client>()
+  readonly #told = new WeakSet<Connected>()
 
   constructor(dependencies: EndingsDependencies) {
     this.#dependencies = dependencies
   }
 
   /** Its CONNECT was refused. */
-  refused(client: Client, reason: Refusal, why: string): void {
+  refused(client: Connected, reason: Refusal, why: string): void {
     this.#tell(client, reason, `connection refused: ${why}`)
   }
 
   /** We are about to end it. */
-  disconnected(client: Client, reason: Refusal, why: string): void {
+  disconnected(client: Connected, reason: Refusal, why: string): void {
     this.#tell(client, reason, `disconnected: ${why}`)
   }
 
   /** It has ended with this error. */
-  ended(client: Client, error: Error): void {
+  ended(client: Connected, error: Error): void {
     const { metrics, logger } = this.#dependencies
     if (error instanceof Disconnect) this.disconnected(client, error.reason, error.message)
     else if (error.message === DRAIN_TIMEOUT) this.disconnected(client, 'slow-client', 'it reads nothing')
@@ -69,7 +74,7 @@ export class Endings {
     }
   }
 
-  #tell(client: Client, reason: Refusal, message: string): void {
+  #tell(client: Connected, reason: Refusal, message: string): void {
     if (this.#told.has(client)) return
     this.#told.add(client)
     this.#dependencies.metrics.refused(reason)
@@ -78,7 +83,7 @@ export class Endings {
 }
 
 /** One that has not shown its client id yet is known by where it comes from. */
-function whoIs(client: Client): { client: string; from?: string } {
-  const from = (internals(client).conn as { remoteAddress?: string }).remoteAddress
+function whoIs(client: Connected): { client: string; from?: string } {
+  const from = (client.conn as { remoteAddress?: string }).remoteAddress
   return { client: client.id ?? '', ...(from !== undefined && { from }) }
 }

@@ -9,18 +9,17 @@
  *                          +--> left in the socket until a
  *                               message is released
  *
- * Bounds: a packet has at most `CONNECT_BYTES_MAX`, once connected `FRAME_BYTES_MAX` bytes (Aedes buffered 64 MB of one
- * CONNECT), and `FILTERS_PER_PACKET_MAX` topic filters; of a larger PUBLISH see `Oversized`. At once, no more is read than
- * takes about `TURN_MS`; what is left waits for its turn (`Turns`), longer if the client has used up its `Allowance`. For
- * packets that are not whole yet see `Unfinished`. For messages that are held see `Held`, whose bounds the rest of a turn may
- * exceed. A client that has left more than `UNREAD_ANSWERS_BYTES_MAX` unread is not read from either.
+ * Bounds: a packet has at most `FRAME_BYTES_MAX` bytes and `FILTERS_PER_PACKET_MAX` topic filters; of a larger PUBLISH see
+ * `Oversized`, of a CONNECT `Arrivals`. At once, no more is read than takes about `TURN_MS`; what is left waits for its turn
+ * (`Turns`), longer if the client has used up its `Allowance`. For packets that are not whole yet see `Unfinished`. For messages
+ * that are held see `Held`, whose bounds the rest of a turn may exceed. A client that has left more than
+ * `UNREAD_ANSWERS_BYTES_MAX` unread is not read from either.
  */
 
 import assert from 'node:assert/strict'
 import type { Client } from 'aedes'
 import type { Packet } from 'mqtt-packet'
 import {
-  CONNECT_BYTES_MAX,
   FILTERS_PER_PACKET_MAX,
   FRAME_BYTES_MAX,
   TURN_BYTES_FIRST,
@@ -173,12 +172,11 @@ export class Inbound {
     const { packets } = this
     this.#unfinishedBytes = parser.parse(chunk)
     const { length, cmd } = parser.packet
-    const limit = this.#client.connected ? FRAME_BYTES_MAX : CONNECT_BYTES_MAX
-    if (length > limit && cmd === 'publish' && this.#client.connected) {
+    if (length > FRAME_BYTES_MAX && cmd !== 'publish') {
+      this.close(new Error(`a packet of ${length} bytes is larger than allowed, ${FRAME_BYTES_MAX}`))
+    } else if (length > FRAME_BYTES_MAX && this.#client.connected) {
       this.#oversized = Oversized.takeOver(parser)
       if (this.#oversized !== undefined) this.#unfinishedBytes = 0
-    } else if (length > limit) {
-      this.close(new Error(`a packet of ${length} bytes is larger than allowed, ${limit}`))
     }
     this.#unfinished.note(this, this.#client.closed ? 0 : this.#unfinishedBytes, packets !== this.packets)
   }

@@ -26,6 +26,8 @@ export class ListenError extends TelltaleError {}
 const UPGRADES_CHECKED_MS = 1_000
 /** A peer that is gone without a word is found by TCP, where the client has no keep alive. */
 const SOCKETS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS }
+/** Who waits begins at a multiple of this, with others: Node keeps a list for each time that its timers have. */
+const WAIT_STEP_MS = 20
 /** Nothing is read of a connection before somebody listens for `readable`. (`resume()` would lose what comes before that.) */
 const UNREAD = { pauseOnConnect: true }
 /** RFC 6455 section 7.4.1. */
@@ -52,8 +54,8 @@ export interface ListenersOptions extends ListenerOptions {
 }
 
 export interface ListenerHandlers {
-  /** Returns whether the client has been sent a CONNACK. */
-  readonly accept: (stream: Duplex) => () => boolean
+  readonly accept: (stream: Duplex) => void
+  readonly hasConnack: (stream: Duplex) => boolean
   readonly refused: (reason: 'too-many-connections' | 'too-many-connects') => void
   readonly delayed: () => void
 }
@@ -73,10 +75,16 @@ export class Listeners {
   readonly #sockets = new Set<Socket>()
   readonly #rate = new ConnectRate()
   #waiting = 0
+  /** Of all sockets: with a crowd, each a function of its own would be many. */
+  readonly #forget: (this: Socket) => void
   readonly #clock: Clock
   readonly addresses: Address[] = []
 
   constructor(options: ListenersOptions, handlers: ListenerHandlers & { readonly clock: Clock }) {
+    const sockets = this.#sockets
+    this.#forget = function () {
+      sockets.delete(this)
+    }
     this.#clock = handlers.clock
     this.#options = options
     this.#handlers = handlers
@@ -119,7 +127,7 @@ export class Listeners {
 
   #accept(stream: Duplex): void {
     // Errors come to the broker's own listener too; a stream that is ended here has only this one.
-    stream.on('error', () => undefined)
+    stream.on('error', ignore)
     if (stream.destroyed) return
     if (this.#streams.size >= this.#options.connectionsMax) {
       this.#handlers.refused('too-many-connections')
@@ -128,16 +136,16 @@ export class Listeners {
     }
     this.#streams.add(stream)
     const address = stream instanceof Socket ? addressOf(stream) : undefined
-    const hasConnack = this.#handlers.accept(stream)
+    this.#handlers.accept(stream)
     stream.once('close', () => {
       this.#streams.delete(stream)
-      if (address === undefined || hasConnack()) return
+      if (address === undefined || this.#handlers.hasConnack(stream)) return
       this.#rate.failed(this.#clock.now(), address, (stream as Socket).bytesRead)
     })
   }
 
   /** Stands before anything that a server does with a socket, a TLS handshake too. */
-  #limitRate(socket: Socket, begin: () => void): void {
+  #limitRate(socket: Socket, begin: (socket: Socket) => void): void {
     const waitMs = this.#rate.wait(this.#clock.now(), addressOf(socket))
     // However many wait, who need not is taken.
     if (waitMs === undefined || (waitMs > 0 && this.#waiting >= CONNECTS_WAITING_MAX)) {
@@ -146,20 +154,22 @@ export class Listeners {
       return
     }
     this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
+    socket.on('close', this.#forget)
     if (waitMs === 0) {
-      begin()
+      begin(socket)
       return
     }
     this.#handlers.delayed()
     this.#waiting++
-    socket.on('error', () => undefined)
-    setTimeout(() => {
-      this.#waiting--
-      // An end that came while nobody listened is not told again.
-      if (socket.readableEnded) socket.destroy()
-      else if (!socket.destroyed) begin()
-    }, waitMs).unref()
+    socket.on('error', ignore)
+    setTimeout(this.#endWait, Math.ceil(waitMs / WAIT_STEP_MS) * WAIT_STEP_MS, socket, begin).unref()
+  }
+
+  readonly #endWait = (socket: Socket, begin: (socket: Socket) => void): void => {
+    this.#waiting--
+    // An end that came while nobody listened is not told again.
+    if (socket.readableEnded) socket.destroy()
+    else if (!socket.destroyed) begin(socket)
   }
 
   async #listen(server: Server, scheme: Address['scheme'], port: number): Promise<void> {
@@ -175,15 +185,16 @@ export class Listeners {
     server.on('drop', () => this.#handlers.refused('too-many-connections'))
     const listeners = server.listeners('connection')
     server.removeAllListeners('connection')
-    server.on('connection', (socket: Socket) => {
-      this.#limitRate(socket, () => {
-        for (const begin of listeners) begin.call(server, socket)
-      })
-    })
+    const begin = (socket: Socket) => {
+      for (const listener of listeners) listener.call(server, socket)
+    }
+    server.on('connection', (socket: Socket) => this.#limitRate(socket, begin))
     this.#servers.push(server)
     this.addresses.push({ scheme, host, port: (server.address() as AddressInfo).port })
   }
 }
+
+function ignore(): void {}
 
 function addressOf(socket: Socket): string {
   return socket.remoteAddress ?? ''

@@ -26,6 +26,7 @@ import type { Logger } from '../platform/logger.ts'
 import { maySubscribe } from './access.ts'
 import type { Admission } from './admission.ts'
 import { internals, type Persistence, type Registering, willOf } from './aedes.ts'
+import { Arrivals } from './arrivals.ts'
 import { authenticate, ConnectRefused, type Verifies } from './authentication.ts'
 import { Endings } from './endings.ts'
 import { Forwarding } from './forwarding.ts'
@@ -46,7 +47,6 @@ import { Session } from './session.ts'
 import type { StatusBoard } from './status-board.ts'
 import { Sweeps } from './sweeps.ts'
 import { Turns } from './turns.ts'
-import { Unconnected } from './unconnected.ts'
 import { Unfinished } from './unfinished.ts'
 
 type Done = (error?: Error | null) => void
@@ -88,7 +88,7 @@ export class TelemetryBroker extends Aedes {
   readonly #turns = new Turns()
   readonly #grantedTotal = new GrantedTotal()
   readonly #unfinished = new Unfinished()
-  readonly #unconnected: Unconnected
+  readonly arrivals: Arrivals
   readonly #kept: KeptSessions
   readonly retained: RetainedMessages
   readonly sweeps: Sweeps
@@ -120,7 +120,6 @@ export class TelemetryBroker extends Aedes {
       endings: this.#endings,
     })
     this.#rates = new Rates(options.deviceRate)
-    this.#unconnected = new Unconnected(Math.min(UNCONNECTED_MAX, options.connectionsMax / 2))
     this.retained = new RetainedMessages({ metrics, turns: this.#turns })
     this.authenticate = (client, username, password, done) => {
       this.#authenticate(client, username, password).then(
@@ -146,10 +145,19 @@ export class TelemetryBroker extends Aedes {
     const handle = this.handle
     this.handle = (stream, request) => {
       const client = handle(stream, request)
-      this.#inbounds.set(client, new Inbound(client, { ...shares, held: new Held(this.#held) }))
-      this.#unconnected.add(client)
+      const inbound = new Inbound(client, { ...shares, held: new Held(this.#held) })
+      this.#inbounds.set(client, inbound)
+      // Node does not always say that what was put back is readable.
+      inbound.read()
       return client
     }
+    this.arrivals = new Arrivals({
+      max: Math.min(UNCONNECTED_MAX, options.connectionsMax / 2),
+      unfinished: this.#unfinished,
+      turns: this.#turns,
+      arrived: (stream) => this.handle(stream),
+      refused: (stream, error) => this.#endings.ended({ id: '', conn: stream }, error),
+    })
     this.preConnect = (client, _packet, done) => {
       this.#turns.wait({
         takeTurn: () => {

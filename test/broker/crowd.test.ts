@@ -11,6 +11,7 @@ import type { StatusBoard } from '../../broker/status-board.ts'
 import { TelemetryBroker } from '../../broker/telemetry-broker.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
+  CONNECT_BYTES_MAX,
   CONNECTIONS_MAX,
   FRAME_BYTES_MAX,
   OUTBOUND_BYTES_TOTAL_MAX,
@@ -88,7 +89,7 @@ async function startCrowd(t: TestContext) {
   t.after(() => new Promise<void>((resolve) => broker.close(resolve)))
   const open = () => {
     const peer = new Peer()
-    broker.handle(peer)
+    broker.arrivals.add(peer)
     t.after(() => peer.destroy())
     return peer
   }
@@ -156,6 +157,24 @@ test('of packets that were begun and wait for their rest, the one begun first ma
     [1],
   )
   assert(!last.destroyed)
+  assert.equal(await refused('stuck-packet'), 1)
+})
+
+test('of CONNECTs that were begun and wait for their rest, the one begun first makes room', async (t) => {
+  const { open, client, refused } = await startCrowd(t)
+  const beginning = Buffer.concat([Buffer.of(0x10, 0xf0, 0xff, 0x03), Buffer.alloc(CONNECT_BYTES_MAX - 100)])
+  const slow = Array.from({ length: Math.floor(UNFINISHED_BYTES_MAX / beginning.length) }, open)
+  for (const each of slow) each.send(beginning)
+  await turn()
+  const last = open()
+  last.send(beginning)
+  await until(() => slow.some(({ destroyed }) => destroyed))
+  assert.deepEqual(
+    slow.flatMap(({ destroyed }, index) => (destroyed ? [index] : [])),
+    [0],
+  )
+  assert(!last.destroyed)
+  await pings(await client('honest'))
   assert.equal(await refused('stuck-packet'), 1)
 })
 

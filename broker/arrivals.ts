@@ -1,0 +1,157 @@
+/**
+ * Owns the connections whose first packet is not whole yet: a crowd that connects and says nothing must cost next to nothing,
+ * and not keep out those that do. Only a whole CONNECT makes an MQTT client of one.
+ *
+ *   connection --> CONNECT? --yes--> whole? --yes--> handed on, with all its bytes
+ *                     | no              | no
+ *                     +--> closed       +--> left in the stream; closed at a bound
+ *
+ * Bounds: `max`; for one more, the one that has waited longest is closed, and counted. A first packet has at most
+ * `CONNECT_BYTES_MAX` (Aedes buffered 64 MB of one) and is whole within `CONNECT_TIMEOUT_MS`. For all their bytes see
+ * `Unfinished`.
+ */
+
+import type { Duplex } from 'node:stream'
+import { CONNECT_BYTES_MAX, CONNECT_TIMEOUT_MS } from '../platform/limits.ts'
+import { Disconnect } from './endings.ts'
+import type { Turns } from './turns.ts'
+import type { Beginner, Unfinished } from './unfinished.ts'
+
+/** The first byte of a CONNECT (section 3.1.1). */
+const CONNECT = 0x10
+/** The first byte, and of the remaining length at most four (section 2.2.3). */
+const HEADER_BYTES_MAX = 5
+
+export interface ArrivalsOptions {
+  readonly max: number
+  readonly unfinished: Unfinished
+  readonly turns: Turns
+  /** Takes over a stream, with its first packet in it. */
+  readonly arrived: (stream: Duplex) => void
+  /** It is closed for this before that. */
+  readonly refused: (stream: Duplex, error: Error) => void
+}
+
+interface Arrival extends Beginner {
+  /** By the process's clock, milliseconds. */
+  readonly since: number
+  /** The beginning of its header. */
+  begun: Buffer | undefined
+  /** Bytes of its first packet; undefined until its header is whole. */
+  bytes: number | undefined
+}
+
+export class Arrivals {
+  readonly #options: ArrivalsOptions
+  /** That which has waited longest comes first. */
+  readonly #waiting = new Map<Duplex, Arrival>()
+  // One function for all streams: of a crowd, each with its own would be many.
+  readonly #onReadable = ofStream((stream) => this.#look(stream))
+  readonly #onEnd = ofStream((stream) => this.#end(stream))
+  readonly #onClose = ofStream((stream) => this.#leave(stream))
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: ArrivalsOptions) {
+    this.#options = options
+  }
+
+  add(stream: Duplex): void {
+    const makeRoom = () =>
+      this.#close(stream, new Disconnect('stuck-packet', 'it began a CONNECT, and others need the room'))
+    this.#waiting.set(stream, { since: performance.now(), begun: undefined, bytes: undefined, makeRoom })
+    stream.on('readable', this.#onReadable)
+    stream.on('end', this.#onEnd)
+    stream.on('close', this.#onClose)
+    const [oldest] = this.#waiting.keys()
+    if (this.#waiting.size > this.#options.max && oldest !== undefined) {
+      this.#close(oldest, new Disconnect('too-many-connects', 'it has not connected, and others need the place'))
+    }
+    this.#timer ??= setTimeout(() => this.#closeLate(), CONNECT_TIMEOUT_MS).unref()
+  }
+
+  #look(stream: Duplex): void {
+    const arrival = this.#waiting.get(stream)
+    if (arrival === undefined) return
+    const isRest = arrival.bytes !== undefined
+    // Of a stream that has less it returns nothing, and lets it hold that much; at the stream's end, what there is.
+    const chunk: Buffer | null = isRest ? stream.read(arrival.bytes) : stream.read()
+    if (chunk === null) {
+      this.#options.unfinished.note(arrival, stream.readableLength, false)
+      return
+    }
+    const packet = arrival.begun === undefined ? chunk : Buffer.concat([arrival.begun, chunk])
+    const bytes = packetBytes(packet)
+    if (packet[0] !== CONNECT) this.#close(stream, new Error('the first packet is no CONNECT'))
+    else if (bytes === undefined) arrival.begun = packet
+    else if (bytes > CONNECT_BYTES_MAX) {
+      this.#close(stream, new Error(`a CONNECT of ${bytes} bytes is larger than allowed, ${CONNECT_BYTES_MAX}`))
+    } else if (packet.length >= bytes) {
+      this.#leave(stream)
+      stream.unshift(packet)
+      this.#options.arrived(stream)
+    } else if (isRest) this.#end(stream)
+    else {
+      stream.unshift(packet)
+      arrival.begun = undefined
+      arrival.bytes = bytes
+      this.#look(stream)
+    }
+  }
+
+  #close(stream: Duplex, error: Error): void {
+    this.#options.refused(stream, error)
+    this.#leave(stream)
+    stream.destroy()
+  }
+
+  /** In its turn: a thousand that end at once would take one turn of the event loop. */
+  #end(stream: Duplex): void {
+    this.#leave(stream)
+    this.#options.turns.wait({
+      takeTurn: () => {
+        stream.destroy()
+        return undefined
+      },
+    })
+  }
+
+  #closeLate(): void {
+    const begin = performance.now() - CONNECT_TIMEOUT_MS
+    this.#timer = undefined
+    for (const [stream, { since }] of this.#waiting) {
+      if (since > begin) {
+        this.#timer = setTimeout(() => this.#closeLate(), since - begin).unref()
+        return
+      }
+      this.#close(stream, new Error('no CONNECT came in time'))
+    }
+  }
+
+  #leave(stream: Duplex): void {
+    const arrival = this.#waiting.get(stream)
+    if (arrival === undefined) return
+    this.#waiting.delete(stream)
+    this.#options.unfinished.note(arrival, 0, false)
+    stream.off('readable', this.#onReadable)
+    stream.off('end', this.#onEnd)
+    stream.off('close', this.#onClose)
+  }
+}
+
+function ofStream(handle: (stream: Duplex) => void): (this: Duplex) => void {
+  return function () {
+    handle(this)
+  }
+}
+
+/** Undefined while its fixed header is not whole. (Whether the last byte of a length may go on is mqtt-packet's to say.) */
+function packetBytes(packet: Buffer): number | undefined {
+  let length = 0
+  for (let index = 1; index < HEADER_BYTES_MAX; index++) {
+    const byte = packet[index]
+    if (byte === undefined) return undefined
+    length += (byte % 0x80) * 0x80 ** (index - 1)
+    if (byte < 0x80) return index + 1 + length
+  }
+  return HEADER_BYTES_MAX + length
+}
