@@ -3,7 +3,7 @@
  * gateway, broker) and stop the other way, so that nothing is taken which could not be kept.
  */
 
-import { Broker } from '../broker/broker.ts'
+import { Broker, clientsMax } from '../broker/broker.ts'
 import type { Identity } from '../devices/identity.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import { Ingest } from '../ingest/ingest.ts'
@@ -12,6 +12,7 @@ import { createStore } from '../ingest/stores.ts'
 import { LocalLog } from '../log/local/local-log.ts'
 import { INGEST_READER } from '../log/log.ts'
 import { systemClock } from '../platform/clock.ts'
+import { growFileTable } from '../platform/files.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -46,6 +47,7 @@ export async function startPlatform(
   const { lifecycle, metrics, notReady } = dependencies
   const logger = (role: string) => dependencies.logger.child({ role })
   const clock = systemClock
+  if (roles.has('broker')) growFileTable(clientsMax())
   const identity = await openIdentity(settings)
   const registry = loadRegistry(settings)
 

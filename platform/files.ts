@@ -1,6 +1,7 @@
 /** Owns making small files that are whole or not there, however the process or the machine ends; and how many may be open. */
 
-import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, linkSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { devNull } from 'node:os'
 
 /**
  * Makes `file` with `text`, flushed; false if there is one already. Throws what the system says (`ENOSPC`, `EACCES`), and
@@ -28,5 +29,21 @@ export function openFilesMax(): number {
     return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft)
   } catch {
     return Number.POSITIVE_INFINITY
+  }
+}
+
+/**
+ * Has the system make the process's table of open files as large as `count` of them take. Linux doubles it when it is full, and
+ * whoever opens that file waits until all cores have taken note (`expand_fdtable` calls `synchronize_rcu` if there are threads):
+ * for milliseconds, when connections come. At a start nobody waits for this process yet. Throws `EMFILE` if `count` are too many.
+ */
+export function growFileTable(count: number): void {
+  const files: number[] = []
+  try {
+    // The lowest number that is free is taken.
+    do files.push(openSync(devNull, 'r'))
+    while ((files.at(-1) ?? count) < count)
+  } finally {
+    for (const file of files) closeSync(file)
   }
 }
