@@ -3,10 +3,11 @@
  *
  *   hostile-load.ts <manner> <options as JSON>
  *
- * It prints `ready` when it has begun. What the broker closes is opened again. Bounds: `SOCKETS` connections at once, or
+ * It prints `ready`, and begins when it is told anything. What the broker closes is opened again. Bounds: `SOCKETS` connections at once, or
  * `HALF_CONNECTS` of those that do nothing; bytes are written only as fast as the broker reads them.
  */
 
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { generate, type Packet } from 'mqtt-packet'
 import type { HostileOptions, Manner } from './hostile.ts'
@@ -55,8 +56,9 @@ const MISBEHAVE: Readonly<Record<Manner, () => Promise<void>>> = {
   },
 }
 
-await MISBEHAVE[manner]()
 console.log('ready')
+await once(process.stdin, 'data')
+await MISBEHAVE[manner]()
 
 /** One device that writes `bytes` again and again, as fast as they are taken, and reads no answer. */
 async function flood(bytes: Buffer): Promise<void> {

@@ -1,6 +1,8 @@
 /**
  * Owns the measure of hostile clients: how long honest devices wait for their PUBACK alone, and beside one that
- * misbehaves; each manner by itself, and the same beside Mosquitto.
+ * misbehaves; each manner by itself, and the same beside Mosquitto. A round begins before the misbehaviour does, for its
+ * beginning is the worst of some. What the machine itself makes others wait is known from rounds in which the same happens to
+ * another Telltale.
  */
 
 import { fileURLToPath } from 'node:url'
@@ -9,11 +11,12 @@ import { deviceNames } from './accept.ts'
 import { Child } from './child.ts'
 import type { ConnectionsOptions, PublishResult } from './connections-load.ts'
 import { type Figure, figure } from './figure.ts'
+import { connectDevice } from './load-client.ts'
 import type { Plan } from './plan.ts'
 import { Telltale } from './telltale.ts'
 
 const HONEST_LOAD = fileURLToPath(new URL('connections-load.ts', import.meta.url))
-const HOSTILE_LOAD = fileURLToPath(new URL('hostile-load.ts', import.meta.url))
+const HOSTILE_LOAD = ['--import', 'tsx', fileURLToPath(new URL('hostile-load.ts', import.meta.url))]
 const HOSTILE_DEVICE = 'hostile'
 
 const MANNERS = [
@@ -41,105 +44,114 @@ export interface HostileOptions {
   readonly appToken: string
 }
 
-type Waits = ReadonlyMap<Manner | 'alone', readonly PublishResult[]>
+/** Whom the honest devices share their broker with. */
+type Company = Manner | `${Manner}, elsewhere` | 'alone'
+
+type Waits = ReadonlyMap<Company, readonly PublishResult[]>
 
 export async function measureHostile(plan: Plan): Promise<Figure[]> {
   const ours = await besideTelltale(plan)
   const peers = await besideMosquitto(plan)
-  const figures: Figure[] = []
-  for (const manner of ['alone', ...MANNERS] as const) {
-    for (const [broker, waits] of [
-      ['Telltale', ours],
-      ['Mosquitto', peers],
-    ] as const) {
-      const results = waits.get(manner) ?? []
-      figures.push(
-        figure(
-          `${broker}, ${manner}: PUBACK p50`,
-          'ms',
-          results.map(({ p50Ms }) => p50Ms),
-        ),
-        figure(
-          `${broker}, ${manner}: PUBACK p99`,
-          'ms',
-          results.map(({ p99Ms }) => p99Ms),
-        ),
-      )
-    }
-  }
-  return figures
+  return [...figures('Telltale', ours), ...figures('Mosquitto', peers)]
+}
+
+function figures(broker: string, waits: Waits): Figure[] {
+  return [...waits].flatMap(([company, results]) => {
+    const of = (percentile: string, values: number[]) =>
+      figure(`${broker}, ${company}: PUBACK ${percentile}`, 'ms', values)
+    return [
+      of(
+        'p50',
+        results.map(({ p50Ms }) => p50Ms),
+      ),
+      of(
+        'p99',
+        results.map(({ p99Ms }) => p99Ms),
+      ),
+    ]
+  })
 }
 
 async function besideTelltale(plan: Plan): Promise<Waits> {
   const telltale = await Telltale.start('broker,ingest,gateway')
+  const another = await Telltale.start('broker,ingest,gateway')
   try {
     const devices = deviceNames(plan.clients)
-    const [deviceToken = '', ...tokens] = await telltale.deviceTokens([HOSTILE_DEVICE, ...devices])
-    const hostile = {
-      port: telltale.mqttPort,
-      device: HOSTILE_DEVICE,
-      deviceToken,
-      appToken: await telltale.appToken(),
-    }
-    return await telltale.during(() => measure(devices, tokens, hostile, plan))
+    const honest = { port: telltale.mqttPort, devices, tokens: await telltale.deviceTokens(devices) }
+    const [here, elsewhere] = [await hostileTo(telltale), await hostileTo(another)]
+    const [token = ''] = await another.deviceTokens(devices.slice(0, 1))
+    // Who is alone with a broker is not limited by it.
+    const witness = await connectDevice({ port: elsewhere.port, device: devices[0] ?? '', token })
+    witness.on('error', () => undefined)
+    return await telltale.during(() => measure(honest, { here, elsewhere }, plan))
   } finally {
     await telltale.stop()
+    await another.stop()
   }
+}
+
+async function hostileTo(telltale: Telltale): Promise<HostileOptions> {
+  const [deviceToken = ''] = await telltale.deviceTokens([HOSTILE_DEVICE])
+  return { port: telltale.mqttPort, device: HOSTILE_DEVICE, deviceToken, appToken: await telltale.appToken() }
 }
 
 async function besideMosquitto(plan: Plan): Promise<Waits> {
   const mosquitto = await startMosquitto(['log_type error'])
   try {
-    const hostile = { port: mosquitto.port, device: HOSTILE_DEVICE, deviceToken: '', appToken: '' }
-    return await measure(deviceNames(plan.clients), [], hostile, plan)
+    const { port } = mosquitto
+    const here = { port, device: HOSTILE_DEVICE, deviceToken: '', appToken: '' }
+    return await measure({ port, devices: deviceNames(plan.clients), tokens: [] }, { here }, plan)
   } finally {
     await mosquitto.stop()
   }
 }
 
-async function measure(
-  devices: readonly string[],
-  tokens: readonly string[],
-  hostile: HostileOptions,
-  plan: Plan,
-): Promise<Waits> {
+interface Honest {
+  readonly port: number
+  readonly devices: readonly string[]
+  readonly tokens: readonly string[]
+}
+
+interface Targets {
+  readonly here: HostileOptions
+  readonly elsewhere?: HostileOptions
+}
+
+async function measure({ port, devices, tokens }: Honest, targets: Targets, plan: Plan): Promise<Waits> {
   const options: ConnectionsOptions = {
-    port: hostile.port,
+    port,
     active: devices.map((device, index) => ({ device, token: tokens[index] ?? '' })),
     idle: [],
     rate: plan.hostileRate,
     seconds: plan.hostileSeconds,
     deadlineMs: plan.deadlineMs,
   }
-  const waits = new Map<Manner | 'alone', PublishResult[]>()
+  const waits = new Map<Company, PublishResult[]>()
   const honest = new Child('honest load', ['--import', 'tsx', HONEST_LOAD])
   const publish = async () => {
     honest.send('publish')
     return JSON.parse(await honest.line((line) => line.startsWith('{'), plan.deadlineMs)) as PublishResult
   }
-  const rounds = async () => {
-    const results: PublishResult[] = []
-    for (let round = 0; round < plan.rounds; round++) results.push(await publish())
-    return results
+  const note = async (company: Company) => waits.set(company, [...(waits.get(company) ?? []), await publish()])
+  const beside = async (company: Company, manner: Manner, target: HostileOptions) => {
+    const load = new Child(`hostile load, ${manner}`, [...HOSTILE_LOAD, manner, JSON.stringify(target)])
+    try {
+      await load.line((line) => line === 'ready', plan.deadlineMs)
+      load.send('begin')
+      await note(company)
+    } finally {
+      await load.stop()
+    }
   }
   try {
     honest.send(JSON.stringify(options))
     await honest.line((line) => line.startsWith('{'), plan.deadlineMs)
     await publish()
-    waits.set('alone', await rounds())
+    for (let round = 0; round < plan.rounds; round++) await note('alone')
     for (const manner of MANNERS) {
-      const load = new Child(`hostile load, ${manner}`, [
-        '--import',
-        'tsx',
-        HOSTILE_LOAD,
-        manner,
-        JSON.stringify(hostile),
-      ])
-      try {
-        await load.line((line) => line === 'ready', plan.deadlineMs)
-        waits.set(manner, await rounds())
-      } finally {
-        await load.stop()
+      for (let round = 0; round < plan.rounds; round++) {
+        await beside(manner, manner, targets.here)
+        if (targets.elsewhere) await beside(`${manner}, elsewhere`, manner, targets.elsewhere)
       }
     }
     return waits
