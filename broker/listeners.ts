@@ -96,8 +96,14 @@ export class Listeners {
     const accept = (stream: Duplex) => this.#accept(stream)
     try {
       // Half-open: a client that ends its side has still sent what it has sent.
-      if (port !== undefined)
-        await this.#listen(createTcpServer({ ...SOCKETS, ...UNREAD, allowHalfOpen: true }, accept), 'mqtt', port)
+      if (port !== undefined) {
+        const server = createTcpServer({ ...UNREAD, allowHalfOpen: true }, (socket) => {
+          // Not before it may begin: of a crowd that waits, each would cost two system calls more.
+          socket.setNoDelay(SOCKETS.noDelay).setKeepAlive(SOCKETS.keepAlive, SOCKETS.keepAliveInitialDelay)
+          accept(socket)
+        })
+        await this.#listen(server, 'mqtt', port)
+      }
       if (tlsPort !== undefined && tls !== undefined) {
         const server = createTlsServer({ ...tlsOptions(tls), ...SOCKETS, ...UNREAD }, accept)
         // Node tells of a handshake that failed or took too long, and leaves the socket open.
