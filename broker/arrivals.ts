@@ -4,11 +4,11 @@
  *
  *   connection --> CONNECT? --yes--> whole? --yes--> handed on, with all its bytes
  *                     | no              | no
- *                     +--> closed       +--> left in the stream; closed at a bound
+ *                     +--> closed       +--> waits; closed at a bound
  *
  * Bounds: `max`; for one more, the one that has waited longest is closed, and counted. A first packet has at most
  * `CONNECT_BYTES_MAX` (Aedes buffered 64 MB of one) and is whole within `CONNECT_TIMEOUT_MS`. For all their bytes see
- * `Unfinished`.
+ * `Unfinished`. Those that are handed on are bounded by all connections and their rate.
  */
 
 import type { Duplex } from 'node:stream'
@@ -21,6 +21,8 @@ import type { Beginner, Unfinished } from './unfinished.ts'
 const CONNECT = 0x10
 /** The first byte, and of the remaining length at most four (section 2.2.3). */
 const HEADER_BYTES_MAX = 5
+/** The first byte of a TLS record with a ClientHello (RFC 8446 section 5.1). */
+const TLS_HANDSHAKE = 22
 
 export interface ArrivalsOptions {
   readonly max: number
@@ -28,15 +30,16 @@ export interface ArrivalsOptions {
   readonly turns: Turns
   /** Takes over a stream, with its first packet in it. */
   readonly arrived: (stream: Duplex) => void
-  /** It is closed for this before that. */
+  /** Is told why one is closed before that. */
   readonly refused: (stream: Duplex, error: Error) => void
 }
 
 interface Arrival extends Beginner {
   /** By the process's clock, milliseconds. */
   readonly since: number
-  /** The beginning of its header. */
-  begun: Buffer | undefined
+  readonly pieces: Buffer[]
+  /** Bytes of all pieces. */
+  length: number
   /** Bytes of its first packet; undefined until its header is whole. */
   bytes: number | undefined
 }
@@ -46,8 +49,9 @@ export class Arrivals {
   /** That which has waited longest comes first. */
   readonly #waiting = new Map<Duplex, Arrival>()
   // One function for all streams: of a crowd, each with its own would be many.
-  readonly #onReadable = ofStream((stream) => this.#look(stream))
+  readonly #onReadable = ofStream((stream) => this.#read(stream))
   readonly #onEnd = ofStream((stream) => this.#end(stream))
+  readonly #onError = ofStream((stream, error: Error) => this.#close(stream, error))
   readonly #onClose = ofStream((stream) => this.#leave(stream))
   #timer: NodeJS.Timeout | undefined
 
@@ -58,9 +62,10 @@ export class Arrivals {
   add(stream: Duplex): void {
     const makeRoom = () =>
       this.#close(stream, new Disconnect('stuck-packet', 'it began a CONNECT, and others need the room'))
-    this.#waiting.set(stream, { since: performance.now(), begun: undefined, bytes: undefined, makeRoom })
+    this.#waiting.set(stream, { since: performance.now(), pieces: [], length: 0, bytes: undefined, makeRoom })
     stream.on('readable', this.#onReadable)
     stream.on('end', this.#onEnd)
+    stream.on('error', this.#onError)
     stream.on('close', this.#onClose)
     const [oldest] = this.#waiting.keys()
     if (this.#waiting.size > this.#options.max && oldest !== undefined) {
@@ -69,32 +74,22 @@ export class Arrivals {
     this.#timer ??= setTimeout(() => this.#closeLate(), CONNECT_TIMEOUT_MS).unref()
   }
 
-  #look(stream: Duplex): void {
+  #read(stream: Duplex): void {
     const arrival = this.#waiting.get(stream)
-    if (arrival === undefined) return
-    const isRest = arrival.bytes !== undefined
-    // Of a stream that has less it returns nothing, and lets it hold that much; at the stream's end, what there is.
-    const chunk: Buffer | null = isRest ? stream.read(arrival.bytes) : stream.read()
-    if (chunk === null) {
-      this.#options.unfinished.note(arrival, stream.readableLength, false)
-      return
-    }
-    const packet = arrival.begun === undefined ? chunk : Buffer.concat([arrival.begun, chunk])
-    const bytes = packetBytes(packet)
-    if (packet[0] !== CONNECT) this.#close(stream, new Error('the first packet is no CONNECT'))
-    else if (bytes === undefined) arrival.begun = packet
-    else if (bytes > CONNECT_BYTES_MAX) {
+    const piece: Buffer | null = stream.read()
+    if (arrival === undefined || piece === null) return
+    arrival.pieces.push(piece)
+    arrival.length += piece.length
+    arrival.bytes ??= packetBytes(Buffer.concat(arrival.pieces))
+    const { pieces, length, bytes } = arrival
+    if (pieces[0]?.[0] !== CONNECT) this.#close(stream, new Error(noConnect(Buffer.concat(pieces))))
+    else if (bytes !== undefined && bytes > CONNECT_BYTES_MAX) {
       this.#close(stream, new Error(`a CONNECT of ${bytes} bytes is larger than allowed, ${CONNECT_BYTES_MAX}`))
-    } else if (packet.length >= bytes) {
-      this.#leave(stream)
-      stream.unshift(packet)
-      this.#options.arrived(stream)
-    } else if (isRest) this.#end(stream)
+    } else if (bytes === undefined || length < bytes) this.#options.unfinished.note(arrival, length, false)
     else {
-      stream.unshift(packet)
-      arrival.begun = undefined
-      arrival.bytes = bytes
-      this.#look(stream)
+      this.#leave(stream)
+      stream.unshift(Buffer.concat(pieces))
+      this.#options.arrived(stream)
     }
   }
 
@@ -118,12 +113,12 @@ export class Arrivals {
   #closeLate(): void {
     const begin = performance.now() - CONNECT_TIMEOUT_MS
     this.#timer = undefined
-    for (const [stream, { since }] of this.#waiting) {
+    for (const [stream, { since, length }] of this.#waiting) {
       if (since > begin) {
         this.#timer = setTimeout(() => this.#closeLate(), since - begin).unref()
         return
       }
-      this.#close(stream, new Error('no CONNECT came in time'))
+      this.#close(stream, new Error(length === 0 ? 'no CONNECT came in time' : 'its CONNECT was not whole in time'))
     }
   }
 
@@ -134,14 +129,22 @@ export class Arrivals {
     this.#options.unfinished.note(arrival, 0, false)
     stream.off('readable', this.#onReadable)
     stream.off('end', this.#onEnd)
+    stream.off('error', this.#onError)
     stream.off('close', this.#onClose)
   }
 }
 
-function ofStream(handle: (stream: Duplex) => void): (this: Duplex) => void {
-  return function () {
-    handle(this)
+function ofStream<A extends unknown[]>(handle: (stream: Duplex, ...args: A) => void) {
+  return function (this: Duplex, ...args: A): void {
+    handle(this, ...args)
   }
+}
+
+/** What else speaks first at a port for MQTT is most often a client of another port. */
+function noConnect(bytes: Buffer): string {
+  if (bytes[0] === TLS_HANDSHAKE) return 'it begins TLS, which is for the MQTTS port'
+  if (/^[A-Z]+ \//.test(bytes.toString('latin1'))) return 'it speaks HTTP, and this port is for MQTT'
+  return 'the first packet is no CONNECT'
 }
 
 /** Undefined while its fixed header is not whole. (Whether the last byte of a length may go on is mqtt-packet's to say.) */

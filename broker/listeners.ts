@@ -105,7 +105,11 @@ export class Listeners {
         await this.#listen(server, 'mqtt', port)
       }
       if (tlsPort !== undefined && tls !== undefined) {
-        const server = createTlsServer({ ...tlsOptions(tls), ...SOCKETS, ...UNREAD }, accept)
+        const server = createTlsServer({ ...tlsOptions(tls), ...SOCKETS, ...UNREAD }, (socket) => {
+          // Half-open from here on: whoever ends its side during the handshake has gone.
+          socket.allowHalfOpen = true
+          accept(socket)
+        })
         // Node tells of a handshake that failed or took too long, and leaves the socket open.
         server.on('tlsClientError', (_error, socket) => socket.destroy())
         await this.#listen(server, 'mqtts', tlsPort)

@@ -33,16 +33,19 @@ export function openFilesMax(): number {
 }
 
 /**
- * Has the system make the process's table of open files as large as `count` of them take. Linux doubles it when it is full, and
- * whoever opens that file waits until all cores have taken note (`expand_fdtable` calls `synchronize_rcu` if there are threads):
- * for milliseconds, when connections come. At a start nobody waits for this process yet. Throws `EMFILE` if `count` are too many.
+ * Has Linux make the process's table of open files as large as `count` of them take, or as many as may be open. It doubles the
+ * table when that is full, and whoever opens a file then waits until all cores have taken note (`expand_fdtable` calls
+ * `synchronize_rcu` if there are threads): for milliseconds, when connections come. At a start nobody waits for this process yet.
  */
 export function growFileTable(count: number): void {
+  if (process.platform !== 'linux') return
   const files: number[] = []
   try {
     // The lowest number that is free is taken.
     do files.push(openSync(devNull, 'r'))
     while ((files.at(-1) ?? count) < count)
+  } catch (error) {
+    if (!['EMFILE', 'ENFILE'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
   } finally {
     for (const file of files) closeSync(file)
   }

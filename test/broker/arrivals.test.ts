@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { PassThrough } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import mqttPacket, { type Packet } from 'mqtt-packet'
 import { WebSocket } from 'ws'
+import { Arrivals } from '../../broker/arrivals.ts'
+import { Turns } from '../../broker/turns.ts'
+import { Unfinished } from '../../broker/unfinished.ts'
 import { CONNECT_BYTES_MAX, FRAME_BYTES_MAX } from '../../platform/limits.ts'
 import { type Bench, connectAs, publish, RawClient, startBroker } from './harness.ts'
 
@@ -71,6 +75,41 @@ test('a first packet that is no CONNECT closes the connection at its first byte;
     await half.untilClosed()
   }
   assert.equal(await bench.metric('telltale_broker_refused_total{reason="protocol-error"}'), 1)
+})
+
+test('a connection that does not become a client is told with the likely reason, once', async (t) => {
+  const told: string[] = []
+  const arrivals = new Arrivals({
+    max: 2,
+    unfinished: new Unfinished(),
+    turns: new Turns(),
+    arrived: () => assert.fail('nothing here is a CONNECT'),
+    refused: (_stream, error) => told.push(error.message),
+  })
+  const streams = Array.from({ length: 6 }, () => new PassThrough())
+  t.after(() => {
+    for (const stream of streams) stream.destroy()
+  })
+  const beginnings = [Buffer.of(22, 3, 1), Buffer.from('GET / HTTP/1.1'), Buffer.from('hello')]
+  for (const bytes of beginnings) {
+    const stream = streams.pop() ?? assert.fail()
+    arrivals.add(stream)
+    stream.write(bytes)
+    await once(stream, 'close')
+  }
+  const [first, , last] = streams
+  last?.on('error', () => undefined)
+  for (const stream of streams) arrivals.add(stream)
+  assert.equal(first?.destroyed, true)
+  last?.destroy(new Error('ECONNRESET'))
+  await turn()
+  assert.deepEqual(told, [
+    'it begins TLS, which is for the MQTTS port',
+    'it speaks HTTP, and this port is for MQTT',
+    'the first packet is no CONNECT',
+    'it has not connected, and others need the place',
+    'ECONNRESET',
+  ])
 })
 
 test('a large message right behind a CONNECT is taken; one that is too large is acknowledged, and dropped', async (t) => {

@@ -5,10 +5,13 @@ import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 import { connectAsync } from 'mqtt'
+import mqttPacket from 'mqtt-packet'
 import { STOP_DEADLINE_MS } from '../../platform/limits.ts'
 import { scratchDirectory } from '../scratch.ts'
-import { READING, startBroker } from './harness.ts'
+import { connectAs, publish, READING, startBroker } from './harness.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
 
@@ -30,6 +33,20 @@ test('MQTTS with the certificate, and MQTT over WebSocket with TLS too', async (
     ['mqtt', 'mqtts', 'wss'],
   )
   assert.equal((await bench.entries()).length, 3)
+})
+
+test('what is sent right behind a CONNECT is taken over TLS, too, though its client ends its side at once', async (t) => {
+  const { cert, key } = selfSigned(t)
+  const bench = await startBroker(t, { auth: 'off', listeners: { tlsPort: 0, tls: { cert, key } } })
+  const { port } = bench.broker.addresses.find(({ scheme }) => scheme === 'mqtts') ?? assert.fail()
+  const socket = connectTls({ port, host: '127.0.0.1', ca: readFileSync(cert), servername: 'localhost' })
+  socket.on('error', () => undefined)
+  await once(socket, 'secureConnect')
+  socket.resume()
+  const messages = Array.from({ length: 20 }, () => mqttPacket.generate(publish(TOPIC, 0, 0)))
+  socket.end(Buffer.concat([mqttPacket.generate(connectAs('truck-7')), ...messages]))
+  await once(socket, 'close')
+  while ((await bench.entries()).length < messages.length) await turn()
 })
 
 test('MQTT over WebSocket; a plain request and another subprotocol are refused', async (t) => {

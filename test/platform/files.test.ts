@@ -4,7 +4,7 @@ import { devNull } from 'node:os'
 import { test } from 'node:test'
 import { growFileTable } from '../../platform/files.ts'
 
-const COUNT = 3_000
+const COUNT = 1_000
 
 const tableSize = () => Number(/^FDSize:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1])
 
