@@ -82,6 +82,7 @@ export class TelemetryBroker extends Aedes {
   readonly #dependencies: TelemetryBrokerDependencies
   readonly #sessions = new WeakMap<Client, Session>()
   readonly #inbounds = new WeakMap<Client, Inbound>()
+  readonly #lines: RefusalLines
   readonly #endings: Endings
   readonly #forwarding: Forwarding
   readonly #held = new HeldTotal()
@@ -112,7 +113,8 @@ export class TelemetryBroker extends Aedes {
     })
     this.#dependencies = dependencies
     const { metrics, logger } = dependencies
-    this.#endings = new Endings({ lines: new RefusalLines(dependencies), metrics, logger })
+    this.#lines = new RefusalLines(dependencies)
+    this.#endings = new Endings({ lines: this.#lines, metrics, logger })
     this.sweeps = new Sweeps({
       clients: () => Object.values(this.clients),
       sessions: this.#sessions,
@@ -295,8 +297,9 @@ export class TelemetryBroker extends Aedes {
       if (!client.clean && qos > 0 && selectionOf(topic) !== undefined) this.#queuesTelemetry = true
       return true
     }
-    this.#dependencies.metrics.refused('subscribe-forbidden')
-    this.#dependencies.logger.debug({ client: client.id, filter: topic }, 'subscription refused')
+    const reason = 'subscribe-forbidden'
+    this.#dependencies.metrics.refused(reason)
+    this.#lines.say(`subscription refused: ${topic}`, { client: client.id, reason })
     return false
   }
 

@@ -1,7 +1,7 @@
 /** Owns `telltale config`: every setting with its default, what is allowed, and the value in force; secrets masked. */
 
 import { Command } from 'commander'
-import { listSettings, loadSettings } from '../platform/settings.ts'
+import { listSettings, loadSettings, unknownVariables } from '../platform/settings.ts'
 import { formatTable } from './table.ts'
 
 export function configCommand(): Command {
@@ -23,5 +23,6 @@ export function configCommand(): Command {
         process.stdout.write(formatTable(['variable', 'type', 'value', 'default', 'allowed', 'meaning'], rows))
         process.stdout.write('\n* set in the environment\n')
       }
+      for (const variable of unknownVariables()) process.stderr.write(`telltale: there is no setting ${variable}\n`)
     })
 }

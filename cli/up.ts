@@ -5,7 +5,7 @@ import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { endAtOnce, Lifecycle, untilSignal } from '../platform/lifecycle.ts'
 import { createLogger } from '../platform/logger.ts'
 import { createMetrics } from '../platform/metrics.ts'
-import { loadSettings } from '../platform/settings.ts'
+import { loadSettings, unknownVariables } from '../platform/settings.ts'
 import { startPlatform } from './compose.ts'
 import { parseRoles, ROLES } from './roles.ts'
 import { welcome } from './welcome.ts'
@@ -21,6 +21,8 @@ async function up(rolesText: string): Promise<void> {
   const settings = loadSettings()
   const roles = parseRoles(rolesText, settings)
   const logger = createLogger({ level: settings.logLevel, pretty: process.stderr.isTTY })
+  const variables = unknownVariables()
+  if (variables.length > 0) logger.warn({ variables }, 'there are no such settings: see telltale config')
   const metrics = createMetrics({ processMetrics: true })
   const lifecycle = new Lifecycle(logger)
   const signal = untilSignal()

@@ -139,6 +139,12 @@ export function loadSettings(environment: NodeJS.ProcessEnv = process.env): Sett
   return settings
 }
 
+/** Variables named like settings that are none: a misspelt one does nothing. (`TELLTALE_TEST_` are for the tests.) */
+export function unknownVariables(environment: NodeJS.ProcessEnv = process.env): string[] {
+  const known = new Set<string>(Object.values(SETTINGS).map(({ variable }) => variable))
+  return Object.keys(environment).filter((name) => /^TELLTALE_(?!TEST_)/.test(name) && !known.has(name))
+}
+
 function readSetting(spec: Omit<SettingSpec<unknown>, 'show'>, environment: NodeJS.ProcessEnv): unknown {
   const value = environment[spec.variable]
   if (value === undefined || value === '') return spec.default

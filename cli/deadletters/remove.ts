@@ -3,10 +3,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
 import { type DeadLetterFilter, LogError } from '../../log/log.ts'
+import { TelltaleError } from '../../platform/errors.ts'
 import { DEAD_LETTER_SEQUENCES_MAX, REPLAY_TAKEOVER_MS } from '../../platform/limits.ts'
 import { withLog } from '../installation.ts'
 import { UsageError } from '../usage-error.ts'
 import { addFilters, type FilterOptions, filterOf, parseNumber } from './filters.ts'
+
+/** Of the numbers in an error. */
+const NUMBERS_SHOWN = 10
 
 interface RemoveOptions extends FilterOptions {
   readonly all?: boolean
@@ -43,6 +47,10 @@ function removing(
     .option('--json', 'as JSON')
     .action(async (sequences: number[], options: RemoveOptions) => {
       const counts = await remove(meant(name, sequences, options))
+      if (sequences.length > 0 && Object.values(counts).every((count) => count === 0)) {
+        const numbers = `${sequences.slice(0, NUMBERS_SHOWN).join(', ')}${sequences.length > NUMBERS_SHOWN ? ', ...' : ''}`
+        throw new TelltaleError('no-dead-letter', `there is no dead letter ${numbers}: see telltale deadletters list`)
+      }
       if (options.json) process.stdout.write(`${JSON.stringify(counts)}\n`)
       else for (const [what, count] of Object.entries(counts)) process.stdout.write(`${what} ${count}\n`)
     })
@@ -55,9 +63,9 @@ function meant(name: string, sequences: readonly number[], options: RemoveOption
     throw new UsageError(`${sequences.length} numbers are given: allowed are ${DEAD_LETTER_SEQUENCES_MAX}, or options`)
   }
   const isGiven = Object.keys(filter).length > 0
-  if (isGiven === (options.all === true)) {
-    throw new UsageError(`${name} needs numbers or options such as --code that say which, or --all, not both`)
-  }
+  const which = 'numbers or options such as --code that say which, or --all'
+  if (!isGiven && options.all !== true) throw new UsageError(`${name} needs ${which}`)
+  if (isGiven && options.all === true) throw new UsageError(`${name} needs ${which}, not both`)
   return filter
 }
 

@@ -138,7 +138,9 @@ test('config lists every setting with the value in force, secrets masked', async
   assert.match(stdout, /^TELLTALE_LOG_RETENTION\s+duration\s+2h \*\s+1d\s/m)
   assert.match(stdout, /^INFLUX_TOKEN\s+secret\s+\*{8} \*/m)
   assert(!stdout.includes('hush'))
-  const json = JSON.parse((await telltale(directory, ['config', '--json'])).stdout)
+  const misspelt = await telltale(directory, ['config', '--json'], { TELLTALE_MQTT_PROT: '1883' })
+  assert.match(misspelt.stderr, /there is no setting TELLTALE_MQTT_PROT/)
+  const json = JSON.parse(misspelt.stdout)
   assert(json.some(({ variable }: { variable: string }) => variable === 'TELLTALE_MQTT_PORT'))
 })
 
