@@ -267,7 +267,8 @@ export class Inbound {
 
   /**
    * A client that closes its end right behind CONNECT and PUBLISH, as the specification allows (section 3.1.4), has sent
-   * them: Aedes closed the connection while the CONNECT had not been looked at yet, and the messages were lost.
+   * them: Aedes closed the connection while the CONNECT had not been looked at yet, and the messages were lost. (A WebSocket has
+   * no such end: its close is that of both sides, RFC 6455 section 7.)
    */
   #endAfterConnect(): void {
     const { conn } = internals(this.#client)
