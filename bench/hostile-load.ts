@@ -3,8 +3,8 @@
  *
  *   hostile-load.ts <manner> <options as JSON>
  *
- * It prints `ready`, and begins when it is told anything. What the broker closes is opened again. Bounds: `SOCKETS` connections at once, or
- * `HALF_CONNECTS` of those that do nothing; bytes are written only as fast as the broker reads them.
+ * It prints `ready`, and begins when it is told anything. What the broker closes is opened again. Bounds: `SOCKETS` connections
+ * at once, or `HALF_CONNECTS` of those that do nothing; bytes are written only as fast as the broker reads them.
  */
 
 import { once } from 'node:events'

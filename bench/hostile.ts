@@ -1,6 +1,6 @@
 /**
  * Owns the measure of hostile clients: how long honest devices wait for their PUBACK alone, and beside one that
- * misbehaves; each manner by itself, and the same beside Mosquitto. A round begins before the misbehaviour does, for its
+ * misbehaves; each manner by itself, and the same beside Mosquitto. The misbehaviour begins anew with each round, for its
  * beginning is the worst of some. What the machine itself makes others wait is known from rounds in which the same happens to
  * another Telltale.
  */
@@ -57,18 +57,11 @@ export async function measureHostile(plan: Plan): Promise<Figure[]> {
 
 function figures(broker: string, waits: Waits): Figure[] {
   return [...waits].flatMap(([company, results]) => {
-    const of = (percentile: string, values: number[]) =>
-      figure(`${broker}, ${company}: PUBACK ${percentile}`, 'ms', values)
-    return [
-      of(
-        'p50',
-        results.map(({ p50Ms }) => p50Ms),
-      ),
-      of(
-        'p99',
-        results.map(({ p99Ms }) => p99Ms),
-      ),
-    ]
+    const of = (percentile: 'p50' | 'p99') => {
+      const rounds = results.map((result) => result[`${percentile}Ms`])
+      return figure(`${broker}, ${company}: PUBACK ${percentile}`, 'ms', rounds)
+    }
+    return [of('p50'), of('p99')]
   })
 }
 

@@ -31,7 +31,7 @@ export class Disconnect extends Error {
 }
 
 /** An Aedes client, or what has not become one yet. */
-export interface Connected {
+export interface Connection {
   readonly id: string | null
   readonly conn: Duplex
 }
@@ -44,24 +44,24 @@ export interface EndingsDependencies {
 
 export class Endings {
   readonly #dependencies: EndingsDependencies
-  readonly #told = new WeakSet<Connected>()
+  readonly #told = new WeakSet<Connection>()
 
   constructor(dependencies: EndingsDependencies) {
     this.#dependencies = dependencies
   }
 
   /** Its CONNECT was refused. */
-  refused(client: Connected, reason: Refusal, why: string): void {
+  refused(client: Connection, reason: Refusal, why: string): void {
     this.#tell(client, reason, `connection refused: ${why}`)
   }
 
   /** We are about to end it. */
-  disconnected(client: Connected, reason: Refusal, why: string): void {
+  disconnected(client: Connection, reason: Refusal, why: string): void {
     this.#tell(client, reason, `disconnected: ${why}`)
   }
 
   /** It has ended with this error. */
-  ended(client: Connected, error: Error): void {
+  ended(client: Connection, error: Error): void {
     const { metrics, logger } = this.#dependencies
     if (error instanceof Disconnect) this.disconnected(client, error.reason, error.message)
     else if (error.message === DRAIN_TIMEOUT) this.disconnected(client, 'slow-client', 'it reads nothing')
@@ -74,7 +74,7 @@ export class Endings {
     }
   }
 
-  #tell(client: Connected, reason: Refusal, message: string): void {
+  #tell(client: Connection, reason: Refusal, message: string): void {
     if (this.#told.has(client)) return
     this.#told.add(client)
     this.#dependencies.metrics.refused(reason)
@@ -83,7 +83,7 @@ export class Endings {
 }
 
 /** One that has not shown its client id yet is known by where it comes from. */
-function whoIs(client: Connected): { client: string; from?: string } {
+function whoIs(client: Connection): { client: string; from?: string } {
   const from = (client.conn as { remoteAddress?: string }).remoteAddress
   return { client: client.id ?? '', ...(from !== undefined && { from }) }
 }
