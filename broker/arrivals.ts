@@ -6,12 +6,13 @@
  *                     | no              | no
  *                     +--> closed       +--> waits; closed at a bound
  *
- * Bounds: `max`; for one more, the one that has waited longest is closed, and counted. A first packet has at most
- * `CONNECT_BYTES_MAX` (Aedes buffered 64 MB of one) and is whole within `CONNECT_TIMEOUT_MS`. For all their bytes see
- * `Unfinished`. Those that are handed on are bounded by all connections and their rate.
+ * Bounds: `max`, together with those handed on that have no CONNACK yet; for one more, the one that has waited longest is closed,
+ * and counted, first of those that have not sent their CONNECT. A first packet has at most `CONNECT_BYTES_MAX` (Aedes buffered
+ * 64 MB of one) and is whole within `CONNECT_TIMEOUT_MS`. For all their bytes see `Unfinished`.
  */
 
 import type { Duplex } from 'node:stream'
+import type { Client } from 'aedes'
 import { CONNECT_BYTES_MAX, CONNECT_TIMEOUT_MS } from '../platform/limits.ts'
 import { Disconnect } from './endings.ts'
 import type { Turns } from './turns.ts'
@@ -29,7 +30,7 @@ export interface ArrivalsOptions {
   readonly unfinished: Unfinished
   readonly turns: Turns
   /** Takes over a stream, with its first packet in it. */
-  readonly arrived: (stream: Duplex) => void
+  readonly arrived: (stream: Duplex) => Client
   /** Is told why one is closed before that. */
   readonly refused: (stream: Duplex, error: Error) => void
 }
@@ -48,6 +49,8 @@ export class Arrivals {
   readonly #options: ArrivalsOptions
   /** That which has waited longest comes first. */
   readonly #waiting = new Map<Duplex, Arrival>()
+  /** Handed on, and without a CONNACK yet; likewise. */
+  readonly #unanswered = new Set<Client>()
   // One function for all streams: of a crowd, each with its own would be many.
   readonly #onReadable = ofStream((stream) => this.#read(stream))
   readonly #onEnd = ofStream((stream) => this.#end(stream))
@@ -67,11 +70,19 @@ export class Arrivals {
     stream.on('end', this.#onEnd)
     stream.on('error', this.#onError)
     stream.on('close', this.#onClose)
-    const [oldest] = this.#waiting.keys()
-    if (this.#waiting.size > this.#options.max && oldest !== undefined) {
-      this.#close(oldest, new Disconnect('too-many-connects', 'it has not connected, and others need the place'))
-    }
+    if (this.#waiting.size + this.#unanswered.size > this.#options.max) this.#makePlaceFor(stream)
     this.#timer ??= setTimeout(() => this.#closeLate(), CONNECT_TIMEOUT_MS).unref()
+  }
+
+  #makePlaceFor(stream: Duplex): void {
+    const error = new Disconnect('too-many-connects', 'it has not connected, and others need the place')
+    const [silent = stream] = this.#waiting.keys()
+    const [unanswered] = this.#unanswered
+    if (silent !== stream || unanswered === undefined) this.#close(silent, error)
+    else {
+      this.#unanswered.delete(unanswered)
+      unanswered.emit('error', error)
+    }
   }
 
   #read(stream: Duplex): void {
@@ -89,7 +100,11 @@ export class Arrivals {
     else {
       this.#leave(stream)
       stream.unshift(Buffer.concat(pieces))
-      this.#options.arrived(stream)
+      const client = this.#options.arrived(stream)
+      const answered = () => this.#unanswered.delete(client)
+      this.#unanswered.add(client)
+      client.once('connected', answered)
+      stream.once('close', answered)
     }
   }
 

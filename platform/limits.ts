@@ -75,7 +75,7 @@ export const RATES_MAX = 2 * CONNECTIONS_MAX
 export const CONNECT_TIMEOUT_MS = 10_000
 /** Silence on a TCP connection after which the peer is asked whether it is there. */
 export const TCP_KEEPALIVE_MS = 60_000
-/** Connections at once whose CONNECT is not whole, or half of all; for one more, the one that has waited longest is closed. */
+/** Connections at once that have no CONNACK yet, or half of all; for one more, the one that has waited longest is closed. */
 export const UNCONNECTED_MAX = 4_000
 /** A client id is longer: the connection is refused with return code 2. The contract's are at most 64. */
 export const CLIENT_ID_CHARS_MAX = 1_024

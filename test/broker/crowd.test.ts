@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import mqttPacket, { type Packet } from 'mqtt-packet'
 import type { Admission } from '../../broker/admission.ts'
+import type { Verifies } from '../../broker/authentication.ts'
 import { BrokerMetrics } from '../../broker/metrics.ts'
 import type { StatusBoard } from '../../broker/status-board.ts'
 import { TelemetryBroker } from '../../broker/telemetry-broker.ts'
@@ -69,12 +70,12 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await turn()
 }
 
-async function startCrowd(t: TestContext) {
+async function startCrowd(t: TestContext, identity?: Verifies) {
   const registry = createMetrics()
   const broker = new TelemetryBroker(
     { deviceRate: {}, connectionsMax: CONNECTIONS_MAX },
     {
-      identity: undefined,
+      identity,
       admission: {
         admit: (_session, _packet, done) => done(),
         wasDropped: () => false,
@@ -132,6 +133,29 @@ test('of those that connect and say nothing, the one that has waited longest mak
   open()
   assert.equal(silent[1]?.destroyed, true)
   await pings(honest)
+  assert.equal(await refused('too-many-connects'), 2)
+})
+
+test('those that have sent their CONNECT and have no answer yet take places, too; who has sent none makes room first', async (t) => {
+  const { open, refused } = await startCrowd(t, { verify: () => new Promise(() => {}) })
+  const unanswered = Array.from({ length: UNCONNECTED_MAX - 1 }, open)
+  for (const peer of unanswered) {
+    peer.send({
+      ...connectAs('truck-7'),
+      cmd: 'connect',
+      clientId: 'truck-7',
+      username: 'truck-7',
+      password: Buffer.from('x'),
+    })
+  }
+  await until(() => unanswered.every(({ readableLength }) => readableLength === 0))
+  const silent = open()
+  const next = open()
+  assert.deepEqual([silent.destroyed, next.destroyed, unanswered[0]?.destroyed], [true, false, false])
+  next.send(connectAs('truck-7'))
+  await until(() => next.readableLength === 0)
+  open()
+  assert.deepEqual([unanswered[0]?.destroyed, unanswered[1]?.destroyed], [true, false])
   assert.equal(await refused('too-many-connects'), 2)
 })
 
