@@ -103,3 +103,8 @@ test('the clock, chance and the environment are read where they belong', () => {
   })
   assert.deepEqual(wrong, [])
 })
+
+test("lmdb's buffers with a length that is not their own are read in one place", () => {
+  const callers = sources.filter((file) => readFileSync(join(ROOT, file), 'utf8').includes('.getBinaryFast('))
+  assert.deepEqual(callers, ['log/local/environment.ts'])
+})

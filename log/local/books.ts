@@ -12,7 +12,7 @@
 import assert from 'node:assert/strict'
 import { type DeviceProgress, type Ledger, LogError, type NewDeadLetter } from '../log.ts'
 import type { DeadLetters } from './dead-letters.ts'
-import type { Environment } from './environment.ts'
+import { type Environment, peek } from './environment.ts'
 
 interface Account {
   /** Offset of the next entry to read. */
@@ -109,7 +109,7 @@ export class Books {
   /** Only within the transaction of `advance`. */
   #addTo(key: string, more: DeviceAccount): void {
     const { deviceAccounts } = this.#environment
-    const { stored, deadLettered, readings } = readAccount(deviceAccounts.getBinaryFast(key))
+    const { stored, deadLettered, readings } = readAccount(peek(deviceAccounts, key))
     const bytes = this.#deviceAccount
     bytes.writeDoubleLE(stored + more.stored, 0)
     bytes.writeDoubleLE(deadLettered + more.deadLettered, 8)

@@ -91,6 +91,17 @@ export async function openEnvironment(
   }
 }
 
+/**
+ * The value under `key`: a view of memory that lmdb uses again, good until the next read of any database.
+ *
+ * `getBinaryFast` overwrites the `length` of a buffer that is larger than the value. What `subarray` and the like take for
+ * the end is that number up to Node 23, and the buffer's own since Node 24; the view's two are the same.
+ */
+export function peek<Key extends string | number>(database: Database<Buffer, Key>, key: Key): Buffer | undefined {
+  const shared = database.getBinaryFast(key)
+  return shared && Buffer.from(shared.buffer as ArrayBuffer, shared.byteOffset, shared.length)
+}
+
 /** The first offset of the newest run; undefined when nothing was ever appended. */
 export function newestRun(environment: Environment): number | undefined {
   for (const offset of environment.runs.getKeys({ reverse: true, limit: 1 })) return offset

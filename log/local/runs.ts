@@ -12,7 +12,7 @@ import { TelltaleError } from '../../platform/errors.ts'
 import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { DAMAGED, type Entry, entryBytes, type NewEntry, readEntries, writeEntry } from '../entry.ts'
 import { LogError } from '../log.ts'
-import type { Environment } from './environment.ts'
+import { type Environment, peek } from './environment.ts'
 import { countIn, openRun, RUN_HEADER_BYTES, type Run } from './run.ts'
 
 /** Nothing a broker lets in has another name, nor a larger payload. */
@@ -22,9 +22,8 @@ const isTime = (ms: number) => !Number.isNaN(new Date(ms).getTime())
 
 /** The run under this key; undefined if there is none. Its entries may be a view, good until the next read of the log. */
 export function runAt(environment: Environment, offset: number): Run | undefined {
-  const value = environment.runs.getBinaryFast(offset)
-  // `subarray`, for the `length` of what lmdb returns is not that of the array it is.
-  return value && (openRun(value) ?? salvage(environment, offset, Buffer.from(value.subarray(0))))
+  const value = peek(environment.runs, offset)
+  return value && (openRun(value) ?? salvage(environment, offset, Buffer.from(value)))
 }
 
 function salvage({ runs }: Environment, offset: number, value: Buffer): Run {
