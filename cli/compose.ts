@@ -160,7 +160,7 @@ function brokerOptions(settings: Settings) {
 }
 
 function gatewayOptions(settings: Settings) {
-  const { gatewayHost: host, gatewayPort: port } = settings
+  const { gatewayHost: host, gatewayPort: port, gatewayServer: server } = settings
   const tls = tlsFiles(settings)
-  return { host, port, loopbackMetrics: true, ...(tls && { tls: { certFile: tls.cert, keyFile: tls.key } }) }
+  return { host, port, server, loopbackMetrics: true, ...(tls && { tls: { certFile: tls.cert, keyFile: tls.key } }) }
 }

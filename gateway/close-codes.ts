@@ -17,6 +17,7 @@ export const CLOSE = {
     code: 4408,
     text: 'the app read too slowly and frames were lost: come back and resume after your last cursor',
   },
+  silent: { code: 4409, text: 'the app has answered no ping for too long: come back' },
   notText: { code: 4500, text: 'frames to the gateway are text: a JSON object each' },
   tokenExpired: { code: 4501, text: 'the token has expired: come back with a new one' },
   frameTooLarge: { code: 4502, text: 'a frame to the gateway was larger than limits.commandBytes' },

@@ -7,7 +7,7 @@
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { Headers } from './reply.ts'
+import type { Headers } from './server/server.ts'
 
 export interface Dashboard {
   readonly html: string

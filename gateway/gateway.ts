@@ -3,17 +3,14 @@
  *
  *   idle --start()--> listening, not ready --tail live--> ready --stop()--> draining --> stopped
  *
- * Runs on the main thread: in a worker thread uWebSockets.js aborted the process at exit. Always true: every request is
- * answered once, or counted as left by its peer. Bound: by its parts; see each.
+ * Always true: every request is answered once, or counted as left by its peer. Bound: by its parts; see each.
  */
 
-import uWS, { type TemplatedApp, type us_listen_socket } from 'uWebSockets.js'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Identity } from '../devices/identity.ts'
 import type { Log } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
-import { TelltaleError } from '../platform/errors.ts'
 import type { Part } from '../platform/lifecycle.ts'
 import { GATEWAY_DRAIN_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -22,11 +19,13 @@ import type { History } from '../schemas/history.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { Columns } from './columns.ts'
 import { Groups } from './groups.ts'
-import { Http } from './http.ts'
+import { Http, LIVE_PATH } from './http.ts'
 import { Latest } from './latest.ts'
 import { Live } from './live.ts'
 import { GatewayMetrics } from './metrics.ts'
 import { Seed } from './seed.ts'
+import { chooseServer, type ServerChoice } from './server/choose.ts'
+import type { Server } from './server/server.ts'
 import { Tail } from './tail.ts'
 import { Tokens } from './tokens.ts'
 
@@ -36,6 +35,7 @@ export interface GatewayOptions {
   readonly port: number
   /** PEM files; HTTP and WebSocket are spoken over TLS then. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string }
+  readonly server: ServerChoice
   /** Whether peers on this machine need no token for `/healthz`, `/readyz` and `/metrics`. */
   readonly loopbackMetrics: boolean
 }
@@ -53,14 +53,6 @@ export interface GatewayDependencies {
   readonly metrics: Metrics
 }
 
-/** `listen-failed`: the port is taken, or the certificate cannot be used. */
-export class GatewayError extends TelltaleError {}
-
-/** Of uWebSockets.js: by default two processes may share a port, and each get some of the connections. */
-const EXCLUSIVE_PORT = 1
-/** uWebSockets.js takes the options after host and port too, though its types do not say so (tried on 20.x). */
-type Listen = (host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void) => void
-
 export class Gateway implements Part {
   readonly name = 'gateway'
   readonly #options: GatewayOptions
@@ -69,8 +61,7 @@ export class Gateway implements Part {
   readonly #live: Live
   readonly #seed: Seed
   readonly #http: Http
-  #app: TemplatedApp | undefined
-  #listening: us_listen_socket | undefined
+  #server: Server | undefined
   #stopped: Promise<void> | undefined
   #port = 0
 
@@ -107,13 +98,16 @@ export class Gateway implements Part {
     return this.#port
   }
 
-  /** Rejects with a `GatewayError` if the port cannot be had, with a `LogError` if the log cannot be read. */
+  /** Rejects with a `ServerError` if there is no server or no port to be had, with a `LogError` if the log cannot be read. */
   async start(): Promise<void> {
-    const app = this.#makeApp()
-    this.#app = app
-    this.#live.attach(app)
-    this.#http.attach(app)
-    await this.#listen(app)
+    const { host, port, tls, server: wanted } = this.#options
+    const { makeServer, why } = await chooseServer(wanted)
+    const handlers = { request: this.#http.answer, upgrade: this.#live.upgrade }
+    const server = makeServer({ webSocketPath: LIVE_PATH, ...(tls && { tls }) }, handlers)
+    this.#server = server
+    this.#live.start(server)
+    this.#port = await server.listen(host, port)
+    this.#dependencies.logger.info({ port: this.#port }, `the gateway is served by ${why}`)
     try {
       await Promise.all([this.#seed.start(), this.#tail.start()])
     } catch (error) {
@@ -133,42 +127,13 @@ export class Gateway implements Part {
     const deadline = delay(GATEWAY_DRAIN_MS, undefined, { ref: false })
     await Promise.race([this.#http.idle(), deadline])
     await delay(CLOSE_FRAMES_MS)
-    if (this.#listening) uWS.us_listen_socket_close(this.#listening)
-    this.#listening = undefined
-    this.#app?.close()
-    this.#app = undefined
+    this.#server?.close()
+    this.#server = undefined
   }
 
   #notReady(): string | undefined {
     if (this.#stopped) return 'the gateway is stopping'
     return this.#tail.problem ?? this.#dependencies.ready()
-  }
-
-  #makeApp(): TemplatedApp {
-    const { tls } = this.#options
-    if (tls === undefined) return uWS.App()
-    try {
-      return uWS.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile })
-    } catch (cause) {
-      const message = `the certificate ${tls.certFile} and key ${tls.keyFile} cannot be used: allowed is a PEM file each`
-      throw new GatewayError('listen-failed', message, { cause })
-    }
-  }
-
-  #listen(app: TemplatedApp): Promise<void> {
-    const { host, port } = this.#options
-    const listen: Listen = app.listen.bind(app) as unknown as Listen
-    return new Promise((resolve, reject) => {
-      listen(host, port, EXCLUSIVE_PORT, (socket) => {
-        if (socket === false) {
-          reject(new GatewayError('listen-failed', `cannot listen on ${host}:${port}: is it taken by another process?`))
-          return
-        }
-        this.#listening = socket
-        this.#port = uWS.us_socket_local_port(socket)
-        resolve()
-      })
-    })
   }
 }
 

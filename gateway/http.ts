@@ -3,7 +3,6 @@
  * paths are read with GET (or HEAD); nothing can be changed over HTTP.
  */
 
-import type { HttpRequest, HttpResponse, TemplatedApp } from 'uWebSockets.js'
 import type { Log } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -24,6 +23,7 @@ import { Refusal, refusalOf } from './refusal.ts'
 import { Reply } from './reply.ts'
 import { type Request, readRequest } from './request.ts'
 import { listSchemas, showSchema } from './schemas.ts'
+import type { Exchange } from './server/server.ts'
 import type { Tokens } from './tokens.ts'
 
 export interface HttpDependencies {
@@ -49,6 +49,8 @@ interface Route {
   readonly answer: (reply: Reply, request: Request, access: Access) => void | Promise<void>
 }
 
+/** Where apps open WebSockets. */
+export const LIVE_PATH = '/v1/live'
 const SCHEMA_PATH = /^\/v1\/schemas\/([^/]+)\/([^/]+)$/
 const METHODS = 'GET, HEAD, OPTIONS'
 const PREFLIGHT = {
@@ -76,10 +78,6 @@ export class Http {
     this.#routes = this.#makeRoutes()
   }
 
-  attach(app: TemplatedApp): void {
-    app.any('/*', (response, request) => this.#answer(response, request))
-  }
-
   /** Resolves when no request is being answered. */
   idle(): Promise<void> {
     if (this.#underWay === 0) return Promise.resolve()
@@ -89,7 +87,7 @@ export class Http {
   }
 
   /** An answer that is counted: for WebSocket upgrades, which come in beside the paths here. */
-  readonly reply = (response: HttpResponse): Reply => this.#reply(response, '/v1/live', false)
+  readonly reply = (exchange: Exchange): Reply => this.#reply(exchange, LIVE_PATH, false)
 
   /** Answers what went wrong; our own mistakes with 500, and in the log. */
   readonly refuse = (reply: Reply, error: unknown): void => {
@@ -103,10 +101,10 @@ export class Http {
     reply.refuse(refusal)
   }
 
-  #answer(response: HttpResponse, uwsRequest: HttpRequest): void {
-    const request = readRequest(response, uwsRequest)
+  readonly answer = (exchange: Exchange): void => {
+    const request = readRequest(exchange)
     const route = this.#routeOf(request.path)
-    const reply = this.#reply(response, route?.route ?? 'unknown', request.method === 'HEAD')
+    const reply = this.#reply(exchange, route?.route ?? 'unknown', request.method === 'HEAD')
     this.#dispatch(reply, request, route).catch((error: unknown) => this.refuse(reply, error))
   }
 
@@ -152,16 +150,19 @@ export class Http {
         reply.json(showSchema(registry, stream, version))
       },
       '/v1/ledger': async (reply, { query }, access) => reply.json(await ledgerOf(log, query, access)),
-      '/v1/live': () => {
-        throw new Refusal('upgrade-required', '/v1/live is a WebSocket: connect to it with the subprotocol telltale.v1')
+      [LIVE_PATH]: () => {
+        throw new Refusal(
+          'upgrade-required',
+          `${LIVE_PATH} is a WebSocket: connect to it with the subprotocol telltale.v1`,
+        )
       },
     }
     return new Map(Object.entries(routes).map(([route, answer]) => [route, { route, answer }]))
   }
 
-  #reply(response: HttpResponse, route: string, head: boolean): Reply {
+  #reply(exchange: Exchange, route: string, head: boolean): Reply {
     this.#underWay++
-    return new Reply(response, { head }, (status) => {
+    return new Reply(exchange, { head }, (status) => {
       this.#dependencies.metrics.requests.inc({ route, status })
       if (--this.#underWay === 0) this.#whenIdle?.()
     })

@@ -6,12 +6,14 @@
  *
  * Always true: a frame lost is never followed by a later one: a socket that is slow has left all its topics, and is
  * told 4408 as soon as it has room. uWebSockets.js drops close frames too while a socket is full, so that must wait.
+ * An app is pinged every `LIVE_PING_MS`, and cut when it is silent for `LIVE_PINGS_UNANSWERED_MAX` of them.
  * Bound: `LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX`, `LIVE_ERRORS_PER_SOCKET_MAX`.
  */
 
-import type { WebSocket } from 'uWebSockets.js'
 import {
   LIVE_ERRORS_PER_SOCKET_MAX,
+  LIVE_PING_MS,
+  LIVE_PINGS_UNANSWERED_MAX,
   LIVE_SLOW_CLOSE_MS,
   LIVE_SNAPSHOT_FRAMES_PER_TURN,
   LIVE_SNAPSHOT_PAUSE_BYTES,
@@ -22,21 +24,29 @@ import { CLOSE, type CloseReason } from './close-codes.ts'
 import type { CommandRefusal } from './commands.ts'
 import { errorFrame, liveFrame, subscribedFrame, WELCOME } from './frames.ts'
 import type { Group } from './groups.ts'
+import type { Socket, SocketListener } from './server/server.ts'
 import type { Snapshot } from './snapshot.ts'
 
-export interface SessionEvents {
+/** What a session needs of `/v1/live`. */
+export interface SessionOwner {
+  /** The live tail's cursor at the time of the call. */
+  readonly cursor: () => string
+  readonly now: () => number
+  readonly opened: (session: LiveSession) => void
+  readonly closed: (session: LiveSession) => void
+  /** The app has sent a frame. */
+  readonly message: (session: LiveSession, data: Buffer, isBinary: boolean) => void
+  /** A frame for the app was dropped. */
+  readonly dropped: () => void
   /** The socket has left `group`. */
   readonly left: (group: Group) => void
   /** The socket is being closed by us. */
   readonly closing: (reason: CloseReason) => void
 }
 
-export type Socket = WebSocket<{ readonly session: LiveSession }>
-
-export class LiveSession {
+export class LiveSession implements SocketListener {
   readonly access: Access
-  readonly #events: SessionEvents
-  readonly #cursor: () => string
+  readonly #owner: SessionOwner
   readonly #groups = new Map<string, Group>()
   /** Those still being sent, by the subscription's name. */
   readonly #snapshots = new Map<string, Snapshot>()
@@ -44,23 +54,35 @@ export class LiveSession {
   #slowSince: number | undefined
   #errors = 0
   #pumping = false
+  #pingedAt: number
+  #unanswered = 0
 
-  /** `cursor` is the live tail's at the time of the call. */
-  constructor(access: Access, cursor: () => string, events: SessionEvents) {
+  constructor(access: Access, owner: SessionOwner) {
     this.access = access
-    this.#cursor = cursor
-    this.#events = events
+    this.#owner = owner
+    this.#pingedAt = owner.now()
   }
 
-  open(socket: Socket): void {
+  opened(socket: Socket): void {
     this.#socket = socket
     this.#send(WELCOME)
+    this.#owner.opened(this)
   }
 
-  /** The socket is gone: after this nothing is sent. */
+  message(data: Buffer, isBinary: boolean): void {
+    this.#unanswered = 0
+    this.#owner.message(this, data, isBinary)
+  }
+
+  alive(): void {
+    this.#unanswered = 0
+  }
+
+  /** After this nothing is sent. */
   closed(): void {
     this.#socket = undefined
     this.#leaveAll()
+    this.#owner.closed(this)
   }
 
   get full(): boolean {
@@ -83,7 +105,7 @@ export class LiveSession {
     if (snapshot === undefined) {
       this.#goLive(group)
     } else {
-      if (!isNew) this.#socket?.unsubscribe(group.name)
+      if (!isNew) this.#socket?.leave(group.name)
       this.#snapshots.set(group.name, snapshot)
       this.pump()
     }
@@ -95,8 +117,8 @@ export class LiveSession {
     if (group === undefined) return
     this.#groups.delete(subscription)
     this.#snapshots.delete(subscription)
-    this.#socket?.unsubscribe(group.name)
-    this.#events.left(group)
+    this.#socket?.leave(group.name)
+    this.#owner.left(group)
   }
 
   refuse(refusal: CommandRefusal): void {
@@ -111,8 +133,8 @@ export class LiveSession {
       const snapshot: Snapshot | undefined = this.#snapshots.values().next().value
       const socket = this.#socket
       if (snapshot === undefined || socket === undefined || this.#slowSince !== undefined) return
-      if (socket.getBufferedAmount() > LIVE_SNAPSHOT_PAUSE_BYTES) return // Until it drains.
-      const step = snapshot.next(this.#cursor())
+      if (socket.bufferedBytes > LIVE_SNAPSHOT_PAUSE_BYTES) return // Until it drains.
+      const step = snapshot.next(this.#owner.cursor())
       if (step === 'late') {
         this.end(CLOSE.slow)
       } else if (step === 'done') {
@@ -129,11 +151,12 @@ export class LiveSession {
     })
   }
 
-  /** A frame for this socket was dropped at `now`: it gets nothing more but its close code. */
-  dropped(now: number): void {
+  /** It gets nothing more but its close code. */
+  dropped(): void {
+    this.#owner.dropped()
     if (this.#slowSince !== undefined) return
-    this.#slowSince = now
-    // Not at once: uWebSockets.js is going through the topics that this changes.
+    this.#slowSince = this.#owner.now()
+    // Not at once: the server is going through the topics that this changes.
     setImmediate(() => this.#leaveAll())
   }
 
@@ -148,6 +171,10 @@ export class LiveSession {
       if (now - this.#slowSince > LIVE_SLOW_CLOSE_MS) this.cut(CLOSE.slow)
     } else if (now >= this.access.expiresAt) {
       this.end(CLOSE.tokenExpired)
+    } else if (Math.abs(now - this.#pingedAt) >= LIVE_PING_MS) {
+      this.#pingedAt = now
+      if (this.#unanswered++ >= LIVE_PINGS_UNANSWERED_MAX) this.cut(CLOSE.silent)
+      else this.#socket?.ping()
     }
   }
 
@@ -155,7 +182,7 @@ export class LiveSession {
   end(reason: CloseReason): void {
     const socket = this.#socket
     if (socket === undefined) return
-    this.#events.closing(reason)
+    this.#owner.closing(reason)
     this.#socket = undefined
     socket.end(reason.code, reason.text)
   }
@@ -164,21 +191,21 @@ export class LiveSession {
   cut(reason: CloseReason): void {
     const socket = this.#socket
     if (socket === undefined) return
-    this.#events.closing(reason)
+    this.#owner.closing(reason)
     this.#socket = undefined
-    socket.close()
+    socket.cut()
   }
 
   #goLive(group: Group): void {
     this.#send(liveFrame(group.name))
-    if (this.#slowSince === undefined) this.#socket?.subscribe(group.name)
+    if (this.#slowSince === undefined) this.#socket?.join(group.name)
   }
 
   #leaveAll(): void {
     for (const name of [...this.#groups.keys()]) this.unsubscribe(name)
   }
 
-  /** A frame that does not fit makes the socket slow, by uWebSockets.js's `dropped`. */
+  /** A frame that does not fit makes the socket slow, by `dropped`. */
   #send(frame: string): void {
     if (this.#slowSince === undefined) this.#socket?.send(frame)
   }

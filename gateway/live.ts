@@ -1,35 +1,32 @@
 /**
  * Owns `/v1/live`: who may connect, what apps ask for, and the fan-out of frames to them.
  *
- * Frames of a subscription are published once to a uWebSockets.js topic of its group: 2M deliveries a second were
- * measured so, against 125k by sending to each socket. Bound: `LIVE_SOCKETS_MAX`; one more is refused with 503.
+ * Frames of a subscription are published once, to the topic of its group. Bound: `LIVE_SOCKETS_MAX`; one more is refused
+ * with 503.
  */
 
-import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t } from 'uWebSockets.js'
 import type { Clock } from '../platform/clock.ts'
 import {
-  LIVE_BACKPRESSURE_BYTES_MAX,
-  LIVE_COMMAND_BYTES_CUT,
   LIVE_COMMAND_BYTES_MAX,
   LIVE_GROUPS_MAX,
-  LIVE_IDLE_SECONDS_MAX,
   LIVE_SOCKETS_MAX,
   LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX,
   LIVE_SWEEP_MS,
 } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
-import { type Access, outside, tokenOf } from './access.ts'
-import { CLOSE, type CloseReason } from './close-codes.ts'
+import { outside, tokenOf } from './access.ts'
+import { CLOSE } from './close-codes.ts'
 import type { Columns } from './columns.ts'
 import { type Command, CommandRefusal, readCommand } from './commands.ts'
 import { SUBPROTOCOL } from './frames.ts'
 import type { Group, Groups } from './groups.ts'
 import type { Latest } from './latest.ts'
-import { LiveSession, type Socket } from './live-session.ts'
+import { LiveSession, type SessionOwner } from './live-session.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import { Refusal } from './refusal.ts'
 import type { Reply } from './reply.ts'
 import { readRequest } from './request.ts'
+import type { Server, UpgradeExchange } from './server/server.ts'
 import { Snapshot } from './snapshot.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -41,45 +38,47 @@ export interface LiveDependencies {
   /** The live tail's cursor. */
   readonly cursor: () => string
   /** Answers a request that is not upgraded, counted under `/v1/live`. */
-  readonly reply: (response: HttpResponse) => Reply
+  readonly reply: (exchange: UpgradeExchange) => Reply
   readonly refuse: (reply: Reply, error: unknown) => void
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: GatewayMetrics
 }
 
+const VERSION = '13'
+
 type Subscribe = Extract<Command, { type: 'subscribe' }>
 
 export class Live {
   readonly #dependencies: LiveDependencies
   readonly #sessions = new Set<LiveSession>()
-  #app: TemplatedApp | undefined
+  readonly #owner: SessionOwner
+  #server: Pick<Server, 'publish'> | undefined
   #sweeping: NodeJS.Timeout | undefined
   #draining = false
 
   constructor(dependencies: LiveDependencies) {
     this.#dependencies = dependencies
+    const { cursor, groups, clock, metrics } = dependencies
+    this.#owner = {
+      cursor,
+      now: () => clock.now(),
+      opened: (session) => this.#opened(session),
+      closed: (session) => this.#sessions.delete(session),
+      message: (session, data, isBinary) => this.#message(session, data, isBinary),
+      dropped: () => metrics.droppedFrames.inc(),
+      left: (group) => groups.leave(group),
+      closing: (reason) => metrics.closes.inc({ code: reason.code }),
+    }
   }
 
   get sockets(): number {
     return this.#sessions.size
   }
 
-  /** Answers on `app` from now on. */
-  attach(app: TemplatedApp): void {
-    this.#app = app
-    app.ws<{ readonly session: LiveSession }>('/v1/live', {
-      maxPayloadLength: LIVE_COMMAND_BYTES_CUT,
-      maxBackpressure: LIVE_BACKPRESSURE_BYTES_MAX,
-      idleTimeout: LIVE_IDLE_SECONDS_MAX,
-      sendPingsAutomatically: true,
-      upgrade: (response, request, context) => this.#upgrade(response, request, context),
-      open: (socket) => this.#open(socket),
-      message: (socket, message, isBinary) => this.#message(socket.getUserData().session, message, isBinary),
-      dropped: (socket) => this.#dropped(socket.getUserData().session),
-      drain: (socket) => socket.getUserData().session.drained(),
-      close: (socket) => this.#closed(socket.getUserData().session),
-    })
+  /** Publishes by `server` from now on. */
+  start(server: Pick<Server, 'publish'>): void {
+    this.#server = server
     this.#sweeping = setInterval(() => this.sweep(), LIVE_SWEEP_MS).unref()
   }
 
@@ -88,7 +87,7 @@ export class Live {
     const { metrics } = this.#dependencies
     metrics.frames.inc()
     metrics.deliveries.inc(readings * group.members)
-    this.#app?.publish(group.name, frame)
+    this.#server?.publish(group.name, frame)
   }
 
   /** Looks every socket over for what time brings about. */
@@ -104,13 +103,14 @@ export class Live {
     for (const session of this.#sessions) session.end(CLOSE.draining)
   }
 
-  #upgrade(response: HttpResponse, request: HttpRequest, context: us_socket_context_t): void {
-    const { authorization, query } = readRequest(response, request)
-    const key = request.getHeader('sec-websocket-key')
-    const protocols = request.getHeader('sec-websocket-protocol')
-    const extensions = request.getHeader('sec-websocket-extensions')
-    const reply = this.#dependencies.reply(response)
+  /** Lets an app in, or answers why not. */
+  readonly upgrade = (exchange: UpgradeExchange): void => {
+    const { authorization, query } = readRequest(exchange)
+    const protocols = exchange.header('sec-websocket-protocol')
+    const version = exchange.header('sec-websocket-version')
+    const reply = this.#dependencies.reply(exchange)
     const admit = async () => {
+      requireVersion(version)
       const protocol = chooseProtocol(protocols)
       query.allow([])
       const token = tokenOf(authorization, query.one('access_token'))
@@ -119,8 +119,8 @@ export class Live {
         throw new Refusal('forbidden', "the token's filters select no telemetry")
       }
       this.#requireRoom()
-      const session = this.#session(access)
-      reply.upgrade(() => response.upgrade({ session }, key, protocol, extensions, context))
+      const session = new LiveSession(access, this.#owner)
+      reply.upgrade(() => exchange.upgrade(protocol, session))
     }
     admit().catch((error: unknown) => this.#dependencies.refuse(reply, error))
   }
@@ -132,36 +132,18 @@ export class Live {
     }
   }
 
-  #session(access: Access): LiveSession {
-    const { cursor, groups, metrics } = this.#dependencies
-    const closing = (reason: CloseReason) => metrics.closes.inc({ code: reason.code })
-    return new LiveSession(access, cursor, { left: (group) => groups.leave(group), closing })
-  }
-
-  #open(socket: Socket): void {
-    const { session } = socket.getUserData()
+  #opened(session: LiveSession): void {
     this.#sessions.add(session)
-    session.open(socket)
     if (this.#draining) session.end(CLOSE.draining)
   }
 
-  #closed(session: LiveSession): void {
-    this.#sessions.delete(session)
-    session.closed()
-  }
-
-  #dropped(session: LiveSession): void {
-    this.#dependencies.metrics.droppedFrames.inc()
-    session.dropped(this.#dependencies.clock.now())
-  }
-
-  #message(session: LiveSession, message: ArrayBuffer, isBinary: boolean): void {
-    if (isBinary || message.byteLength > LIVE_COMMAND_BYTES_MAX) {
+  #message(session: LiveSession, data: Buffer, isBinary: boolean): void {
+    if (isBinary || data.length > LIVE_COMMAND_BYTES_MAX) {
       session.end(isBinary ? CLOSE.notText : CLOSE.frameTooLarge)
       return
     }
     try {
-      const command = readCommand(Buffer.from(message).toString())
+      const command = readCommand(data.toString())
       const refusal = command instanceof CommandRefusal ? command : this.#obey(session, command)
       if (refusal === undefined) return
       this.#dependencies.metrics.refusals.inc({ reason: refusal.error.code })
@@ -207,6 +189,13 @@ export class Live {
     if (!isNew) groups.leave(group)
     return undefined
   }
+}
+
+/** RFC 6455 section 4.4. */
+function requireVersion(version: string): void {
+  if (version === VERSION) return
+  const message = `Sec-WebSocket-Version is ${JSON.stringify(version)}: allowed is ${VERSION}`
+  throw new Refusal('upgrade-required', message, { headers: { 'Sec-WebSocket-Version': VERSION } })
 }
 
 /** The subprotocol to answer with: ours if offered, none if none was. Throws a `Refusal` if only others were. */

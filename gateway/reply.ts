@@ -1,15 +1,13 @@
 /**
- * Owns the answer to one HTTP request: guards uWebSockets.js's response, which throws when it is used after the end or
- * after the peer went away, and puts the headers on that every answer has.
+ * Owns the answer to one HTTP request: keeps it from being used after its end or after the peer went away, and puts the
+ * headers on that every answer has.
  *
  * Bound: a streamed answer holds one chunk at a time; it goes on when the peer has taken the last.
  */
 
-import type { HttpResponse } from 'uWebSockets.js'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Refusal } from './refusal.ts'
-
-export type Headers = Readonly<Record<string, string>>
+import type { Exchange, Headers } from './server/server.ts'
 
 /**
  * Browsers on any origin may read: access is by token alone, which a page must have been given, and never by a cookie
@@ -23,18 +21,18 @@ const EVERY_ANSWER: Headers = {
 }
 
 export class Reply {
-  readonly #response: HttpResponse
+  readonly #exchange: Exchange
   readonly #head: boolean
   readonly #onEnd: (status: number) => void
   #over = false
   #resume: (() => void) | undefined
 
   /** `onEnd` is called once: with the status, or 499 if the peer went away before the answer was whole. */
-  constructor(response: HttpResponse, options: { readonly head: boolean }, onEnd: (status: number) => void) {
-    this.#response = response
+  constructor(exchange: Exchange, options: { readonly head: boolean }, onEnd: (status: number) => void) {
+    this.#exchange = exchange
     this.#head = options.head
     this.#onEnd = onEnd
-    response.onAborted(() => {
+    exchange.onGone(() => {
       if (this.#over) return
       this.#over = true
       this.#resume?.()
@@ -50,11 +48,7 @@ export class Reply {
   send(status: string, headers: Headers, body: string | Buffer): void {
     if (this.#over) return
     this.#over = true
-    this.#response.cork(() => {
-      this.#writeHead(status, headers)
-      if (this.#head) this.#response.endWithoutBody(Buffer.byteLength(body))
-      else this.#response.end(body)
-    })
+    this.#exchange.send(status, { ...EVERY_ANSWER, ...headers }, body, this.#head)
     this.#onEnd(Number.parseInt(status, 10))
   }
 
@@ -70,7 +64,7 @@ export class Reply {
   upgrade(upgrade: () => void): void {
     if (this.#over) return
     this.#over = true
-    upgrade() // Not corked by us: see `tokens.ts`.
+    upgrade()
     this.#onEnd(101)
   }
 
@@ -78,18 +72,14 @@ export class Reply {
   async stream(headers: Headers, chunks: Iterable<string>): Promise<void> {
     if (this.#head) return this.send('200 OK', headers, '')
     if (this.#over) return
-    this.#response.onWritable(() => {
-      this.#resume?.()
-      return true
-    })
-    this.#response.cork(() => this.#writeHead('200 OK', headers))
+    this.#exchange.begin('200 OK', { ...EVERY_ANSWER, ...headers }, () => this.#resume?.())
     for (const chunk of chunks) {
       await this.#write(chunk)
       await nextTurn()
       if (this.#over) return
     }
     this.#over = true
-    this.#response.cork(() => this.#response.end())
+    this.#exchange.end()
     this.#onEnd(200)
   }
 
@@ -98,18 +88,8 @@ export class Reply {
     const writable = new Promise<void>((resolve) => {
       this.#resume = resolve
     })
-    let taken = true
-    // A chunk smaller than uWebSockets.js's cork buffer (16 KiB) is always taken; the next then sees the back-pressure.
-    this.#response.cork(() => {
-      taken = this.#response.write(chunk)
-    })
-    if (!taken) await writable
+    if (!this.#exchange.write(chunk)) await writable
     this.#resume = undefined
-  }
-
-  #writeHead(status: string, headers: Headers): void {
-    this.#response.writeStatus(status)
-    for (const [name, value] of Object.entries({ ...EVERY_ANSWER, ...headers })) this.#response.writeHeader(name, value)
   }
 }
 

@@ -1,11 +1,11 @@
 /**
- * Owns what the gateway takes from an HTTP request. uWebSockets.js lends its request for the length of the callback
- * only, so everything needed later is copied here at once.
+ * Owns what the gateway takes from an HTTP request, whose head may be read during the handler's call only: everything needed
+ * later is copied here at once.
  */
 
-import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { isLoopback } from '../platform/settings.ts'
 import { badParameter } from './refusal.ts'
+import type { Exchange } from './server/server.ts'
 
 export interface Request {
   /** As sent: `GET`, `HEAD`... */
@@ -18,28 +18,16 @@ export interface Request {
   readonly local: boolean
 }
 
-export function readRequest(response: HttpResponse, request: HttpRequest): Request {
-  const peer = Buffer.from(response.getRemoteAddressAsText()).toString()
-  const proxied = request.getHeader('x-forwarded-for') !== '' || request.getHeader('forwarded') !== ''
+export function readRequest(exchange: Exchange): Request {
+  const proxied = exchange.header('x-forwarded-for') !== '' || exchange.header('forwarded') !== ''
   return {
-    method: request.getCaseSensitiveMethod(),
-    path: request.getUrl(),
-    query: new Query(request.getQuery() ?? ''),
-    authorization: request.getHeader('authorization'),
-    accept: request.getHeader('accept'),
-    local: !proxied && isLoopback(plainAddress(peer)),
+    method: exchange.method,
+    path: exchange.path,
+    query: new Query(exchange.query),
+    authorization: exchange.header('authorization'),
+    accept: exchange.header('accept'),
+    local: !proxied && isLoopback(exchange.peer),
   }
-}
-
-/** uWebSockets.js spells IPv6 in full, and IPv4 on a socket for both as `::ffff:127.0.0.1`, in hexadecimal. */
-function plainAddress(peer: string): string {
-  if (/^(0+:){7}0*1$/.test(peer)) return '::1'
-  const mapped = /^(?:0{1,4}:){5}ffff:([0-9a-f]{2})([0-9a-f]{2}):([0-9a-f]{2})([0-9a-f]{2})$/.exec(peer)
-  if (!mapped) return peer
-  return mapped
-    .slice(1)
-    .map((byte) => Number.parseInt(byte, 16))
-    .join('.')
 }
 
 /**

@@ -281,7 +281,7 @@ export const LIVE_FIELDS_MAX = 100
 export const LIVE_COMMAND_ID_CHARS_MAX = 64
 /** Bytes of one frame from an app; a larger one closes the socket with 4502. */
 export const LIVE_COMMAND_BYTES_MAX = 16 * KiB
-/** Bytes of one frame from an app above which the connection is cut without a close code. */
+/** Bytes of one frame from an app above which the connection is cut without a close code of ours. */
 export const LIVE_COMMAND_BYTES_CUT = 64 * KiB
 /** Error frames sent to one socket; at one more it is closed with 4503. */
 export const LIVE_ERRORS_PER_SOCKET_MAX = 100
@@ -295,12 +295,21 @@ export const LIVE_SNAPSHOT_PAUSE_BYTES = 256 * KiB
 export const LIVE_SNAPSHOT_FRAMES_PER_TURN = 4
 /** Times a snapshot is brought up to date for an app that takes it too slowly; then the socket is closed with 4408. */
 export const LIVE_SNAPSHOT_ROUNDS_MAX = 20
-/** Seconds without a word from an app, pings and pongs included, after which its connection is cut. uWS takes 8 to 960. */
-export const LIVE_IDLE_SECONDS_MAX = 120
+/** How often an app is pinged: proxies end what is quiet for a minute (nginx's `proxy_read_timeout`). */
+export const LIVE_PING_MS = 25_000
+/** Pings in a row without a word from an app, pongs included, after which its connection is cut. */
+export const LIVE_PINGS_UNANSWERED_MAX = 4
 /** How often sockets are looked over for expired tokens and for slow ones that never drained. */
 export const LIVE_SWEEP_MS = 1_000
 /** How long a socket that lost a frame may take to drain and be told so (4408), before it is cut. */
 export const LIVE_SLOW_CLOSE_MS = 10_000
+
+/** Bytes of a request's head; a larger one is refused, and the connection closed. */
+export const HTTP_HEAD_BYTES_MAX = 4 * KiB
+/** How long a peer may take over a request, keep a connection without one, or not read an answer; then it is cut. */
+export const HTTP_IDLE_SECONDS_MAX = 10
+/** How often requests that take too long are looked for. */
+export const HTTP_CHECK_MS = 2_000
 
 /** Series and devices in the table of last readings; the device unheard of for longest is dropped and counted. */
 export const LATEST_SERIES_MAX = 500_000

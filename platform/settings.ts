@@ -76,6 +76,12 @@ const SETTINGS = {
     'where apps connect',
   ),
   gatewayPort: setting('TELLTALE_GATEWAY_PORT', port, 8080, 'HTTP, WebSocket; with TLS if a certificate is set'),
+  gatewayServer: setting(
+    'TELLTALE_GATEWAY_SERVER',
+    choice('auto', 'uws', 'node'),
+    'auto',
+    'what serves apps: uWebSockets.js, node:http with ws, or auto: the first where it can be loaded, else the second',
+  ),
   store: optional(
     'TELLTALE_STORE',
     choice('duckdb', 'influx'),

@@ -88,7 +88,7 @@ test('a frame is JSON whatever is in it', () => {
 })
 
 test('close codes lie in their ranges, differ, and fit a close frame', () => {
-  const comeBack = new Set(['draining', 'internal', 'slow'])
+  const comeBack = new Set(['draining', 'internal', 'slow', 'silent'])
   for (const [name, { code, text }] of Object.entries(CLOSE)) {
     assert.equal(mayComeBack(code), comeBack.has(name), name)
     assert.ok(code >= 4000 && code < 5000)

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
-import { test } from 'node:test'
-import { GatewayError } from '../../gateway/gateway.ts'
+import { ServerError } from '../../gateway/server/server.ts'
 import { TelltaleError } from '../../platform/errors.ts'
 import { HISTORY_QUERIES_MAX } from '../../platform/limits.ts'
 import type { HistoryPage, HistoryQuery } from '../../schemas/history.ts'
 import type { Reading } from '../../schemas/reading.ts'
-import { App, environment, HOUR_MS, NOW, startPlatform } from './platform.ts'
+import { App, environment, HOUR_MS, NOW, onEachServer, startPlatform } from './platform.ts'
 
 interface ErrorBody {
   readonly error: { readonly code: string; readonly message: string }
@@ -14,8 +13,8 @@ interface ErrorBody {
 
 const errorOf = async (response: Response) => ((await response.json()) as ErrorBody).error
 
-test('operations need no token on loopback, and one elsewhere or behind a proxy', async (t) => {
-  const platform = await startPlatform(t)
+onEachServer('operations need no token on loopback, and one elsewhere or behind a proxy', async (t, server) => {
+  const platform = await startPlatform(t, server)
   for (const path of ['/healthz', '/readyz', '/metrics']) {
     assert.equal((await platform.get(path, { token: null })).status, 200, path)
     const proxied = { headers: { 'x-forwarded-for': '203.0.113.7' } }
@@ -24,13 +23,13 @@ test('operations need no token on loopback, and one elsewhere or behind a proxy'
   }
   const metrics = await (await platform.get('/metrics', { token: null })).text()
   assert.match(metrics, /telltale_gateway_sockets 0/)
-  const closed = await startPlatform(t, { options: { loopbackMetrics: false } })
+  const closed = await startPlatform(t, server, { options: { loopbackMetrics: false } })
   assert.equal((await closed.get('/metrics', { token: null })).status, 401)
 })
 
-test('readyz says why not, and healthz stays', async (t) => {
+onEachServer('readyz says why not, and healthz stays', async (t, server) => {
   let reason: string | undefined = 'the log is full'
-  const platform = await startPlatform(t, { ready: () => reason })
+  const platform = await startPlatform(t, server, { ready: () => reason })
   const response = await platform.get('/readyz')
   assert.equal(response.status, 503)
   assert.ok(response.headers.get('retry-after'))
@@ -40,8 +39,8 @@ test('readyz says why not, and healthz stays', async (t) => {
   assert.equal((await platform.get('/readyz')).status, 200)
 })
 
-test('every refusal is JSON with a code and a sentence, and is counted', async (t) => {
-  const platform = await startPlatform(t)
+onEachServer('every refusal is JSON with a code and a sentence, and is counted', async (t, server) => {
+  const platform = await startPlatform(t, server)
   const narrow = await platform.identity.signApp(['devices/a/telemetry/environment'], HOUR_MS)
   const device = await platform.identity.signDevice('a', HOUR_MS)
   const expired = await platform.identity.signApp(['#'], 1000)
@@ -93,8 +92,8 @@ test('every refusal is JSON with a code and a sentence, and is counted', async (
   assert.match(metrics, /requests_total\{route="unknown",status="404"\} 1\n/)
 })
 
-test('a page on another origin may read with a token; HEAD has headers only', async (t) => {
-  const platform = await startPlatform(t)
+onEachServer('a page on another origin may read with a token; HEAD has headers only', async (t, server) => {
+  const platform = await startPlatform(t, server)
   const preflight = await platform.get('/v1/devices', { method: 'OPTIONS', token: null })
   assert.equal(preflight.status, 204)
   assert.equal(preflight.headers.get('access-control-allow-origin'), '*')
@@ -106,8 +105,8 @@ test('a page on another origin may read with a token; HEAD has headers only', as
   assert.equal(await head.text(), '')
 })
 
-test('the ledger is that of the log, of all devices or of one', async (t) => {
-  const platform = await startPlatform(t)
+onEachServer('the ledger is that of the log, of all devices or of one', async (t, server) => {
+  const platform = await startPlatform(t, server)
   await platform.publish('a', 'environment', environment(NOW))
   await platform.publish('b', 'environment', environment(NOW))
   const ledger = { accepted: 2, stored: 0, deadLettered: 0, pending: 2, balanced: true, readings: 0 }
@@ -118,8 +117,8 @@ test('the ledger is that of the log, of all devices or of one', async (t) => {
   assert.deepEqual(await (await platform.get('/v1/ledger?device=c')).json(), none)
 })
 
-test('schemas: all streams, and one version with its fingerprint', async (t) => {
-  const platform = await startPlatform(t)
+onEachServer('schemas: all streams, and one version with its fingerprint', async (t, server) => {
+  const platform = await startPlatform(t, server)
   const { schemas } = (await (await platform.get('/v1/schemas')).json()) as { schemas: { stream: string }[] }
   assert.deepEqual(
     schemas.map(({ stream }) => stream),
@@ -129,8 +128,8 @@ test('schemas: all streams, and one version with its fingerprint', async (t) => 
   assert.deepEqual(await (await platform.get('/v1/schemas/environment/1')).json(), registered)
 })
 
-test('devices: presence, last seen and last readings, within the token, page by page', async (t) => {
-  const platform = await startPlatform(t, {
+onEachServer('devices: presence, last seen and last readings, within the token, page by page', async (t, server) => {
+  const platform = await startPlatform(t, server, {
     history: {
       latest: async () => [
         { device: 'old', stream: 'environment', ts: NOW - HOUR_MS, values: { temperature: 1 } },
@@ -173,58 +172,63 @@ test('devices: presence, last seen and last readings, within the token, page by 
   assert.deepEqual(await page('', narrow), { devices: [a] })
 })
 
-test('readings: parameters reach the store, by default the last hour of what the token may read', async (t) => {
-  const queries: HistoryQuery[] = []
-  const platform = await startPlatform(t, {
-    history: {
-      readings: async (query) => {
-        queries.push(query)
-        return { readings: [], truncated: false }
+onEachServer(
+  'readings: parameters reach the store, by default the last hour of what the token may read',
+  async (t, server) => {
+    const queries: HistoryQuery[] = []
+    const platform = await startPlatform(t, server, {
+      history: {
+        readings: async (query) => {
+          queries.push(query)
+          return { readings: [], truncated: false }
+        },
       },
-    },
-  })
-  const narrow = await platform.identity.signApp(['devices/a/#', 'devices/b/telemetry/power'], HOUR_MS)
-  assert.deepEqual(await (await platform.get('/v1/readings', { token: narrow })).json(), {
-    readings: [],
-    truncated: false,
-  })
-  await platform.get('/v1/readings?filter=devices/+/telemetry/environment&from=-15m&to=now&every=10s&fn=max&limit=5')
-  await platform.get(
-    '/v1/readings?filter=devices%2Fa%2F%23&filter=devices/b/%23&from=2025-11-23&to=2025-11-23T01:00:00.5+01:00',
-  )
-  await platform.get(`/v1/readings?from=${NOW - 5}&to=${NOW + 5}&every=1m`)
-  assert.deepEqual(queries, [
-    {
-      selections: [{ device: 'a' }, { device: 'b', stream: 'power' }],
-      from: NOW - HOUR_MS,
-      to: NOW + 300_000,
-      limit: 10_000,
-    },
-    {
-      selections: [{ stream: 'environment' }],
-      from: NOW - 900_000,
-      to: NOW,
-      limit: 5,
-      window: { everyMs: 10_000, aggregate: 'max' },
-    },
-    {
-      selections: [{ device: 'a' }, { device: 'b' }],
-      from: Date.UTC(2025, 10, 23),
-      to: Date.UTC(2025, 10, 23, 0, 0, 0, 500),
-      limit: 10_000,
-    },
-    { selections: [{}], from: NOW - 5, to: NOW + 5, limit: 10_000, window: { everyMs: 60_000, aggregate: 'mean' } },
-  ])
-})
+    })
+    const narrow = await platform.identity.signApp(['devices/a/#', 'devices/b/telemetry/power'], HOUR_MS)
+    assert.deepEqual(await (await platform.get('/v1/readings', { token: narrow })).json(), {
+      readings: [],
+      truncated: false,
+    })
+    await platform.get('/v1/readings?filter=devices/+/telemetry/environment&from=-15m&to=now&every=10s&fn=max&limit=5')
+    await platform.get(
+      '/v1/readings?filter=devices%2Fa%2F%23&filter=devices/b/%23&from=2025-11-23&to=2025-11-23T01:00:00.5+01:00',
+    )
+    await platform.get(`/v1/readings?from=${NOW - 5}&to=${NOW + 5}&every=1m`)
+    assert.deepEqual(queries, [
+      {
+        selections: [{ device: 'a' }, { device: 'b', stream: 'power' }],
+        from: NOW - HOUR_MS,
+        to: NOW + 300_000,
+        limit: 10_000,
+      },
+      {
+        selections: [{ stream: 'environment' }],
+        from: NOW - 900_000,
+        to: NOW,
+        limit: 5,
+        window: { everyMs: 10_000, aggregate: 'max' },
+      },
+      {
+        selections: [{ device: 'a' }, { device: 'b' }],
+        from: Date.UTC(2025, 10, 23),
+        to: Date.UTC(2025, 10, 23, 0, 0, 0, 500),
+        limit: 10_000,
+      },
+      { selections: [{}], from: NOW - 5, to: NOW + 5, limit: 10_000, window: { everyMs: 60_000, aggregate: 'mean' } },
+    ])
+  },
+)
 
-test('readings as JSON and as CSV are the same, also when they are many', async (t) => {
+onEachServer('readings as JSON and as CSV are the same, also when they are many', async (t, server) => {
   const many: Reading[] = Array.from({ length: 12_345 }, (_, index) => ({
     device: `d${index % 7}`,
     stream: index % 2 === 0 ? 'environment' : 'vehicle',
     ts: NOW + index,
     values: index % 2 === 0 ? { temperature: index / 10, rssi: index - 99 } : { fleet: 'a "b", c', velocity: index },
   }))
-  const platform = await startPlatform(t, { history: { readings: async () => ({ readings: many, truncated: true }) } })
+  const platform = await startPlatform(t, server, {
+    history: { readings: async () => ({ readings: many, truncated: true }) },
+  })
   const json = (await (await platform.get('/v1/readings')).json()) as HistoryPage
   assert.deepEqual(json, { readings: many, truncated: true })
   const response = await platform.get('/v1/readings', { headers: { accept: 'text/csv' } })
@@ -241,9 +245,9 @@ test('readings as JSON and as CSV are the same, also when they are many', async 
   assert.equal(lines.at(-1), '')
 })
 
-test('a store that is down, one that cannot, and one that fails are told apart', async (t) => {
+onEachServer('a store that is down, one that cannot, and one that fails are told apart', async (t, server) => {
   let error: Error = new TelltaleError('store-unavailable', 'InfluxDB does not answer')
-  const platform = await startPlatform(t, { history: { readings: () => Promise.reject(error) } })
+  const platform = await startPlatform(t, server, { history: { readings: () => Promise.reject(error) } })
   const down = await platform.get('/v1/readings')
   assert.equal(down.status, 503)
   assert.ok(down.headers.get('retry-after'))
@@ -264,13 +268,13 @@ test('a store that is down, one that cannot, and one that fails are told apart',
   assert.doesNotMatch(await failed.text(), /secret/)
 })
 
-test('slow history queries are bounded: one too many is refused, and the others end', async (t) => {
+onEachServer('slow history queries are bounded: one too many is refused, and the others end', async (t, server) => {
   const waiting: ((page: HistoryPage) => void)[] = []
   let seen: () => void = () => undefined
   const full = new Promise<void>((resolve) => {
     seen = resolve
   })
-  const platform = await startPlatform(t, {
+  const platform = await startPlatform(t, server, {
     history: {
       readings: () =>
         new Promise((resolve) => {
@@ -289,15 +293,15 @@ test('slow history queries are bounded: one too many is refused, and the others 
   for (const answer of answers) assert.equal((await answer).status, 200)
 })
 
-test('a store that is down at the start does not hold the gateway up', async (t) => {
-  const platform = await startPlatform(t, {
+onEachServer('a store that is down at the start does not hold the gateway up', async (t, server) => {
+  const platform = await startPlatform(t, server, {
     history: { latest: () => Promise.reject(new TelltaleError('store-unavailable', 'down')) },
   })
   assert.equal((await platform.get('/readyz')).status, 200)
 })
 
-test('what ingest has not stored yet is among the last readings after a start', async (t) => {
-  const platform = await startPlatform(t, {
+onEachServer('what ingest has not stored yet is among the last readings after a start', async (t, server) => {
+  const platform = await startPlatform(t, server, {
     prepare: async (log, registry) => {
       const payload = registry.encode('environment', environment(NOW))
       await new Promise<void>((resolve) => {
@@ -312,13 +316,13 @@ test('what ingest has not stored yet is among the last readings after a start', 
   )
 })
 
-test('a peer that leaves in the middle of an answer is counted, and harms nobody', async (t) => {
+onEachServer('a peer that leaves in the middle of an answer is counted, and harms nobody', async (t, server) => {
   let answer: (page: HistoryPage) => void = () => undefined
   let asked: () => void = () => undefined
   const isAsked = new Promise<void>((resolve) => {
     asked = resolve
   })
-  const platform = await startPlatform(t, {
+  const platform = await startPlatform(t, server, {
     history: {
       readings: () => {
         asked()
@@ -339,20 +343,20 @@ test('a peer that leaves in the middle of an answer is counted, and harms nobody
   assert.equal((await platform.get('/v1/ledger')).status, 200)
 })
 
-test('a port that is taken, and a certificate that is none, are said at the start', async (t) => {
-  const platform = await startPlatform(t)
+onEachServer('a port that is taken, and a certificate that is none, are said at the start', async (t, server) => {
+  const platform = await startPlatform(t, server)
   await assert.rejects(
-    startPlatform(t, { options: { port: platform.gateway.port } }),
-    (error) => error instanceof GatewayError && /taken/.test(error.message),
+    startPlatform(t, server, { options: { port: platform.gateway.port } }),
+    (error) => error instanceof ServerError && /taken/.test(error.message),
   )
   await assert.rejects(
-    startPlatform(t, { options: { tls: { certFile: '/none.pem', keyFile: '/none.pem' } } }),
-    (error) => error instanceof GatewayError && /\/none\.pem/.test(error.message),
+    startPlatform(t, server, { options: { tls: { certFile: '/none.pem', keyFile: '/none.pem' } } }),
+    (error) => error instanceof ServerError && /\/none\.pem/.test(error.message),
   )
 })
 
-test('the dashboard is one page with a policy that lets nothing else in', async (t) => {
-  const platform = await startPlatform(t)
+onEachServer('the dashboard is one page with a policy that lets nothing else in', async (t, server) => {
+  const platform = await startPlatform(t, server)
   const response = await platform.get('/', { token: null })
   assert.equal(response.status, 200)
   const policy = response.headers.get('content-security-policy') ?? ''

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { selectionOf } from '../../devices/topics.ts'
 import { type Group, Groups } from '../../gateway/groups.ts'
-import { App, environment, NOW, startPlatform, vibration } from './platform.ts'
+import { App, environment, NOW, onEachServer, startPlatform, vibration } from './platform.ts'
 
 /** Section 4.7 of MQTT 3.1.1, word for word and without a thought to speed. */
 function mqttMatches(filter: string[], topic: string[]): boolean {
@@ -56,8 +56,8 @@ test('the groups that match are those whose filters match, as subscriptions come
   )
 })
 
-test('what is delivered over sockets is what a naive matcher selects', async (t) => {
-  const platform = await startPlatform(t)
+onEachServer('what is delivered over sockets is what a naive matcher selects', async (t, server) => {
+  const platform = await startPlatform(t, server)
   const app = await App.connect(t, platform)
   let ts = NOW
   const run = async (filters: string[][], messages: { of: string; at: 'environment' | 'vibration' }[]) => {

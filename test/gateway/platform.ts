@@ -4,10 +4,11 @@
  */
 
 import { createServer } from 'node:net'
-import type { TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { Identity } from '../../devices/identity.ts'
 import { Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
+import { chooseServer } from '../../gateway/server/choose.ts'
 import { LocalLog } from '../../log/local/local-log.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics, type Metrics } from '../../platform/metrics.ts'
@@ -46,12 +47,26 @@ export interface TestPlatformOptions {
   readonly prepare?: (log: LocalLog, registry: Registry) => Promise<void>
 }
 
+export type ServerKind = 'uws' | 'node'
+
+/** Those that can be loaded here. `test/gateway/server/choose.test.ts` says where that must be both. */
+export const SERVERS: readonly ServerKind[] = (await chooseServer('auto')).kind === 'uws' ? ['uws', 'node'] : ['node']
+
+/** A test of the gateway that holds whatever serves it. */
+export function onEachServer(name: string, run: (t: TestContext, server: ServerKind) => Promise<void>): void {
+  for (const server of SERVERS) test(`${name} [${server}]`, (t) => run(t, server))
+}
+
 export const NO_HISTORY: History = {
   readings: async () => ({ readings: [], truncated: false }),
   latest: async () => [],
 }
 
-export async function startPlatform(t: TestContext, given: TestPlatformOptions = {}): Promise<TestPlatform> {
+export async function startPlatform(
+  t: TestContext,
+  server: ServerKind,
+  given: TestPlatformOptions = {},
+): Promise<TestPlatform> {
   const stops: (() => Promise<void>)[] = []
   // Before the directory's own: hooks run in the order they were given.
   t.after(async () => {
@@ -77,7 +92,7 @@ export async function startPlatform(t: TestContext, given: TestPlatformOptions =
   stops.push(() => log.stop())
   await given.prepare?.(log, registry)
   const gateway = new Gateway(
-    { host: '127.0.0.1', port: 0, loopbackMetrics: true, ...given.options },
+    { host: '127.0.0.1', port: 0, server, loopbackMetrics: true, ...given.options },
     {
       log,
       presence: log.presence,

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
 import { LIVE_FRAME_CHARS_MAX, LIVE_SLOW_CLOSE_MS } from '../../platform/limits.ts'
-import { App, environment, NOW, startPlatform, type TestPlatform } from './platform.ts'
+import { App, environment, NOW, onEachServer, startPlatform, type TestPlatform } from './platform.ts'
 
 /** Publishes batches until the gateway has dropped a frame. */
 async function overwhelm(platform: TestPlatform): Promise<void> {
@@ -14,29 +13,32 @@ async function overwhelm(platform: TestPlatform): Promise<void> {
   assert.fail('nothing was dropped')
 }
 
-test('an app that stops reading loses nothing in silence: it is closed with 4408 as soon as it reads', async (t) => {
-  const platform = await startPlatform(t)
-  const slow = await App.connect(t, platform)
-  const other = await App.connect(t, platform)
-  const name = await slow.subscribe({ filter: '#' })
-  await other.subscribe({ filter: '#' })
-  slow.socket.pause()
-  await overwhelm(platform)
-  await platform.publish('last', 'environment', environment(NOW))
-  await other.until(() => other.readings().some((reading) => reading.device === 'last'))
-  assert.equal(other.close, undefined)
-  slow.socket.resume()
-  assert.equal((await slow.untilClosed()).code, 4408)
-  const got = slow.readings(name)
-  assert.deepEqual(
-    got.map((reading) => reading.ts),
-    got.map((_, index) => NOW + (index % 5000)),
-    'what came is without a hole',
-  )
-})
+onEachServer(
+  'an app that stops reading loses nothing in silence: it is closed with 4408 as soon as it reads',
+  async (t, server) => {
+    const platform = await startPlatform(t, server)
+    const slow = await App.connect(t, platform)
+    const other = await App.connect(t, platform)
+    const name = await slow.subscribe({ filter: '#' })
+    await other.subscribe({ filter: '#' })
+    slow.socket.pause()
+    await overwhelm(platform)
+    await platform.publish('last', 'environment', environment(NOW))
+    await other.until(() => other.readings().some((reading) => reading.device === 'last'))
+    assert.equal(other.close, undefined)
+    slow.socket.resume()
+    assert.equal((await slow.untilClosed()).code, 4408)
+    const got = slow.readings(name)
+    assert.deepEqual(
+      got.map((reading) => reading.ts),
+      got.map((_, index) => NOW + (index % 5000)),
+      'what came is without a hole',
+    )
+  },
+)
 
-test('an app that never reads again is cut', async (t) => {
-  const platform = await startPlatform(t)
+onEachServer('an app that never reads again is cut', async (t, server) => {
+  const platform = await startPlatform(t, server)
   const slow = await App.connect(t, platform)
   await slow.subscribe({ filter: '#' })
   slow.socket.pause()
@@ -48,37 +50,40 @@ test('an app that never reads again is cut', async (t) => {
   await slow.untilClosed()
 })
 
-test('a snapshot larger than a socket takes at once comes whole, then live, while readings go on', async (t) => {
-  const platform = await startPlatform(t)
-  const watcher = await App.connect(t, platform)
-  await watcher.subscribe({ filter: 'devices/d0/#' })
-  const devices = 20_000
-  const payload = platform.registry.encode('environment', environment(NOW))
-  for (let index = devices - 1; index > 0; index--) {
-    platform.log.append(
-      { device: `d${index}`, stream: 'environment', receivedAt: NOW, flags: 0, payload },
-      () => undefined,
-    )
-  }
-  await platform.publish('d0', 'environment', payload)
-  await watcher.next('readings')
-  const app = await App.connect(t, platform)
-  app.send({ type: 'subscribe', id: '1', filter: '#', start: 'latest' })
-  await app.next('readings')
-  app.socket.pause()
-  await platform.publish('d7', 'environment', environment(NOW + 1))
-  await platform.publish('d0', 'environment', environment(NOW + 1))
-  await watcher.until(() => watcher.readings().length === 2)
-  app.socket.resume()
-  await app.next('live')
-  await platform.publish('d7', 'environment', environment(NOW + 2))
-  await app.until(() => app.readings().some((reading) => reading.ts === NOW + 2))
-  const types = app.frames.map((frame) => frame.type)
-  assert.equal(types.filter((type) => type === 'live').length, 1)
-  assert.ok(app.frames.filter((frame) => frame.type === 'readings').length > (devices * 100) / LIVE_FRAME_CHARS_MAX)
-  const last = new Map(app.readings().map((reading) => [reading.device, reading.ts - NOW]))
-  assert.equal(last.size, devices)
-  assert.equal(last.get('d0'), 1)
-  const ofSeven = app.readings().filter((reading) => reading.device === 'd7')
-  assert.deepEqual(ofSeven.map((reading) => reading.ts - NOW).slice(-2), [1, 2])
-})
+onEachServer(
+  'a snapshot larger than a socket takes at once comes whole, then live, while readings go on',
+  async (t, server) => {
+    const platform = await startPlatform(t, server)
+    const watcher = await App.connect(t, platform)
+    await watcher.subscribe({ filter: 'devices/d0/#' })
+    const devices = 20_000
+    const payload = platform.registry.encode('environment', environment(NOW))
+    for (let index = devices - 1; index > 0; index--) {
+      platform.log.append(
+        { device: `d${index}`, stream: 'environment', receivedAt: NOW, flags: 0, payload },
+        () => undefined,
+      )
+    }
+    await platform.publish('d0', 'environment', payload)
+    await watcher.next('readings')
+    const app = await App.connect(t, platform)
+    app.send({ type: 'subscribe', id: '1', filter: '#', start: 'latest' })
+    await app.next('readings')
+    app.socket.pause()
+    await platform.publish('d7', 'environment', environment(NOW + 1))
+    await platform.publish('d0', 'environment', environment(NOW + 1))
+    await watcher.until(() => watcher.readings().length === 2)
+    app.socket.resume()
+    await app.next('live')
+    await platform.publish('d7', 'environment', environment(NOW + 2))
+    await app.until(() => app.readings().some((reading) => reading.ts === NOW + 2))
+    const types = app.frames.map((frame) => frame.type)
+    assert.equal(types.filter((type) => type === 'live').length, 1)
+    assert.ok(app.frames.filter((frame) => frame.type === 'readings').length > (devices * 100) / LIVE_FRAME_CHARS_MAX)
+    const last = new Map(app.readings().map((reading) => [reading.device, reading.ts - NOW]))
+    assert.equal(last.size, devices)
+    assert.equal(last.get('d0'), 1)
+    const ofSeven = app.readings().filter((reading) => reading.device === 'd7')
+    assert.deepEqual(ofSeven.map((reading) => reading.ts - NOW).slice(-2), [1, 2])
+  },
+)

@@ -1,0 +1,37 @@
+/**
+ * Owns which server the gateway runs on: uWebSockets.js, where its binary loads; else node:http with ws. Only the one that is
+ * chosen is loaded.
+ */
+
+import { messageOf } from '../../platform/errors.ts'
+import { whyUnloadable } from '../../platform/unloadable.js'
+import { type MakeServer, ServerError } from './server.ts'
+
+export const SERVER_CHOICES = ['auto', 'uws', 'node'] as const
+export type ServerChoice = (typeof SERVER_CHOICES)[number]
+
+export interface ChosenServer {
+  readonly kind: Exclude<ServerChoice, 'auto'>
+  readonly makeServer: MakeServer
+  /** Which one, and why not the other: to follow on "served by". */
+  readonly why: string
+}
+
+/** Rejects with a `ServerError` `server-unusable` if uWebSockets.js was asked for and cannot be loaded. */
+export async function chooseServer(choice: ServerChoice): Promise<ChosenServer> {
+  if (choice === 'node') return nodeServer('as TELLTALE_GATEWAY_SERVER says')
+  try {
+    const { makeServer } = await import('./uws/server.ts')
+    return { kind: 'uws', makeServer, why: 'uWebSockets.js' }
+  } catch (cause) {
+    const problem = whyUnloadable(cause) ?? messageOf(cause)
+    if (choice === 'auto') return nodeServer(`for ${problem}`)
+    const message = `TELLTALE_GATEWAY_SERVER is uws, but ${problem}; or set it to auto or node`
+    throw new ServerError('server-unusable', message, { cause })
+  }
+}
+
+async function nodeServer(why: string): Promise<ChosenServer> {
+  const { makeServer } = await import('./node/server.ts')
+  return { kind: 'node', makeServer, why: `node:http with ws, ${why}` }
+}

@@ -1,0 +1,111 @@
+/**
+ * Owns one request and its answer on node:http. A request to upgrade comes without an answer's object; it gets one of its own,
+ * so that a refusal is written as any other answer is.
+ */
+
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import { HTTP_IDLE_SECONDS_MAX } from '../../../platform/limits.ts'
+import type { Exchange, Headers, SocketListener, UpgradeExchange } from '../server.ts'
+
+export class NodeExchange implements Exchange {
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.#request = request
+    this.#response = response
+    // A peer that has gone is told by `close`.
+    response.on('error', () => undefined)
+  }
+
+  get method(): string {
+    return this.#request.method ?? ''
+  }
+
+  get path(): string {
+    return this.#target[0]
+  }
+
+  get query(): string {
+    return this.#target[1]
+  }
+
+  get peer(): string {
+    const address = this.#request.socket.remoteAddress ?? ''
+    return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address
+  }
+
+  header(name: string): string {
+    const value = this.#request.headers[name]
+    return typeof value === 'string' ? value : (value?.join(', ') ?? '')
+  }
+
+  onGone(gone: () => void): void {
+    const response = this.#response
+    response.once('close', () => {
+      if (!response.writableFinished) gone()
+    })
+  }
+
+  send(status: string, headers: Headers, body: string | Buffer, withoutBody: boolean): void {
+    this.#head(status, headers)
+    if (withoutBody) this.#response.setHeader('Content-Length', Buffer.byteLength(body)).end()
+    else this.#response.end(body)
+  }
+
+  begin(status: string, headers: Headers, taken: () => void): void {
+    this.#response.on('drain', taken)
+    this.#head(status, headers)
+  }
+
+  write(chunk: string): boolean {
+    return this.#response.write(chunk)
+  }
+
+  end(): void {
+    this.#response.end()
+  }
+
+  #head(status: string, headers: Headers): void {
+    const response = this.#response
+    // While the request was worked on there was no such bound; from here on it is the peer's turn.
+    response.setTimeout(HTTP_IDLE_SECONDS_MAX * 1000, () => this.#request.socket.destroy())
+    response.statusCode = Number.parseInt(status, 10)
+    response.statusMessage = status.slice(status.indexOf(' ') + 1)
+    for (const name in headers) response.setHeader(name, headers[name] ?? '')
+  }
+
+  /** Before and after the `?`. */
+  get #target(): readonly [path: string, query: string] {
+    const target = this.#request.url ?? ''
+    const at = target.indexOf('?')
+    return at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at + 1)]
+  }
+}
+
+/** How Node spells an IPv4 address on a socket for both. */
+const MAPPED = '::ffff:'
+
+export class NodeUpgradeExchange extends NodeExchange implements UpgradeExchange {
+  readonly #upgrade: (subprotocol: string, listener: SocketListener) => void
+
+  constructor(request: IncomingMessage, response: ServerResponse, upgrade: NodeUpgradeExchange['upgrade']) {
+    super(request, response)
+    this.#upgrade = upgrade
+  }
+
+  upgrade(subprotocol: string, listener: SocketListener): void {
+    this.#upgrade(subprotocol, listener)
+  }
+}
+
+/** An answer on a connection that Node has let go of for an upgrade; the last on it. */
+export function responseOn(request: IncomingMessage): ServerResponse {
+  const response = new ServerResponse(request)
+  const { socket } = request
+  response.shouldKeepAlive = false
+  response.assignSocket(socket)
+  socket.on('drain', () => response.emit('drain'))
+  response.once('finish', () => socket.end())
+  return response
+}

@@ -1,0 +1,124 @@
+/**
+ * Owns the gateway's server on `node:http` and `ws`, for where uWebSockets.js cannot be loaded. Its bounds and times are
+ * those that uWebSockets.js has of its own accord.
+ */
+
+import { readFileSync } from 'node:fs'
+import { createServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import type { AddressInfo, Socket as Connection } from 'node:net'
+import { WebSocketServer } from 'ws'
+import { messageOf } from '../../../platform/errors.ts'
+import {
+  HTTP_CHECK_MS,
+  HTTP_HEAD_BYTES_MAX,
+  HTTP_IDLE_SECONDS_MAX,
+  LIVE_COMMAND_BYTES_CUT,
+} from '../../../platform/limits.ts'
+import {
+  type MakeServer,
+  type Server,
+  ServerError,
+  type ServerHandlers,
+  type ServerOptions,
+  type SocketListener,
+} from '../server.ts'
+import { NodeExchange, NodeUpgradeExchange, responseOn } from './exchange.ts'
+import { NodeSocket } from './socket.ts'
+import { Topics } from './topics.ts'
+
+const HTTP_OPTIONS = {
+  maxHeaderSize: HTTP_HEAD_BYTES_MAX,
+  headersTimeout: HTTP_IDLE_SECONDS_MAX * 1000,
+  requestTimeout: HTTP_IDLE_SECONDS_MAX * 1000,
+  keepAliveTimeout: HTTP_IDLE_SECONDS_MAX * 1000,
+  connectionsCheckingInterval: HTTP_CHECK_MS,
+}
+
+export const makeServer: MakeServer = (options, handlers) => new NodeServer(options, handlers)
+
+class NodeServer implements Server {
+  readonly #options: ServerOptions
+  readonly #handlers: ServerHandlers
+  readonly #http: HttpServer
+  readonly #webSockets: WebSocketServer
+  readonly #topics = new Topics()
+  /** All there are, those of WebSockets too. */
+  readonly #connections = new Set<Connection>()
+  /** For the upgrade that is being made: `ws` asks within the call. */
+  #subprotocol = ''
+
+  constructor(options: ServerOptions, handlers: ServerHandlers) {
+    this.#options = options
+    this.#handlers = handlers
+    this.#http = makeHttpServer(options.tls)
+    this.#http.on('connection', (connection: Connection) => {
+      this.#connections.add(connection)
+      connection.once('close', () => this.#connections.delete(connection))
+    })
+    this.#http.on('request', (request, response) => handlers.request(new NodeExchange(request, response)))
+    this.#http.on('upgrade', (request, connection, head) => this.#upgrade(request, connection as Connection, head))
+    this.#webSockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      maxPayload: LIVE_COMMAND_BYTES_CUT,
+      perMessageDeflate: false,
+      handleProtocols: () => (this.#subprotocol === '' ? false : this.#subprotocol),
+    })
+  }
+
+  listen(host: string, port: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#http.once('error', (cause: NodeJS.ErrnoException) => {
+        const why = cause.code === 'EADDRINUSE' ? 'is it taken by another process?' : messageOf(cause)
+        reject(new ServerError('listen-failed', `cannot listen on ${host}:${port}: ${why}`, { cause }))
+      })
+      this.#http.listen(port, host, () => resolve((this.#http.address() as AddressInfo).port))
+    })
+  }
+
+  publish(topic: string, frame: string): void {
+    this.#topics.publish(topic, frame)
+  }
+
+  close(): void {
+    this.#http.close()
+    for (const connection of this.#connections) connection.destroy()
+  }
+
+  /** Node tells every request to upgrade here, to whatever and wherever; what is none of ours is answered as a request. */
+  #upgrade(request: IncomingMessage, connection: Connection, head: Buffer): void {
+    // Until `ws` has it, nobody else listens.
+    connection.on('error', () => undefined)
+    const response = responseOn(request)
+    if (!isForWebSocket(request, this.#options.webSocketPath)) {
+      this.#handlers.request(new NodeExchange(request, response))
+      return
+    }
+    const upgrade = (subprotocol: string, listener: SocketListener) => {
+      response.detachSocket(connection)
+      this.#subprotocol = subprotocol
+      this.#webSockets.handleUpgrade(request, connection, head, (socket) => {
+        new NodeSocket(socket, connection, listener, this.#topics)
+      })
+    }
+    this.#handlers.upgrade(new NodeUpgradeExchange(request, response, upgrade))
+  }
+}
+
+/** Whether it asks for a WebSocket where there are some. */
+function isForWebSocket({ method, url = '', headers }: IncomingMessage, path: string): boolean {
+  if (method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') return false
+  return headers['sec-websocket-key'] !== undefined && (url === path || url.startsWith(`${path}?`))
+}
+
+function makeHttpServer(tls: ServerOptions['tls']): HttpServer {
+  if (tls === undefined) return createServer(HTTP_OPTIONS)
+  try {
+    const files = { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) }
+    return createSecureServer({ ...HTTP_OPTIONS, ...files })
+  } catch (cause) {
+    const message = `the certificate ${tls.certFile} and key ${tls.keyFile} cannot be used: allowed is a PEM file each`
+    throw new ServerError('listen-failed', message, { cause })
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Owns one app's WebSocket on `ws`: what the library does not do of what the door promises. It drops a frame when too much
+ * waits, where `ws` would keep all; and what is written in one event turn leaves in one system call.
+ */
+
+import type { Socket as Connection } from 'node:net'
+import type { WebSocket } from 'ws'
+import { LIVE_BACKPRESSURE_BYTES_MAX } from '../../../platform/limits.ts'
+import type { Socket, SocketListener } from '../server.ts'
+import type { Topics } from './topics.ts'
+
+const TEXT = { binary: false, compress: false } as const
+
+export class NodeSocket implements Socket {
+  readonly #socket: WebSocket
+  readonly #connection: Connection
+  readonly #listener: SocketListener
+  readonly #topics: Topics
+  /** Topics it is in. */
+  readonly #joined = new Set<string>()
+  #isOver = false
+  #isCorked = false
+
+  constructor(socket: WebSocket, connection: Connection, listener: SocketListener, topics: Topics) {
+    this.#socket = socket
+    this.#connection = connection
+    this.#listener = listener
+    this.#topics = topics
+    socket.on('message', (data, isBinary) => {
+      if (!this.#isOver) listener.message(data as Buffer, isBinary)
+    })
+    socket.on('pong', () => listener.alive())
+    // Against the protocol, or gone: `close` follows.
+    socket.on('error', () => undefined)
+    socket.on('close', () => this.#over())
+    connection.on('drain', () => {
+      if (!this.#isOver) listener.drained()
+    })
+    listener.opened(this)
+  }
+
+  send(frame: string): void {
+    this.sendBytes(Buffer.from(frame))
+  }
+
+  /** A frame as its bytes, which nobody may change any more. */
+  sendBytes(frame: Buffer): void {
+    if (this.#isOver) return
+    if (this.bufferedBytes > LIVE_BACKPRESSURE_BYTES_MAX) {
+      this.#listener.dropped()
+      return
+    }
+    this.#cork()
+    this.#socket.send(frame, TEXT)
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount
+  }
+
+  join(topic: string): void {
+    if (this.#isOver) return
+    this.#joined.add(topic)
+    this.#topics.join(topic, this)
+  }
+
+  leave(topic: string): void {
+    if (this.#joined.delete(topic)) this.#topics.leave(topic, this)
+  }
+
+  ping(): void {
+    if (!this.#isOver) this.#socket.ping()
+  }
+
+  end(code: number, reason: string): void {
+    if (this.#isOver) return
+    this.#socket.close(code, reason)
+    this.#over()
+  }
+
+  cut(): void {
+    if (this.#isOver) return
+    this.#socket.terminate()
+    this.#over()
+  }
+
+  #over(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    for (const topic of this.#joined) this.#topics.leave(topic, this)
+    this.#joined.clear()
+    this.#listener.closed()
+  }
+
+  /** Until the turn's end. */
+  #cork(): void {
+    if (this.#isCorked) return
+    this.#isCorked = true
+    this.#connection.cork()
+    process.nextTick(uncork, this)
+  }
+
+  uncork(): void {
+    this.#isCorked = false
+    this.#connection.uncork()
+  }
+}
+
+const uncork = (socket: NodeSocket) => socket.uncork()

@@ -1,0 +1,111 @@
+/**
+ * Owns one request and its answer on uWebSockets.js. Its request is lent for the length of the handler's call only; its
+ * response throws when it is used after the end or after the peer left, from which `Reply` keeps.
+ */
+
+import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js'
+import type { Headers, SocketListener, UpgradeExchange } from '../server.ts'
+import { type UserData, UwsSocket } from './socket.ts'
+
+export class UwsExchange implements UpgradeExchange {
+  readonly #request: HttpRequest
+  readonly #response: HttpResponse
+  readonly #upgrade: Upgrade | undefined
+
+  /** With the context that an upgrade needs, if it is a request for one. */
+  constructor(response: HttpResponse, request: HttpRequest, context?: us_socket_context_t) {
+    this.#request = request
+    this.#response = response
+    this.#upgrade = context && {
+      context,
+      key: request.getHeader('sec-websocket-key'),
+      extensions: request.getHeader('sec-websocket-extensions'),
+    }
+  }
+
+  get method(): string {
+    return this.#request.getCaseSensitiveMethod()
+  }
+
+  get path(): string {
+    return this.#request.getUrl()
+  }
+
+  get query(): string {
+    return this.#request.getQuery() ?? ''
+  }
+
+  get peer(): string {
+    return plainAddress(Buffer.from(this.#response.getRemoteAddressAsText()).toString())
+  }
+
+  header(name: string): string {
+    return this.#request.getHeader(name)
+  }
+
+  onGone(gone: () => void): void {
+    this.#response.onAborted(gone)
+  }
+
+  send(status: string, headers: Headers, body: string | Buffer, withoutBody: boolean): void {
+    this.#response.cork(() => {
+      this.#writeHead(status, headers)
+      if (withoutBody) this.#response.endWithoutBody(Buffer.byteLength(body))
+      else this.#response.end(body)
+    })
+  }
+
+  begin(status: string, headers: Headers, taken: () => void): void {
+    this.#response.onWritable(() => {
+      taken()
+      return true
+    })
+    this.#response.cork(() => this.#writeHead(status, headers))
+  }
+
+  /** A chunk smaller than the cork buffer (16 KiB) is always taken; the next then sees the back-pressure. */
+  write(chunk: string): boolean {
+    let taken = true
+    this.#response.cork(() => {
+      taken = this.#response.write(chunk)
+    })
+    return taken
+  }
+
+  end(): void {
+    this.#response.cork(() => this.#response.end())
+  }
+
+  /**
+   * Not corked. After a real wait, `response.cork(() => response.upgrade())` may close the new socket at random
+   * (uWebSockets #1928, fixed by its pull request 1929, which our build has not got), and an upgrade without `cork` is sound
+   * but makes uWebSockets.js print a warning if it comes after the handler has returned. `tokens.ts` keeps most from that.
+   */
+  upgrade(subprotocol: string, listener: SocketListener): void {
+    if (this.#upgrade === undefined) throw new Error('a request for no upgrade is not upgraded')
+    const { context, key, extensions } = this.#upgrade
+    this.#response.upgrade<UserData>({ own: new UwsSocket(listener) }, key, subprotocol, extensions, context)
+  }
+
+  #writeHead(status: string, headers: Headers): void {
+    this.#response.writeStatus(status)
+    for (const name in headers) this.#response.writeHeader(name, headers[name] ?? '')
+  }
+}
+
+interface Upgrade {
+  readonly context: us_socket_context_t
+  readonly key: string
+  readonly extensions: string
+}
+
+/** uWebSockets.js spells IPv6 in full, and IPv4 on a socket for both as `::ffff:127.0.0.1`, in hexadecimal. */
+function plainAddress(peer: string): string {
+  if (/^(0+:){7}0*1$/.test(peer)) return '::1'
+  const mapped = /^(?:0{1,4}:){5}ffff:([0-9a-f]{2})([0-9a-f]{2}):([0-9a-f]{2})([0-9a-f]{2})$/.exec(peer)
+  if (!mapped) return peer
+  return mapped
+    .slice(1)
+    .map((byte) => Number.parseInt(byte, 16))
+    .join('.')
+}

@@ -1,0 +1,70 @@
+/**
+ * Owns the one sentence about a library that cannot be loaded: which, on which Node and system, why, and what would be right.
+ *
+ * JavaScript, for without esbuild no TypeScript is loaded. The patterns are those of Node 20 to 26 and of the libraries'
+ * own loaders as the lockfile has them; `test/platform/unloadable.test.ts` takes the binaries away and looks.
+ */
+
+/** The libraries with a binary of their own, and what is in the message or the stack when one is not loaded. */
+const LIBRARIES = /** @type {const} */ ([
+  { name: 'uWebSockets.js', sign: /uws|uWebSockets/i },
+  { name: 'lmdb', sign: /lmdb/ },
+  { name: 'DuckDB', sign: /duckdb/ },
+  { name: 'esbuild', sign: /esbuild/ },
+])
+
+/** What a loader says, and what that means; `$1` is what it names. The first that fits is taken. */
+const REASONS = /** @type {const} */ ([
+  {
+    says: /version `GLIBC_([\d.]+)' not found/,
+    reason: 'its binary needs GLIBC $1',
+    mend: 'a system with it, such as Debian 13 or Ubuntu 24.04',
+  },
+  {
+    says: /version `GLIBCXX_([\d.]+)' not found/,
+    reason: 'its binary needs a libstdc++ with GLIBCXX $1',
+    mend: 'a newer system, such as Debian 13 or Ubuntu 24.04',
+  },
+  {
+    says: /ld-linux|Error relocating/,
+    reason: 'its binary is for glibc',
+    mend: 'a system with glibc, such as Debian 13',
+  },
+  { says: /Cannot find module '\.\/uws_/, reason: 'it has no binary for this Node', mend: 'Node 20, 22 or 24' },
+  {
+    says: /Cannot find (?:module|package)|No native build|could not be found|another platform|unsupported/i,
+    reason: 'its binary for this system is not installed',
+    mend: '`npm ci` on this system, optional dependencies included',
+  },
+])
+
+/**
+ * The sentence, without a full stop; undefined if `error` is not about one of those libraries.
+ *
+ * @param {unknown} error
+ * @returns {string | undefined}
+ */
+export function whyUnloadable(error) {
+  if (!(error instanceof Error)) return undefined
+  const library = LIBRARIES.find(({ sign }) => sign.test(`${error.message}\n${error.stack}`))
+  const isLoading =
+    /ERR_DLOPEN_FAILED|MODULE_NOT_FOUND/.test(codeOf(error)) || REASONS.some(({ says }) => says.test(error.message))
+  if (library === undefined || !isLoading) return undefined
+  const here = `on Node ${process.versions.node} (${process.platform} ${process.arch}, ${libc()})`
+  for (const { says, reason, mend } of REASONS) {
+    const found = says.exec(error.message)
+    if (found)
+      return `${library.name} cannot be loaded ${here}: ${reason.replace('$1', found[1] ?? '')}; right is ${mend}`
+  }
+  return `${library.name} cannot be loaded ${here}: ${error.message.split('\n')[0]}; right is \`npm ci\` once more`
+}
+
+/** @param {Error & { code?: unknown }} error */
+const codeOf = (error) => String(error.code ?? '')
+
+/** Which C library the process runs on, as far as Node knows. */
+function libc() {
+  if (process.platform !== 'linux') return 'its own libc'
+  const { header } = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport())
+  return header.glibcVersionRuntime === undefined ? 'musl' : `GLIBC ${header.glibcVersionRuntime}`
+}
