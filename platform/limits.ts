@@ -304,8 +304,8 @@ export const LIVE_SWEEP_MS = 1_000
 /** How long a socket that lost a frame may take to drain and be told so (4408), before it is cut. */
 export const LIVE_SLOW_CLOSE_MS = 10_000
 
-/** Bytes of a request's head; a larger one is refused, and the connection closed. */
-export const HTTP_HEAD_BYTES_MAX = 4 * KiB
+/** Bytes of a request's head, a token in it; a larger one is refused with 431, and the connection closed. */
+export const HTTP_HEAD_BYTES_MAX = 16 * KiB
 /** How long a peer may take over a request, keep a connection without one, or not read an answer; then it is cut. */
 export const HTTP_IDLE_SECONDS_MAX = 10
 /** How often requests that take too long are looked for. */
@@ -351,6 +351,7 @@ export const GATEWAY_DRAIN_MS = 3_000
 
 assert(LIVE_COMMAND_BYTES_MAX < LIVE_COMMAND_BYTES_CUT, 'an oversized frame must arrive for its sender to be told')
 assert(LIVE_SNAPSHOT_PAUSE_BYTES < LIVE_BACKPRESSURE_BYTES_MAX / 2, 'a snapshot must leave room for live frames')
+assert(TOKEN_CHARS_MAX < HTTP_HEAD_BYTES_MAX, 'every token must fit in a head')
 assert(LATEST_SERIES_PER_DEVICE_MAX < LATEST_SERIES_MAX / 10, 'no device may crowd out the others')
 assert(LATEST_WARM_UP_MS_MAX + GATEWAY_DRAIN_MS < STOP_DEADLINE_MS, 'a stop during a start must end in time')
 

@@ -79,6 +79,20 @@ test('a folder does not import the packages of another role', () => {
   assert.deepEqual(wrong, [])
 })
 
+test("the gateway's libraries are named in their rooms only", () => {
+  const rooms: Record<string, string> = {
+    'uWebSockets.js': 'gateway/server/uws/',
+    ws: 'gateway/server/node/',
+    'node:http': 'gateway/server/node/',
+    'node:https': 'gateway/server/node/',
+  }
+  const wrong = imports.filter(({ file, folder, target }) => {
+    const room = rooms[target]
+    return folder === 'gateway' && room !== undefined && !file.startsWith(room)
+  })
+  assert.deepEqual(wrong, [])
+})
+
 test('relative imports name their file', () => {
   const wrong = imports.filter(({ target }) => target.startsWith('.') && !/\.(ts|js|json)$/.test(target))
   assert.deepEqual(wrong, [])
@@ -98,7 +112,7 @@ test('the clock, chance and the environment are read where they belong', () => {
     const isSettings = file === 'platform/settings.ts'
     const readsClock = !isClock && /\bDate\.now\(\)|\bnew Date\(\)/.test(text)
     const isRandom = /\bMath\.random\(\)/.test(text)
-    const readsEnvironment = !isSettings && !file.startsWith('cli/') && /\bprocess\.env\b/.test(text)
+    const readsEnvironment = !isSettings && !file.startsWith('cli/') && /\bprocess\.env\b(?!\.\w+ = )/.test(text)
     return readsClock || isRandom || readsEnvironment
   })
   assert.deepEqual(wrong, [])

@@ -4,6 +4,7 @@
  */
 
 import { messageOf } from '../../platform/errors.ts'
+import { HTTP_HEAD_BYTES_MAX } from '../../platform/limits.ts'
 import { whyUnloadable } from '../../platform/unloadable.js'
 import { type MakeServer, ServerError } from './server.ts'
 
@@ -20,6 +21,8 @@ export interface ChosenServer {
 /** Rejects with a `ServerError` `server-unusable` if uWebSockets.js was asked for and cannot be loaded. */
 export async function chooseServer(choice: ServerChoice): Promise<ChosenServer> {
   if (choice === 'node') return nodeServer('as TELLTALE_GATEWAY_SERVER says')
+  // Its bound on a head that comes in pieces; it looks when it is loaded.
+  process.env.UWS_HTTP_MAX_HEADERS_SIZE = String(HTTP_HEAD_BYTES_MAX)
   try {
     const { makeServer } = await import('./uws/server.ts')
     return { kind: 'uws', makeServer, why: 'uWebSockets.js' }

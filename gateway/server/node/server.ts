@@ -1,6 +1,6 @@
 /**
  * Owns the gateway's server on `node:http` and `ws`, for where uWebSockets.js cannot be loaded. Its bounds and times are
- * those that uWebSockets.js has of its own accord.
+ * those of the other; who breaks the WebSocket protocol is told the code for it (1002, 1007, 1009) and cut.
  */
 
 import { readFileSync } from 'node:fs'

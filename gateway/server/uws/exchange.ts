@@ -47,10 +47,11 @@ export class UwsExchange implements UpgradeExchange {
     this.#response.onAborted(gone)
   }
 
+  /** After an answer without body the library takes no other request on the connection (tried on 20.x), so it is told as the last. */
   send(status: string, headers: Headers, body: string | Buffer, withoutBody: boolean): void {
     this.#response.cork(() => {
       this.#writeHead(status, headers)
-      if (withoutBody) this.#response.endWithoutBody(Buffer.byteLength(body))
+      if (withoutBody) this.#response.endWithoutBody(Buffer.byteLength(body), true)
       else this.#response.end(body)
     })
   }

@@ -2,8 +2,9 @@
  * Owns the gateway's server on uWebSockets.js. Frames are published once to a topic of the library, which writes them to all
  * sockets: 2M deliveries a second were measured so, against 125k by sending to each.
  *
- * On the main thread only: in a worker thread the library aborted the process at exit. It limits a request's head to 4 KiB of
- * its own accord, and ends connections that are idle for 10 s; neither can be set.
+ * On the main thread only: in a worker thread the library aborted the process at exit. What it does of its own accord: it ends
+ * connections that are idle for 10 s or so, takes a large head that comes in one piece, refuses HTTP/1.0 with 505, and cuts
+ * who breaks the WebSocket protocol without the code for it.
  */
 
 import uWS, { type TemplatedApp, type us_listen_socket, type WebSocket } from 'uWebSockets.js'
