@@ -14,6 +14,7 @@
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
 import { CONNECT_BYTES_MAX, CONNECT_TIMEOUT_MS } from '../platform/limits.ts'
+import { readBuffered } from './buffered.ts'
 import { Disconnect } from './endings.ts'
 import type { Turns } from './turns.ts'
 import type { Beginner, Unfinished } from './unfinished.ts'
@@ -87,7 +88,7 @@ export class Arrivals {
 
   #read(stream: Duplex): void {
     const arrival = this.#waiting.get(stream)
-    const piece: Buffer | null = stream.read()
+    const piece = readBuffered(stream)
     if (arrival === undefined || piece === null) return
     arrival.pieces.push(piece)
     arrival.length += piece.length

@@ -31,6 +31,7 @@ import {
 } from '../platform/limits.ts'
 import { internals, type Parser } from './aedes.ts'
 import { Allowance } from './allowance.ts'
+import { readBuffered } from './buffered.ts'
 import { Disconnect } from './endings.ts'
 import type { Held } from './held.ts'
 import type { BrokerMetrics } from './metrics.ts'
@@ -137,8 +138,7 @@ export class Inbound {
       return
     }
     const isMore = conn.readableLength > this.#turnBytes
-    // Without a length, a stream whose last bytes these are ends.
-    const chunk: Buffer | null = isMore ? conn.read(this.#turnBytes) : conn.read()
+    const chunk: Buffer | null = isMore ? conn.read(this.#turnBytes) : readBuffered(conn)
     if (chunk === null) return
     // Before parsing, so that nothing reads on in the middle of it.
     if (isMore) this.#turns.wait(this)
@@ -261,7 +261,7 @@ export class Inbound {
   #forget(): void {
     this.#unfinished.note(this, 0, false)
     const { conn, _parser: parser } = internals(this.#client)
-    conn.read()
+    readBuffered(conn)
     parser._list.consume(parser._list.length)
   }
 

@@ -122,3 +122,10 @@ test("lmdb's buffers with a length that is not their own are read in one place",
   const callers = sources.filter((file) => readFileSync(join(ROOT, file), 'utf8').includes('.getBinaryFast('))
   assert.deepEqual(callers, ['log/local/environment.ts'])
 })
+
+test('all that a stream has buffered is read in one place, for `read()` gives one piece of it since Node 26', () => {
+  const readers = sources.filter((file) =>
+    /\b(conn|stream|socket|connection)\.read\(\)/.test(readFileSync(join(ROOT, file), 'utf8')),
+  )
+  assert.deepEqual(readers, ['broker/buffered.ts'])
+})
