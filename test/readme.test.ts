@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -16,14 +16,18 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 
 /** Run by `.ci/run` itself, or needing a server that is not there. */
-const ELSEWHERE = ['npm ci', 'npm test', 'npm run check', 'npm run bench']
+const ELSEWHERE = ['npm test', 'npm run check', 'npm run bench']
+/** The two commands with which everything begins. */
+const START = ['npm ci', 'npm start']
+
+const DEPRECATION_IS_AN_ERROR = '--pending-deprecation --throw-deprecation'
 
 /** The shell blocks, in order. */
 function blocks(): string[] {
   return [...README.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, text]) => text ?? '')
 }
 
-/** The files of the tree as git would commit them now, with the installed dependencies. */
+/** The files of the tree as git would commit them now. */
 function copyTree(t: TestContext): string {
   const directory = scratchDirectory(t)
   const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT })
@@ -33,7 +37,6 @@ function copyTree(t: TestContext): string {
     .filter((file) => file !== '' && existsSync(join(ROOT, file)))
   const archive = execFileSync('tar', ['-c', '-T', '-'], { cwd: ROOT, input: present.join('\n'), maxBuffer: 2 ** 28 })
   execFileSync('tar', ['-x'], { cwd: directory, input: archive })
-  symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
   return directory
 }
 
@@ -47,13 +50,20 @@ test('the commands of the README do what it says', async (t) => {
   const run = async (script: string) =>
     (await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', script], { cwd, env })).stdout
 
-  const { child, printed } = await npmStart(t, cwd, env)
+  assert.deepEqual(blocks()[0]?.trim().split('\n'), START)
+  // From npm's own cache where it has them, which is where the dependencies of these tests came from.
+  const installed = await install(cwd, { ...env, npm_config_prefer_offline: 'true' })
+  assert.match(installed, /^\s*added \d+ packages in \w+\s*$/, 'npm says nothing that a newcomer would wonder about')
+  t.diagnostic(`Node ${process.versions.node}, npm ci:${installed.trimEnd()}`)
+
+  const { child, printed } = await npmStart(t, cwd, { ...env, NODE_OPTIONS: DEPRECATION_IS_AN_ERROR })
   assert.match(printed, new RegExp(`http://127.0.0.1:${gateway}/\\?access_token=`))
   const outputs = new Map<string, string>()
   for (const block of blocks()) {
-    const commands = block.split('\n').filter((line) => !ELSEWHERE.includes(line.trim()))
+    const commands = block.split('\n').filter((line) => ![...ELSEWHERE, ...START].includes(line.trim()))
     if (commands.join('').trim() === '' || block.includes('npm start')) continue
     outputs.set(block, await run(onOurPorts(block)))
+    t.diagnostic(`Node ${process.versions.node}: ${block.trim().split('\n').join('; ')}`)
   }
   const output = (part: string) => [...outputs].find(([block]) => block.includes(part))?.[1] ?? assert.fail(part)
   const [, sent] = /^sent +([\d,]+) messages/m.exec(output('npm run simulate')) ?? []
@@ -74,6 +84,12 @@ test('the commands of the README do what it says', async (t) => {
   const [code] = await once(child, 'exit')
   assert.equal(code, 0)
 })
+
+/** What `npm ci` prints, on both its outputs. */
+async function install(cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const { stdout, stderr } = await promisify(execFile)('npm', ['ci'], { cwd, env })
+  return stderr + stdout
+}
 
 async function npmStart(t: TestContext, cwd: string, env: NodeJS.ProcessEnv) {
   // What `npm start` runs, without npm in between, so that the signal below reaches it.

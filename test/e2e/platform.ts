@@ -20,6 +20,8 @@ export interface PlatformOptions {
   readonly store?: StoreOptions
   readonly roles?: string
   readonly environment?: Record<string, string>
+  /** The Node to run; by default the one of the tests. */
+  readonly node?: string
   /** Runs the platform under another program, such as strace. */
   readonly under?: readonly string[]
 }
@@ -42,6 +44,8 @@ export class RunningPlatform {
   #child: ChildProcess | undefined
   /** All that the process printed. */
   output = ''
+  /** Runs at the next start, and for commands. */
+  node: string
   #appToken: string | undefined
 
   constructor(directory: string, ports: { mqtt: number; gateway: number }, options: PlatformOptions) {
@@ -49,6 +53,7 @@ export class RunningPlatform {
     this.mqttPort = ports.mqtt
     this.gatewayPort = ports.gateway
     this.#options = options
+    this.node = options.node ?? process.execPath
     this.#environment = {
       ...plainEnvironment(),
       TELLTALE_DATA_DIR: directory,
@@ -79,7 +84,7 @@ export class RunningPlatform {
   /** Starts the process and waits until it says that it is ready. */
   async start(): Promise<void> {
     const roles = this.#options.roles === undefined ? [] : ['--roles', this.#options.roles]
-    const [program = '', ...args] = [...(this.#options.under ?? []), process.execPath, TELLTALE, 'up', ...roles]
+    const [program = '', ...args] = [...(this.#options.under ?? []), this.node, TELLTALE, 'up', ...roles]
     const child = spawn(program, args, { cwd: ROOT, env: this.#environment, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     this.output = ''
@@ -118,7 +123,7 @@ export class RunningPlatform {
   /** Runs `telltale` with these arguments beside the platform; its standard output. Rejects if it fails. */
   async telltale(...args: string[]): Promise<string> {
     const options = { env: this.#environment, cwd: ROOT, maxBuffer: OUTPUT_BYTES_MAX }
-    const { stdout } = await promisify(execFile)(process.execPath, [TELLTALE, ...args], options)
+    const { stdout } = await promisify(execFile)(this.node, [TELLTALE, ...args], options)
     return stdout
   }
 

@@ -55,7 +55,8 @@ export function requireProgram(t: Pick<TestContext, 'skip'>, name: string, hint:
   }
 }
 
-function skipIfMissing(t: Pick<TestContext, 'skip'>, error: unknown): undefined {
+/** Skips the test, or fails it with CI=true; rethrows what says nothing of a missing server. */
+export function skipIfMissing(t: Pick<TestContext, 'skip'>, error: unknown): undefined {
   if (!(error instanceof MissingServer) || process.env.CI === 'true') throw error
   t.skip(error.message)
   return undefined

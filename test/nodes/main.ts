@@ -1,0 +1,77 @@
+/**
+ * Owns `npm run test:nodes`: the tests in which a Node can make a difference, on each version that people have; and the
+ * gateway's once more on a Debian where uWebSockets.js loads. Whatever a Node calls deprecated fails a test.
+ */
+
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { installDebian, runInDebian13 } from './debian13.ts'
+import { binOf, installNodes, MAJORS, ownMajor, ROOT } from './nodes.ts'
+
+/** Folders and files below `test/`. */
+const TESTS = [
+  'platform',
+  'schemas',
+  'log',
+  'ingest',
+  'broker',
+  'gateway',
+  'devices',
+  'cli',
+  'conformance',
+  'e2e/readings.test.ts',
+  'e2e/processes.test.ts',
+  'e2e/kill.test.ts',
+  'storm/storm.test.ts',
+  'readme.test.ts',
+]
+/** The Nodes for which uWebSockets.js has a binary that needs a newer GLIBC than Debian 12 has. */
+const ON_DEBIAN_13 = [22, 24]
+
+const { values } = parseArgs({ options: { install: { type: 'boolean' }, only: { type: 'string' } } })
+if (values.install) {
+  installNodes()
+  installDebian()
+} else {
+  process.exitCode = run(values.only === undefined ? undefined : Number(values.only)) ? 0 : 1
+}
+
+function run(only: number | undefined): boolean {
+  const results: [what: string, passed: boolean][] = []
+  const majors = only === undefined ? MAJORS.filter((major) => major !== ownMajor) : [only]
+  for (const major of majors) {
+    results.push([`Node ${major}`, runHere(major, TESTS)])
+    if (ON_DEBIAN_13.includes(major))
+      results.push([`Node ${major} on Debian 13: gateway`, runThere(major, ['gateway'])])
+  }
+  for (const [what, passed] of results) console.log(`${passed ? 'passed' : 'FAILED'}  ${what}`)
+  return results.length > 0 && results.every(([, passed]) => passed)
+}
+
+function runHere(major: number, tests: readonly string[]): boolean {
+  const bin = binOf(major)
+  console.log(`\n# Node ${major}\n`)
+  const env = { ...environment(), PATH: `${bin}${delimiter}${process.env.PATH}` }
+  const args = ['test/run.js', ...filesOf(tests)]
+  return spawnSync(join(bin, 'node'), args, { cwd: ROOT, stdio: 'inherit', env }).status === 0
+}
+
+function runThere(major: number, tests: readonly string[]): boolean {
+  console.log(`\n# Node ${major} on Debian 13\n`)
+  return runInDebian13(binOf(major), ['node', 'test/run.js', ...filesOf(tests)], environment()) === 0
+}
+
+function environment(): NodeJS.ProcessEnv {
+  return { ...process.env, NODE_OPTIONS: '--pending-deprecation --throw-deprecation' }
+}
+
+/** From the root of the tree. */
+function filesOf(tests: readonly string[]): string[] {
+  return tests.flatMap((path) => {
+    if (path.endsWith('.ts')) return [`test/${path}`]
+    const files = readdirSync(join(ROOT, 'test', path), { recursive: true }).map(String)
+    return files.filter((file) => file.endsWith('.test.ts')).map((file) => `test/${path}/${file}`)
+  })
+}
