@@ -1,6 +1,6 @@
 # The platform's image: Node, the production dependencies, the sources as they are. Nothing in it is compiled.
 
-FROM node:20-bookworm-slim AS dependencies
+FROM node:24-trixie-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # Every dependency works without install scripts: their binaries are packages of their own, or lie in the package. The
@@ -11,7 +11,7 @@ RUN npm ci --omit=dev --ignore-scripts \
       ! -name "uws_$(node -p 'process.platform + "_" + process.arch + "_" + process.versions.modules').node" -delete \
  && node -e 'for (const name of ["uWebSockets.js", "lmdb", "@duckdb/node-api"]) require(name)'
 
-FROM node:20-bookworm-slim
+FROM node:24-trixie-slim
 ENV NODE_ENV=production \
     TELLTALE_DATA_DIR=/data
 WORKDIR /app

@@ -24,7 +24,8 @@ export async function welcome(platform: Platform, settings: Settings, environmen
     const scheme = settings.tlsCert === undefined ? 'http' : 'https'
     const url = `${scheme}://${reachable(settings.gatewayHost)}:${gateway.port}`
     const token = await identity.signApp([APP_FILTER], APP_TOKEN_TTL_MS)
-    lines.push(`  apps       ${url}   (WebSocket at /v1/live)`, `  store      ${store}`, '')
+    lines.push(`  apps       ${url}   (WebSocket at /v1/live)`, `             served by ${gateway.servedBy}`)
+    lines.push(`  store      ${store}`, '')
     lines.push('Open the dashboard (its token is good for a day):', '', `  ${url}/?access_token=${token}`, '')
   }
   const plain = broker?.addresses.find(({ scheme }) => scheme === 'mqtt')

@@ -64,6 +64,7 @@ export class Gateway implements Part {
   #server: Server | undefined
   #stopped: Promise<void> | undefined
   #port = 0
+  #servedBy = ''
 
   constructor(options: GatewayOptions, dependencies: GatewayDependencies) {
     this.#options = options
@@ -98,6 +99,11 @@ export class Gateway implements Part {
     return this.#port
   }
 
+  /** Which server it has, and why not the other: to follow on "served by". */
+  get servedBy(): string {
+    return this.#servedBy
+  }
+
   /** Rejects with a `ServerError` if there is no server or no port to be had, with a `LogError` if the log cannot be read. */
   async start(): Promise<void> {
     const { host, port, tls, server: wanted } = this.#options
@@ -107,7 +113,7 @@ export class Gateway implements Part {
     this.#server = server
     this.#live.start(server)
     this.#port = await server.listen(host, port)
-    this.#dependencies.logger.info({ port: this.#port }, `the gateway is served by ${why}`)
+    this.#servedBy = why
     try {
       await Promise.all([this.#seed.start(), this.#tail.start()])
     } catch (error) {

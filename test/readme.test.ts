@@ -1,18 +1,16 @@
 /** Runs the README: its commands, as written, in a copy of this tree; only the ports are other ones. */
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { plainEnvironment } from './e2e/platform.ts'
-import { scratchDirectory } from './scratch.ts'
 import { freePort, requireProgram } from './servers/server.ts'
+import { copyTree, ROOT } from './tree.ts'
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 
 /** Run by `.ci/run` itself, or needing a server that is not there. */
@@ -25,19 +23,6 @@ const DEPRECATION_IS_AN_ERROR = '--pending-deprecation --throw-deprecation'
 /** The shell blocks, in order. */
 function blocks(): string[] {
   return [...README.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, text]) => text ?? '')
-}
-
-/** The files of the tree as git would commit them now. */
-function copyTree(t: TestContext): string {
-  const directory = scratchDirectory(t)
-  const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT })
-  const present = files
-    .toString()
-    .split('\0')
-    .filter((file) => file !== '' && existsSync(join(ROOT, file)))
-  const archive = execFileSync('tar', ['-c', '-T', '-'], { cwd: ROOT, input: present.join('\n'), maxBuffer: 2 ** 28 })
-  execFileSync('tar', ['-x'], { cwd: directory, input: archive })
-  return directory
 }
 
 test('the commands of the README do what it says', async (t) => {

@@ -22,6 +22,7 @@ import {
 } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { errorsTopic, statusTopic, telemetryTopic } from '../topics.ts'
+import { brokerAddress } from './broker-address.ts'
 import type { Messages } from './messages.ts'
 import type { Random } from './random.ts'
 import { SimulatorError } from './simulator-error.ts'
@@ -109,7 +110,7 @@ export class SimulatedDevice {
   /** Connects and keeps connecting; resolves when online for the first time, or refused, or closed before. */
   connect(): Promise<void> {
     return new Promise((resolve) => {
-      const client = connect(this.#options.url, this.#clientOptions())
+      const client = connect({ ...brokerAddress(this.#options.url), ...this.#clientOptions() })
       this.#client = client
       client.on('connect', () => {
         this.#wentOnline(client)

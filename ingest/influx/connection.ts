@@ -49,12 +49,15 @@ export class InfluxConnection {
     this.#agent = options.url.startsWith('https:')
       ? new HttpsAgent({ keepAlive: true })
       : new HttpAgent({ keepAlive: true })
-    this.#transport = new InfluxDB({
-      url: options.url,
-      ...(options.token !== '' && { token: options.token }),
-      timeout: INFLUX_REQUEST_MS_MAX,
-      transportOptions: { agent: this.#agent, 'follow-redirects': { http: bounded(http), https: bounded(https) } },
-    }).transport
+    this.#transport = withoutDeprecation(
+      () =>
+        new InfluxDB({
+          url: options.url,
+          ...(options.token !== '' && { token: options.token }),
+          timeout: INFLUX_REQUEST_MS_MAX,
+          transportOptions: { agent: this.#agent, 'follow-redirects': { http: bounded(http), https: bounded(https) } },
+        }).transport,
+    )
     const { org, bucket } = options
     this.#writePath =
       options.api === 'v1'
@@ -197,5 +200,16 @@ function bounded({ request }: Pick<typeof http, 'request'>) {
         watch(response)
         take(response)
       }),
+  }
+}
+
+/** The client's constructor parses its URL with `url.parse` (influxdb-client 1.35, its last release), of which Node warns (DEP0169). */
+function withoutDeprecation<T>(make: () => T): T {
+  const before = process.noDeprecation
+  process.noDeprecation = true
+  try {
+    return make()
+  } finally {
+    process.noDeprecation = before ?? false
   }
 }

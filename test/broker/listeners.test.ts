@@ -21,12 +21,12 @@ test('MQTTS with the certificate, and MQTT over WebSocket with TLS too', async (
   const password = await bench.identity.signDevice('truck-7', 60_000)
   const device = { clientId: 'truck-7', username: 'truck-7', password, reconnectPeriod: 0 }
   for (const { scheme, port } of bench.broker.addresses) {
-    const url = `${scheme}://localhost:${port}`
+    const address = { protocol: scheme, host: 'localhost', port, path: '/' } as const
     const ca = scheme === 'mqtt' ? {} : { ca: [readFileSync(cert)] }
-    const client = await connectAsync(url, { ...device, ...ca })
+    const client = await connectAsync({ ...address, ...device, ...ca })
     await client.publishAsync(TOPIC, READING, { qos: 1 })
     await client.endAsync()
-    if (scheme === 'mqtts') await assert.rejects(connectAsync(url, device))
+    if (scheme === 'mqtts') await assert.rejects(connectAsync({ ...address, ...device }))
   }
   assert.deepEqual(
     bench.broker.addresses.map(({ scheme }) => scheme),
@@ -53,7 +53,11 @@ test('MQTT over WebSocket; a plain request and another subprotocol are refused',
   const bench = await startBroker(t, { listeners: { webSocketPort: 0 } })
   const address = bench.broker.addresses.find(({ scheme }) => scheme === 'ws') ?? assert.fail()
   const password = await bench.identity.signDevice('truck-7', 60_000)
-  const client = await connectAsync(`ws://127.0.0.1:${address.port}`, {
+  const client = await connectAsync({
+    protocol: 'ws',
+    host: '127.0.0.1',
+    port: address.port,
+    path: '/',
     clientId: 'truck-7',
     username: 'truck-7',
     password,
@@ -95,7 +99,7 @@ test('a TLS handshake that is not finished in time is cut off, and others connec
     ca: [readFileSync(tls.cert)],
   }
   const { port } = bench.broker.addresses.find(({ scheme }) => scheme === 'mqtts') ?? assert.fail()
-  const device = await connectAsync(`mqtts://localhost:${port}`, options)
+  const device = await connectAsync({ protocol: 'mqtts', host: 'localhost', port, ...options })
   await device.publishAsync(TOPIC, READING, { qos: 1 })
   await device.endAsync()
   await Promise.all(closed)

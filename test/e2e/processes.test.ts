@@ -58,7 +58,10 @@ test('one certificate serves MQTTS and the gateway', async (t) => {
   const platform = await RunningPlatform.start(t, { environment: tls })
   const password = await platform.deviceToken('truck-7')
   const ca = [(await run('cat', [cert])).stdout]
-  const device = await connectAsync(`mqtts://localhost:${mqttsPort}`, {
+  const device = await connectAsync({
+    protocol: 'mqtts',
+    host: 'localhost',
+    port: mqttsPort,
     clientId: 'truck-7',
     username: 'truck-7',
     password,

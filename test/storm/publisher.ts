@@ -32,7 +32,13 @@ class Device {
   constructor(id: string, password: string) {
     this.#id = id
     const identity = { clientId: id, username: id, password }
-    this.#client = mqtt.connect(`mqtt://127.0.0.1:${port}`, { ...identity, reconnectPeriod: RECONNECT_MS, clean: true })
+    this.#client = mqtt.connect({
+      host: '127.0.0.1',
+      port: Number(port),
+      ...identity,
+      reconnectPeriod: RECONNECT_MS,
+      clean: true,
+    })
     this.#client.on('error', () => undefined)
     this.#client.on('connect', () => {
       for (const send of this.#again.splice(0)) send()

@@ -7,10 +7,11 @@
  * who breaks the WebSocket protocol without the code for it.
  */
 
-import uWS, { type TemplatedApp, type us_listen_socket, type WebSocket } from 'uWebSockets.js'
+import type { TemplatedApp, us_listen_socket, WebSocket } from 'uWebSockets.js'
 import { LIVE_BACKPRESSURE_BYTES_MAX, LIVE_COMMAND_BYTES_CUT } from '../../../platform/limits.ts'
 import { type MakeServer, type Server, ServerError, type ServerHandlers, type ServerOptions } from '../server.ts'
 import { UwsExchange } from './exchange.ts'
+import { uWS } from './library.ts'
 import type { UserData } from './socket.ts'
 
 /** By default two processes may share a port, and each get some of the connections. */

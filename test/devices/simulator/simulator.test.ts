@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
+import { brokerAddress } from '../../../devices/simulator/broker-address.ts'
 import { SimulatorError } from '../../../devices/simulator/simulator-error.ts'
 import { startMosquitto } from '../../servers/mosquitto.ts'
 import { freePort, requireServer } from '../../servers/server.ts'
@@ -8,7 +9,7 @@ import { fleet, fleetOptions, never, until } from './fleet.ts'
 
 /** Everything published under `devices/`, in order, as an independent client sees it. */
 async function observe(t: TestContext, url: string) {
-  const client: MqttClient = await connectAsync(url)
+  const client: MqttClient = await connectAsync(brokerAddress(url))
   t.after(() => client.endAsync(true))
   const seen: { topic: string; payload: Buffer; retain: boolean }[] = []
   client.on('message', (topic, payload, packet) => seen.push({ topic, payload, retain: packet.retain }))
