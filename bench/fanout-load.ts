@@ -6,11 +6,11 @@
  */
 
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../schemas/registry.ts'
 import { LoadClient } from './load-client.ts'
 import { makePublishes } from './publishes.ts'
+import { RawApp } from './raw-app.ts'
 
 export interface FanoutOptions {
   readonly mqttPort: number
@@ -40,84 +40,6 @@ const READ_BYTES = 256 * 1024
 const QUIET_MS = 300
 const READING = Buffer.from('{"device":')
 const FILTER = 'devices/+/telemetry/environment'
-const FIN_TEXT = 0x81
-const CLOSE = 0x88
-/** RFC 6455 section 5.5: a control frame carries at most 125 bytes. */
-const CLOSE_BYTES_MAX = 128
-const MASKED = 0x80
-/** RFC 6455 section 5.2: this length means that two bytes of length follow. */
-const LENGTH_16 = 126
-
-/** One app: a raw WebSocket whose bytes are counted. All read into one buffer, for nobody keeps what was read. */
-class CountingApp {
-  bytes = 0
-  #upgraded: () => void = () => {}
-  #isUpgraded = false
-  /** The last short chunk, which may be a close frame. */
-  #last: Buffer = Buffer.alloc(0)
-  readonly #socket: Socket
-
-  constructor(options: FanoutOptions, buffer: Buffer, onBytes: (chunk: Buffer) => void) {
-    this.#socket = connect({
-      port: options.gatewayPort,
-      host: '127.0.0.1',
-      onread: {
-        buffer,
-        callback: (count, chunk) => {
-          this.bytes += count
-          if (count < CLOSE_BYTES_MAX)
-            this.#last = Buffer.from(chunk.buffer.slice(chunk.byteOffset, chunk.byteOffset + count))
-          if (this.bytes === count) this.#upgrade(Buffer.from(chunk.buffer, chunk.byteOffset, count).toString('latin1'))
-          onBytes(Buffer.from(chunk.buffer, chunk.byteOffset, count))
-          return true
-        },
-      },
-    })
-    this.#socket.on('close', () => {
-      const why = this.#last[0] === CLOSE ? `${this.#last.readUInt16BE(2)} ${this.#last.subarray(4)}` : 'no close frame'
-      fail(new Error(`the gateway closed an app after ${this.bytes} bytes: ${why}`))
-    })
-    this.#socket.on('error', fail)
-  }
-
-  async subscribe(token: string): Promise<void> {
-    await once(this.#socket, 'connect')
-    const key = Buffer.from('telltale fan-out').toString('base64')
-    const lines = [
-      `GET /v1/live?access_token=${token} HTTP/1.1`,
-      'Host: 127.0.0.1',
-      'Upgrade: websocket',
-      'Connection: Upgrade',
-      `Sec-WebSocket-Key: ${key}`,
-      'Sec-WebSocket-Version: 13',
-      'Sec-WebSocket-Protocol: telltale.v1',
-    ]
-    // What comes before the answer to the upgrade is not yet WebSocket to uWebSockets.js, which closes.
-    const upgraded = new Promise<void>((resolve) => {
-      this.#upgraded = resolve
-    })
-    this.#socket.write(`${lines.join('\r\n')}\r\n\r\n`)
-    await upgraded
-    this.#socket.write(textFrame(JSON.stringify({ type: 'subscribe', id: '1', filter: FILTER, start: 'now' })))
-  }
-
-  #upgrade(answer: string): void {
-    if (this.#isUpgraded) return
-    if (!answer.startsWith('HTTP/1.1 101')) fail(new Error(`an app was refused: ${answer}`))
-    this.#isUpgraded = true
-    this.#upgraded()
-  }
-}
-
-/** A client's frame, masked with zeros: a mask is required, not that it hides anything (RFC 6455 section 5.3). */
-function textFrame(text: string): Buffer {
-  const body = Buffer.from(text)
-  const short = body.length < LENGTH_16
-  const head = short
-    ? [FIN_TEXT, MASKED | body.length]
-    : [FIN_TEXT, MASKED | LENGTH_16, body.length >> 8, body.length & 0xff]
-  return Buffer.concat([Buffer.from(head), Buffer.alloc(4), body])
-}
 
 async function main(options: FanoutOptions): Promise<void> {
   const { devices, tokens, apps: count, messages, deadlineMs } = options
@@ -132,15 +54,16 @@ async function main(options: FanoutOptions): Promise<void> {
   const reference = new ReferenceCount()
   let total = 0
   let onBytes = () => {}
-  const apps: CountingApp[] = []
+  const apps: RawApp[] = []
   for (let index = 0; index < count; index++) {
-    const app: CountingApp = new CountingApp(options, buffer, (chunk) => {
+    const onChunk = (chunk: Buffer) => {
       total += chunk.length
       if (index === 0) reference.read(chunk)
       onBytes()
-    })
+    }
+    const app = new RawApp(options.gatewayPort, { buffer, onBytes: onChunk, onFailed: fail })
     apps.push(app)
-    await app.subscribe(options.appToken)
+    await app.subscribe(options.appToken, FILTER)
   }
   const perDevice = Math.floor(messages / devices.length)
   let from = Date.now()
@@ -217,7 +140,7 @@ async function quiet(read: () => number): Promise<void> {
   }
 }
 
-function lateness(apps: readonly CountingApp[], reference: ReferenceCount, wanted: number): string {
+function lateness(apps: readonly RawApp[], reference: ReferenceCount, wanted: number): string {
   const short = apps.filter((app) => app.bytes !== reference.bytes).length
   return `the reference app had ${reference.readings} of ${wanted} readings, ${short} apps other bytes than it`
 }

@@ -20,8 +20,9 @@ interface Case {
   readonly ahead: number
 }
 
-export async function measureFanout(plan: Plan): Promise<Figure[]> {
-  const telltale = await Telltale.start('broker,ingest,gateway')
+/** With the server that there is, or with the one named. */
+export async function measureFanout(plan: Plan, server = 'auto'): Promise<Figure[]> {
+  const telltale = await Telltale.start('broker,ingest,gateway', { TELLTALE_GATEWAY_SERVER: server })
   try {
     const many = await telltale.during(() =>
       fanoutOf(telltale, plan, { devices: 10, messages: plan.fanoutMessages, ahead: 500 }),

@@ -15,8 +15,9 @@ const LOAD = fileURLToPath(new URL('live-load.ts', import.meta.url))
 const WARM_SECONDS = 3
 const US_PER_MS = 1000
 
-export async function measureLive(plan: Plan): Promise<Figure[]> {
-  const telltale = await Telltale.start('broker,ingest,gateway')
+/** With the server that there is, or with the one named. */
+export async function measureLive(plan: Plan, server = 'auto'): Promise<Figure[]> {
+  const telltale = await Telltale.start('broker,ingest,gateway', { TELLTALE_GATEWAY_SERVER: server })
   const results: LiveResult[] = []
   const cpuUs: number[] = []
   try {

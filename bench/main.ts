@@ -13,12 +13,14 @@ import { measureHostile } from './hostile.ts'
 import { measureLive } from './live.ts'
 import { measurePath } from './path.ts'
 import { FULL, type Plan, QUICK } from './plan.ts'
+import { measureServers } from './servers.ts'
 
 const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   accept: measureAccept,
   path: measurePath,
   live: measureLive,
   fanout: measureFanout,
+  servers: measureServers,
   connections: measureConnections,
   hostile: measureHostile,
 }

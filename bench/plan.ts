@@ -13,6 +13,7 @@ export interface Plan {
   readonly fanoutMessages: number
   /** Of the case in which each reading goes alone. */
   readonly fanoutSingles: number
+  readonly idleApps: number
   readonly activeDevices: number
   readonly idleDevices: number
   readonly hostileRate: number
@@ -31,6 +32,7 @@ export const FULL: Plan = {
   apps: 1_000,
   fanoutMessages: 20_000,
   fanoutSingles: 300,
+  idleApps: 10_000,
   activeDevices: 500,
   idleDevices: 10_000,
   hostileRate: 1_000,
@@ -44,6 +46,7 @@ export const QUICK: Plan = {
   messagesPerClient: 1_000,
   liveSeconds: 4,
   fanoutMessages: 5_000,
+  idleApps: 1_000,
   activeDevices: 50,
   idleDevices: 1_000,
   hostileSeconds: 2,

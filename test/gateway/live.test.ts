@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
+import { WebSocket } from 'ws'
 import { REPLAYED, TOLD } from '../../log/entry.ts'
-import { LIVE_COMMAND_BYTES_MAX, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../../platform/limits.ts'
+import {
+  LIVE_COMMAND_BYTES_MAX,
+  LIVE_PING_MS,
+  LIVE_PINGS_UNANSWERED_MAX,
+  LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX,
+} from '../../platform/limits.ts'
 import { App, environment, HOUR_MS, NOW, onEachServer, publish, SERVERS, startPlatform } from './platform.ts'
 
 const ENVIRONMENT = 'devices/+/telemetry/environment'
@@ -257,6 +264,29 @@ onEachServer('without a good app token there is no upgrade, and the refusal is H
   assert.equal(await statusOf(`?access_token=${blind}`), 403)
   assert.equal(await statusOf(`?access_token=${platform.token}`, 'other'), 400)
   assert.equal((await platform.get('/v1/live')).status, 426)
+})
+
+onEachServer('an app is pinged, and cut when it answers no ping; one that answers stays', async (t, server) => {
+  const platform = await startPlatform(t, server)
+  const app = await App.connect(t, platform)
+  const url = `${platform.url.replace('http', 'ws')}/v1/live?access_token=${platform.token}`
+  const silent = new WebSocket(url, 'telltale.v1', { autoPong: false })
+  t.after(() => silent.terminate())
+  await once(silent, 'open')
+  let closed = 0
+  silent.on('close', (code) => {
+    closed = code
+  })
+  for (let pings = 0; pings < LIVE_PINGS_UNANSWERED_MAX; pings++) {
+    const pinged = Promise.all([once(silent, 'ping'), once(app.socket, 'ping')])
+    platform.clock.time += LIVE_PING_MS
+    await pinged
+  }
+  platform.clock.time += LIVE_PING_MS
+  while (closed === 0) await platform.get('/healthz')
+  assert.equal(closed, 1006)
+  assert.match(await platform.metrics.metrics(), /closes_total\{code="4409"\} 1\n/)
+  assert.equal(app.close, undefined)
 })
 
 onEachServer('stop asks every app to come back', async (t, server) => {

@@ -4,19 +4,22 @@
  */
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { FOLDER, ROOT } from './nodes.ts'
+import { MissingServer } from '../servers/server.ts'
+import { FOLDER, INSTALL, ROOT } from './nodes.ts'
 
 const DEBIAN = join(FOLDER, 'debian13')
+/** Made last: without it the folder is half done. */
+const MADE = join(DEBIAN, 'made')
 /** Needed by Node 26, and not in the smallest Debian. */
 const EXTRA = 'libatomic1'
 
 export function installDebian(): void {
-  if (existsSync(join(DEBIAN, 'made'))) return
+  if (existsSync(MADE)) return
   rmSync(DEBIAN, { recursive: true, force: true })
   execFileSync('debootstrap', ['--variant=minbase', `--include=${EXTRA}`, 'trixie', DEBIAN], { stdio: 'inherit' })
-  execFileSync('mkdir', [join(DEBIAN, 'made'), join(DEBIAN, 'app'), join(DEBIAN, 'node')])
+  for (const folder of [join(DEBIAN, 'app'), join(DEBIAN, 'node'), MADE]) mkdirSync(folder)
 }
 
 const ENTER = `set -e
@@ -30,8 +33,9 @@ shift 3
 exec chroot "$root" /usr/bin/env -C /app PATH="/node:$PATH" "$@"
 `
 
-/** Runs a command at the root of the tree with the Node of this folder; its exit status. */
+/** Runs a command at the root of the tree with the Node of this folder; its exit status. Throws `MissingServer` if it is not there. */
 export function runInDebian13(bin: string, command: readonly string[], environment: NodeJS.ProcessEnv): number {
+  if (!existsSync(MADE)) throw new MissingServer(`needs ${DEBIAN} (${INSTALL}, as root)`)
   const args = ['--mount', 'sh', '-c', ENTER, 'sh', ROOT, bin, DEBIAN, ...command]
   const { NODE_EXTRA_CA_CERTS: _, ...env } = environment // A file of this Debian.
   return spawnSync('unshare', args, { stdio: 'inherit', env }).status ?? 1

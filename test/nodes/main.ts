@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { MissingServer } from '../servers/server.ts'
 import { installDebian, runInDebian13 } from './debian13.ts'
 import { binOf, installNodes, MAJORS, ownMajor, ROOT } from './nodes.ts'
 
@@ -31,11 +32,17 @@ const TESTS = [
 const ON_DEBIAN_13 = [22, 24]
 
 const { values } = parseArgs({ options: { install: { type: 'boolean' }, only: { type: 'string' } } })
-if (values.install) {
-  installNodes()
-  installDebian()
-} else {
-  process.exitCode = run(values.only === undefined ? undefined : Number(values.only)) ? 0 : 1
+try {
+  if (values.install) {
+    installNodes()
+    installDebian()
+  } else if (!run(values.only === undefined ? undefined : Number(values.only))) {
+    process.exitCode = 1
+  }
+} catch (error) {
+  if (!(error instanceof MissingServer)) throw error
+  console.error(error.message)
+  process.exitCode = 1
 }
 
 function run(only: number | undefined): boolean {

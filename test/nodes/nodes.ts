@@ -13,6 +13,8 @@ import { isExecutable, MissingServer, skipIfMissing } from '../servers/server.ts
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** What of it git does not see. */
 export const FOLDER = join(ROOT, '.nodes')
+/** Fetches the Nodes, and the second Debian. */
+export const INSTALL = 'npm run test:nodes -- --install'
 /** Those that `package.json` names, the oldest first. */
 export const MAJORS = [20, 22, 24, 26] as const
 
@@ -23,7 +25,7 @@ export function binOf(major: number): string {
   if (major === ownMajor) return join(process.execPath, '..')
   const bin = join(FOLDER, String(major), 'node_modules', `node-linux-${process.arch}`, 'bin')
   if (!isExecutable(join(bin, 'node'))) {
-    throw new MissingServer(`needs Node ${major} (npm run test:nodes -- --install)`)
+    throw new MissingServer(`needs Node ${major} (${INSTALL})`)
   }
   return bin
 }
