@@ -52,7 +52,7 @@ export class UwsExchange implements UpgradeExchange {
     this.#response.cork(() => {
       this.#writeHead(status, headers)
       if (withoutBody) this.#response.endWithoutBody(Buffer.byteLength(body), true)
-      else this.#response.end(body)
+      else this.#response.end(bytesOf(body))
     })
   }
 
@@ -68,7 +68,7 @@ export class UwsExchange implements UpgradeExchange {
   write(chunk: string): boolean {
     let taken = true
     this.#response.cork(() => {
-      taken = this.#response.write(chunk)
+      taken = this.#response.write(Buffer.from(chunk))
     })
     return taken
   }
@@ -99,6 +99,9 @@ interface Upgrade {
   readonly key: string
   readonly extensions: string
 }
+
+/** See `server.ts`: text is handed over as bytes. */
+const bytesOf = (body: string | Buffer) => (typeof body === 'string' ? Buffer.from(body) : body)
 
 /** uWebSockets.js spells IPv6 in full, and IPv4 on a socket for both as `::ffff:127.0.0.1`, in hexadecimal. */
 function plainAddress(peer: string): string {

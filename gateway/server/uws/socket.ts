@@ -29,7 +29,7 @@ export class UwsSocket implements Socket {
   }
 
   send(frame: string): void {
-    this.#socket?.send(frame)
+    this.#socket?.send(Buffer.from(frame), false)
   }
 
   get bufferedBytes(): number {

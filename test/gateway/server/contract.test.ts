@@ -98,6 +98,23 @@ onEachServer('an upgrade may be refused as any request is, at once or later', as
   assert.match(await peer.answer('no token'), /^HTTP\/1\.1 401 Unauthorized\r\n.*^x-why: no\r\n.*\r\n\r\nno token$/ims)
 })
 
+onEachServer('an answer is UTF-8, whole or in pieces', async (t, server) => {
+  const harness = await Harness.start(t, server)
+  const text = 'é €, 温度'
+  harness.request = (exchange) => {
+    exchange.onGone(() => undefined)
+    if (exchange.path === '/whole') return exchange.send('200 OK', {}, text, false)
+    exchange.begin('200 OK', {}, () => undefined)
+    exchange.write('é')
+    exchange.write(text.slice(1))
+    exchange.end()
+  }
+  for (const path of ['/whole', '/pieces']) {
+    const answer = await fetch(`http://127.0.0.1:${harness.port}${path}`)
+    assert.equal(await answer.text(), text)
+  }
+})
+
 onEachServer('an answer in pieces waits for a peer that does not read, and comes whole', async (t, server) => {
   const harness = await Harness.start(t, server)
   const piece = 'x'.repeat(64 * 1024)
