@@ -54,7 +54,7 @@ export class RawApp {
 
   async subscribe(token: string, filter: string): Promise<void> {
     await once(this.#socket, 'connect')
-    const key = Buffer.from('telltale bench').toString('base64')
+    const key = Buffer.from("telltale's bench").toString('base64')
     const lines = [
       `GET /v1/live?access_token=${token} HTTP/1.1`,
       'Host: 127.0.0.1',
