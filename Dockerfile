@@ -20,6 +20,7 @@ COPY package.json tsconfig.json LICENSE ./
 COPY platform ./platform
 COPY schemas ./schemas
 COPY log ./log
+COPY identity ./identity
 COPY devices ./devices
 COPY broker ./broker
 COPY ingest ./ingest

@@ -6,7 +6,7 @@
 
 import { generate } from 'mqtt-packet'
 import { Messages } from '../devices/simulator/messages.ts'
-import { telemetryTopic } from '../devices/topics.ts'
+import { telemetryTopic } from '../identity/topics.ts'
 import type { Registry } from '../schemas/registry.ts'
 
 export const PACKET_ID_MAX = 65_535

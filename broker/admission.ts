@@ -13,15 +13,15 @@
  */
 
 import type { PublishPacket } from 'aedes'
-import type { DeviceTopic } from '../devices/topics.ts'
+import type { DeviceTopic } from '../identity/topics.ts'
 import type { Log } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../platform/limits.ts'
-import { Disconnect } from './endings.ts'
-import type { ErrorReports } from './error-reports.ts'
-import type { BrokerMetrics } from './metrics.ts'
-import type { RefusalLines } from './refusal-lines.ts'
-import type { Holder, Session } from './session.ts'
+import { Disconnect } from './reports/disconnects.ts'
+import type { ErrorReports } from './reports/error-reports.ts'
+import type { BrokerMetrics } from './reports/metrics.ts'
+import type { RefusalLines } from './reports/refusal-lines.ts'
+import type { Holder, Session } from './session/session.ts'
 import type { StatusBoard } from './status-board.ts'
 
 type Done = (error?: Error | null) => void

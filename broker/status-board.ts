@@ -6,7 +6,7 @@
  */
 
 import type { PublishPacket } from 'aedes'
-import { statusTopic } from '../devices/topics.ts'
+import { statusTopic } from '../identity/topics.ts'
 import type { DevicePresence, Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'

@@ -4,8 +4,8 @@
  */
 
 import { Broker, clientsMax } from '../broker/broker.ts'
-import type { Identity } from '../devices/identity.ts'
 import { Gateway } from '../gateway/gateway.ts'
+import type { Identity } from '../identity/identity.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import type { StoreOptions } from '../ingest/store.ts'
 import { createStore } from '../ingest/stores.ts'

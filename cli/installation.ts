@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { Identity } from '../devices/identity.ts'
+import { Identity } from '../identity/identity.ts'
 import { LocalLog } from '../log/local/local-log.ts'
 import { systemClock } from '../platform/clock.ts'
 import { TelltaleError } from '../platform/errors.ts'

@@ -1,7 +1,7 @@
 /** Owns `telltale ledger`: the books of this installation, or of one device. Exit code 1 when they do not balance. */
 
 import { Command } from 'commander'
-import { isDeviceId } from '../devices/topics.ts'
+import { isDeviceId } from '../identity/topics.ts'
 import { INGEST_READER } from '../log/log.ts'
 import { withLog } from './installation.ts'
 import { formatTable } from './table.ts'

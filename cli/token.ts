@@ -1,7 +1,7 @@
 /** Owns `telltale token`: credentials of this installation on standard output, one a line, and nothing else. */
 
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { isDeviceId, isTopicFilter, selectionOf, selectsTopics } from '../devices/topics.ts'
+import { isDeviceId, isTopicFilter, selectionOf, selectsTopics } from '../identity/topics.ts'
 import { loadSettings } from '../platform/settings.ts'
 import { parseDuration } from '../platform/units.ts'
 import type { Registry } from '../schemas/registry.ts'

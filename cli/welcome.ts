@@ -1,7 +1,7 @@
 /** Owns what `up` prints once it is ready: what listens where, a link with a token, and what to type next. */
 
-import type { Address } from '../broker/listeners.ts'
-import type { Identity } from '../devices/identity.ts'
+import type { Address } from '../broker/connect/listeners.ts'
+import type { Identity } from '../identity/identity.ts'
 import { maskPassword } from '../platform/setting-kinds.ts'
 import type { Settings } from '../platform/settings.ts'
 import type { Platform } from './compose.ts'

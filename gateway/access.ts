@@ -2,7 +2,7 @@
  * Owns who may read what through the gateway: a token becomes an `Access`, the telemetry its filters select.
  */
 
-import { selectionCovers, selectionOf } from '../devices/topics.ts'
+import { selectionCovers, selectionOf } from '../identity/topics.ts'
 import type { Selection } from '../schemas/history.ts'
 import { Refusal } from './refusal.ts'
 

@@ -3,7 +3,7 @@
  * answer with. What a command names that is not known is an error, so that a misspelt option is not ignored.
  */
 
-import { selectionOf } from '../devices/topics.ts'
+import { selectionOf } from '../identity/topics.ts'
 import { LIVE_COMMAND_ID_CHARS_MAX, LIVE_FIELDS_MAX } from '../platform/limits.ts'
 import type { Selection } from '../schemas/history.ts'
 import type { CommandError } from './frames.ts'

@@ -5,7 +5,7 @@
  * Bound: `limit` devices an answer; `next` is the `after` of the next page.
  */
 
-import { isDeviceId } from '../devices/topics.ts'
+import { isDeviceId } from '../identity/topics.ts'
 import type { Presence } from '../log/presence.ts'
 import { DEVICES_LIMIT_DEFAULT, DEVICES_LIMIT_MAX } from '../platform/limits.ts'
 import type { Selection } from '../schemas/history.ts'

@@ -7,7 +7,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Identity } from '../devices/identity.ts'
+import type { Identity } from '../identity/identity.ts'
 import type { Log } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'

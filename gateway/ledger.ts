@@ -4,7 +4,7 @@
  * Counts of the whole installation are for every token; those of a device for a token whose filters select some of it.
  */
 
-import { isDeviceId } from '../devices/topics.ts'
+import { isDeviceId } from '../identity/topics.ts'
 import { INGEST_READER, type Ledger, type Log, LogError } from '../log/log.ts'
 import type { Access } from './access.ts'
 import { badParameter, Refusal } from './refusal.ts'

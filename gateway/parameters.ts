@@ -1,6 +1,6 @@
 /** Owns how query parameters are read: each into its value, or a `Refusal` that names it, its value and what is allowed. */
 
-import { selectionOf } from '../devices/topics.ts'
+import { selectionOf } from '../identity/topics.ts'
 import { REQUEST_FILTERS_MAX } from '../platform/limits.ts'
 import { parseDuration, parseTime } from '../platform/units.ts'
 import type { Selection } from '../schemas/history.ts'

@@ -13,12 +13,29 @@ const ALLOWED: Record<string, readonly string[]> = {
   platform: [],
   schemas: ['platform'],
   log: ['platform'],
-  devices: ['log', 'schemas', 'platform'],
-  broker: ['devices', 'log', 'schemas', 'platform'],
-  ingest: ['devices', 'log', 'schemas', 'platform'],
-  gateway: ['devices', 'log', 'schemas', 'platform'],
+  identity: ['schemas', 'platform'],
+  devices: ['identity', 'schemas', 'platform'],
+  broker: ['identity', 'log', 'schemas', 'platform'],
+  ingest: ['log', 'schemas', 'platform'],
+  gateway: ['identity', 'log', 'schemas', 'platform'],
   client: [],
-  cli: ['broker', 'ingest', 'gateway', 'devices', 'log', 'schemas', 'platform'],
+  cli: ['broker', 'ingest', 'gateway', 'devices', 'identity', 'log', 'schemas', 'platform'],
+}
+
+/** What each inner room may import of its own folder's others; `.` is the folder itself, which may import them all. */
+const INNER: Record<string, Record<string, readonly string[]>> = {
+  broker: {
+    reports: [],
+    aedes: [],
+    session: ['aedes'],
+    inbound: ['session', 'aedes', 'reports'],
+    connect: ['inbound', 'session', 'aedes', 'reports'],
+    outbound: ['inbound', 'session', 'aedes', 'reports'],
+    '.': ['connect', 'outbound', 'inbound', 'session', 'aedes', 'reports'],
+  },
+  gateway: { server: [], '.': ['server'] },
+  ingest: { duckdb: ['.'], influx: ['.'], '.': ['duckdb', 'influx'] },
+  log: { local: ['.'], '.': [] },
 }
 
 /** Folders that know nothing of these packages (design, "The roles"). */
@@ -28,6 +45,7 @@ const FOREIGN: Record<string, readonly string[]> = {
   broker: ['avsc', '@influxdata/influxdb-client', '@duckdb/node-api', 'uWebSockets.js', 'lmdb'],
   ingest: ['aedes', 'mqtt', 'uWebSockets.js', 'lmdb'],
   gateway: ['aedes', 'mqtt', '@influxdata/influxdb-client', '@duckdb/node-api', 'lmdb'],
+  identity: ['aedes', 'mqtt', 'lmdb', 'uWebSockets.js'],
   devices: ['aedes', 'lmdb', 'uWebSockets.js'],
 }
 
@@ -70,6 +88,20 @@ test('dependencies point one way', () => {
   })
   assert.deepEqual(wrong, [])
 })
+
+test('so do the rooms within a folder', () => {
+  const wrong = imports.filter(({ file, folder, target }) => {
+    const rooms = INNER[folder]
+    const to = normalize(join(dirname(file), target)).split('/')
+    if (rooms === undefined || !target.startsWith('.') || to[0] !== folder) return false
+    const [from, into] = [roomOf(file.split('/')), roomOf(to)]
+    return from !== into && !rooms[from]?.includes(into)
+  })
+  assert.deepEqual(wrong, [])
+})
+
+/** The inner room of a path, `.` for none. */
+const roomOf = (path: readonly string[]): string => (path.length > 2 ? (path[1] ?? '.') : '.')
 
 test('a folder does not import the packages of another role', () => {
   const wrong = imports.filter(({ folder, file, target }) => {
@@ -127,5 +159,5 @@ test('all that a stream has buffered is read in one place, for `read()` gives on
   const readers = sources.filter((file) =>
     /\b(conn|stream|socket|connection)\.read\(\)/.test(readFileSync(join(ROOT, file), 'utf8')),
   )
-  assert.deepEqual(readers, ['broker/buffered.ts'])
+  assert.deepEqual(readers, ['broker/inbound/buffered.ts'])
 })

@@ -1,7 +1,7 @@
 /** Owns the options that say which dead letters are meant, the same for every command. */
 
 import { type Command, InvalidArgumentError } from 'commander'
-import { isDeviceId, isStreamName } from '../../devices/topics.ts'
+import { isDeviceId, isStreamName } from '../../identity/topics.ts'
 import type { DeadLetterFilter } from '../../log/log.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { parseDuration, parseTime } from '../../platform/units.ts'

@@ -13,6 +13,7 @@
 
 import { performance } from 'node:perf_hooks'
 import { connect, ErrorWithReasonCode, type IClientOptions, type MqttClient, Store } from 'mqtt'
+import { errorsTopic, statusTopic, telemetryTopic } from '../../identity/topics.ts'
 import {
   SIMULATOR_BACKOFF_MAX_MS,
   SIMULATOR_BACKOFF_MIN_MS,
@@ -21,7 +22,6 @@ import {
   SIMULATOR_IN_FLIGHT_MAX,
 } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { errorsTopic, statusTopic, telemetryTopic } from '../topics.ts'
 import { brokerAddress } from './broker-address.ts'
 import type { Messages } from './messages.ts'
 import type { Random } from './random.ts'

@@ -4,9 +4,9 @@
  */
 
 import { Option as CommandOption, InvalidArgumentError, type Option } from 'commander'
+import { isDeviceId, isStreamName } from '../../identity/topics.ts'
 import { READINGS_PER_MESSAGE_MAX, SIMULATOR_DEVICES_MAX, SIMULATOR_RATE_MAX } from '../../platform/limits.ts'
 import { parseDuration } from '../../platform/units.ts'
-import { isDeviceId, isStreamName } from '../topics.ts'
 import type { Qos } from './device.ts'
 import { FORMATS, type Format } from './messages.ts'
 

@@ -1,0 +1,41 @@
+/**
+ * Owns which connection a client id belongs to, in the place of Aedes's own book-keeping: there, a connection that takes
+ * over one that is ending already is registered at once, and unregistered when that one's end comes round, for Aedes
+ * unregisters by id. It then lives on unknown: shown as offline, not ended by its token's expiry nor by a third connection.
+ *
+ * Always true: a client id has at most one registered connection, which is not closed but for the time its end takes; a
+ * connection unregisters itself only (MQTT 3.1.1 section 3.1.4-2).
+ * Bound: connections that wait for the end of one with their id are connections, and those are bounded.
+ */
+
+import type { Client } from 'aedes'
+import type { Registering } from './internals.ts'
+
+/** Puts itself in the place of the broker's three functions. */
+export function tameRegistrations(broker: Registering): void {
+  const { _finishRegisterClient: register, unregisterClient: unregister } = broker
+  /** By client id, in the order they came. */
+  const waiting = new Map<string, Client[]>()
+
+  broker._finishRegisterClient = (client) => {
+    if (!client.closed) register.call(broker, client)
+  }
+
+  broker.registerClient = (client) => {
+    const before = broker.clients[client.id]
+    if (before === undefined) {
+      broker._finishRegisterClient(client)
+      return
+    }
+    waiting.set(client.id, [...(waiting.get(client.id) ?? []), client])
+    if (!before.closed) before.close()
+  }
+
+  broker.unregisterClient = (client) => {
+    if (broker.clients[client.id] !== client) return
+    unregister.call(broker, client)
+    const next = waiting.get(client.id) ?? []
+    waiting.delete(client.id)
+    for (const each of next) broker.registerClient(each)
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Owns when a new connection begins, so that whoever connects in a loop leaves others their turn: a CONNECT costs a
+ * signature's check, a TLS handshake more. What one address opens beyond a burst begins at a steady pace, whatever becomes of
+ * those before. One that ends without a CONNACK counts once more for each `CONNECT_GARBAGE_BYTES` it sent.
+ *
+ * Bounds: of one address `CONNECTS_PER_ADDRESS`, in all `CONNECTS_PER_SECOND_MAX`. One more is closed at once.
+ */
+
+import { CONNECT_GARBAGE_BYTES, CONNECTS_PER_ADDRESS, CONNECTS_PER_SECOND_MAX } from '../../platform/limits.ts'
+import { Pace } from './pace.ts'
+
+export class ConnectRate {
+  #second = 0
+  #taken = 0
+  readonly #ofAddress = new Pace(CONNECTS_PER_ADDRESS)
+
+  /**
+   * In how many milliseconds a connection that came from `address` at `now` (milliseconds) may begin; it has been counted.
+   * Undefined if it may not.
+   */
+  wait(now: number, address: string): number | undefined {
+    const second = Math.floor(now / 1_000)
+    if (second !== this.#second) {
+      this.#second = second
+      this.#taken = 0
+    }
+    const waitMs = this.#taken < CONNECTS_PER_SECOND_MAX ? this.#ofAddress.wait(now, address) : undefined
+    if (waitMs !== undefined) this.#taken++
+    return waitMs
+  }
+
+  /** A connection from `address` has ended without a CONNACK: what it sent was read for nothing, and has to be collected. */
+  failed(now: number, address: string, bytes: number): void {
+    const more = Math.floor(bytes / CONNECT_GARBAGE_BYTES)
+    if (more > 0) this.#ofAddress.charge(now, address, more)
+  }
+}

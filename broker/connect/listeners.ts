@@ -1,0 +1,244 @@
+/**
+ * Owns the sockets on which clients connect: MQTT over TCP, over TLS, and over WebSocket (subprotocol `mqtt`, MQTT 3.1.1
+ * section 6). Each is on or off by settings.
+ *
+ * Bounds: `connectionsMax` over all of them, and `ConnectRate`, for which `CONNECTS_WAITING_MAX` wait; one more is closed at
+ * once and counted. Of one that waits nothing is read, but 64 KiB of an upgrade. A TLS handshake and a WebSocket upgrade have
+ * to be done `CONNECT_TIMEOUT_MS` after they may begin, as a CONNECT has.
+ */
+
+import { readFileSync } from 'node:fs'
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { type AddressInfo, createServer as createTcpServer, type Server, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createServer as createTlsServer } from 'node:tls'
+import { createWebSocketStream, WebSocketServer } from 'ws'
+import type { Clock } from '../../platform/clock.ts'
+import { messageOf, TelltaleError } from '../../platform/errors.ts'
+import { CONNECT_TIMEOUT_MS, CONNECTS_WAITING_MAX, FRAME_BYTES_MAX, TCP_KEEPALIVE_MS } from '../../platform/limits.ts'
+import { ConnectRate } from './connect-throttle.ts'
+
+/** `cannot-listen`: the address is taken or not ours. `bad-certificate`: a TLS file cannot be used. */
+export class ListenError extends TelltaleError {}
+
+/** How often half-sent upgrade requests are looked for. */
+const UPGRADES_CHECKED_MS = 1_000
+/** A peer that is gone without a word is found by TCP, where the client has no keep alive. */
+const SOCKETS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS }
+/** Who waits begins at a multiple of this, with others: Node keeps a list for each time that its timers have. */
+const WAIT_STEP_MS = 20
+/** Nothing is read of a connection before somebody listens for `readable`. (`resume()` would lose what comes before that.) */
+const UNREAD = { pauseOnConnect: true }
+/** RFC 6455 section 7.4.1. */
+const UNSUPPORTED_DATA = 1003
+
+export interface TlsFiles {
+  readonly cert: string
+  readonly key: string
+  /** Clients must show a certificate of this authority. */
+  readonly ca?: string | undefined
+}
+
+export interface ListenerOptions {
+  readonly host: string
+  /** MQTT over TCP; undefined where only TLS is allowed. */
+  readonly port: number | undefined
+  readonly tlsPort: number | undefined
+  readonly webSocketPort: number | undefined
+  readonly tls: TlsFiles | undefined
+}
+
+export interface ListenersOptions extends ListenerOptions {
+  readonly connectionsMax: number
+}
+
+export interface ListenerHandlers {
+  readonly accept: (stream: Duplex) => void
+  readonly hasConnack: (stream: Duplex) => boolean
+  readonly refused: (reason: 'too-many-connections' | 'too-many-connects') => void
+  readonly delayed: () => void
+}
+
+export interface Address {
+  readonly scheme: 'mqtt' | 'mqtts' | 'ws' | 'wss'
+  readonly host: string
+  readonly port: number
+}
+
+export class Listeners {
+  readonly #options: ListenersOptions
+  readonly #handlers: ListenerHandlers
+  readonly #servers: Server[] = []
+  readonly #streams = new Set<Duplex>()
+  /** All that were taken, a handshake or an upgrade not being done yet. */
+  readonly #sockets = new Set<Socket>()
+  readonly #rate = new ConnectRate()
+  #waiting = 0
+  /** Of all sockets: with a crowd, each a function of its own would be many. */
+  readonly #forget: (this: Socket) => void
+  readonly #clock: Clock
+  readonly addresses: Address[] = []
+
+  constructor(options: ListenersOptions, handlers: ListenerHandlers & { readonly clock: Clock }) {
+    const sockets = this.#sockets
+    this.#forget = function () {
+      sockets.delete(this)
+    }
+    this.#clock = handlers.clock
+    this.#options = options
+    this.#handlers = handlers
+  }
+
+  /** Listens on all that is on. Rejects with a `ListenError`; what listened already is closed again. */
+  async start(): Promise<void> {
+    const { port, tlsPort, webSocketPort, tls } = this.#options
+    const accept = (stream: Duplex) => this.#accept(stream)
+    try {
+      // Half-open: a client that ends its side has still sent what it has sent.
+      if (port !== undefined) {
+        const server = createTcpServer({ ...UNREAD, allowHalfOpen: true }, (socket) => {
+          // Not before it may begin: of a crowd that waits, each would cost two system calls more.
+          socket.setNoDelay(SOCKETS.noDelay).setKeepAlive(SOCKETS.keepAlive, SOCKETS.keepAliveInitialDelay)
+          accept(socket)
+        })
+        await this.#listen(server, 'mqtt', port)
+      }
+      if (tlsPort !== undefined && tls !== undefined) {
+        const server = createTlsServer({ ...tlsOptions(tls), ...SOCKETS, ...UNREAD }, (socket) => {
+          // Half-open from here on: whoever ends its side during the handshake has gone.
+          socket.allowHalfOpen = true
+          accept(socket)
+        })
+        // Node tells of a handshake that failed or took too long, and leaves the socket open.
+        server.on('tlsClientError', (_error, socket) => socket.destroy())
+        await this.#listen(server, 'mqtts', tlsPort)
+      }
+      if (webSocketPort !== undefined) {
+        const options = { connectionsCheckingInterval: UPGRADES_CHECKED_MS }
+        const server =
+          tls === undefined ? createHttpServer(options) : createHttpsServer({ ...tlsOptions(tls), ...options })
+        acceptWebSockets(server, accept)
+        await this.#listen(server, tls === undefined ? 'ws' : 'wss', webSocketPort)
+      }
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  /** Accepts nobody any more; connections that are open stay with the broker, what never became a client is ended. */
+  async stop(): Promise<void> {
+    const closing = this.#servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve)))
+    // A server that is closing waits for its sockets, and Node's stops looking for half-sent upgrades.
+    for (const socket of this.#sockets) socket.destroy()
+    await Promise.all(closing)
+  }
+
+  #accept(stream: Duplex): void {
+    // Errors come to the broker's own listener too; a stream that is ended here has only this one.
+    stream.on('error', ignore)
+    if (stream.destroyed) return
+    if (this.#streams.size >= this.#options.connectionsMax) {
+      this.#handlers.refused('too-many-connections')
+      stream.destroy()
+      return
+    }
+    this.#streams.add(stream)
+    const address = stream instanceof Socket ? addressOf(stream) : undefined
+    this.#handlers.accept(stream)
+    stream.once('close', () => {
+      this.#streams.delete(stream)
+      if (address === undefined || this.#handlers.hasConnack(stream)) return
+      this.#rate.failed(this.#clock.now(), address, (stream as Socket).bytesRead)
+    })
+  }
+
+  /** Stands before anything that a server does with a socket, a TLS handshake too. */
+  #limitRate(socket: Socket, begin: (socket: Socket) => void): void {
+    const waitMs = this.#rate.wait(this.#clock.now(), addressOf(socket))
+    // However many wait, who need not is taken.
+    if (waitMs === undefined || (waitMs > 0 && this.#waiting >= CONNECTS_WAITING_MAX)) {
+      this.#handlers.refused('too-many-connects')
+      socket.destroy()
+      return
+    }
+    this.#sockets.add(socket)
+    socket.on('close', this.#forget)
+    if (waitMs === 0) {
+      begin(socket)
+      return
+    }
+    this.#handlers.delayed()
+    this.#waiting++
+    socket.on('error', ignore)
+    setTimeout(this.#endWait, Math.ceil(waitMs / WAIT_STEP_MS) * WAIT_STEP_MS, socket, begin).unref()
+  }
+
+  readonly #endWait = (socket: Socket, begin: (socket: Socket) => void): void => {
+    this.#waiting--
+    // An end that came while nobody listened is not told again.
+    if (socket.readableEnded) socket.destroy()
+    else if (!socket.destroyed) begin(socket)
+  }
+
+  async #listen(server: Server, scheme: Address['scheme'], port: number): Promise<void> {
+    const { host } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (cause) => {
+        reject(new ListenError('cannot-listen', `cannot listen on ${host}:${port}: ${messageOf(cause)}`, { cause }))
+      })
+      server.listen({ host, port, backlog: 4096 }, resolve)
+    })
+    // Before a handshake or an upgrade: what never becomes an MQTT client counts, too.
+    server.maxConnections = this.#options.connectionsMax
+    server.on('drop', () => this.#handlers.refused('too-many-connections'))
+    const listeners = server.listeners('connection')
+    server.removeAllListeners('connection')
+    const begin = (socket: Socket) => {
+      for (const listener of listeners) listener.call(server, socket)
+    }
+    server.on('connection', (socket: Socket) => this.#limitRate(socket, begin))
+    this.#servers.push(server)
+    this.addresses.push({ scheme, host, port: (server.address() as AddressInfo).port })
+  }
+}
+
+function ignore(): void {}
+
+function addressOf(socket: Socket): string {
+  return socket.remoteAddress ?? ''
+}
+
+function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void): void {
+  // A request that is no upgrade has no business here, and one that never ends is cut off.
+  server.requestTimeout = CONNECT_TIMEOUT_MS
+  server.headersTimeout = CONNECT_TIMEOUT_MS
+  server.on('request', (_request, response) => response.writeHead(426, { connection: 'close' }).end())
+  const sockets = new WebSocketServer({
+    server,
+    maxPayload: FRAME_BYTES_MAX,
+    perMessageDeflate: false,
+    // One frame a turn of the event loop: thousands of empty ones in a chunk kept everybody waiting for seconds.
+    allowSynchronousEvents: false,
+    handleProtocols: (protocols) => [...protocols].find((name) => name === 'mqtt' || name === 'mqttv3.1') ?? false,
+  })
+  sockets.on('connection', (socket) => {
+    // A frame that is not binary ends the connection (MQTT 3.1.1 section 6.0).
+    socket.prependListener('message', (_data, isBinary) => {
+      if (!isBinary) socket.close(UNSUPPORTED_DATA)
+    })
+    accept(createWebSocketStream(socket))
+  })
+}
+
+function tlsOptions(files: TlsFiles) {
+  try {
+    const [cert, key] = [readFileSync(files.cert), readFileSync(files.key)]
+    const options = { cert, key, handshakeTimeout: CONNECT_TIMEOUT_MS }
+    if (files.ca === undefined) return options
+    return { ...options, ca: readFileSync(files.ca), requestCert: true, rejectUnauthorized: true }
+  } catch (cause) {
+    throw new ListenError('bad-certificate', `a TLS file cannot be read: ${messageOf(cause)}`, { cause })
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Owns the connections whose first packet is not whole yet: a crowd that connects and says nothing must cost next to nothing,
+ * and not keep out those that do. Only a whole CONNECT makes an MQTT client of one.
+ *
+ *   connection --> CONNECT? --yes--> whole? --yes--> handed on, with all its bytes
+ *                     | no              | no
+ *                     +--> closed       +--> waits; closed at a bound
+ *
+ * Bounds: `max`, together with those handed on that have no CONNACK yet; for one more, the one that has waited longest is closed,
+ * and counted, first of those that have not sent their CONNECT. A first packet has at most `CONNECT_BYTES_MAX` (Aedes buffered
+ * 64 MB of one) and is whole within `CONNECT_TIMEOUT_MS`. For all their bytes see `Unfinished`.
+ */
+
+import type { Duplex } from 'node:stream'
+import type { Client } from 'aedes'
+import { CONNECT_BYTES_MAX, CONNECT_TIMEOUT_MS } from '../../platform/limits.ts'
+import { readBuffered } from '../inbound/buffered.ts'
+import type { Turns } from '../inbound/fair-share.ts'
+import type { Beginner, Unfinished } from '../inbound/partial-packets.ts'
+import { Disconnect } from '../reports/disconnects.ts'
+
+/** The first byte of a CONNECT (section 3.1.1). */
+const CONNECT = 0x10
+/** The first byte, and of the remaining length at most four (section 2.2.3). */
+const HEADER_BYTES_MAX = 5
+/** The first byte of a TLS record with a ClientHello (RFC 8446 section 5.1). */
+const TLS_HANDSHAKE = 22
+
+export interface ArrivalsOptions {
+  readonly max: number
+  readonly unfinished: Unfinished
+  readonly turns: Turns
+  /** Takes over a stream, with its first packet in it. */
+  readonly arrived: (stream: Duplex) => Client
+  /** Is told why one is closed before that. */
+  readonly refused: (stream: Duplex, error: Error) => void
+}
+
+interface Arrival extends Beginner {
+  /** By the process's clock, milliseconds. */
+  readonly since: number
+  readonly pieces: Buffer[]
+  /** Bytes of all pieces. */
+  length: number
+  /** Bytes of its first packet; undefined until its header is whole. */
+  bytes: number | undefined
+}
+
+export class Arrivals {
+  readonly #options: ArrivalsOptions
+  /** That which has waited longest comes first. */
+  readonly #waiting = new Map<Duplex, Arrival>()
+  /** Handed on, and without a CONNACK yet; likewise. */
+  readonly #unanswered = new Set<Client>()
+  // One function for all streams: of a crowd, each with its own would be many.
+  readonly #onReadable = ofStream((stream) => this.#read(stream))
+  readonly #onEnd = ofStream((stream) => this.#end(stream))
+  readonly #onError = ofStream((stream, error: Error) => this.#close(stream, error))
+  readonly #onClose = ofStream((stream) => this.#leave(stream))
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: ArrivalsOptions) {
+    this.#options = options
+  }
+
+  add(stream: Duplex): void {
+    const makeRoom = () =>
+      this.#close(stream, new Disconnect('stuck-packet', 'it began a CONNECT, and others need the room'))
+    this.#waiting.set(stream, { since: performance.now(), pieces: [], length: 0, bytes: undefined, makeRoom })
+    stream.on('readable', this.#onReadable)
+    stream.on('end', this.#onEnd)
+    stream.on('error', this.#onError)
+    stream.on('close', this.#onClose)
+    if (this.#waiting.size + this.#unanswered.size > this.#options.max) this.#makePlaceFor(stream)
+    this.#timer ??= setTimeout(() => this.#closeLate(), CONNECT_TIMEOUT_MS).unref()
+  }
+
+  #makePlaceFor(stream: Duplex): void {
+    const error = new Disconnect('too-many-connects', 'it has not connected, and others need the place')
+    const [silent = stream] = this.#waiting.keys()
+    const [unanswered] = this.#unanswered
+    if (silent !== stream || unanswered === undefined) this.#close(silent, error)
+    else {
+      this.#unanswered.delete(unanswered)
+      unanswered.emit('error', error)
+    }
+  }
+
+  #read(stream: Duplex): void {
+    const arrival = this.#waiting.get(stream)
+    const piece = readBuffered(stream)
+    if (arrival === undefined || piece === null) return
+    arrival.pieces.push(piece)
+    arrival.length += piece.length
+    arrival.bytes ??= packetBytes(Buffer.concat(arrival.pieces))
+    const { pieces, length, bytes } = arrival
+    if (pieces[0]?.[0] !== CONNECT) this.#close(stream, new Error(noConnect(Buffer.concat(pieces))))
+    else if (bytes !== undefined && bytes > CONNECT_BYTES_MAX) {
+      this.#close(stream, new Error(`a CONNECT of ${bytes} bytes is larger than allowed, ${CONNECT_BYTES_MAX}`))
+    } else if (bytes === undefined || length < bytes) this.#options.unfinished.note(arrival, length, false)
+    else {
+      this.#leave(stream)
+      stream.unshift(Buffer.concat(pieces))
+      const client = this.#options.arrived(stream)
+      const answered = () => this.#unanswered.delete(client)
+      this.#unanswered.add(client)
+      client.once('connected', answered)
+      stream.once('close', answered)
+    }
+  }
+
+  #close(stream: Duplex, error: Error): void {
+    this.#options.refused(stream, error)
+    this.#leave(stream)
+    stream.destroy()
+  }
+
+  /** In its turn: a thousand that end at once would take one turn of the event loop. */
+  #end(stream: Duplex): void {
+    this.#leave(stream)
+    this.#options.turns.wait({
+      takeTurn: () => {
+        stream.destroy()
+        return undefined
+      },
+    })
+  }
+
+  #closeLate(): void {
+    const begin = performance.now() - CONNECT_TIMEOUT_MS
+    this.#timer = undefined
+    for (const [stream, { since, length }] of this.#waiting) {
+      if (since > begin) {
+        this.#timer = setTimeout(() => this.#closeLate(), since - begin).unref()
+        return
+      }
+      this.#close(stream, new Error(length === 0 ? 'no CONNECT came in time' : 'its CONNECT was not whole in time'))
+    }
+  }
+
+  #leave(stream: Duplex): void {
+    const arrival = this.#waiting.get(stream)
+    if (arrival === undefined) return
+    this.#waiting.delete(stream)
+    this.#options.unfinished.note(arrival, 0, false)
+    stream.off('readable', this.#onReadable)
+    stream.off('end', this.#onEnd)
+    stream.off('error', this.#onError)
+    stream.off('close', this.#onClose)
+  }
+}
+
+function ofStream<A extends unknown[]>(handle: (stream: Duplex, ...args: A) => void) {
+  return function (this: Duplex, ...args: A): void {
+    handle(this, ...args)
+  }
+}
+
+/** What else speaks first at a port for MQTT is most often a client of another port. */
+function noConnect(bytes: Buffer): string {
+  if (bytes[0] === TLS_HANDSHAKE) return 'it begins TLS, which is for the MQTTS port'
+  if (/^[A-Z]+ \//.test(bytes.toString('latin1'))) return 'it speaks HTTP, and this port is for MQTT'
+  return 'the first packet is no CONNECT'
+}
+
+/** Undefined while its fixed header is not whole. (Whether the last byte of a length may go on is mqtt-packet's to say.) */
+function packetBytes(packet: Buffer): number | undefined {
+  let length = 0
+  for (let index = 1; index < HEADER_BYTES_MAX; index++) {
+    const byte = packet[index]
+    if (byte === undefined) return undefined
+    length += (byte % 0x80) * 0x80 ** (index - 1)
+    if (byte < 0x80) return index + 1 + length
+  }
+  return HEADER_BYTES_MAX + length
+}

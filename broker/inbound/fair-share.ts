@@ -1,0 +1,57 @@
+/**
+ * Owns the order in which the broker does work that one client could make without end: reading more than a turn's bytes,
+ * and beginning a connection. Each has its turn, round and round; every `TURNS_MS` whoever has just sent a little goes
+ * first. So what one client sends, or how often it connects, does not make another wait.
+ *
+ * Bound: a connection waits in one place at most. Nothing is dropped.
+ */
+
+import { TURNS_MS } from '../../platform/limits.ts'
+
+export interface Waiting {
+  /** Does a turn's work; waits for another turn if there is more. Says so if most of the work comes right after it. */
+  takeTurn(): 'work follows' | undefined
+}
+
+export class Turns {
+  /** Whose turn is next comes first. */
+  readonly #waiting = new Set<Waiting>()
+  readonly #resting = new Set<Waiting>()
+  #isScheduled = false
+
+  has(waiting: Waiting): boolean {
+    return this.#waiting.has(waiting) || this.#resting.has(waiting)
+  }
+
+  wait(waiting: Waiting): void {
+    this.#waiting.add(waiting)
+    this.#schedule()
+  }
+
+  /** Waits for a turn from `ms` milliseconds on. */
+  rest(waiting: Waiting, ms: number): void {
+    this.#waiting.delete(waiting)
+    this.#resting.add(waiting)
+    setTimeout(() => {
+      this.#resting.delete(waiting)
+      this.wait(waiting)
+    }, ms)
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => this.#take())
+  }
+
+  #take(): void {
+    this.#isScheduled = false
+    const until = performance.now() + TURNS_MS
+    // Who waits for another turn comes up again at the end of this loop.
+    for (const waiting of this.#waiting) {
+      this.#waiting.delete(waiting)
+      if (waiting.takeTurn() !== undefined || performance.now() >= until) break
+    }
+    if (this.#waiting.size > 0) this.#schedule()
+  }
+}

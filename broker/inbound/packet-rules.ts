@@ -1,0 +1,103 @@
+/**
+ * Owns what MQTT 3.1.1 demands of a packet and neither mqtt-packet nor Aedes checks: well-formed strings, packet ids that
+ * are not 0, no bytes too many or too few, flags that agree with the payload, topics and filters by their grammar.
+ *
+ * Always true: a packet that breaks a rule never reaches Aedes; its connection is closed (section 4.8).
+ */
+
+import { isUtf8 } from 'node:buffer'
+import type { Packet } from 'mqtt-packet'
+import { isTopicFilter } from '../../identity/topics.ts'
+import { CLIENT_ID_CHARS_MAX } from '../../platform/limits.ts'
+
+export interface Violation {
+  readonly message: string
+  /** The CONNACK to send before closing (section 3.2.2.3); none where the specification wants silence. */
+  readonly returnCode?: 1 | 2
+}
+
+const IDENTIFIER_REJECTED = 2
+export const UNACCEPTABLE_PROTOCOL_VERSION = 1
+
+/**
+ * What a string must not hold (sections 1.5.3 and 4.7.3): U+0000, control characters, non-characters.
+ * U+FFFD is here because Node decodes ill-formed bytes to it; the bytes then tell it from a real one.
+ */
+const SUSPECT = /[\p{Cc}\p{Noncharacter_Code_Point}\ufffd]/u
+
+const WITHOUT_ID: Violation = { message: 'a packet has no packet id, or 0' }
+
+/** The level of each protocol name (MQTT 3.1 and 3.1.1 sections 3.1.2). */
+const LEVELS: Readonly<Record<string, number>> = { MQIsdp: 3, MQTT: 4 }
+
+/** mqtt-packet gives -1 for an id that is not there. */
+const isPacketId = (id: number | undefined) => id !== undefined && id > 0
+
+/** Whether a string field may be as it is. `bytes` gives what it was decoded from. */
+export function isGoodString(text: string, bytes: () => Uint8Array): boolean {
+  if (!SUSPECT.test(text)) return true
+  return !SUSPECT.test(text.replaceAll('\ufffd', '')) && isUtf8(bytes())
+}
+
+/**
+ * The rule that a parsed packet breaks. `parsed` of its `length` bytes were read as fields; a PUBLISH's payload is not
+ * among them.
+ */
+export function violationOf(packet: Packet, parsed: number): Violation | undefined {
+  const length = packet.length ?? 0
+  if (packet.cmd === 'publish') {
+    if (parsed > length) return { message: 'a PUBLISH ends within its topic or packet id' }
+    return packet.qos > 0 && !isPacketId(packet.messageId) ? WITHOUT_ID : undefined
+  }
+  if (parsed !== length) return { message: `a ${packet.cmd} of ${length} bytes has fields of ${parsed} bytes` }
+  switch (packet.cmd) {
+    case 'connect':
+      return connectViolation(packet)
+    case 'subscribe':
+      return filtersViolation(
+        packet,
+        packet.subscriptions.map(({ topic }) => topic),
+      )
+    case 'unsubscribe':
+      return filtersViolation(packet, packet.unsubscriptions)
+    case 'puback':
+    case 'pubrec':
+    case 'pubrel':
+    case 'pubcomp':
+      return isPacketId(packet.messageId) ? undefined : WITHOUT_ID
+    case 'connack':
+    case 'suback':
+    case 'unsuback':
+    case 'pingresp':
+    case 'auth':
+      return { message: `a client does not send a ${packet.cmd}` }
+    default:
+      return undefined
+  }
+}
+
+function connectViolation(packet: Extract<Packet, { cmd: 'connect' }>): Violation | undefined {
+  const { will, protocolId, protocolVersion, clientId } = packet
+  if (LEVELS[protocolId ?? ''] !== protocolVersion)
+    return {
+      message: `${protocolId} is not spoken at level ${protocolVersion}`,
+      returnCode: UNACCEPTABLE_PROTOCOL_VERSION,
+    }
+  if (clientId.length > CLIENT_ID_CHARS_MAX)
+    return { message: `a client id has ${clientId.length} characters`, returnCode: IDENTIFIER_REJECTED }
+  if (packet.password !== undefined && packet.username === undefined)
+    return { message: 'a CONNECT has a password without a user name' }
+  if (will !== undefined && (will.qos as number) > 2) return { message: 'the will QoS is 3' }
+  if (will !== undefined && (will.topic === '' || /[+#]/.test(will.topic)))
+    return { message: 'the will topic is empty or holds a wildcard' }
+  if (packet.clientId === '' && packet.clean !== true)
+    return { message: 'an empty client id needs a clean session', returnCode: IDENTIFIER_REJECTED }
+  return undefined
+}
+
+function filtersViolation(packet: Packet, filters: readonly string[]): Violation | undefined {
+  if (!isPacketId(packet.messageId)) return WITHOUT_ID
+  if (filters.length === 0) return { message: `a ${packet.cmd} names no topic filter` }
+  const wrong = filters.find((filter) => !isTopicFilter(filter))
+  return wrong === undefined ? undefined : { message: `"${wrong.slice(0, 100)}" is no topic filter` }
+}

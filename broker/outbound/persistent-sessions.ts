@@ -1,0 +1,260 @@
+/**
+ * Owns the sessions that are not clean: which there are, and the messages of QoS > 0 each is still owed. It takes the
+ * place of the outgoing queues of Aedes's persistence, which have no bound, know no DUP and search by walking.
+ *
+ *   resumed --CONNACK--> replaying (what is owed is sent again; new messages wait behind it) --all sent--> live --> away
+ *
+ * Always true: a session's messages are sent again in the order they came, PUBREL in the place of its PUBLISH, with the
+ * packet id they had (MQTT 3.1.1 sections 4.4 and 4.6), DUP set on what was sent before; nothing new overtakes them.
+ * Bounds: `SESSIONS_KEPT_MAX` sessions and `SESSIONS_KEPT_BYTES_MAX`: beyond, the one that has been away longest is forgotten. Of
+ * a session `SESSION_QUEUE_MESSAGES_MAX` messages and `SESSION_QUEUE_BYTES_MAX`.
+ * Losing: what comes to a full queue is dropped and counted, as are sessions forgotten; all sessions end with the process.
+ */
+
+import { Readable } from 'node:stream'
+import type { Client } from 'aedes'
+import {
+  SESSION_QUEUE_BYTES_MAX,
+  SESSION_QUEUE_MESSAGES_MAX,
+  SESSIONS_KEPT_BYTES_MAX,
+  SESSIONS_KEPT_MAX,
+} from '../../platform/limits.ts'
+import {
+  type Acknowledgement,
+  nextPacketId,
+  type PersistedSubscription,
+  type Persistence,
+  type QueuedPacket,
+} from '../aedes/internals.ts'
+import type { BrokerMetrics } from '../reports/metrics.ts'
+import { Received } from '../session/awaiting-pubrel.ts'
+import { subscriptionBytes } from '../session/subscriptions.ts'
+
+/** Asked for at a reconnect, when a session has no subscriptions: Aedes sets Session Present only for those that have some. */
+export const SESSION_MARKER: PersistedSubscription = { topic: '$session', qos: 0 }
+
+/** One way through the messages owed, from the first to the last, at a reconnect. */
+interface Replay {
+  /** To be called when the message that was handed over last is being sent. */
+  sent: () => void
+}
+
+class KeptSession {
+  /** By the broker's number of the message; in the order they came. */
+  readonly messages = new Map<number, QueuedPacket>()
+  /** Packet id -> number, of those that were sent. */
+  readonly sent = new Map<number, number>()
+  readonly filters = new Set<string>()
+  /** What the client has sent. */
+  readonly received = new Received()
+  messageBytes = 0
+  /** All of it, about. */
+  bytes: number
+  replay: Replay | undefined
+
+  constructor(id: string) {
+    this.bytes = 2 * id.length
+  }
+}
+
+export interface KeptSessionsDependencies {
+  readonly isConnected: (clientId: string) => boolean
+  readonly metrics: BrokerMetrics
+}
+
+export class KeptSessions {
+  readonly #isConnected: (clientId: string) => boolean
+  readonly #metrics: BrokerMetrics
+  /** In the order of their last CONNECT. */
+  readonly #sessions = new Map<string, KeptSession>()
+  #bytes = 0
+  /** Forgets a session wherever it is known. */
+  #forget: (id: string) => Promise<void> = async (id) => this.#drop(id)
+
+  constructor(dependencies: KeptSessionsDependencies) {
+    this.#isConnected = dependencies.isConnected
+    this.#metrics = dependencies.metrics
+  }
+
+  /** Puts itself in front of `persistence`. */
+  install(persistence: Persistence): void {
+    const { subscriptionsByClient, cleanSubscriptions, addSubscriptions, removeSubscriptions } = persistence
+    const forget = async (id: string) => {
+      this.#drop(id)
+      await cleanSubscriptions.call(persistence, { id })
+    }
+    this.#forget = forget
+    persistence.subscriptionsByClient = async (client) => {
+      const known = this.#resume(client.id)
+      await this.#makeRoom()
+      const subscriptions = await subscriptionsByClient.call(persistence, client)
+      return known && subscriptions.length === 0 ? [SESSION_MARKER] : subscriptions
+    }
+    persistence.addSubscriptions = async (client, subscriptions) => {
+      this.#noteFilters(
+        client.id,
+        subscriptions.map(({ topic }) => topic),
+        [],
+      )
+      await addSubscriptions.call(persistence, client, subscriptions)
+      await this.#makeRoom()
+    }
+    persistence.removeSubscriptions = async (client, filters) => {
+      this.#noteFilters(client.id, [], filters)
+      await removeSubscriptions.call(persistence, client, filters)
+    }
+    persistence.cleanSubscriptions = ({ id }) => forget(id)
+    persistence.outgoingEnqueue = async ({ clientId }, packet) => {
+      this.#add(clientId, packet, packet.qos)
+    }
+    persistence.outgoingEnqueueCombi = async (subscriptions, packet) => {
+      for (const { clientId, qos } of subscriptions) this.#add(clientId, packet, qos)
+    }
+    persistence.outgoingUpdate = async (client, packet) => this.#update(client, packet)
+    persistence.outgoingClearMessageId = async (client, packet) => this.#acknowledged(client, packet)
+    persistence.outgoingStream = (client) => Readable.from(this.#again(client.id))
+  }
+
+  /** The QoS 2 messages that the session has sent; undefined if it is not kept. */
+  received(clientId: string): Received | undefined {
+    return this.#sessions.get(clientId)?.received
+  }
+
+  /** Whether `packet` may be sent now to a client whose session is not clean: it is kept, so that it can be sent again. */
+  keeps(clientId: string, packet: QueuedPacket): boolean {
+    const session = this.#sessions.get(clientId)
+    return session !== undefined && session.replay === undefined && session.messages.has(packet.brokerCounter)
+  }
+
+  /** Keeps a message that is to be sent to this client alone, and gives it its packet id; false if there is no room. */
+  keepFor(client: Client, packet: QueuedPacket): boolean {
+    if (!this.#add(client.id, packet, packet.qos)) return false
+    packet.messageId = nextPacketId(client)
+    this.#update(client, packet)
+    return true
+  }
+
+  #resume(id: string): boolean {
+    const known = this.#sessions.get(id)
+    const session = known ?? new KeptSession(id)
+    this.#sessions.delete(id)
+    this.#sessions.set(id, session)
+    // A replay whose connection ended before it did is over.
+    session.replay?.sent()
+    session.replay = undefined
+    if (known === undefined) this.#bytes += session.bytes
+    return known !== undefined
+  }
+
+  #drop(id: string): void {
+    this.#bytes -= this.#sessions.get(id)?.bytes ?? 0
+    this.#sessions.delete(id)
+  }
+
+  /** Forgets those that have been away longest, as far as there are too many. The newest may be of one that is connecting. */
+  async #makeRoom(): Promise<void> {
+    if (this.#sessions.size <= SESSIONS_KEPT_MAX && this.#bytes <= SESSIONS_KEPT_BYTES_MAX) return
+    for (const id of [...this.#sessions.keys()].slice(0, -1)) {
+      if (this.#sessions.size <= SESSIONS_KEPT_MAX && this.#bytes <= SESSIONS_KEPT_BYTES_MAX) break
+      if (this.#isConnected(id) || !this.#sessions.has(id)) continue
+      this.#metrics.dropped('session-forgotten')
+      await this.#forget(id)
+    }
+  }
+
+  #noteFilters(id: string, added: readonly string[], removed: readonly string[]): void {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return
+    for (const filter of added) {
+      if (session.filters.has(filter)) continue
+      session.filters.add(filter)
+      this.#grow(session, subscriptionBytes(filter))
+    }
+    for (const filter of removed) if (session.filters.delete(filter)) this.#grow(session, -subscriptionBytes(filter))
+  }
+
+  #grow(session: KeptSession, bytes: number): void {
+    session.bytes += bytes
+    this.#bytes += bytes
+  }
+
+  /** Once for each subscription that matches: the message is kept once, at the greatest QoS granted. */
+  #add(id: string, packet: QueuedPacket, granted: 0 | 1 | 2): boolean {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return false
+    const qos = packet.qos < granted ? packet.qos : granted
+    const before = session.messages.get(packet.brokerCounter)
+    if (before !== undefined) {
+      if (qos > before.qos) before.qos = qos
+      return true
+    }
+    const { length } = packet.payload
+    if (
+      session.messages.size >= SESSION_QUEUE_MESSAGES_MAX ||
+      session.messageBytes + length > SESSION_QUEUE_BYTES_MAX
+    ) {
+      this.#metrics.dropped('session-queue-full')
+      return false
+    }
+    session.messageBytes += length
+    this.#grow(session, length)
+    // The payload is a view of the socket's chunk, which it would keep alive.
+    session.messages.set(packet.brokerCounter, { ...packet, qos, payload: Buffer.from(packet.payload), dup: false })
+    if (this.#bytes > SESSIONS_KEPT_BYTES_MAX) void this.#makeRoom()
+    return true
+  }
+
+  #update(client: Client, packet: QueuedPacket): void {
+    const session = this.#sessions.get(client.id)
+    if (session === undefined) return
+    session.replay?.sent()
+    if (packet.cmd === 'pubrel') {
+      const number = session.sent.get(packet.messageId ?? 0)
+      const kept = number === undefined ? undefined : session.messages.get(number)
+      // A PUBREC for a message of QoS 1 means nothing.
+      if (number !== undefined && kept?.qos === 2) session.messages.set(number, { ...kept, ...packet })
+      return
+    }
+    const kept = session.messages.get(packet.brokerCounter)
+    if (kept === undefined) return
+    if (kept.messageId === undefined) {
+      // Ids begin anywhere at each connection: one may be in use by a message of the connection before.
+      while (session.sent.has(packet.messageId ?? 0)) packet.messageId = nextPacketId(client)
+      kept.messageId = packet.messageId
+      session.sent.set(packet.messageId ?? 0, packet.brokerCounter)
+    } else packet.messageId = kept.messageId
+  }
+
+  /** A PUBACK ends a message of QoS 1, a PUBCOMP one of QoS 2 whose PUBREC has come; what does not fit ends nothing. */
+  #acknowledged(client: Client, { cmd, messageId = 0 }: Acknowledgement): void {
+    // Aedes clears what may not be sent to a client; one that has gone is still owed it.
+    if (cmd === 'publish' && client.closed) return
+    const session = this.#sessions.get(client.id)
+    const number = session?.sent.get(messageId)
+    if (session === undefined || number === undefined) return
+    const kept = session.messages.get(number)
+    if ((cmd === 'puback' && kept?.qos !== 1) || (cmd === 'pubcomp' && kept?.cmd !== 'pubrel')) return
+    session.sent.delete(messageId)
+    session.messages.delete(number)
+    const bytes = kept?.payload.length ?? 0
+    session.messageBytes -= bytes
+    this.#grow(session, -bytes)
+  }
+
+  /** All that is owed, and what comes meanwhile; each when the one before it is being sent. */
+  async *#again(id: string): AsyncGenerator<QueuedPacket> {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return
+    const replay: Replay = { sent: () => undefined }
+    session.replay = replay
+    for (const kept of session.messages.values()) {
+      const sent = new Promise<void>((resolve) => {
+        replay.sent = resolve
+      })
+      yield kept.cmd === 'publish' && kept.messageId !== undefined ? { ...kept, dup: true } : kept
+      await sent
+      if (session.replay !== replay) return
+    }
+    session.replay = undefined
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Owns the retained messages (MQTT 3.1.1 section 3.3.1.3), in the place of the store in Aedes's persistence, which matches
+ * every filter of a SUBSCRIBE against every retained message in one go: with 20,000 devices' statuses a client that
+ * subscribes again and again would stop everybody.
+ *
+ * Always true: a filter without wildcards is a look-up; others are matched `RETAINED_SCAN_MESSAGES` at a time, in `Turns`. What is
+ * found is what is retained when it is looked at.
+ * Bounds: `RETAINED_MESSAGES_MAX` and `RETAINED_BYTES_MAX`; one more is delivered and not kept, and counted. A client has one scan
+ * at a time: see `Inbound`.
+ */
+
+import type { PublishPacket } from 'aedes'
+import { filterCovers } from '../../identity/topics.ts'
+import { RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX, RETAINED_SCAN_MESSAGES } from '../../platform/limits.ts'
+import type { Turns, Waiting } from '../inbound/fair-share.ts'
+import type { BrokerMetrics } from '../reports/metrics.ts'
+
+export class RetainedMessages {
+  readonly #messages = new Map<string, PublishPacket>()
+  readonly #metrics: BrokerMetrics
+  readonly #turns: Turns
+  #bytes = 0
+
+  constructor(dependencies: { readonly metrics: BrokerMetrics; readonly turns: Turns }) {
+    this.#metrics = dependencies.metrics
+    this.#turns = dependencies.turns
+  }
+
+  /** Keeps a message in the place of the one before; an empty one takes that away. */
+  keep(packet: PublishPacket): void {
+    const { topic } = packet
+    const before = this.#messages.get(topic)
+    const bytes = this.#bytes - (before === undefined ? 0 : bytesOf(before))
+    if (packet.payload.length === 0) {
+      this.#messages.delete(topic)
+      this.#bytes = bytes
+    } else if (
+      (before === undefined && this.#messages.size >= RETAINED_MESSAGES_MAX) ||
+      bytes + bytesOf(packet) > RETAINED_BYTES_MAX
+    ) {
+      this.#metrics.dropped('too-many-retained')
+    } else {
+      // The payload is a view of the socket's chunk, which it would keep alive.
+      this.#messages.set(topic, { ...packet, cmd: 'publish', payload: Buffer.from(packet.payload) })
+      this.#bytes = bytes + bytesOf(packet)
+    }
+  }
+
+  /** The messages that match a filter, each once, while they are `wanted`. */
+  async *find(filters: readonly string[], wanted: () => boolean): AsyncGenerator<PublishPacket> {
+    const topics = new Set(filters)
+    const patterns = filters.filter((filter) => filter.includes('+') || filter.includes('#'))
+    if (patterns.length > 0) await this.#scan(patterns, topics, wanted)
+    for (const topic of topics) {
+      const kept = wanted() ? this.#messages.get(topic) : undefined
+      if (kept !== undefined) yield kept
+    }
+  }
+
+  /** Adds the topics that match; resolves when all are looked at, or none is wanted any more. */
+  #scan(patterns: readonly string[], found: Set<string>, wanted: () => boolean): Promise<void> {
+    const topics = this.#messages.keys()
+    return new Promise((resolve) => {
+      const scan: Waiting = {
+        takeTurn: () => {
+          for (let left = RETAINED_SCAN_MESSAGES; left > 0; ) {
+            const { value: topic, done } = topics.next()
+            if (done || !wanted()) {
+              resolve()
+              return
+            }
+            left--
+            for (const pattern of patterns) {
+              if (matches(pattern, topic)) {
+                found.add(topic)
+                break
+              }
+              left--
+            }
+          }
+          this.#turns.wait(scan)
+          return
+        },
+      }
+      this.#turns.wait(scan)
+    })
+  }
+}
+
+const bytesOf = ({ topic, payload }: PublishPacket): number => topic.length + payload.length
+
+/** A filter that begins with a wildcard matches no topic that begins with `$` (section 4.7.2). */
+function matches(filter: string, topic: string): boolean {
+  return filterCovers(filter, topic) && (topic[0] !== '$' || filter[0] === '$')
+}

@@ -1,0 +1,62 @@
+/**
+ * Owns the looks over all connections, which a timer asks for: those are ended whose token has expired, that leave too much
+ * unread, or whose packet is stuck half-way.
+ *
+ * Bounds: `OUTBOUND_BYTES_TOTAL_MAX` of what all have not read, those with the most being ended first;
+ * `UNFINISHED_PROGRESS_BYTES_MIN` of a packet from one look to the next.
+ */
+
+import type { Client } from 'aedes'
+import { OUTBOUND_BYTES_TOTAL_MAX } from '../../platform/limits.ts'
+import { internals } from '../aedes/internals.ts'
+import type { Inbound } from '../inbound/inbound.ts'
+import { Disconnect, type Endings } from '../reports/disconnects.ts'
+import type { Session } from '../session/session.ts'
+
+export interface SweepsDependencies {
+  /** All that are connected. */
+  readonly clients: () => readonly Client[]
+  readonly sessions: { get(client: Client): Session | undefined }
+  readonly inbounds: { get(client: Client): Inbound | undefined }
+  readonly endings: Endings
+}
+
+export class Sweeps {
+  readonly #dependencies: SweepsDependencies
+
+  constructor(dependencies: SweepsDependencies) {
+    this.#dependencies = dependencies
+  }
+
+  /** Ends the connections whose token has expired. */
+  tokens(now: number): void {
+    const { clients, sessions, endings } = this.#dependencies
+    for (const client of clients()) {
+      if (!sessions.get(client)?.hasExpired(now)) continue
+      endings.disconnected(client, 'expired-token', 'the token has expired')
+      client.close()
+    }
+  }
+
+  /** Ends those who have the most unread, while all together have too much. */
+  unread(): void {
+    const unread = (client: Client) => internals(client).conn.writableLength
+    const clients = this.#dependencies.clients()
+    let bytes = clients.reduce((sum, client) => sum + unread(client), 0)
+    if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) return
+    for (const client of clients.toSorted((a, b) => unread(b) - unread(a))) {
+      bytes -= unread(client)
+      client.emit('error', new Disconnect('slow-client', 'it reads too little, and others need the room'))
+      if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) break
+    }
+  }
+
+  /** Ends the connections whose packet made no progress since the last look. */
+  stuck(): void {
+    const { clients, inbounds } = this.#dependencies
+    for (const client of clients()) {
+      if (!inbounds.get(client)?.isStuck()) continue
+      client.emit('error', new Disconnect('stuck-packet', 'a packet was begun and not finished'))
+    }
+  }
+}

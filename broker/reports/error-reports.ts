@@ -1,0 +1,93 @@
+/**
+ * Owns what a device is told of messages that were set aside: QoS 0 JSON on `devices/{device}/errors` (docs/contract.md, "MQTT").
+ * The broker reports its own refusals; what ingest sets aside is followed in the log's dead letters.
+ *
+ * Bound: `REPORTS_PER_DEVICE_PER_SECOND_MAX`; more are counted and not sent.
+ * Losing: a device that is not connected and subscribed is told nothing; the dead letters keep everything.
+ */
+
+import { errorsTopic } from '../../identity/topics.ts'
+import type { Log } from '../../log/log.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { REPORTS_PER_DEVICE_PER_SECOND_MAX } from '../../platform/limits.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { BrokerMetrics } from './metrics.ts'
+
+export interface ErrorReport {
+  readonly code: string
+  readonly message: string
+  /** Null when the message was on no stream's topic. */
+  readonly stream: string | null
+  /** When it was set aside, milliseconds since 1970-01-01T00:00Z. */
+  readonly at: number
+}
+
+export class ErrorReports {
+  readonly #publish: (topic: string, payload: Buffer) => void
+  readonly #log: Log
+  readonly #logger: Logger
+  readonly #metrics: BrokerMetrics
+  readonly #clock: Clock
+  /** Reports by device, of the second they are counted in. */
+  readonly #sent = new Map<string, number>()
+  #second = 0
+  readonly #stopping = new AbortController()
+  #following: Promise<void> | undefined
+
+  constructor(
+    publish: (topic: string, payload: Buffer) => void,
+    dependencies: {
+      readonly log: Log
+      readonly clock: Clock
+      readonly logger: Logger
+      readonly metrics: BrokerMetrics
+    },
+  ) {
+    this.#publish = publish
+    this.#log = dependencies.log
+    this.#clock = dependencies.clock
+    this.#logger = dependencies.logger
+    this.#metrics = dependencies.metrics
+  }
+
+  report(device: string, report: ErrorReport): void {
+    if (!this.#isInBounds(device)) {
+      this.#metrics.unreported()
+      return
+    }
+    this.#metrics.reported()
+    this.#publish(errorsTopic(device), Buffer.from(JSON.stringify(report)))
+  }
+
+  #isInBounds(device: string): boolean {
+    const second = Math.floor(this.#clock.now() / 1000)
+    if (second !== this.#second) {
+      this.#second = second
+      this.#sent.clear()
+    }
+    const sent = this.#sent.get(device) ?? 0
+    if (sent >= REPORTS_PER_DEVICE_PER_SECOND_MAX) return false
+    this.#sent.set(device, sent + 1)
+    return true
+  }
+
+  async start(): Promise<void> {
+    const after = await this.#log.lastDeadLetter()
+    this.#following = this.#follow(after).catch((error: unknown) => {
+      this.#logger.error({ error }, 'dead letters cannot be followed: devices are not told of them any more')
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#following
+  }
+
+  async #follow(after: number): Promise<void> {
+    for await (const letter of this.#log.followDeadLetters(after, this.#stopping.signal)) {
+      const { device, code, reason, stream, setAsideAt } = letter
+      // What is damaged may not say whose it was.
+      if (device !== '') this.report(device, { code, message: reason, stream, at: setAsideAt })
+    }
+  }
+}

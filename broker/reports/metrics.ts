@@ -1,0 +1,129 @@
+/** Owns what the broker measures of itself. Hot counters are plain numbers, read when Prometheus asks. */
+
+import { Counter, Gauge } from 'prom-client'
+import type { Metrics } from '../../platform/metrics.ts'
+
+/** Why a client, a subscription or a message was refused: a closed set, for it is a metric's label. */
+export type Refusal =
+  | 'bad-token'
+  | 'expired-token'
+  | 'wrong-client-id'
+  | 'wrong-will'
+  | 'too-many-connections'
+  | 'too-many-connects'
+  | 'publish-forbidden'
+  | 'subscribe-forbidden'
+  | 'payload-too-large'
+  | 'rate-limited'
+  | 'log-refused'
+  | 'slow-client'
+  | 'stuck-packet'
+  | 'protocol-error'
+
+/** Why a message did not reach a subscriber that had a right to it; a session that is forgotten counts as one. */
+export type Drop = 'session-queue-full' | 'session-forgotten' | 'too-many-retained'
+
+export class BrokerMetrics {
+  /** Telemetry messages made durable and acknowledged, by QoS. */
+  readonly accepted = [0, 0, 0]
+  /** How long clients rested, each for itself, milliseconds. */
+  restedMs = 0
+  readonly #refused: Counter<'reason'>
+  readonly #dropped: Counter<'reason'>
+  readonly #errors: Counter
+  readonly #unreported: Counter
+  readonly #protocolErrors: Counter
+  readonly #delayed: Counter<'by'>
+
+  constructor(registry: Metrics, connections: () => number) {
+    const registers = [registry]
+    const { accepted } = this
+    const restedMs = () => this.restedMs
+    new Counter({
+      name: 'telltale_broker_rested_seconds_total',
+      help: 'How long clients were not read from, since they had used up their share of the broker',
+      registers,
+      collect() {
+        this.reset()
+        this.inc(restedMs() / 1_000)
+      },
+    })
+    new Counter({
+      name: 'telltale_broker_accepted_total',
+      help: 'Telemetry messages made durable, by QoS',
+      labelNames: ['qos'],
+      registers,
+      collect() {
+        this.reset()
+        accepted.forEach((count, qos) => {
+          this.inc({ qos }, count)
+        })
+      },
+    })
+    new Gauge({
+      name: 'telltale_broker_connections',
+      help: 'MQTT clients connected',
+      registers,
+      collect() {
+        this.set(connections())
+      },
+    })
+    this.#refused = new Counter({
+      name: 'telltale_broker_refused_total',
+      help: 'Clients, subscriptions and messages refused, by reason',
+      labelNames: ['reason'],
+      registers,
+    })
+    this.#dropped = new Counter({
+      name: 'telltale_broker_deliveries_dropped_total',
+      help: 'Messages, or sessions, that were not kept for an MQTT subscriber, by reason',
+      labelNames: ['reason'],
+      registers,
+    })
+    this.#errors = new Counter({
+      name: 'telltale_broker_error_reports_total',
+      help: "Reports published on devices' errors topics",
+      registers,
+    })
+    this.#unreported = new Counter({
+      name: 'telltale_broker_error_reports_dropped_total',
+      help: 'Reports not published, since their device had enough of them in that second',
+      registers,
+    })
+    this.#delayed = new Counter({
+      name: 'telltale_broker_connects_delayed_total',
+      help: 'Connections that began later, since their address, or their client id, had made many',
+      labelNames: ['by'],
+      registers,
+    })
+    this.#protocolErrors = new Counter({
+      name: 'telltale_broker_protocol_errors_total',
+      help: 'Connections ended for what they sent, or by the network',
+      registers,
+    })
+  }
+
+  refused(reason: Refusal): void {
+    this.#refused.inc({ reason })
+  }
+
+  dropped(reason: Drop): void {
+    this.#dropped.inc({ reason })
+  }
+
+  reported(): void {
+    this.#errors.inc()
+  }
+
+  unreported(): void {
+    this.#unreported.inc()
+  }
+
+  connectDelayed(by: 'address' | 'client'): void {
+    this.#delayed.inc({ by })
+  }
+
+  protocolError(): void {
+    this.#protocolErrors.inc()
+  }
+}

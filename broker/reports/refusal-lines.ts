@@ -1,0 +1,52 @@
+/**
+ * Owns the log lines about clients that were turned away: an engineer looks there for why a device has no data, and clients
+ * that try in a loop must not fill the disk with them.
+ *
+ * Bounds: `REFUSAL_LINES_PER_SECOND_MAX`, `REFUSAL_CHARS_MAX` of a text that the client made. The next line says how many were `unsaid`; the metrics count all.
+ */
+
+import type { Clock } from '../../platform/clock.ts'
+import { REFUSAL_CHARS_MAX, REFUSAL_LINES_PER_SECOND_MAX } from '../../platform/limits.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { printable } from '../../platform/printable.ts'
+import type { Refusal } from './metrics.ts'
+
+interface Refused {
+  readonly client: string
+  /** The address it came from, where that is known. */
+  readonly from?: string
+  readonly reason: Refusal
+}
+
+export class RefusalLines {
+  readonly #clock: Clock
+  readonly #logger: Logger
+  #second = 0
+  #said = 0
+  #unsaid = 0
+
+  constructor(dependencies: { readonly clock: Clock; readonly logger: Logger }) {
+    this.#clock = dependencies.clock
+    this.#logger = dependencies.logger
+  }
+
+  say(message: string, { client, from, reason }: Refused): void {
+    const second = Math.floor(this.#clock.now() / 1000)
+    if (second !== this.#second) {
+      this.#second = second
+      this.#said = 0
+    }
+    if (this.#said >= REFUSAL_LINES_PER_SECOND_MAX) {
+      this.#unsaid++
+      return
+    }
+    this.#said++
+    const fields = { client: shortened(client), ...(from !== undefined && { from }), reason }
+    this.#logger.info(this.#unsaid === 0 ? fields : { ...fields, unsaid: this.#unsaid }, shortened(message))
+    this.#unsaid = 0
+  }
+}
+
+/** Such lines are for a terminal too, and the client chose what stands in them. */
+const shortened = (text: string): string =>
+  printable(text.length <= REFUSAL_CHARS_MAX ? text : `${text.slice(0, REFUSAL_CHARS_MAX)} ...`)

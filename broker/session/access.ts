@@ -1,0 +1,43 @@
+/**
+ * Owns what a client may receive (docs/contract.md, "Identity" and "MQTT"): a device its own `errors` and `commands`, an app what
+ * lies within its token's filters, anyone anything when authentication is off.
+ *
+ * The same check stands at SUBSCRIBE and at each forward: a session that is not clean outlives the token it subscribed with.
+ */
+
+import { commandsTopic, errorsTopic, filterCovers, isTopicFilter } from '../../identity/topics.ts'
+import type { Session } from './session.ts'
+
+/** Whether the holder of `session` may subscribe to `filter` with this QoS. */
+export function maySubscribe(session: Session, filter: string, qos: number, clean: boolean): boolean {
+  // Aedes would grant a shared subscription and then deliver nothing; `$SYS` is the broker's own.
+  if (filter.startsWith('$') || !isTopicFilter(filter)) return false
+  const { holder } = session
+  switch (holder.kind) {
+    case 'anyone':
+      return true
+    case 'device':
+      return isOwn(filter, holder.device)
+    case 'app':
+      // Nothing is queued for an app that is away: telemetry is in the log, and in the store.
+      if (qos > 0 && !clean) return false
+      return holder.filters.some((outer) => filterCovers(outer, filter))
+  }
+}
+
+/** Whether a message on `topic` may be sent to the holder of `session`. */
+export function mayReceive(session: Session, topic: string): boolean {
+  const { holder } = session
+  switch (holder.kind) {
+    case 'anyone':
+      return !topic.startsWith('$')
+    case 'device':
+      return isOwn(topic, holder.device)
+    case 'app':
+      return holder.filters.some((filter) => filterCovers(filter, topic))
+  }
+}
+
+function isOwn(topic: string, device: string): boolean {
+  return topic === errorsTopic(device) || topic === commandsTopic(device)
+}

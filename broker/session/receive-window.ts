@@ -1,0 +1,73 @@
+/**
+ * Owns the count of messages that wait for their acknowledgement, by client and in total: what makes the broker stop
+ * reading from a client before its messages fill the memory.
+ *
+ * Bounds: `HELD_MESSAGES_PER_CLIENT_MAX`, `HELD_BYTES_PER_CLIENT_MAX`, and over all clients `HELD_BYTES_MAX`. Full: the
+ * client is not read from (TCP tells it) until a message is released. Nothing is lost.
+ */
+
+import {
+  HELD_BYTES_MAX,
+  HELD_BYTES_PER_CLIENT_MAX,
+  HELD_MESSAGE_BYTES,
+  HELD_MESSAGES_PER_CLIENT_MAX,
+} from '../../platform/limits.ts'
+
+/** Of all clients. */
+export class HeldTotal {
+  bytes = 0
+  readonly waiting = new Set<Held>()
+
+  release(bytes: number): void {
+    this.bytes -= bytes
+    if (this.waiting.size === 0 || this.bytes >= HELD_BYTES_MAX) return
+    const all = [...this.waiting]
+    this.waiting.clear()
+    for (const held of all) held.onRoom()
+  }
+}
+
+/** Of one client. */
+export class Held {
+  readonly #total: HeldTotal
+  #messages = 0
+  #bytes = 0
+  #waits = false
+  /** Called when there is room again after `waitForRoom`. */
+  onRoom: () => void = () => undefined
+
+  constructor(total: HeldTotal) {
+    this.#total = total
+  }
+
+  get isFull(): boolean {
+    return this.#isFullHere() || this.#total.bytes >= HELD_BYTES_MAX
+  }
+
+  waitForRoom(): void {
+    if (this.#isFullHere()) this.#waits = true
+    else this.#total.waiting.add(this)
+  }
+
+  hold(payloadBytes: number): void {
+    const bytes = payloadBytes + HELD_MESSAGE_BYTES
+    this.#messages++
+    this.#bytes += bytes
+    this.#total.bytes += bytes
+  }
+
+  release(payloadBytes: number): void {
+    const bytes = payloadBytes + HELD_MESSAGE_BYTES
+    this.#messages--
+    this.#bytes -= bytes
+    if (this.#waits && !this.#isFullHere()) {
+      this.#waits = false
+      this.onRoom()
+    }
+    this.#total.release(bytes)
+  }
+
+  #isFullHere(): boolean {
+    return this.#messages >= HELD_MESSAGES_PER_CLIENT_MAX || this.#bytes >= HELD_BYTES_PER_CLIENT_MAX
+  }
+}

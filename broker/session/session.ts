@@ -1,0 +1,65 @@
+/**
+ * Owns what the broker knows of one connection: who it is, what its topics mean, what it subscribed to, which QoS 2
+ * messages are being appended, and in which order it is answered.
+ *
+ * Bound: `SESSION_TOPICS_MAX` topics are remembered a connection; beyond it they are worked out each time.
+ */
+
+import { type DeviceTopic, parseTopic } from '../../identity/topics.ts'
+import { SESSION_TOPICS_MAX } from '../../platform/limits.ts'
+import type { Received } from './awaiting-pubrel.ts'
+import { InFlight } from './in-flight.ts'
+import { InOrder } from './ordered-acks.ts'
+import type { Rate } from './rate.ts'
+import type { Held } from './receive-window.ts'
+import { Granted, type GrantedTotal } from './subscriptions.ts'
+
+/** A client of an authenticated broker, or anyone at all when authentication is off. */
+export type Holder =
+  | { readonly kind: 'device'; readonly device: string; readonly expiresAt: number }
+  | { readonly kind: 'app'; readonly filters: readonly string[]; readonly expiresAt: number }
+  | { readonly kind: 'anyone' }
+
+/** What all connections share, or a device's connections one after the other. */
+export interface SessionShares {
+  readonly held: Held
+  /** Undefined: it may publish as fast as it can. */
+  readonly rate: Rate | undefined
+  readonly grantedTotal: GrantedTotal
+}
+
+export class Session {
+  readonly holder: Holder
+  /** Set when it is first asked for: one that is not clean shares it with its connections before. */
+  received: Received | undefined
+  readonly granted: Granted
+  readonly answers = new InOrder()
+  /** Of a clean session. */
+  readonly inFlight = new InFlight()
+  /** The broker's number of the message that was forwarded last. */
+  lastForwarded = 0
+  /** The QoS granted for the message that was looked at last. */
+  readonly lastGranted = { brokerCounter: 0, qos: 0 }
+  readonly held: Held
+  readonly rate: Rate | undefined
+  readonly #topics = new Map<string, DeviceTopic | undefined>()
+
+  constructor(holder: Holder, { held, rate, grantedTotal }: SessionShares) {
+    this.holder = holder
+    this.held = held
+    this.rate = rate
+    this.granted = new Granted(grantedTotal)
+  }
+
+  /** What `topic` means; undefined if it is none of the platform's. */
+  topic(topic: string): DeviceTopic | undefined {
+    if (this.#topics.has(topic)) return this.#topics.get(topic)
+    const parsed = parseTopic(topic)
+    if (this.#topics.size < SESSION_TOPICS_MAX) this.#topics.set(topic, parsed)
+    return parsed
+  }
+
+  hasExpired(now: number): boolean {
+    return this.holder.kind !== 'anyone' && this.holder.expiresAt <= now
+  }
+}

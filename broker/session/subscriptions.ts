@@ -1,0 +1,102 @@
+/**
+ * Owns the subscriptions of one connection: which filters it was granted, at which QoS, and what all connections together
+ * hold of them.
+ *
+ * Bounds: `SUBSCRIPTIONS_PER_CLIENT_MAX` filters and `SUBSCRIPTION_BYTES_PER_CLIENT_MAX` of a client, `SUBSCRIPTION_BYTES_MAX`
+ * of all; one more is refused, which its SUBACK says.
+ */
+
+import { filterCovers } from '../../identity/topics.ts'
+import {
+  SUBSCRIPTION_BYTES,
+  SUBSCRIPTION_BYTES_MAX,
+  SUBSCRIPTION_BYTES_PER_CLIENT_MAX,
+  SUBSCRIPTIONS_PER_CLIENT_MAX,
+} from '../../platform/limits.ts'
+
+/** Of all connections. */
+export class GrantedTotal {
+  bytes = 0
+}
+
+/** What is kept for a filter, in bytes, about. */
+export const subscriptionBytes = (filter: string): number => filter.length + SUBSCRIPTION_BYTES
+
+export class Granted {
+  readonly #total: GrantedTotal
+  readonly #qosByFilter = new Map<string, number>()
+  /** How many filters were granted each QoS. */
+  readonly #counts = [0, 0, 0]
+  #bytes = 0
+
+  constructor(total: GrantedTotal) {
+    this.#total = total
+  }
+
+  get size(): number {
+    return this.#qosByFilter.size
+  }
+
+  has(filter: string): boolean {
+    return this.#qosByFilter.has(filter)
+  }
+
+  /** False if there is no room for one more. */
+  add(filter: string, qos: number): boolean {
+    if (this.has(filter)) this.delete(filter)
+    const bytes = subscriptionBytes(filter)
+    if (
+      this.size >= SUBSCRIPTIONS_PER_CLIENT_MAX ||
+      this.#bytes + bytes > SUBSCRIPTION_BYTES_PER_CLIENT_MAX ||
+      this.#total.bytes + bytes > SUBSCRIPTION_BYTES_MAX
+    ) {
+      return false
+    }
+    this.#qosByFilter.set(filter, qos)
+    this.#count(qos, 1)
+    this.#grow(bytes)
+    return true
+  }
+
+  delete(filter: string): void {
+    const qos = this.#qosByFilter.get(filter)
+    if (qos === undefined) return
+    this.#qosByFilter.delete(filter)
+    this.#count(qos, -1)
+    this.#grow(-subscriptionBytes(filter))
+  }
+
+  /** The connection has ended. */
+  clear(): void {
+    this.#qosByFilter.clear()
+    this.#counts.fill(0)
+    this.#grow(-this.#bytes)
+  }
+
+  /**
+   * The greatest QoS of the filters that match (sections 3.3.5 and 3.8.4), as far as a message of `qos` can use it; Aedes
+   * looks only at one that is written like the topic. At least one filter must match.
+   */
+  qosOf(topic: string, qos: number): number {
+    const [atMostOnce = 0, atLeastOnce = 0, exactlyOnce = 0] = this.#counts
+    if (atMostOnce === this.size) return 0
+    if (atLeastOnce === this.size) return Math.min(qos, 1)
+    if (exactlyOnce === this.size) return qos
+    let greatest = 0
+    for (const [filter, granted] of this.#qosByFilter) {
+      if (granted <= greatest || !filterCovers(filter, topic)) continue
+      greatest = granted
+      if (greatest >= qos) return qos
+    }
+    return greatest
+  }
+
+  #count(qos: number, more: number): void {
+    this.#counts[qos] = (this.#counts[qos] ?? 0) + more
+  }
+
+  #grow(bytes: number): void {
+    this.#bytes += bytes
+    this.#total.bytes += bytes
+  }
+}

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { jwtVerify, SignJWT } from 'jose'
+import { Identity } from '../../identity/identity.ts'
+import { scratchDirectory } from '../scratch.ts'
+
+const NOW = 1_763_900_000_000
+
+async function open(t: TestContext, directory = scratchDirectory(t)) {
+  const clock = { now: () => clock.time, time: NOW }
+  const identity = new Identity({ directory }, { clock })
+  await identity.start()
+  const key = Buffer.from(readFileSync(join(directory, 'signing.key'), 'utf8').trim(), 'base64url')
+  return { identity, clock, key, directory }
+}
+
+test('a token tells who holds it and until when, also after a restart', async (t) => {
+  const { identity, directory } = await open(t)
+  const device = await identity.signDevice('truck-7', 60_000)
+  const app = await identity.signApp(['devices/+/telemetry/#'], 90_000)
+  const again = (await open(t, directory)).identity
+  assert.deepEqual(await again.verify(device), { kind: 'device', device: 'truck-7', expiresAt: NOW + 60_000 })
+  const filters = ['devices/+/telemetry/#']
+  assert.deepEqual(await again.verify(app), { kind: 'app', filters, expiresAt: NOW + 90_000 })
+})
+
+test('jose finds our tokens good, and we find its', async (t) => {
+  const { identity, key } = await open(t)
+  const token = await identity.signDevice('truck-7', 60_000)
+  const { payload } = await jwtVerify(token, key, { audience: 'telltale', currentDate: new Date(NOW) })
+  assert.equal(payload.sub, 'truck-7')
+  const claims = new SignJWT({ role: 'device', aud: 'telltale', sub: 'd', exp: NOW / 1000 + 5, nbf: NOW / 1000 })
+  const theirs = await claims.setProtectedHeader({ alg: 'HS256' }).sign(key)
+  assert.equal((await identity.verify(theirs)).kind, 'device')
+})
+
+test('a key made only now is told, and a token of another installation is guessed to be one', async (t) => {
+  const { identity, directory } = await open(t)
+  const other = await open(t)
+  assert.deepEqual([identity.hasNewKey, (await open(t, directory)).identity.hasNewKey], [true, false])
+  await assert.rejects(identity.verify(await other.identity.signDevice('d', 60_000)), {
+    code: 'token-invalid',
+    message: /signature verification failed \(signed by another installation's key\?\)$/,
+  })
+})
+
+test('a token is good until its end, to the second', async (t) => {
+  const { identity, clock } = await open(t)
+  const token = await identity.signDevice('truck-7', 60_000)
+  clock.time = NOW + 59_999
+  await identity.verify(token)
+  clock.time = NOW + 60_000
+  await assert.rejects(identity.verify(token), { code: 'token-expired' })
+})
+
+test('what is not a token of ours is refused', async (t) => {
+  const { identity, key } = await open(t)
+  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const sign = (header: object, claims: object, by: Uint8Array = key) => {
+    const text = `${encode(header)}.${encode(claims)}`
+    return `${text}.${createHmac('sha256', by).update(text).digest('base64url')}`
+  }
+  const header = { alg: 'HS256' }
+  const claims = { role: 'device', sub: 'd', aud: 'telltale', exp: NOW / 1000 + 60 }
+  assert.equal((await identity.verify(sign(header, claims))).kind, 'device')
+  const good = sign(header, claims)
+  const wrong: [name: string, token: string][] = [
+    ['another key', sign(header, claims, Buffer.alloc(32))],
+    ['alg none', `${encode({ alg: 'none' })}.${encode(claims)}.`],
+    ['alg none with a signature', sign({ alg: 'none' }, claims)],
+    ['HS512', sign({ alg: 'HS512' }, claims)],
+    ['no signature', good.slice(0, good.lastIndexOf('.') + 1)],
+    ['half a signature', good.slice(0, -20)],
+    ['four parts', `${good}.x`],
+    ['a changed claim', good.replace(encode(claims), encode({ ...claims, sub: 'e' }))],
+    ['no end', sign(header, { ...claims, exp: undefined })],
+    ['another audience', sign(header, { ...claims, aud: 'elsewhere' })],
+    ['not yet', sign(header, { ...claims, nbf: NOW / 1000 + 30 })],
+    ['no role', sign(header, { ...claims, role: undefined })],
+    ['a device without a name', sign(header, { ...claims, sub: '' })],
+    ['an app without filters', sign(header, { ...claims, role: 'app' })],
+    ['an app with a bad filter', sign(header, { ...claims, role: 'app', filters: ['a/#/b'] })],
+    ['too long', `${good}${'A'.repeat(10_000)}`],
+    ['nonsense', 'nonsense'],
+  ]
+  for (const [name, token] of wrong) await assert.rejects(identity.verify(token), { code: 'token-invalid' }, name)
+  await assert.rejects(identity.verify(''), { code: 'token-missing' })
+})
+
+test('a key file that is no key stops the start and is named', async (t) => {
+  const directory = scratchDirectory(t)
+  writeFileSync(join(directory, 'signing.key'), 'short')
+  await assert.rejects(open(t, directory), { code: 'bad-key', message: /signing\.key is no key/ })
+  const other = scratchDirectory(t)
+  writeFileSync(join(other, 'fleet.pem'), 'not PEM')
+  await assert.rejects(open(t, other), { code: 'bad-key', message: /fleet\.pem is no public key/ })
+})
+
+test('what can be signed is checked', async (t) => {
+  const { identity } = await open(t)
+  await assert.rejects(async () => identity.signDevice('a/b', 1_000), { code: 'bad-device' })
+  await assert.rejects(async () => identity.signApp(['a+'], 1_000), { code: 'bad-filter' })
+  await assert.rejects(async () => identity.signApp([], 1_000), { code: 'bad-filter' })
+})
