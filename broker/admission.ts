@@ -8,7 +8,7 @@
  *                                                         --refused--> disconnect, unacknowledged: the device keeps it
  *
  * Always true: the callback is called once, never synchronously with an exception, and without an error only when the
- * message is durable or was dropped for good. Bound: what is held is counted in `Held`, which stops the reading; beyond it
+ * message is durable or was dropped for good. Bound: what is held is counted in `ReceiveWindow`, which stops the reading; beyond it
  * the log refuses (`LOG_PENDING_BYTES_MAX`).
  */
 
@@ -20,7 +20,7 @@ import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../platform/limits.ts'
 import { Disconnect } from './reports/disconnects.ts'
 import type { ErrorReports } from './reports/error-reports.ts'
 import type { BrokerMetrics } from './reports/metrics.ts'
-import type { RefusalLines } from './reports/refusal-lines.ts'
+import type { ThrottledLines } from './reports/throttled-lines.ts'
 import type { Holder, Session } from './session/session.ts'
 import type { StatusBoard } from './status-board.ts'
 
@@ -36,7 +36,7 @@ export interface AdmissionDependencies {
   readonly reports: ErrorReports
   readonly clock: Clock
   readonly metrics: BrokerMetrics
-  readonly lines: RefusalLines
+  readonly lines: ThrottledLines
 }
 
 export class Admission {
@@ -83,21 +83,21 @@ export class Admission {
     const { device, stream } = topic
     const payload = payloadOf(packet)
     const entry = { device, stream, receivedAt: clock.now(), flags: 0, payload }
-    session.held.hold(payload.length)
+    session.receiveWindow.hold(payload.length)
     log.append(entry, (error) => {
       if (error === undefined) metrics.accepted[packet.qos] = (metrics.accepted[packet.qos] ?? 0) + 1
       else metrics.refused('log-refused')
       done(error)
-      session.held.release(payload.length)
+      session.receiveWindow.release(payload.length)
     })
   }
 
   #keepStatus(session: Session, device: string, packet: PublishPacket, done: Done): void {
     const bytes = payloadLength(packet)
-    session.held.hold(bytes)
+    session.receiveWindow.hold(bytes)
     this.#dependencies.statusBoard.publish(device, packet, (error) => {
       done(error)
-      session.held.release(bytes)
+      session.receiveWindow.release(bytes)
     })
   }
 

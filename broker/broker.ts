@@ -27,7 +27,7 @@ import type { Verifies } from './connect/authentication.ts'
 import { type Address, type ListenerOptions, Listeners } from './connect/listeners.ts'
 import { ErrorReports } from './reports/error-reports.ts'
 import { BrokerMetrics } from './reports/metrics.ts'
-import { RefusalLines } from './reports/refusal-lines.ts'
+import { ThrottledLines } from './reports/throttled-lines.ts'
 import type { RateLimits } from './session/rate.ts'
 import { StatusBoard } from './status-board.ts'
 import { TelemetryBroker } from './telemetry-broker.ts'
@@ -78,7 +78,7 @@ export class Broker implements Part {
       clock,
       metrics,
       // Of their own: messages that are dropped must not take the places of connections that are refused.
-      lines: new RefusalLines({ clock, logger }),
+      lines: new ThrottledLines({ clock, logger }),
     })
     const connectionsMax = clientsMax()
     if (connectionsMax < CONNECTIONS_MAX / 2) {
@@ -91,7 +91,7 @@ export class Broker implements Part {
     this.#listeners = new Listeners(
       { ...options, connectionsMax },
       {
-        accept: (stream) => this.#aedes.arrivals.add(stream),
+        accept: (stream) => this.#aedes.pendingConnects.add(stream),
         hasConnack,
         refused: (reason) => metrics.refused(reason),
         delayed: () => metrics.connectDelayed('address'),

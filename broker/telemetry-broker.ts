@@ -25,28 +25,28 @@ import {
 import type { Logger } from '../platform/logger.ts'
 import type { Admission } from './admission.ts'
 import { internals, type Persistence, type Registering, willOf } from './aedes/internals.ts'
-import { tameRegistrations } from './aedes/registrations.ts'
+import { patchRegistrations } from './aedes/registrations.ts'
 import { authenticate, ConnectRefused, type Verifies } from './connect/authentication.ts'
 import { Pace } from './connect/pace.ts'
-import { Arrivals } from './connect/pending-connects.ts'
-import { Turns } from './inbound/fair-share.ts'
+import { PendingConnects } from './connect/pending-connects.ts'
+import { FairShare } from './inbound/fair-share.ts'
 import { Inbound } from './inbound/inbound.ts'
-import { Unfinished } from './inbound/partial-packets.ts'
-import { type Deliver, tameDeliveries, withoutWaiting } from './outbound/deliveries.ts'
+import { PartialPackets } from './inbound/partial-packets.ts'
+import { type Deliver, patchDeliveries, withoutWaiting } from './outbound/deliveries.ts'
 import { Forwarding } from './outbound/forwarding.ts'
-import { tamePersistence } from './outbound/persistence.ts'
-import { KeptSessions, SESSION_MARKER } from './outbound/persistent-sessions.ts'
+import { patchPersistence } from './outbound/persistence.ts'
+import { PersistentSessions, SESSION_MARKER } from './outbound/persistent-sessions.ts'
 import { RetainedMessages } from './outbound/retained.ts'
 import { Sweeps } from './outbound/sweeps.ts'
-import { Endings } from './reports/disconnects.ts'
+import { Disconnects } from './reports/disconnects.ts'
 import type { BrokerMetrics } from './reports/metrics.ts'
-import { RefusalLines } from './reports/refusal-lines.ts'
+import { ThrottledLines } from './reports/throttled-lines.ts'
 import { maySubscribe } from './session/access.ts'
-import { Received } from './session/awaiting-pubrel.ts'
+import { AwaitingPubrel } from './session/awaiting-pubrel.ts'
 import { type RateLimits, Rates } from './session/rate.ts'
-import { Held, HeldTotal } from './session/receive-window.ts'
+import { ReceiveWindow, ReceiveWindowTotal } from './session/receive-window.ts'
 import { Session } from './session/session.ts'
-import { GrantedTotal } from './session/subscriptions.ts'
+import { SubscriptionsTotal } from './session/subscriptions.ts'
 import type { StatusBoard } from './status-board.ts'
 
 type Done = (error?: Error | null) => void
@@ -82,15 +82,15 @@ export class TelemetryBroker extends Aedes {
   readonly #dependencies: TelemetryBrokerDependencies
   readonly #sessions = new WeakMap<Client, Session>()
   readonly #inbounds = new WeakMap<Client, Inbound>()
-  readonly #lines: RefusalLines
-  readonly #endings: Endings
+  readonly #lines: ThrottledLines
+  readonly #disconnects: Disconnects
   readonly #forwarding: Forwarding
-  readonly #held = new HeldTotal()
-  readonly #turns = new Turns()
-  readonly #grantedTotal = new GrantedTotal()
-  readonly #unfinished = new Unfinished()
-  readonly arrivals: Arrivals
-  readonly #kept: KeptSessions
+  readonly #receiveWindow = new ReceiveWindowTotal()
+  readonly #fairShare = new FairShare()
+  readonly #subscriptionsTotal = new SubscriptionsTotal()
+  readonly #partialPackets = new PartialPackets()
+  readonly pendingConnects: PendingConnects
+  readonly #persistentSessions: PersistentSessions
   readonly retained: RetainedMessages
   readonly sweeps: Sweeps
   readonly #rates: Rates
@@ -113,16 +113,16 @@ export class TelemetryBroker extends Aedes {
     })
     this.#dependencies = dependencies
     const { metrics, logger } = dependencies
-    this.#lines = new RefusalLines(dependencies)
-    this.#endings = new Endings({ lines: this.#lines, metrics, logger })
+    this.#lines = new ThrottledLines(dependencies)
+    this.#disconnects = new Disconnects({ lines: this.#lines, metrics, logger })
     this.sweeps = new Sweeps({
       clients: () => Object.values(this.clients),
       sessions: this.#sessions,
       inbounds: this.#inbounds,
-      endings: this.#endings,
+      disconnects: this.#disconnects,
     })
     this.#rates = new Rates(options.deviceRate)
-    this.retained = new RetainedMessages({ metrics, turns: this.#turns })
+    this.retained = new RetainedMessages({ metrics, fairShare: this.#fairShare })
     this.authenticate = (client, username, password, done) => {
       this.#authenticate(client, username, password).then(
         () => done(null, true),
@@ -137,43 +137,43 @@ export class TelemetryBroker extends Aedes {
       const session = this.#sessions.get(client)
       return session !== undefined && this.#forwarding.mayForward(client, session, packet) ? packet : null
     }
-    tameRegistrations(this as unknown as Registering)
+    patchRegistrations(this as unknown as Registering)
     const shares = {
-      turns: this.#turns,
-      unfinished: this.#unfinished,
+      fairShare: this.#fairShare,
+      partialPackets: this.#partialPackets,
       metrics,
       isAlone: () => this.connectedClients <= 1,
     }
     const handle = this.handle
     this.handle = (stream, request) => {
       const client = handle(stream, request)
-      const inbound = new Inbound(client, { ...shares, held: new Held(this.#held) })
+      const inbound = new Inbound(client, { ...shares, receiveWindow: new ReceiveWindow(this.#receiveWindow) })
       this.#inbounds.set(client, inbound)
       // Node does not always say that what was put back is readable.
       inbound.read()
       return client
     }
-    this.arrivals = new Arrivals({
+    this.pendingConnects = new PendingConnects({
       max: Math.min(UNCONNECTED_MAX, options.connectionsMax / 2),
-      unfinished: this.#unfinished,
-      turns: this.#turns,
+      partialPackets: this.#partialPackets,
+      fairShare: this.#fairShare,
       arrived: (stream) => this.handle(stream),
-      refused: (stream, error) => this.#endings.ended({ id: '', conn: stream }, error),
+      refused: (stream, error) => this.#disconnects.ended({ id: '', conn: stream }, error),
     })
     this.preConnect = (client, _packet, done) => {
-      this.#turns.wait({
+      this.#fairShare.wait({
         takeTurn: () => {
           if (!client.closed) done(null, true)
           return 'work follows'
         },
       })
     }
-    this.#kept = new KeptSessions({
+    this.#persistentSessions = new PersistentSessions({
       isConnected: (id) => this.clients[id] !== undefined,
       metrics,
     })
     this.#forwarding = new Forwarding({
-      kept: this.#kept,
+      kept: this.#persistentSessions,
       retained: this.retained,
       nextCounter: () => ++(this as unknown as { counter: number }).counter,
     })
@@ -182,10 +182,10 @@ export class TelemetryBroker extends Aedes {
 
   override async listen(): Promise<void> {
     await super.listen()
-    this.#kept.install(this.persistence)
-    tamePersistence(this.persistence, {
+    this.#persistentSessions.install(this.persistence)
+    patchPersistence(this.persistence, {
       session: (client) => this.#sessions.get(client),
-      received: (client) => this.#received(client, this.#sessions.get(client)),
+      received: (client) => this.#awaitingPubrel(client, this.#sessions.get(client)),
     })
   }
 
@@ -202,7 +202,7 @@ export class TelemetryBroker extends Aedes {
       return
     }
     packet.dup = false
-    if (packet.qos === 2 && client && !this.#received(client, session).publish(packet.messageId ?? 0)) {
+    if (packet.qos === 2 && client && !this.#awaitingPubrel(client, session).publish(packet.messageId ?? 0)) {
       // The same packet id twice: the first is on its way to the subscribers.
       finished()
       return
@@ -241,15 +241,15 @@ export class TelemetryBroker extends Aedes {
 
   async #authenticate(client: Client, username: string | undefined, password: Buffer | undefined): Promise<void> {
     const { identity } = this.#dependencies
-    const held = this.#inbounds.get(client)?.held ?? new Held(this.#held)
+    const receiveWindow = this.#inbounds.get(client)?.receiveWindow ?? new ReceiveWindow(this.#receiveWindow)
     const rates = this.#rates
-    const grantedTotal = this.#grantedTotal
+    const subscriptionsTotal = this.#subscriptionsTotal
     const session = identity
-      ? await authenticate(client, username, password, identity, { held, grantedTotal, rates })
-      : new Session({ kind: 'anyone' }, { held, grantedTotal, rate: rates.of(client.id) })
+      ? await authenticate(client, username, password, identity, { receiveWindow, subscriptionsTotal, rates })
+      : new Session({ kind: 'anyone' }, { receiveWindow, subscriptionsTotal, rate: rates.of(client.id) })
     await this.#waitForItsTime(client)
-    internals(client).conn.once('close', () => session.granted.clear())
-    tameDeliveries(client, session)
+    internals(client).conn.once('close', () => session.subscriptions.clear())
+    patchDeliveries(client, session)
     this.#sessions.set(client, session)
   }
 
@@ -265,7 +265,7 @@ export class TelemetryBroker extends Aedes {
   }
 
   #refuse(client: Client, error: ConnectRefused, done: (error: ConnectRefused, success: null) => void): void {
-    this.#endings.refused(client, error.reason, error.message)
+    this.#disconnects.refused(client, error.reason, error.message)
     done(error, null)
   }
 
@@ -275,17 +275,17 @@ export class TelemetryBroker extends Aedes {
     if (session === undefined || client === null) done(new Error('no session'))
     else if (packet === willOf(client)) admission.admitWill(session, packet, done)
     else if (packet.qos === 0) admission.admit(session, packet, done)
-    else if (packet.qos === 1) admission.admit(session, packet, session.answers.enter(done))
+    else if (packet.qos === 1) admission.admit(session, packet, session.acks.enter(done))
     else {
       const append = (appended: Done) => admission.admit(session, packet, appended)
-      this.#received(client, session).admit(packet.messageId ?? 0, append, session.answers.enter(done))
+      this.#awaitingPubrel(client, session).admit(packet.messageId ?? 0, append, session.acks.enter(done))
     }
   }
 
-  #received(client: Client, session: Session | undefined): Received {
-    if (session?.received !== undefined) return session.received
-    const received = (client.clean ? undefined : this.#kept.received(client.id)) ?? new Received()
-    if (session !== undefined) session.received = received
+  #awaitingPubrel(client: Client, session: Session | undefined): AwaitingPubrel {
+    if (session?.awaitingPubrel !== undefined) return session.awaitingPubrel
+    const received = (client.clean ? undefined : this.#persistentSessions.received(client.id)) ?? new AwaitingPubrel()
+    if (session !== undefined) session.awaitingPubrel = received
     return received
   }
 
@@ -293,7 +293,11 @@ export class TelemetryBroker extends Aedes {
     const session = this.#sessions.get(client)
     const { topic, qos } = subscription
     if (topic === SESSION_MARKER.topic || client.closed) return false
-    if (session !== undefined && maySubscribe(session, topic, qos, client.clean) && session.granted.add(topic, qos)) {
+    if (
+      session !== undefined &&
+      maySubscribe(session, topic, qos, client.clean) &&
+      session.subscriptions.add(topic, qos)
+    ) {
       if (!client.clean && qos > 0 && selectionOf(topic) !== undefined) this.#queuesTelemetry = true
       return true
     }
@@ -323,10 +327,10 @@ export class TelemetryBroker extends Aedes {
         .finally(() => this.#inbounds.get(client)?.delivered())
     })
     this.on('unsubscribe', (filters, client) => {
-      for (const filter of filters) this.#sessions.get(client)?.granted.delete(filter)
+      for (const filter of filters) this.#sessions.get(client)?.subscriptions.delete(filter)
     })
-    this.on('clientError', (client, error) => this.#endings.ended(client, error))
-    this.on('connectionError', (client, error) => this.#endings.ended(client, error))
+    this.on('clientError', (client, error) => this.#disconnects.ended(client, error))
+    this.on('connectionError', (client, error) => this.#disconnects.ended(client, error))
     // A rejected will arrives here; without a listener it would end the process.
     ;(this as NodeJS.EventEmitter).on('error', (error: Error) => logger.warn({ error: error.message }, 'broker'))
   }

@@ -157,7 +157,7 @@ export class Tail {
   }
 }
 
-/** A message, or one appended again that apps have not had. One that was decoded before (`TOLD`) would come twice. */
+/** A message, or one appended again that apps have not had. One that was decoded before (`DELIVERED_LIVE`) would come twice. */
 const isTelemetry = (entry: Entry) => (entry.flags & ~REPLAYED) === 0
 
 /** The entries of a batch in pieces of at most `TAIL_BYTES_PER_TURN` of payload, but at least one entry. */

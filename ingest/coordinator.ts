@@ -25,14 +25,14 @@ import {
   LOG_FULL_INTERVAL_MS,
 } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
-import { Filling, type Group, joinProgress } from './group.ts'
+import { type Group, GroupBuilder, joinProgress } from './group.ts'
 import { IngestError } from './ingest-error.ts'
 import type { IngestMetrics, StoreState } from './ingest-metrics.ts'
 import { readForIngest, type Source } from './source.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 import type { WorkerThread } from './worker-thread.ts'
 
-interface Seat {
+interface WorkerSlot {
   readonly index: number
   /** Undefined while a dead worker is being replaced. */
   thread: WorkerThread | undefined
@@ -60,8 +60,8 @@ export interface CoordinatorDependencies {
 export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #deps: CoordinatorDependencies
-  readonly #seats: Seat[]
-  readonly #filling: Filling
+  readonly #slots: WorkerSlot[]
+  readonly #groupBuilder: GroupBuilder
   /** Sealed and not all reported, oldest first; dense sequences. */
   readonly #groups: Group[] = []
   /** Done, waiting for the checkpoint; bounded with `#groups`. */
@@ -84,8 +84,8 @@ export class Coordinator {
   constructor(options: CoordinatorOptions, deps: CoordinatorDependencies) {
     this.#options = options
     this.#deps = deps
-    this.#filling = new Filling(options.workers)
-    this.#seats = Array.from({ length: options.workers }, (_, index) => ({
+    this.#groupBuilder = new GroupBuilder(options.workers)
+    this.#slots = Array.from({ length: options.workers }, (_, index) => ({
       index,
       thread: undefined,
       starting: Promise.resolve(),
@@ -101,16 +101,16 @@ export class Coordinator {
 
   /** The thread that history is asked of, when the store is an embedded one. */
   get firstThread(): WorkerThread | undefined {
-    return this.#seats[0]?.thread
+    return this.#slots[0]?.thread
   }
 
   /** Rejects with the reason if a worker cannot start: its schemas, or an embedded store that does not open. */
   async start(): Promise<void> {
     try {
       await Promise.all(
-        this.#seats.map((seat) => {
-          const occupied = this.#occupy(seat)
-          seat.starting = occupied.catch(() => undefined)
+        this.#slots.map((slot) => {
+          const occupied = this.#occupy(slot)
+          slot.starting = occupied.catch(() => undefined)
           return occupied
         }),
       )
@@ -131,15 +131,15 @@ export class Coordinator {
       late = true
       this.#wake()
     }, INGEST_DRAIN_MS)
-    while (!late && this.#seats.some((seat) => this.#isDraining(seat))) await this.#moved()
+    while (!late && this.#slots.some((slot) => this.#isDraining(slot))) await this.#moved()
     clearTimeout(deadline)
     await this.#advancing
-    await Promise.all(this.#seats.map((seat) => seat.starting))
-    await Promise.all(this.#seats.map((seat) => seat.thread?.stop()))
+    await Promise.all(this.#slots.map((slot) => slot.starting))
+    await Promise.all(this.#slots.map((slot) => slot.thread?.stop()))
   }
 
-  #isDraining(seat: Seat): boolean {
-    return seat.thread !== undefined && seat.has.length > 0 && !this.#deps.storeState.isTroubled(seat.index)
+  #isDraining(slot: WorkerSlot): boolean {
+    return slot.thread !== undefined && slot.has.length > 0 && !this.#deps.storeState.isTroubled(slot.index)
   }
 
   async #read(): Promise<void> {
@@ -153,7 +153,7 @@ export class Coordinator {
 
   #add(source: Source): boolean {
     if (this.#stopped) return true
-    const added = this.#filling.add(source)
+    const added = this.#groupBuilder.add(source)
     this.#pump()
     return added
   }
@@ -166,7 +166,7 @@ export class Coordinator {
     }
     this.#handOut()
     while (this.#maySeal()) {
-      const group = this.#filling.seal(this.#nextSequence, this.#seats.length)
+      const group = this.#groupBuilder.seal(this.#nextSequence, this.#slots.length)
       if (group === undefined) break
       this.#nextSequence++
       this.#lastSealAt = performance.now()
@@ -178,13 +178,13 @@ export class Coordinator {
   }
 
   #maySeal(): boolean {
-    if (this.#filling.isEmpty || this.#groups.length + this.#done.length >= INGEST_GROUPS_MAX) return false
-    const hungry = this.#seats.some(
+    if (this.#groupBuilder.isEmpty || this.#groups.length + this.#done.length >= INGEST_GROUPS_MAX) return false
+    const hasCapacity = this.#slots.some(
       ({ thread, next, has }) => thread && has.length < INGEST_GROUPS_PER_WORKER_MAX && next === this.#nextSequence,
     )
-    if (!hungry) return false
+    if (!hasCapacity) return false
     const waitMs = this.#lastSealAt + INGEST_WRITE_INTERVAL_MS - performance.now()
-    if (waitMs <= 0 || this.#filling.isFull) return true
+    if (waitMs <= 0 || this.#groupBuilder.isFull) return true
     this.#sealTimer ??= setTimeout(() => {
       this.#sealTimer = undefined
       this.#pump()
@@ -194,21 +194,21 @@ export class Coordinator {
 
   #handOut(): void {
     const first = this.#groups[0]?.sequence ?? this.#nextSequence
-    for (const seat of this.#seats) {
-      while (seat.thread !== undefined && seat.has.length < INGEST_GROUPS_PER_WORKER_MAX) {
-        const group = this.#groups[seat.next - first]
+    for (const slot of this.#slots) {
+      while (slot.thread !== undefined && slot.has.length < INGEST_GROUPS_PER_WORKER_MAX) {
+        const group = this.#groups[slot.next - first]
         if (group === undefined) break
-        seat.next++
-        seat.has.push(group.sequence)
-        seat.thread.take(group)
+        slot.next++
+        slot.has.push(group.sequence)
+        slot.thread.take(group)
       }
     }
   }
 
-  #onDone(seat: Seat, outcome: GroupOutcome): void {
+  #onDone(slot: WorkerSlot, outcome: GroupOutcome): void {
     this.#deps.metrics.outcome(outcome)
-    if (outcome.writeMs > 0) this.#deps.storeState.wrote(seat.index)
-    seat.has.splice(seat.has.indexOf(outcome.sequence), 1)
+    if (outcome.writeMs > 0) this.#deps.storeState.wrote(slot.index)
+    slot.has.splice(slot.has.indexOf(outcome.sequence), 1)
     const first = this.#groups[0]?.sequence ?? 0
     this.#groups[outcome.sequence - first]?.settle(outcome)
     while (this.#groups[0]?.isDone) {
@@ -260,30 +260,30 @@ export class Coordinator {
     }
   }
 
-  async #occupy(seat: Seat): Promise<void> {
-    const thread = this.#options.makeThread(seat.index, {
-      onDone: (outcome) => this.#onDone(seat, outcome),
+  async #occupy(slot: WorkerSlot): Promise<void> {
+    const thread = this.#options.makeThread(slot.index, {
+      onDone: (outcome) => this.#onDone(slot, outcome),
       onTrouble: (trouble) => {
-        this.#deps.storeState.failed(seat.index, trouble)
+        this.#deps.storeState.failed(slot.index, trouble)
         // What it lacks now is written again at the next start.
         if (trouble.code === 'store-lost') this.#giveUp(new IngestError(trouble.code, trouble.message))
         this.#wake()
       },
-      onDeath: (error) => this.#onDeath(seat, error),
+      onDeath: (error) => this.#onDeath(slot, error),
     })
     await thread.start()
-    seat.thread = thread
+    slot.thread = thread
     this.#pump()
   }
 
   /** Its groups go to its successor; too many deaths in a short time end ingest. */
-  #onDeath(seat: Seat, error: Error): void {
+  #onDeath(slot: WorkerSlot, error: Error): void {
     const { clock, logger, metrics, storeState } = this.#deps
     metrics.death()
-    storeState.forget(seat.index)
-    seat.thread = undefined
-    seat.next = seat.has[0] ?? seat.next
-    seat.has.length = 0
+    storeState.forget(slot.index)
+    slot.thread = undefined
+    slot.next = slot.has[0] ?? slot.next
+    slot.has.length = 0
     this.#wake()
     if (this.#stopped) return
     const now = clock.now()
@@ -294,8 +294,8 @@ export class Coordinator {
       this.#giveUp(new IngestError('ingest-failed', message, { cause: error }))
       return
     }
-    logger.error({ err: error, worker: seat.index }, 'an ingest worker ended; another takes over its groups')
-    seat.starting = this.#occupy(seat).catch((cause) => this.#onDeath(seat, cause))
+    logger.error({ err: error, worker: slot.index }, 'an ingest worker ended; another takes over its groups')
+    slot.starting = this.#occupy(slot).catch((cause) => this.#onDeath(slot, cause))
   }
 
   #giveUp(error: unknown): void {

@@ -12,7 +12,7 @@ import type { Source } from './source.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 
 /** Batches of the log that wait to become a group. Offsets within are dense. */
-export class Filling {
+export class GroupBuilder {
   readonly #entriesMax: number
   #batches: Batch[] = []
   #count = 0

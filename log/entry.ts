@@ -16,7 +16,7 @@ import type { Position } from './position.ts'
 /** A message that was set aside before and is now appended again. Its receive time is that of the first time. */
 export const REPLAYED = 1
 /** Its readings were decoded the first time already, so live apps have had them. */
-export const TOLD = 2
+export const DELIVERED_LIVE = 2
 /** Its commit fails its checksum: these bytes are not what was appended, or not all of them. Never written. */
 export const DAMAGED = 4
 

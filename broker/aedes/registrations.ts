@@ -12,7 +12,7 @@ import type { Client } from 'aedes'
 import type { Registering } from './internals.ts'
 
 /** Puts itself in the place of the broker's three functions. */
-export function tameRegistrations(broker: Registering): void {
+export function patchRegistrations(broker: Registering): void {
   const { _finishRegisterClient: register, unregisterClient: unregister } = broker
   /** By client id, in the order they came. */
   const waiting = new Map<string, Client[]>()

@@ -8,15 +8,15 @@
  *
  * Bounds: `max`, together with those handed on that have no CONNACK yet; for one more, the one that has waited longest is closed,
  * and counted, first of those that have not sent their CONNECT. A first packet has at most `CONNECT_BYTES_MAX` (Aedes buffered
- * 64 MB of one) and is whole within `CONNECT_TIMEOUT_MS`. For all their bytes see `Unfinished`.
+ * 64 MB of one) and is whole within `CONNECT_TIMEOUT_MS`. For all their bytes see `PartialPackets`.
  */
 
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
 import { CONNECT_BYTES_MAX, CONNECT_TIMEOUT_MS } from '../../platform/limits.ts'
 import { readBuffered } from '../inbound/buffered.ts'
-import type { Turns } from '../inbound/fair-share.ts'
-import type { Beginner, Unfinished } from '../inbound/partial-packets.ts'
+import type { FairShare } from '../inbound/fair-share.ts'
+import type { Beginner, PartialPackets } from '../inbound/partial-packets.ts'
 import { Disconnect } from '../reports/disconnects.ts'
 
 /** The first byte of a CONNECT (section 3.1.1). */
@@ -26,17 +26,17 @@ const HEADER_BYTES_MAX = 5
 /** The first byte of a TLS record with a ClientHello (RFC 8446 section 5.1). */
 const TLS_HANDSHAKE = 22
 
-export interface ArrivalsOptions {
+export interface PendingConnectsOptions {
   readonly max: number
-  readonly unfinished: Unfinished
-  readonly turns: Turns
+  readonly partialPackets: PartialPackets
+  readonly fairShare: FairShare
   /** Takes over a stream, with its first packet in it. */
   readonly arrived: (stream: Duplex) => Client
   /** Is told why one is closed before that. */
   readonly refused: (stream: Duplex, error: Error) => void
 }
 
-interface Arrival extends Beginner {
+interface PendingConnect extends Beginner {
   /** By the process's clock, milliseconds. */
   readonly since: number
   readonly pieces: Buffer[]
@@ -46,10 +46,10 @@ interface Arrival extends Beginner {
   bytes: number | undefined
 }
 
-export class Arrivals {
-  readonly #options: ArrivalsOptions
+export class PendingConnects {
+  readonly #options: PendingConnectsOptions
   /** That which has waited longest comes first. */
-  readonly #waiting = new Map<Duplex, Arrival>()
+  readonly #waiting = new Map<Duplex, PendingConnect>()
   /** Handed on, and without a CONNACK yet; likewise. */
   readonly #unanswered = new Set<Client>()
   // One function for all streams: of a crowd, each with its own would be many.
@@ -59,7 +59,7 @@ export class Arrivals {
   readonly #onClose = ofStream((stream) => this.#leave(stream))
   #timer: NodeJS.Timeout | undefined
 
-  constructor(options: ArrivalsOptions) {
+  constructor(options: PendingConnectsOptions) {
     this.#options = options
   }
 
@@ -97,7 +97,7 @@ export class Arrivals {
     if (pieces[0]?.[0] !== CONNECT) this.#close(stream, new Error(noConnect(Buffer.concat(pieces))))
     else if (bytes !== undefined && bytes > CONNECT_BYTES_MAX) {
       this.#close(stream, new Error(`a CONNECT of ${bytes} bytes is larger than allowed, ${CONNECT_BYTES_MAX}`))
-    } else if (bytes === undefined || length < bytes) this.#options.unfinished.note(arrival, length, false)
+    } else if (bytes === undefined || length < bytes) this.#options.partialPackets.note(arrival, length, false)
     else {
       this.#leave(stream)
       stream.unshift(Buffer.concat(pieces))
@@ -118,7 +118,7 @@ export class Arrivals {
   /** In its turn: a thousand that end at once would take one turn of the event loop. */
   #end(stream: Duplex): void {
     this.#leave(stream)
-    this.#options.turns.wait({
+    this.#options.fairShare.wait({
       takeTurn: () => {
         stream.destroy()
         return undefined
@@ -142,7 +142,7 @@ export class Arrivals {
     const arrival = this.#waiting.get(stream)
     if (arrival === undefined) return
     this.#waiting.delete(stream)
-    this.#options.unfinished.note(arrival, 0, false)
+    this.#options.partialPackets.note(arrival, 0, false)
     stream.off('readable', this.#onReadable)
     stream.off('end', this.#onEnd)
     stream.off('error', this.#onError)

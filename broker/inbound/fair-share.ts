@@ -13,7 +13,7 @@ export interface Waiting {
   takeTurn(): 'work follows' | undefined
 }
 
-export class Turns {
+export class FairShare {
   /** Whose turn is next comes first. */
   readonly #waiting = new Set<Waiting>()
   readonly #resting = new Set<Waiting>()

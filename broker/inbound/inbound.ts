@@ -10,9 +10,9 @@
  *                               message is released
  *
  * Bounds: a packet has at most `FRAME_BYTES_MAX` bytes and `FILTERS_PER_PACKET_MAX` topic filters; of a larger PUBLISH see
- * `Oversized`, of a CONNECT `Arrivals`. At once, no more is read than takes about `TURN_MS`; what is left waits for its turn
- * (`Turns`), longer if the client has used up its `Allowance`. For packets that are not whole yet see `Unfinished`. For messages
- * that are held see `Held`, whose bounds the rest of a turn may exceed. A client that has left more than
+ * `Oversized`, of a CONNECT `PendingConnects`. At once, no more is read than takes about `TURN_MS`; what is left waits for its turn
+ * (`FairShare`), longer if the client has used up its `CpuQuota`. For packets that are not whole yet see `PartialPackets`. For messages
+ * that are held see `ReceiveWindow`, whose bounds the rest of a turn may exceed. A client that has left more than
  * `UNREAD_ANSWERS_BYTES_MAX` unread is not read from either.
  */
 
@@ -32,13 +32,13 @@ import {
 import { internals, type Parser } from '../aedes/internals.ts'
 import { Disconnect } from '../reports/disconnects.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
-import type { Held } from '../session/receive-window.ts'
-import { Allowance } from './allowance.ts'
+import type { ReceiveWindow } from '../session/receive-window.ts'
 import { readBuffered } from './buffered.ts'
-import type { Turns } from './fair-share.ts'
+import { CpuQuota } from './cpu-quota.ts'
+import type { FairShare } from './fair-share.ts'
 import { Oversized } from './oversized.ts'
 import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, violationOf } from './packet-rules.ts'
-import type { Unfinished } from './partial-packets.ts'
+import type { PartialPackets } from './partial-packets.ts'
 
 const ACKNOWLEDGEMENTS: ReadonlySet<string> = new Set(['puback', 'pubrec', 'pubcomp'])
 
@@ -47,21 +47,21 @@ interface OurParser extends Parser {
 }
 
 export interface InboundShares {
-  readonly held: Held
-  readonly turns: Turns
-  readonly unfinished: Unfinished
+  readonly receiveWindow: ReceiveWindow
+  readonly fairShare: FairShare
+  readonly partialPackets: PartialPackets
   readonly metrics: BrokerMetrics
   /** Whether no other client is connected. */
   readonly isAlone: () => boolean
 }
 
 export class Inbound {
-  readonly held: Held
-  readonly #turns: Turns
-  readonly #unfinished: Unfinished
+  readonly receiveWindow: ReceiveWindow
+  readonly #fairShare: FairShare
+  readonly #partialPackets: PartialPackets
   readonly #metrics: BrokerMetrics
   readonly #isAlone: () => boolean
-  readonly #allowance = new Allowance(performance.now())
+  readonly #cpuQuota = new CpuQuota(performance.now())
   readonly #client: Client
   /** Packets taken, bytes read, and bytes that wait for the rest of theirs: whether a packet is stuck is seen from them. */
   packets = 0
@@ -89,11 +89,11 @@ export class Inbound {
   readonly accept: (packet: Packet) => void
 
   /** Takes the place of Aedes's reading, right after Aedes has made the client. */
-  constructor(client: Client, { held, turns, unfinished, metrics, isAlone }: InboundShares) {
+  constructor(client: Client, { receiveWindow, fairShare, partialPackets, metrics, isAlone }: InboundShares) {
     this.#client = client
-    this.held = held
-    this.#turns = turns
-    this.#unfinished = unfinished
+    this.receiveWindow = receiveWindow
+    this.#fairShare = fairShare
+    this.#partialPackets = partialPackets
     this.#metrics = metrics
     this.#isAlone = isAlone
     const inner = internals(client)
@@ -116,12 +116,12 @@ export class Inbound {
     client.once('connected', read)
     inner.conn.once('close', () => this.#forget())
     this.#endAfterConnect()
-    held.onRoom = read
+    receiveWindow.onRoom = read
   }
 
   /** Reads one turn's bytes, unless it waits for its turn already. */
   read(): void {
-    if (!this.#turns.has(this)) this.takeTurn()
+    if (!this.#fairShare.has(this)) this.takeTurn()
   }
 
   takeTurn(): undefined {
@@ -129,19 +129,19 @@ export class Inbound {
     if (this.#client.connecting || this.#client.closed || this.#behind !== undefined) return
     if (conn.writableLength > UNREAD_ANSWERS_BYTES_MAX) {
       // Each byte that comes meanwhile asks again.
-      conn.removeListener('drain', this.held.onRoom)
-      conn.once('drain', this.held.onRoom)
+      conn.removeListener('drain', this.receiveWindow.onRoom)
+      conn.once('drain', this.receiveWindow.onRoom)
       return
     }
-    if (this.held.isFull) {
-      this.held.waitForRoom()
+    if (this.receiveWindow.isFull) {
+      this.receiveWindow.waitForRoom()
       return
     }
     const isMore = conn.readableLength > this.#turnBytes
     const chunk: Buffer | null = isMore ? conn.read(this.#turnBytes) : readBuffered(conn)
     if (chunk === null) return
     // Before parsing, so that nothing reads on in the middle of it.
-    if (isMore) this.#turns.wait(this)
+    if (isMore) this.#fairShare.wait(this)
     this.#bytes += chunk.length
     const requestsBefore = this.requests
     // What is thrown away costs nothing behind the broker.
@@ -151,10 +151,10 @@ export class Inbound {
     const now = performance.now()
     this.#adapt(now - began, isMore)
     const work = { tookMs: now - began, packets: this.requests - requestsBefore, bytes }
-    const restMs = this.#isAlone() ? 0 : this.#allowance.charge(now, work)
+    const restMs = this.#isAlone() ? 0 : this.#cpuQuota.charge(now, work)
     if (restMs === 0) return
     this.#metrics.restedMs += restMs
-    this.#turns.rest(this, restMs)
+    this.#fairShare.rest(this, restMs)
   }
 
   #parse(chunk: Buffer): void {
@@ -178,7 +178,7 @@ export class Inbound {
       this.#oversized = Oversized.takeOver(parser)
       if (this.#oversized !== undefined) this.#unfinishedBytes = 0
     }
-    this.#unfinished.note(this, this.#client.closed ? 0 : this.#unfinishedBytes, packets !== this.packets)
+    this.#partialPackets.note(this, this.#client.closed ? 0 : this.#unfinishedBytes, packets !== this.packets)
   }
 
   /** A PINGREQ takes two bytes, and half as long as a message of a hundred. */
@@ -259,7 +259,7 @@ export class Inbound {
    * generation holds what came after it, until a collection of the whole heap, for which all others wait.
    */
   #forget(): void {
-    this.#unfinished.note(this, 0, false)
+    this.#partialPackets.note(this, 0, false)
     const { conn, _parser: parser } = internals(this.#client)
     readBuffered(conn)
     parser._list.consume(parser._list.length)

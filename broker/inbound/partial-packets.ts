@@ -12,7 +12,7 @@ export interface Beginner {
   makeRoom(): void
 }
 
-export class Unfinished {
+export class PartialPackets {
   /** Whose packet was begun longest ago comes first. */
   readonly #bytes = new Map<Beginner, number>()
   #total = 0

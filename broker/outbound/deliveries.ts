@@ -24,14 +24,14 @@ export type Deliver = (packet: AedesPublishPacket, callback: () => void) => void
 const NO_DUPLICATES: object = new Proxy(Object.create(null), { get: () => undefined, set: () => true })
 
 /** Prepares a client whose session is known. */
-export function tameDeliveries(client: Client, session: Session): void {
+export function patchDeliveries(client: Client, session: Session): void {
   const inner = internals(client)
   inner.duplicates = NO_DUPLICATES
   const deliver = inner.deliver0
   // A subscription of QoS 0 leaves a message to one of the same client that grants it more (section 3.3.5).
   inner.deliver0 = (packet, callback) => {
     const message = packet as unknown as Numbered
-    if (message.qos > 0 && session.granted.size > 1 && grantedQos(session, message) > 0) setImmediate(callback)
+    if (message.qos > 0 && session.subscriptions.size > 1 && grantedQos(session, message) > 0) setImmediate(callback)
     else deliver(packet, callback)
   }
 }
@@ -69,10 +69,10 @@ export function keepQos(client: Client, topic: string): void {
 
 /** The QoS granted for a message. Each subscription that matches asks, so the last answer is remembered. */
 export function grantedQos(session: Session, { topic, qos, brokerCounter }: Numbered): number {
-  const { lastGranted, granted } = session
+  const { lastGranted, subscriptions } = session
   if (lastGranted.brokerCounter !== brokerCounter) {
     lastGranted.brokerCounter = brokerCounter
-    lastGranted.qos = granted.qosOf(topic, qos)
+    lastGranted.qos = subscriptions.qosOf(topic, qos)
   }
   return lastGranted.qos
 }

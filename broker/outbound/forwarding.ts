@@ -12,11 +12,11 @@ import { Disconnect } from '../reports/disconnects.ts'
 import { mayReceive } from '../session/access.ts'
 import type { Session } from '../session/session.ts'
 import { grantedQos, isDrowning, isRepeated, keepQos } from './deliveries.ts'
-import type { KeptSessions } from './persistent-sessions.ts'
+import type { PersistentSessions } from './persistent-sessions.ts'
 import type { RetainedMessages } from './retained.ts'
 
 export interface ForwardingDependencies {
-  readonly kept: KeptSessions
+  readonly kept: PersistentSessions
   readonly retained: RetainedMessages
   /** A number for a message, from the same series as Aedes's own. */
   readonly nextCounter: () => number

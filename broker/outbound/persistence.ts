@@ -1,24 +1,24 @@
 /**
- * Owns what Aedes's persistence is asked to do otherwise: QoS 2 ids are kept by our sessions (`Received`), what is retained
+ * Owns what Aedes's persistence is asked to do otherwise: QoS 2 ids are kept by our sessions (`AwaitingPubrel`), what is retained
  * is sent by `Forwarding`, and of a SUBSCRIBE only what was granted is stored.
  *
- * Bound: none of its own; see `Received`, `KeptSessions` and `Granted`.
+ * Bound: none of its own; see `AwaitingPubrel`, `PersistentSessions` and `Subscriptions`.
  */
 
 import { Readable } from 'node:stream'
 import type { Client } from 'aedes'
 import type { Persistence } from '../aedes/internals.ts'
-import type { Received } from '../session/awaiting-pubrel.ts'
+import type { AwaitingPubrel } from '../session/awaiting-pubrel.ts'
 import type { Session } from '../session/session.ts'
 
 const NOT_RECEIVED = new Error('no message of this packet id was received')
 
 export interface Sessions {
   session(client: Client): Session | undefined
-  received(client: Client): Received
+  received(client: Client): AwaitingPubrel
 }
 
-export function tamePersistence(persistence: Persistence, { session, received }: Sessions): void {
+export function patchPersistence(persistence: Persistence, { session, received }: Sessions): void {
   const { addSubscriptions, outgoingClearMessageId } = persistence
   persistence.createRetainedStreamCombi = () => Readable.from([])
   persistence.outgoingClearMessageId = (client, packet) => {
@@ -39,7 +39,7 @@ export function tamePersistence(persistence: Persistence, { session, received }:
     const stored =
       storing.get(all) ??
       Promise.resolve().then(() => {
-        const granted = all.filter(({ topic }) => session(client)?.granted.has(topic))
+        const granted = all.filter(({ topic }) => session(client)?.subscriptions.has(topic))
         return addSubscriptions.call(persistence, client, granted)
       })
     storing.set(all, stored)

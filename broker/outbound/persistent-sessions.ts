@@ -27,7 +27,7 @@ import {
   type QueuedPacket,
 } from '../aedes/internals.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
-import { Received } from '../session/awaiting-pubrel.ts'
+import { AwaitingPubrel } from '../session/awaiting-pubrel.ts'
 import { subscriptionBytes } from '../session/subscriptions.ts'
 
 /** Asked for at a reconnect, when a session has no subscriptions: Aedes sets Session Present only for those that have some. */
@@ -39,14 +39,14 @@ interface Replay {
   sent: () => void
 }
 
-class KeptSession {
+class PersistentSession {
   /** By the broker's number of the message; in the order they came. */
   readonly messages = new Map<number, QueuedPacket>()
   /** Packet id -> number, of those that were sent. */
   readonly sent = new Map<number, number>()
   readonly filters = new Set<string>()
   /** What the client has sent. */
-  readonly received = new Received()
+  readonly awaitingPubrel = new AwaitingPubrel()
   messageBytes = 0
   /** All of it, about. */
   bytes: number
@@ -57,21 +57,21 @@ class KeptSession {
   }
 }
 
-export interface KeptSessionsDependencies {
+export interface PersistentSessionsDependencies {
   readonly isConnected: (clientId: string) => boolean
   readonly metrics: BrokerMetrics
 }
 
-export class KeptSessions {
+export class PersistentSessions {
   readonly #isConnected: (clientId: string) => boolean
   readonly #metrics: BrokerMetrics
   /** In the order of their last CONNECT. */
-  readonly #sessions = new Map<string, KeptSession>()
+  readonly #sessions = new Map<string, PersistentSession>()
   #bytes = 0
   /** Forgets a session wherever it is known. */
   #forget: (id: string) => Promise<void> = async (id) => this.#drop(id)
 
-  constructor(dependencies: KeptSessionsDependencies) {
+  constructor(dependencies: PersistentSessionsDependencies) {
     this.#isConnected = dependencies.isConnected
     this.#metrics = dependencies.metrics
   }
@@ -116,8 +116,8 @@ export class KeptSessions {
   }
 
   /** The QoS 2 messages that the session has sent; undefined if it is not kept. */
-  received(clientId: string): Received | undefined {
-    return this.#sessions.get(clientId)?.received
+  received(clientId: string): AwaitingPubrel | undefined {
+    return this.#sessions.get(clientId)?.awaitingPubrel
   }
 
   /** Whether `packet` may be sent now to a client whose session is not clean: it is kept, so that it can be sent again. */
@@ -136,7 +136,7 @@ export class KeptSessions {
 
   #resume(id: string): boolean {
     const known = this.#sessions.get(id)
-    const session = known ?? new KeptSession(id)
+    const session = known ?? new PersistentSession(id)
     this.#sessions.delete(id)
     this.#sessions.set(id, session)
     // A replay whose connection ended before it did is over.
@@ -173,7 +173,7 @@ export class KeptSessions {
     for (const filter of removed) if (session.filters.delete(filter)) this.#grow(session, -subscriptionBytes(filter))
   }
 
-  #grow(session: KeptSession, bytes: number): void {
+  #grow(session: PersistentSession, bytes: number): void {
     session.bytes += bytes
     this.#bytes += bytes
   }

@@ -3,7 +3,7 @@
  * every filter of a SUBSCRIBE against every retained message in one go: with 20,000 devices' statuses a client that
  * subscribes again and again would stop everybody.
  *
- * Always true: a filter without wildcards is a look-up; others are matched `RETAINED_SCAN_MESSAGES` at a time, in `Turns`. What is
+ * Always true: a filter without wildcards is a look-up; others are matched `RETAINED_SCAN_MESSAGES` at a time, in `FairShare`. What is
  * found is what is retained when it is looked at.
  * Bounds: `RETAINED_MESSAGES_MAX` and `RETAINED_BYTES_MAX`; one more is delivered and not kept, and counted. A client has one scan
  * at a time: see `Inbound`.
@@ -12,18 +12,18 @@
 import type { PublishPacket } from 'aedes'
 import { filterCovers } from '../../identity/topics.ts'
 import { RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX, RETAINED_SCAN_MESSAGES } from '../../platform/limits.ts'
-import type { Turns, Waiting } from '../inbound/fair-share.ts'
+import type { FairShare, Waiting } from '../inbound/fair-share.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 
 export class RetainedMessages {
   readonly #messages = new Map<string, PublishPacket>()
   readonly #metrics: BrokerMetrics
-  readonly #turns: Turns
+  readonly #fairShare: FairShare
   #bytes = 0
 
-  constructor(dependencies: { readonly metrics: BrokerMetrics; readonly turns: Turns }) {
+  constructor(dependencies: { readonly metrics: BrokerMetrics; readonly fairShare: FairShare }) {
     this.#metrics = dependencies.metrics
-    this.#turns = dependencies.turns
+    this.#fairShare = dependencies.fairShare
   }
 
   /** Keeps a message in the place of the one before; an empty one takes that away. */
@@ -78,11 +78,11 @@ export class RetainedMessages {
               left--
             }
           }
-          this.#turns.wait(scan)
+          this.#fairShare.wait(scan)
           return
         },
       }
-      this.#turns.wait(scan)
+      this.#fairShare.wait(scan)
     })
   }
 }

@@ -10,7 +10,7 @@ import type { Client } from 'aedes'
 import { OUTBOUND_BYTES_TOTAL_MAX } from '../../platform/limits.ts'
 import { internals } from '../aedes/internals.ts'
 import type { Inbound } from '../inbound/inbound.ts'
-import { Disconnect, type Endings } from '../reports/disconnects.ts'
+import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import type { Session } from '../session/session.ts'
 
 export interface SweepsDependencies {
@@ -18,7 +18,7 @@ export interface SweepsDependencies {
   readonly clients: () => readonly Client[]
   readonly sessions: { get(client: Client): Session | undefined }
   readonly inbounds: { get(client: Client): Inbound | undefined }
-  readonly endings: Endings
+  readonly disconnects: Disconnects
 }
 
 export class Sweeps {
@@ -30,10 +30,10 @@ export class Sweeps {
 
   /** Ends the connections whose token has expired. */
   tokens(now: number): void {
-    const { clients, sessions, endings } = this.#dependencies
+    const { clients, sessions, disconnects } = this.#dependencies
     for (const client of clients()) {
       if (!sessions.get(client)?.hasExpired(now)) continue
-      endings.disconnected(client, 'expired-token', 'the token has expired')
+      disconnects.disconnected(client, 'expired-token', 'the token has expired')
       client.close()
     }
   }

@@ -3,13 +3,13 @@
  * device has no data.
  *
  * Always true: a connection's end is told once, whoever notices it first. What the client did is said at once; what networks
- * do every day, only in detail (`debug`). Bound: `RefusalLines`.
+ * do every day, only in detail (`debug`). Bound: `ThrottledLines`.
  */
 
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../../platform/logger.ts'
 import type { BrokerMetrics, Refusal } from './metrics.ts'
-import type { RefusalLines } from './refusal-lines.ts'
+import type { ThrottledLines } from './throttled-lines.ts'
 
 /** Messages of Aedes's and mqtt-packet's errors. */
 const DRAIN_TIMEOUT = 'drain timeout'
@@ -36,17 +36,17 @@ export interface Connection {
   readonly conn: Duplex
 }
 
-export interface EndingsDependencies {
-  readonly lines: RefusalLines
+export interface DisconnectsDependencies {
+  readonly lines: ThrottledLines
   readonly metrics: BrokerMetrics
   readonly logger: Logger
 }
 
-export class Endings {
-  readonly #dependencies: EndingsDependencies
+export class Disconnects {
+  readonly #dependencies: DisconnectsDependencies
   readonly #told = new WeakSet<Connection>()
 
-  constructor(dependencies: EndingsDependencies) {
+  constructor(dependencies: DisconnectsDependencies) {
     this.#dependencies = dependencies
   }
 

@@ -13,7 +13,7 @@ import { QOS2_INFLIGHT_MAX } from '../../platform/limits.ts'
 
 type Done = (error?: Error | null) => void
 
-export class Received {
+export class AwaitingPubrel {
   /** Those who wait for the append, while it lasts. */
   readonly #states = new Map<number, Done[] | 'appended' | 'received'>()
 

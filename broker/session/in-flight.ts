@@ -1,5 +1,5 @@
 /**
- * Owns the packet ids of messages that a clean session was sent and has not acknowledged; of the others, `KeptSessions` knows.
+ * Owns the packet ids of messages that a clean session was sent and has not acknowledged; of the others, `PersistentSessions` knows.
  * Aedes gives the next one in turn, also when it is in use (MQTT 3.1.1 section 2.3.1).
  *
  * Bound: `UNACKNOWLEDGED_MAX`; a client that has so many is disconnected.

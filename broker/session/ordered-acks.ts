@@ -3,7 +3,7 @@
  * dropped is done with at once, what goes to the log when it is durable, a status when its record is: an answer waits for
  * those before it.
  *
- * Bound: the messages that the client may have waiting, see `Held`.
+ * Bound: the messages that the client may have waiting, see `ReceiveWindow`.
  */
 
 export type Done = (error?: Error | null) => void
@@ -17,15 +17,15 @@ interface Answer {
 /** Answers given are cut off the front of the list when there are so many. */
 const GIVEN_MAX = 256
 
-export class InOrder {
-  readonly #answers: Answer[] = []
+export class OrderedAcks {
+  readonly #acks: Answer[] = []
   /** Answers at the front of the list that were given. */
   #given = 0
 
   /** Calls `done` once what this returns was called, and all before it. */
   enter(done: Done): Done {
     const answer: Answer = { done, isReady: false, error: undefined }
-    this.#answers.push(answer)
+    this.#acks.push(answer)
     return (error) => {
       answer.isReady = true
       answer.error = error
@@ -34,12 +34,12 @@ export class InOrder {
   }
 
   #give(): void {
-    for (let next = this.#answers[this.#given]; next?.isReady; next = this.#answers[this.#given]) {
+    for (let next = this.#acks[this.#given]; next?.isReady; next = this.#acks[this.#given]) {
       this.#given++
       next.done(next.error)
     }
-    if (this.#given < GIVEN_MAX && this.#given < this.#answers.length) return
-    this.#answers.splice(0, this.#given)
+    if (this.#given < GIVEN_MAX && this.#given < this.#acks.length) return
+    this.#acks.splice(0, this.#given)
     this.#given = 0
   }
 }

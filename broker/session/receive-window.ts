@@ -14,29 +14,29 @@ import {
 } from '../../platform/limits.ts'
 
 /** Of all clients. */
-export class HeldTotal {
+export class ReceiveWindowTotal {
   bytes = 0
-  readonly waiting = new Set<Held>()
+  readonly waiting = new Set<ReceiveWindow>()
 
   release(bytes: number): void {
     this.bytes -= bytes
     if (this.waiting.size === 0 || this.bytes >= HELD_BYTES_MAX) return
     const all = [...this.waiting]
     this.waiting.clear()
-    for (const held of all) held.onRoom()
+    for (const receiveWindow of all) receiveWindow.onRoom()
   }
 }
 
 /** Of one client. */
-export class Held {
-  readonly #total: HeldTotal
+export class ReceiveWindow {
+  readonly #total: ReceiveWindowTotal
   #messages = 0
   #bytes = 0
   #waits = false
   /** Called when there is room again after `waitForRoom`. */
   onRoom: () => void = () => undefined
 
-  constructor(total: HeldTotal) {
+  constructor(total: ReceiveWindowTotal) {
     this.#total = total
   }
 

@@ -7,12 +7,12 @@
 
 import { type DeviceTopic, parseTopic } from '../../identity/topics.ts'
 import { SESSION_TOPICS_MAX } from '../../platform/limits.ts'
-import type { Received } from './awaiting-pubrel.ts'
+import type { AwaitingPubrel } from './awaiting-pubrel.ts'
 import { InFlight } from './in-flight.ts'
-import { InOrder } from './ordered-acks.ts'
+import { OrderedAcks } from './ordered-acks.ts'
 import type { Rate } from './rate.ts'
-import type { Held } from './receive-window.ts'
-import { Granted, type GrantedTotal } from './subscriptions.ts'
+import type { ReceiveWindow } from './receive-window.ts'
+import { Subscriptions, type SubscriptionsTotal } from './subscriptions.ts'
 
 /** A client of an authenticated broker, or anyone at all when authentication is off. */
 export type Holder =
@@ -22,33 +22,33 @@ export type Holder =
 
 /** What all connections share, or a device's connections one after the other. */
 export interface SessionShares {
-  readonly held: Held
+  readonly receiveWindow: ReceiveWindow
   /** Undefined: it may publish as fast as it can. */
   readonly rate: Rate | undefined
-  readonly grantedTotal: GrantedTotal
+  readonly subscriptionsTotal: SubscriptionsTotal
 }
 
 export class Session {
   readonly holder: Holder
   /** Set when it is first asked for: one that is not clean shares it with its connections before. */
-  received: Received | undefined
-  readonly granted: Granted
-  readonly answers = new InOrder()
+  awaitingPubrel: AwaitingPubrel | undefined
+  readonly subscriptions: Subscriptions
+  readonly acks = new OrderedAcks()
   /** Of a clean session. */
   readonly inFlight = new InFlight()
   /** The broker's number of the message that was forwarded last. */
   lastForwarded = 0
   /** The QoS granted for the message that was looked at last. */
   readonly lastGranted = { brokerCounter: 0, qos: 0 }
-  readonly held: Held
+  readonly receiveWindow: ReceiveWindow
   readonly rate: Rate | undefined
   readonly #topics = new Map<string, DeviceTopic | undefined>()
 
-  constructor(holder: Holder, { held, rate, grantedTotal }: SessionShares) {
+  constructor(holder: Holder, { receiveWindow, rate, subscriptionsTotal }: SessionShares) {
     this.holder = holder
-    this.held = held
+    this.receiveWindow = receiveWindow
     this.rate = rate
-    this.granted = new Granted(grantedTotal)
+    this.subscriptions = new Subscriptions(subscriptionsTotal)
   }
 
   /** What `topic` means; undefined if it is none of the platform's. */

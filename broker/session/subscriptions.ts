@@ -15,21 +15,21 @@ import {
 } from '../../platform/limits.ts'
 
 /** Of all connections. */
-export class GrantedTotal {
+export class SubscriptionsTotal {
   bytes = 0
 }
 
 /** What is kept for a filter, in bytes, about. */
 export const subscriptionBytes = (filter: string): number => filter.length + SUBSCRIPTION_BYTES
 
-export class Granted {
-  readonly #total: GrantedTotal
+export class Subscriptions {
+  readonly #total: SubscriptionsTotal
   readonly #qosByFilter = new Map<string, number>()
   /** How many filters were granted each QoS. */
   readonly #counts = [0, 0, 0]
   #bytes = 0
 
-  constructor(total: GrantedTotal) {
+  constructor(total: SubscriptionsTotal) {
     this.#total = total
   }
 

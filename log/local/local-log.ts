@@ -45,10 +45,10 @@ import { DeviceLedgers } from './device-ledgers.ts'
 import { bytesOfRuns, type Environment, openEnvironment } from './environment.ts'
 import { LogMetrics, type LogObservation } from './metrics.ts'
 import { formatPosition, parsePosition } from './position.ts'
+import { Preallocation } from './preallocation.ts'
 import { LocalPresence } from './presence.ts'
 import { Reader } from './reader.ts'
 import { Replays } from './replays.ts'
-import { Room } from './room.ts'
 import { Signal } from './signal.ts'
 import { fullElsewhere, Writing } from './writing.ts'
 
@@ -77,7 +77,7 @@ interface Open {
   readonly deviceLedgers: DeviceLedgers
   readonly replays: Replays
   readonly reader: Reader
-  readonly room: Room
+  readonly preallocation: Preallocation
   readonly presence: Presence
   readonly writing?: Writing
 }
@@ -201,8 +201,8 @@ export class LocalLog implements Log, Part {
 
   async advance(reader: string, progress: Progress): Promise<void> {
     const { next, ...counts } = progress
-    const { books, environment, room } = this.#open()
-    if (progress.deadLetters.length > 0) await room.readyFor(bytesOfLetters(progress.deadLetters))
+    const { books, environment, preallocation } = this.#open()
+    if (progress.deadLetters.length > 0) await preallocation.readyFor(bytesOfLetters(progress.deadLetters))
     const expired = await environment.commit(books.advance(reader, { ...counts, next: this.#offset(next) }))
     this.#noteExpired(expired)
     if (progress.deadLetters.length > 0) this.#setAside.raise()
@@ -268,17 +268,17 @@ export class LocalLog implements Log, Part {
     const reader = new Reader(environment)
     const deviceLedgers = new DeviceLedgers(environment, books, reader)
     const replays = new Replays(environment, deadLetters, clock)
-    const room = new Room(environment, this.#options.directory, this.#options.diskReserveBytes)
+    const preallocation = new Preallocation(environment, this.#options.directory, this.#options.diskReserveBytes)
     const presence = new LocalPresence(environment, () => this.full)
-    return { environment, books, deadLetters, deviceLedgers, replays, reader, room, presence }
+    return { environment, books, deadLetters, deviceLedgers, replays, reader, preallocation, presence }
   }
 
-  #startWriting({ environment, books, reader, replays, room }: Open): Promise<Writing> {
+  #startWriting({ environment, books, reader, replays, preallocation }: Open): Promise<Writing> {
     const { clock, logger } = this.#dependencies
     const onAppended = () => this.#appended.raise()
     const failure = () => this.#failure
     const metrics = this.#metrics
-    const parts = { environment, books, reader, replays, room, metrics, clock, logger, failure, onAppended }
+    const parts = { environment, books, reader, replays, preallocation, metrics, clock, logger, failure, onAppended }
     return Writing.start(this.#options, parts)
   }
 
@@ -336,7 +336,7 @@ export class LocalLog implements Log, Part {
     if (state === undefined) return
     await state.writing?.stop()
     state.replays.stop()
-    await state.room.stop()
+    await state.preallocation.stop()
     this.#state = undefined
     this.#appended.raise()
     this.#setAside.raise()

@@ -21,7 +21,7 @@ import {
   RETENTION_INTERVAL_MS,
 } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { type NewEntry, REPLAYED, TOLD } from '../entry.ts'
+import { DELIVERED_LIVE, type NewEntry, REPLAYED } from '../entry.ts'
 import { type DeadLetter, type DeadLetterFilter, LogError } from '../log.ts'
 import type { Appender } from './appender.ts'
 import type { DeadLetters } from './dead-letters.ts'
@@ -181,5 +181,5 @@ export class Replays {
 
 /** Judged by the time it first came: the same message, so the same verdict, unless the schemas have changed. */
 function entryOf({ device, stream, receivedAt, payload, decoded }: DeadLetter): NewEntry {
-  return { device, stream, receivedAt, payload, flags: decoded ? REPLAYED | TOLD : REPLAYED }
+  return { device, stream, receivedAt, payload, flags: decoded ? REPLAYED | DELIVERED_LIVE : REPLAYED }
 }

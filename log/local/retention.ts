@@ -18,7 +18,7 @@ import {
 import { LogError } from '../log.ts'
 import type { Books } from './books.ts'
 import { bytesOfRuns, type Environment, newestRun } from './environment.ts'
-import type { Room } from './room.ts'
+import type { Preallocation } from './preallocation.ts'
 import { RUN_HEADER_BYTES } from './run.ts'
 import { runAt } from './runs.ts'
 
@@ -33,17 +33,23 @@ export class Retention {
   readonly #environment: Environment
   readonly #books: Books
   readonly #options: RetentionOptions
-  readonly #room: Room
+  readonly #preallocation: Preallocation
   readonly #clock: Clock
   /** What the runs take on disk: exact after each pass, added up in between. */
   #bytes = 0
   /** Once the size was reached, nothing is taken until the log is a good deal below it, or it would flutter. */
   #isOverSize = false
 
-  constructor(environment: Environment, books: Books, room: Room, options: RetentionOptions, clock: Clock) {
+  constructor(
+    environment: Environment,
+    books: Books,
+    preallocation: Preallocation,
+    options: RetentionOptions,
+    clock: Clock,
+  ) {
     this.#environment = environment
     this.#books = books
-    this.#room = room
+    this.#preallocation = preallocation
     this.#options = options
     this.#clock = clock
     this.#measure()
@@ -60,7 +66,7 @@ export class Retention {
 
   /** Why nothing more may be appended; undefined while there is room. */
   full(): LogError | undefined {
-    if (!this.#isOverSize) return this.#room.full()
+    if (!this.#isOverSize) return this.#preallocation.full()
     return new LogError(
       'log-full',
       `the log holds ${this.#bytes} of ${this.#options.maxBytes} bytes that are not stored yet: ` +
@@ -105,8 +111,8 @@ export class Retention {
   /** Bytes of stored runs that should go whatever their age. */
   #excess(): number {
     const bySize = this.#bytes - this.#options.maxBytes * LOG_LOW_WATER_RATIO
-    if (!this.#room.isScarce) return bySize
-    return Math.max(bySize, 2 * LOG_ROOM_BYTES - this.#room.free())
+    if (!this.#preallocation.isScarce) return bySize
+    return Math.max(bySize, 2 * LOG_ROOM_BYTES - this.#preallocation.free())
   }
 
   #measure(): void {

@@ -14,10 +14,10 @@ import type { Books } from './books.ts'
 import type { Environment } from './environment.ts'
 import { acquireLock, releaseLock } from './lock.ts'
 import type { LogMetrics } from './metrics.ts'
+import type { Preallocation } from './preallocation.ts'
 import type { Reader } from './reader.ts'
 import type { Replays } from './replays.ts'
 import { Retention } from './retention.ts'
-import type { Room } from './room.ts'
 import { Signal } from './signal.ts'
 
 const FULL = 'full'
@@ -32,7 +32,7 @@ export interface WritingDependencies {
   readonly books: Books
   readonly reader: Reader
   readonly replays: Replays
-  readonly room: Room
+  readonly preallocation: Preallocation
   readonly metrics: LogMetrics
   readonly clock: Clock
   readonly logger: Logger
@@ -54,28 +54,34 @@ export class Writing {
 
   /** Rejects with `log-locked` when another process appends to this log. */
   static async start(options: WritingOptions, dependencies: WritingDependencies): Promise<Writing> {
-    const { environment, reader, room } = dependencies
+    const { environment, reader, preallocation } = dependencies
     await acquireLock(environment)
     const end = reader.end()
     await environment.commit(environment.meta.remove(FULL))
-    await room.extend()
+    await preallocation.extend()
     return new Writing(options, dependencies, end)
   }
 
   private constructor({ maxBytes, retentionMs }: WritingOptions, dependencies: WritingDependencies, end: number) {
-    const { environment, books, replays, room, metrics, clock, logger, onAppended } = dependencies
+    const { environment, books, replays, preallocation, metrics, clock, logger, onAppended } = dependencies
     this.#dependencies = dependencies
-    this.#retention = new Retention(environment, books, room, { maxBytes, retentionMs, reader: INGEST_READER }, clock)
+    this.#retention = new Retention(
+      environment,
+      books,
+      preallocation,
+      { maxBytes, retentionMs, reader: INGEST_READER },
+      clock,
+    )
     this.appender = new Appender({
       environment,
       end,
       full: () => this.full,
-      ready: () => room.ready(),
+      ready: () => preallocation.ready(),
       onCommit: (_end, bytes, entries) => {
         const wasDue = this.#retention.isDue
         this.#retention.added(bytes)
         if (this.#retention.isDue && !wasDue) this.#filled.raise()
-        room.spent()
+        preallocation.spent()
         metrics.committed(bytes, entries)
         this.#noteFull()
         onAppended()
@@ -106,14 +112,14 @@ export class Writing {
   }
 
   async #retain(): Promise<void> {
-    const { environment, room, metrics, logger, failure } = this.#dependencies
+    const { environment, preallocation, metrics, logger, failure } = this.#dependencies
     const { signal } = this.#stopping
     while (!signal.aborted && failure() === undefined) {
       const seen = this.#filled.raised
       try {
         // A reader killed with -9 keeps old pages from being used again until its slot is cleared.
         environment.root.readerCheck()
-        await room.extend()
+        await preallocation.extend()
         const { removed, isBounded } = await this.#retention.pass()
         metrics.retained(removed)
         this.#noteFull()

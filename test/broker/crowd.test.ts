@@ -90,7 +90,7 @@ async function startCrowd(t: TestContext, identity?: Verifies) {
   t.after(() => new Promise<void>((resolve) => broker.close(resolve)))
   const open = () => {
     const peer = new Peer()
-    broker.arrivals.add(peer)
+    broker.pendingConnects.add(peer)
     t.after(() => peer.destroy())
     return peer
   }

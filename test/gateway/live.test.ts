@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { WebSocket } from 'ws'
-import { REPLAYED, TOLD } from '../../log/entry.ts'
+import { DELIVERED_LIVE, REPLAYED } from '../../log/entry.ts'
 import {
   LIVE_COMMAND_BYTES_MAX,
   LIVE_PING_MS,
@@ -54,7 +54,7 @@ onEachServer(
     const app = await App.connect(t, platform)
     await app.subscribe({ filter: ENVIRONMENT })
     await publish(platform.log, NOW, 'new', 'environment', environment(NOW - 60_000), REPLAYED)
-    await publish(platform.log, NOW, 'told', 'environment', environment(NOW - 60_000), REPLAYED | TOLD)
+    await publish(platform.log, NOW, 'told', 'environment', environment(NOW - 60_000), REPLAYED | DELIVERED_LIVE)
     await platform.publish('after', 'environment', environment(NOW))
     await app.until(() => app.readings().some(({ device }) => device === 'after'))
     assert.deepEqual(

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Entry, REPLAYED, readEntries, TOLD } from '../../log/entry.ts'
+import { DELIVERED_LIVE, type Entry, REPLAYED, readEntries } from '../../log/entry.ts'
 import { type DeadLetterFilter, INGEST_READER, type Log, type NewDeadLetter } from '../../log/log.ts'
 import { append, entry, type OpensLog } from './contract.ts'
 
@@ -59,7 +59,7 @@ export function testDeadLetters(name: string, open: OpensLog): void {
     const again = await reopen()
     const [, , , first, second] = await entriesOf(again)
     assert(first && second)
-    assert.deepEqual([first.flags, second.flags], [REPLAYED, REPLAYED | TOLD])
+    assert.deepEqual([first.flags, second.flags], [REPLAYED, REPLAYED | DELIVERED_LIVE])
     assert.deepEqual(
       { ...first, payload: first.payload.toString() },
       {
@@ -214,7 +214,7 @@ class Model {
       const fitting = [...this.#held].filter(([sequence, letter]) => fits(sequence, letter, each.filter))
       for (const [sequence, { device, receivedAt, code }] of fitting) {
         this.#held.delete(sequence)
-        const flags = code === 'store-rejected' ? REPLAYED | TOLD : REPLAYED
+        const flags = code === 'store-rejected' ? REPLAYED | DELIVERED_LIVE : REPLAYED
         if (each.kind === 'replay') this.#entries.push({ device, receivedAt, flags })
       }
       if (each.kind === 'replay') this.#replayed += fitting.length

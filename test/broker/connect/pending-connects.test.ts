@@ -5,9 +5,9 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import mqttPacket, { type Packet } from 'mqtt-packet'
 import { WebSocket } from 'ws'
-import { Arrivals } from '../../../broker/connect/pending-connects.ts'
-import { Turns } from '../../../broker/inbound/fair-share.ts'
-import { Unfinished } from '../../../broker/inbound/partial-packets.ts'
+import { PendingConnects } from '../../../broker/connect/pending-connects.ts'
+import { FairShare } from '../../../broker/inbound/fair-share.ts'
+import { PartialPackets } from '../../../broker/inbound/partial-packets.ts'
 import { CONNECT_BYTES_MAX, FRAME_BYTES_MAX } from '../../../platform/limits.ts'
 import { type Bench, connectAs, publish, RawClient, startBroker } from '../harness.ts'
 
@@ -79,10 +79,10 @@ test('a first packet that is no CONNECT closes the connection at its first byte;
 
 test('a connection that does not become a client is told with the likely reason, once', async (t) => {
   const told: string[] = []
-  const arrivals = new Arrivals({
+  const arrivals = new PendingConnects({
     max: 2,
-    unfinished: new Unfinished(),
-    turns: new Turns(),
+    partialPackets: new PartialPackets(),
+    fairShare: new FairShare(),
     arrived: () => assert.fail('nothing here is a CONNECT'),
     refused: (_stream, error) => told.push(error.message),
   })

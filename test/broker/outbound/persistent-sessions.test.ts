@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Client } from 'aedes'
 import type { Persistence, QueuedPacket } from '../../../broker/aedes/internals.ts'
-import { KeptSessions, SESSION_MARKER } from '../../../broker/outbound/persistent-sessions.ts'
+import { PersistentSessions, SESSION_MARKER } from '../../../broker/outbound/persistent-sessions.ts'
 import { BrokerMetrics, type Drop } from '../../../broker/reports/metrics.ts'
 import { subscriptionBytes } from '../../../broker/session/subscriptions.ts'
 import {
@@ -23,7 +23,7 @@ function sessions(isConnected: (id: string) => boolean) {
     addSubscriptions: async () => undefined,
   } as unknown as Persistence
   const registry = createMetrics()
-  new KeptSessions({ isConnected, metrics: new BrokerMetrics(registry, () => 0) }).install(persistence)
+  new PersistentSessions({ isConnected, metrics: new BrokerMetrics(registry, () => 0) }).install(persistence)
   const dropped = async (reason: Drop = 'session-queue-full') => {
     const lines = (await registry.metrics()).split('\n')
     return Number(lines.find((line) => line.includes(`dropped_total{reason="${reason}"}`))?.split(' ')[1] ?? 0)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { Turns } from '../../../broker/inbound/fair-share.ts'
+import { FairShare } from '../../../broker/inbound/fair-share.ts'
 import { RetainedMessages } from '../../../broker/outbound/retained.ts'
 import { BrokerMetrics } from '../../../broker/reports/metrics.ts'
 import { RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX } from '../../../platform/limits.ts'
@@ -9,7 +9,7 @@ import { createMetrics } from '../../../platform/metrics.ts'
 
 function store() {
   const registry = createMetrics()
-  const retained = new RetainedMessages({ metrics: new BrokerMetrics(registry, () => 0), turns: new Turns() })
+  const retained = new RetainedMessages({ metrics: new BrokerMetrics(registry, () => 0), fairShare: new FairShare() })
   const keep = (topic: string, text: string) =>
     retained.keep({ cmd: 'publish', topic, payload: Buffer.from(text), qos: 0, retain: true, dup: false })
   const find = async (...filters: string[]) => {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Received } from '../../../broker/session/awaiting-pubrel.ts'
+import { AwaitingPubrel } from '../../../broker/session/awaiting-pubrel.ts'
 import { QOS2_INFLIGHT_MAX } from '../../../platform/limits.ts'
 
 test('a session has so many QoS 2 messages without a PUBREL, over all its connections; one more is refused, a repeat is not', () => {
-  const received = new Received()
+  const received = new AwaitingPubrel()
   let appends = 0
   const admit = (id: number): Error | undefined => {
     const outcomes: (Error | undefined)[] = []

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Granted, GrantedTotal, subscriptionBytes } from '../../../broker/session/subscriptions.ts'
+import { Subscriptions, SubscriptionsTotal, subscriptionBytes } from '../../../broker/session/subscriptions.ts'
 import { filterCovers } from '../../../identity/topics.ts'
 import {
   SUBSCRIPTION_BYTES_MAX,
@@ -16,7 +16,7 @@ test('the QoS of a message is the greatest of the filters that match it, as subs
   const step = fc.record({ filter, qos: fc.integer({ min: 0, max: 2 }), isGone: fc.boolean() })
   fc.assert(
     fc.property(fc.array(step), fc.integer({ min: 0, max: 2 }), (steps, qos) => {
-      const granted = new Granted(new GrantedTotal())
+      const granted = new Subscriptions(new SubscriptionsTotal())
       const model = new Map<string, number>()
       for (const { filter, qos, isGone } of steps) {
         if (isGone) granted.delete(filter)
@@ -34,28 +34,28 @@ test('the QoS of a message is the greatest of the filters that match it, as subs
 })
 
 test('a client has so many filters, and so many bytes of them', () => {
-  const granted = new Granted(new GrantedTotal())
+  const granted = new Subscriptions(new SubscriptionsTotal())
   for (let index = 0; index < SUBSCRIPTIONS_PER_CLIENT_MAX; index++) assert(granted.add(`a/${index}`, 0))
   assert(!granted.add('one more', 0))
   assert(granted.add('a/0', 1), 'a filter that is there may be granted again')
-  const other = new Granted(new GrantedTotal())
+  const other = new Subscriptions(new SubscriptionsTotal())
   let bytes = 0
   for (let index = 0; other.add(`${LONG}/${index}`, 0); index++) bytes += subscriptionBytes(`${LONG}/${index}`)
   assert(bytes <= SUBSCRIPTION_BYTES_PER_CLIENT_MAX && bytes > SUBSCRIPTION_BYTES_PER_CLIENT_MAX / 2)
 })
 
 test('all clients together have so many bytes; a connection that ends gives its own back', () => {
-  const total = new GrantedTotal()
-  const clients: Granted[] = []
+  const total = new SubscriptionsTotal()
+  const clients: Subscriptions[] = []
   for (;;) {
-    const granted = new Granted(total)
+    const granted = new Subscriptions(total)
     if (!granted.add(LONG, 0)) break
     while (granted.add(`${LONG}/${granted.size}`, 0));
     clients.push(granted)
   }
   assert(total.bytes <= SUBSCRIPTION_BYTES_MAX)
   clients[0]?.clear()
-  assert(new Granted(total).add(LONG, 0))
+  assert(new Subscriptions(total).add(LONG, 0))
   for (const each of clients) each.clear()
   assert.equal(total.bytes, subscriptionBytes(LONG))
 })

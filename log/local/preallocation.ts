@@ -30,7 +30,7 @@ import { bytesInUse, bytesReached, type Environment } from './environment.ts'
 
 const STEP = Buffer.alloc(1024 * 1024)
 
-export class Room {
+export class Preallocation {
   readonly #environment: Environment
   readonly #path: string
   readonly #diskReserveBytes: number | undefined

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Allowance } from '../../../broker/inbound/allowance.ts'
+import { CpuQuota } from '../../../broker/inbound/cpu-quota.ts'
 import {
   ALLOWANCE_BYTES_PER_MS,
   ALLOWANCE_FIRST_MS,
@@ -22,7 +22,7 @@ test('whatever a client sends, and however it pauses, it takes its share and wha
   const pause = fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1_000, noNaN: true }))
   fc.assert(
     fc.property(fc.array(fc.tuple(work, pause), { minLength: 1, maxLength: 200 }), (steps) => {
-      const allowance = new Allowance(0)
+      const allowance = new CpuQuota(0)
       let now = 0
       let cost = 0
       for (const [step, pauseMs] of steps) {
@@ -38,7 +38,7 @@ test('whatever a client sends, and however it pauses, it takes its share and wha
 })
 
 test('a client that stays below its share never rests, nor one whose turn was interrupted once', () => {
-  const allowance = new Allowance(0)
+  const allowance = new CpuQuota(0)
   const reading = { tookMs: 0.05, packets: 1, bytes: 200 }
   const everyMs = (costOf(reading) / ALLOWANCE_SHARE) * 1.01
   let now = 0
@@ -46,6 +46,6 @@ test('a client that stays below its share never rests, nor one whose turn was in
     now += everyMs
     assert.equal(allowance.charge(now, reading), 0)
   }
-  const quiet = new Allowance(0)
+  const quiet = new CpuQuota(0)
   assert.equal(quiet.charge(500, { ...reading, tookMs: 80 }), 0)
 })

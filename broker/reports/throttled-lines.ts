@@ -18,7 +18,7 @@ interface Refused {
   readonly reason: Refusal
 }
 
-export class RefusalLines {
+export class ThrottledLines {
   readonly #clock: Clock
   readonly #logger: Logger
   #second = 0

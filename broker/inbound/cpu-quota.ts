@@ -23,7 +23,7 @@ export interface Work {
   readonly bytes: number
 }
 
-export class Allowance {
+export class CpuQuota {
   #ms = ALLOWANCE_FIRST_MS
   #at: number
 

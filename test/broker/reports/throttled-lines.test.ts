@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pino } from 'pino'
-import { RefusalLines } from '../../../broker/reports/refusal-lines.ts'
+import { ThrottledLines } from '../../../broker/reports/throttled-lines.ts'
 import type { Clock } from '../../../platform/clock.ts'
 import { REFUSAL_CHARS_MAX, REFUSAL_LINES_PER_SECOND_MAX } from '../../../platform/limits.ts'
 
@@ -38,8 +38,8 @@ interface Line {
   readonly unsaid?: number
 }
 
-function record(clock: Clock): { readonly lines: readonly Line[]; readonly refusals: RefusalLines } {
+function record(clock: Clock): { readonly lines: readonly Line[]; readonly refusals: ThrottledLines } {
   const lines: Line[] = []
   const logger = pino({}, { write: (line) => lines.push(JSON.parse(line)) })
-  return { lines, refusals: new RefusalLines({ clock, logger }) }
+  return { lines, refusals: new ThrottledLines({ clock, logger }) }
 }
