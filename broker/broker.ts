@@ -12,13 +12,7 @@ import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import { openFilesMax } from '../platform/files.ts'
 import type { Part } from '../platform/lifecycle.ts'
-import {
-  CONNECTIONS_FILES_RATIO,
-  CONNECTIONS_MAX,
-  STUCK_SWEEP_MS,
-  TOKEN_SWEEP_MS,
-  UNREAD_SWEEP_MS,
-} from '../platform/limits.ts'
+import { CONNECTIONS_MAX } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { Admission } from './admission.ts'
@@ -31,6 +25,13 @@ import { ThrottledLines } from './reports/throttled-lines.ts'
 import type { RateLimits } from './session/rate.ts'
 import { StatusBoard } from './status-board.ts'
 import { TelemetryBroker } from './telemetry-broker.ts'
+
+/** Their share of the files that the process may have open, where that is less; the rest is for apps, log and store. */
+const CONNECTIONS_FILES_RATIO = 0.75
+/** How often connections are looked over for expired tokens, for what is unread, and for packets that are stuck half-way. */
+const TOKEN_SWEEP_MS = 1_000
+const UNREAD_SWEEP_MS = 250
+const STUCK_SWEEP_MS = 30_000
 
 export interface BrokerDependencies {
   readonly log: Log

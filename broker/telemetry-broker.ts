@@ -13,11 +13,9 @@ import { Aedes, type Client, type PublishPacket, type Subscription } from 'aedes
 import { selectionOf } from '../identity/topics.ts'
 import type { Clock } from '../platform/clock.ts'
 import {
-  BROKER_DELIVERIES_MAX,
   CLIENT_ID_CHARS_MAX,
   CONNECT_TIMEOUT_MS,
   CONNECTS_PER_CLIENT,
-  EARLY_PACKETS_MAX,
   QOS2_INFLIGHT_MAX,
   SUBSCRIBER_DRAIN_MS,
   UNCONNECTED_MAX,
@@ -48,6 +46,11 @@ import { ReceiveWindow, ReceiveWindowTotal } from './session/receive-window.ts'
 import { Session } from './session/session.ts'
 import { SubscriptionsTotal } from './session/subscriptions.ts'
 import type { StatusBoard } from './status-board.ts'
+
+/** Packets that a client may send before its CONNACK; one more closes the connection. */
+const EARLY_PACKETS_MAX = 1_000
+/** Deliveries that Aedes has under way at once. */
+const BROKER_DELIVERIES_MAX = 1_000
 
 type Done = (error?: Error | null) => void
 type Published = (error?: Error) => void

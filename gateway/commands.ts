@@ -4,9 +4,12 @@
  */
 
 import { selectionOf } from '../identity/topics.ts'
-import { LIVE_COMMAND_ID_CHARS_MAX, LIVE_FIELDS_MAX } from '../platform/limits.ts'
+import { LIVE_FIELDS_MAX } from '../platform/limits.ts'
 import type { Selection } from '../schemas/history.ts'
 import type { CommandError } from './frames.ts'
+
+/** Characters of the `id` of a command; a longer one is a bad command. */
+const LIVE_COMMAND_ID_CHARS_MAX = 64
 
 export type Command =
   | {

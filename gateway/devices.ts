@@ -7,13 +7,16 @@
 
 import { isDeviceId } from '../identity/topics.ts'
 import type { Presence } from '../log/presence.ts'
-import { DEVICES_LIMIT_DEFAULT, DEVICES_LIMIT_MAX } from '../platform/limits.ts'
 import type { Selection } from '../schemas/history.ts'
 import type { Access } from './access.ts'
 import type { Latest } from './latest.ts'
 import { readLimit, readSelections } from './parameters.ts'
 import { badParameter } from './refusal.ts'
 import type { Query } from './request.ts'
+
+/** Devices of one answer unless `limit` says otherwise, and at most. */
+const DEVICES_LIMIT_DEFAULT = 1_000
+const DEVICES_LIMIT_MAX = 10_000
 
 export interface DeviceListing {
   readonly device: string

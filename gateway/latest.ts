@@ -12,11 +12,14 @@
 
 import assert from 'node:assert/strict'
 import type { Entry } from '../log/entry.ts'
-import { LATEST_BYTES_MAX, LATEST_SERIES_MAX, LATEST_SERIES_PER_DEVICE_MAX } from '../platform/limits.ts'
+import { LATEST_SERIES_MAX, LATEST_SERIES_PER_DEVICE_MAX } from '../platform/limits.ts'
 import type { Selection } from '../schemas/history.ts'
 import { seriesKey } from '../schemas/point.ts'
 import { type Reading, Rejection, type Stream } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
+
+/** Bytes in the table of last readings, estimated; the device unheard of for longest is dropped and counted. */
+const LATEST_BYTES_MAX = 256 * 1024 * 1024
 
 /** The last reading of one series. */
 export interface LatestSlot {

@@ -10,15 +10,7 @@
  * Bound: `LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX`, `LIVE_ERRORS_PER_SOCKET_MAX`.
  */
 
-import {
-  LIVE_ERRORS_PER_SOCKET_MAX,
-  LIVE_PING_MS,
-  LIVE_PINGS_UNANSWERED_MAX,
-  LIVE_SLOW_CLOSE_MS,
-  LIVE_SNAPSHOT_FRAMES_PER_TURN,
-  LIVE_SNAPSHOT_PAUSE_BYTES,
-  LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX,
-} from '../platform/limits.ts'
+import { LIVE_SNAPSHOT_PAUSE_BYTES, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../platform/limits.ts'
 import type { Access } from './access.ts'
 import { CLOSE, type CloseReason } from './close-codes.ts'
 import type { CommandRefusal } from './commands.ts'
@@ -26,6 +18,17 @@ import { errorFrame, liveFrame, subscribedFrame, WELCOME } from './frames.ts'
 import type { Group } from './groups.ts'
 import type { Socket, SocketListener } from './server/server.ts'
 import type { Snapshot } from './snapshot.ts'
+
+/** Error frames sent to one socket; at one more it is closed with 4503. */
+const LIVE_ERRORS_PER_SOCKET_MAX = 100
+/** Frames of a snapshot sent before other work gets its turn. */
+const LIVE_SNAPSHOT_FRAMES_PER_TURN = 4
+/** How often an app is pinged: proxies end what is quiet for a minute (nginx's `proxy_read_timeout`). */
+export const LIVE_PING_MS = 25_000
+/** Pings in a row without a word from an app, pongs included, after which its connection is cut. */
+export const LIVE_PINGS_UNANSWERED_MAX = 4
+/** How long a socket that lost a frame may take to drain and be told so (4408), before it is cut. */
+export const LIVE_SLOW_CLOSE_MS = 10_000
 
 /** What a session needs of `/v1/live`. */
 export interface SessionOwner {

@@ -6,13 +6,7 @@
  */
 
 import type { Clock } from '../platform/clock.ts'
-import {
-  LIVE_COMMAND_BYTES_MAX,
-  LIVE_GROUPS_MAX,
-  LIVE_SOCKETS_MAX,
-  LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX,
-  LIVE_SWEEP_MS,
-} from '../platform/limits.ts'
+import { LIVE_COMMAND_BYTES_MAX, LIVE_GROUPS_MAX, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { outside, tokenOf } from './access.ts'
 import { CLOSE } from './close-codes.ts'
@@ -29,6 +23,11 @@ import { readRequest } from './request.ts'
 import type { Server, UpgradeExchange } from './server/server.ts'
 import { Snapshot } from './snapshot.ts'
 import type { Tokens } from './tokens.ts'
+
+/** Sockets of `/v1/live`; one more is refused with 503 before the upgrade. */
+const LIVE_SOCKETS_MAX = 20_000
+/** How often sockets are looked over for expired tokens and for slow ones that never drained. */
+const LIVE_SWEEP_MS = 1_000
 
 export interface LiveDependencies {
   readonly tokens: Tokens

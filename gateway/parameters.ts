@@ -1,13 +1,15 @@
 /** Owns how query parameters are read: each into its value, or a `Refusal` that names it, its value and what is allowed. */
 
 import { selectionOf } from '../identity/topics.ts'
-import { REQUEST_FILTERS_MAX } from '../platform/limits.ts'
 import { parseDuration, parseTime } from '../platform/units.ts'
 import type { Selection } from '../schemas/history.ts'
 import type { Access } from './access.ts'
 import { FILTER_RULE } from './commands.ts'
 import { badParameter } from './refusal.ts'
 import type { Query } from './request.ts'
+
+/** Filters in one request. */
+const REQUEST_FILTERS_MAX = 20
 
 const EPOCH_MS = /^\d{1,15}$/
 const RELATIVE = /^-(.+)$/

@@ -6,14 +6,6 @@
  */
 
 import type { Clock } from '../platform/clock.ts'
-import {
-  HISTORY_LIMIT_DEFAULT,
-  HISTORY_LIMIT_MAX,
-  HISTORY_QUERIES_MAX,
-  HISTORY_QUERY_MS_MAX,
-  HISTORY_READINGS_PER_TURN,
-  HISTORY_WINDOWS_MAX,
-} from '../platform/limits.ts'
 import { parseDuration } from '../platform/units.ts'
 import { AGGREGATES, type History, type HistoryPage, type HistoryQuery } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
@@ -25,6 +17,18 @@ import { readLimit, readSelections, readTime } from './parameters.ts'
 import { badParameter, Refusal } from './refusal.ts'
 import { JSON_TYPE, type Reply } from './reply.ts'
 import type { Query, Request } from './request.ts'
+
+/** Readings of one answer of history unless `limit` says otherwise, and at most. */
+const HISTORY_LIMIT_DEFAULT = 10_000
+const HISTORY_LIMIT_MAX = 100_000
+/** History queries at once; one more is refused with 503. */
+export const HISTORY_QUERIES_MAX = 8
+/** How long an app waits for history; then 503, though the query holds its place until the store is done. */
+const HISTORY_QUERY_MS_MAX = 30_000
+/** Windows in one aggregate query, so that `every=1ms` over a year is refused. */
+const HISTORY_WINDOWS_MAX = 1_000_000
+/** Readings written to an answer before other work gets its turn. */
+const HISTORY_READINGS_PER_TURN = 1_000
 
 /** Without `to`, what a device whose clock is a little ahead has just sent is shown too. */
 const CLOCK_AHEAD_MS = 300_000

@@ -5,10 +5,15 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../platform/errors.ts'
-import { LATEST_SEED_MAX, LATEST_SEED_RETRY_MS, LATEST_WARM_UP_MS_MAX } from '../platform/limits.ts'
+import { LATEST_WARM_UP_MS_MAX } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { History } from '../schemas/history.ts'
 import type { Latest } from './latest.ts'
+
+/** Series asked of the store to fill the table at start. */
+const LATEST_SEED_MAX = 100_000
+/** How long after a failed attempt the store is asked again to fill the table. */
+const LATEST_SEED_RETRY_MS = 5_000
 
 export class Seed {
   readonly #latest: Latest

@@ -9,10 +9,13 @@
  * that is `late`. Losing: between rounds, a reading replaced by a newer of its series is not sent.
  */
 
-import { LIVE_FRAME_CHARS_MAX, LIVE_SNAPSHOT_ROUNDS_MAX } from '../platform/limits.ts'
+import { LIVE_FRAME_CHARS_MAX } from '../platform/limits.ts'
 import { encodeReading, readingsFrame, selectFields } from './frames.ts'
 import type { Group } from './groups.ts'
 import type { Latest, LatestSlot } from './latest.ts'
+
+/** Times a snapshot is brought up to date for an app that takes it too slowly; then the socket is closed with 4408. */
+const LIVE_SNAPSHOT_ROUNDS_MAX = 20
 
 export type SnapshotStep = { readonly frame: string } | 'done' | 'late'
 

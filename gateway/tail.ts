@@ -19,7 +19,7 @@ import { INGEST_READER, type Log } from '../log/log.ts'
 import type { Position } from '../log/position.ts'
 import type { Clock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
-import { LATEST_WARM_UP_MS_MAX, TAIL_BYTES_PER_TURN, TAIL_RETRY_MS } from '../platform/limits.ts'
+import { LATEST_WARM_UP_MS_MAX } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { Rejection } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
@@ -29,6 +29,11 @@ import { gapFrame } from './frames.ts'
 import type { Group, Groups } from './groups.ts'
 import type { Latest } from './latest.ts'
 import type { GatewayMetrics } from './metrics.ts'
+
+/** Payload bytes that the tail handles before other work gets its turn; at least one entry. */
+export const TAIL_BYTES_PER_TURN = 64 * 1024
+/** How long the tail waits after the log failed before it reads on. */
+const TAIL_RETRY_MS = 1_000
 
 export interface TailDependencies {
   readonly log: Pick<Log, 'first' | 'end' | 'compare' | 'read' | 'follow' | 'checkpoint' | 'positionAfter'>

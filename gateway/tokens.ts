@@ -12,9 +12,11 @@
 
 import type { Identity } from '../identity/identity.ts'
 import type { Clock } from '../platform/clock.ts'
-import { TOKENS_KNOWN_MAX } from '../platform/limits.ts'
 import { Access } from './access.ts'
 import { Refusal } from './refusal.ts'
+
+/** Tokens found good that are remembered; the oldest is forgotten, and looked at again when it is shown. */
+const TOKENS_KNOWN_MAX = 10_000
 
 export class Tokens {
   readonly #identity: Pick<Identity, 'verify'>

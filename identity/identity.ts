@@ -14,9 +14,12 @@ import type { Clock } from '../platform/clock.ts'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { makeFile } from '../platform/files.ts'
 import type { Part } from '../platform/lifecycle.ts'
-import { APP_FILTERS_MAX, TOKEN_CHARS_MAX } from '../platform/limits.ts'
+import { TOKEN_CHARS_MAX } from '../platform/limits.ts'
 import { ownClaims } from './own-token.ts'
 import { isDeviceId, isTopicFilter } from './topics.ts'
+
+/** An app token names at most so many topic filters. */
+const APP_FILTERS_MAX = 32
 
 /** `token-missing`, `token-invalid`, `token-expired` for what was shown; `bad-key` for a key file. */
 export class IdentityError extends TelltaleError {}

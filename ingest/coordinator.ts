@@ -15,15 +15,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { INGEST_READER, type Log, LogError, type Progress } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
-import {
-  INGEST_DRAIN_MS,
-  INGEST_GROUPS_MAX,
-  INGEST_GROUPS_PER_WORKER_MAX,
-  INGEST_WORKER_DEATHS_MAX,
-  INGEST_WORKER_DEATHS_WINDOW_MS,
-  INGEST_WRITE_INTERVAL_MS,
-  LOG_FULL_INTERVAL_MS,
-} from '../platform/limits.ts'
+import { INGEST_DRAIN_MS, LOG_FULL_INTERVAL_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { type Group, GroupBuilder, joinProgress } from './group.ts'
 import { IngestError } from './ingest-error.ts'
@@ -31,6 +23,16 @@ import type { IngestMetrics, StoreState } from './ingest-metrics.ts'
 import { readForIngest, type Source } from './source.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 import type { WorkerThread } from './worker-thread.ts'
+
+/** Groups that were read from the log and are not yet stored; at so many, reading the log waits. */
+const INGEST_GROUPS_MAX = 4
+/** Groups at one worker: one is written while the next is decoded. Of two, so that order is kept, one waits. */
+const INGEST_GROUPS_PER_WORKER_MAX = 2
+/** Under a steady trickle a write starts so long after the one before, unless a full group is waiting. */
+const INGEST_WRITE_INTERVAL_MS = 25
+/** Workers that died within the window below; at one more, ingest ends with an error. */
+export const INGEST_WORKER_DEATHS_MAX = 5
+const INGEST_WORKER_DEATHS_WINDOW_MS = 60_000
 
 interface WorkerSlot {
   readonly index: number

@@ -7,9 +7,12 @@ import type { Batch } from '../log/entry.ts'
 import { readEntry } from '../log/entry.ts'
 import type { DeviceProgress, NewDeadLetter, Progress } from '../log/log.ts'
 import type { Position } from '../log/position.ts'
-import { INGEST_ENTRIES_PER_WRITE_MAX, INGEST_GROUP_BYTES_MAX } from '../platform/limits.ts'
+import { INGEST_ENTRIES_PER_WRITE_MAX } from '../platform/limits.ts'
 import type { Source } from './source.ts'
 import type { GroupOutcome } from './worker-messages.ts'
+
+/** Bytes of entries handed out as one group (always at least one batch of the log). */
+const INGEST_GROUP_BYTES_MAX = 2 * 1024 * 1024
 
 /** Batches of the log that wait to become a group. Offsets within are dense. */
 export class GroupBuilder {

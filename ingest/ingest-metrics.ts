@@ -2,11 +2,13 @@
 
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Clock } from '../platform/clock.ts'
-import { STORE_TROUBLE_LINE_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Group } from './group.ts'
 import type { GroupOutcome, StoreTrouble } from './worker-messages.ts'
+
+/** A store's trouble of the same code is told anew so long after the last line, if its words have changed. */
+export const STORE_TROUBLE_LINE_MS = 30_000
 
 export class IngestMetrics {
   readonly #entries: Counter

@@ -5,13 +5,15 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises'
-import {
-  STORE_RETRY_AFTER_MS_MAX,
-  STORE_RETRY_FIRST_MS,
-  STORE_RETRY_MS_MAX,
-  STORE_RETRY_SLOWLY_MS,
-} from '../platform/limits.ts'
 import { type PointStore, type StoreBatch, StoreError, type WriteOutcome } from './store.ts'
+
+/** Wait before the first retry of a write; doubles up to the next limit; jittered down to a half. */
+const STORE_RETRY_FIRST_MS = 200
+const STORE_RETRY_MS_MAX = 30_000
+/** Pace of retries that a person must end (credentials, bucket). */
+const STORE_RETRY_SLOWLY_MS = 15_000
+/** A longer `Retry-After` is cut to this. */
+const STORE_RETRY_AFTER_MS_MAX = 300_000
 
 export interface Retrier {
   /** 0 <= random() < 1. */

@@ -9,7 +9,7 @@
 
 import { Worker } from 'node:worker_threads'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
-import { INGEST_CLOSE_MS, INGEST_HISTORY_REQUESTS_MAX, INGEST_WORKER_START_MS } from '../platform/limits.ts'
+import { INGEST_CLOSE_MS } from '../platform/limits.ts'
 import type { HistoryPage } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { Group } from './group.ts'
@@ -23,6 +23,11 @@ import type {
   ToWorker,
   WorkerSetup,
 } from './worker-messages.ts'
+
+/** History questions at the worker that owns the embedded store; one more is refused. */
+const INGEST_HISTORY_REQUESTS_MAX = 64
+/** How long a start waits for a worker: its schemas and store. */
+const INGEST_WORKER_START_MS = 30_000
 
 export interface WorkerEvents {
   onDone(outcome: GroupOutcome): void

@@ -8,8 +8,11 @@
  * `STOP_DEADLINE_MS`; what has not stopped by then is named in the error.
  */
 
-import { SIGNAL_ECHO_MS, STOP_DEADLINE_MS } from './limits.ts'
+import { STOP_DEADLINE_MS } from './limits.ts'
 import type { Logger } from './logger.ts'
+
+/** A signal so soon after the first is not the second one, at which the process ends at once. */
+export const SIGNAL_ECHO_MS = 100
 
 /** One long-lived part: `stop()` is idempotent, takes no new work, drains, closes. */
 export interface Part {

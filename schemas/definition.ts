@@ -8,9 +8,13 @@
  */
 
 import { TelltaleError } from '../platform/errors.ts'
-import { SCHEMA_COLUMNS_MAX, SCHEMA_DEPTH_MAX } from '../platform/limits.ts'
 import { fullName } from './fingerprint.ts'
 import type { Column, ColumnKind } from './reading.ts'
+
+/** A schema becomes more columns: it is refused at the start. */
+export const SCHEMA_COLUMNS_MAX = 512
+/** A schema nests records deeper: it is refused at the start. */
+export const SCHEMA_DEPTH_MAX = 8
 
 /** Codes: `schema-invalid`, `unknown-stream`, `unknown-version`, `record-invalid` (a record that `encode` cannot write). */
 export class SchemaError extends TelltaleError {}

@@ -6,8 +6,10 @@
  */
 
 import { isUtf8 } from 'node:buffer'
-import { INSPECT_FIELDS_MAX } from '../platform/limits.ts'
 import { shortestFloat } from './shortest-float.ts'
+
+/** Fields of one payload that are shown to a person who looks at it. */
+const INSPECT_FIELDS_MAX = 1_000
 
 export interface InspectedField {
   /** Names from the top, with the reading's index in a batch, such as `[2].position.latitude`. */

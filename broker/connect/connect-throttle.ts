@@ -6,8 +6,11 @@
  * Bounds: of one address `CONNECTS_PER_ADDRESS`, in all `CONNECTS_PER_SECOND_MAX`. One more is closed at once.
  */
 
-import { CONNECT_GARBAGE_BYTES, CONNECTS_PER_ADDRESS, CONNECTS_PER_SECOND_MAX } from '../../platform/limits.ts'
+import { CONNECTS_PER_ADDRESS, CONNECTS_PER_SECOND_MAX } from '../../platform/limits.ts'
 import { Pace } from './pace.ts'
+
+/** A connection that ends without a CONNACK counts once more for so many bytes it sent. */
+export const CONNECT_GARBAGE_BYTES = 16 * 1024
 
 export class ConnectRate {
   #second = 0

@@ -16,8 +16,13 @@ import { createServer as createTlsServer } from 'node:tls'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, TelltaleError } from '../../platform/errors.ts'
-import { CONNECT_TIMEOUT_MS, CONNECTS_WAITING_MAX, FRAME_BYTES_MAX, TCP_KEEPALIVE_MS } from '../../platform/limits.ts'
+import { CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX } from '../../platform/limits.ts'
 import { ConnectRate } from './connect-throttle.ts'
+
+/** Those that wait for their address, of all; one more is closed at once. */
+const CONNECTS_WAITING_MAX = 4_000
+/** Silence on a TCP connection after which the peer is asked whether it is there. */
+const TCP_KEEPALIVE_MS = 60_000
 
 /** `cannot-listen`: the address is taken or not ours. `bad-certificate`: a TLS file cannot be used. */
 export class ListenError extends TelltaleError {}

@@ -13,11 +13,14 @@
 
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
-import { CONNECT_BYTES_MAX, CONNECT_TIMEOUT_MS } from '../../platform/limits.ts'
+import { CONNECT_TIMEOUT_MS } from '../../platform/limits.ts'
 import { readBuffered } from '../inbound/buffered.ts'
 import type { FairShare } from '../inbound/fair-share.ts'
 import type { Beginner, PartialPackets } from '../inbound/partial-packets.ts'
 import { Disconnect } from '../reports/disconnects.ts'
+
+/** A CONNECT is larger: the connection is closed. Holds a token, a will and a user name. */
+export const CONNECT_BYTES_MAX = 64 * 1024
 
 /** The first byte of a CONNECT (section 3.1.1). */
 const CONNECT = 0x10

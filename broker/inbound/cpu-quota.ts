@@ -9,13 +9,10 @@
  * former, so that nobody rests for a collection of garbage.
  */
 
-import {
-  ALLOWANCE_BYTES_PER_MS,
-  ALLOWANCE_FIRST_MS,
-  ALLOWANCE_MS,
-  ALLOWANCE_PACKET_MS,
-  ALLOWANCE_SHARE,
-} from '../../platform/limits.ts'
+import { ALLOWANCE_BYTES_PER_MS, ALLOWANCE_FIRST_MS, ALLOWANCE_MS, ALLOWANCE_PACKET_MS } from '../../platform/limits.ts'
+
+/** The part of the broker's time that one client may take while others are connected. */
+export const ALLOWANCE_SHARE = 1 / 8
 
 export interface Work {
   readonly tookMs: number

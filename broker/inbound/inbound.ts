@@ -19,16 +19,7 @@
 import assert from 'node:assert/strict'
 import type { Client } from 'aedes'
 import type { Packet } from 'mqtt-packet'
-import {
-  FILTERS_PER_PACKET_MAX,
-  FRAME_BYTES_MAX,
-  TURN_BYTES_FIRST,
-  TURN_BYTES_MAX,
-  TURN_BYTES_MIN,
-  TURN_MS,
-  UNFINISHED_PROGRESS_BYTES_MIN,
-  UNREAD_ANSWERS_BYTES_MAX,
-} from '../../platform/limits.ts'
+import { FILTERS_PER_PACKET_MAX, FRAME_BYTES_MAX, UNFINISHED_PROGRESS_BYTES_MIN } from '../../platform/limits.ts'
 import { internals, type Parser } from '../aedes/internals.ts'
 import { Disconnect } from '../reports/disconnects.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
@@ -39,6 +30,15 @@ import type { FairShare } from './fair-share.ts'
 import { Oversized } from './oversized.ts'
 import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, violationOf } from './packet-rules.ts'
 import type { PartialPackets } from './partial-packets.ts'
+
+/** How long reading from one client may take before others have their turn, about; its bytes per turn follow from it. */
+const TURN_MS = 0.25
+/** Bytes per turn of a client that has just connected, at least and at most. */
+const TURN_BYTES_FIRST = 2 * 1024
+const TURN_BYTES_MIN = 128
+export const TURN_BYTES_MAX = 16 * 1024
+/** Bytes that one client has not read yet, at which nothing is read from it: it must not grow a heap of acknowledgements. */
+export const UNREAD_ANSWERS_BYTES_MAX = 256 * 1024
 
 const ACKNOWLEDGEMENTS: ReadonlySet<string> = new Set(['puback', 'pubrec', 'pubcomp'])
 

@@ -1,11 +1,11 @@
+/** Bytes of packets that are not whole yet, of all clients; at more, whose was begun longest ago is closed. */
+export const UNFINISHED_BYTES_MAX = 128 * 1024 * 1024
 /**
  * Owns what has arrived of packets that are not whole yet, over all clients: any of them may begin a large packet and let the
  * rest wait.
  *
  * Bound: `UNFINISHED_BYTES_MAX`. Full: whose packet was begun longest ago is closed, and counted.
  */
-
-import { UNFINISHED_BYTES_MAX } from '../../platform/limits.ts'
 
 export interface Beginner {
   /** Is told that it has kept its bytes waiting for too long, for others need the room. */

@@ -14,12 +14,6 @@
 import { Readable } from 'node:stream'
 import type { Client } from 'aedes'
 import {
-  SESSION_QUEUE_BYTES_MAX,
-  SESSION_QUEUE_MESSAGES_MAX,
-  SESSIONS_KEPT_BYTES_MAX,
-  SESSIONS_KEPT_MAX,
-} from '../../platform/limits.ts'
-import {
   type Acknowledgement,
   nextPacketId,
   type PersistedSubscription,
@@ -29,6 +23,15 @@ import {
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import { AwaitingPubrel } from '../session/awaiting-pubrel.ts'
 import { subscriptionBytes } from '../session/subscriptions.ts'
+
+/** Messages of QoS > 0 kept for one session that is not clean, unsent and unacknowledged; more are dropped and counted. */
+export const SESSION_QUEUE_MESSAGES_MAX = 1_000
+/** Payload bytes of those; more are dropped and counted. */
+export const SESSION_QUEUE_BYTES_MAX = 1 * 1024 * 1024
+/** Sessions that are not clean; for one more, the one that has been away longest is forgotten and counted. */
+export const SESSIONS_KEPT_MAX = 20_000
+/** What is kept of them: ids, filters, messages; for more, likewise. */
+export const SESSIONS_KEPT_BYTES_MAX = 256 * 1024 * 1024
 
 /** Asked for at a reconnect, when a session has no subscriptions: Aedes sets Session Present only for those that have some. */
 export const SESSION_MARKER: PersistedSubscription = { topic: '$session', qos: 0 }

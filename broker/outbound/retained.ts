@@ -11,9 +11,15 @@
 
 import type { PublishPacket } from 'aedes'
 import { filterCovers } from '../../identity/topics.ts'
-import { RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX, RETAINED_SCAN_MESSAGES } from '../../platform/limits.ts'
 import type { FairShare, Waiting } from '../inbound/fair-share.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
+
+/** Retained messages; one more topic is delivered and not kept. */
+export const RETAINED_MESSAGES_MAX = 100_000
+/** Bytes of their topics and payloads; what would make it more is delivered and not kept. */
+export const RETAINED_BYTES_MAX = 256 * 1024 * 1024
+/** Retained messages that a SUBSCRIBE is matched against before others have their turn. */
+const RETAINED_SCAN_MESSAGES = 500
 
 export class RetainedMessages {
   readonly #messages = new Map<string, PublishPacket>()

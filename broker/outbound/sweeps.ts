@@ -7,11 +7,13 @@
  */
 
 import type { Client } from 'aedes'
-import { OUTBOUND_BYTES_TOTAL_MAX } from '../../platform/limits.ts'
 import { internals } from '../aedes/internals.ts'
 import type { Inbound } from '../inbound/inbound.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import type { Session } from '../session/session.ts'
+
+/** Such bytes of all clients; at more, those with the most are disconnected, at the next look. */
+export const OUTBOUND_BYTES_TOTAL_MAX = 256 * 1024 * 1024
 
 export interface SweepsDependencies {
   /** All that are connected. */

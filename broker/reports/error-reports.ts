@@ -9,9 +9,11 @@
 import { errorsTopic } from '../../identity/topics.ts'
 import type { Log } from '../../log/log.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { REPORTS_PER_DEVICE_PER_SECOND_MAX } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { BrokerMetrics } from './metrics.ts'
+
+/** Reports on one device's errors topic in one second; further ones are counted only. */
+export const REPORTS_PER_DEVICE_PER_SECOND_MAX = 200
 
 export interface ErrorReport {
   readonly code: string

@@ -6,10 +6,14 @@
  */
 
 import type { Clock } from '../../platform/clock.ts'
-import { REFUSAL_CHARS_MAX, REFUSAL_LINES_PER_SECOND_MAX } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { printable } from '../../platform/printable.ts'
 import type { Refusal } from './metrics.ts'
+
+/** Log lines about clients that were turned away; further ones are counted in the next line. */
+export const REFUSAL_LINES_PER_SECOND_MAX = 20
+/** Characters of such a line's message, and of its client id. */
+export const REFUSAL_CHARS_MAX = 500
 
 interface Refused {
   readonly client: string

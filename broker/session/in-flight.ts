@@ -6,8 +6,10 @@
  */
 
 import type { Client } from 'aedes'
-import { UNACKNOWLEDGED_MAX } from '../../platform/limits.ts'
 import { type Acknowledgement, nextPacketId } from '../aedes/internals.ts'
+
+/** Messages of QoS > 0 that a clean session was sent and has not acknowledged; one more, and it is disconnected. */
+export const UNACKNOWLEDGED_MAX = 32_000
 
 export class InFlight {
   /** Packet id -> QoS. */

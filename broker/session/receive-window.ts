@@ -6,12 +6,14 @@
  * client is not read from (TCP tells it) until a message is released. Nothing is lost.
  */
 
-import {
-  HELD_BYTES_MAX,
-  HELD_BYTES_PER_CLIENT_MAX,
-  HELD_MESSAGE_BYTES,
-  HELD_MESSAGES_PER_CLIENT_MAX,
-} from '../../platform/limits.ts'
+import { HELD_BYTES_MAX } from '../../platform/limits.ts'
+
+/** Messages of one client that wait to be durable; at so many its socket is not read, until one is. */
+export const HELD_MESSAGES_PER_CLIENT_MAX = 1_000
+/** Bytes of those messages. */
+const HELD_BYTES_PER_CLIENT_MAX = 512 * 1024
+/** What a waiting message costs beside its payload, about. */
+const HELD_MESSAGE_BYTES = 256
 
 /** Of all clients. */
 export class ReceiveWindowTotal {

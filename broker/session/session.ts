@@ -6,13 +6,15 @@
  */
 
 import { type DeviceTopic, parseTopic } from '../../identity/topics.ts'
-import { SESSION_TOPICS_MAX } from '../../platform/limits.ts'
 import type { AwaitingPubrel } from './awaiting-pubrel.ts'
 import { InFlight } from './in-flight.ts'
 import { OrderedAcks } from './ordered-acks.ts'
 import type { Rate } from './rate.ts'
 import type { ReceiveWindow } from './receive-window.ts'
 import { Subscriptions, type SubscriptionsTotal } from './subscriptions.ts'
+
+/** A topic beyond these is worked out at each message instead of remembered. */
+const SESSION_TOPICS_MAX = 16
 
 /** A client of an authenticated broker, or anyone at all when authentication is off. */
 export type Holder =

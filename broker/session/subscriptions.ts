@@ -7,12 +7,13 @@
  */
 
 import { filterCovers } from '../../identity/topics.ts'
-import {
-  SUBSCRIPTION_BYTES,
-  SUBSCRIPTION_BYTES_MAX,
-  SUBSCRIPTION_BYTES_PER_CLIENT_MAX,
-  SUBSCRIPTIONS_PER_CLIENT_MAX,
-} from '../../platform/limits.ts'
+import { SUBSCRIPTIONS_PER_CLIENT_MAX } from '../../platform/limits.ts'
+
+/** What is kept for subscriptions, of one client and of all that are connected; one more is refused. */
+export const SUBSCRIPTION_BYTES_PER_CLIENT_MAX = 2 * 1024 * 1024
+export const SUBSCRIPTION_BYTES_MAX = 256 * 1024 * 1024
+/** What a subscription costs beside its filter, about. */
+const SUBSCRIPTION_BYTES = 1 * 1024
 
 /** Of all connections. */
 export class SubscriptionsTotal {

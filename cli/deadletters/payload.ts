@@ -5,12 +5,14 @@
 
 import { isUtf8 } from 'node:buffer'
 import type { DeadLetter } from '../../log/log.ts'
-import { SHOWN_LEVELS_MAX } from '../../platform/limits.ts'
 import { fingerprintHex, fingerprintOf } from '../../schemas/fingerprint.ts'
 import { type Inspection, inspectAvro } from '../../schemas/inspect.ts'
 import { jsonFault } from '../../schemas/json-fault.ts'
 import { Rejection } from '../../schemas/reading.ts'
 import type { RegisteredSchema, Registry } from '../../schemas/registry.ts'
+
+/** Levels of a JSON payload that are shown to such a person; what lies deeper is left out, and said to be. */
+const SHOWN_LEVELS_MAX = 32
 
 /** Where the body starts in single-object encoding: after the marker and the fingerprint. */
 const BODY_AT = 10

@@ -4,10 +4,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
 import { type DeadLetterFilter, LogError } from '../../log/log.ts'
 import { TelltaleError } from '../../platform/errors.ts'
-import { DEAD_LETTER_SEQUENCES_MAX, REPLAY_TAKEOVER_MS } from '../../platform/limits.ts'
+import { DEAD_LETTER_SEQUENCES_MAX } from '../../platform/limits.ts'
 import { withLog } from '../installation.ts'
 import { UsageError } from '../usage-error.ts'
 import { addFilters, type FilterOptions, filterOf, parseNumber } from './filters.ts'
+
+/** A command that asked for a replay carries it out itself when no process that appends has begun by then. */
+const REPLAY_TAKEOVER_MS = 1_000
 
 /** Of the numbers in an error. */
 const NUMBERS_SHOWN = 10

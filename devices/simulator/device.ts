@@ -14,19 +14,22 @@
 import { performance } from 'node:perf_hooks'
 import { connect, ErrorWithReasonCode, type IClientOptions, type MqttClient, Store } from 'mqtt'
 import { errorsTopic, statusTopic, telemetryTopic } from '../../identity/topics.ts'
-import {
-  SIMULATOR_BACKOFF_MAX_MS,
-  SIMULATOR_BACKOFF_MIN_MS,
-  SIMULATOR_CLOSE_MS,
-  SIMULATOR_CONNACK_MS,
-  SIMULATOR_IN_FLIGHT_MAX,
-} from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { brokerAddress } from './broker-address.ts'
 import type { Messages } from './messages.ts'
 import type { Random } from './random.ts'
 import { SimulatorError } from './simulator-error.ts'
 import type { Tally } from './tally.ts'
+
+/** Unacknowledged messages of one simulated device; when full, its next message waits. */
+const SIMULATOR_IN_FLIGHT_MAX = 64
+/** No CONNACK within this time: the attempt has failed and is repeated. */
+const SIMULATOR_CONNACK_MS = 10_000
+/** The pause before the first reconnect, with up to as much again by chance; a failure doubles it, up to the second value. */
+const SIMULATOR_BACKOFF_MIN_MS = 100
+const SIMULATOR_BACKOFF_MAX_MS = 5_000
+/** How long a clean disconnect may take before the socket is destroyed. */
+const SIMULATOR_CLOSE_MS = 2_000
 
 export type Qos = 0 | 1 | 2
 

@@ -5,10 +5,15 @@
 
 import { Option as CommandOption, InvalidArgumentError, type Option } from 'commander'
 import { isDeviceId, isStreamName } from '../../identity/topics.ts'
-import { READINGS_PER_MESSAGE_MAX, SIMULATOR_DEVICES_MAX, SIMULATOR_RATE_MAX } from '../../platform/limits.ts'
+import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { parseDuration } from '../../platform/units.ts'
 import type { Qos } from './device.ts'
 import { FORMATS, type Format } from './messages.ts'
+
+/** More devices asked of one simulator: refused as a wrong option. */
+const SIMULATOR_DEVICES_MAX = 20_000
+/** More messages a second asked of one device: refused as a wrong option. */
+const SIMULATOR_RATE_MAX = 10_000
 
 /** What a run must hold; an absent one is not checked. */
 export interface Thresholds {

@@ -12,12 +12,6 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../platform/clock.ts'
-import {
-  SIMULATOR_CONNECT_DEADLINE_MS,
-  SIMULATOR_CONNECTING_MAX,
-  SIMULATOR_CONNECTS_PER_SECOND_MAX,
-  SIMULATOR_DRAIN_MS,
-} from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { SimulatedDevice } from './device.ts'
 import { Messages, type SchemaSource } from './messages.ts'
@@ -26,6 +20,15 @@ import { seededRandom } from './random.ts'
 import { SimulatorError } from './simulator-error.ts'
 import { type Summary, summarize } from './summary.ts'
 import { Tally } from './tally.ts'
+
+/** Simulated devices between CONNECT and CONNACK; when full, the next device waits. */
+const SIMULATOR_CONNECTING_MAX = 50
+/** Connections a second that a simulator opens at its start. */
+const SIMULATOR_CONNECTS_PER_SECOND_MAX = 500
+/** All devices have to be connected by then, on top of the time their spread starts take; else the run fails. */
+const SIMULATOR_CONNECT_DEADLINE_MS = 15_000
+/** How long the end of a run waits for outstanding acknowledgements; what is missing then is reported as such. */
+const SIMULATOR_DRAIN_MS = 10_000
 
 export interface SimulatorDeps {
   readonly registry: SchemaSource

@@ -18,13 +18,19 @@ import { readlink, realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { messageOf } from '../../platform/errors.ts'
-import { DUCKDB_MEMORY_BYTES_MAX, DUCKDB_THREADS_MAX, DUCKDB_WAL_BYTES_MAX } from '../../platform/limits.ts'
 import type { History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
 import type { Reading, Stream } from '../../schemas/reading.ts'
 import { type DuckdbOptions, type PointStore, type StoreBatch, StoreError, type WriteOutcome } from '../store.ts'
 import { DuckdbHistory } from './history.ts'
 import { identifier } from './sql.ts'
 import { StreamTable } from './table.ts'
+
+/** Memory that DuckDB may take for its buffers and queries; beyond it, it spills to disk or the query fails. */
+const DUCKDB_MEMORY_BYTES_MAX = 512 * 1024 * 1024
+/** Threads of DuckDB's own. */
+const DUCKDB_THREADS_MAX = 2
+/** Size of DuckDB's write-ahead log at which it is moved into the database file. */
+export const DUCKDB_WAL_BYTES_MAX = 16 * 1024 * 1024
 
 /** No stream's name has a space in it. */
 const CHECKPOINT = identifier('log checkpoint')

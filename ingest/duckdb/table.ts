@@ -24,12 +24,14 @@ import {
   TIMESTAMP,
   VARCHAR,
 } from '@duckdb/node-api'
-import { DUCKDB_SERIES_MAX } from '../../platform/limits.ts'
 import { seriesKey } from '../../schemas/point.ts'
 import type { Column, ColumnKind, Reading, Stream, Value } from '../../schemas/reading.ts'
 import { StoreError } from '../store.ts'
 import { type AppendColumn, appendRows } from './append.ts'
 import { identifier } from './sql.ts'
+
+/** Series whose newest time the writer remembers; one more, and it forgets the oldest known, whose next row costs a look. */
+const DUCKDB_SERIES_MAX = 200_000
 
 const TYPES = { integer: BIGINT, float: DOUBLE, boolean: BOOLEAN, string: VARCHAR } as const satisfies Record<
   ColumnKind,

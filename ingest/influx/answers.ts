@@ -8,8 +8,10 @@
 
 import { HttpError } from '@influxdata/influxdb-client'
 import { messageOf } from '../../platform/errors.ts'
-import { STORE_REASON_CHARS_MAX } from '../../platform/limits.ts'
 import { StoreError } from '../store.ts'
+
+/** Characters of a store's reason that are kept. */
+const STORE_REASON_CHARS_MAX = 500
 
 /** `written`: all of it. `too-large`: halve it. `bad-data`: at least one line is refused; `dropped` says how many if known. */
 export type WriteAnswer =

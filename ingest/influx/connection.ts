@@ -12,12 +12,7 @@ import https, { Agent as HttpsAgent } from 'node:https'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { InfluxDB, type Transport } from '@influxdata/influxdb-client'
-import {
-  INFLUX_ANSWER_BYTES_MAX,
-  INFLUX_ERROR_BYTES_MAX,
-  INFLUX_GZIP_BYTES_MIN,
-  INFLUX_REQUEST_MS_MAX,
-} from '../../platform/limits.ts'
+import { INFLUX_ANSWER_BYTES_MAX } from '../../platform/limits.ts'
 import { maskPassword } from '../../platform/setting-kinds.ts'
 import { isLoopback } from '../../platform/settings.ts'
 import { type InfluxOptions, StoreError } from '../store.ts'
@@ -29,6 +24,13 @@ import {
   type Taken,
   type WriteAnswer,
 } from './answers.ts'
+
+/** A request without an answer is aborted after so long. */
+const INFLUX_REQUEST_MS_MAX = 30_000
+/** A body larger than this is compressed. */
+const INFLUX_GZIP_BYTES_MIN = 8 * 1024
+/** Bytes of the body of an error; a larger one is not read on, and the attempt has failed. A 400 may quote every line of its request. */
+export const INFLUX_ERROR_BYTES_MAX = 16 * 1024 * 1024
 
 const compress = promisify(gzip)
 

@@ -12,7 +12,6 @@
  * Bound: `INFLUX_LINES_PER_REQUEST_MAX` lines a request.
  */
 
-import { INFLUX_LINES_PER_REQUEST_MAX } from '../../platform/limits.ts'
 import type { History } from '../../schemas/history.ts'
 import type { Stream } from '../../schemas/reading.ts'
 import { Lines, LineWriter } from '../line-protocol.ts'
@@ -26,6 +25,9 @@ import {
 } from '../store.ts'
 import { InfluxConnection } from './connection.ts'
 import { InfluxHistory } from './history.ts'
+
+/** Lines of one request to InfluxDB; a batch with more is several requests. */
+const INFLUX_LINES_PER_REQUEST_MAX = 5_000
 
 /** A batch on its way: lines before `done` are written or refused. */
 interface Work {

@@ -9,10 +9,13 @@
 
 import type { RootDatabase } from 'lmdb'
 import type { Clock } from '../../platform/clock.ts'
-import { DEAD_LETTER_LOOKS_MAX, DEAD_LETTER_OVERHEAD_BYTES, LOG_COMMIT_BYTES_MAX } from '../../platform/limits.ts'
+import { DEAD_LETTER_LOOKS_MAX, LOG_COMMIT_BYTES_MAX } from '../../platform/limits.ts'
 import type { DeadLetter, DeadLetterCounts, DeadLetterFilter, DeadLetterQuery, NewDeadLetter } from '../log.ts'
 import type { Environment } from './environment.ts'
 import { readLetter, writeLetter } from './letter.ts'
+
+/** What a dead letter is counted as beside its payload, names and reason: keys of its record, and the page it is on. */
+const DEAD_LETTER_OVERHEAD_BYTES = 256
 
 export interface DeadLetterBounds {
   readonly max: number

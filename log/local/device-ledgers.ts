@@ -9,13 +9,16 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { DEVICE_LEDGERS_WAITING_MAX, LOG_READ_BYTES_MAX } from '../../platform/limits.ts'
+import { LOG_READ_BYTES_MAX } from '../../platform/limits.ts'
 import { countOfDevice, skipEntries } from '../entry.ts'
 import { type DeviceLedger, LogError } from '../log.ts'
 import type { Books } from './books.ts'
 import type { Environment } from './environment.ts'
 import type { Reader } from './reader.ts'
 import { runAt } from './runs.ts'
+
+/** Questions for the books of a device that wait while one is answered; one more is refused. */
+const DEVICE_LEDGERS_WAITING_MAX = 64
 
 export class DeviceLedgers {
   readonly #environment: Environment

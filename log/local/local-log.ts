@@ -13,15 +13,7 @@
 
 import type { Clock } from '../../platform/clock.ts'
 import type { Part } from '../../platform/lifecycle.ts'
-import {
-  DEAD_LETTERS_BYTES_MAX,
-  DEAD_LETTERS_MAX,
-  DEAD_LETTERS_PER_READ_MAX,
-  EXPIRED_LOG_INTERVAL_MS,
-  LOG_POLL_MS,
-  LOG_READ_BYTES_MAX,
-  LOG_READ_ENTRIES_MAX,
-} from '../../platform/limits.ts'
+import { DEAD_LETTERS_BYTES_MAX, LOG_READ_BYTES_MAX, LOG_READ_ENTRIES_MAX } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { Batch, NewEntry } from '../entry.ts'
@@ -51,6 +43,15 @@ import { Reader } from './reader.ts'
 import { Replays } from './replays.ts'
 import { Signal } from './signal.ts'
 import { fullElsewhere, Writing } from './writing.ts'
+
+/** How often another process's appends are looked for, and dead letters too. */
+const LOG_POLL_MS = 20
+/** Dead letters kept; at one more, the oldest goes and is counted as expired. */
+const DEAD_LETTERS_MAX = 1_000_000
+/** Dead letters that a follower reads at a time. */
+const DEAD_LETTERS_PER_READ_MAX = 100
+/** How often expired dead letters are told in the process's log, at most. */
+const EXPIRED_LOG_INTERVAL_MS = 60_000
 
 export interface LocalLogOptions {
   readonly directory: string

@@ -21,12 +21,15 @@ import {
   DISK_RESERVE_RATIO,
   LOG_COMMIT_BYTES_MAX,
   LOG_ROOM_BYTES,
-  LOG_ROOM_BYTES_LAST,
-  LOG_ROOM_BYTES_LETTERS,
   LOG_ROOM_BYTES_MIN,
 } from '../../platform/limits.ts'
 import { LogError } from '../log.ts'
 import { bytesInUse, bytesReached, type Environment } from './environment.ts'
+
+/** Down to this, dead letters are written on a full disk; further only if pages are free within the file. */
+const LOG_ROOM_BYTES_LETTERS = 3 * 1024 * 1024
+/** What neither entries nor dead letters use up: for the checkpoint, presence, and for removing what may go. */
+const LOG_ROOM_BYTES_LAST = 1 * 1024 * 1024
 
 const STEP = Buffer.alloc(1024 * 1024)
 

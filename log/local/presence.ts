@@ -5,10 +5,12 @@
  * gone for statuses and wills, which are as large as a payload.
  */
 
-import { PRESENCE_GROWTH_BYTES_MAX } from '../../platform/limits.ts'
 import type { LogError } from '../log.ts'
 import type { DevicePresence, Presence } from '../presence.ts'
 import type { Environment } from './environment.ts'
+
+/** While the log is full, the record of a device's presence (status and will) may grow by so much. */
+const PRESENCE_GROWTH_BYTES_MAX = 1 * 1024
 
 export class LocalPresence implements Presence {
   readonly #environment: Environment

@@ -13,13 +13,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
-import {
-  DEAD_LETTER_SEQUENCES_MAX,
-  REPLAY_PATIENCE_MS,
-  REPLAY_POLL_MS,
-  REPLAY_REQUESTS_MAX,
-  RETENTION_INTERVAL_MS,
-} from '../../platform/limits.ts'
+import { DEAD_LETTER_SEQUENCES_MAX, REPLAY_PATIENCE_MS, RETENTION_INTERVAL_MS } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { DELIVERED_LIVE, type NewEntry, REPLAYED } from '../entry.ts'
 import { type DeadLetter, type DeadLetterFilter, LogError } from '../log.ts'
@@ -27,6 +21,11 @@ import type { Appender } from './appender.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Environment } from './environment.ts'
 import { Signal } from './signal.ts'
+
+/** Requests to replay that wait for the process that appends; one more is refused. */
+const REPLAY_REQUESTS_MAX = 64
+/** How often that process looks for requests, and the asking one for their end. */
+const REPLAY_POLL_MS = 100
 
 interface Request {
   readonly filter: DeadLetterFilter

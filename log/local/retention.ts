@@ -8,19 +8,17 @@
  */
 
 import type { Clock } from '../../platform/clock.ts'
-import {
-  LOG_LOW_WATER_RATIO,
-  LOG_RESUME_RATIO,
-  LOG_ROOM_BYTES,
-  RETENTION_BYTES_MAX,
-  RETENTION_RUNS_MAX,
-} from '../../platform/limits.ts'
+import { LOG_LOW_WATER_RATIO, LOG_RESUME_RATIO, LOG_ROOM_BYTES } from '../../platform/limits.ts'
 import { LogError } from '../log.ts'
 import type { Books } from './books.ts'
 import { bytesOfRuns, type Environment, newestRun } from './environment.ts'
 import type { Preallocation } from './preallocation.ts'
 import { RUN_HEADER_BYTES } from './run.ts'
 import { runAt } from './runs.ts'
+
+/** One retention pass removes at most so many commits, and about so many bytes of them; the next pass goes on. */
+const RETENTION_RUNS_MAX = 10_000
+export const RETENTION_BYTES_MAX = 64 * 1024 * 1024
 
 export interface RetentionOptions {
   readonly maxBytes: number

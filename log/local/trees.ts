@@ -11,7 +11,9 @@
  */
 
 import { readSync } from 'node:fs'
-import { LOG_CHECK_MS } from '../../platform/limits.ts'
+
+/** How long a start looks for damaged pages; what was not looked at by then is found when it is read. */
+const LOG_CHECK_MS = 1_000
 
 const HEADER_BYTES = 24
 const NODE_BYTES = 8

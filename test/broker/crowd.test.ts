@@ -7,20 +7,20 @@ import { setImmediate as turn } from 'node:timers/promises'
 import mqttPacket, { type Packet } from 'mqtt-packet'
 import type { Admission } from '../../broker/admission.ts'
 import type { Verifies } from '../../broker/connect/authentication.ts'
+import { CONNECT_BYTES_MAX } from '../../broker/connect/pending-connects.ts'
+import { UNREAD_ANSWERS_BYTES_MAX } from '../../broker/inbound/inbound.ts'
+import { UNFINISHED_BYTES_MAX } from '../../broker/inbound/partial-packets.ts'
+import { OUTBOUND_BYTES_TOTAL_MAX } from '../../broker/outbound/sweeps.ts'
 import { BrokerMetrics } from '../../broker/reports/metrics.ts'
+import { UNACKNOWLEDGED_MAX } from '../../broker/session/in-flight.ts'
 import type { StatusBoard } from '../../broker/status-board.ts'
 import { TelemetryBroker } from '../../broker/telemetry-broker.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
-  CONNECT_BYTES_MAX,
   CONNECTIONS_MAX,
   FRAME_BYTES_MAX,
-  OUTBOUND_BYTES_TOTAL_MAX,
-  UNACKNOWLEDGED_MAX,
   UNCONNECTED_MAX,
-  UNFINISHED_BYTES_MAX,
   UNFINISHED_PROGRESS_BYTES_MIN,
-  UNREAD_ANSWERS_BYTES_MAX,
 } from '../../platform/limits.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'

@@ -8,17 +8,17 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connectAsync } from 'mqtt'
+import { TURN_BYTES_MAX } from '../../broker/inbound/inbound.ts'
+import { SESSION_QUEUE_MESSAGES_MAX } from '../../broker/outbound/persistent-sessions.ts'
+import { REPORTS_PER_DEVICE_PER_SECOND_MAX } from '../../broker/reports/error-reports.ts'
+import { HELD_MESSAGES_PER_CLIENT_MAX } from '../../broker/session/receive-window.ts'
 import {
   CONNECT_TIMEOUT_MS,
   CONNECTS_PER_ADDRESS,
   CONNECTS_PER_CLIENT,
   FILTERS_PER_PACKET_MAX,
-  HELD_MESSAGES_PER_CLIENT_MAX,
   OUTBOUND_BYTES_MAX,
-  REPORTS_PER_DEVICE_PER_SECOND_MAX,
-  SESSION_QUEUE_MESSAGES_MAX,
   SUBSCRIPTIONS_PER_CLIENT_MAX,
-  TURN_BYTES_MAX,
 } from '../../platform/limits.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { type Bench, connectAs, message, publish, RawClient, READING, startBroker, until } from './harness.ts'

@@ -1,11 +1,8 @@
 /** Owns what is known to differ: each deviation of ours with its reason, and what was seen of Mosquitto. */
 
-import {
-  CLIENT_ID_CHARS_MAX,
-  SESSION_QUEUE_BYTES_MAX,
-  SESSION_QUEUE_MESSAGES_MAX,
-  UNACKNOWLEDGED_MAX,
-} from '../../platform/limits.ts'
+import { SESSION_QUEUE_BYTES_MAX, SESSION_QUEUE_MESSAGES_MAX } from '../../broker/outbound/persistent-sessions.ts'
+import { UNACKNOWLEDGED_MAX } from '../../broker/session/in-flight.ts'
+import { CLIENT_ID_CHARS_MAX } from '../../platform/limits.ts'
 
 const count = (value: number) => value.toLocaleString('en')
 

@@ -3,13 +3,9 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { WebSocket } from 'ws'
+import { LIVE_PING_MS, LIVE_PINGS_UNANSWERED_MAX } from '../../gateway/live-session.ts'
 import { DELIVERED_LIVE, REPLAYED } from '../../log/entry.ts'
-import {
-  LIVE_COMMAND_BYTES_MAX,
-  LIVE_PING_MS,
-  LIVE_PINGS_UNANSWERED_MAX,
-  LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX,
-} from '../../platform/limits.ts'
+import { LIVE_COMMAND_BYTES_MAX, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../../platform/limits.ts'
 import { App, environment, HOUR_MS, NOW, onEachServer, publish, SERVERS, startPlatform } from './platform.ts'
 
 const ENVIRONMENT = 'devices/+/telemetry/environment'

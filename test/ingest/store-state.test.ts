@@ -3,8 +3,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { pino } from 'pino'
-import { IngestMetrics, StoreState } from '../../ingest/ingest-metrics.ts'
-import { STORE_TROUBLE_LINE_MS } from '../../platform/limits.ts'
+import { IngestMetrics, STORE_TROUBLE_LINE_MS, StoreState } from '../../ingest/ingest-metrics.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 
 function open() {

@@ -3,8 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Lifecycle, type Part } from '../../platform/lifecycle.ts'
-import { SIGNAL_ECHO_MS } from '../../platform/limits.ts'
+import { Lifecycle, type Part, SIGNAL_ECHO_MS } from '../../platform/lifecycle.ts'
 import { silentLogger } from '../../platform/logger.ts'
 
 function part(name: string, events: string[], failing = false): Part {

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  READING_AHEAD_MAX_MS,
-  READING_TIME_MIN_MS,
-  READINGS_PER_MESSAGE_MAX,
-  TAG_CHARS_MAX,
-} from '../../platform/limits.ts'
+import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { type Reading, Rejection } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { READING_AHEAD_MAX_MS, READING_TIME_MIN_MS, TAG_CHARS_MAX } from '../../schemas/values.ts'
 import { probe, probeRegistry } from './schema-folder.ts'
 
 const RECEIVED_AT = 1_763_900_000_500

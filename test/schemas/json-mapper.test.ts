@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { QUOTE_CHARS_MAX, READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
+import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { jsonFault } from '../../schemas/json-fault.ts'
 import { type Reading, Rejection } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { QUOTE_CHARS_MAX } from '../../schemas/values.ts'
 import { probe, probeRegistry } from './schema-folder.ts'
 
 const TS = 1_763_900_000_123

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SCHEMA_COLUMNS_MAX, SCHEMA_DEPTH_MAX } from '../../platform/limits.ts'
+import { SCHEMA_COLUMNS_MAX, SCHEMA_DEPTH_MAX } from '../../schemas/definition.ts'
 import { Rejection } from '../../schemas/reading.ts'
 import { Registry, SchemaError, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { probe, probeRegistry, schemaFolder, TIME } from './schema-folder.ts'

@@ -9,12 +9,7 @@ import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket as Connection } from 'node:net'
 import { WebSocketServer } from 'ws'
 import { messageOf } from '../../../platform/errors.ts'
-import {
-  HTTP_CHECK_MS,
-  HTTP_HEAD_BYTES_MAX,
-  HTTP_IDLE_SECONDS_MAX,
-  LIVE_COMMAND_BYTES_CUT,
-} from '../../../platform/limits.ts'
+import { HTTP_HEAD_BYTES_MAX, HTTP_IDLE_SECONDS_MAX, LIVE_COMMAND_BYTES_CUT } from '../../../platform/limits.ts'
 import {
   type MakeServer,
   type Server,
@@ -26,6 +21,9 @@ import {
 import { NodeExchange, NodeUpgradeExchange, responseOn } from './exchange.ts'
 import { NodeSocket } from './socket.ts'
 import { Topics } from './topics.ts'
+
+/** How often requests that take too long are looked for. */
+const HTTP_CHECK_MS = 2_000
 
 const HTTP_OPTIONS = {
   maxHeaderSize: HTTP_HEAD_BYTES_MAX,

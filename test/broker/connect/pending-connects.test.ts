@@ -5,10 +5,10 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import mqttPacket, { type Packet } from 'mqtt-packet'
 import { WebSocket } from 'ws'
-import { PendingConnects } from '../../../broker/connect/pending-connects.ts'
+import { CONNECT_BYTES_MAX, PendingConnects } from '../../../broker/connect/pending-connects.ts'
 import { FairShare } from '../../../broker/inbound/fair-share.ts'
 import { PartialPackets } from '../../../broker/inbound/partial-packets.ts'
-import { CONNECT_BYTES_MAX, FRAME_BYTES_MAX } from '../../../platform/limits.ts'
+import { FRAME_BYTES_MAX } from '../../../platform/limits.ts'
 import { type Bench, connectAs, publish, RawClient, startBroker } from '../harness.ts'
 
 const ACCEPTED = Buffer.of(0x20, 2, 0, 0)

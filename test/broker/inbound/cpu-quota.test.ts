@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { CpuQuota } from '../../../broker/inbound/cpu-quota.ts'
+import { ALLOWANCE_SHARE, CpuQuota } from '../../../broker/inbound/cpu-quota.ts'
 import {
   ALLOWANCE_BYTES_PER_MS,
   ALLOWANCE_FIRST_MS,
   ALLOWANCE_MS,
   ALLOWANCE_PACKET_MS,
-  ALLOWANCE_SHARE,
 } from '../../../platform/limits.ts'
 
 const work = fc.record({

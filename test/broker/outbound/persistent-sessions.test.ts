@@ -2,15 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Client } from 'aedes'
 import type { Persistence, QueuedPacket } from '../../../broker/aedes/internals.ts'
-import { PersistentSessions, SESSION_MARKER } from '../../../broker/outbound/persistent-sessions.ts'
-import { BrokerMetrics, type Drop } from '../../../broker/reports/metrics.ts'
-import { subscriptionBytes } from '../../../broker/session/subscriptions.ts'
 import {
+  PersistentSessions,
+  SESSION_MARKER,
   SESSION_QUEUE_BYTES_MAX,
   SESSION_QUEUE_MESSAGES_MAX,
   SESSIONS_KEPT_BYTES_MAX,
   SESSIONS_KEPT_MAX,
-} from '../../../platform/limits.ts'
+} from '../../../broker/outbound/persistent-sessions.ts'
+import { BrokerMetrics, type Drop } from '../../../broker/reports/metrics.ts'
+import { subscriptionBytes } from '../../../broker/session/subscriptions.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
 
 /** A persistence that knows no subscriptions, and what was forgotten in it. */

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { FairShare } from '../../../broker/inbound/fair-share.ts'
-import { RetainedMessages } from '../../../broker/outbound/retained.ts'
+import { RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX, RetainedMessages } from '../../../broker/outbound/retained.ts'
 import { BrokerMetrics } from '../../../broker/reports/metrics.ts'
-import { RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX } from '../../../platform/limits.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
 
 function store() {

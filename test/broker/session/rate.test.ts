@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ConnectRate } from '../../../broker/connect/connect-throttle.ts'
+import { CONNECT_GARBAGE_BYTES, ConnectRate } from '../../../broker/connect/connect-throttle.ts'
 import { Pace } from '../../../broker/connect/pace.ts'
 import { Rate, Rates } from '../../../broker/session/rate.ts'
-import {
-  CONNECT_GARBAGE_BYTES,
-  CONNECTS_PER_ADDRESS,
-  CONNECTS_PER_SECOND_MAX,
-  RATES_MAX,
-} from '../../../platform/limits.ts'
+import { CONNECTS_PER_ADDRESS, CONNECTS_PER_SECOND_MAX, RATES_MAX } from '../../../platform/limits.ts'
 
 const HOUR_MS = 3_600_000
 

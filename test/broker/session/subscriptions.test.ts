@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Subscriptions, SubscriptionsTotal, subscriptionBytes } from '../../../broker/session/subscriptions.ts'
-import { filterCovers } from '../../../identity/topics.ts'
 import {
   SUBSCRIPTION_BYTES_MAX,
   SUBSCRIPTION_BYTES_PER_CLIENT_MAX,
-  SUBSCRIPTIONS_PER_CLIENT_MAX,
-} from '../../../platform/limits.ts'
+  Subscriptions,
+  SubscriptionsTotal,
+  subscriptionBytes,
+} from '../../../broker/session/subscriptions.ts'
+import { filterCovers } from '../../../identity/topics.ts'
+import { SUBSCRIPTIONS_PER_CLIENT_MAX } from '../../../platform/limits.ts'
 
 const LONG = 'x'.repeat(65_000)
 
