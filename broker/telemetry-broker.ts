@@ -21,11 +21,11 @@ import {
   UNCONNECTED_MAX,
 } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
+import { Throttle } from '../platform/throttle.ts'
 import type { Admission } from './admission.ts'
 import { internals, type Persistence, type Registering, willOf } from './aedes/internals.ts'
 import { patchRegistrations } from './aedes/registrations.ts'
 import { authenticate, ConnectRefused, type Verifies } from './connect/authentication.ts'
-import { Pace } from './connect/pace.ts'
 import { PendingConnects } from './connect/pending-connects.ts'
 import { FairShare } from './inbound/fair-share.ts'
 import { Inbound } from './inbound/inbound.ts'
@@ -97,7 +97,7 @@ export class TelemetryBroker extends Aedes {
   readonly retained: RetainedMessages
   readonly sweeps: Sweeps
   readonly #rates: Rates
-  readonly #connectPace = new Pace(CONNECTS_PER_CLIENT)
+  readonly #connectThrottle = new Throttle(CONNECTS_PER_CLIENT)
   /** Aedes's delivery functions, and ours around them. */
   readonly #deliveries = new WeakMap<Deliver, Deliver>()
   /** Subscriptions that match telemetry; while there are none, telemetry stays out of Aedes. */
@@ -258,7 +258,7 @@ export class TelemetryBroker extends Aedes {
 
   /** After its token was checked: who only has somebody's id must not keep that one waiting. */
   async #waitForItsTime(client: Client): Promise<void> {
-    const waitMs = this.#connectPace.wait(this.#dependencies.clock.now(), client.id)
+    const waitMs = this.#connectThrottle.wait(this.#dependencies.clock.now(), client.id)
     if (waitMs === undefined) {
       throw new ConnectRefused(SERVER_UNAVAILABLE, 'too-many-connects', 'this client id connects again and again')
     }

@@ -7,28 +7,23 @@
  */
 
 import { CONNECTS_PER_ADDRESS, CONNECTS_PER_SECOND_MAX } from '../../platform/limits.ts'
-import { Pace } from './pace.ts'
+import { Throttle } from '../../platform/throttle.ts'
+import { TokenBucket } from '../../platform/token-bucket.ts'
 
 /** A connection that ends without a CONNACK counts once more for so many bytes it sent. */
 export const CONNECT_GARBAGE_BYTES = 16 * 1024
 
-export class ConnectRate {
-  #second = 0
-  #taken = 0
-  readonly #ofAddress = new Pace(CONNECTS_PER_ADDRESS)
+export class ConnectThrottle {
+  readonly #ofAll = new TokenBucket({ capacity: CONNECTS_PER_SECOND_MAX, perSecond: CONNECTS_PER_SECOND_MAX })
+  readonly #ofAddress = new Throttle(CONNECTS_PER_ADDRESS)
 
   /**
    * In how many milliseconds a connection that came from `address` at `now` (milliseconds) may begin; it has been counted.
    * Undefined if it may not.
    */
   wait(now: number, address: string): number | undefined {
-    const second = Math.floor(now / 1_000)
-    if (second !== this.#second) {
-      this.#second = second
-      this.#taken = 0
-    }
-    const waitMs = this.#taken < CONNECTS_PER_SECOND_MAX ? this.#ofAddress.wait(now, address) : undefined
-    if (waitMs !== undefined) this.#taken++
+    const waitMs = this.#ofAll.tokens(now) < 1 ? undefined : this.#ofAddress.wait(now, address)
+    if (waitMs !== undefined) this.#ofAll.take(now)
     return waitMs
   }
 

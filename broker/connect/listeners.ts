@@ -2,7 +2,7 @@
  * Owns the sockets on which clients connect: MQTT over TCP, over TLS, and over WebSocket (subprotocol `mqtt`, MQTT 3.1.1
  * section 6). Each is on or off by settings.
  *
- * Bounds: `connectionsMax` over all of them, and `ConnectRate`, for which `CONNECTS_WAITING_MAX` wait; one more is closed at
+ * Bounds: `connectionsMax` over all of them, and `ConnectThrottle`, for which `CONNECTS_WAITING_MAX` wait; one more is closed at
  * once and counted. Of one that waits nothing is read, but 64 KiB of an upgrade. A TLS handshake and a WebSocket upgrade have
  * to be done `CONNECT_TIMEOUT_MS` after they may begin, as a CONNECT has.
  */
@@ -17,7 +17,7 @@ import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, TelltaleError } from '../../platform/errors.ts'
 import { CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX } from '../../platform/limits.ts'
-import { ConnectRate } from './connect-throttle.ts'
+import { ConnectThrottle } from './connect-throttle.ts'
 
 /** Those that wait for their address, of all; one more is closed at once. */
 const CONNECTS_WAITING_MAX = 4_000
@@ -78,7 +78,7 @@ export class Listeners {
   readonly #streams = new Set<Duplex>()
   /** All that were taken, a handshake or an upgrade not being done yet. */
   readonly #sockets = new Set<Socket>()
-  readonly #rate = new ConnectRate()
+  readonly #rate = new ConnectThrottle()
   #waiting = 0
   /** Of all sockets: with a crowd, each a function of its own would be many. */
   readonly #forget: (this: Socket) => void

@@ -10,6 +10,7 @@ import { errorsTopic } from '../../identity/topics.ts'
 import type { Log } from '../../log/log.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
+import { Throttle } from '../../platform/throttle.ts'
 import type { BrokerMetrics } from './metrics.ts'
 
 /** Reports on one device's errors topic in one second; further ones are counted only. */
@@ -30,9 +31,11 @@ export class ErrorReports {
   readonly #logger: Logger
   readonly #metrics: BrokerMetrics
   readonly #clock: Clock
-  /** Reports by device, of the second they are counted in. */
-  readonly #sent = new Map<string, number>()
-  #second = 0
+  readonly #throttle = new Throttle({
+    burst: REPORTS_PER_DEVICE_PER_SECOND_MAX,
+    perSecond: REPORTS_PER_DEVICE_PER_SECOND_MAX,
+    waitingMax: 0,
+  })
   readonly #stopping = new AbortController()
   #following: Promise<void> | undefined
 
@@ -53,24 +56,12 @@ export class ErrorReports {
   }
 
   report(device: string, report: ErrorReport): void {
-    if (!this.#isInBounds(device)) {
+    if (this.#throttle.wait(this.#clock.now(), device) === undefined) {
       this.#metrics.unreported()
       return
     }
     this.#metrics.reported()
     this.#publish(errorsTopic(device), Buffer.from(JSON.stringify(report)))
-  }
-
-  #isInBounds(device: string): boolean {
-    const second = Math.floor(this.#clock.now() / 1000)
-    if (second !== this.#second) {
-      this.#second = second
-      this.#sent.clear()
-    }
-    const sent = this.#sent.get(device) ?? 0
-    if (sent >= REPORTS_PER_DEVICE_PER_SECOND_MAX) return false
-    this.#sent.set(device, sent + 1)
-    return true
   }
 
   async start(): Promise<void> {

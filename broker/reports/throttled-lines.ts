@@ -8,6 +8,7 @@
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { printable } from '../../platform/printable.ts'
+import { TokenBucket } from '../../platform/token-bucket.ts'
 import type { Refusal } from './metrics.ts'
 
 /** Log lines about clients that were turned away; further ones are counted in the next line. */
@@ -25,8 +26,10 @@ interface Refused {
 export class ThrottledLines {
   readonly #clock: Clock
   readonly #logger: Logger
-  #second = 0
-  #said = 0
+  readonly #bucket = new TokenBucket({
+    capacity: REFUSAL_LINES_PER_SECOND_MAX,
+    perSecond: REFUSAL_LINES_PER_SECOND_MAX,
+  })
   #unsaid = 0
 
   constructor(dependencies: { readonly clock: Clock; readonly logger: Logger }) {
@@ -35,16 +38,10 @@ export class ThrottledLines {
   }
 
   say(message: string, { client, from, reason }: Refused): void {
-    const second = Math.floor(this.#clock.now() / 1000)
-    if (second !== this.#second) {
-      this.#second = second
-      this.#said = 0
-    }
-    if (this.#said >= REFUSAL_LINES_PER_SECOND_MAX) {
+    if (!this.#bucket.tryTake(this.#clock.now())) {
       this.#unsaid++
       return
     }
-    this.#said++
     const fields = { client: shortened(client), ...(from !== undefined && { from }), reason }
     this.#logger.info(this.#unsaid === 0 ? fields : { ...fields, unsaid: this.#unsaid }, shortened(message))
     this.#unsaid = 0

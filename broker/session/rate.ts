@@ -1,6 +1,5 @@
 /**
- * Owns how many messages and bytes a second one device may publish. A bucket holds one second's worth and fills
- * steadily; a message passes while there is anything in both buckets, so one larger than a second's bytes passes too, and
+ * Owns how many messages and bytes a second one device may publish. Its buckets hold one second's worth; a message passes while there is anything in both buckets, so one larger than a second's bytes passes too, and
  * is paid for afterwards. A device that connects again goes on with the bucket it left.
  *
  * Losing: what does not pass is for the caller to drop and to tell. Bound: `RATES_MAX` devices have a bucket; for one more
@@ -8,6 +7,7 @@
  */
 
 import { RATES_MAX } from '../../platform/limits.ts'
+import { TokenBucket } from '../../platform/token-bucket.ts'
 
 export interface RateLimits {
   /** Undefined: not limited. */
@@ -40,36 +40,28 @@ export class Rates {
 export class Rate {
   /** What it may do, and by which setting. */
   readonly description: string
-  readonly #messagesPerSecond: number
-  readonly #bytesPerSecond: number
-  #messages: number
-  #bytes: number
-  #filledAt: number | undefined
+  readonly #messages: TokenBucket | undefined
+  readonly #bytes: TokenBucket | undefined
 
-  constructor(limits: RateLimits) {
-    this.#messagesPerSecond = limits.messagesPerSecond ?? Number.POSITIVE_INFINITY
-    this.#bytesPerSecond = limits.bytesPerSecond ?? Number.POSITIVE_INFINITY
+  constructor({ messagesPerSecond, bytesPerSecond }: RateLimits) {
+    const bucketOf = (perSecond: number | undefined) =>
+      perSecond === undefined ? undefined : new TokenBucket({ capacity: perSecond, perSecond })
+    this.#messages = bucketOf(messagesPerSecond)
+    this.#bytes = bucketOf(bytesPerSecond)
     this.description = [
-      limits.messagesPerSecond && `${limits.messagesPerSecond} messages (TELLTALE_DEVICE_MESSAGES_PER_SECOND)`,
-      limits.bytesPerSecond && `${limits.bytesPerSecond} bytes (TELLTALE_DEVICE_BYTES_PER_SECOND)`,
+      messagesPerSecond && `${messagesPerSecond} messages (TELLTALE_DEVICE_MESSAGES_PER_SECOND)`,
+      bytesPerSecond && `${bytesPerSecond} bytes (TELLTALE_DEVICE_BYTES_PER_SECOND)`,
     ]
       .filter((part) => part !== undefined)
       .join(' and ')
       .concat(' a second')
-    this.#messages = this.#messagesPerSecond
-    this.#bytes = this.#bytesPerSecond
   }
 
   /** Whether a message of so many bytes may pass at `now` (milliseconds); if so, it has been counted. */
   passes(now: number, bytes: number): boolean {
-    // A clock that is set back fills nothing.
-    const seconds = Math.max(0, now - (this.#filledAt ?? now)) / 1000
-    this.#filledAt = now
-    this.#messages = Math.min(this.#messagesPerSecond, this.#messages + seconds * this.#messagesPerSecond)
-    this.#bytes = Math.min(this.#bytesPerSecond, this.#bytes + seconds * this.#bytesPerSecond)
-    if (this.#messages < 1 || this.#bytes <= 0) return false
-    this.#messages--
-    this.#bytes -= bytes
+    if ((this.#messages?.tokens(now) ?? 1) < 1 || (this.#bytes?.tokens(now) ?? 1) <= 0) return false
+    this.#messages?.take(now)
+    this.#bytes?.take(now, bytes)
     return true
   }
 }
