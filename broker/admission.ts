@@ -14,7 +14,7 @@
 
 import type { PublishPacket } from 'aedes'
 import type { DeviceTopic } from '../identity/topics.ts'
-import type { Log } from '../log/log.ts'
+import type { Entries } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../platform/limits.ts'
 import { Disconnect } from './reports/disconnects.ts'
@@ -31,7 +31,7 @@ const TOPIC_CHARS_SHOWN = 200
 type DropCode = 'payload-too-large' | 'publish-forbidden' | 'rate-limited'
 
 export interface AdmissionDependencies {
-  readonly log: Log
+  readonly log: Pick<Entries, 'append'>
   readonly statusBoard: StatusBoard
   readonly reports: ErrorReports
   readonly clock: Clock

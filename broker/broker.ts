@@ -7,7 +7,7 @@
  * Messages that are held then are the log's to flush; they are not acknowledged, and come again.
  */
 
-import type { Log } from '../log/log.ts'
+import type { DeadLetterBox, Entries } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import { openFilesMax } from '../platform/files.ts'
@@ -34,7 +34,7 @@ const UNREAD_SWEEP_MS = 250
 const STUCK_SWEEP_MS = 30_000
 
 export interface BrokerDependencies {
-  readonly log: Log
+  readonly log: Entries & DeadLetterBox
   readonly presence: Presence
   /** Undefined: anyone may connect, any topic (`TELLTALE_AUTH=off`). */
   readonly identity: Verifies | undefined

@@ -9,7 +9,6 @@ import type { Identity } from '../identity/identity.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import type { StoreOptions } from '../ingest/store.ts'
 import { createStore } from '../ingest/stores.ts'
-import { LocalLog } from '../log/local/local-log.ts'
 import { INGEST_READER } from '../log/log.ts'
 import { systemClock } from '../platform/clock.ts'
 import { growFileTable } from '../platform/files.ts'
@@ -19,7 +18,7 @@ import type { Metrics } from '../platform/metrics.ts'
 import { isLoopback, type Settings } from '../platform/settings.ts'
 import type { History } from '../schemas/history.ts'
 import type { Registry } from '../schemas/registry.ts'
-import { duckdbFile, loadRegistry, logDirectory, openIdentity, schemasDirectory } from './installation.ts'
+import { duckdbFile, loadRegistry, makeLog, openIdentity, schemasDirectory } from './installation.ts'
 import type { Role } from './roles.ts'
 
 export interface Platform {
@@ -51,16 +50,7 @@ export async function startPlatform(
   const identity = await openIdentity(settings)
   const registry = loadRegistry(settings)
 
-  const log = new LocalLog(
-    {
-      directory: logDirectory(settings),
-      writer: roles.has('broker'),
-      maxBytes: settings.logMaxBytes,
-      retentionMs: settings.logRetentionMs,
-      deadLetterBytesMax: settings.deadLettersMaxBytes,
-    },
-    { clock, logger: logger('log'), metrics },
-  )
+  const log = makeLog(settings, { writer: roles.has('broker') }, { logger: logger('log'), metrics })
   await lifecycle.start(log)
   if (identity.hasNewKey && (await log.ledger(INGEST_READER)).accepted > 0) {
     logger('identity').warn('a new signing key was made, for there was none: no token of before is good any more')

@@ -7,7 +7,7 @@
  */
 
 import type { Batch } from '../log/entry.ts'
-import type { Log } from '../log/log.ts'
+import type { EntryReader } from '../log/log.ts'
 import type { Position } from '../log/position.ts'
 import { LIVE_FRAME_CHARS_MAX } from '../platform/limits.ts'
 import type { Reading } from '../schemas/reading.ts'
@@ -22,7 +22,7 @@ interface Open {
 }
 
 export interface BatchFramesDependencies {
-  readonly log: Pick<Log, 'positionAfter'>
+  readonly log: Pick<EntryReader, 'positionAfter'>
   readonly publish: (group: Group, frame: string, readings: number) => void
   readonly tagsOf: (stream: string) => ReadonlySet<string>
 }
@@ -40,7 +40,7 @@ export class BatchFrames {
     this.#dependencies = dependencies
   }
 
-  /** Takes in the readings of the entry at `offset`, for `groups`. Entries come in the order of the batch. */
+  /** Takes in the readings of the entry at `offset`, for `groups`. EntryReader come in the order of the batch. */
   add(offset: number, readings: readonly Reading[], groups: readonly Group[]): void {
     if (groups.length === 0) return
     for (const [index, reading] of readings.entries()) {

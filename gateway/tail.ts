@@ -15,7 +15,7 @@
 
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { type Batch, type Entry, REPLAYED, readEntries } from '../log/entry.ts'
-import { INGEST_READER, type Log } from '../log/log.ts'
+import { type EntryReader, INGEST_READER, type Ledgers } from '../log/log.ts'
 import type { Position } from '../log/position.ts'
 import type { Clock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
@@ -36,7 +36,7 @@ export const TAIL_BYTES_PER_TURN = 64 * 1024
 const TAIL_RETRY_MS = 1_000
 
 export interface TailDependencies {
-  readonly log: Pick<Log, 'first' | 'end' | 'compare' | 'read' | 'follow' | 'checkpoint' | 'positionAfter'>
+  readonly log: EntryReader & Pick<Ledgers, 'checkpoint'>
   readonly registry: Pick<Registry, 'decode'>
   readonly latest: Latest
   readonly groups: Groups

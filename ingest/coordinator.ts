@@ -13,7 +13,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { INGEST_READER, type Log, LogError, type Progress } from '../log/log.ts'
+import { type EntryReader, INGEST_READER, type Ledgers, LogError, type Progress } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import { INGEST_DRAIN_MS, LOG_FULL_INTERVAL_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -52,7 +52,7 @@ export interface CoordinatorOptions {
 }
 
 export interface CoordinatorDependencies {
-  readonly log: Log
+  readonly log: EntryReader & Ledgers
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: IngestMetrics

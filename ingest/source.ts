@@ -9,7 +9,7 @@
  */
 
 import { type Batch, skipEntries } from '../log/entry.ts'
-import { INGEST_READER, type Log, LogError } from '../log/log.ts'
+import { type EntryReader, INGEST_READER, type Ledgers, LogError } from '../log/log.ts'
 import type { Position } from '../log/position.ts'
 import type { Logger } from '../platform/logger.ts'
 
@@ -27,7 +27,7 @@ export interface StoreAtStart {
 }
 
 export async function* readForIngest(
-  log: Log,
+  log: EntryReader & Ledgers,
   store: StoreAtStart,
   logger: Logger,
   signal: AbortSignal,
@@ -51,7 +51,7 @@ export async function* readForIngest(
 
 /** From where on an embedded store lacks what was stored; undefined if it lacks nothing. */
 async function firstLacking(
-  log: Log,
+  log: EntryReader & Ledgers,
   held: string | undefined,
   checkpoint: Position,
   logger: Logger,
@@ -81,7 +81,7 @@ async function firstLacking(
 }
 
 /** The entries of `batch` that lie before `position`. */
-function before(log: Log, batch: Batch, position: Position): Batch {
+function before(log: EntryReader & Ledgers, batch: Batch, position: Position): Batch {
   if (log.compare(batch.next, position) <= 0) return batch
   let count = 0
   while (log.compare(log.positionAfter(batch, batch.firstOffset + count), position) <= 0) count++

@@ -7,8 +7,10 @@
  */
 
 import { TelltaleError } from '../platform/errors.ts'
+import type { Part } from '../platform/lifecycle.ts'
 import type { Batch, NewEntry } from './entry.ts'
 import type { Position } from './position.ts'
+import type { Presence } from './presence.ts'
 
 /** `log-busy` and `log-full`: refused now, try again later. `log-failed`: the disk refused. `log-locked`: another broker. */
 export class LogError extends TelltaleError {}
@@ -100,7 +102,8 @@ export interface DeviceLedger extends Ledger {
   readonly device: string
 }
 
-export interface Log {
+/** The messages: appended by the broker, read by everybody else. */
+export interface Entries {
   /**
    * Appends one entry. `onDurable` is called once, in append order: without an argument when the entry is on disk,
    * with a `LogError` when it was refused. Never throws for the world's faults.
@@ -119,7 +122,13 @@ export interface Log {
   read(from: Position): Promise<Batch | undefined>
   /** Every batch after `from`, then new ones as they become durable, from whichever process, until `signal` aborts. */
   follow(from: Position, signal: AbortSignal): AsyncIterable<Batch>
+}
 
+/** For who only reads. */
+export type EntryReader = Omit<Entries, 'append'>
+
+/** What readers have done with the messages. */
+export interface Ledgers {
   /** Where the named reader continues; undefined if it never saved a checkpoint. */
   checkpoint(reader: string): Promise<Position | undefined>
   /** Saves the reader's checkpoint, its counts and its dead letters in one transaction; resolves when that is durable. */
@@ -131,7 +140,10 @@ export interface Log {
    * moment it was asked for. Rejects with `log-busy` when too many ask at once.
    */
   deviceLedger(reader: string, device: string): Promise<DeviceLedger>
+}
 
+/** The messages that were set aside. */
+export interface DeadLetterBox {
   /** In the order they were set aside. */
   deadLetters(query: DeadLetterQuery): Promise<DeadLetter[]>
   deadLetter(sequence: number): Promise<DeadLetter | undefined>
@@ -150,6 +162,15 @@ export interface Log {
   replay(filter: DeadLetterFilter): Promise<number>
   /** Removes the dead letters that are there now and fit, for good; resolves with how many. The ledger does not change. */
   purge(filter: DeadLetterFilter): Promise<number>
+}
+
+/** A log as whoever runs the process has it. */
+export interface Log extends Entries, Ledgers, DeadLetterBox, Part {
+  /** Rejects when nothing more may be written: the process has to end. */
+  readonly failed: Promise<never>
+  /** Why nothing can be appended now; undefined while there is room. */
+  readonly full: LogError | undefined
+  readonly presence: Presence
 }
 
 /** The reader whose checkpoint the ledger is kept for. */

@@ -125,6 +125,11 @@ test("the gateway's libraries are named in their rooms only", () => {
   assert.deepEqual(wrong, [])
 })
 
+test('one place makes a log, and no other names a kind of it', () => {
+  const outside = imports.filter(({ file, target }) => target.includes('log/local/') && !file.startsWith('log/'))
+  assert.deepEqual([...new Set(outside.map(({ file }) => file))], ['cli/installation.ts'])
+})
+
 test('relative imports name their file', () => {
   const wrong = imports.filter(({ target }) => target.startsWith('.') && !/\.(ts|js|json)$/.test(target))
   assert.deepEqual(wrong, [])

@@ -7,7 +7,7 @@
  */
 
 import { errorsTopic } from '../../identity/topics.ts'
-import type { Log } from '../../log/log.ts'
+import type { DeadLetterBox } from '../../log/log.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { Throttle } from '../../platform/throttle.ts'
@@ -27,7 +27,7 @@ export interface ErrorReport {
 
 export class ErrorReports {
   readonly #publish: (topic: string, payload: Buffer) => void
-  readonly #log: Log
+  readonly #log: DeadLetterBox
   readonly #logger: Logger
   readonly #metrics: BrokerMetrics
   readonly #clock: Clock
@@ -42,7 +42,7 @@ export class ErrorReports {
   constructor(
     publish: (topic: string, payload: Buffer) => void,
     dependencies: {
-      readonly log: Log
+      readonly log: DeadLetterBox
       readonly clock: Clock
       readonly logger: Logger
       readonly metrics: BrokerMetrics
