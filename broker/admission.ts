@@ -1,15 +1,15 @@
 /**
- * Owns what happens to a PUBLISH before it is acknowledged: telemetry goes to the log and is acknowledged once durable,
- * a status goes to the presence records, the rest is dropped and its sender told, or forwarded if authentication is off.
+ * Owns the verdict on a PUBLISH, before it is acknowledged: telemetry goes to the log and is accepted once durable, a status
+ * goes to the presence records, the rest is dropped, or forwarded if authentication is off.
  *
- *   PUBLISH --> may it be sent? --no--> acknowledged, dropped, counted, told on the errors topic
+ *   PUBLISH --> may it be sent? --no--> dropped
  *                   | yes
- *                   +--> append, hold the acknowledgement --durable--> acknowledge
- *                                                         --refused--> disconnect, unacknowledged: the device keeps it
+ *                   +--> append --durable--> accepted
+ *                               --refused--> refused
  *
- * Always true: the callback is called once, never synchronously with an exception, and without an error only when the
- * message is durable or was dropped for good. Bound: what is held is counted in `ReceiveWindow`, which stops the reading; beyond it
- * the log refuses (`LOG_PENDING_BYTES_MAX`).
+ * Always true: `decided` is called once, never synchronously with an exception, and with `accepted` only when the message is
+ * durable. `verdict.ts` says what becomes of it. Bound: what is held is counted in `ReceiveWindow`, which stops the reading;
+ * beyond it the log refuses (`LOG_PENDING_BYTES_MAX`).
  */
 
 import type { PublishPacket } from 'aedes'
@@ -18,67 +18,57 @@ import type { Entries } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../platform/limits.ts'
 import { Disconnect } from './reports/disconnects.ts'
-import type { ErrorReports } from './reports/error-reports.ts'
 import type { BrokerMetrics } from './reports/metrics.ts'
-import type { ThrottledLines } from './reports/throttled-lines.ts'
 import type { Holder, Session } from './session/session.ts'
 import type { StatusBoard } from './status-board.ts'
+import { ACCEPTED, dropped, refused, type Verdict } from './verdict.ts'
 
-type Done = (error?: Error | null) => void
+type Decided = (verdict: Verdict) => void
 /** Of a topic that is shown to a person. */
 const TOPIC_CHARS_SHOWN = 200
-
-type DropCode = 'payload-too-large' | 'publish-forbidden' | 'rate-limited'
 
 export interface AdmissionDependencies {
   readonly log: Pick<Entries, 'append'>
   readonly statusBoard: StatusBoard
-  readonly reports: ErrorReports
   readonly clock: Clock
   readonly metrics: BrokerMetrics
-  readonly lines: ThrottledLines
 }
 
 export class Admission {
   readonly #dependencies: AdmissionDependencies
-  /** Aedes passes the packet that was admitted on to `publish`, and keeps no verdict of ours. */
-  readonly #dropped = new WeakSet<PublishPacket>()
 
   constructor(dependencies: AdmissionDependencies) {
     this.#dependencies = dependencies
   }
 
-  /** Whether `admit` dropped this packet, so that it goes to no subscriber either. */
-  wasDropped(packet: PublishPacket): boolean {
-    return this.#dropped.has(packet)
-  }
-
-  admit(session: Session, packet: PublishPacket, done: Done): void {
+  admit(session: Session, packet: PublishPacket, decided: Decided): void {
     const { rate } = session
     if (rate?.passes(this.#dependencies.clock.now(), payloadLength(packet)) === false) {
-      const message = `this device may publish ${rate.description}: the message was dropped`
-      this.#drop(session, packet, { code: 'rate-limited', message }, done)
-    } else this.admitWill(session, packet, done)
+      decided(dropped('rate-limited', `this device may publish ${rate.description}: the message was dropped`))
+    } else this.#judge(session, packet, decided)
   }
 
-  /** As `admit`, whatever the rate: a device that published too much and died is offline all the same. */
-  admitWill(session: Session, packet: PublishPacket, done: Done): void {
+  /** Whatever the rate: a device that published too much and died is offline all the same. */
+  admitWill(session: Session, packet: PublishPacket, decided: Decided): void {
+    this.#judge(session, packet, decided)
+  }
+
+  #judge(session: Session, packet: PublishPacket, decided: Decided): void {
     const { holder } = session
     const topic = session.topic(packet.topic)
     const bytes = payloadLength(packet)
-    if (holder.kind === 'app') done(new Disconnect('publish-forbidden', 'an app publishes nothing'))
+    if (holder.kind === 'app') decided(refused(new Disconnect('publish-forbidden', 'an app publishes nothing')))
     else if (bytes > PAYLOAD_BYTES_MAX) {
-      const message = `a payload has ${bytes} bytes: allowed are ${PAYLOAD_BYTES_MAX}`
-      this.#drop(session, packet, { code: 'payload-too-large', message }, done)
-    } else if (holder.kind === 'anyone' && topic === undefined) done(startsWithDollar(packet))
+      decided(dropped('payload-too-large', `a payload has ${bytes} bytes: allowed are ${PAYLOAD_BYTES_MAX}`))
+    } else if (holder.kind === 'anyone' && topic === undefined) decided(anyonesMessage(packet))
     else if (topic === undefined || !isAllowed(session, topic)) {
-      this.#drop(session, packet, { code: 'publish-forbidden', message: forbidden(packet.topic, holder) }, done)
-    } else if (topic.kind === 'telemetry') this.#append(session, topic, packet, done)
-    else if (topic.kind === 'status') this.#keepStatus(session, topic.device, packet, done)
-    else done()
+      decided(dropped('publish-forbidden', forbidden(packet.topic, holder)))
+    } else if (topic.kind === 'telemetry') this.#append(session, topic, packet, decided)
+    else if (topic.kind === 'status') this.#keepStatus(session, topic.device, packet, decided)
+    else decided(ACCEPTED)
   }
 
-  #append(session: Session, topic: DeviceTopic & { kind: 'telemetry' }, packet: PublishPacket, done: Done): void {
+  #append(session: Session, topic: DeviceTopic & { kind: 'telemetry' }, packet: PublishPacket, decided: Decided): void {
     const { log, clock, metrics } = this.#dependencies
     const { device, stream } = topic
     const payload = payloadOf(packet)
@@ -87,40 +77,18 @@ export class Admission {
     log.append(entry, (error) => {
       if (error === undefined) metrics.accepted[packet.qos] = (metrics.accepted[packet.qos] ?? 0) + 1
       else metrics.refused('log-refused')
-      done(error)
+      decided(error === undefined ? ACCEPTED : refused(error))
       session.receiveWindow.release(payload.length)
     })
   }
 
-  #keepStatus(session: Session, device: string, packet: PublishPacket, done: Done): void {
+  #keepStatus(session: Session, device: string, packet: PublishPacket, decided: Decided): void {
     const bytes = payloadLength(packet)
     session.receiveWindow.hold(bytes)
     this.#dependencies.statusBoard.publish(device, packet, (error) => {
-      done(error)
+      decided(error ? refused(error) : ACCEPTED)
       session.receiveWindow.release(bytes)
     })
-  }
-
-  /** Acknowledged and gone: whoever sent it is told, and so is whoever looks for it. */
-  #drop(
-    session: Session,
-    packet: PublishPacket,
-    { code, message }: { readonly code: DropCode; readonly message: string },
-    done: Done,
-  ): void {
-    const { metrics, reports, clock, lines } = this.#dependencies
-    const { holder } = session
-    const topic = session.topic(packet.topic)
-    const device = holder.kind === 'device' ? holder.device : topic?.device
-    this.#dropped.add(packet)
-    metrics.refused(code)
-    lines.say(`a message was acknowledged and dropped: ${message}`, { client: device ?? '', reason: code })
-    if (device !== undefined) {
-      // A stream that the device may not write to is none of its own.
-      const stream = topic?.kind === 'telemetry' && code !== 'publish-forbidden' ? topic.stream : null
-      reports.report(device, { code, message, stream, at: clock.now() })
-    }
-    done()
   }
 }
 
@@ -149,6 +117,6 @@ function forbidden(topic: string, holder: Holder): string {
 }
 
 /** `$SYS` and its like are the broker's own; replacing `authorizePublish` took away the guard that Aedes had. */
-function startsWithDollar(packet: PublishPacket): Error | null {
-  return packet.topic.startsWith('$') ? new Error(`topic ${packet.topic} is the broker's own`) : null
+function anyonesMessage({ topic }: PublishPacket): Verdict {
+  return topic.startsWith('$') ? refused(new Error(`topic ${topic} is the broker's own`)) : ACCEPTED
 }

@@ -25,6 +25,7 @@ import { ThrottledLines } from './reports/throttled-lines.ts'
 import type { RateLimits } from './session/rate.ts'
 import { StatusBoard } from './status-board.ts'
 import { TelemetryBroker } from './telemetry-broker.ts'
+import { Verdicts } from './verdict.ts'
 
 /** Their share of the files that the process may have open, where that is less; the rest is for apps, log and store. */
 const CONNECTIONS_FILES_RATIO = 0.75
@@ -72,13 +73,13 @@ export class Broker implements Part {
     }
     this.#reports = new ErrorReports(publish, { log, clock, logger, metrics })
     this.#statusBoard = new StatusBoard(presence, { clock, logger })
-    const admission = new Admission({
-      log,
-      statusBoard: this.#statusBoard,
+    const statusBoard = this.#statusBoard
+    const admission = new Admission({ log, statusBoard, clock, metrics })
+    // Lines of their own: messages that are dropped must not take the places of connections that are refused.
+    const verdicts = new Verdicts({
       reports: this.#reports,
       clock,
       metrics,
-      // Of their own: messages that are dropped must not take the places of connections that are refused.
       lines: new ThrottledLines({ clock, logger }),
     })
     const connectionsMax = clientsMax()
@@ -87,7 +88,7 @@ export class Broker implements Part {
     }
     this.#aedes = new TelemetryBroker(
       { deviceRate: options.deviceRate ?? {}, connectionsMax },
-      { identity, admission, statusBoard: this.#statusBoard, clock, metrics, logger },
+      { identity, admission, verdicts, statusBoard, clock, metrics, logger },
     )
     this.#listeners = new Listeners(
       { ...options, connectionsMax },

@@ -46,6 +46,7 @@ import { ReceiveWindow, ReceiveWindowTotal } from './session/receive-window.ts'
 import { Session } from './session/session.ts'
 import { SubscriptionsTotal } from './session/subscriptions.ts'
 import type { StatusBoard } from './status-board.ts'
+import type { Verdicts } from './verdict.ts'
 
 /** Packets that a client may send before its CONNACK; one more closes the connection. */
 const EARLY_PACKETS_MAX = 1_000
@@ -67,6 +68,7 @@ export interface TelemetryBrokerDependencies {
   /** Undefined: anyone may connect. */
   readonly identity: Verifies | undefined
   readonly admission: Admission
+  readonly verdicts: Verdicts
   readonly statusBoard: StatusBoard
   readonly clock: Clock
   readonly metrics: BrokerMetrics
@@ -215,7 +217,7 @@ export class TelemetryBroker extends Aedes {
     const unwanted = isTelemetry && !packet.retain && this.#telemetrySubscriptions === 0 && !this.#queuesTelemetry
     // The PUBREC, which comes after this callback, does not wait for subscribers: it would come late, and out of order.
     finished()
-    if (!unwanted && !this.#dependencies.admission.wasDropped(packet)) this.#superPublish(packet, client, nothing)
+    if (!unwanted && !this.#dependencies.verdicts.wasDropped(packet)) this.#superPublish(packet, client, nothing)
   }
 
   override subscribe(topic: string, deliver: Deliver, done: () => void): void {
@@ -273,16 +275,19 @@ export class TelemetryBroker extends Aedes {
   }
 
   #authorizePublish(client: Client | null, packet: PublishPacket, done: Done): void {
-    const { admission } = this.#dependencies
+    const { admission, verdicts } = this.#dependencies
     const session = client ? this.#sessions.get(client) : undefined
-    if (session === undefined || client === null) done(new Error('no session'))
-    else if (packet === willOf(client)) admission.admitWill(session, packet, done)
-    else if (packet.qos === 0) admission.admit(session, packet, done)
-    else if (packet.qos === 1) admission.admit(session, packet, session.acks.enter(done))
-    else {
-      const append = (appended: Done) => admission.admit(session, packet, appended)
-      this.#awaitingPubrel(client, session).admit(packet.messageId ?? 0, append, session.acks.enter(done))
+    if (session === undefined || client === null) {
+      done(new Error('no session'))
+      return
     }
+    const admit = (told: Done) =>
+      admission.admit(session, packet, (verdict) => verdicts.carryOut(verdict, session, packet, told))
+    if (packet === willOf(client)) {
+      admission.admitWill(session, packet, (verdict) => verdicts.carryOut(verdict, session, packet, done))
+    } else if (packet.qos === 0) admit(done)
+    else if (packet.qos === 1) admit(session.acks.enter(done))
+    else this.#awaitingPubrel(client, session).admit(packet.messageId ?? 0, admit, session.acks.enter(done))
   }
 
   #awaitingPubrel(client: Client, session: Session | undefined): AwaitingPubrel {

@@ -15,6 +15,7 @@ import { BrokerMetrics } from '../../broker/reports/metrics.ts'
 import { UNACKNOWLEDGED_MAX } from '../../broker/session/in-flight.ts'
 import type { StatusBoard } from '../../broker/status-board.ts'
 import { TelemetryBroker } from '../../broker/telemetry-broker.ts'
+import { ACCEPTED, Verdicts, type VerdictsDependencies } from '../../broker/verdict.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
   CONNECTIONS_MAX,
@@ -76,10 +77,8 @@ async function startCrowd(t: TestContext, identity?: Verifies) {
     { deviceRate: {}, connectionsMax: CONNECTIONS_MAX },
     {
       identity,
-      admission: {
-        admit: (_session, _packet, done) => done(),
-        wasDropped: () => false,
-      } as Pick<Admission, 'admit' | 'wasDropped'> as Admission,
+      admission: { admit: (_session, _packet, decided) => decided(ACCEPTED) } as Pick<Admission, 'admit'> as Admission,
+      verdicts: new Verdicts({} as VerdictsDependencies),
       statusBoard: {} as StatusBoard,
       clock: systemClock,
       metrics: new BrokerMetrics(registry, () => 0),
