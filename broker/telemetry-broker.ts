@@ -187,10 +187,10 @@ export class TelemetryBroker extends Aedes {
 
   override async listen(): Promise<void> {
     await super.listen()
-    this.#persistentSessions.install(this.persistence)
     patchPersistence(this.persistence, {
       session: (client) => this.#sessions.get(client),
-      received: (client) => this.#awaitingPubrel(client, this.#sessions.get(client)),
+      awaitingPubrel: (client) => this.#awaitingPubrel(client, this.#sessions.get(client)),
+      persistent: this.#persistentSessions,
     })
   }
 

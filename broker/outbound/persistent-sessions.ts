@@ -11,13 +11,11 @@
  * Losing: what comes to a full queue is dropped and counted, as are sessions forgotten; all sessions end with the process.
  */
 
-import { Readable } from 'node:stream'
 import type { Client } from 'aedes'
 import {
   type Acknowledgement,
   nextPacketId,
   type PersistedSubscription,
-  type Persistence,
   type QueuedPacket,
 } from '../aedes/internals.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
@@ -71,51 +69,12 @@ export class PersistentSessions {
   /** In the order of their last CONNECT. */
   readonly #sessions = new Map<string, PersistentSession>()
   #bytes = 0
-  /** Forgets a session wherever it is known. */
-  #forget: (id: string) => Promise<void> = async (id) => this.#drop(id)
+  /** Forgets a session wherever else it is known. */
+  forgetElsewhere: (id: string) => Promise<void> = async () => undefined
 
   constructor(dependencies: PersistentSessionsDependencies) {
     this.#isConnected = dependencies.isConnected
     this.#metrics = dependencies.metrics
-  }
-
-  /** Puts itself in front of `persistence`. */
-  install(persistence: Persistence): void {
-    const { subscriptionsByClient, cleanSubscriptions, addSubscriptions, removeSubscriptions } = persistence
-    const forget = async (id: string) => {
-      this.#drop(id)
-      await cleanSubscriptions.call(persistence, { id })
-    }
-    this.#forget = forget
-    persistence.subscriptionsByClient = async (client) => {
-      const known = this.#resume(client.id)
-      await this.#makeRoom()
-      const subscriptions = await subscriptionsByClient.call(persistence, client)
-      return known && subscriptions.length === 0 ? [SESSION_MARKER] : subscriptions
-    }
-    persistence.addSubscriptions = async (client, subscriptions) => {
-      this.#noteFilters(
-        client.id,
-        subscriptions.map(({ topic }) => topic),
-        [],
-      )
-      await addSubscriptions.call(persistence, client, subscriptions)
-      await this.#makeRoom()
-    }
-    persistence.removeSubscriptions = async (client, filters) => {
-      this.#noteFilters(client.id, [], filters)
-      await removeSubscriptions.call(persistence, client, filters)
-    }
-    persistence.cleanSubscriptions = ({ id }) => forget(id)
-    persistence.outgoingEnqueue = async ({ clientId }, packet) => {
-      this.#add(clientId, packet, packet.qos)
-    }
-    persistence.outgoingEnqueueCombi = async (subscriptions, packet) => {
-      for (const { clientId, qos } of subscriptions) this.#add(clientId, packet, qos)
-    }
-    persistence.outgoingUpdate = async (client, packet) => this.#update(client, packet)
-    persistence.outgoingClearMessageId = async (client, packet) => this.#acknowledged(client, packet)
-    persistence.outgoingStream = (client) => Readable.from(this.#again(client.id))
   }
 
   /** The QoS 2 messages that the session has sent; undefined if it is not kept. */
@@ -131,13 +90,14 @@ export class PersistentSessions {
 
   /** Keeps a message that is to be sent to this client alone, and gives it its packet id; false if there is no room. */
   keepFor(client: Client, packet: QueuedPacket): boolean {
-    if (!this.#add(client.id, packet, packet.qos)) return false
+    if (!this.add(client.id, packet, packet.qos)) return false
     packet.messageId = nextPacketId(client)
-    this.#update(client, packet)
+    this.update(client, packet)
     return true
   }
 
-  #resume(id: string): boolean {
+  /** At a CONNECT; whether the session was known. */
+  resume(id: string): boolean {
     const known = this.#sessions.get(id)
     const session = known ?? new PersistentSession(id)
     this.#sessions.delete(id)
@@ -149,23 +109,24 @@ export class PersistentSessions {
     return known !== undefined
   }
 
-  #drop(id: string): void {
+  drop(id: string): void {
     this.#bytes -= this.#sessions.get(id)?.bytes ?? 0
     this.#sessions.delete(id)
   }
 
   /** Forgets those that have been away longest, as far as there are too many. The newest may be of one that is connecting. */
-  async #makeRoom(): Promise<void> {
+  async makeRoom(): Promise<void> {
     if (this.#sessions.size <= SESSIONS_KEPT_MAX && this.#bytes <= SESSIONS_KEPT_BYTES_MAX) return
     for (const id of [...this.#sessions.keys()].slice(0, -1)) {
       if (this.#sessions.size <= SESSIONS_KEPT_MAX && this.#bytes <= SESSIONS_KEPT_BYTES_MAX) break
       if (this.#isConnected(id) || !this.#sessions.has(id)) continue
       this.#metrics.dropped('session-forgotten')
-      await this.#forget(id)
+      this.drop(id)
+      await this.forgetElsewhere(id)
     }
   }
 
-  #noteFilters(id: string, added: readonly string[], removed: readonly string[]): void {
+  noteFilters(id: string, added: readonly string[], removed: readonly string[]): void {
     const session = this.#sessions.get(id)
     if (session === undefined) return
     for (const filter of added) {
@@ -182,7 +143,7 @@ export class PersistentSessions {
   }
 
   /** Once for each subscription that matches: the message is kept once, at the greatest QoS granted. */
-  #add(id: string, packet: QueuedPacket, granted: 0 | 1 | 2): boolean {
+  add(id: string, packet: QueuedPacket, granted: 0 | 1 | 2): boolean {
     const session = this.#sessions.get(id)
     if (session === undefined) return false
     const qos = packet.qos < granted ? packet.qos : granted
@@ -203,11 +164,11 @@ export class PersistentSessions {
     this.#grow(session, length)
     // The payload is a view of the socket's chunk, which it would keep alive.
     session.messages.set(packet.brokerCounter, { ...packet, qos, payload: Buffer.from(packet.payload), dup: false })
-    if (this.#bytes > SESSIONS_KEPT_BYTES_MAX) void this.#makeRoom()
+    if (this.#bytes > SESSIONS_KEPT_BYTES_MAX) void this.makeRoom()
     return true
   }
 
-  #update(client: Client, packet: QueuedPacket): void {
+  update(client: Client, packet: QueuedPacket): void {
     const session = this.#sessions.get(client.id)
     if (session === undefined) return
     session.replay?.sent()
@@ -229,7 +190,7 @@ export class PersistentSessions {
   }
 
   /** A PUBACK ends a message of QoS 1, a PUBCOMP one of QoS 2 whose PUBREC has come; what does not fit ends nothing. */
-  #acknowledged(client: Client, { cmd, messageId = 0 }: Acknowledgement): void {
+  acknowledged(client: Client, { cmd, messageId = 0 }: Acknowledgement): void {
     // Aedes clears what may not be sent to a client; one that has gone is still owed it.
     if (cmd === 'publish' && client.closed) return
     const session = this.#sessions.get(client.id)
@@ -245,7 +206,7 @@ export class PersistentSessions {
   }
 
   /** All that is owed, and what comes meanwhile; each when the one before it is being sent. */
-  async *#again(id: string): AsyncGenerator<QueuedPacket> {
+  async *again(id: string): AsyncGenerator<QueuedPacket> {
     const session = this.#sessions.get(id)
     if (session === undefined) return
     const replay: Replay = { sent: () => undefined }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Client } from 'aedes'
 import type { Persistence, QueuedPacket } from '../../../broker/aedes/internals.ts'
+import { patchPersistence } from '../../../broker/outbound/persistence.ts'
 import {
   PersistentSessions,
   SESSION_MARKER,
@@ -11,6 +12,9 @@ import {
   SESSIONS_KEPT_MAX,
 } from '../../../broker/outbound/persistent-sessions.ts'
 import { BrokerMetrics, type Drop } from '../../../broker/reports/metrics.ts'
+import { AwaitingPubrel } from '../../../broker/session/awaiting-pubrel.ts'
+import { InFlight } from '../../../broker/session/in-flight.ts'
+import type { Session } from '../../../broker/session/session.ts'
 import { subscriptionBytes } from '../../../broker/session/subscriptions.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
 
@@ -24,7 +28,9 @@ function sessions(isConnected: (id: string) => boolean) {
     addSubscriptions: async () => undefined,
   } as unknown as Persistence
   const registry = createMetrics()
-  new PersistentSessions({ isConnected, metrics: new BrokerMetrics(registry, () => 0) }).install(persistence)
+  const persistent = new PersistentSessions({ isConnected, metrics: new BrokerMetrics(registry, () => 0) })
+  const session = { subscriptions: { has: () => true }, inFlight: new InFlight() } as unknown as Session
+  patchPersistence(persistence, { session: () => session, awaitingPubrel: () => new AwaitingPubrel(), persistent })
   const dropped = async (reason: Drop = 'session-queue-full') => {
     const lines = (await registry.metrics()).split('\n')
     return Number(lines.find((line) => line.includes(`dropped_total{reason="${reason}"}`))?.split(' ')[1] ?? 0)
@@ -133,13 +139,14 @@ test('a message that several subscriptions match is kept and counted once, at th
 
 test('for more bytes than all sessions may have, the one away longest is forgotten, a connected one never', async () => {
   const { persistence, forgotten, dropped } = sessions((id) => id === 's0')
+  // A list of its own for each SUBSCRIBE, as Aedes makes it.
   const long = 'x'.repeat(60_000)
   const filters = Array.from({ length: 100 }, (_, index) => ({ topic: `${long}/${index}`, qos: 1 as const }))
   const bytes = filters.reduce((sum, { topic }) => sum + subscriptionBytes(topic), 0)
   const count = Math.floor(SESSIONS_KEPT_BYTES_MAX / bytes)
   for (let index = 0; index < count; index++) {
     await persistence.subscriptionsByClient({ id: `s${index}` })
-    await persistence.addSubscriptions(client(`s${index}`), filters)
+    await persistence.addSubscriptions(client(`s${index}`), [...filters])
   }
   assert.deepEqual(forgotten, [])
   const toAll = Array.from({ length: count }, (_, index) => ({ clientId: `s${index}`, qos: 1 as const }))
@@ -148,7 +155,7 @@ test('for more bytes than all sessions may have, the one away longest is forgott
   assert.deepEqual(forgotten, ['s1'])
   for (const id of ['one more', 'two more']) {
     await persistence.subscriptionsByClient({ id })
-    await persistence.addSubscriptions(client(id), filters)
+    await persistence.addSubscriptions(client(id), [...filters])
   }
   assert.deepEqual(forgotten, ['s1', 's2'])
   assert.equal(await dropped('session-forgotten'), 2)
