@@ -18,7 +18,8 @@ import type { Metrics } from '../platform/metrics.ts'
 import { isLoopback, type Settings } from '../platform/settings.ts'
 import type { History } from '../schemas/history.ts'
 import type { Registry } from '../schemas/registry.ts'
-import { duckdbFile, loadRegistry, makeLog, openIdentity, schemasDirectory } from './installation.ts'
+import { duckdbFile, loadRegistry, openIdentity, schemasDirectory } from './installation.ts'
+import { makeLog } from './log.ts'
 import type { Role } from './roles.ts'
 
 export interface Platform {

@@ -5,24 +5,21 @@ import { listSettings, loadSettings, unknownVariables } from '../platform/settin
 import { formatTable } from './table.ts'
 
 export function configCommand(): Command {
-  return new Command('config')
-    .description('list every setting: default, allowed values, meaning, and the value in force')
-    .option('--json', 'as JSON')
-    .action((options: { json?: boolean }) => {
-      const settings = listSettings(loadSettings())
-      if (options.json) process.stdout.write(`${JSON.stringify(settings, null, 2)}\n`)
-      else {
-        const rows = settings.map(({ variable, type, value, ...rest }) => [
-          variable,
-          type,
-          rest.fromEnvironment ? `${value} *` : value,
-          rest.default,
-          rest.allowed,
-          rest.meaning,
-        ])
-        process.stdout.write(formatTable(['variable', 'type', 'value', 'default', 'allowed', 'meaning'], rows))
-        process.stdout.write('\n* set in the environment\n')
-      }
-      for (const variable of unknownVariables()) process.stderr.write(`telltale: there is no setting ${variable}\n`)
-    })
+  return new Command('config').option('--json', 'as JSON').action((options: { json?: boolean }) => {
+    const settings = listSettings(loadSettings())
+    if (options.json) process.stdout.write(`${JSON.stringify(settings, null, 2)}\n`)
+    else {
+      const rows = settings.map(({ variable, type, value, ...rest }) => [
+        variable,
+        type,
+        rest.fromEnvironment ? `${value} *` : value,
+        rest.default,
+        rest.allowed,
+        rest.meaning,
+      ])
+      process.stdout.write(formatTable(['variable', 'type', 'value', 'default', 'allowed', 'meaning'], rows))
+      process.stdout.write('\n* set in the environment\n')
+    }
+    for (const variable of unknownVariables()) process.stderr.write(`telltale: there is no setting ${variable}\n`)
+  })
 }

@@ -3,16 +3,12 @@
 import { Command } from 'commander'
 import { isDeviceId } from '../identity/topics.ts'
 import { INGEST_READER } from '../log/log.ts'
-import { withLog } from './installation.ts'
+import { withLog } from './log.ts'
 import { formatTable } from './table.ts'
 import { UsageError } from './usage-error.ts'
 
 export function ledgerCommand(): Command {
-  return new Command('ledger')
-    .description('what was accepted, stored, dead-lettered and is pending; exit 1 if it does not balance')
-    .option('--device <id>', 'of this device only')
-    .option('--json', 'as JSON')
-    .action(ledger)
+  return new Command('ledger').option('--device <id>', 'of this device only').option('--json', 'as JSON').action(ledger)
 }
 
 async function ledger({ device, json }: { device?: string; json?: boolean }): Promise<void> {

@@ -8,17 +8,42 @@ import packageJson from '../package.json' with { type: 'json' }
 import { TelltaleError } from '../platform/errors.ts'
 import { printable, printableLines } from '../platform/printable.ts'
 import { SettingsError } from '../platform/settings.ts'
-import { configCommand } from './config.ts'
-import { deadLettersCommand } from './deadletters/command.ts'
-import { ledgerCommand } from './ledger.ts'
-import { schemasCommand } from './schemas.ts'
-import { simulateCommand } from './simulate.ts'
-import { tokenCommand } from './token.ts'
-import { upCommand } from './up.ts'
 import { UsageError } from './usage-error.ts'
 
 const FAILED = 1
 const WRONG_USAGE = 2
+
+/** In the order of the help. Each is loaded when it is named, with what it needs and no more. */
+const COMMANDS: Readonly<Record<string, { readonly description: string; readonly load: () => Promise<Command> }>> = {
+  up: {
+    description: 'run the platform: broker, ingest and gateway in one process, or some of them',
+    load: async () => (await import('./up.ts')).upCommand(),
+  },
+  simulate: {
+    description: 'Simulated devices: load, and what the broker made of it',
+    load: async () => (await import('./simulate.ts')).simulateCommand(),
+  },
+  token: {
+    description: 'make tokens, signed by the key of this installation',
+    load: async () => (await import('./token.ts')).tokenCommand(),
+  },
+  schemas: {
+    description: 'the registered Avro schemas',
+    load: async () => (await import('./schemas.ts')).schemasCommand(),
+  },
+  deadletters: {
+    description: 'messages that were accepted and then set aside',
+    load: async () => (await import('./deadletters/command.ts')).deadLettersCommand(),
+  },
+  ledger: {
+    description: 'what was accepted, stored, dead-lettered and is pending; exit 1 if it does not balance',
+    load: async () => (await import('./ledger.ts')).ledgerCommand(),
+  },
+  config: {
+    description: 'list every setting: default, allowed values, meaning, and the value in force',
+    load: async () => (await import('./config.ts')).configCommand(),
+  },
+}
 
 const program = new Command('telltale')
   .description('IoT telemetry over MQTT: a PUBACK means on disk, and the books balance')
@@ -33,16 +58,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 try {
-  const commands = [
-    upCommand(),
-    simulateCommand(),
-    tokenCommand(),
-    schemasCommand(),
-    deadLettersCommand(),
-    ledgerCommand(),
-    configCommand(),
-  ]
-  for (const command of commands) {
+  const [first, second] = process.argv.slice(2).filter((argument) => !argument.startsWith('-'))
+  const named = first === 'help' ? second : first
+  for (const [name, { description, load }] of Object.entries(COMMANDS)) {
+    const command = name === named ? await load() : new Command(name)
+    command.description(description)
     for (const each of [command, ...command.commands]) each.exitOverride()
     program.addCommand(command)
   }

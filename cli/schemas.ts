@@ -26,5 +26,5 @@ export function schemasCommand(): Command {
       })
       process.stdout.write(formatTable(['stream', 'version', 'fingerprint', 'columns'], rows))
     })
-  return new Command('schemas').description('the registered Avro schemas').addCommand(list)
+  return new Command('schemas').addCommand(list)
 }

@@ -37,10 +37,7 @@ export function tokenCommand(): Command {
       process.stdout.write(`${await identity.signApp(options.filter, options.ttl)}\n`)
     })
 
-  return new Command('token')
-    .description('make tokens, signed by the key of this installation')
-    .addCommand(device)
-    .addCommand(app)
+  return new Command('token').addCommand(device).addCommand(app)
 }
 
 function collect(value: string, previous: string[] = []): string[] {

@@ -12,7 +12,6 @@ import { welcome } from './welcome.ts'
 
 export function upCommand(): Command {
   return new Command('up')
-    .description('run the platform: broker, ingest and gateway in one process, or some of them')
     .option('--roles <roles>', 'comma-separated: broker, ingest, gateway', ROLES.join(','))
     .action((options: { roles: string }) => up(options.roles))
 }

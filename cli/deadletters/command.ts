@@ -1,7 +1,7 @@
 /** Owns `telltale deadletters`: what was accepted and then set aside, why, its bytes, and what is to become of it. */
 
 import { Command } from 'commander'
-import { withLog } from '../installation.ts'
+import { withLog } from '../log.ts'
 import { formatTable } from '../table.ts'
 import { listCommand } from './list.ts'
 import { purgeCommand, replayCommand } from './remove.ts'
@@ -17,7 +17,6 @@ export function deadLettersCommand(): Command {
       else process.stdout.write(formatTable(Object.keys(counts), [Object.values(counts).map(String)]))
     })
   return new Command('deadletters')
-    .description('messages that were accepted and then set aside')
     .addCommand(listCommand())
     .addCommand(showCommand())
     .addCommand(replayCommand())

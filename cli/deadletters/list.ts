@@ -2,7 +2,7 @@
 
 import { Command } from 'commander'
 import type { DeadLetter } from '../../log/log.ts'
-import { withLog } from '../installation.ts'
+import { withLog } from '../log.ts'
 import { formatTable } from '../table.ts'
 import { addFilters, type FilterOptions, filterOf, parseNumber } from './filters.ts'
 

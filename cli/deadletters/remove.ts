@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { type DeadLetterFilter, LogError } from '../../log/log.ts'
 import { TelltaleError } from '../../platform/errors.ts'
 import { DEAD_LETTER_SEQUENCES_MAX } from '../../platform/limits.ts'
-import { withLog } from '../installation.ts'
+import { withLog } from '../log.ts'
 import { UsageError } from '../usage-error.ts'
 import { addFilters, type FilterOptions, filterOf, parseNumber } from './filters.ts'
 
