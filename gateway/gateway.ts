@@ -15,6 +15,7 @@ import type { Part } from '../platform/lifecycle.ts'
 import { GATEWAY_DRAIN_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import { Decoder } from '../schemas/decoder.ts'
 import type { History } from '../schemas/history.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { Columns } from './columns.ts'
@@ -82,7 +83,7 @@ export class Gateway implements Part {
     )
     const { reply, refuse } = this.#http
     this.#live = new Live({ ...parts, reply, refuse, cursor: () => this.#tail.cursor })
-    this.#tail = new Tail({ ...parts, publish: this.#live.publish })
+    this.#tail = new Tail({ ...parts, decoder: new Decoder(registry), publish: this.#live.publish })
     this.#seed = new Seed({ latest, history, logger: dependencies.logger })
     metrics.observe({
       sockets: () => this.#live.sockets,

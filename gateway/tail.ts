@@ -21,8 +21,8 @@ import type { Clock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
 import { LATEST_WARM_UP_MS_MAX } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
+import type { Decoder } from '../schemas/decoder.ts'
 import { Rejection } from '../schemas/reading.ts'
-import type { Registry } from '../schemas/registry.ts'
 import { BatchFrames } from './batch-frames.ts'
 import { formatCursor } from './cursor.ts'
 import { gapFrame } from './frames.ts'
@@ -37,7 +37,7 @@ const TAIL_RETRY_MS = 1_000
 
 export interface TailDependencies {
   readonly log: EntryReader & Pick<Ledgers, 'checkpoint'>
-  readonly registry: Pick<Registry, 'decode'>
+  readonly decoder: Pick<Decoder, 'decode'>
   readonly latest: Latest
   readonly groups: Groups
   /** Sends `frame`, of `readings` readings, to every socket of the group. */
@@ -84,14 +84,14 @@ export class Tail {
   }
 
   async #warmUp(end: Position): Promise<void> {
-    const { log, registry, latest, clock, logger } = this.#dependencies
+    const { log, decoder, latest, clock, logger } = this.#dependencies
     const deadline = clock.now() + LATEST_WARM_UP_MS_MAX
     let position = (await log.checkpoint(INGEST_READER)) ?? (await log.first())
     while (log.compare(position, end) < 0 && !this.#stopping.signal.aborted) {
       const batch = await log.read(position)
       if (batch === undefined) return
       for (const piece of piecesOf(batch)) {
-        for (const entry of piece) if (isTelemetry(entry)) latest.take(entry, registry.decode(entry))
+        for (const entry of piece) if (isTelemetry(entry)) latest.take(entry, decoder.decode(entry))
         await nextTurn()
       }
       position = batch.next
@@ -129,14 +129,14 @@ export class Tail {
   }
 
   async #take(batch: Batch): Promise<void> {
-    const { groups, latest, log, registry, metrics } = this.#dependencies
+    const { groups, latest, log, decoder, metrics } = this.#dependencies
     if (batch.missed > 0) this.#position = this.#tellGap(batch)
     const frames = new BatchFrames(batch, this.#from(), this.#dependencies)
     let offset = batch.firstOffset - 1
     for (const piece of piecesOf(batch)) {
       for (const entry of piece) {
         if (!isTelemetry(entry)) continue
-        const readings = registry.decode(entry)
+        const readings = decoder.decode(entry)
         latest.take(entry, readings)
         if (readings instanceof Rejection) continue // Ingest sets it aside and says why.
         frames.add(entry.offset, readings, groups.match(entry.device, entry.stream))

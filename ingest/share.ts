@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict'
 import { DAMAGED, deviceHash, entryEnd, readEntry } from '../log/entry.ts'
 import type { DeviceProgress } from '../log/log.ts'
+import type { Decoder } from '../schemas/decoder.ts'
 import { Rejection } from '../schemas/reading.ts'
-import type { Registry } from '../schemas/registry.ts'
 import type { StoreBatch, StoreEntry, WriteOutcome } from './store.ts'
 import type { SetAside } from './worker-messages.ts'
 
@@ -40,7 +40,7 @@ export function decodeShare(
   bytes: Buffer,
   firstOffset: number,
   checkpoint: string,
-  registry: Registry,
+  decoder: Decoder,
   partition: Partition,
 ): Share {
   const { index, workers } = partition
@@ -54,11 +54,11 @@ export function decodeShare(
     const end = entryEnd(bytes, at)
     if (workers === 1 || deviceHash(bytes, at) % workers === index) {
       const entry = readEntry(bytes, at, offset)
-      const decoded = (entry.flags & DAMAGED) === 0 ? registry.decode(entry) : LOG_DAMAGED
-      const stream = registry.stream(entry.stream)
+      const decoded = (entry.flags & DAMAGED) === 0 ? decoder.decode(entry) : LOG_DAMAGED
+      const stream = decoder.registry.stream(entry.stream)
       if (decoded instanceof Rejection) setAside.push({ at, offset, code: decoded.code, reason: decoded.reason })
       else {
-        assert(stream, `the registry decoded ${entry.stream}, which it does not know`)
+        assert(stream, `decoded ${entry.stream}, which the registry does not know`)
         entries.push({ stream, readings: decoded })
         devices.push(entry.device)
         starts.push(at)

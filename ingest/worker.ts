@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
+import { Decoder } from '../schemas/decoder.ts'
 import { Registry } from '../schemas/registry.ts'
 import { writeUntilStored } from './retry.ts'
 import { decodeShare, type Share, settleShare } from './share.ts'
@@ -20,14 +21,14 @@ const setup: WorkerSetup = workerData
 const say = (message: FromWorker) => port.postMessage(message)
 
 class Worker {
-  readonly #registry: Registry
+  readonly #decoder: Decoder
   readonly #store: PointStore
   readonly #stop = new AbortController()
   /** The writes so far; rejects when one ended in our own mistake, which ends the thread. */
   #writes: Promise<void> = Promise.resolve()
 
-  constructor(registry: Registry, store: PointStore) {
-    this.#registry = registry
+  constructor(decoder: Decoder, store: PointStore) {
+    this.#decoder = decoder
     this.#store = store
   }
 
@@ -35,7 +36,7 @@ class Worker {
     switch (message.kind) {
       case 'group': {
         const { sequence, firstOffset, next } = message
-        const share = decodeShare(Buffer.from(message.bytes), firstOffset, next, this.#registry, setup)
+        const share = decodeShare(Buffer.from(message.bytes), firstOffset, next, this.#decoder, setup)
         this.#writes = this.#writes.then(() => this.#write(sequence, share))
         break
       }
@@ -109,7 +110,7 @@ try {
   const registry = Registry.load(setup.schemasDir)
   const store = createStore(setup.store, { streams: registry.streams })
   await store.start()
-  const worker = new Worker(registry, store)
+  const worker = new Worker(new Decoder(registry), store)
   process.once('uncaughtException', (error) => void die(worker, error))
   port.on('message', (message: ToWorker) => worker.take(message))
   say({ kind: 'ready', checkpoint: await store.checkpoint?.() })

@@ -71,14 +71,14 @@ export class AvroCodec {
     return fingerprintHex(this.fingerprint)
   }
 
-  /** The readings of a payload whose header names this schema. */
-  decode(payload: Buffer, context: MessageContext): readonly Reading[] | Rejection {
-    const unsound = this.#guard.check(payload, BODY_AT)
+  /** The readings of a payload whose body starts at `from`, written by this schema. */
+  decode(payload: Buffer, from: number, context: MessageContext): readonly Reading[] | Rejection {
+    const unsound = this.#guard.check(payload, from)
     if (unsound !== undefined) return unsound
     let body: unknown
     try {
       const reader = this.#resolver === undefined ? this.#type : this.#readerType
-      const { value, offset } = reader.decode(payload, BODY_AT, this.#resolver)
+      const { value, offset } = reader.decode(payload, from, this.#resolver)
       if (offset !== payload.length) return new Rejection('malformed-avro', 'the decoder and the guard disagree on it')
       body = value
     } catch (error) {

@@ -45,6 +45,18 @@ export function inspectAvro(schema: object, batch: boolean, bytes: Buffer, from:
   }
 }
 
+/** The fields as they are printed, names and values, and where reading stopped if it did. */
+export function fieldLines({ fields, end, fault }: Inspection): [name: string, value: string][] {
+  const width = Math.max(0, ...fields.map(({ path }) => path.length))
+  const lines = fields.map(({ path, value }): [string, string] => [
+    '',
+    // Not as JSON, to which NaN is null.
+    `${path.padEnd(width)}  ${typeof value === 'string' ? JSON.stringify(value) : value}`,
+  ])
+  if (fault !== undefined) lines.push(['', `stopped at byte ${end}: ${fault}`])
+  return lines
+}
+
 class Walk {
   readonly #bytes: Buffer
   readonly #named = new Map<string, Schema>()

@@ -10,7 +10,6 @@ import { READINGS_PER_MESSAGE_MAX } from '../platform/limits.ts'
 import { parseTime } from '../platform/units.ts'
 import type { Definition, Field, Leaf, RecordShape } from './definition.ts'
 import { LONG_MAX, LONG_MIN, tooMany } from './guard.ts'
-import { jsonFault } from './json-fault.ts'
 import { type Reading, Rejection, type Value } from './reading.ts'
 import { itemOf, type MessageContext, noValue } from './record-mapper.ts'
 import { quote, tagFault, timeFault } from './values.ts'
@@ -35,14 +34,8 @@ export class JsonMapper {
     this.#wanted = `${definition.stream} ${definition.version} wants ${[definition.timeField, ...columns].join(', ')}`
   }
 
-  /** The readings of one payload, whose text is UTF-8 already known to be sound. */
-  map(text: string, context: MessageContext): readonly Reading[] | Rejection {
-    let parsed: unknown
-    try {
-      parsed = JSON.parse(text)
-    } catch {
-      return new Rejection('malformed-json', () => jsonFault(text))
-    }
+  /** The readings of one payload, as it was parsed. */
+  map(parsed: unknown, context: MessageContext): readonly Reading[] | Rejection {
     if (!Array.isArray(parsed)) {
       const reading = this.#reading(parsed, context, '')
       return reading instanceof Rejection ? reading : [reading]

@@ -1,23 +1,21 @@
 /**
- * Owns the registered schemas of a process and the decoding of payloads by them (docs/contract.md and docs/schemas.md).
+ * Owns the registered schemas of a process: streams, their versions, and which of them a fingerprint names
+ * (docs/schemas.md).
  *
- * Always true: loaded once, whole and linted, or not at all; a decoded message is either all readings or one `Rejection`;
- * no payload makes `decode` throw. Every version decodes to the newest one's columns through a resolver made at load.
+ * Always true: loaded once, whole and linted, or not at all; no two schemas have one fingerprint. Every version decodes to
+ * the newest one's columns through a resolver made at load.
  * Bound: two codecs a version (record and batch), all made at load; nothing grows with traffic.
  */
 
-import { isUtf8 } from 'node:buffer'
 import { type Dirent, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../platform/errors.ts'
 import { STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
-import { AvroCodec, avroType, BODY_AT, type Version } from './avro-codec.ts'
+import { AvroCodec, avroType, type Version } from './avro-codec.ts'
 import { type Definition, defineSchema, SchemaError } from './definition.ts'
 import { checkEvolution } from './evolution.ts'
-import { fingerprintHex } from './fingerprint.ts'
-import { JsonMapper } from './json-mapper.ts'
-import { type Reading, Rejection, type Stream } from './reading.ts'
+import type { Stream } from './reading.ts'
 import { quote } from './values.ts'
 
 export { SchemaError }
@@ -34,21 +32,13 @@ export interface RegisteredSchema {
   readonly schema: object
 }
 
-export interface Message {
-  readonly device: string
-  readonly stream: string
-  /** Milliseconds since 1970-01-01T00:00Z. */
-  readonly receivedAt: number
-  readonly payload: Buffer
-}
-
 interface Registered {
   readonly stream: Stream
   readonly versions: readonly RegisteredSchema[]
   /** By version, from 1. */
   readonly records: readonly AvroCodec[]
   readonly batches: readonly AvroCodec[]
-  readonly json: JsonMapper
+  readonly newest: Definition
 }
 
 const STREAM_NAME = new RegExp(`^[a-z][a-z0-9_]{0,${STREAM_NAME_CHARS_MAX - 1}}$`)
@@ -90,72 +80,31 @@ export class Registry {
     return this.#byName.get(name)?.versions ?? []
   }
 
-  /** All readings of a message, or why it is set aside. Never throws. The readings keep nothing of the payload. */
-  decode(message: Message): readonly Reading[] | Rejection {
-    const { payload, stream } = message
-    if (payload.length === 0) return new Rejection('empty', 'the payload is empty; Avro or JSON is expected')
-    switch (payload[0]) {
-      case 0xc3:
-        if (payload[1] === 0x01) return this.#decodeAvro(message)
-        break
-      case 0x7b: // {
-      case 0x5b: // [
-        return this.#decodeJson(message)
-    }
-    const start = payload.toString('hex', 0, 4)
-    return new Rejection(
-      'unknown-framing',
-      `the payload for ${stream} starts with the bytes ${start}; it must start with c301 (Avro single-object encoding), { or [ (JSON)`,
-    )
+  /** The newest version of a stream. */
+  newest(name: string): Definition | undefined {
+    return this.#byName.get(name)?.newest
   }
 
-  #decodeAvro(message: Message): readonly Reading[] | Rejection {
-    const { payload, stream } = message
-    if (payload.length < BODY_AT) {
-      return new Rejection(
-        'malformed-avro',
-        `the payload ends inside the fingerprint, after ${payload.length} bytes of ${BODY_AT}`,
-      )
-    }
-    const codec = this.#find(payload.readInt32LE(2), payload.readInt32LE(6))
-    if (codec === undefined || !this.#byName.has(stream)) return this.#unknown(message)
-    if (codec.definition.stream !== stream) {
-      return new Rejection(
-        'wrong-stream',
-        `the payload is of ${codec.definition.stream} ${codec.definition.version}, sent to the topic of ${stream}`,
-      )
-    }
-    return codec.decode(payload, message)
+  /** By the halves of a fingerprint as they are read from a payload: a signed number of 32 bits each. */
+  codec(low: number, high: number): AvroCodec | undefined {
+    const codecs = this.#byFingerprint.get(low)
+    if (codecs === undefined) return undefined
+    for (const codec of codecs) if (codec.high === high) return codec
+    return undefined
   }
 
-  #decodeJson(message: Message): readonly Reading[] | Rejection {
-    const registered = this.#byName.get(message.stream)
-    if (registered === undefined) return this.#unknown(message)
-    if (!isUtf8(message.payload)) return new Rejection('malformed-json', 'the JSON is not UTF-8')
-    return registered.json.map(message.payload.toString('utf8'), message)
-  }
-
-  #unknown({ stream, payload }: Message): Rejection {
-    if (!this.#byName.has(stream)) {
-      return new Rejection('unknown-schema', `no stream is named ${quote(stream)}; registered are ${this.#known}`)
-    }
-    const fingerprint = fingerprintHex(payload.readBigUInt64LE(2))
-    const known = this.versions(stream).map((version) => `${version.version} (${version.fingerprint})`)
-    return new Rejection(
-      'unknown-schema',
-      `no registered schema has the fingerprint ${fingerprint}; versions of ${stream} are ${known.join(', ')}`,
-    )
+  /** What the sender is told who names a stream that is not registered. */
+  unknownStream(name: string): string {
+    return `no stream is named ${quote(name)}; registered are ${this.#known}`
   }
 
   /**
    * Records, shaped as the given version's schema, in single-object encoding; an array becomes a batch. Times and values
-   * are not judged as `decode` does, only types. Throws `SchemaError`: `unknown-stream`, `unknown-version`, `record-invalid`.
+   * are not judged as a decoder does, only types. Throws `SchemaError`: `unknown-stream`, `unknown-version`, `record-invalid`.
    */
   encode(stream: string, records: object | readonly object[], version?: number): Buffer {
     const registered = this.#byName.get(stream)
-    if (!registered) {
-      throw new SchemaError('unknown-stream', `no stream is named ${quote(stream)}; registered are ${this.#known}`)
-    }
+    if (!registered) throw new SchemaError('unknown-stream', this.unknownStream(stream))
     const codecs = Array.isArray(records) ? registered.batches : registered.records
     const codec = codecs[(version ?? codecs.length) - 1]
     if (!codec) {
@@ -164,15 +113,8 @@ export class Registry {
     return codec.encode(records)
   }
 
-  #find(low: number, high: number): AvroCodec | undefined {
-    const codecs = this.#byFingerprint.get(low)
-    if (codecs === undefined) return undefined
-    for (const codec of codecs) if (codec.high === high) return codec
-    return undefined
-  }
-
   #index(codec: AvroCodec): void {
-    const other = this.#find(codec.low, codec.high)
+    const other = this.codec(codec.low, codec.high)
     if (other) {
       const { stream, version } = codec.definition
       throw new SchemaError(
@@ -226,7 +168,7 @@ function loadStream(directory: string, name: string): Registered {
     })),
     records,
     batches: codecs(true),
-    json: new JsonMapper(newest.definition),
+    newest: newest.definition,
   }
 }
 

@@ -4,12 +4,13 @@ import { Command } from 'commander'
 import type { DeadLetter } from '../../log/log.ts'
 import { TelltaleError } from '../../platform/errors.ts'
 import { printableLines } from '../../platform/printable.ts'
+import { type Contents, Decoder } from '../../schemas/decoder.ts'
 import { hexDump } from '../hex-dump.ts'
 import { loadRegistry } from '../installation.ts'
 import { withLog } from '../log.ts'
 import { parseNumber } from './filters.ts'
 import { letterAsJson } from './list.ts'
-import { describeContents, readPayload } from './payload.ts'
+import { readPayload } from './payload.ts'
 
 const LABEL_CHARS = 12
 
@@ -29,12 +30,12 @@ async function show(sequence: number, options: { json?: boolean }): Promise<void
   if (letter === undefined) {
     throw new TelltaleError('no-dead-letter', `there is no dead letter ${sequence}: see telltale deadletters list`)
   }
-  const contents = readPayload(letter, registry)
-  if (options.json) process.stdout.write(`${JSON.stringify({ ...letterAsJson(letter), contents })}\n`)
-  else process.stdout.write(describe(letter, describeContents(contents)))
+  const contents = readPayload(letter, new Decoder(registry))
+  if (options.json) process.stdout.write(`${JSON.stringify({ ...letterAsJson(letter), contents: contents.json })}\n`)
+  else process.stdout.write(describe(letter, contents.lines))
 }
 
-function describe(letter: DeadLetter, contents: readonly [string, string][]): string {
+function describe(letter: DeadLetter, contents: Contents['lines']): string {
   const facts: [string, string][] = [
     ['number', String(letter.sequence)],
     ['device', letter.device],

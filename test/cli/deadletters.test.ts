@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { deadLettersCommand } from '../../cli/deadletters/command.ts'
-import { describeContents, readPayload } from '../../cli/deadletters/payload.ts'
+import { readPayload } from '../../cli/deadletters/payload.ts'
 import { ledgerCommand } from '../../cli/ledger.ts'
 import type { DeadLetter } from '../../log/log.ts'
+import { Decoder } from '../../schemas/decoder.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { openLog } from '../ingest/log-fixture.ts'
 import { append, entry } from '../log/contract.ts'
@@ -17,6 +18,7 @@ import { scratchDirectory } from '../scratch.ts'
 import { telltale } from './telltale.ts'
 
 const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+const decoder = new Decoder(registry)
 const RECEIVED_AT = Date.UTC(2025, 10, 23, 12)
 const reading = { ts: RECEIVED_AT, temperature: 21.3, humidity: 40, pressure: 1013.25, battery: 90, rssi: -60 }
 const good = registry.encode('environment', reading)
@@ -35,8 +37,8 @@ function described(payload: Buffer, stream = 'environment'): string {
     reason: 'r',
     payload,
   }
-  return describeContents(readPayload(letter, registry))
-    .map(([name, value]) => `${name}|${value}`)
+  return readPayload(letter, decoder)
+    .lines.map(([name, value]) => `${name}|${value}`)
     .join('\n')
 }
 

@@ -5,6 +5,7 @@
 
 import { seededRandom } from '../../devices/simulator/random.ts'
 import { recordSource } from '../../devices/simulator/values.ts'
+import { Decoder } from '../../schemas/decoder.ts'
 import { Rejection } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { mutate } from './mutation.ts'
@@ -25,6 +26,7 @@ const BATCH_MAX = 20
 /** Throws, with the payload in hexadecimal, if the decoder does. */
 export function fuzzPayloads(count: number, seed: number): PayloadReport {
   const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+  const decoder = new Decoder(registry)
   const random = seededRandom(seed, 0)
   const seeds = registry.streams.flatMap((stream) => validPayloads(registry, stream.name, stream.timeField, seed))
   const rejected: Record<string, number> = {}
@@ -34,16 +36,16 @@ export function fuzzPayloads(count: number, seed: number): PayloadReport {
     if (number === Math.floor(count / 10)) residentBefore = resident()
     const { stream, payload } = seeds[random.below(seeds.length)] ?? { stream: '', payload: Buffer.alloc(0) }
     const mutated = mutate(random, payload)
-    const answer = decodeOrName(registry, stream, mutated, seed)
+    const answer = decodeOrName(decoder, stream, mutated, seed)
     if (answer instanceof Rejection) rejected[answer.code] = (rejected[answer.code] ?? 0) + 1
     else decoded++
   }
   return { payloads: count, decoded, rejected, residentBefore, residentAfter: resident() }
 }
 
-function decodeOrName(registry: Registry, stream: string, payload: Buffer, seed: number) {
+function decodeOrName(decoder: Decoder, stream: string, payload: Buffer, seed: number) {
   try {
-    return registry.decode({ device: 'd', stream, receivedAt: RECEIVED_AT, payload })
+    return decoder.decode({ device: 'd', stream, receivedAt: RECEIVED_AT, payload })
   } catch (cause) {
     throw new Error(`seed ${seed}: decoding ${payload.toString('hex')} for ${stream} threw`, { cause })
   }

@@ -3,18 +3,20 @@ import { test } from 'node:test'
 import { Latest } from '../../gateway/latest.ts'
 import type { Entry } from '../../log/entry.ts'
 import { LATEST_SERIES_PER_DEVICE_MAX } from '../../platform/limits.ts'
+import { Decoder } from '../../schemas/decoder.ts'
 import type { Reading } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { environment, NOW, vibration } from './platform.ts'
 
 const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+const decoder = new Decoder(registry)
 
 function entry(device: string, stream: string, payload: Buffer | object): Entry {
   const bytes = Buffer.isBuffer(payload) ? payload : registry.encode(stream, payload)
   return { offset: 0, device, stream, receivedAt: NOW, flags: 0, payload: bytes }
 }
 
-const take = (latest: Latest, message: Entry) => latest.take(message, registry.decode(message))
+const take = (latest: Latest, message: Entry) => latest.take(message, decoder.decode(message))
 const timesOf = (latest: Latest, device: string) => latest.lastOf(device).map((reading) => reading.ts - NOW)
 
 test('the last is the latest by its own time: one overtaken, an older one of the store, and a malformed one do not win', () => {

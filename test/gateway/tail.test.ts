@@ -10,6 +10,7 @@ import { type Batch, entryBytes, type NewEntry, writeEntry } from '../../log/ent
 import type { Position } from '../../log/position.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
+import { Decoder } from '../../schemas/decoder.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { environment, NOW } from './platform.ts'
 
@@ -55,7 +56,7 @@ test('others get their turn within a batch, and then the cursor lies between wha
         if (!signal.aborted) await once(signal, 'abort')
       },
     },
-    registry,
+    decoder: new Decoder(registry),
     latest,
     groups,
     publish: (_group, _frame, readings) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
+import { Decoder } from '../../schemas/decoder.ts'
 import { jsonFault } from '../../schemas/json-fault.ts'
 import { type Reading, Rejection } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
@@ -14,7 +15,7 @@ const shipped = Registry.load(SHIPPED_SCHEMAS_DIR)
 
 const decode = (registry: Registry, stream: string, json: unknown): readonly Reading[] | Rejection => {
   const payload = Buffer.isBuffer(json) ? json : Buffer.from(typeof json === 'string' ? json : JSON.stringify(json))
-  return registry.decode({ device: 'd', stream, receivedAt: TS, payload })
+  return new Decoder(registry).decode({ device: 'd', stream, receivedAt: TS, payload })
 }
 
 function values(outcome: readonly Reading[] | Rejection): object[] {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Decoder } from '../../schemas/decoder.ts'
 import { SCHEMA_COLUMNS_MAX, SCHEMA_DEPTH_MAX } from '../../schemas/definition.ts'
 import { Rejection } from '../../schemas/reading.ts'
 import { Registry, SchemaError, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
@@ -248,7 +249,7 @@ test('the shipped schemas load, and environment is what the contract says', () =
 })
 
 const decode = (registry: Registry, payload: Buffer) => {
-  const decoded = registry.decode({ device: 'd', stream: 'probe', receivedAt: 1.7e12, payload })
+  const decoded = new Decoder(registry).decode({ device: 'd', stream: 'probe', receivedAt: 1.7e12, payload })
   if (decoded instanceof Rejection) assert.fail(`${decoded.code}: ${decoded.reason}`)
   return decoded.map(({ values }) => values)
 }

@@ -3,9 +3,11 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Messages } from '../../../devices/simulator/messages.ts'
 import { SimulatorError } from '../../../devices/simulator/simulator-error.ts'
+import { Decoder } from '../../../schemas/decoder.ts'
 import { type Reading, Rejection } from '../../../schemas/reading.ts'
 import { registry } from './fleet.ts'
 
+const decoder = new Decoder(registry)
 const NOW = Date.UTC(2025, 10, 23)
 const still = { now: () => NOW }
 
@@ -20,7 +22,7 @@ function readings(
   const messages = new Messages({ stream, seed, index, batch, format }, { registry, clock: still })
   const all: Reading[] = []
   for (let number = 0; number < count; number++) {
-    const decoded = registry.decode({ device: 'a', stream, receivedAt: NOW, payload: messages.next() })
+    const decoded = decoder.decode({ device: 'a', stream, receivedAt: NOW, payload: messages.next() })
     if (decoded instanceof Rejection) throw new Error(`${decoded.code}: ${decoded.reason}`)
     all.push(...decoded)
   }
@@ -53,7 +55,7 @@ test('a clock that stands still, or goes back, yields unique and rising times', 
   )
   const times: number[] = []
   for (let number = 0; number < 10; number++) {
-    const decoded = registry.decode({ device: 'a', stream: 'environment', receivedAt: NOW, payload: messages.next() })
+    const decoded = decoder.decode({ device: 'a', stream: 'environment', receivedAt: NOW, payload: messages.next() })
     assert(!(decoded instanceof Rejection))
     times.push(...decoded.map((reading) => reading.ts))
   }

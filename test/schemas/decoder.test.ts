@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
+import { type Contents, Decoder, FRAMINGS, type Framing, type Message } from '../../schemas/decoder.ts'
 import { type Reading, Rejection } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { READING_AHEAD_MAX_MS, READING_TIME_MIN_MS, TAG_CHARS_MAX } from '../../schemas/values.ts'
@@ -11,7 +12,8 @@ const RECORD = { ts: 1_763_900_000_123, temperature: 21.3, humidity: 45.5, press
 const shipped = Registry.load(SHIPPED_SCHEMAS_DIR)
 
 function decoder(registry: Registry, stream: string) {
-  return (payload: Buffer) => registry.decode({ device: 'truck-7', stream, receivedAt: RECEIVED_AT, payload })
+  const all = new Decoder(registry)
+  return (payload: Buffer) => all.decode({ device: 'truck-7', stream, receivedAt: RECEIVED_AT, payload })
 }
 const environment = decoder(shipped, 'environment')
 
@@ -252,4 +254,43 @@ test('readings keep nothing of the payload', () => {
   const [reading] = readings(decoder(shipped, 'vibration')(payload))
   payload.fill(0)
   assert.equal(reading?.values.sensor, 'bearing')
+})
+
+/** A temperature in text, such as `T21.3`. */
+class TextFraming implements Framing {
+  readonly format = 'text'
+  readonly name = 'a temperature in text'
+  readonly start = 'T'
+
+  claims({ payload }: Message): boolean {
+    return payload[0] === 0x54
+  }
+
+  decode({ device, stream, receivedAt, payload }: Message): readonly Reading[] {
+    return [{ device, stream, ts: receivedAt, values: { temperature: Number(payload.toString('utf8', 1)) } }]
+  }
+
+  show({ payload }: Message): Contents {
+    return { json: { framing: 'text' }, lines: [['contents', payload.toString('utf8')]] }
+  }
+}
+
+test('a new framing is a class and a row: what decodes, shows and refuses asks the list', () => {
+  const decoder = new Decoder(shipped, [...FRAMINGS, TextFraming])
+  const message = (payload: string | Buffer): Message => {
+    return { device: 'truck-7', stream: 'environment', receivedAt: RECEIVED_AT, payload: Buffer.from(payload) }
+  }
+  assert.deepEqual(readings(decoder.decode(message('T21.3')))[0]?.values, { temperature: 21.3 })
+  assert.deepEqual(decoder.show(message('T21.3')), { json: { framing: 'text' }, lines: [['contents', 'T21.3']] })
+  for (const payload of [JSON.stringify(RECORD), shipped.encode('environment', RECORD)]) {
+    assert.equal(readings(decoder.decode(message(payload)))[0]?.ts, RECORD.ts)
+  }
+  rejected(decoder.decode(message('')), 'empty', /; Avro or JSON or text is expected$/)
+  rejected(
+    decoder.decode(message('?')),
+    'unknown-framing',
+    /bytes 3f; .* \{ or \[ \(JSON\), T \(a temperature in text\)$/,
+  )
+  const [[, contents] = []] = decoder.show(message('?')).lines
+  assert.equal(contents, 'neither Avro single-object encoding nor JSON nor a temperature in text')
 })

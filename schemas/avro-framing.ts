@@ -1,0 +1,85 @@
+/**
+ * Owns Avro's single-object encoding as a framing: the fingerprint in a payload's header names the schema that it was
+ * written by, whose codec reads the body (avro-codec.ts). Always true: only a schema of the topic's own stream is decoded.
+ */
+
+import { BODY_AT } from './avro-codec.ts'
+import type { Contents, Framing, Message } from './decoder.ts'
+import { fingerprintHex } from './fingerprint.ts'
+import { fieldLines, inspectAvro } from './inspect.ts'
+import { type Reading, Rejection } from './reading.ts'
+import type { Registry } from './registry.ts'
+
+export class AvroFraming implements Framing {
+  readonly format = 'Avro'
+  readonly name = 'Avro single-object encoding'
+  readonly start = 'c301'
+  readonly #registry: Registry
+
+  constructor(registry: Registry) {
+    this.#registry = registry
+  }
+
+  claims({ payload }: Message): boolean {
+    return payload[0] === 0xc3 && payload[1] === 0x01
+  }
+
+  decode(message: Message): readonly Reading[] | Rejection {
+    const { payload, stream } = message
+    if (payload.length < BODY_AT) {
+      return new Rejection(
+        'malformed-avro',
+        `the payload ends inside the fingerprint, after ${payload.length} bytes of ${BODY_AT}`,
+      )
+    }
+    const codec = this.#registry.codec(payload.readInt32LE(2), payload.readInt32LE(6))
+    if (codec?.definition.stream === stream) return codec.decode(payload, BODY_AT, message)
+    const versions = this.#registry.versions(stream)
+    if (versions.length === 0) return new Rejection('unknown-schema', this.#registry.unknownStream(stream))
+    if (codec === undefined) {
+      const known = versions.map(({ version, fingerprint }) => `${version} (${fingerprint})`)
+      return new Rejection(
+        'unknown-schema',
+        `no registered schema has the fingerprint ${fingerprintIn(payload)}; versions of ${stream} are ${known.join(', ')}`,
+      )
+    }
+    return new Rejection(
+      'wrong-stream',
+      `the payload is of ${codec.definition.stream} ${codec.definition.version}, sent to the topic of ${stream}`,
+    )
+  }
+
+  /** Field by field, by the schema that the fingerprint names; if it names none, by the newest of the stream as a guess. */
+  show({ payload, stream }: Message): Contents {
+    if (payload.length < BODY_AT) {
+      const fault = 'it ends inside the fingerprint'
+      return { json: { framing: 'avro', fault }, lines: [['contents', fault]] }
+    }
+    const fingerprint = fingerprintIn(payload)
+    const known = this.#registry.codec(payload.readInt32LE(2), payload.readInt32LE(6))
+    const definition = known?.definition ?? this.#registry.newest(stream)
+    const header = `${this.name}, fingerprint ${fingerprint}, of`
+    if (definition === undefined) {
+      return { json: { framing: 'avro', fingerprint }, lines: [['contents', `${header} no registered schema`]] }
+    }
+    const batch = known?.batch ?? false
+    const schema = `${definition.stream} ${definition.version}${batch ? ', a batch' : ''}`
+    const read = inspectAvro(definition.schema, batch, payload, BODY_AT)
+    if (known !== undefined) {
+      return {
+        json: { framing: 'avro', fingerprint, schema, read },
+        lines: [['contents', `${header} ${schema}`], ...fieldLines(read)],
+      }
+    }
+    return {
+      json: { framing: 'avro', fingerprint, schema, guessed: true, read },
+      lines: [
+        ['contents', `${header} no registered schema`],
+        ['', `read as ${schema}, for want of a better one:`],
+        ...fieldLines(read),
+      ],
+    }
+  }
+}
+
+const fingerprintIn = (payload: Buffer): string => fingerprintHex(payload.readBigUInt64LE(2))

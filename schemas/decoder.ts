@@ -1,0 +1,93 @@
+/**
+ * Owns the way from a payload to its readings (docs/contract.md, "Payloads"): the list of framings, and the one place that
+ * chooses among them. Ingest and the gateway decode by it, and the view of a dead letter shows the payload by it.
+ *
+ * Always true: the first framing of the list that claims a payload has it alone; a decoded message is either all readings
+ * or one `Rejection`; no payload makes `decode` or `show` throw. Bound: each framing is made once, from the registry;
+ * nothing grows with traffic.
+ *
+ * A new framing is one file and one row of `FRAMINGS`.
+ */
+
+import { AvroFraming } from './avro-framing.ts'
+import { JsonFraming } from './json-framing.ts'
+import { type Reading, Rejection } from './reading.ts'
+import type { Registry } from './registry.ts'
+
+export interface Message {
+  readonly device: string
+  readonly stream: string
+  /** Milliseconds since 1970-01-01T00:00Z. */
+  readonly receivedAt: number
+  readonly payload: Buffer
+}
+
+/** What a person is told of a payload: as JSON, and as it is printed, names and values. */
+export interface Contents {
+  readonly json: Readonly<Record<string, unknown>>
+  readonly lines: readonly (readonly [name: string, value: string])[]
+}
+
+/** One way to write readings into a payload. It is never asked about an empty payload, and no payload makes it throw. */
+export interface Framing {
+  /** In one word. */
+  readonly format: string
+  readonly name: string
+  /** How its payloads begin, for the sender of one that begins otherwise. */
+  readonly start: string
+  /** Whether the payload begins as this framing's do. Asked for every message: it looks at a few bytes. */
+  claims(message: Message): boolean
+  /** All readings of a message that it claimed, or why it is set aside. They keep nothing of the payload. */
+  decode(message: Message): readonly Reading[] | Rejection
+  /** What can be read of a message that it claimed, as far as it goes. Reads no more than is there. */
+  show(message: Message): Contents
+}
+
+export type FramingClass = new (registry: Registry) => Framing
+
+/** In the order in which they are asked. */
+export const FRAMINGS: readonly FramingClass[] = [AvroFraming, JsonFraming]
+
+export class Decoder {
+  readonly registry: Registry
+  readonly #framings: readonly Framing[]
+  /** Made once: what is refused may come in floods. */
+  readonly #empty: Rejection
+  readonly #starts: string
+
+  constructor(registry: Registry, framings = FRAMINGS) {
+    this.registry = registry
+    this.#framings = framings.map((Class) => new Class(registry))
+    const formats = this.#framings.map(({ format }) => format)
+    this.#empty = new Rejection('empty', `the payload is empty; ${formats.join(' or ')} is expected`)
+    this.#starts = this.#framings.map(({ name, start }) => `${start} (${name})`).join(', ')
+  }
+
+  decode(message: Message): readonly Reading[] | Rejection {
+    const framing = this.#framingOf(message)
+    return framing === undefined ? this.#refuse(message) : framing.decode(message)
+  }
+
+  show(message: Message): Contents {
+    const framing = this.#framingOf(message)
+    if (framing !== undefined) return framing.show(message)
+    if (message.payload.length === 0) return { json: { framing: 'empty' }, lines: [['contents', 'nothing']] }
+    const names = this.#framings.map(({ name }) => name)
+    return { json: { framing: 'unknown' }, lines: [['contents', `neither ${names.join(' nor ')}`]] }
+  }
+
+  #framingOf(message: Message): Framing | undefined {
+    if (message.payload.length === 0) return undefined
+    for (const framing of this.#framings) if (framing.claims(message)) return framing
+    return undefined
+  }
+
+  #refuse({ payload, stream }: Message): Rejection {
+    if (payload.length === 0) return this.#empty
+    const start = payload.toString('hex', 0, 4)
+    return new Rejection(
+      'unknown-framing',
+      `the payload for ${stream} starts with the bytes ${start}; it must start with ${this.#starts}`,
+    )
+  }
+}
