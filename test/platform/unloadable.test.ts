@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { chooseServer } from '../../gateway/server/choose.ts'
@@ -17,7 +17,8 @@ const PREBUILT = `linux-${process.arch}`
 /** A copy of the tree with dependencies of its own, whose files may be removed and replaced, but not written to. */
 function copyWithDependencies(t: TestContext): string {
   const directory = copyTree(t)
-  const [from, to] = [join(ROOT, 'node_modules'), join(directory, 'node_modules')]
+  // Itself, and not a link to it: what is removed below must be the copy's.
+  const [from, to] = [realpathSync(join(ROOT, 'node_modules')), join(directory, 'node_modules')]
   // By hard links where the temporary directory is on the same disk.
   execFileSync('sh', ['-c', 'cp -al "$0" "$1" 2>/dev/null || { rm -rf "$1"; cp -a "$0" "$1"; }', from, to])
   return directory
