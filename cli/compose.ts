@@ -7,8 +7,7 @@ import { Broker, clientsMax } from '../broker/broker.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import type { Identity } from '../identity/identity.ts'
 import { Ingest } from '../ingest/ingest.ts'
-import type { StoreOptions } from '../ingest/store.ts'
-import { createStore } from '../ingest/stores.ts'
+import { createStore, STORES } from '../ingest/stores.ts'
 import { INGEST_READER } from '../log/log.ts'
 import { systemClock } from '../platform/clock.ts'
 import { growFileTable } from '../platform/files.ts'
@@ -18,7 +17,7 @@ import type { Metrics } from '../platform/metrics.ts'
 import { isLoopback, type Settings } from '../platform/settings.ts'
 import type { History } from '../schemas/history.ts'
 import type { Registry } from '../schemas/registry.ts'
-import { duckdbFile, loadRegistry, openIdentity, schemasDirectory } from './installation.ts'
+import { loadRegistry, openIdentity, schemasDirectory } from './installation.ts'
 import { makeLog } from './log.ts'
 import type { Role } from './roles.ts'
 
@@ -60,7 +59,11 @@ export async function startPlatform(
   let ingest: Ingest | undefined
   if (roles.has('ingest')) {
     ingest = new Ingest(
-      { workers: settings.ingestWorkers, store: storeOptions(settings), schemasDir: schemasDirectory(settings) },
+      {
+        workers: settings.ingestWorkers,
+        store: STORES[settings.store].optionsFrom(settings),
+        schemasDir: schemasDirectory(settings),
+      },
       { log, clock, logger: logger('ingest'), metrics },
     )
     await lifecycle.start(ingest)
@@ -112,22 +115,11 @@ async function historyOf(
   registry: Registry,
   lifecycle: Lifecycle,
 ): Promise<History> {
-  if (settings.store === 'duckdb' && ingest !== undefined) return ingest.history
-  const store = createStore(storeOptions(settings), { streams: registry.streams })
+  const kind = STORES[settings.store]
+  if (kind.isEmbedded && ingest !== undefined) return ingest.history
+  const store = createStore(kind.optionsFrom(settings), { streams: registry.streams })
   await lifecycle.start({ name: 'history', start: () => store.start(), stop: () => store.stop() })
   return store.history
-}
-
-function storeOptions(settings: Settings): StoreOptions {
-  if (settings.store === 'duckdb') return { kind: 'duckdb', path: duckdbFile(settings) }
-  return {
-    kind: 'influx',
-    url: settings.influxUrl ?? '',
-    token: settings.influxToken,
-    org: settings.influxOrg,
-    bucket: settings.influxBucket,
-    api: settings.influxApi,
-  }
 }
 
 function tlsFiles(settings: Settings) {

@@ -9,7 +9,6 @@ import { preflight } from './preflight.ts'
 
 const keysDirectory = (settings: Settings) => join(settings.dataDir, 'keys')
 export const logDirectory = (settings: Settings) => join(settings.dataDir, 'log')
-export const duckdbFile = (settings: Settings) => join(settings.dataDir, 'telemetry.duckdb')
 export const schemasDirectory = (settings: Settings) => settings.schemasDir ?? SHIPPED_SCHEMAS_DIR
 
 export const loadRegistry = (settings: Settings) => Registry.load(schemasDirectory(settings))

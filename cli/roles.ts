@@ -1,5 +1,6 @@
 /** Owns which roles a process plays. All of them in one process is the default; apart, they share the log on one host. */
 
+import { STORES } from '../ingest/stores.ts'
 import type { Settings } from '../platform/settings.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -15,7 +16,7 @@ export function parseRoles(text: string, settings: Settings): ReadonlySet<Role> 
       throw new UsageError(`--roles names "${name}": allowed are ${ROLES.join(', ')}, comma-separated`)
     roles.add(role)
   }
-  if (settings.store === 'duckdb' && roles.has('gateway') !== roles.has('ingest')) {
+  if (STORES[settings.store].isEmbedded && roles.has('gateway') !== roles.has('ingest')) {
     throw new UsageError(
       'ingest and gateway run in one process with the embedded store: run both, or set INFLUX_URL to run them apart',
     )

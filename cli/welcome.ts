@@ -2,7 +2,7 @@
 
 import type { Address } from '../broker/connect/listeners.ts'
 import type { Identity } from '../identity/identity.ts'
-import { maskPassword } from '../platform/setting-kinds.ts'
+import { STORES } from '../ingest/stores.ts'
 import type { Settings } from '../platform/settings.ts'
 import type { Platform } from './compose.ts'
 
@@ -16,16 +16,12 @@ export async function welcome(platform: Platform, settings: Settings, environmen
   const { broker, gateway, identity } = platform
   const lines = ['Telltale is ready.', '']
   for (const { scheme, host, port } of broker?.addresses ?? []) lines.push(`  devices    ${scheme}://${host}:${port}`)
-  const store =
-    settings.store === 'duckdb'
-      ? `embedded, in ${settings.dataDir}`
-      : `InfluxDB at ${maskPassword(settings.influxUrl ?? '')}`
   if (gateway !== undefined) {
     const scheme = settings.tlsCert === undefined ? 'http' : 'https'
     const url = `${scheme}://${reachable(settings.gatewayHost)}:${gateway.port}`
     const token = await identity.signApp([APP_FILTER], APP_TOKEN_TTL_MS)
     lines.push(`  apps       ${url}   (WebSocket at /v1/live)`, `             served by ${gateway.servedBy}`)
-    lines.push(`  store      ${store}`, '')
+    lines.push(`  store      ${STORES[settings.store].describe(settings)}`, '')
     lines.push('Open the dashboard (its token is good for a day):', '', `  ${url}/?access_token=${token}`, '')
   }
   const plain = broker?.addresses.find(({ scheme }) => scheme === 'mqtt')

@@ -13,8 +13,7 @@ import type { History, HistoryPage, HistoryQuery, Selection } from '../schemas/h
 import type { Reading } from '../schemas/reading.ts'
 import { Coordinator } from './coordinator.ts'
 import { IngestMetrics, StoreState } from './ingest-metrics.ts'
-import { isEmbedded, type StoreOptions } from './store.ts'
-import { writersOf } from './stores.ts'
+import { STORES, type StoreOptions } from './stores.ts'
 import type { HistoryQuestion } from './worker-messages.ts'
 import { WorkerThread } from './worker-thread.ts'
 
@@ -42,7 +41,7 @@ export class Ingest implements Part {
     this.#options = options
     const instruments = new IngestMetrics(metrics, async () => (await log.ledger(INGEST_READER)).pending)
     const storeState = new StoreState(logger, instruments, clock)
-    const workers = Math.min(options.workers, writersOf(options.store))
+    const workers = Math.min(options.workers, STORES[options.store.kind].writersMax)
     const { store, schemasDir } = options
     this.#coordinator = new Coordinator(
       { workers, makeThread: (index, events) => new WorkerThread({ index, workers, store, schemasDir }, events) },
@@ -72,7 +71,7 @@ export class Ingest implements Part {
   get history(): History {
     const ask = (question: HistoryQuestion) => {
       const thread = this.#coordinator.firstThread
-      if (!isEmbedded(this.#options.store))
+      if (!STORES[this.#options.store.kind].isEmbedded)
         throw new TelltaleError('history-unsupported', 'ask the remote store itself')
       if (thread === undefined) throw new TelltaleError('store-unavailable', 'the embedded store is not open')
       return thread.ask(question)

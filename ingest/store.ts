@@ -1,5 +1,5 @@
 /**
- * Owns the interface of a point store: readings go in a batch at a time, history comes out.
+ * Owns the interface of a point store: readings go in a batch at a time, history comes out; and that of a kind of store.
  *
  * Always true: `write` resolves only when every reading of the batch is durable in the store or named in the outcome as
  * rejected; it may be repeated, whole or in part, without changing what the store holds (a reading is identified by its
@@ -8,6 +8,7 @@
  */
 
 import { TelltaleError } from '../platform/errors.ts'
+import type { Settings } from '../platform/settings.ts'
 import type { History } from '../schemas/history.ts'
 import type { Reading, Stream } from '../schemas/reading.ts'
 
@@ -80,27 +81,18 @@ export interface PointStore {
   stop(): Promise<void>
 }
 
-/** What the store is: the settings' `TELLTALE_STORE` and `INFLUX_*`. */
-export type StoreOptions = DuckdbOptions | InfluxOptions
-
-/** Stores that live in one thread: history is asked of the worker that writes (`Ingest.history`). */
-export const isEmbedded = (options: StoreOptions): boolean => options.kind === 'duckdb'
-
-export interface DuckdbOptions {
-  readonly kind: 'duckdb'
-  /** The database file. */
-  readonly path: string
+export interface StoreDependencies {
+  readonly streams: readonly Stream[]
 }
 
-export interface InfluxOptions {
-  readonly kind: 'influx'
-  /** Base URL, without `/api/v2`. */
-  readonly url: string
-  /** A token; with `v1` `user:password`; empty for none. */
-  readonly token: string
-  /** Organisation (`v2`). */
-  readonly org: string
-  /** Bucket (`v2`) or database (`v1`). */
-  readonly bucket: string
-  readonly api: 'v1' | 'v2'
+/** A row of the table of stores (`stores.ts`): what is known of a kind of store before one is open. */
+export interface StoreKind<Options extends { readonly kind: string }> {
+  /** It lives in one thread: history is asked of the worker that writes (`Ingest.history`). It keeps its batches' checkpoint. */
+  readonly isEmbedded: boolean
+  /** How many threads may write to it at once; one, if it is embedded. */
+  readonly writersMax: number
+  optionsFrom(settings: Settings): Options
+  /** What it is and where, for a person to read. */
+  describe(settings: Settings): string
+  create(options: Options, deps: StoreDependencies): PointStore
 }

@@ -1,13 +1,22 @@
-/** Owns the choice of a store by its settings. */
+/**
+ * Owns the table of stores, a row for each kind that the settings allow. A new store is a folder, whose `kind.ts` has its row,
+ * and a line here. What follows from a kind is asked of its row: nobody compares kinds.
+ */
 
-import type { Stream } from '../schemas/reading.ts'
-import { DuckdbStore } from './duckdb/store.ts'
-import { InfluxStore } from './influx/store.ts'
-import { isEmbedded, type PointStore, type StoreOptions } from './store.ts'
+import type { Settings } from '../platform/settings.ts'
+import { DUCKDB } from './duckdb/kind.ts'
+import { INFLUX } from './influx/kind.ts'
+import type { PointStore, StoreDependencies, StoreKind } from './store.ts'
 
-/** How many threads may write to it at once. DuckDB has one writer, in one thread. */
-export const writersOf = (options: StoreOptions): number => (isEmbedded(options) ? 1 : Number.POSITIVE_INFINITY)
+export const STORES = {
+  duckdb: DUCKDB,
+  influx: INFLUX,
+} as const satisfies { readonly [Kind in Settings['store']]: StoreKind<{ readonly kind: Kind }> }
 
-export function createStore(options: StoreOptions, deps: { readonly streams: readonly Stream[] }): PointStore {
-  return options.kind === 'duckdb' ? new DuckdbStore(options, deps) : new InfluxStore(options, deps)
+/** What a store is opened with: plain data, for it is handed to the worker threads. */
+export type StoreOptions = ReturnType<(typeof STORES)[Settings['store']]['optionsFrom']>
+
+export function createStore(options: StoreOptions, deps: StoreDependencies): PointStore {
+  const kind: StoreKind<StoreOptions> = STORES[options.kind]
+  return kind.create(options, deps)
 }

@@ -4,7 +4,8 @@ import type { DeviceProgress } from '../log/log.ts'
 import type { Position } from '../log/position.ts'
 import type { HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
-import type { Retry, StoreOptions } from './store.ts'
+import type { Retry } from './store.ts'
+import type { StoreOptions } from './stores.ts'
 
 export interface WorkerSetup {
   /** This worker takes the entries of devices whose hash modulo `workers` is `index`. */

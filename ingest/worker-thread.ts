@@ -14,7 +14,7 @@ import type { HistoryPage } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { Group } from './group.ts'
 import type { StoreAtStart } from './source.ts'
-import { isEmbedded } from './store.ts'
+import { STORES } from './stores.ts'
 import type {
   FromWorker,
   GroupOutcome,
@@ -56,7 +56,7 @@ export class WorkerThread {
 
   constructor(setup: WorkerSetup, events: WorkerEvents) {
     this.#events = events
-    this.isEmbedded = isEmbedded(setup.store)
+    this.isEmbedded = STORES[setup.store.kind].isEmbedded
     this.#worker = new Worker(new URL('./worker-start.js', import.meta.url), { workerData: setup, name: 'ingest' })
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
     this.#worker.on('message', (message: FromWorker) => this.#hear(message))

@@ -11,8 +11,8 @@ import { Decoder } from '../schemas/decoder.ts'
 import { Registry } from '../schemas/registry.ts'
 import { writeUntilStored } from './retry.ts'
 import { decodeShare, type Share, settleShare } from './share.ts'
-import { isEmbedded, type PointStore } from './store.ts'
-import { createStore } from './stores.ts'
+import type { PointStore } from './store.ts'
+import { createStore, STORES } from './stores.ts'
 import type { FromWorker, HistoryQuestion, ToWorker, WorkerSetup } from './worker-messages.ts'
 
 assert(parentPort, 'this file is for a worker thread')
@@ -55,7 +55,7 @@ class Worker {
     try {
       // An embedded store keeps the checkpoint even of a group without a reading.
       const outcome =
-        share.batch.entries.length === 0 && !isEmbedded(setup.store)
+        share.batch.entries.length === 0 && !STORES[setup.store.kind].isEmbedded
           ? { rejected: [] }
           : await writeUntilStored(this.#store, share.batch, this.#stop.signal, {
               random: Math.random,

@@ -20,8 +20,9 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { messageOf } from '../../platform/errors.ts'
 import type { History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
 import type { Reading, Stream } from '../../schemas/reading.ts'
-import { type DuckdbOptions, type PointStore, type StoreBatch, StoreError, type WriteOutcome } from '../store.ts'
+import { type PointStore, type StoreBatch, type StoreDependencies, StoreError, type WriteOutcome } from '../store.ts'
 import { DuckdbHistory } from './history.ts'
+import type { DuckdbOptions } from './kind.ts'
 import { identifier } from './sql.ts'
 import { StreamTable } from './table.ts'
 
@@ -53,7 +54,7 @@ export class DuckdbStore implements PointStore, History {
   /** DuckDB refuses everything until the file is opened anew. */
   #broken = false
 
-  constructor(options: DuckdbOptions, deps: { readonly streams: readonly Stream[] }) {
+  constructor(options: DuckdbOptions, deps: StoreDependencies) {
     this.#path = options.path
     this.#streams = deps.streams
   }

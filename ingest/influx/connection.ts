@@ -15,7 +15,7 @@ import { InfluxDB, type Transport } from '@influxdata/influxdb-client'
 import { INFLUX_ANSWER_BYTES_MAX } from '../../platform/limits.ts'
 import { maskPassword } from '../../platform/setting-kinds.ts'
 import { isLoopback } from '../../platform/settings.ts'
-import { type InfluxOptions, StoreError } from '../store.ts'
+import { StoreError } from '../store.ts'
 import {
   AnswerTooLarge,
   answerOfFailure,
@@ -24,6 +24,7 @@ import {
   type Taken,
   type WriteAnswer,
 } from './answers.ts'
+import type { InfluxOptions } from './kind.ts'
 
 /** A request without an answer is aborted after so long. */
 const INFLUX_REQUEST_MS_MAX = 30_000

@@ -16,15 +16,16 @@ import type { History } from '../../schemas/history.ts'
 import type { Stream } from '../../schemas/reading.ts'
 import { Lines, LineWriter } from '../line-protocol.ts'
 import {
-  type InfluxOptions,
   type PointStore,
   type RejectedEntry,
   type StoreBatch,
+  type StoreDependencies,
   StoreError,
   type WriteOutcome,
 } from '../store.ts'
 import { InfluxConnection } from './connection.ts'
 import { InfluxHistory } from './history.ts'
+import type { InfluxOptions } from './kind.ts'
 
 /** Lines of one request to InfluxDB; a batch with more is several requests. */
 const INFLUX_LINES_PER_REQUEST_MAX = 5_000
@@ -46,7 +47,7 @@ export class InfluxStore implements PointStore {
   /** Of the batch that was tried last, until it is through. */
   #work: Work | undefined
 
-  constructor(options: InfluxOptions, deps: { readonly streams: readonly Stream[] }) {
+  constructor(options: InfluxOptions, deps: StoreDependencies) {
     this.#connection = new InfluxConnection(options)
     this.history = new InfluxHistory(this.#connection, deps.streams)
   }

@@ -1,7 +1,7 @@
 /** Owns the stores on which the whole platform is tried, each with its own way to say what it holds. */
 
 import type { TestContext } from 'node:test'
-import type { StoreOptions } from '../../ingest/store.ts'
+import type { StoreOptions } from '../../ingest/stores.ts'
 import { startInfluxdb1 } from '../servers/influxdb1.ts'
 import { startInfluxdb2 } from '../servers/influxdb2.ts'
 import { requireServer } from '../servers/server.ts'
