@@ -117,7 +117,7 @@ async function historyOf(
 ): Promise<History> {
   const kind = STORES[settings.store]
   if (kind.isEmbedded && ingest !== undefined) return ingest.history
-  const store = createStore(kind.optionsFrom(settings), { streams: registry.streams })
+  const store = await createStore(kind.optionsFrom(settings), { streams: registry.streams })
   await lifecycle.start({ name: 'history', start: () => store.start(), stop: () => store.stop() })
   return store.history
 }

@@ -94,5 +94,5 @@ export interface StoreKind<Options extends { readonly kind: string }> {
   optionsFrom(settings: Settings): Options
   /** What it is and where, for a person to read. */
   describe(settings: Settings): string
-  create(options: Options, deps: StoreDependencies): PointStore
+  create(options: Options, deps: StoreDependencies): Promise<PointStore>
 }

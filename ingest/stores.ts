@@ -16,7 +16,7 @@ export const STORES = {
 /** What a store is opened with: plain data, for it is handed to the worker threads. */
 export type StoreOptions = ReturnType<(typeof STORES)[Settings['store']]['optionsFrom']>
 
-export function createStore(options: StoreOptions, deps: StoreDependencies): PointStore {
+export function createStore(options: StoreOptions, deps: StoreDependencies): Promise<PointStore> {
   const kind: StoreKind<StoreOptions> = STORES[options.kind]
   return kind.create(options, deps)
 }

@@ -7,7 +7,9 @@
 import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
+import { whyUnloadable } from '../platform/unloadable.js'
 import { Decoder } from '../schemas/decoder.ts'
+
 import { Registry } from '../schemas/registry.ts'
 import { writeUntilStored } from './retry.ts'
 import { decodeShare, type Share, settleShare } from './share.ts'
@@ -108,7 +110,7 @@ async function die(worker: Worker, error: Error): Promise<void> {
 
 try {
   const registry = Registry.load(setup.schemasDir)
-  const store = createStore(setup.store, { streams: registry.streams })
+  const store = await createStore(setup.store, { streams: registry.streams })
   await store.start()
   const worker = new Worker(new Decoder(registry), store)
   process.once('uncaughtException', (error) => void die(worker, error))
@@ -116,5 +118,5 @@ try {
   say({ kind: 'ready', checkpoint: await store.checkpoint?.() })
 } catch (error) {
   const code = error instanceof TelltaleError ? error.code : 'worker-failed'
-  say({ kind: 'failed', code, message: messageOf(error) })
+  say({ kind: 'failed', code, message: whyUnloadable(error) ?? messageOf(error) })
 }

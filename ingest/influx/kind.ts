@@ -29,5 +29,5 @@ export const INFLUX: StoreKind<InfluxOptions> = {
     api: influxApi,
   }),
   describe: ({ influxUrl }) => `InfluxDB at ${maskPassword(influxUrl ?? '')}`,
-  create: (options, deps) => new InfluxStore(options, deps),
+  create: async (options, deps) => new InfluxStore(options, deps),
 }

@@ -196,7 +196,7 @@ test('with several workers the newer of two values of a series and time stays', 
     const { accepted, stored, readings } = await log.deviceLedger('ingest', `d${device}`)
     assert.deepEqual([accepted, stored, readings], [rounds, rounds, rounds])
   }
-  const store = createStore(options, { streams: registry.streams })
+  const store = await createStore(options, { streams: registry.streams })
   t.after(() => store.stop())
   const { readings } = await store.history.readings({ selections: [{}], from: T0, to: T0 + 1000, limit: 100 })
   assert.deepEqual(
