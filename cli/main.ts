@@ -8,6 +8,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { TelltaleError } from '../platform/errors.ts'
 import { printable, printableLines } from '../platform/printable.ts'
 import { SettingsError } from '../platform/settings.ts'
+import { whyUnloadable } from '../platform/unloadable.js'
 import { UsageError } from './usage-error.ts'
 
 const FAILED = 1
@@ -79,6 +80,11 @@ function report(error: unknown): number {
   if (error instanceof TelltaleError) {
     process.stderr.write(`telltale: ${printable(error.message)}\n`)
     return error instanceof UsageError || error instanceof SettingsError ? WRONG_USAGE : FAILED
+  }
+  const unloadable = whyUnloadable(error)
+  if (unloadable !== undefined) {
+    process.stderr.write(`telltale: ${unloadable}\n`)
+    return FAILED
   }
   process.stderr.write(`${printableLines(error instanceof Error ? `${error.stack}` : String(error))}\n`)
   return FAILED
