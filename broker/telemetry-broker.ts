@@ -281,13 +281,19 @@ export class TelemetryBroker extends Aedes {
       done(new Error('no session'))
       return
     }
-    const admit = (told: Done) =>
-      admission.admit(session, packet, (verdict) => verdicts.carryOut(verdict, session, packet, told))
     if (packet === willOf(client)) {
       admission.admitWill(session, packet, (verdict) => verdicts.carryOut(verdict, session, packet, done))
-    } else if (packet.qos === 0) admit(done)
-    else if (packet.qos === 1) admit(session.acks.enter(done))
-    else this.#awaitingPubrel(client, session).admit(packet.messageId ?? 0, admit, session.acks.enter(done))
+    } else if (packet.qos === 0) this.#admit(session, packet, done)
+    else if (packet.qos === 1) this.#admit(session, packet, session.acks.enter(done))
+    else {
+      const ids = this.#awaitingPubrel(client, session)
+      ids.admit(packet.messageId ?? 0, (told) => this.#admit(session, packet, told), session.acks.enter(done))
+    }
+  }
+
+  #admit(session: Session, packet: PublishPacket, done: Done): void {
+    const { admission, verdicts } = this.#dependencies
+    admission.admit(session, packet, (verdict) => verdicts.carryOut(verdict, session, packet, done))
   }
 
   #awaitingPubrel(client: Client, session: Session | undefined): AwaitingPubrel {
