@@ -8,6 +8,7 @@
  * ends the process).
  */
 
+import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Aedes, type Client, type PublishPacket, type Subscription } from 'aedes'
 import { selectionOf } from '../identity/topics.ts'
@@ -228,7 +229,10 @@ export class TelemetryBroker extends Aedes {
   }
 
   override unsubscribe(topic: string, deliver: Deliver, done: () => void): void {
-    if (selectionOf(topic) !== undefined) this.#telemetrySubscriptions--
+    if (selectionOf(topic) !== undefined) {
+      this.#telemetrySubscriptions--
+      assert(this.#telemetrySubscriptions >= 0, 'who unsubscribes has subscribed')
+    }
     super.unsubscribe(topic, this.#deliveries.get(deliver) ?? deliver, done)
   }
 

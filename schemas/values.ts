@@ -1,3 +1,8 @@
+/**
+ * Owns what a single value and time may be, whichever framing brought them: the checks that the Avro and the JSON
+ * decoder share. Each returns what is wrong as the rest of a sentence, or undefined when all is well.
+ */
+
 /** A reading's time is earlier: dead-lettered as `bad-timestamp`. No telemetry of ours is older than this. */
 export const READING_TIME_MIN_MS = Date.UTC(2000, 0, 1)
 /** A reading's time is further ahead of its arrival: dead-lettered as `bad-timestamp`. */
@@ -6,10 +11,6 @@ export const READING_AHEAD_MAX_MS = 24 * 3600 * 1000
 export const TAG_CHARS_MAX = 256
 /** What a reason quotes of a payload is cut to so many characters: a reason travels to the device and to the dead letters. */
 export const QUOTE_CHARS_MAX = 64
-/**
- * Owns what a single value and time may be, whichever framing brought them: the checks that the Avro and the JSON
- * decoder share. Each returns what is wrong as the rest of a sentence, or undefined when all is well.
- */
 
 const TIME_UNITS = [
   { name: 'seconds', ms: 1000 },

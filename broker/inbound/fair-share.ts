@@ -1,5 +1,3 @@
-/** How long turns are taken one after the other before those go first that have just sent something. */
-const TURNS_MS = 0.5
 /**
  * Owns the order in which the broker does work that one client could make without end: reading more than a turn's bytes,
  * and beginning a connection. Each has its turn, round and round; every `TURNS_MS` whoever has just sent a little goes
@@ -7,6 +5,9 @@ const TURNS_MS = 0.5
  *
  * Bound: a connection waits in one place at most. Nothing is dropped.
  */
+
+/** How long turns are taken one after the other before those go first that have just sent something. */
+const TURNS_MS = 0.5
 
 export interface Waiting {
   /** Does a turn's work; waits for another turn if there is more. Says so if most of the work comes right after it. */

@@ -6,6 +6,7 @@
  * client is not read from (TCP tells it) until a message is released. Nothing is lost.
  */
 
+import assert from 'node:assert/strict'
 import { HELD_BYTES_MAX } from '../../platform/limits.ts'
 
 /** Messages of one client that wait to be durable; at so many its socket is not read, until one is. */
@@ -22,6 +23,7 @@ export class ReceiveWindowTotal {
 
   release(bytes: number): void {
     this.bytes -= bytes
+    assert(this.bytes >= 0, 'no more is released than was held, in all')
     if (this.waiting.size === 0 || this.bytes >= HELD_BYTES_MAX) return
     const all = [...this.waiting]
     this.waiting.clear()
@@ -62,6 +64,7 @@ export class ReceiveWindow {
     const bytes = payloadBytes + HELD_MESSAGE_BYTES
     this.#messages--
     this.#bytes -= bytes
+    assert(this.#messages >= 0 && this.#bytes >= 0, 'no more is released than was held')
     if (this.#waits && !this.#isFullHere()) {
       this.#waits = false
       this.onRoom()

@@ -6,6 +6,7 @@
  * of all; one more is refused, which its SUBACK says.
  */
 
+import assert from 'node:assert/strict'
 import { filterCovers } from '../../identity/topics.ts'
 import { SUBSCRIPTIONS_PER_CLIENT_MAX } from '../../platform/limits.ts'
 
@@ -99,5 +100,6 @@ export class Subscriptions {
   #grow(bytes: number): void {
     this.#bytes += bytes
     this.#total.bytes += bytes
+    assert(this.#bytes >= 0 && this.#total.bytes >= 0, 'no filter is given back twice')
   }
 }
