@@ -8,7 +8,6 @@
 import assert from 'node:assert/strict'
 
 /** Bytes of packets that are not whole yet, of all clients; at more, whose was begun longest ago is closed. */
-
 export const UNFINISHED_BYTES_MAX = 128 * 1024 * 1024
 
 export interface Beginner {
