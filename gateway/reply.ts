@@ -48,7 +48,8 @@ export class Reply {
   send(status: string, headers: Headers, body: string | Buffer): void {
     if (this.#over) return
     this.#over = true
-    this.#exchange.send(status, { ...EVERY_ANSWER, ...headers }, body, this.#head)
+    if (this.#head) this.#exchange.sendHead(status, { ...EVERY_ANSWER, ...headers }, Buffer.byteLength(body))
+    else this.#exchange.send(status, { ...EVERY_ANSWER, ...headers }, body)
     this.#onEnd(Number.parseInt(status, 10))
   }
 
@@ -70,8 +71,13 @@ export class Reply {
 
   /** Sends the chunks as they are made, giving way to other work after each. */
   async stream(headers: Headers, chunks: Iterable<string>): Promise<void> {
-    if (this.#head) return this.send('200 OK', headers, '')
     if (this.#over) return
+    if (this.#head) {
+      this.#over = true
+      this.#exchange.sendHead('200 OK', { ...EVERY_ANSWER, ...headers })
+      this.#onEnd(200)
+      return
+    }
     this.#exchange.begin('200 OK', { ...EVERY_ANSWER, ...headers }, () => this.#resume?.())
     for (const chunk of chunks) {
       await this.#write(chunk)

@@ -5,6 +5,9 @@
  * own loaders as the lockfile has them; `test/platform/unloadable.test.ts` takes the binaries away and looks.
  */
 
+/** What each binary of uWebSockets.js needs (`readelf -V`, uwebsockets 3.0.6). */
+const UWS_RUNS_ON = 'Node 20, or Node 22 or 24 with GLIBC 2.38, as Debian 13 and Ubuntu 24.04 have it'
+
 /** The libraries with a binary of their own, and what is in the message or the stack when one is not loaded. */
 const LIBRARIES = /** @type {const} */ ([
   { name: 'uWebSockets.js', sign: /uws|uWebSockets/i },
@@ -15,10 +18,11 @@ const LIBRARIES = /** @type {const} */ ([
 
 /** What a loader says, and what that means; `$1` is what it names. The first that fits is taken. */
 const REASONS = /** @type {const} */ ([
+  // Of the others none needs more than Node itself does.
   {
     says: /version `GLIBC_([\d.]+)' not found/,
-    reason: 'its binary needs GLIBC $1',
-    mend: 'a system with it, such as Debian 13 or Ubuntu 24.04',
+    reason: 'its binary for this Node needs GLIBC $1',
+    mend: UWS_RUNS_ON,
   },
   {
     says: /version `GLIBCXX_([\d.]+)' not found/,
@@ -30,7 +34,7 @@ const REASONS = /** @type {const} */ ([
     reason: 'its binary is for glibc',
     mend: 'a system with glibc, such as Debian 13',
   },
-  { says: /Cannot find module '\.\/uws_/, reason: 'it has no binary for this Node', mend: 'Node 20, 22 or 24' },
+  { says: /Cannot find module '\.\/uws_/, reason: 'it has no binary for this Node', mend: UWS_RUNS_ON },
   {
     says: /Cannot find (?:module|package)|No native build|could not be found|another platform|unsupported/i,
     reason: 'its binary for this system is not installed',

@@ -29,7 +29,7 @@ export async function chooseServer(choice: ServerChoice): Promise<ChosenServer> 
   } catch (cause) {
     const problem = whyUnloadable(cause) ?? messageOf(cause)
     if (choice === 'auto') return nodeServer(`for ${problem}`)
-    const message = `TELLTALE_GATEWAY_SERVER is uws, but ${problem}; or set it to auto or node`
+    const message = `TELLTALE_GATEWAY_SERVER is uws, but ${problem}. With auto or node, apps are served all the same`
     throw new ServerError('server-unusable', message, { cause })
   }
 }

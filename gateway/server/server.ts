@@ -55,8 +55,10 @@ export interface Exchange {
 
   /** `gone` is called if the peer leaves before the answer is whole. */
   onGone(gone: () => void): void
-  /** The whole answer; with `withoutBody` only its head, which tells the body's length. */
-  send(status: string, headers: Headers, body: string | Buffer, withoutBody: boolean): void
+  /** The whole answer. */
+  send(status: string, headers: Headers, body: string | Buffer): void
+  /** Only the head of an answer, which tells the body's length where it is known. */
+  sendHead(status: string, headers: Headers, bodyBytes?: number): void
   /** Begins an answer that comes in pieces. `taken` is called whenever the peer has taken what was written. */
   begin(status: string, headers: Headers, taken: () => void): void
   /** Whether more may be written at once; if not, `taken` will be called. */

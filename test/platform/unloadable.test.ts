@@ -81,7 +81,7 @@ test('uWebSockets.js that was asked for and is not there is one sentence', (t) =
 const SAID: readonly [message: string, says: RegExp][] = [
   [
     "This version of uWS.js supports only ...\n\nError: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required by /app/node_modules/uWebSockets.js/uws_linux_x64_127.node)",
-    /^uWebSockets\.js cannot be loaded .*: its binary needs GLIBC 2\.38; right is a system with it, such as Debian 13/,
+    /^uWebSockets\.js cannot be loaded .*: its binary for this Node needs GLIBC 2\.38; right is Node 20, or Node 22 or 24 with/,
   ],
   [
     'This version of uWS.js supports only ...\n\nError: Error loading shared library ld-linux-x86-64.so.2: No such file or directory (needed by /app/node_modules/uWebSockets.js/uws_linux_x64_115.node)',
@@ -89,7 +89,7 @@ const SAID: readonly [message: string, says: RegExp][] = [
   ],
   [
     "This version of uWS.js supports only ...\n\nError: Cannot find module './uws_linux_x64_147.node'",
-    /^uWebSockets\.js cannot be loaded .*: it has no binary for this Node; right is Node 20, 22 or 24$/,
+    /^uWebSockets\.js cannot be loaded .*: it has no binary for this Node; right is Node 20, or Node 22 or 24 with GLIBC 2\.38/,
   ],
   [
     "Cannot find module '@duckdb/node-bindings-linux-x64-musl/duckdb.node'",

@@ -47,10 +47,15 @@ export class NodeExchange implements Exchange {
     })
   }
 
-  send(status: string, headers: Headers, body: string | Buffer, withoutBody: boolean): void {
+  send(status: string, headers: Headers, body: string | Buffer): void {
     this.#head(status, headers)
-    if (withoutBody) this.#response.setHeader('Content-Length', Buffer.byteLength(body)).end()
-    else this.#response.end(body)
+    this.#response.end(body)
+  }
+
+  sendHead(status: string, headers: Headers, bodyBytes?: number): void {
+    this.#head(status, headers)
+    if (bodyBytes !== undefined) this.#response.setHeader('Content-Length', bodyBytes)
+    this.#response.end()
   }
 
   begin(status: string, headers: Headers, taken: () => void): void {

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket as Connection } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { messageOf } from '../../../platform/errors.ts'
 import { HTTP_HEAD_BYTES_MAX, HTTP_IDLE_SECONDS_MAX, LIVE_COMMAND_BYTES_CUT } from '../../../platform/limits.ts'
@@ -54,6 +55,7 @@ class NodeServer implements Server {
       this.#connections.add(connection)
       connection.once('close', () => this.#connections.delete(connection))
     })
+    this.#http.on('clientError', refuseMalformed)
     this.#http.on('request', (request, response) => handlers.request(new NodeExchange(request, response)))
     this.#http.on('upgrade', (request, connection, head) => this.#upgrade(request, connection as Connection, head))
     this.#webSockets = new WebSocketServer({
@@ -102,6 +104,26 @@ class NodeServer implements Server {
     }
     this.#handlers.upgrade(new NodeUpgradeExchange(request, response, upgrade))
   }
+}
+
+/** What Node's parser or its clocks refuse: by default a bare status line. */
+function refuseMalformed({ code = '' }: NodeJS.ErrnoException, connection: Duplex): void {
+  if (!connection.writable || code === 'ECONNRESET') {
+    connection.destroy()
+    return
+  }
+  const [status, message] = MALFORMED[code] ?? BAD_REQUEST
+  const body = JSON.stringify({ error: { code: 'bad-request', message } })
+  const headers = `Connection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}`
+  connection.end(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n${body}`)
+}
+
+type Malformed = readonly [status: string, message: string]
+
+const BAD_REQUEST: Malformed = ['400 Bad Request', 'this is no HTTP request, or its target is not percent-encoded']
+const MALFORMED: Readonly<Record<string, Malformed>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', `a head has at most ${HTTP_HEAD_BYTES_MAX} bytes`],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', `a request is whole within ${HTTP_IDLE_SECONDS_MAX} s`],
 }
 
 /** Whether it asks for a WebSocket where there are some. */

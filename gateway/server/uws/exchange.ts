@@ -47,12 +47,20 @@ export class UwsExchange implements UpgradeExchange {
     this.#response.onAborted(gone)
   }
 
-  /** After an answer without body the library takes no other request on the connection (tried on 20.x), so it is told as the last. */
-  send(status: string, headers: Headers, body: string | Buffer, withoutBody: boolean): void {
+  send(status: string, headers: Headers, body: string | Buffer): void {
     this.#response.cork(() => {
       this.#writeHead(status, headers)
-      if (withoutBody) this.#response.endWithoutBody(Buffer.byteLength(body), true)
-      else this.#response.end(bytesOf(body))
+      this.#response.end(bytesOf(body))
+    })
+  }
+
+  /** After an answer without body the library takes no other request on the connection (tried on 20.x), so it is told as the last. */
+  sendHead(status: string, headers: Headers, bodyBytes?: number): void {
+    this.#response.cork(() => {
+      this.#writeHead(status, { ...headers, Connection: 'close' })
+      // With `undefined` it tells a length of 2^63.
+      if (bodyBytes === undefined) this.#response.endWithoutBody()
+      else this.#response.endWithoutBody(bodyBytes)
     })
   }
 

@@ -19,7 +19,7 @@ onEachServer('a request comes as it was sent: method, path, query, headers, peer
     exchange.onGone(() => undefined)
     seen.push([exchange.method, exchange.path, exchange.query, exchange.peer])
     seen.push([exchange.header('x-one'), exchange.header('x-none')])
-    exchange.send('204 No Content', { 'X-Answer': 'a' }, '', false)
+    exchange.send('204 No Content', { 'X-Answer': 'a' }, '')
   }
   const peer = harness.raw(t)
   peer.connection.write(`DELETE /a%20b/../c?d=%2B+&d HTTP/1.1\r\n${HOST}X-One:  1, 2 \r\n\r\n`)
@@ -57,6 +57,19 @@ onEachServer(
   },
 )
 
+onEachServer('HEAD of what comes in pieces tells no length', async (t, server) => {
+  const harness = await Harness.start(t, server)
+  harness.request = (exchange) => {
+    exchange.onGone(() => undefined)
+    exchange.sendHead('200 OK', { 'X-Answer': 'a' })
+  }
+  const peer = harness.raw(t)
+  peer.connection.write(`HEAD / HTTP/1.1\r\n${HOST}\r\n`)
+  const head = await peer.answer('\r\n\r\n')
+  assert.match(head, /^HTTP\/1\.1 200 OK\r\n/)
+  assert.doesNotMatch(head, /content-length/i)
+})
+
 onEachServer(
   'a head has its bound: below it a token fits, in pieces too, and above it comes 431',
   async (t, server) => {
@@ -91,7 +104,7 @@ onEachServer('an upgrade may be refused as any request is, at once or later', as
   const harness = await Harness.start(t, server)
   harness.upgrade = (exchange) => {
     exchange.onGone(() => undefined)
-    setTimeout(() => exchange.send('401 Unauthorized', { 'X-Why': 'no' }, 'no token', false), 20)
+    setTimeout(() => exchange.send('401 Unauthorized', { 'X-Why': 'no' }, 'no token'), 20)
   }
   const peer = harness.raw(t)
   peer.connection.write(`GET ${PATH} HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n${KEY}\r\n`)
@@ -103,7 +116,7 @@ onEachServer('an answer is UTF-8, whole or in pieces', async (t, server) => {
   const text = 'é €, 温度'
   harness.request = (exchange) => {
     exchange.onGone(() => undefined)
-    if (exchange.path === '/whole') return exchange.send('200 OK', {}, text, false)
+    if (exchange.path === '/whole') return exchange.send('200 OK', {}, text)
     exchange.begin('200 OK', {}, () => undefined)
     exchange.write('é')
     exchange.write(text.slice(1))

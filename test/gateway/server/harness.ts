@@ -15,7 +15,9 @@ export class Harness {
   readonly apps: AppEnd[] = []
   request: (exchange: Exchange) => void = (exchange) => {
     exchange.onGone(() => undefined)
-    exchange.send('200 OK', {}, `${exchange.method} ${exchange.path} ${exchange.query}`, exchange.method === 'HEAD')
+    const body = `${exchange.method} ${exchange.path} ${exchange.query}`
+    if (exchange.method === 'HEAD') exchange.sendHead('200 OK', {}, body.length)
+    else exchange.send('200 OK', {}, body)
   }
   upgrade: (exchange: UpgradeExchange) => void = (exchange) => {
     exchange.onGone(() => undefined)
