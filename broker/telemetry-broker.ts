@@ -28,6 +28,7 @@ import { internals, type Persistence, type Registering, willOf } from './aedes/i
 import { patchRegistrations } from './aedes/registrations.ts'
 import { authenticate, ConnectRefused, type Verifies } from './connect/authentication.ts'
 import { PendingConnects } from './connect/pending-connects.ts'
+import { Connection } from './inbound/connection.ts'
 import { FairShare } from './inbound/fair-share.ts'
 import { Inbound } from './inbound/inbound.ts'
 import { PartialPackets } from './inbound/partial-packets.ts'
@@ -86,8 +87,7 @@ export class TelemetryBroker extends Aedes {
   /** Connected clients by id, without a prototype. */
   declare readonly clients: Readonly<Record<string, Client>>
   readonly #dependencies: TelemetryBrokerDependencies
-  readonly #sessions = new WeakMap<Client, Session>()
-  readonly #inbounds = new WeakMap<Client, Inbound>()
+  readonly #connections = new WeakMap<Client, Connection>()
   readonly #lines: ThrottledLines
   readonly #disconnects: Disconnects
   readonly #forwarding: Forwarding
@@ -123,8 +123,7 @@ export class TelemetryBroker extends Aedes {
     this.#disconnects = new Disconnects({ lines: this.#lines, metrics, logger })
     this.sweeps = new Sweeps({
       clients: () => Object.values(this.clients),
-      sessions: this.#sessions,
-      inbounds: this.#inbounds,
+      connectionOf: (client) => this.#connections.get(client),
       disconnects: this.#disconnects,
     })
     this.#rates = new Rates(options.deviceRate)
@@ -140,7 +139,7 @@ export class TelemetryBroker extends Aedes {
       done(null, this.#authorizeSubscribe(client, subscription) ? subscription : null)
     }
     this.authorizeForward = (client, packet) => {
-      const session = this.#sessions.get(client)
+      const session = this.#sessionOf(client)
       return session !== undefined && this.#forwarding.mayForward(client, session, packet) ? packet : null
     }
     patchRegistrations(this as unknown as Registering)
@@ -154,7 +153,7 @@ export class TelemetryBroker extends Aedes {
     this.handle = (stream, request) => {
       const client = handle(stream, request)
       const inbound = new Inbound(client, { ...shares, receiveWindow: new ReceiveWindow(this.#receiveWindow) })
-      this.#inbounds.set(client, inbound)
+      this.#connections.set(client, new Connection(inbound))
       // Node does not always say that what was put back is readable.
       inbound.read()
       return client
@@ -189,8 +188,8 @@ export class TelemetryBroker extends Aedes {
   override async listen(): Promise<void> {
     await super.listen()
     patchPersistence(this.persistence, {
-      session: (client) => this.#sessions.get(client),
-      awaitingPubrel: (client) => this.#awaitingPubrel(client, this.#sessions.get(client)),
+      session: (client) => this.#sessionOf(client),
+      awaitingPubrel: (client) => this.#awaitingPubrel(client, this.#sessionOf(client)),
       persistent: this.#persistentSessions,
     })
   }
@@ -202,7 +201,7 @@ export class TelemetryBroker extends Aedes {
       return
     }
     const finished = done ?? nothing
-    const session = client ? this.#sessions.get(client) : undefined
+    const session = client ? this.#sessionOf(client) : undefined
     if (session === undefined) {
       this.#superPublish(packet, client, finished)
       return
@@ -250,7 +249,9 @@ export class TelemetryBroker extends Aedes {
 
   async #authenticate(client: Client, username: string | undefined, password: Buffer | undefined): Promise<void> {
     const { identity } = this.#dependencies
-    const receiveWindow = this.#inbounds.get(client)?.receiveWindow ?? new ReceiveWindow(this.#receiveWindow)
+    const connection = this.#connections.get(client)
+    assert(connection, 'Aedes knows a client from its connection only')
+    const { receiveWindow } = connection.inbound
     const rates = this.#rates
     const subscriptionsTotal = this.#subscriptionsTotal
     const session = identity
@@ -259,7 +260,7 @@ export class TelemetryBroker extends Aedes {
     await this.#waitForItsTime(client)
     internals(client).conn.once('close', () => session.subscriptions.clear())
     patchDeliveries(client, session)
-    this.#sessions.set(client, session)
+    connection.session = session
   }
 
   /** After its token was checked: who only has somebody's id must not keep that one waiting. */
@@ -280,7 +281,7 @@ export class TelemetryBroker extends Aedes {
 
   #authorizePublish(client: Client | null, packet: PublishPacket, done: Done): void {
     const { admission, verdicts } = this.#dependencies
-    const session = client ? this.#sessions.get(client) : undefined
+    const session = client ? this.#sessionOf(client) : undefined
     if (session === undefined || client === null) {
       done(new Error('no session'))
       return
@@ -293,6 +294,10 @@ export class TelemetryBroker extends Aedes {
       const ids = this.#awaitingPubrel(client, session)
       ids.admit(packet.messageId ?? 0, (told) => this.#admit(session, packet, told), session.acks.enter(done))
     }
+  }
+
+  #sessionOf(client: Client): Session | undefined {
+    return this.#connections.get(client)?.session
   }
 
   #admit(session: Session, packet: PublishPacket, done: Done): void {
@@ -308,7 +313,7 @@ export class TelemetryBroker extends Aedes {
   }
 
   #authorizeSubscribe(client: Client, subscription: Subscription): boolean {
-    const session = this.#sessions.get(client)
+    const session = this.#sessionOf(client)
     const { topic, qos } = subscription
     if (topic === SESSION_MARKER.topic || client.closed) return false
     if (
@@ -328,24 +333,24 @@ export class TelemetryBroker extends Aedes {
   #listen(): void {
     const { statusBoard, logger } = this.#dependencies
     this.on('client', (client) => {
-      const holder = this.#sessions.get(client)?.holder
+      const holder = this.#sessionOf(client)?.holder
       if (holder?.kind === 'device') statusBoard.connected(holder.device, willOf(client))
     })
     this.on('clientDisconnect', (client) => {
-      const holder = this.#sessions.get(client)?.holder
+      const holder = this.#sessionOf(client)?.holder
       if (holder?.kind === 'device') statusBoard.disconnected(holder.device)
     })
     this.on('subscribe', (subscriptions, client) => {
-      const session = this.#sessions.get(client)
+      const session = this.#sessionOf(client)
       const filters = subscriptions.filter(({ qos }) => (qos as number) !== REFUSED).map(({ topic }) => topic)
       if (session === undefined) return
       this.#forwarding
         .sendRetained(client, session, filters)
         .catch((error: unknown) => logger.error({ err: error }, 'retained messages could not be sent'))
-        .finally(() => this.#inbounds.get(client)?.delivered())
+        .finally(() => this.#connections.get(client)?.inbound.delivered())
     })
     this.on('unsubscribe', (filters, client) => {
-      for (const filter of filters) this.#sessions.get(client)?.subscriptions.delete(filter)
+      for (const filter of filters) this.#sessionOf(client)?.subscriptions.delete(filter)
     })
     this.on('clientError', (client, error) => this.#disconnects.ended(client, error))
     this.on('connectionError', (client, error) => this.#disconnects.ended(client, error))

@@ -8,9 +8,8 @@
 
 import type { Client } from 'aedes'
 import { internals } from '../aedes/internals.ts'
-import type { Inbound } from '../inbound/inbound.ts'
+import type { Connection } from '../inbound/connection.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
-import type { Session } from '../session/session.ts'
 
 /** Such bytes of all clients; at more, those with the most are disconnected, at the next look. */
 export const OUTBOUND_BYTES_TOTAL_MAX = 256 * 1024 * 1024
@@ -18,8 +17,7 @@ export const OUTBOUND_BYTES_TOTAL_MAX = 256 * 1024 * 1024
 export interface SweepsDependencies {
   /** All that are connected. */
   readonly clients: () => readonly Client[]
-  readonly sessions: { get(client: Client): Session | undefined }
-  readonly inbounds: { get(client: Client): Inbound | undefined }
+  readonly connectionOf: (client: Client) => Connection | undefined
   readonly disconnects: Disconnects
 }
 
@@ -32,9 +30,9 @@ export class Sweeps {
 
   /** Ends the connections whose token has expired. */
   tokens(now: number): void {
-    const { clients, sessions, disconnects } = this.#dependencies
+    const { clients, connectionOf, disconnects } = this.#dependencies
     for (const client of clients()) {
-      if (!sessions.get(client)?.hasExpired(now)) continue
+      if (!connectionOf(client)?.session?.hasExpired(now)) continue
       disconnects.disconnected(client, 'expired-token', 'the token has expired')
       client.close()
     }
@@ -55,9 +53,9 @@ export class Sweeps {
 
   /** Ends the connections whose packet made no progress since the last look. */
   stuck(): void {
-    const { clients, inbounds } = this.#dependencies
+    const { clients, connectionOf } = this.#dependencies
     for (const client of clients()) {
-      if (!inbounds.get(client)?.isStuck()) continue
+      if (!connectionOf(client)?.inbound.isStuck()) continue
       client.emit('error', new Disconnect('stuck-packet', 'a packet was begun and not finished'))
     }
   }

@@ -31,7 +31,7 @@ export class Disconnect extends Error {
 }
 
 /** An Aedes client, or what has not become one yet. */
-export interface Connection {
+export interface Peer {
   readonly id: string | null
   readonly conn: Duplex
 }
@@ -44,24 +44,24 @@ export interface DisconnectsDependencies {
 
 export class Disconnects {
   readonly #dependencies: DisconnectsDependencies
-  readonly #told = new WeakSet<Connection>()
+  readonly #told = new WeakSet<Peer>()
 
   constructor(dependencies: DisconnectsDependencies) {
     this.#dependencies = dependencies
   }
 
   /** Its CONNECT was refused. */
-  refused(client: Connection, reason: Refusal, why: string): void {
+  refused(client: Peer, reason: Refusal, why: string): void {
     this.#tell(client, reason, `connection refused: ${why}`)
   }
 
   /** We are about to end it. */
-  disconnected(client: Connection, reason: Refusal, why: string): void {
+  disconnected(client: Peer, reason: Refusal, why: string): void {
     this.#tell(client, reason, `disconnected: ${why}`)
   }
 
   /** It has ended with this error. */
-  ended(client: Connection, error: Error): void {
+  ended(client: Peer, error: Error): void {
     const { metrics, logger } = this.#dependencies
     if (error instanceof Disconnect) this.disconnected(client, error.reason, error.message)
     else if (error.message === DRAIN_TIMEOUT) this.disconnected(client, 'slow-client', 'it reads nothing')
@@ -74,7 +74,7 @@ export class Disconnects {
     }
   }
 
-  #tell(client: Connection, reason: Refusal, message: string): void {
+  #tell(client: Peer, reason: Refusal, message: string): void {
     if (this.#told.has(client)) return
     this.#told.add(client)
     this.#dependencies.metrics.refused(reason)
@@ -83,7 +83,7 @@ export class Disconnects {
 }
 
 /** One that has not shown its client id yet is known by where it comes from. */
-function whoIs(client: Connection): { client: string; from?: string } {
+function whoIs(client: Peer): { client: string; from?: string } {
   const from = (client.conn as { remoteAddress?: string }).remoteAddress
   return { client: client.id ?? '', ...(from !== undefined && { from }) }
 }
