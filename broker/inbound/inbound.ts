@@ -30,6 +30,7 @@ import type { FairShare } from './fair-share.ts'
 import { Oversized } from './oversized.ts'
 import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, violationOf } from './packet-rules.ts'
 import type { PartialPackets } from './partial-packets.ts'
+import { SubscribeOrder } from './subscribe-order.ts'
 
 /** How long reading from one client may take before others have their turn, about; its bytes per turn follow from it. */
 const TURN_MS = 0.25
@@ -78,11 +79,7 @@ export class Inbound {
   strings = 0
   /** A PUBLISH that is larger than a packet may be. */
   #oversized: Oversized | undefined
-  /** Packets behind an UNSUBSCRIBE that is under way, or a SUBSCRIBE that waits for one; at most one turn's. */
-  #behind: Packet[] | undefined
-  #isUnsubscribing = false
-  /** What is retained is being sent for a SUBSCRIBE. */
-  #isDelivering = false
+  readonly #order: SubscribeOrder
   /** mqtt-packet's own decoding. */
   readonly parseString: () => string | null
   /** Aedes's own listener. */
@@ -106,6 +103,12 @@ export class Inbound {
     this.parseString = parser._parseString
     parser._parseString = parseGoodString
     const read = () => this.read()
+    this.#order = new SubscribeOrder({
+      accept: (packet) => this.accept.call(parser, packet),
+      unsubscribe: (packet, done) => this.#unsubscribe(packet, done),
+      readOn: read,
+      isConnected: () => inner.connackSent,
+    })
     inner.conn.removeListener('readable', inner._nextBatch)
     inner.conn.on('readable', read)
     inner._parsingBatch = 0
@@ -126,7 +129,7 @@ export class Inbound {
 
   takeTurn(): undefined {
     const { conn } = internals(this.#client)
-    if (this.#client.connecting || this.#client.closed || this.#behind !== undefined) return
+    if (this.#client.connecting || this.#client.closed || this.#order.isHolding) return
     if (conn.writableLength > UNREAD_ANSWERS_BYTES_MAX) {
       // Each byte that comes meanwhile asks again.
       conn.removeListener('drain', this.receiveWindow.onRoom)
@@ -187,31 +190,17 @@ export class Inbound {
     else if (wasWhole && tookMs < TURN_MS / 4) this.#turnBytes = Math.min(TURN_BYTES_MAX, this.#turnBytes * 2)
   }
 
-  /**
-   * Hands a good packet to Aedes. What follows an UNSUBSCRIBE waits for it: Aedes carries it out a turn later, and took
-   * away the subscription that a SUBSCRIBE right behind it had made. A SUBSCRIBE waits until what is retained has been sent
-   * for the one before: the scans of a client that subscribes without end would be without end, too.
-   */
+  /** Hands a good packet to Aedes, in its order. */
   take(packet: Packet): void {
-    const inner = internals(this.#client)
-    if (this.#behind !== undefined) this.#behind.push(packet)
-    else if (packet.cmd === 'subscribe' && this.#isDelivering) this.#behind = [packet]
-    else if (packet.cmd === 'unsubscribe' && inner.connackSent) this.#unsubscribe(packet)
-    else {
-      if (packet.cmd === 'subscribe') this.#isDelivering = true
-      this.accept.call(inner._parser, packet)
-    }
+    this.#order.take(packet)
   }
 
-  #unsubscribe(packet: Packet): void {
+  #unsubscribe(packet: Packet, done: () => void): void {
     const inner = internals(this.#client)
-    this.#behind = []
-    this.#isUnsubscribing = true
     const finished = inner._nextBatch
     inner._nextBatch = (error) => {
-      this.#isUnsubscribing = false
       if (error) finished(error)
-      else this.#goOn()
+      else if (!this.#client.closed) done()
     }
     // Aedes takes the callback from its client now.
     this.accept.call(inner._parser, packet)
@@ -220,16 +209,7 @@ export class Inbound {
 
   /** What is retained has been sent for the SUBSCRIBE that was taken last. */
   delivered(): void {
-    this.#isDelivering = false
-    if (this.#behind !== undefined && !this.#isUnsubscribing) this.#goOn()
-  }
-
-  #goOn(): void {
-    const behind = this.#behind ?? []
-    this.#behind = undefined
-    if (this.#client.closed) return
-    for (const packet of behind) this.take(packet)
-    this.read()
+    if (!this.#client.closed) this.#order.delivered()
   }
 
   /**
