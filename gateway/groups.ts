@@ -1,6 +1,6 @@
 /**
  * Owns the distinct subscriptions of all apps. Apps that asked for the same (selection, fields, options) share a group:
- * one name, one uWebSockets.js topic, and each frame encoded once.
+ * one name, one topic of the server, and each frame encoded once.
  *
  * Always true: a group has at least one member; its name is never given to another. Bound: `LIVE_GROUPS_MAX`; when
  * full, a new one is refused.
@@ -21,7 +21,7 @@ export interface Wanted {
 }
 
 export interface Group {
-  /** The subscription's name to apps, and its topic in uWebSockets.js. */
+  /** The subscription's name to apps, and its topic. */
   readonly name: string
   readonly key: string
   readonly selection: Selection

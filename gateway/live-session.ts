@@ -5,7 +5,7 @@
  *   open --end(reason)--------------------------------------------------> closed
  *
  * Always true: a frame lost is never followed by a later one: a socket that is slow has left all its topics, and is
- * told 4408 as soon as it has room. uWebSockets.js drops close frames too while a socket is full, so that must wait.
+ * told 4408 as soon as it has room. A server may drop close frames too while a socket is full (uWebSockets.js does), so that must wait.
  * An app is pinged every `LIVE_PING_MS`, and cut when it is silent for `LIVE_PINGS_UNANSWERED_MAX` of them.
  * Bound: `LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX`, `LIVE_ERRORS_PER_SOCKET_MAX`.
  */

@@ -1,11 +1,9 @@
 /**
  * Owns the tokens that were found good: who shows one again is let in without another look at its signature.
  *
- * That saves work, and it keeps a WebSocket's upgrade inside uWebSockets.js's own handler, for a known token is answered by
- * microtasks alone, which run before that handler ends; so is one that this installation signed (`identity/own-token.ts`).
- * After a real wait, `response.cork(() => response.upgrade())` may close the new socket at random (uWebSockets #1928, fixed by
- * its pull request 1929, which our build has not got), and an upgrade without `cork` is sound but makes uWebSockets.js print
- * a warning. So only the first connection with a token that was signed elsewhere may cost that line.
+ * That saves work, and it keeps an upgrade inside the server's own handler, as uWebSockets.js wants it (`server/uws/exchange.ts`):
+ * a known token is answered by microtasks alone, which run before that handler ends; so is one that this installation signed
+ * (`identity/own-token.ts`). Only the first connection with a token that was signed elsewhere comes late.
  *
  * Bound: `TOKENS_KNOWN_MAX`; the oldest is forgotten. A token is forgotten when it expires.
  */
