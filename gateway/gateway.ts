@@ -109,7 +109,11 @@ export class Gateway implements Part {
   async start(): Promise<void> {
     const { host, port, tls, server: wanted } = this.#options
     const { makeServer, why } = await chooseServer(wanted)
-    const handlers = { request: this.#http.answer, upgrade: this.#live.upgrade }
+    const handlers = {
+      request: this.#http.answer,
+      upgrade: this.#live.upgrade,
+      troubled: (error: Error) => this.#dependencies.logger.error({ err: error }, 'a connection could not be taken'),
+    }
     const server = makeServer({ webSocketPath: LIVE_PATH, ...(tls && { tls }) }, handlers)
     this.#server = server
     this.#live.start(server)

@@ -200,7 +200,10 @@ function requireVersion(version: string): void {
 /** The subprotocol to answer with: ours if offered, none if none was. Throws a `Refusal` if only others were. */
 function chooseProtocol(offered: string): string {
   if (offered === '') return ''
-  if (offered.split(',').some((protocol) => protocol.trim() === SUBPROTOCOL)) return SUBPROTOCOL
+  const protocols = offered.split(',').map((protocol) => protocol.trim())
+  // RFC 6455 section 4.1: they are tokens, each once.
+  const isList = !protocols.includes('') && new Set(protocols).size === protocols.length
+  if (isList && protocols.includes(SUBPROTOCOL)) return SUBPROTOCOL
   throw new Refusal(
     'bad-subprotocol',
     `Sec-WebSocket-Protocol is ${JSON.stringify(offered)}: allowed is ${SUBPROTOCOL}`,

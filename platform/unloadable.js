@@ -8,7 +8,7 @@
 /** What each binary of uWebSockets.js needs (`readelf -V`, uwebsockets 3.0.6). */
 const UWS_RUNS_ON = 'Node 20, or Node 22 or 24 with GLIBC 2.38, as Debian 13 and Ubuntu 24.04 have it'
 
-/** The libraries with a binary of their own, and what is in the message or the stack when one is not loaded. */
+/** The libraries with a binary of their own, and what is in the message when one is not loaded. */
 const LIBRARIES = /** @type {const} */ ([
   { name: 'uWebSockets.js', sign: /uws|uWebSockets/i },
   { name: 'lmdb', sign: /lmdb/ },
@@ -50,7 +50,7 @@ const REASONS = /** @type {const} */ ([
  */
 export function whyUnloadable(error) {
   if (!(error instanceof Error)) return undefined
-  const library = LIBRARIES.find(({ sign }) => sign.test(`${error.message}\n${error.stack}`))
+  const library = LIBRARIES.find(({ sign }) => sign.test(error.message))
   const isLoading =
     /ERR_DLOPEN_FAILED|MODULE_NOT_FOUND/.test(codeOf(error)) || REASONS.some(({ says }) => says.test(error.message))
   if (library === undefined || !isLoading) return undefined

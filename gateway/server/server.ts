@@ -26,6 +26,8 @@ export interface ServerHandlers {
   readonly request: (exchange: Exchange) => void
   /** The exchange may be answered as any other, or by `upgrade`. */
   readonly upgrade: (exchange: UpgradeExchange) => void
+  /** The server goes on, but could not take a connection. */
+  readonly troubled: (error: Error) => void
 }
 
 /** Throws a `ServerError` `listen-failed` if the certificate cannot be used. */

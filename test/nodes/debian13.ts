@@ -12,8 +12,8 @@ import { FOLDER, INSTALL, ROOT } from './nodes.ts'
 const DEBIAN = join(FOLDER, 'debian13')
 /** Made last: without it the folder is half done. */
 const MADE = join(DEBIAN, 'made')
-/** Needed by Node 26, and not in the smallest Debian. */
-const EXTRA = 'libatomic1'
+/** Not in the smallest Debian: needed by Node 26, and by the tests. */
+const EXTRA = 'libatomic1,openssl'
 
 export function installDebian(): void {
   if (existsSync(MADE)) return

@@ -10,6 +10,7 @@ import type { Exchange, Headers, SocketListener, UpgradeExchange } from '../serv
 export class NodeExchange implements Exchange {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
+  #gone: (() => void) | undefined
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.#request = request
@@ -41,10 +42,14 @@ export class NodeExchange implements Exchange {
   }
 
   onGone(gone: () => void): void {
-    const response = this.#response
-    response.once('close', () => {
-      if (!response.writableFinished) gone()
-    })
+    this.#gone = gone
+  }
+
+  /** The answer is whole, or the connection has ended; of one behind another on its connection Node tells only the latter. */
+  over(): void {
+    const gone = this.#gone
+    this.#gone = undefined
+    if (!this.#response.writableFinished) gone?.()
   }
 
   send(status: string, headers: Headers, body: string | Buffer): void {
@@ -104,13 +109,24 @@ export class NodeUpgradeExchange extends NodeExchange implements UpgradeExchange
   }
 }
 
-/** An answer on a connection that Node has let go of for an upgrade; the last on it. */
-export function responseOn(request: IncomingMessage): ServerResponse {
+/** An answer on a connection that Node has let go of for an upgrade; the last on it. `release` takes the connection from it. */
+export function responseOn(request: IncomingMessage): {
+  readonly response: ServerResponse
+  readonly release: () => void
+} {
   const response = new ServerResponse(request)
   const { socket } = request
+  const drained = () => response.emit('drain')
+  const idle = () => socket.destroy()
   response.shouldKeepAlive = false
   response.assignSocket(socket)
-  socket.on('drain', () => response.emit('drain'))
-  response.once('finish', () => socket.end())
-  return response
+  socket.on('drain', drained)
+  socket.on('timeout', idle)
+  response.once('finish', () => socket.destroySoon())
+  const release = () => {
+    socket.off('drain', drained)
+    socket.off('timeout', idle)
+    response.detachSocket(socket)
+  }
+  return { response, release }
 }

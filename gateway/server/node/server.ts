@@ -4,7 +4,7 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { createServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket as Connection } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -44,6 +44,8 @@ class NodeServer implements Server {
   readonly #topics = new Topics()
   /** All there are, those of WebSockets too. */
   readonly #connections = new Set<Connection>()
+  /** The requests of a connection that are being answered. */
+  readonly #underWay = new WeakMap<Connection, Set<NodeExchange>>()
   /** For the upgrade that is being made: `ws` asks within the call. */
   #subprotocol = ''
 
@@ -56,24 +58,36 @@ class NodeServer implements Server {
       connection.once('close', () => this.#connections.delete(connection))
     })
     this.#http.on('clientError', refuseMalformed)
-    this.#http.on('request', (request, response) => handlers.request(new NodeExchange(request, response)))
+    // In a handshake there is nobody to tell.
+    this.#http.on('tlsClientError', (_error: Error, connection: Connection) => connection.destroy())
+    this.#http.on('request', (request, response) => {
+      const exchange = new NodeExchange(request, response)
+      this.#track(exchange, request, response)
+      handlers.request(exchange)
+    })
     this.#http.on('upgrade', (request, connection, head) => this.#upgrade(request, connection as Connection, head))
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
       maxPayload: LIVE_COMMAND_BYTES_CUT,
       perMessageDeflate: false,
+      autoPong: false, // `NodeSocket` does, within its bound.
       handleProtocols: () => (this.#subprotocol === '' ? false : this.#subprotocol),
     })
   }
 
   listen(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#http.once('error', (cause: NodeJS.ErrnoException) => {
+      const failed = (cause: NodeJS.ErrnoException) => {
         const why = cause.code === 'EADDRINUSE' ? 'is it taken by another process?' : messageOf(cause)
         reject(new ServerError('listen-failed', `cannot listen on ${host}:${port}: ${why}`, { cause }))
+      }
+      this.#http.once('error', failed)
+      this.#http.listen(port, host, () => {
+        this.#http.off('error', failed)
+        this.#http.on('error', this.#handlers.troubled)
+        resolve((this.#http.address() as AddressInfo).port)
       })
-      this.#http.listen(port, host, () => resolve((this.#http.address() as AddressInfo).port))
     })
   }
 
@@ -90,19 +104,46 @@ class NodeServer implements Server {
   #upgrade(request: IncomingMessage, connection: Connection, head: Buffer): void {
     // Until `ws` has it, nobody else listens.
     connection.on('error', () => undefined)
-    const response = responseOn(request)
+    // Node tells it at once, also while a request before it is being answered on the same connection.
+    if ((this.#underWay.get(connection)?.size ?? 0) > 0) {
+      connection.destroy()
+      return
+    }
+    const { response, release } = responseOn(request)
     if (!isForWebSocket(request, this.#options.webSocketPath)) {
-      this.#handlers.request(new NodeExchange(request, response))
+      const exchange = new NodeExchange(request, response)
+      this.#track(exchange, request, response)
+      this.#handlers.request(exchange)
       return
     }
     const upgrade = (subprotocol: string, listener: SocketListener) => {
-      response.detachSocket(connection)
+      release()
+      this.#underWay.get(connection)?.delete(exchange)
       this.#subprotocol = subprotocol
       this.#webSockets.handleUpgrade(request, connection, head, (socket) => {
         new NodeSocket(socket, connection, listener, this.#topics)
       })
     }
-    this.#handlers.upgrade(new NodeUpgradeExchange(request, response, upgrade))
+    const exchange: NodeUpgradeExchange = new NodeUpgradeExchange(request, response, upgrade)
+    this.#track(exchange, request, response)
+    this.#handlers.upgrade(exchange)
+  }
+
+  /** Tells an exchange when it is over. */
+  #track(exchange: NodeExchange, { socket }: IncomingMessage, response: ServerResponse): void {
+    const known = this.#underWay.get(socket)
+    const underWay = known ?? new Set()
+    if (known === undefined) {
+      this.#underWay.set(socket, underWay)
+      socket.once('close', () => {
+        for (const each of underWay) each.over()
+      })
+    }
+    underWay.add(exchange)
+    response.once('close', () => {
+      underWay.delete(exchange)
+      exchange.over()
+    })
   }
 }
 
@@ -115,7 +156,8 @@ function refuseMalformed({ code = '' }: NodeJS.ErrnoException, connection: Duple
   const [status, message] = MALFORMED[code] ?? BAD_REQUEST
   const body = JSON.stringify({ error: { code: 'bad-request', message } })
   const headers = `Connection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}`
-  connection.end(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n${body}`)
+  connection.write(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n${body}`)
+  ;(connection as Connection).destroySoon()
 }
 
 type Malformed = readonly [status: string, message: string]
@@ -126,17 +168,20 @@ const MALFORMED: Readonly<Record<string, Malformed>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', `a request is whole within ${HTTP_IDLE_SECONDS_MAX} s`],
 }
 
+/** Sixteen bytes in base64 (RFC 6455 section 4.1). */
+const KEY = /^[+/0-9A-Za-z]{22}==$/
+
 /** Whether it asks for a WebSocket where there are some. */
 function isForWebSocket({ method, url = '', headers }: IncomingMessage, path: string): boolean {
   if (method !== 'GET' || headers.upgrade?.toLowerCase() !== 'websocket') return false
-  return headers['sec-websocket-key'] !== undefined && (url === path || url.startsWith(`${path}?`))
+  return KEY.test(headers['sec-websocket-key'] ?? '') && (url === path || url.startsWith(`${path}?`))
 }
 
 function makeHttpServer(tls: ServerOptions['tls']): HttpServer {
   if (tls === undefined) return createServer(HTTP_OPTIONS)
   try {
     const files = { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) }
-    return createSecureServer({ ...HTTP_OPTIONS, ...files })
+    return createSecureServer({ ...HTTP_OPTIONS, handshakeTimeout: HTTP_IDLE_SECONDS_MAX * 1000, ...files })
   } catch (cause) {
     const message = `the certificate ${tls.certFile} and key ${tls.keyFile} cannot be used: allowed is a PEM file each`
     throw new ServerError('listen-failed', message, { cause })

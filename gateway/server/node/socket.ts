@@ -29,6 +29,10 @@ export class NodeSocket implements Socket {
     socket.on('message', (data, isBinary) => {
       if (!this.#isOver) listener.message(data as Buffer, isBinary)
     })
+    socket.on('ping', (data) => {
+      // Who pings without end and reads nothing is not answered without end.
+      if (!this.#isOver && this.bufferedBytes <= LIVE_BACKPRESSURE_BYTES_MAX) socket.pong(data)
+    })
     socket.on('pong', () => listener.alive())
     // Against the protocol, or gone: `close` follows.
     socket.on('error', () => undefined)

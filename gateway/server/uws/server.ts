@@ -16,6 +16,8 @@ import { UwsExchange } from './exchange.ts'
 import { uWS } from './library.ts'
 import type { UserData } from './socket.ts'
 
+/** The library takes 8 to 960. */
+const FORGOTTEN_SECONDS = 240
 /** By default two processes may share a port, and each get some of the connections. */
 const EXCLUSIVE_PORT = 1
 /** The options after host and port are taken too, though the library's types do not say so (tried on 20.x). */
@@ -32,8 +34,8 @@ class UwsServer implements Server {
     this.#app.ws<UserData>(webSocketPath, {
       maxPayloadLength: LIVE_COMMAND_BYTES_CUT,
       maxBackpressure: LIVE_BACKPRESSURE_BYTES_MAX,
-      // The gateway pings by itself, and ends who does not answer.
-      idleTimeout: 0,
+      // The gateway pings by itself, and ends who does not answer; this is for one that it has let go of and that never closes.
+      idleTimeout: FORGOTTEN_SECONDS,
       sendPingsAutomatically: false,
       upgrade: (response, request, context) => handlers.upgrade(new UwsExchange(response, request, context)),
       open: (socket) => socket.getUserData().own.opened(socket),

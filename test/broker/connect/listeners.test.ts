@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { connectAsync } from 'mqtt'
 import mqttPacket from 'mqtt-packet'
 import { STOP_DEADLINE_MS } from '../../../platform/limits.ts'
-import { scratchDirectory } from '../../scratch.ts'
+import { selfSigned } from '../../servers/certificate.ts'
 import { connectAs, publish, READING, startBroker } from '../harness.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
@@ -125,31 +123,3 @@ test('a stop waits for no handshake and no upgrade', { timeout: 30_000 }, async 
 
 /** A handshake record of 512 bytes (RFC 8446 section 5.1) of which the first come. */
 const HALF_A_CLIENT_HELLO = Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03])
-
-function selfSigned(t: TestContext): { readonly cert: string; readonly key: string } {
-  const directory = scratchDirectory(t)
-  const cert = join(directory, 'cert.pem')
-  const key = join(directory, 'key.pem')
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-days',
-      '1',
-      '-keyout',
-      key,
-      '-out',
-      cert,
-      ...subject,
-    ],
-    { stdio: 'ignore' },
-  )
-  return { cert, key }
-}

@@ -179,14 +179,26 @@ onEachServer('a peer that leaves before the answer is told as gone, once', async
   assert.equal(gone, 1)
 })
 
-onEachServer('who says nothing, half a request, or nothing more after one, is cut', async (t, server) => {
+onEachServer('a request to upgrade behind one that is being answered harms nobody', async (t, server) => {
   const harness = await Harness.start(t, server)
-  const peers = ['', 'GET / HTTP/1.1\r\nHost: ', `GET / HTTP/1.1\r\n${HOST}\r\n`].map((text) => {
-    const peer = harness.raw(t)
-    peer.connection.write(text)
-    return peer
-  })
-  await Promise.all(peers.map((peer) => peer.until(() => peer.isClosed)))
+  let answer: () => unknown = () => undefined
+  harness.request = (exchange) => {
+    let isGone = false
+    exchange.onGone(() => {
+      isGone = true
+    })
+    if (exchange.path !== '/slow') exchange.send('200 OK', {}, 'quick')
+    else answer = () => isGone || exchange.send('200 OK', {}, 'slow')
+  }
+  const peer = harness.raw(t)
+  const upgrade = `Connection: Upgrade\r\nUpgrade: websocket\r\n${KEY}`
+  peer.connection.write(`GET /slow HTTP/1.1\r\n${HOST}\r\nGET ${PATH} HTTP/1.1\r\n${HOST}${upgrade}\r\n`)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  answer()
+  await peer.until(() => peer.isClosed || peer.received.includes('slow'))
+  const other = harness.raw(t)
+  other.connection.write(`GET /quick HTTP/1.1\r\n${HOST}\r\n`)
+  assert.match(await other.answer('quick'), /^HTTP\/1\.1 200 OK/)
 })
 
 onEachServer('frames come as they were sent, in order, text and binary, in fragments too', async (t, server) => {

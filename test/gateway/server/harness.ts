@@ -1,5 +1,6 @@
 /** Owns a server for tests without a gateway behind it: it answers as the test says, and keeps what its sockets were told. */
 
+import assert from 'node:assert/strict'
 import { type Socket as Connection, connect } from 'node:net'
 import type { TestContext } from 'node:test'
 import { WebSocket } from 'ws'
@@ -30,12 +31,21 @@ export class Harness {
     this.server = makeServer(() => this)
   }
 
-  static async start(t: TestContext, kind: ServerKind, port = 0): Promise<Harness> {
+  static async start(
+    t: TestContext,
+    kind: ServerKind,
+    port = 0,
+    tls?: { readonly certFile: string; readonly keyFile: string },
+  ): Promise<Harness> {
     const { makeServer } = await chooseServer(kind)
     const harness = new Harness((own) =>
       makeServer(
-        { webSocketPath: PATH },
-        { request: (exchange) => own().request(exchange), upgrade: (exchange) => own().upgrade(exchange) },
+        { webSocketPath: PATH, ...(tls && { tls }) },
+        {
+          request: (exchange) => own().request(exchange),
+          upgrade: (exchange) => own().upgrade(exchange),
+          troubled: (error) => assert.fail(error),
+        },
       ),
     )
     t.after(() => harness.server.close())
@@ -152,9 +162,15 @@ export class Peer extends Changes {
 
   constructor(port: number) {
     super()
-    this.connection = connect(port, '127.0.0.1').setNoDelay()
+    // One that takes no notice when the server has had enough, unless it is told to close.
+    this.connection = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).setNoDelay()
     this.connection.on('data', (data) => {
       this.received += data.toString('latin1')
+      this.change()
+    })
+    // Told by the server's end or by a reset: `isClosed` says that nothing more comes.
+    this.connection.on('end', () => {
+      this.isClosed = true
       this.change()
     })
     this.connection.on('close', () => {
