@@ -35,7 +35,8 @@ export async function startInfluxdb1(
   })
   const bucket = options.bucket ?? 'telemetry'
   const statement = `CREATE DATABASE "${bucket.replace(/["\\]/g, '\\$&')}"`
-  await fetch(`${url}/query?q=${encodeURIComponent(statement)}`, { method: 'POST' })
+  // It answers before it is done: the end of the answer says that.
+  await (await fetch(`${url}/query?q=${encodeURIComponent(statement)}`, { method: 'POST' })).text()
   const access = { url, api: 'v1' as const, org: '', bucket, token: '' }
   return { ...access, store: { kind: 'influx', ...access }, stop: server.stop }
 }
