@@ -78,7 +78,9 @@ export class SubscribeOrder {
     }
   }
 
+  /** Aedes may say so again: that changes nothing. */
   #unsubscribed(): void {
+    if (this.#mode !== 'unsubscribing' && this.#mode !== 'both') return
     this.#enter(this.#mode === 'both' ? 'delivering' : 'open')
     this.#release()
   }
