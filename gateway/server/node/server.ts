@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs'
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket as Connection } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { messageOf } from '../../../platform/errors.ts'
 import { HTTP_HEAD_BYTES_MAX, HTTP_IDLE_SECONDS_MAX, LIVE_COMMAND_BYTES_CUT } from '../../../platform/limits.ts'
@@ -57,7 +56,11 @@ class NodeServer implements Server {
       this.#connections.add(connection)
       connection.once('close', () => this.#connections.delete(connection))
     })
-    this.#http.on('clientError', refuseMalformed)
+    this.#http.on('clientError', (error: NodeJS.ErrnoException, connection: Connection) => {
+      // What is being answered must not have another answer in its midst.
+      if (this.#isAnswering(connection)) connection.destroy()
+      else refuseMalformed(error, connection)
+    })
     // In a handshake there is nobody to tell.
     this.#http.on('tlsClientError', (_error: Error, connection: Connection) => connection.destroy())
     this.#http.on('request', (request, response) => {
@@ -105,7 +108,7 @@ class NodeServer implements Server {
     // Until `ws` has it, nobody else listens.
     connection.on('error', () => undefined)
     // Node tells it at once, also while a request before it is being answered on the same connection.
-    if ((this.#underWay.get(connection)?.size ?? 0) > 0) {
+    if (this.#isAnswering(connection)) {
       connection.destroy()
       return
     }
@@ -129,6 +132,10 @@ class NodeServer implements Server {
     this.#handlers.upgrade(exchange)
   }
 
+  #isAnswering(connection: Connection): boolean {
+    return (this.#underWay.get(connection)?.size ?? 0) > 0
+  }
+
   /** Tells an exchange when it is over. */
   #track(exchange: NodeExchange, { socket }: IncomingMessage, response: ServerResponse): void {
     const known = this.#underWay.get(socket)
@@ -148,7 +155,7 @@ class NodeServer implements Server {
 }
 
 /** What Node's parser or its clocks refuse: by default a bare status line. */
-function refuseMalformed({ code = '' }: NodeJS.ErrnoException, connection: Duplex): void {
+function refuseMalformed({ code = '' }: NodeJS.ErrnoException, connection: Connection): void {
   if (!connection.writable || code === 'ECONNRESET') {
     connection.destroy()
     return
@@ -157,7 +164,7 @@ function refuseMalformed({ code = '' }: NodeJS.ErrnoException, connection: Duple
   const body = JSON.stringify({ error: { code: 'bad-request', message } })
   const headers = `Connection: close\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${body.length}`
   connection.write(`HTTP/1.1 ${status}\r\n${headers}\r\n\r\n${body}`)
-  ;(connection as Connection).destroySoon()
+  connection.destroySoon()
 }
 
 type Malformed = readonly [status: string, message: string]

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { test } from 'node:test'
 import type { Exchange } from '../../../gateway/server/server.ts'
 import { ServerError } from '../../../gateway/server/server.ts'
 import { HTTP_HEAD_BYTES_MAX, LIVE_BACKPRESSURE_BYTES_MAX, LIVE_COMMAND_BYTES_CUT } from '../../../platform/limits.ts'
@@ -199,6 +200,22 @@ onEachServer('a request to upgrade behind one that is being answered harms nobod
   const other = harness.raw(t)
   other.connection.write(`GET /quick HTTP/1.1\r\n${HOST}\r\n`)
   assert.match(await other.answer('quick'), /^HTTP\/1\.1 200 OK/)
+})
+
+// uWebSockets.js answers it all the same: whoever sends such a thing harms itself only.
+test('what is no request, behind one that is being answered, gets no answer in its midst [node]', async (t) => {
+  const harness = await Harness.start(t, 'node')
+  harness.request = (exchange) => {
+    exchange.onGone(() => undefined)
+    exchange.begin('200 OK', {}, () => undefined)
+    exchange.write('begun')
+  }
+  const peer = harness.raw(t)
+  peer.connection.write(`GET / HTTP/1.1\r\n${HOST}\r\n`)
+  await peer.answer('begun')
+  peer.connection.write('nonsense\r\n\r\n')
+  await peer.until(() => peer.isClosed)
+  assert.equal(peer.received.match(/HTTP\/1\.1/g)?.length, 1)
 })
 
 onEachServer('frames come as they were sent, in order, text and binary, in fragments too', async (t, server) => {
