@@ -14,7 +14,7 @@
 
 import type { PublishPacket } from 'aedes'
 import type { DeviceTopic } from '../identity/topics.ts'
-import type { Entries } from '../log/log.ts'
+import type { Appends } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../platform/limits.ts'
 import { Disconnect } from './reports/disconnects.ts'
@@ -28,7 +28,7 @@ type Decided = (verdict: Verdict) => void
 const TOPIC_CHARS_SHOWN = 200
 
 export interface AdmissionDependencies {
-  readonly log: Pick<Entries, 'append'>
+  readonly log: Appends
   readonly statusBoard: StatusBoard
   readonly clock: Clock
   readonly metrics: BrokerMetrics

@@ -3,15 +3,12 @@
  * `LIVE_FRAME_CHARS_MAX`. A reading is encoded once for all groups that want the same columns.
  *
  * Always true: the cursor of a frame lies after its last reading and before the group's next, even inside a message of
- * many readings; the last frame of a group before `flush` has the position of `flush` as its cursor.
+ * many readings; the last frame of a group before `flush` has the cursor given to `flush`.
  */
 
-import type { Batch } from '../log/entry.ts'
-import type { EntryReader } from '../log/log.ts'
-import type { Position } from '../log/position.ts'
+import type { Offset } from '../log/position.ts'
 import { LIVE_FRAME_CHARS_MAX } from '../platform/limits.ts'
 import type { Reading } from '../schemas/reading.ts'
-import { formatCursor } from './cursor.ts'
 import { encodeReading, readingsFrame, selectFields } from './frames.ts'
 import type { Group } from './groups.ts'
 
@@ -22,26 +19,22 @@ interface Open {
 }
 
 export interface BatchFramesDependencies {
-  readonly log: Pick<EntryReader, 'positionAfter'>
+  /** The cursor after so many readings of the entry at `offset`. */
+  readonly cursorAt: (offset: Offset, readings: number) => string
   readonly publish: (group: Group, frame: string, readings: number) => void
   readonly tagsOf: (stream: string) => ReadonlySet<string>
 }
 
 export class BatchFrames {
-  readonly #batch: Batch
-  readonly #before: Position
   readonly #dependencies: BatchFramesDependencies
   readonly #open = new Map<Group, Open>()
 
-  /** `before` is the position the batch was read from. */
-  constructor(batch: Batch, before: Position, dependencies: BatchFramesDependencies) {
-    this.#batch = batch
-    this.#before = before
+  constructor(dependencies: BatchFramesDependencies) {
     this.#dependencies = dependencies
   }
 
-  /** Takes in the readings of the entry at `offset`, for `groups`. EntryReader come in the order of the batch. */
-  add(offset: number, readings: readonly Reading[], groups: readonly Group[]): void {
+  /** Takes in the readings of the entry at `offset`, for `groups`. Entries come in the order of the batch. */
+  add(offset: Offset, readings: readonly Reading[], groups: readonly Group[]): void {
     if (groups.length === 0) return
     for (const [index, reading] of readings.entries()) {
       let whole: string | undefined
@@ -61,21 +54,20 @@ export class BatchFrames {
     }
   }
 
-  /** Publishes what is left; `position` lies after everything that was added. */
-  flush(position: Position): void {
-    const cursor = formatCursor(position)
+  /** Publishes what is left; `cursor` lies after everything that was added. */
+  flush(cursor: string): void {
     for (const [group, open] of this.#open) this.#publish(group, open, cursor)
     this.#open.clear()
   }
 
-  #push(group: Group, text: string, offset: number, index: number): void {
+  #push(group: Group, text: string, offset: Offset, index: number): void {
     let open = this.#open.get(group)
     if (open === undefined) {
       open = { readings: [], chars: 0 }
       this.#open.set(group, open)
     }
     if (open.readings.length > 0 && open.chars + text.length > LIVE_FRAME_CHARS_MAX) {
-      this.#publish(group, open, formatCursor(this.#positionBefore(offset), index))
+      this.#publish(group, open, this.#dependencies.cursorAt(offset, index))
       open.readings = []
       open.chars = 0
     }
@@ -85,11 +77,6 @@ export class BatchFrames {
 
   #publish(group: Group, open: Open, cursor: string): void {
     this.#dependencies.publish(group, readingsFrame(group.name, cursor, open.readings), open.readings.length)
-  }
-
-  #positionBefore(offset: number): Position {
-    if (offset === this.#batch.firstOffset) return this.#before
-    return this.#dependencies.log.positionAfter(this.#batch, offset - 1)
   }
 
   #select(reading: Reading, fields: ReadonlySet<string>): string | undefined {

@@ -8,7 +8,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Identity } from '../identity/identity.ts'
-import type { EntryReader, Ledgers } from '../log/log.ts'
+import type { Shards } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
@@ -42,7 +42,7 @@ export interface GatewayOptions {
 }
 
 export interface GatewayDependencies {
-  readonly log: EntryReader & Ledgers
+  readonly log: Shards
   readonly presence: Presence
   readonly registry: Registry
   readonly history: History

@@ -3,7 +3,7 @@
  * paths are read with GET (or HEAD); nothing can be changed over HTTP.
  */
 
-import type { Ledgers } from '../log/log.ts'
+import type { Shards } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -27,7 +27,7 @@ import type { Exchange } from './server/server.ts'
 import type { Tokens } from './tokens.ts'
 
 export interface HttpDependencies {
-  readonly log: Ledgers
+  readonly log: Shards
   readonly presence: Presence
   readonly registry: Registry
   readonly history: History

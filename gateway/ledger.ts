@@ -5,12 +5,12 @@
  */
 
 import { isDeviceId } from '../identity/topics.ts'
-import { INGEST_READER, type Ledger, type Ledgers, LogError } from '../log/log.ts'
+import { INGEST_READER, type Ledger, LogError, type Shards } from '../log/log.ts'
 import type { Access } from './access.ts'
 import { badParameter, Refusal } from './refusal.ts'
 import type { Query } from './request.ts'
 
-export async function ledgerOf(log: Ledgers, query: Query, access: Access): Promise<Ledger> {
+export async function ledgerOf(log: Shards, query: Query, access: Access): Promise<Ledger> {
   query.allow(['device'])
   const device = query.one('device')
   if (device === undefined) return log.ledger(INGEST_READER)

@@ -1,5 +1,5 @@
 /**
- * Owns the gateway's place in the log: reads each batch once, in order; decodes it; keeps the table of last readings;
+ * Owns the gateway's place in the log: reads each batch of each shard once, in order; decodes it; keeps the table of last readings;
  * encodes what a group wants once a group; and publishes. Others get their turn after each piece of a batch, at which
  * everything of it has been published.
  *
@@ -10,13 +10,14 @@
  * `LATEST_WARM_UP_MS_MAX`, and says so: then the last readings of quiet devices may be missing from the table.
  *
  * Always true: a frame's cursor lies after every reading sent so far and before every reading not sent yet. Bound: one
- * batch is held at a time. Losing: what retention removed before it was read, told by a `gap` to every group.
+ * batch of each shard is held at a time. Losing: what retention removed before it was read, told by a `gap` to every group.
  */
 
+import assert from 'node:assert/strict'
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import { type Batch, type Entry, REPLAYED, readEntries } from '../log/entry.ts'
-import { type EntryReader, INGEST_READER, type Ledgers } from '../log/log.ts'
-import type { Position } from '../log/position.ts'
+import { INGEST_READER, type Shard } from '../log/log.ts'
+import { formatPosition, type Offset, type Position } from '../log/position.ts'
 import type { Clock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
 import { LATEST_WARM_UP_MS_MAX } from '../platform/limits.ts'
@@ -35,8 +36,10 @@ export const TAIL_BYTES_PER_TURN = 64 * 1024
 /** How long the tail waits after the log failed before it reads on. */
 const TAIL_RETRY_MS = 1_000
 
+type TailedShard = Pick<Shard, 'first' | 'end' | 'read' | 'follow' | 'checkpoint'>
+
 export interface TailDependencies {
-  readonly log: EntryReader & Pick<Ledgers, 'checkpoint'>
+  readonly log: { readonly id: string; readonly shards: readonly TailedShard[] }
   readonly decoder: Pick<Decoder, 'decode'>
   readonly latest: Latest
   readonly groups: Groups
@@ -51,9 +54,11 @@ export interface TailDependencies {
 export class Tail {
   readonly #dependencies: TailDependencies
   readonly #stopping = new AbortController()
-  #position: Position | undefined
-  #problem: string | undefined = 'the live tail has not started'
-  #running: Promise<void> | undefined
+  /** After everything that was published; empty until it is live. */
+  #position: Position = []
+  /** Of each shard that cannot be read just now, why. */
+  readonly #problems = new Map<number, string>()
+  #running: Promise<unknown> | undefined
 
   constructor(dependencies: TailDependencies) {
     this.#dependencies = dependencies
@@ -61,21 +66,23 @@ export class Tail {
 
   /** Why nothing is delivered just now; undefined when all is well. */
   get problem(): string | undefined {
-    return this.#problem
+    if (this.#running === undefined) return 'the live tail has not started'
+    for (const problem of this.#problems.values()) return problem
+    return undefined
   }
 
   /** The cursor after everything that was published. */
   get cursor(): string {
-    return this.#position === undefined ? '' : formatCursor(this.#position)
+    return this.#running === undefined ? '' : formatCursor(this.#dependencies.log, this.#position)
   }
 
   /** Resolves when the tail is live. Rejects with a `LogError` if the log cannot be read. */
   async start(): Promise<void> {
-    const end = await this.#dependencies.log.end()
+    const { shards } = this.#dependencies.log
+    const end = await Promise.all(shards.map((shard) => shard.end()))
     await this.#warmUp(end)
     this.#position = end
-    this.#problem = undefined
-    this.#running = this.#run()
+    this.#running = Promise.all(shards.map((shard, index) => this.#run(shard, index)))
   }
 
   async stop(): Promise<void> {
@@ -84,99 +91,114 @@ export class Tail {
   }
 
   async #warmUp(end: Position): Promise<void> {
-    const { log, decoder, latest, clock, logger } = this.#dependencies
+    const { log, clock, logger } = this.#dependencies
     const deadline = clock.now() + LATEST_WARM_UP_MS_MAX
-    let position = (await log.checkpoint(INGEST_READER)) ?? (await log.first())
-    while (log.compare(position, end) < 0 && !this.#stopping.signal.aborted) {
-      const batch = await log.read(position)
-      if (batch === undefined) return
-      for (const piece of piecesOf(batch)) {
-        for (const entry of piece) if (isTelemetry(entry)) latest.take(entry, decoder.decode(entry))
-        await nextTurn()
-      }
-      position = batch.next
-      if (clock.now() > deadline) {
-        logger.warn(
-          { position },
-          'too much of the log is not stored yet: last readings of quiet devices may be missing',
-        )
-        return
-      }
+    const reached: Offset[] = []
+    for (const [index, shard] of log.shards.entries()) {
+      reached.push(await this.#warmUpBy(shard, end[index] ?? (await shard.first()), deadline))
     }
+    if (reached.every((offset, index) => offset === end[index]) || this.#stopping.signal.aborted) return
+    logger.warn(
+      { position: formatPosition(log, reached) },
+      'too much of the log is not stored yet: last readings of quiet devices may be missing',
+    )
   }
 
-  async #run(): Promise<void> {
-    const { log, logger } = this.#dependencies
+  /** Resolves with `end`, or with how far it came before the deadline. */
+  async #warmUpBy(shard: TailedShard, end: Offset, deadline: number): Promise<Offset> {
+    const { decoder, latest, clock } = this.#dependencies
+    let offset = (await shard.checkpoint(INGEST_READER)) ?? (await shard.first())
+    while (offset < end && clock.now() <= deadline && !this.#stopping.signal.aborted) {
+      const batch = await shard.read(offset)
+      if (batch === undefined) return end
+      for (const { entries } of piecesOf(batch)) {
+        for (const entry of entries) if (isTelemetry(entry)) latest.take(entry, decoder.decode(entry))
+        await nextTurn()
+      }
+      offset = batch.next
+    }
+    return offset < end ? offset : end
+  }
+
+  async #run(shard: TailedShard, index: number): Promise<void> {
+    const { logger } = this.#dependencies
     const { signal } = this.#stopping
     while (!signal.aborted) {
       try {
-        for await (const batch of log.follow(this.#from(), signal)) {
-          this.#problem = undefined
-          await this.#take(batch)
+        for await (const batch of shard.follow(this.#offset(index), signal)) {
+          this.#problems.delete(index)
+          await this.#take(index, batch)
         }
       } catch (error) {
         if (signal.aborted) return
-        this.#problem = `the log cannot be read: ${messageOf(error)}`
+        this.#problems.set(index, `the log cannot be read: ${messageOf(error)}`)
         logger.error({ err: error }, 'the live tail stopped, and will try again')
         await delay(TAIL_RETRY_MS, undefined, { signal }).catch(() => undefined)
       }
     }
   }
 
-  #from(): Position {
-    if (this.#position === undefined) throw new Error('the tail was not started')
-    return this.#position
+  #offset(shard: number): Offset {
+    const { [shard]: offset } = this.#position
+    assert(offset !== undefined, `the tail has no place in shard ${shard}`)
+    return offset
   }
 
-  async #take(batch: Batch): Promise<void> {
+  async #take(shard: number, batch: Batch): Promise<void> {
     const { groups, latest, log, decoder, metrics } = this.#dependencies
-    if (batch.missed > 0) this.#position = this.#tellGap(batch)
-    const frames = new BatchFrames(batch, this.#from(), this.#dependencies)
-    let offset = batch.firstOffset - 1
-    for (const piece of piecesOf(batch)) {
-      for (const entry of piece) {
+    if (batch.missed > 0) this.#tellGap(shard, batch)
+    const frames = new BatchFrames({
+      ...this.#dependencies,
+      cursorAt: (offset, readings) => formatCursor(log, this.#position.with(shard, offset), { shard, readings }),
+    })
+    for (const { entries, next } of piecesOf(batch)) {
+      for (const entry of entries) {
         if (!isTelemetry(entry)) continue
         const readings = decoder.decode(entry)
         latest.take(entry, readings)
         if (readings instanceof Rejection) continue // Ingest sets it aside and says why.
         frames.add(entry.offset, readings, groups.match(entry.device, entry.stream))
       }
-      offset += piece.length
-      this.#position = log.positionAfter(batch, offset)
-      frames.flush(this.#position)
-      metrics.entries.inc(piece.length)
+      this.#position = this.#position.with(shard, next)
+      frames.flush(this.cursor)
+      metrics.entries.inc(entries.length)
       // Sockets get their turn between pieces, also while the tail is behind.
       await nextTurn()
     }
   }
 
-  /** Tells every group that entries before this batch are gone; returns the position after the gap. */
-  #tellGap(batch: Batch): Position {
-    const { groups, log, publish, logger } = this.#dependencies
-    const position = log.positionAfter(batch, batch.firstOffset - 1)
-    const before = formatCursor(position)
-    const gap = { after: this.cursor, before, reason: 'retention', missed: batch.missed } as const
+  /** Tells every group that entries before this batch are gone, and goes on after them. */
+  #tellGap(shard: number, batch: Batch): void {
+    const { groups, publish, logger } = this.#dependencies
+    const after = this.cursor
+    this.#position = this.#position.with(shard, batch.firstOffset)
+    const gap = { after, before: this.cursor, reason: 'retention', missed: batch.missed } as const
     logger.warn({ missed: batch.missed }, 'retention removed entries before they were sent to apps')
     for (const group of groups.all()) publish(group, gapFrame(group.name, gap), 0)
-    return position
   }
 }
 
 /** A message, or one appended again that apps have not had. One that was decoded before (`DELIVERED_LIVE`) would come twice. */
 const isTelemetry = (entry: Entry) => (entry.flags & ~REPLAYED) === 0
 
+interface Piece {
+  readonly entries: readonly Entry[]
+  /** Of the entry after it. */
+  readonly next: Offset
+}
+
 /** The entries of a batch in pieces of at most `TAIL_BYTES_PER_TURN` of payload, but at least one entry. */
-function* piecesOf(batch: Batch): Generator<readonly Entry[]> {
-  let piece: Entry[] = []
+function* piecesOf(batch: Batch): Generator<Piece> {
+  let entries: Entry[] = []
   let bytes = 0
-  for (const entry of readEntries(batch.bytes, batch.firstOffset)) {
+  for (const entry of readEntries(batch)) {
     bytes += entry.payload.length
-    if (bytes > TAIL_BYTES_PER_TURN && piece.length > 0) {
-      yield piece
-      piece = []
+    if (bytes > TAIL_BYTES_PER_TURN && entries.length > 0) {
+      yield { entries, next: entry.offset }
+      entries = []
       bytes = entry.payload.length
     }
-    piece.push(entry)
+    entries.push(entry)
   }
-  yield piece
+  yield { entries, next: batch.next }
 }

@@ -12,15 +12,17 @@
  * Loses nothing: entries that were not finished are read again after a restart, and writing them again changes nothing.
  */
 
+import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type EntryReader, INGEST_READER, type Ledgers, LogError, type Progress } from '../log/log.ts'
+import { INGEST_READER, LogError, type Shards } from '../log/log.ts'
+import { formatPosition, type Offset } from '../log/position.ts'
 import type { Clock } from '../platform/clock.ts'
 import { INGEST_DRAIN_MS, LOG_FULL_INTERVAL_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
-import { type Group, GroupBuilder, joinProgress } from './group.ts'
+import { type Group, GroupBuilder, joinProgress, type ShardProgress } from './group.ts'
 import { IngestError } from './ingest-error.ts'
 import type { IngestMetrics, StoreState } from './ingest-metrics.ts'
-import { readForIngest, type Source } from './source.ts'
+import { readForIngest, type Source, startOfIngest } from './source.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 import type { WorkerThread } from './worker-thread.ts'
 
@@ -52,7 +54,7 @@ export interface CoordinatorOptions {
 }
 
 export interface CoordinatorDependencies {
-  readonly log: EntryReader & Ledgers
+  readonly log: Shards
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: IngestMetrics
@@ -67,7 +69,9 @@ export class Coordinator {
   /** Sealed and not all reported, oldest first; dense sequences. */
   readonly #groups: Group[] = []
   /** Done, waiting for the checkpoint; bounded with `#groups`. */
-  readonly #done: Progress[] = []
+  readonly #done: ShardProgress[] = []
+  /** Up to where each shard was made into groups. */
+  #grouped: Offset[] = []
   #nextSequence = 0
   #lastSealAt = Number.NEGATIVE_INFINITY
   #sealTimer: NodeJS.Timeout | undefined
@@ -146,11 +150,18 @@ export class Coordinator {
 
   async #read(): Promise<void> {
     const { log, logger } = this.#deps
+    const { signal } = this.#following
     const store = { isEmbedded: false, checkpoint: undefined, ...this.firstThread?.store }
-    for await (const source of readForIngest(log, store, logger, this.#following.signal)) {
-      while (!this.#add(source)) await this.#moved()
-      if (this.#stopped) return
-    }
+    const start = await startOfIngest(log, store, logger)
+    this.#grouped = [...start.store]
+    await Promise.all(
+      log.shards.map(async (_shard, index) => {
+        for await (const source of readForIngest(log, index, start, logger, signal)) {
+          while (!this.#add(source)) await this.#moved()
+          if (this.#stopped) return
+        }
+      }),
+    )
   }
 
   #add(source: Source): boolean {
@@ -168,7 +179,10 @@ export class Coordinator {
     }
     this.#handOut()
     while (this.#maySeal()) {
-      const group = this.#groupBuilder.seal(this.#nextSequence, this.#slots.length)
+      const group = this.#groupBuilder.seal(this.#nextSequence, this.#slots.length, (shard, next) => {
+        this.#grouped[shard] = next
+        return formatPosition(this.#deps.log, this.#grouped)
+      })
       if (group === undefined) break
       this.#nextSequence++
       this.#lastSealAt = performance.now()
@@ -227,7 +241,9 @@ export class Coordinator {
     try {
       for (;;) {
         // More is pushed while this step is on its way to the disk: only what it covers is taken off.
-        const done = this.#done.slice(0, most)
+        const shard = this.#done[0]?.shard
+        const end = this.#done.findIndex((each) => each.shard !== shard)
+        const done = this.#done.slice(0, Math.min(most, end < 0 ? this.#done.length : end))
         const progress = joinProgress(done)
         if (progress === undefined) break
         if (await this.#account(progress)) {
@@ -245,9 +261,11 @@ export class Coordinator {
   }
 
   /** False, after a while, if the log has no room for the dead letters of it. */
-  async #account(progress: Progress): Promise<boolean> {
+  async #account({ shard: number, ...progress }: ShardProgress): Promise<boolean> {
+    const { [number]: shard } = this.#deps.log.shards
+    assert(shard, `the log has no shard ${number}`)
     try {
-      await this.#deps.log.advance(INGEST_READER, progress)
+      await shard.advance(INGEST_READER, progress)
       this.#isWaitingForRoom = false
       return true
     } catch (error) {

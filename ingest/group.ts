@@ -1,12 +1,12 @@
 /**
- * Owns a group: the run of log entries that the workers are given at a time, made of whole batches of the log, and what
+ * Owns a group: the entries of one shard that the workers are given at a time, made of whole batches of the log, and what
  * they report of it.
  */
 
 import type { Batch } from '../log/entry.ts'
 import { readEntry } from '../log/entry.ts'
 import type { DeviceProgress, NewDeadLetter, Progress } from '../log/log.ts'
-import type { Position } from '../log/position.ts'
+import type { Offset } from '../log/position.ts'
 import { INGEST_ENTRIES_PER_WRITE_MAX } from '../platform/limits.ts'
 import type { Source } from './source.ts'
 import type { GroupOutcome } from './worker-messages.ts'
@@ -14,12 +14,13 @@ import type { GroupOutcome } from './worker-messages.ts'
 /** Bytes of entries handed out as one group (always at least one batch of the log). */
 const INGEST_GROUP_BYTES_MAX = 2 * 1024 * 1024
 
-/** Batches of the log that wait to become a group. Offsets within are dense. */
+/** Batches of one shard that wait to become a group, each beginning where the one before it ends. */
 export class GroupBuilder {
   readonly #entriesMax: number
   #batches: Batch[] = []
   #count = 0
   #byteLength = 0
+  #shard = 0
   #isAccounted = false
   /** A batch did not fit. */
   #refused = false
@@ -38,17 +39,18 @@ export class GroupBuilder {
   }
 
   /** False if the batch must wait for the next group. An empty one takes any batch. */
-  add({ batch, isAccounted }: Source): boolean {
+  add({ shard, batch, isAccounted }: Source): boolean {
     const last = this.#batches.at(-1)
     if (last !== undefined) {
-      const dense = batch.firstOffset === last.firstOffset + last.count && isAccounted === this.#isAccounted
+      const follows = shard === this.#shard && batch.firstOffset === last.next && isAccounted === this.#isAccounted
       const fits =
         this.#count + batch.count <= this.#entriesMax && this.#byteLength + batch.bytes.length <= INGEST_GROUP_BYTES_MAX
-      if (!dense || !fits) {
+      if (!follows || !fits) {
         this.#refused = true
         return false
       }
     }
+    this.#shard = shard
     this.#isAccounted = isAccounted
     this.#batches.push(batch)
     this.#count += batch.count
@@ -56,8 +58,11 @@ export class GroupBuilder {
     return true
   }
 
-  /** Makes a group of what was added; `workers` will report on it. Undefined if there is nothing. */
-  seal(sequence: number, workers: number): Group | undefined {
+  /**
+   * Makes a group of what was added; `workers` will report on it. `checkpointAt` is given its shard and its end. Undefined
+   * if there is nothing.
+   */
+  seal(sequence: number, workers: number, checkpointAt: (shard: number, next: Offset) => string): Group | undefined {
     const [first] = this.#batches
     const last = this.#batches.at(-1)
     if (first === undefined || last === undefined) return undefined
@@ -68,8 +73,11 @@ export class GroupBuilder {
       view.set(batch.bytes, at)
       at += batch.bytes.length
     }
-    const parts = { sequence, bytes, firstOffset: first.firstOffset, count: this.#count, next: last.next }
-    const group = new Group({ ...parts, isAccounted: this.#isAccounted }, workers)
+    const { firstOffset } = first
+    const { next } = last
+    const checkpoint = checkpointAt(this.#shard, next)
+    const place = { shard: this.#shard, firstOffset, count: this.#count, next, checkpoint }
+    const group = new Group({ sequence, bytes, ...place, isAccounted: this.#isAccounted }, workers)
     this.#batches = []
     this.#count = 0
     this.#byteLength = 0
@@ -79,16 +87,22 @@ export class GroupBuilder {
 }
 
 /** What a group is made of; what is reported of it comes later. */
-type GroupParts = Pick<Group, 'sequence' | 'bytes' | 'firstOffset' | 'count' | 'next' | 'isAccounted'>
+type GroupParts = Pick<
+  Group,
+  'sequence' | 'bytes' | 'shard' | 'firstOffset' | 'count' | 'next' | 'checkpoint' | 'isAccounted'
+>
 
 export class Group {
   readonly sequence: number
   readonly bytes: SharedArrayBuffer
-  readonly firstOffset: number
+  readonly shard: number
+  readonly firstOffset: Offset
   readonly count: number
-  /** The log's position after it. */
-  readonly next: Position
-  /** The books have it already. */
+  /** Where its shard goes on after it. */
+  readonly next: Offset
+  /** The text of the log's position after it: what an embedded store holds once it has written it. */
+  readonly checkpoint: string
+  /** The ledger has it already. */
   readonly isAccounted: boolean
   /** Workers that have not reported yet. */
   #missing: number
@@ -100,9 +114,11 @@ export class Group {
   constructor(parts: GroupParts, workers: number) {
     this.sequence = parts.sequence
     this.bytes = parts.bytes
+    this.shard = parts.shard
     this.firstOffset = parts.firstOffset
     this.count = parts.count
     this.next = parts.next
+    this.checkpoint = parts.checkpoint
     this.isAccounted = parts.isAccounted
     this.#missing = workers
   }
@@ -124,22 +140,28 @@ export class Group {
     }
   }
 
-  progress(): Progress {
+  progress(): ShardProgress {
     const deadLetters = this.#deadLetters.sort((a, b) => a.offset - b.offset)
-    return { next: this.next, stored: this.#stored, readings: this.#readings, deadLetters, devices: this.#devices }
+    const counts = { stored: this.#stored, readings: this.#readings, devices: this.#devices }
+    return { shard: this.shard, next: this.next, ...counts, deadLetters }
   }
 }
 
-/** The progress of consecutive groups as one, for one durable step instead of several. */
-export function joinProgress(all: readonly Progress[]): Progress | undefined {
+export interface ShardProgress extends Progress {
+  readonly shard: number
+}
+
+/** The progress of consecutive groups of one shard as one, for one durable step instead of several. */
+export function joinProgress(all: readonly ShardProgress[]): ShardProgress | undefined {
   const last = all.at(-1)
   if (last === undefined) return undefined
   return {
+    shard: last.shard,
     next: last.next,
     stored: all.reduce((sum, { stored }) => sum + stored, 0),
     readings: all.reduce((sum, { readings }) => sum + readings, 0),
     deadLetters: all.flatMap(({ deadLetters }) => deadLetters),
-    // A device may be in it several times; whoever keeps the books adds up.
+    // A device may be in it several times; whoever keeps the ledger adds up.
     devices: all.flatMap(({ devices }) => devices ?? []),
   }
 }

@@ -3,7 +3,7 @@
  * answers. `stop()` drains for a bounded time; what is not stored then stays in the log.
  */
 
-import { type EntryReader, INGEST_READER, type Ledgers } from '../log/log.ts'
+import { INGEST_READER, type Shards } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import { TelltaleError } from '../platform/errors.ts'
 import type { Part } from '../platform/lifecycle.ts'
@@ -25,7 +25,7 @@ export interface IngestOptions {
 }
 
 export interface IngestDependencies {
-  readonly log: EntryReader & Ledgers
+  readonly log: Shards
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics

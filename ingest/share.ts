@@ -4,8 +4,9 @@
  */
 
 import assert from 'node:assert/strict'
-import { DAMAGED, deviceHash, entryEnd, readEntry } from '../log/entry.ts'
+import { DAMAGED, deviceHash, eachEntry, readEntry } from '../log/entry.ts'
 import type { DeviceProgress } from '../log/log.ts'
+import type { Offset } from '../log/position.ts'
 import type { Decoder } from '../schemas/decoder.ts'
 import { Rejection } from '../schemas/reading.ts'
 import type { StoreBatch, StoreEntry, WriteOutcome } from './store.ts'
@@ -16,7 +17,7 @@ export interface Share {
   /** Beside `batch.entries`: whose each entry is, where it starts in the group's bytes, and its offset. */
   readonly devices: readonly string[]
   readonly starts: readonly number[]
-  readonly offsets: readonly number[]
+  readonly offsets: readonly Offset[]
   readonly setAside: readonly SetAside[]
 }
 
@@ -38,7 +39,7 @@ export interface Partition {
  */
 export function decodeShare(
   bytes: Buffer,
-  firstOffset: number,
+  firstOffset: Offset,
   checkpoint: string,
   decoder: Decoder,
   partition: Partition,
@@ -47,26 +48,23 @@ export function decodeShare(
   const entries: StoreEntry[] = []
   const devices: string[] = []
   const starts: number[] = []
-  const offsets: number[] = []
+  const offsets: Offset[] = []
   const setAside: SetAside[] = []
-  let at = 0
-  for (let offset = firstOffset; at < bytes.length; offset++) {
-    const end = entryEnd(bytes, at)
-    if (workers === 1 || deviceHash(bytes, at) % workers === index) {
-      const entry = readEntry(bytes, at, offset)
-      const decoded = (entry.flags & DAMAGED) === 0 ? decoder.decode(entry) : LOG_DAMAGED
-      const stream = decoder.registry.stream(entry.stream)
-      if (decoded instanceof Rejection) setAside.push({ at, offset, code: decoded.code, reason: decoded.reason })
-      else {
-        assert(stream, `decoded ${entry.stream}, which the registry does not know`)
-        entries.push({ stream, readings: decoded })
-        devices.push(entry.device)
-        starts.push(at)
-        offsets.push(offset)
-      }
+  eachEntry(bytes, firstOffset, (at, offset) => {
+    if (workers > 1 && deviceHash(bytes, at) % workers !== index) return
+    const entry = readEntry(bytes, at, offset)
+    const decoded = (entry.flags & DAMAGED) === 0 ? decoder.decode(entry) : LOG_DAMAGED
+    if (decoded instanceof Rejection) {
+      setAside.push({ at, offset, code: decoded.code, reason: decoded.reason })
+      return
     }
-    at = end
-  }
+    const stream = decoder.registry.stream(entry.stream)
+    assert(stream, `decoded ${entry.stream}, which the registry does not know`)
+    entries.push({ stream, readings: decoded })
+    devices.push(entry.device)
+    starts.push(at)
+    offsets.push(offset)
+  })
   return { batch: { entries, checkpoint }, devices, starts, offsets, setAside }
 }
 

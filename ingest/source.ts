@@ -1,5 +1,5 @@
 /**
- * Owns what ingest reads of the log, and from where.
+ * Owns what ingest reads of the log, and from where; of each shard:
  *
  *   start --the embedded store is behind the checkpoint--> restoring --checkpoint reached--> following
  *     '-----------------------------------------------------------------------------------------^
@@ -8,14 +8,17 @@
  * log was removed) is given it again, as far as the log still holds it; what is read for that is not accounted for twice.
  */
 
-import { type Batch, skipEntries } from '../log/entry.ts'
-import { type EntryReader, INGEST_READER, type Ledgers, LogError } from '../log/log.ts'
-import type { Position } from '../log/position.ts'
+import assert from 'node:assert/strict'
+import { type Batch, entriesBefore } from '../log/entry.ts'
+import { INGEST_READER, LogError, type Shards } from '../log/log.ts'
+import { formatPosition, type Offset, type Position, parsePosition } from '../log/position.ts'
 import type { Logger } from '../platform/logger.ts'
 
 export interface Source {
+  /** Which of the log's shards it is of. */
+  readonly shard: number
   readonly batch: Batch
-  /** The books have it already: it is for the store only. */
+  /** The ledger has it already: it is for the store only. */
   readonly isAccounted: boolean
 }
 
@@ -26,64 +29,83 @@ export interface StoreAtStart {
   readonly checkpoint: string | undefined
 }
 
+/** Where ingest begins. */
+export interface Start {
+  /** Where the ledger goes on. */
+  readonly checkpoint: Position
+  /** From where on the store lacks what the ledger has, at the checkpoint where it lacks nothing. */
+  readonly store: Position
+}
+
+export async function startOfIngest(log: Shards, store: StoreAtStart, logger: Logger): Promise<Start> {
+  const checkpoint = await Promise.all(
+    log.shards.map(async (shard) => (await shard.checkpoint(INGEST_READER)) ?? (await shard.first())),
+  )
+  const held = store.isEmbedded ? await heldBy(store.checkpoint, log, checkpoint, logger) : checkpoint
+  return { checkpoint, store: checkpoint.map((offset, shard) => earlier(held[shard] ?? offset, offset)) }
+}
+
+/** What ingest reads of one shard. */
 export async function* readForIngest(
-  log: EntryReader & Ledgers,
-  store: StoreAtStart,
+  log: Shards,
+  shard: number,
+  start: Start,
   logger: Logger,
   signal: AbortSignal,
 ): AsyncGenerator<Source> {
-  const checkpoint = (await log.checkpoint(INGEST_READER)) ?? (await log.first())
-  const lacking = store.isEmbedded ? await firstLacking(log, store.checkpoint, checkpoint, logger) : undefined
-  if (lacking !== undefined) {
-    for await (const batch of log.follow(lacking, signal)) {
+  const { [shard]: source } = log.shards
+  const { [shard]: checkpoint } = start.checkpoint
+  const { [shard]: lacking } = start.store
+  assert(source !== undefined && checkpoint !== undefined && lacking !== undefined, `the log has no shard ${shard}`)
+  if (lacking < checkpoint) {
+    for await (const batch of source.follow(lacking, signal)) {
       if (batch.missed > 0) logger.error({ missed: batch.missed }, 'the log does not hold all that the store lacks')
-      const part = before(log, batch, checkpoint)
-      if (part.count > 0) yield { batch: part, isAccounted: true }
-      if (log.compare(batch.next, checkpoint) >= 0) break
+      const part = batch.next <= checkpoint ? batch : entriesBefore(batch, later(checkpoint, batch.firstOffset))
+      if (part.count > 0) yield { shard, batch: part, isAccounted: true }
+      if (batch.next >= checkpoint) break
     }
     if (!signal.aborted) logger.warn('the store has been given again what the log holds')
   }
-  for await (const batch of log.follow(checkpoint, signal)) {
+  for await (const batch of source.follow(checkpoint, signal)) {
     if (batch.missed > 0) logger.error({ missed: batch.missed }, 'entries left the log before they were stored')
-    yield { batch, isAccounted: false }
+    yield { shard, batch, isAccounted: false }
   }
 }
 
-/** From where on an embedded store lacks what was stored; undefined if it lacks nothing. */
-async function firstLacking(
-  log: EntryReader & Ledgers,
-  held: string | undefined,
-  checkpoint: Position,
-  logger: Logger,
-): Promise<Position | undefined> {
-  if (held === undefined) {
+const earlier = (a: Offset, b: Offset) => (a < b ? a : b)
+const later = (a: Offset, b: Offset) => (a > b ? a : b)
+
+/** The position up to which an embedded store holds everything; the checkpoint if the log does not know its position. */
+async function heldBy(text: string | undefined, log: Shards, checkpoint: Position, logger: Logger): Promise<Position> {
+  if (text === undefined) {
     const { stored } = await log.ledger(INGEST_READER)
-    if (stored === 0) return undefined
+    if (stored === 0) return checkpoint
     logger.warn({ stored }, 'the store is empty, though messages of this log were stored: they are written to it again')
-    return log.first()
+    return Promise.all(log.shards.map((shard) => shard.first()))
   }
-  try {
-    if (log.compare(held as Position, await log.end()) <= 0) {
-      if (log.compare(held as Position, checkpoint) >= 0) return undefined
-      const positions = { store: held, log: checkpoint }
+  const end = await Promise.all(log.shards.map((shard) => shard.end()))
+  const held = positionOf(log, text)
+  if (held?.every((offset, shard) => offset <= (end[shard] ?? offset))) {
+    if (held.some((offset, shard) => offset < (checkpoint[shard] ?? offset))) {
+      const positions = { store: text, log: formatPosition(log, checkpoint) }
       logger.warn(positions, 'the store lacks messages that were stored: they are written to it again from the log')
-      return held as Position
     }
-  } catch (error) {
-    if (!(error instanceof LogError)) throw error
+    return held
   }
   logger.warn(
-    { store: held, log: await log.end() },
+    { store: text, log: formatPosition(log, end) },
     'the store was written from another log, or from a later state of this one: was a backup restored? ' +
       'It keeps what it holds, but the ledger counts this log only',
   )
-  return undefined
+  return checkpoint
 }
 
-/** The entries of `batch` that lie before `position`. */
-function before(log: EntryReader & Ledgers, batch: Batch, position: Position): Batch {
-  if (log.compare(batch.next, position) <= 0) return batch
-  let count = 0
-  while (log.compare(log.positionAfter(batch, batch.firstOffset + count), position) <= 0) count++
-  return { ...batch, count, bytes: batch.bytes.subarray(0, skipEntries(batch.bytes, count)), next: position }
+/** Undefined if it is none of this log's. */
+function positionOf(log: Shards, text: string): Position | undefined {
+  try {
+    return parsePosition(log, text)
+  } catch (error) {
+    if (error instanceof LogError) return undefined
+    throw error
+  }
 }

@@ -1,7 +1,7 @@
 /** Owns what the coordinator and its worker threads say to one another. Nothing decoded is among it, but for answers of history. */
 
 import type { DeviceProgress } from '../log/log.ts'
-import type { Position } from '../log/position.ts'
+import type { Offset } from '../log/position.ts'
 import type { HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { Retry } from './store.ts'
@@ -22,13 +22,13 @@ export type HistoryQuestion =
 
 export type ToWorker =
   | {
-      /** A run of log entries. The memory is shared, so every worker reads the same bytes and none copies them. */
+      /** Entries of one shard of the log. The memory is shared, so every worker reads the same bytes and none copies them. */
       readonly kind: 'group'
       readonly sequence: number
       readonly bytes: SharedArrayBuffer
-      readonly firstOffset: number
-      /** The log's position after the group. */
-      readonly next: Position
+      readonly firstOffset: Offset
+      /** The text of the log's position after the group. */
+      readonly checkpoint: string
     }
   | { readonly kind: 'question'; readonly id: number; readonly question: HistoryQuestion }
   /** Give up what is not written, close the store, end the thread. */
@@ -38,7 +38,7 @@ export type ToWorker =
 export interface SetAside {
   /** Where it starts in the group's bytes. */
   readonly at: number
-  readonly offset: number
+  readonly offset: Offset
   readonly code: string
   readonly reason: string
   /** Its readings could be decoded: it is the store that refused one. */

@@ -85,8 +85,13 @@ export class WorkerThread {
     }
   }
 
-  take({ sequence, bytes, firstOffset, next }: Pick<Group, 'sequence' | 'bytes' | 'firstOffset' | 'next'>): void {
-    this.#post({ kind: 'group', sequence, bytes, firstOffset, next })
+  take({
+    sequence,
+    bytes,
+    firstOffset,
+    checkpoint,
+  }: Pick<Group, 'sequence' | 'bytes' | 'firstOffset' | 'checkpoint'>): void {
+    this.#post({ kind: 'group', sequence, bytes, firstOffset, checkpoint })
   }
 
   /** The store as it was when the thread started. */

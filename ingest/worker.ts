@@ -37,8 +37,8 @@ class Worker {
   take(message: ToWorker): void {
     switch (message.kind) {
       case 'group': {
-        const { sequence, firstOffset, next } = message
-        const share = decodeShare(Buffer.from(message.bytes), firstOffset, next, this.#decoder, setup)
+        const { sequence, firstOffset, checkpoint } = message
+        const share = decodeShare(Buffer.from(message.bytes), firstOffset, checkpoint, this.#decoder, setup)
         this.#writes = this.#writes.then(() => this.#write(sequence, share))
         break
       }

@@ -11,7 +11,7 @@
 import assert from 'node:assert/strict'
 import { TelltaleError } from '../platform/errors.ts'
 import { DEVICE_ID_CHARS_MAX, PAYLOAD_BYTES_MAX, STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
-import type { Position } from './position.ts'
+import type { Offset } from './position.ts'
 
 /** A message that was set aside before and is now appended again. Its receive time is that of the first time. */
 export const REPLAYED = 1
@@ -31,20 +31,21 @@ export interface NewEntry {
 }
 
 export interface Entry extends NewEntry {
-  readonly offset: number
+  readonly offset: Offset
   /** A view of the batch's bytes. */
   readonly payload: Buffer
 }
 
-/** A run of entries as one piece of memory, which may be transferred to a worker thread as it is. */
+/** Entries of one shard, one after another, as one piece of memory, which may be transferred to a worker thread as it is. */
 export interface Batch {
   /** Offset of the first entry; the others follow densely. */
-  readonly firstOffset: number
+  readonly firstOffset: Offset
   readonly count: number
   /** Owned by the receiver: a copy, never a view of the log's memory map. */
   readonly bytes: Buffer
-  readonly next: Position
-  /** Entries that retention removed between the position asked for and this batch. */
+  /** Where to read on. */
+  readonly next: Offset
+  /** Entries that retention removed between the offset asked for and this batch. */
   readonly missed: number
 }
 
@@ -87,19 +88,32 @@ export function skipEntries(bytes: Buffer, skip: number): number {
   return at
 }
 
-/** The entries of a run. Payloads are views of `bytes`. Throws `log-corrupt` if the run is not whole. */
-export function readEntries(bytes: Buffer, firstOffset: number): Entry[] {
-  const entries: Entry[] = []
+/** Calls back with where each entry starts, and its offset. Throws `log-corrupt` if one is not whole. */
+export function eachEntry(bytes: Buffer, firstOffset: Offset, visit: (at: number, offset: Offset) => void): void {
   let at = 0
-  for (let offset = firstOffset; at < bytes.length; offset++) {
-    entries.push(readEntry(bytes, at, offset))
-    at = entryEnd(bytes, at)
+  for (let offset: number = firstOffset; at < bytes.length; offset++) {
+    const end = entryEnd(bytes, at)
+    visit(at, offset as Offset)
+    at = end
   }
+}
+
+/** The entries of a batch. Payloads are views of its bytes. Throws `log-corrupt` if one is not whole. */
+export function readEntries({ bytes, firstOffset }: Pick<Batch, 'bytes' | 'firstOffset'>): Entry[] {
+  const entries: Entry[] = []
+  eachEntry(bytes, firstOffset, (at, offset) => entries.push(readEntry(bytes, at, offset)))
   return entries
 }
 
+/** The entries of a batch before `end`, which lies within it. */
+export function entriesBefore(batch: Batch, end: Offset): Batch {
+  const count = end - batch.firstOffset
+  assert(count >= 0 && count <= batch.count, `offset ${end} lies outside of the batch`)
+  return { ...batch, count, bytes: batch.bytes.subarray(0, skipEntries(batch.bytes, count)), next: end }
+}
+
 /** The entry that starts at `at`. Its payload is a view of `bytes`. Throws `log-corrupt` if it is not whole. */
-export function readEntry(bytes: Buffer, at: number, offset: number): Entry {
+export function readEntry(bytes: Buffer, at: number, offset: Offset): Entry {
   const end = entryEnd(bytes, at)
   const deviceAt = at + HEADER_BYTES
   const streamAt = deviceAt + (bytes[at + 5] ?? 0)

@@ -1,15 +1,15 @@
 /**
  * Owns the interface of the durable, ordered log that is the spine of the platform. The broker appends; ingest and
- * gateway read. One implementation per backend (`local/` on LMDB); all pass `test/log/contract.ts`.
+ * gateway read. One implementation per backend (`local/` on LMDB, which is one shard); all pass `test/log/contract.ts`.
  *
- * Always true: an entry is readable only when it is durable; order is promised per device; offsets are dense, so that
- * `accepted = stored + dead-lettered + pending` can be checked at any instant.
+ * Always true: an entry is readable only when it is durable; order is promised within a shard, so by device; a shard's
+ * offsets are dense, so that `accepted = stored + dead-lettered + pending` can be checked at any instant.
  */
 
 import { TelltaleError } from '../platform/errors.ts'
 import type { Part } from '../platform/lifecycle.ts'
 import type { Batch, NewEntry } from './entry.ts'
-import type { Position } from './position.ts'
+import type { Offset } from './position.ts'
 import type { Presence } from './presence.ts'
 
 /** `log-busy` and `log-full`: refused now, try again later. `log-failed`: the disk refused. `log-locked`: another broker. */
@@ -17,7 +17,7 @@ export class LogError extends TelltaleError {}
 
 /** A message that was accepted and then set aside. */
 export interface NewDeadLetter {
-  readonly offset: number
+  readonly offset: Offset
   readonly device: string
   readonly stream: string
   /** When the broker received it, milliseconds since 1970-01-01T00:00Z. */
@@ -74,20 +74,20 @@ export interface DeviceProgress {
   readonly readings: number
 }
 
-/** What a reader has done with the entries between its previous checkpoint and `next`. */
+/** What a reader has done with the entries of a shard between its previous checkpoint and `next`. */
 export interface Progress {
-  readonly next: Position
+  readonly next: Offset
   /** Messages whose every reading is in the store. */
   readonly stored: number
   /** Readings in the store, of those messages. */
   readonly readings: number
-  /** Messages set aside. `stored + deadLetters.length` must equal the entries passed, or the books would not balance. */
+  /** Messages set aside. `stored + deadLetters.length` must equal the entries passed, or the ledger would not balance. */
   readonly deadLetters: readonly NewDeadLetter[]
-  /** `stored` and `readings` by device: they must add up. A reader that leaves it out keeps no books of devices. */
+  /** `stored` and `readings` by device: they must add up. A reader that leaves it out keeps no ledgers of devices. */
   readonly devices?: readonly DeviceProgress[]
 }
 
-/** The books, read in one snapshot. Messages, but for `readings`. */
+/** The books, of all messages, of a shard's or a device's, read in one snapshot. Messages, but for `readings`. */
 export interface Ledger {
   readonly accepted: number
   readonly stored: number
@@ -102,41 +102,43 @@ export interface DeviceLedger extends Ledger {
   readonly device: string
 }
 
-/** The messages: appended by the broker, read by everybody else. */
-export interface Entries {
+/** Takes messages. */
+export interface Appends {
   /**
    * Appends one entry. `onDurable` is called once, in append order: without an argument when the entry is on disk,
    * with a `LogError` when it was refused. Never throws for the world's faults.
    */
   append(entry: NewEntry, onDurable: (error?: LogError) => void): void
-
-  /** The oldest retained entry's position, and the position after the newest durable entry. */
-  first(): Promise<Position>
-  end(): Promise<Position>
-  /** Negative, zero or positive, as for `Array.sort`. Throws a `LogError` `bad-position` for what is no position of this log. */
-  compare(a: Position, b: Position): number
-  /** The position just after the entry at `offset` of a batch: what a finer cursor than the batch's needs. */
-  positionAfter(batch: Batch, offset: number): Position
-
-  /** The entries after `from`, up to the limits of one read; undefined when there are none yet. */
-  read(from: Position): Promise<Batch | undefined>
-  /** Every batch after `from`, then new ones as they become durable, from whichever process, until `signal` aborts. */
-  follow(from: Position, signal: AbortSignal): AsyncIterable<Batch>
 }
 
-/** For who only reads. */
-export type EntryReader = Omit<Entries, 'append'>
+/** A part of the log with an order of its own. A device's messages are all in one shard. */
+export interface Shard {
+  /** The oldest retained entry's offset, and the one that the next entry will get. */
+  first(): Promise<Offset>
+  end(): Promise<Offset>
 
-/** What readers have done with the messages. */
-export interface Ledgers {
+  /** The entries from `from` on, up to the limits of one read; undefined when there are none yet. */
+  read(from: Offset): Promise<Batch | undefined>
+  /** Every batch from `from` on, then new ones as they become durable, from whichever process, until `signal` aborts. */
+  follow(from: Offset, signal: AbortSignal): AsyncIterable<Batch>
+
   /** Where the named reader continues; undefined if it never saved a checkpoint. */
-  checkpoint(reader: string): Promise<Position | undefined>
+  checkpoint(reader: string): Promise<Offset | undefined>
   /** Saves the reader's checkpoint, its counts and its dead letters in one transaction; resolves when that is durable. */
   advance(reader: string, progress: Progress): Promise<void>
-  /** The books as kept for the named reader. */
+  /** The ledger of this shard as kept for the named reader. */
+  ledger(reader: string): Promise<Ledger>
+}
+
+/** What was appended, and what readers have done with it. */
+export interface Shards {
+  /** Part of every position's text; never changes, nor does the number of shards. */
+  readonly id: string
+  readonly shards: readonly Shard[]
+  /** The ledger of all shards as kept for the named reader. */
   ledger(reader: string): Promise<Ledger>
   /**
-   * The books of one device. What is pending is counted in the log, so this takes a while when much is; it is true of the
+   * The ledger of one device. What is pending is counted in the log, so this takes a while when much is; it is true of the
    * moment it was asked for. Rejects with `log-busy` when too many ask at once.
    */
   deviceLedger(reader: string, device: string): Promise<DeviceLedger>
@@ -165,7 +167,7 @@ export interface DeadLetterBox {
 }
 
 /** A log as whoever runs the process has it. */
-export interface Log extends Entries, Ledgers, DeadLetterBox, Part {
+export interface Log extends Appends, Shards, DeadLetterBox, Part {
   /** Rejects when nothing more may be written: the process has to end. */
   readonly failed: Promise<never>
   /** Why nothing can be appended now; undefined while there is room. */

@@ -10,6 +10,7 @@
 import { crc32 } from 'node:zlib'
 import { pack, unpack } from 'msgpackr'
 import type { DeadLetter, NewDeadLetter } from '../log.ts'
+import type { Offset } from '../position.ts'
 
 /** No MessagePack begins with it: an earlier version wrote letters without a checksum. */
 const CHECKED = 0xc1
@@ -42,7 +43,7 @@ function damaged(sequence: number, payload: Buffer): DeadLetter {
   const reason = 'the disk gave this dead letter back changed; its payload is what is left of the record'
   return {
     sequence,
-    offset: 0,
+    offset: 0 as Offset,
     device: '',
     stream: '',
     receivedAt: 0,

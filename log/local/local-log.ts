@@ -13,10 +13,10 @@
 
 import type { Clock } from '../../platform/clock.ts'
 import type { Part } from '../../platform/lifecycle.ts'
-import { DEAD_LETTERS_BYTES_MAX, LOG_READ_BYTES_MAX, LOG_READ_ENTRIES_MAX } from '../../platform/limits.ts'
+import { DEAD_LETTERS_BYTES_MAX } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Metrics } from '../../platform/metrics.ts'
-import type { Batch, NewEntry } from '../entry.ts'
+import type { NewEntry } from '../entry.ts'
 import {
   type DeadLetter,
   type DeadLetterCounts,
@@ -27,16 +27,14 @@ import {
   type Ledger,
   type Log,
   LogError,
-  type Progress,
 } from '../log.ts'
-import type { Position } from '../position.ts'
 import type { Presence } from '../presence.ts'
 import { Books } from './books.ts'
-import { bytesOfLetters, DeadLetters } from './dead-letters.ts'
+import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
 import { bytesOfRuns, type Environment, openEnvironment } from './environment.ts'
+import { LOG_POLL_MS, LocalShard } from './local-shard.ts'
 import { LogMetrics, type LogObservation } from './metrics.ts'
-import { formatPosition, parsePosition } from './position.ts'
 import { Preallocation } from './preallocation.ts'
 import { LocalPresence } from './presence.ts'
 import { Reader } from './reader.ts'
@@ -44,14 +42,10 @@ import { Replays } from './replays.ts'
 import { Signal } from './signal.ts'
 import { fullElsewhere, Writing } from './writing.ts'
 
-/** How often another process's appends are looked for, and dead letters too. */
-const LOG_POLL_MS = 20
 /** Dead letters kept; at one more, the oldest goes and is counted as expired. */
 const DEAD_LETTERS_MAX = 1_000_000
 /** Dead letters that a follower reads at a time. */
 const DEAD_LETTERS_PER_READ_MAX = 100
-/** How often expired dead letters are told in the process's log, at most. */
-const EXPIRED_LOG_INTERVAL_MS = 60_000
 
 export interface LocalLogOptions {
   readonly directory: string
@@ -78,6 +72,7 @@ interface Open {
   readonly deviceLedgers: DeviceLedgers
   readonly replays: Replays
   readonly reader: Reader
+  readonly shard: LocalShard
   readonly preallocation: Preallocation
   readonly presence: Presence
   readonly writing?: Writing
@@ -88,8 +83,7 @@ export class LocalLog implements Log, Part {
   readonly #options: LocalLogOptions
   readonly #dependencies: LocalLogDependencies
   readonly #metrics: LogMetrics
-  /** Raised when entries, or dead letters, were committed by this process. */
-  readonly #appended = new Signal()
+  /** Raised when dead letters were committed by this process. */
   readonly #setAside = new Signal()
   #state: Open | undefined
   #stopped: Promise<void> | undefined
@@ -97,11 +91,6 @@ export class LocalLog implements Log, Part {
   #fail: (error: LogError) => void = () => undefined
   /** Rejects when the disk refused a commit: after that LMDB's memory is not to be trusted, and the process has to end. */
   readonly failed: Promise<never>
-  /** Dead letters dropped for room since that was last told, and when that was. */
-  #expired = 0
-  #expiredToldAt = Number.NEGATIVE_INFINITY
-  /** Offset of the newest damaged commit that was told. */
-  #damageToldAt = Number.NEGATIVE_INFINITY
 
   constructor(options: LocalLogOptions, dependencies: LocalLogDependencies) {
     this.#options = options
@@ -118,7 +107,8 @@ export class LocalLog implements Log, Part {
     const environment = await openEnvironment(this.#options.directory, (error) => this.#onFailed(error))
     const open = this.#openParts(environment)
     try {
-      this.#state = this.#options.writer ? { ...open, writing: await this.#startWriting(open) } : open
+      const writing = this.#options.writer ? await this.#startWriting(open) : undefined
+      this.#state = writing ? { ...open, writing } : open
     } catch (error) {
       await environment.root.close()
       throw error
@@ -149,70 +139,16 @@ export class LocalLog implements Log, Part {
     return this.#open().presence
   }
 
-  async first(): Promise<Position> {
-    return this.#position(this.#open().reader.first())
+  get id(): string {
+    return this.#open().environment.logId
   }
 
-  async end(): Promise<Position> {
-    return this.#position(this.#open().reader.end())
+  get shards(): readonly LocalShard[] {
+    return [this.#open().shard]
   }
 
-  compare(a: Position, b: Position): number {
-    return this.#offset(a) - this.#offset(b)
-  }
-
-  positionAfter(_batch: Batch, offset: number): Position {
-    return this.#position(offset + 1)
-  }
-
-  async read(from: Position): Promise<Batch | undefined> {
-    const read = this.#open().reader.read(this.#offset(from), LOG_READ_BYTES_MAX, LOG_READ_ENTRIES_MAX)
-    if (read === undefined) return undefined
-    const { firstOffset, count, bytes, missed, damagedAt } = read
-    if (damagedAt !== undefined && damagedAt > this.#damageToldAt) {
-      this.#damageToldAt = damagedAt
-      this.#dependencies.logger.error(
-        { offset: damagedAt },
-        'the disk gave a commit of the log back changed: its messages are set aside as log-damaged; look at the disk',
-      )
-    }
-    return { firstOffset, count, bytes, missed, next: this.#position(firstOffset + count) }
-  }
-
-  async *follow(from: Position, signal: AbortSignal): AsyncGenerator<Batch> {
-    let position = from
-    while (!signal.aborted && this.#state !== undefined) {
-      const seen = this.#appended.raised
-      this.#refresh()
-      const batch = this.#isAtEnd(position) ? undefined : await this.read(position)
-      if (batch !== undefined) {
-        position = batch.next
-        yield batch
-      } else {
-        await this.#appended.wait(seen, LOG_POLL_MS)
-      }
-    }
-  }
-
-  async checkpoint(reader: string): Promise<Position | undefined> {
-    this.#refresh()
-    const next = this.#open().books.checkpoint(reader)
-    return next === undefined ? undefined : this.#position(next)
-  }
-
-  async advance(reader: string, progress: Progress): Promise<void> {
-    const { next, ...counts } = progress
-    const { books, environment, preallocation } = this.#open()
-    if (progress.deadLetters.length > 0) await preallocation.readyFor(bytesOfLetters(progress.deadLetters))
-    const expired = await environment.commit(books.advance(reader, { ...counts, next: this.#offset(next) }))
-    this.#noteExpired(expired)
-    if (progress.deadLetters.length > 0) this.#setAside.raise()
-  }
-
-  async ledger(reader: string): Promise<Ledger> {
-    this.#refresh()
-    const { books, reader: entries } = this.#open()
-    return books.ledger(reader, entries.end())
+  ledger(reader: string): Promise<Ledger> {
+    return this.#open().shard.ledger(reader)
   }
 
   deviceLedger(reader: string, device: string): Promise<DeviceLedger> {
@@ -271,16 +207,20 @@ export class LocalLog implements Log, Part {
     const replays = new Replays(environment, deadLetters, clock)
     const preallocation = new Preallocation(environment, this.#options.directory, this.#options.diskReserveBytes)
     const presence = new LocalPresence(environment, () => this.full)
-    return { environment, books, deadLetters, deviceLedgers, replays, reader, preallocation, presence }
+    const onSetAside = () => this.#setAside.raise()
+    const shard = new LocalShard({ ...this.#dependencies, environment, books, reader, preallocation, onSetAside })
+    return { environment, books, deadLetters, deviceLedgers, replays, reader, shard, preallocation, presence }
   }
 
-  #startWriting({ environment, books, reader, replays, preallocation }: Open): Promise<Writing> {
+  async #startWriting({ environment, books, reader, shard, replays, preallocation }: Open): Promise<Writing> {
     const { clock, logger } = this.#dependencies
-    const onAppended = () => this.#appended.raise()
+    const onAppended = (end: number) => shard.appended(end)
     const failure = () => this.#failure
     const metrics = this.#metrics
     const parts = { environment, books, reader, replays, preallocation, metrics, clock, logger, failure, onAppended }
-    return Writing.start(this.#options, parts)
+    const writing = await Writing.start(this.#options, parts)
+    shard.appended(writing.appender.end)
+    return writing
   }
 
   #observe(): LogObservation | undefined {
@@ -295,21 +235,6 @@ export class LocalLog implements Log, Part {
     }
   }
 
-  /** Says that dead letters are full, once in a while. */
-  #noteExpired(expired: number): void {
-    if (expired === 0) return
-    this.#expired += expired
-    const now = this.#dependencies.clock.now()
-    if (now - this.#expiredToldAt < EXPIRED_LOG_INTERVAL_MS) return
-    this.#expiredToldAt = now
-    this.#dependencies.logger.warn(
-      { expired: this.#expired },
-      'the dead letters are full, so the oldest were dropped: see telltale deadletters list; ' +
-        'replay or purge some, or raise TELLTALE_DEAD_LETTERS_MAX_BYTES',
-    )
-    this.#expired = 0
-  }
-
   #onFailed(error: LogError): void {
     if (this.#failure !== undefined) return
     this.#failure = error
@@ -319,12 +244,6 @@ export class LocalLog implements Log, Part {
       `nothing more is written, and the process has to end: ${error.message}`,
     )
     this.#fail(error)
-  }
-
-  /** What this process has appended it knows without a look. */
-  #isAtEnd(position: Position): boolean {
-    const { writing } = this.#open()
-    return writing !== undefined && this.#offset(position) === writing.appender.end
   }
 
   /** Makes what other processes committed visible: a read transaction otherwise lasts for the event turn. */
@@ -339,7 +258,7 @@ export class LocalLog implements Log, Part {
     state.replays.stop()
     await state.preallocation.stop()
     this.#state = undefined
-    this.#appended.raise()
+    state.shard.close()
     this.#setAside.raise()
     await state.environment.root.close()
   }
@@ -347,13 +266,5 @@ export class LocalLog implements Log, Part {
   #open(): Open {
     if (this.#state === undefined) throw new LogError('log-failed', 'the log is not open')
     return this.#state
-  }
-
-  #position(offset: number): Position {
-    return formatPosition(this.#open().environment.logId, offset)
-  }
-
-  #offset(position: Position): number {
-    return parsePosition(this.#open().environment.logId, position)
   }
 }

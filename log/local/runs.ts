@@ -12,6 +12,7 @@ import { TelltaleError } from '../../platform/errors.ts'
 import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { DAMAGED, type Entry, entryBytes, type NewEntry, readEntries, writeEntry } from '../entry.ts'
 import { LogError } from '../log.ts'
+import type { Offset } from '../position.ts'
 import { type Environment, peek } from './environment.ts'
 import { countIn, openRun, RUN_HEADER_BYTES, type Run } from './run.ts'
 
@@ -42,7 +43,7 @@ function salvage({ runs }: Environment, offset: number, value: Buffer): Run {
 function asAppended(bytes: Buffer, count: number): NewEntry[] | undefined {
   let entries: Entry[]
   try {
-    entries = readEntries(bytes, 0)
+    entries = readEntries({ bytes, firstOffset: 0 as Offset })
   } catch (error) {
     if (error instanceof TelltaleError) return undefined
     throw error

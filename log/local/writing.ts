@@ -38,8 +38,8 @@ export interface WritingDependencies {
   readonly logger: Logger
   /** Why nothing may be written any more, once the disk has refused a commit. */
   readonly failure: () => LogError | undefined
-  /** Called after each durable commit of entries. */
-  readonly onAppended: () => void
+  /** Called after each durable commit of entries, with the log's end. */
+  readonly onAppended: (end: number) => void
 }
 
 export class Writing {
@@ -77,14 +77,14 @@ export class Writing {
       end,
       full: () => this.full,
       ready: () => preallocation.ready(),
-      onCommit: (_end, bytes, entries) => {
+      onCommit: (end, bytes, entries) => {
         const wasDue = this.#retention.isDue
         this.#retention.added(bytes)
         if (this.#retention.isDue && !wasDue) this.#filled.raise()
         preallocation.spent()
         metrics.committed(bytes, entries)
         this.#noteFull()
-        onAppended()
+        onAppended(end)
       },
     })
     const replaying = replays.serve(this.appender, () => this.full, this.#stopping.signal, logger)

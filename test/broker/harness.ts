@@ -16,6 +16,7 @@ import type { Log } from '../../log/log.ts'
 import { type Clock, systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics, type Metrics } from '../../platform/metrics.ts'
+import { only } from '../log/only.ts'
 import { scratchDirectory } from '../scratch.ts'
 
 const HOUR_MS = 3_600_000
@@ -90,8 +91,8 @@ export async function startBroker(t: Pick<TestContext, 'after'>, options: BenchO
     port,
     stop,
     entries: async () => {
-      const batch = await log.read(await log.first())
-      return batch === undefined ? [] : readEntries(batch.bytes, batch.firstOffset)
+      const batch = await only(log).read(await only(log).first())
+      return batch === undefined ? [] : readEntries(batch)
     },
     metric: async (series) => {
       const line = (await metrics.metrics()).split('\n').find((each) => each.startsWith(`${series} `))

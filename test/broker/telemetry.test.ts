@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import type { Packet } from 'mqtt-packet'
 import { INGEST_READER, LogError } from '../../log/log.ts'
 import { CLIENT_ID_CHARS_MAX, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
+import { only } from '../log/only.ts'
 import { requireProgram } from '../servers/server.ts'
 import { type Bench, closed, connectAs, message, publish, RawClient, READING, startBroker, until } from './harness.ts'
 import { appending, holding } from './held-log.ts'
@@ -256,7 +257,12 @@ test('what ingest sets aside is told on the errors topic of its sender, of nobod
   const [first, second] = letters
   assert(first && second)
   const deadLetters = [{ ...first, device: '', stream: '' }, second]
-  await bench.log.advance(INGEST_READER, { next: await bench.log.end(), stored: 0, readings: 0, deadLetters })
+  await only(bench.log).advance(INGEST_READER, {
+    next: await only(bench.log).end(),
+    stored: 0,
+    readings: 0,
+    deadLetters,
+  })
   const { at, ...report } = JSON.parse((await told)[1])
   assert.deepEqual(report, { code: 'unknown-framing', message: 'what it was', stream: 'environment' })
   assert(at > 0)

@@ -14,6 +14,7 @@ import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { openLog } from '../ingest/log-fixture.ts'
 import { append, entry } from '../log/contract.ts'
 import { advance } from '../log/dead-letter-contract.ts'
+import { at } from '../log/only.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { telltale } from './telltale.ts'
 
@@ -28,7 +29,7 @@ const unknown = Buffer.concat([good.subarray(0, 2), Buffer.alloc(8, 0xab), good.
 function described(payload: Buffer, stream = 'environment'): string {
   const letter: DeadLetter = {
     sequence: 1,
-    offset: 0,
+    offset: at(0),
     device: 'd',
     stream,
     receivedAt: RECEIVED_AT,

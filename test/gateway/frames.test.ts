@@ -6,12 +6,14 @@ import { CLOSE, mayComeBack } from '../../gateway/close-codes.ts'
 import { formatCursor, parseCursor } from '../../gateway/cursor.ts'
 import { readingsFrame } from '../../gateway/frames.ts'
 import { type Group, Groups } from '../../gateway/groups.ts'
-import type { Batch } from '../../log/entry.ts'
-import type { Position } from '../../log/position.ts'
+import type { Offset } from '../../log/position.ts'
 import { LIVE_FRAME_CHARS_MAX } from '../../platform/limits.ts'
 import type { Reading } from '../../schemas/reading.ts'
+import { at } from '../log/only.ts'
 
-const at = (offset: number) => `p${offset}` as Position
+const LOG = { id: 'log', shards: [0, 1] }
+/** In a log of two shards, of which this is the second. */
+const cursorAt = (offset: Offset, readings = 0) => formatCursor(LOG, [at(3), offset], { shard: 1, readings })
 
 interface Frame {
   readonly cursor: string
@@ -20,7 +22,6 @@ interface Frame {
 
 /** The frames of a batch of messages with so many readings of so many characters each, for one group that wants all. */
 function framesOf(messages: readonly { readings: number; chars: number }[]): { frames: Frame[]; sizes: number[] } {
-  const batch: Batch = { firstOffset: 10, count: messages.length, bytes: Buffer.alloc(0), next: at(99), missed: 0 }
   const group = new Groups().join({ selection: {} })
   assert(group)
   const frames: Frame[] = []
@@ -30,8 +31,7 @@ function framesOf(messages: readonly { readings: number; chars: number }[]): { f
     sizes.push(frame.length)
     assert.equal(frames.at(-1)?.readings.length, readings)
   }
-  const log = { positionAfter: (_batch: Batch, offset: number) => at(offset + 1) }
-  const open = new BatchFrames(batch, at(10), { log, publish, tagsOf: () => new Set() })
+  const open = new BatchFrames({ cursorAt, publish, tagsOf: () => new Set() })
   for (const [index, { readings, chars }] of messages.entries()) {
     const made = Array.from({ length: readings }, (_, part) => ({
       device: 'a',
@@ -39,9 +39,9 @@ function framesOf(messages: readonly { readings: number; chars: number }[]): { f
       ts: index * 1e6 + part,
       values: { text: 'x'.repeat(chars) },
     }))
-    open.add(10 + index, made, [group])
+    open.add(at(10 + index), made, [group])
   }
-  open.flush(batch.next)
+  open.flush(cursorAt(at(99)))
   return { frames, sizes }
 }
 
@@ -59,21 +59,44 @@ test('frames are split at their limit, and a cursor lies between what was sent a
       for (const [index, { cursor }] of frames.entries()) {
         const next = frames[index + 1]?.readings[0]
         if (next === undefined) {
-          assert.equal(cursor, at(99))
+          assert.equal(cursor, cursorAt(at(99)))
           continue
         }
-        const { position, readings } = parseCursor(cursor)
-        assert.equal(position, at(10 + Math.floor(next.ts / 1e6)))
-        assert.equal(readings, next.ts % 1e6)
+        const { position, part } = parseCursor(LOG, cursor)
+        assert.deepEqual(position, [3, 10 + Math.floor(next.ts / 1e6)])
+        assert.equal(part.readings, next.ts % 1e6)
       }
     }),
   )
 })
 
 test('a cursor reads back as what it was made of', () => {
-  assert.deepEqual(parseCursor(formatCursor(at(5))), { position: at(5), readings: 0 })
-  assert.deepEqual(parseCursor(formatCursor(at(5), 7)), { position: at(5), readings: 7 })
-  assert.deepEqual(parseCursor('~x'), { position: '~x', readings: 0 })
+  const position = [at(5), at(70)]
+  for (const part of [
+    { shard: 0, readings: 0 },
+    { shard: 0, readings: 7 },
+    { shard: 1, readings: 70 },
+  ]) {
+    assert.deepEqual(parseCursor(LOG, formatCursor(LOG, position, part)), { position, part })
+  }
+  assert.equal(formatCursor({ id: 'log', shards: [0] }, [at(70)], { shard: 0, readings: 7 }), 'log-1y~7')
+})
+
+test('what is no cursor of this log is refused', () => {
+  for (const nonsense of [
+    '',
+    '~x',
+    '~1',
+    'log-1',
+    'log-1.2.3',
+    'other-1.2',
+    'log-1.2~',
+    'log-1.2~x',
+    'log-1.2~3.2',
+    'log-1.2~3~4',
+  ]) {
+    assert.throws(() => parseCursor(LOG, nonsense), { code: 'bad-position' }, nonsense)
+  }
 })
 
 test('a frame is JSON whatever is in it', () => {

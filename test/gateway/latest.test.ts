@@ -6,6 +6,7 @@ import { LATEST_SERIES_PER_DEVICE_MAX } from '../../platform/limits.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import type { Reading } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { at } from '../log/only.ts'
 import { environment, NOW, vibration } from './platform.ts'
 
 const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
@@ -13,7 +14,7 @@ const decoder = new Decoder(registry)
 
 function entry(device: string, stream: string, payload: Buffer | object): Entry {
   const bytes = Buffer.isBuffer(payload) ? payload : registry.encode(stream, payload)
-  return { offset: 0, device, stream, receivedAt: NOW, flags: 0, payload: bytes }
+  return { offset: at(0), device, stream, receivedAt: NOW, flags: 0, payload: bytes }
 }
 
 const take = (latest: Latest, message: Entry) => latest.take(message, decoder.decode(message))

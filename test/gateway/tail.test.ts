@@ -7,16 +7,15 @@ import { Latest } from '../../gateway/latest.ts'
 import { GatewayMetrics } from '../../gateway/metrics.ts'
 import { TAIL_BYTES_PER_TURN, Tail } from '../../gateway/tail.ts'
 import { type Batch, entryBytes, type NewEntry, writeEntry } from '../../log/entry.ts'
-import type { Position } from '../../log/position.ts'
+import type { Shard } from '../../log/log.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { at } from '../log/only.ts'
 import { environment, NOW } from './platform.ts'
 
 const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
-const at = (offset: number) => `p${offset}` as Position
-const offsetOf = (cursor: string) => Number(parseCursor(cursor).position.slice(1))
 
 function batchOf(payloads: readonly Buffer[]): Batch {
   const entries = payloads.map((payload): NewEntry => {
@@ -25,7 +24,7 @@ function batchOf(payloads: readonly Buffer[]): Batch {
   const bytes = Buffer.alloc(entries.reduce((sum, entry) => sum + entryBytes(entry), 0))
   let end = 0
   for (const entry of entries) end = writeEntry(bytes, end, entry)
-  return { firstOffset: 0, count: entries.length, bytes, next: at(entries.length), missed: 0 }
+  return { firstOffset: at(0), count: entries.length, bytes, next: at(entries.length), missed: 0 }
 }
 
 test('others get their turn within a batch, and then the cursor lies between what was sent and what was not', async (t) => {
@@ -43,19 +42,20 @@ test('others get their turn within a batch, and then the cursor lies between wha
   let sent = 0
   let sentThisTurn = 0
   const latest = new Latest(registry)
-  const tail = new Tail({
-    log: {
-      first: async () => at(0),
-      end: async () => at(0),
-      compare: () => 0,
-      read: async () => undefined,
-      checkpoint: async () => at(0),
-      positionAfter: (_batch, offset) => at(offset + 1),
-      follow: async function* (_from, signal) {
-        yield batch
-        if (!signal.aborted) await once(signal, 'abort')
-      },
+  const shard: Pick<Shard, 'first' | 'end' | 'read' | 'checkpoint' | 'follow'> = {
+    first: async () => at(0),
+    end: async () => at(0),
+    read: async () => undefined,
+    checkpoint: async () => at(0),
+    follow: async function* (_from, signal) {
+      yield batch
+      if (!signal.aborted) await once(signal, 'abort')
     },
+  }
+  const log = { id: 'log', shards: [shard] }
+  const offsetOf = (cursor: string) => parseCursor(log, cursor).position[0] ?? assert.fail(cursor)
+  const tail = new Tail({
+    log,
     decoder: new Decoder(registry),
     latest,
     groups,

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { LocalLog } from '../../log/local/local-log.ts'
-import { INGEST_READER, type Ledger, type Log } from '../../log/log.ts'
+import { type Appends, INGEST_READER, type Ledger, type Shards } from '../../log/log.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
@@ -30,7 +30,7 @@ export async function temporaryDirectory(t: Pick<TestContext, 'after'>): Promise
 }
 
 /** Resolves when the entry is durable. */
-export function append(log: Log, device: string, payload: Buffer, stream = 'environment'): Promise<void> {
+export function append(log: Appends, device: string, payload: Buffer, stream = 'environment'): Promise<void> {
   const receivedAt = systemClock.now()
   return new Promise((resolve, reject) => {
     log.append({ device, stream, receivedAt, flags: 0, payload }, (error) => (error ? reject(error) : resolve()))
@@ -41,7 +41,7 @@ export const environment = (ts: number, temperature: number, battery = 50): Buff
   registry.encode('environment', { ts, temperature, humidity: 40, pressure: 1013.25, battery, rssi: -70 })
 
 /** Waits until every entry is stored or set aside, and gives the books. */
-export async function settled(log: Log, timeoutMs = 30_000): Promise<Ledger> {
+export async function settled(log: Pick<Shards, 'ledger'>, timeoutMs = 30_000): Promise<Ledger> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const ledger = await log.ledger(INGEST_READER)

@@ -9,8 +9,9 @@ import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { type Batch, type NewEntry, readEntries } from '../../log/entry.ts'
 import { INGEST_READER, type Log, type NewDeadLetter } from '../../log/log.ts'
-import type { Position } from '../../log/position.ts'
+import { formatPosition, type Offset, parsePosition } from '../../log/position.ts'
 import { LOG_READ_ENTRIES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
+import { at, only } from './only.ts'
 
 export interface OpenLog {
   readonly log: Log
@@ -39,13 +40,13 @@ export async function append(log: Log, ...entries: NewEntry[]): Promise<void> {
 }
 
 /** Everything from `from` to the end, as read now. */
-export async function readAll(log: Log, from?: Position): Promise<{ batches: Batch[]; payloads: string[] }> {
+export async function readAll(log: Log, from?: Offset): Promise<{ batches: Batch[]; payloads: string[] }> {
   const batches: Batch[] = []
   const payloads: string[] = []
-  let position = from ?? (await log.first())
-  for (let batch = await log.read(position); batch !== undefined; batch = await log.read(position)) {
+  let position = from ?? (await only(log).first())
+  for (let batch = await only(log).read(position); batch !== undefined; batch = await only(log).read(position)) {
     batches.push(batch)
-    for (const { payload } of readEntries(batch.bytes, batch.firstOffset)) payloads.push(payload.toString())
+    for (const { payload } of readEntries(batch)) payloads.push(payload.toString())
     position = batch.next
   }
   return { batches, payloads }
@@ -54,7 +55,7 @@ export async function readAll(log: Log, from?: Position): Promise<{ batches: Bat
 function deadLetter(offset: number, more: Partial<NewDeadLetter> = {}): NewDeadLetter {
   const payload = Buffer.from([0xc3, 0x01, offset])
   return {
-    offset,
+    offset: at(offset),
     device: `device-${offset}`,
     stream: 'environment',
     receivedAt: 5,
@@ -68,9 +69,9 @@ function deadLetter(offset: number, more: Partial<NewDeadLetter> = {}): NewDeadL
 export function testLog(name: string, open: OpensLog): void {
   test(`${name}: an empty log has nothing to read and balanced books`, async (t) => {
     const { log } = await open(t)
-    assert.equal(await log.read(await log.first()), undefined)
-    assert.equal(log.compare(await log.first(), await log.end()), 0)
-    assert.equal(await log.checkpoint(INGEST_READER), undefined)
+    assert.equal(await only(log).read(await only(log).first()), undefined)
+    assert.equal(await only(log).first(), await only(log).end())
+    assert.equal(await only(log).checkpoint(INGEST_READER), undefined)
     const ledger = await log.ledger(INGEST_READER)
     assert.deepEqual(ledger, { accepted: 0, stored: 0, deadLettered: 0, pending: 0, balanced: true, readings: 0 })
   })
@@ -80,9 +81,9 @@ export function testLog(name: string, open: OpensLog): void {
     const odd = entry(1, { device: 'A-z.0_9:', stream: 's'.repeat(64), flags: 7, payload: Buffer.from([0, 255, 10]) })
     await append(log, entry(0), odd, entry(2, { payload: Buffer.alloc(0) }))
     const again = await reopen()
-    const batch = await again.read(await again.first())
+    const batch = await only(again).read(await only(again).first())
     assert(batch !== undefined)
-    const entries = readEntries(batch.bytes, batch.firstOffset)
+    const entries = readEntries(batch)
     assert.deepEqual(
       entries.map(({ offset, ...rest }) => [offset, { ...rest, payload: Buffer.from(rest.payload) }]),
       [
@@ -139,8 +140,8 @@ export function testLog(name: string, open: OpensLog): void {
           assert(batch.count <= LOG_READ_ENTRIES_MAX)
           next += batch.count
         }
-        const third = batches[0] && (await readAll(log, log.positionAfter(batches[0], 2)))
-        assert.deepEqual(third?.payloads, expected.slice(3))
+        const third = await readAll(log, at(3))
+        assert.deepEqual(third.payloads, expected.slice(3))
       }),
       { numRuns: 15 },
     )
@@ -151,9 +152,7 @@ export function testLog(name: string, open: OpensLog): void {
     const large = Buffer.alloc(PAYLOAD_BYTES_MAX, 0xab)
     await append(log, ...Array.from({ length: 9 }, (_, number) => entry(number, { payload: large })))
     const { batches } = await readAll(log)
-    const sizes = batches.flatMap((batch) =>
-      readEntries(batch.bytes, batch.firstOffset).map((each) => each.payload.length),
-    )
+    const sizes = batches.flatMap((batch) => readEntries(batch).map((each) => each.payload.length))
     assert.deepEqual(sizes, Array(9).fill(PAYLOAD_BYTES_MAX))
   })
 
@@ -163,8 +162,8 @@ export function testLog(name: string, open: OpensLog): void {
     const stop = new AbortController()
     const seen: number[] = []
     const following = (async () => {
-      for await (const batch of log.follow(await log.first(), stop.signal)) {
-        for (const { offset } of readEntries(batch.bytes, batch.firstOffset)) seen.push(offset)
+      for await (const batch of only(log).follow(await only(log).first(), stop.signal)) {
+        for (const { offset } of readEntries(batch)) seen.push(offset)
         if (seen.length === 2) void append(log, entry(2))
         if (seen.length === 3) void append(log, entry(3), entry(4))
         if (seen.length === 5) stop.abort()
@@ -174,26 +173,30 @@ export function testLog(name: string, open: OpensLog): void {
     assert.deepEqual(seen, [0, 1, 2, 3, 4])
   })
 
-  test(`${name}: positions compare, and nonsense is refused`, async (t) => {
-    const { log } = await open(t)
-    const before = await log.end()
+  test(`${name}: offsets rise, a position reads back from its text, and nonsense is refused`, async (t) => {
+    const { log, reopen } = await open(t)
+    const before = await only(log).end()
     await append(log, entry(0))
-    assert(log.compare(before, await log.end()) < 0)
-    assert(log.compare(await log.end(), before) > 0)
-    for (const nonsense of ['', 'x', '00000000-1', `${before}-`]) {
-      assert.throws(() => log.compare(nonsense as Position, before), { code: 'bad-position' })
+    assert(before < (await only(log).end()))
+    const position = await Promise.all(log.shards.map((shard) => shard.end()))
+    const text = formatPosition(log, position)
+    const again = await reopen()
+    assert.deepEqual(parsePosition(again, text), position)
+    for (const nonsense of ['', 'x', '00000000-1', `${text}-`, `${text}.`, `${text}.0`, text.slice(0, -1)]) {
+      assert.throws(() => parsePosition(again, nonsense), { code: 'bad-position' })
     }
+    await assert.rejects(only(again).read(at(2)), { code: 'bad-position' })
   })
 
   test(`${name}: checkpoint, counts and dead letters change together and survive`, async (t) => {
     const { log, reopen } = await open(t)
     await append(log, entry(0), entry(1), entry(2), entry(3))
-    const batch = await log.read(await log.first())
+    const batch = await only(log).read(await only(log).first())
     assert(batch !== undefined)
-    const next = log.positionAfter(batch, 2)
-    await log.advance(INGEST_READER, { next, stored: 2, readings: 5, deadLetters: [deadLetter(1)] })
+    const next = at(3)
+    await only(log).advance(INGEST_READER, { next, stored: 2, readings: 5, deadLetters: [deadLetter(1)] })
     const again = await reopen()
-    assert.equal(await again.checkpoint(INGEST_READER), next)
+    assert.equal(await only(again).checkpoint(INGEST_READER), next)
     const ledger = await again.ledger(INGEST_READER)
     assert.deepEqual(ledger, { accepted: 4, stored: 2, deadLettered: 1, pending: 1, balanced: true, readings: 5 })
     const letter = await again.deadLetter(1)
@@ -207,31 +210,31 @@ export function testLog(name: string, open: OpensLog): void {
   test(`${name}: a progress that does not add up is refused and changes nothing`, async (t) => {
     const { log } = await open(t)
     await append(log, entry(0), entry(1))
-    const next = await log.end()
-    await assert.rejects(log.advance(INGEST_READER, { next, stored: 1, readings: 1, deadLetters: [] }))
-    assert.equal(await log.checkpoint(INGEST_READER), undefined)
-    await log.advance(INGEST_READER, { next, stored: 2, readings: 2, deadLetters: [] })
-    const first = await log.first()
-    await assert.rejects(log.advance(INGEST_READER, { next: first, stored: 0, readings: 0, deadLetters: [] }))
-    assert.equal(await log.checkpoint(INGEST_READER), next)
+    const next = await only(log).end()
+    await assert.rejects(only(log).advance(INGEST_READER, { next, stored: 1, readings: 1, deadLetters: [] }))
+    assert.equal(await only(log).checkpoint(INGEST_READER), undefined)
+    await only(log).advance(INGEST_READER, { next, stored: 2, readings: 2, deadLetters: [] })
+    const first = await only(log).first()
+    await assert.rejects(only(log).advance(INGEST_READER, { next: first, stored: 0, readings: 0, deadLetters: [] }))
+    assert.equal(await only(log).checkpoint(INGEST_READER), next)
   })
 
   test(`${name}: readers keep checkpoints of their own`, async (t) => {
     const { log } = await open(t)
     await append(log, entry(0))
-    await log.advance('other', { next: await log.end(), stored: 1, readings: 1, deadLetters: [] })
-    assert.equal(await log.checkpoint(INGEST_READER), undefined)
+    await only(log).advance('other', { next: await only(log).end(), stored: 1, readings: 1, deadLetters: [] })
+    assert.equal(await only(log).checkpoint(INGEST_READER), undefined)
     assert.equal((await log.ledger(INGEST_READER)).pending, 1)
   })
 
   test(`${name}: dead letters are listed by device, stream, code and page, and followed`, async (t) => {
     const { log } = await open(t)
     await append(log, ...Array.from({ length: 6 }, (_, number) => entry(number)))
-    const batch = await log.read(await log.first())
+    const batch = await only(log).read(await only(log).first())
     assert(batch !== undefined)
     const letters = [deadLetter(0), deadLetter(1, { code: 'empty' }), deadLetter(2, { stream: 'power' })]
-    await log.advance(INGEST_READER, {
-      next: log.positionAfter(batch, 2),
+    await only(log).advance(INGEST_READER, {
+      next: at(3),
       stored: 0,
       readings: 0,
       deadLetters: letters,
@@ -253,7 +256,7 @@ export function testLog(name: string, open: OpensLog): void {
       followed.push(offset)
       if (offset === 2) {
         const more = { stored: 0, readings: 0, deadLetters: [deadLetter(3)] }
-        await log.advance(INGEST_READER, { next: log.positionAfter(batch, 3), ...more })
+        await only(log).advance(INGEST_READER, { next: at(4), ...more })
       } else stop.abort()
     }
     assert.deepEqual(followed, [2, 3])

@@ -9,15 +9,16 @@ import fc from 'fast-check'
 import { DELIVERED_LIVE, type Entry, REPLAYED, readEntries } from '../../log/entry.ts'
 import { type DeadLetterFilter, INGEST_READER, type Log, type NewDeadLetter } from '../../log/log.ts'
 import { append, entry, type OpensLog } from './contract.ts'
+import { at, only } from './only.ts'
 
 const DEVICES = ['device-0', 'device-1', 'device-2']
 const CODES = ['malformed-avro', 'unknown-schema', 'store-rejected']
 
 async function entriesOf(log: Log): Promise<Entry[]> {
   const entries: Entry[] = []
-  let position = await log.first()
-  for (let batch = await log.read(position); batch !== undefined; batch = await log.read(position)) {
-    entries.push(...readEntries(batch.bytes, batch.firstOffset))
+  let position = await only(log).first()
+  for (let batch = await only(log).read(position); batch !== undefined; batch = await only(log).read(position)) {
+    entries.push(...readEntries(batch))
     position = batch.next
   }
   return entries
@@ -29,9 +30,9 @@ export async function advance(
   count: number,
   codeOf: (offset: number) => string | undefined = () => undefined,
 ): Promise<void> {
-  const batch = await log.read((await log.checkpoint(INGEST_READER)) ?? (await log.first()))
+  const batch = await only(log).read((await only(log).checkpoint(INGEST_READER)) ?? (await only(log).first()))
   assert(batch !== undefined)
-  const entries = readEntries(batch.bytes, batch.firstOffset).slice(0, count)
+  const entries = readEntries(batch).slice(0, count)
   const deadLetters: NewDeadLetter[] = []
   const devices: { device: string; stored: number; readings: number }[] = []
   for (const { offset, device, stream, receivedAt, payload } of entries) {
@@ -42,9 +43,9 @@ export async function advance(
       deadLetters.push({ offset, device, stream, receivedAt, payload, code, reason: 'so', ...decoded })
     }
   }
-  const next = log.positionAfter(batch, batch.firstOffset + entries.length - 1)
+  const next = at(batch.firstOffset + entries.length - 1 + 1)
   const stored = devices.length
-  await log.advance(INGEST_READER, { next, stored, readings: stored * 2, deadLetters, devices })
+  await only(log).advance(INGEST_READER, { next, stored, readings: stored * 2, deadLetters, devices })
 }
 
 const sequences = async (log: Log, filter: DeadLetterFilter = {}) =>
@@ -126,11 +127,11 @@ export function testDeadLetters(name: string, open: OpensLog): void {
   test(`${name}: counts that do not add up by device are refused and change nothing`, async (t) => {
     const { log } = await open(t)
     await append(log, entry(0), entry(1))
-    const next = await log.end()
+    const next = await only(log).end()
     const devices = [{ device: 'device-0', stored: 1, readings: 2 }]
-    await assert.rejects(log.advance(INGEST_READER, { next, stored: 2, readings: 2, deadLetters: [], devices }))
-    await assert.rejects(log.advance(INGEST_READER, { next, stored: 2, readings: 4, deadLetters: [], devices }))
-    assert.equal(await log.checkpoint(INGEST_READER), undefined)
+    await assert.rejects(only(log).advance(INGEST_READER, { next, stored: 2, readings: 2, deadLetters: [], devices }))
+    await assert.rejects(only(log).advance(INGEST_READER, { next, stored: 2, readings: 4, deadLetters: [], devices }))
+    assert.equal(await only(log).checkpoint(INGEST_READER), undefined)
     assert.equal((await log.deviceLedger(INGEST_READER, 'device-0')).stored, 0)
   })
 

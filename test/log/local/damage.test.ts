@@ -29,6 +29,7 @@ import { INGEST_READER, type LogError } from '../../../log/log.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { requireProgram } from '../../servers/server.ts'
 import { append, entry, readAll } from '../contract.ts'
+import { at, only } from '../only.ts'
 import { openRecorded } from './recording.ts'
 
 const PAGE_BYTES = 4_096
@@ -38,7 +39,7 @@ const FLIPS = 500
 const HANG_MS = 10_000
 const NOBODY = 65_534
 const ENTRY_HEADER_BYTES = 16
-const NOTHING = Buffer.alloc(0)
+const NOTHING = { bytes: Buffer.alloc(0), firstOffset: at(0) }
 
 interface Case {
   readonly what: string
@@ -218,7 +219,7 @@ const CASES: readonly Case[] = [
       damage(directory, 'payload 3', (bytes, at) => bytes.writeUInt8(0, at))
       const { log } = await openRecorded(t, { directory, retentionMs: 1 })
       while (
-        readEntries((await log.read(await log.first()))?.bytes ?? NOTHING, 0)[0]?.payload.toString() !== 'payload 8'
+        readEntries((await only(log).read(await only(log).first())) ?? NOTHING)[0]?.payload.toString() !== 'payload 8'
       ) {
         await turn()
       }
@@ -394,9 +395,8 @@ async function smallLog(t: TestContext, perRun = 1): Promise<{ directory: string
   for (let number = 0; number < 12; number += perRun) {
     await append(log, ...Array.from({ length: perRun }, (_, index) => entry(number + index)))
   }
-  const batch = (await log.read(await log.first())) ?? assert.fail()
-  const next = log.positionAfter(batch, 7)
-  await log.advance(INGEST_READER, { next, stored: 8, readings: 8, deadLetters: [] })
+  const next = at(8)
+  await only(log).advance(INGEST_READER, { next, stored: 8, readings: 8, deadLetters: [] })
   await log.stop()
   const environment = await openEnvironment(directory)
   const { lastPageNumber: lastPage } = environment.root.getStats() as { lastPageNumber: number }
@@ -415,7 +415,7 @@ function damage(directory: string, text: string, change: (bytes: Buffer, at: num
 const payloadsOf = (numbers: readonly number[]) => numbers.map((number) => `payload ${number}`)
 
 function damagedOf(batches: readonly Batch[]) {
-  const entries = batches.flatMap(({ bytes, firstOffset }) => readEntries(bytes, firstOffset))
+  const entries = batches.flatMap((batch) => readEntries(batch))
   return entries
     .filter(({ flags }) => (flags & DAMAGED) !== 0)
     .map(({ offset, device, payload }) => ({ offset, device, payload: payload.toString('latin1') }))
@@ -435,8 +435,8 @@ async function commitImages(t: TestContext): Promise<Image[]> {
   for (let step = 0; step < 12; step++) {
     if (step % 4 === 3) {
       const { pending } = await log.ledger(INGEST_READER)
-      const progress = { next: await log.end(), stored: pending, readings: pending, deadLetters: [] }
-      await log.advance(INGEST_READER, progress)
+      const progress = { next: await only(log).end(), stored: pending, readings: pending, deadLetters: [] }
+      await only(log).advance(INGEST_READER, progress)
     } else {
       const length = step % 3 === 0 ? 60_000 : 50
       await append(log, entry(step, { payload: Buffer.alloc(length, `${step} `) }), entry(step))

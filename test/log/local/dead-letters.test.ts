@@ -12,6 +12,7 @@ import { INGEST_READER } from '../../../log/log.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { append, entry } from '../contract.ts'
 import { advance, testDeadLetters } from '../dead-letter-contract.ts'
+import { at, only } from '../only.ts'
 import { openAgain, openLocal } from './open-local.ts'
 
 const REPLAYER = new URL('./replayer.ts', import.meta.url).pathname
@@ -83,10 +84,10 @@ test('of two processes that are the same reader one is told, and the books stay'
   const one = await openLocal(t, { directory })
   await append(one, ...Array.from({ length: 6 }, (_, number) => entry(number)))
   const other = await openLocal(t, { directory, writer: false })
-  await other.checkpoint(INGEST_READER)
+  await only(other).checkpoint(INGEST_READER)
   await advance(one, 2)
-  const progress = { next: other.positionAfter(undefined as never, 0), stored: 1, readings: 1, deadLetters: [] }
-  await assert.rejects(other.advance(INGEST_READER, progress), { code: 'log-locked', message: /another process/ })
+  const progress = { next: at(1), stored: 1, readings: 1, deadLetters: [] }
+  await assert.rejects(only(other).advance(INGEST_READER, progress), { code: 'log-locked', message: /another process/ })
   await advance(one, 4)
   assert.deepEqual((await one.ledger(INGEST_READER)).stored, 6)
 })
@@ -145,7 +146,7 @@ test('the books of a device are true of one moment, whatever ingest and retentio
   await log.stop()
   // All of it is of 1970 and stored, so the first pass of retention takes it.
   const later = await openLocal(t, options)
-  while ((await later.read(await later.first()))?.count === 1_000) await nextTurn()
+  while ((await only(later).read(await only(later).first()))?.count === 1_000) await nextTurn()
   assert.deepEqual(await later.deviceLedger(INGEST_READER, 'device-1'), settled)
   assert.equal(await later.replay({ device: 'device-1' }), deadLettered)
   const { accepted, pending } = await later.deviceLedger(INGEST_READER, 'device-1')
@@ -186,9 +187,9 @@ test('kill -9 in the middle of a replay: each dead letter is held or in the log 
     const { held, replayed } = await log.deadLetterCounts()
     const kept = (await log.deadLetters({ limit: letters })).map(({ payload }) => Buffer.from(payload).toString())
     const again: string[] = []
-    let position = await log.checkpoint(INGEST_READER)
-    for (let batch = position && (await log.read(position)); batch; batch = await log.read(batch.next)) {
-      for (const { payload } of readEntries(batch.bytes, batch.firstOffset)) again.push(payload.toString())
+    let position = await only(log).checkpoint(INGEST_READER)
+    for (let batch = position && (await only(log).read(position)); batch; batch = await only(log).read(batch.next)) {
+      for (const { payload } of readEntries(batch)) again.push(payload.toString())
       position = batch.next
     }
     assert.deepEqual([kept.length, again.length], [held, replayed])

@@ -12,6 +12,7 @@ import { systemClock } from '../../../platform/clock.ts'
 import { messageOf } from '../../../platform/errors.ts'
 import { silentLogger } from '../../../platform/logger.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
+import { only } from '../only.ts'
 
 const [directory = '', ...flips] = process.argv.slice(2)
 const file = openSync(join(directory, 'data.mdb'), 'r+')
@@ -41,9 +42,9 @@ async function look(): Promise<{ entries?: [number, string][]; balanced?: boolea
   try {
     await log.start()
     const entries: [number, string][] = []
-    let position = await log.first()
-    for (let batch = await log.read(position); batch !== undefined; batch = await log.read(position)) {
-      for (const { offset, flags, payload } of readEntries(batch.bytes, batch.firstOffset))
+    let position = await only(log).first()
+    for (let batch = await only(log).read(position); batch !== undefined; batch = await only(log).read(position)) {
+      for (const { offset, flags, payload } of readEntries(batch))
         if ((flags & DAMAGED) === 0) entries.push([offset, `${payload}`])
       position = batch.next
     }

@@ -11,6 +11,7 @@ import { LOG_ROOM_BYTES, PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
 import { fileSizeLimit } from '../../file-size-limit.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { append, entry, readAll } from '../contract.ts'
+import { at, only } from '../only.ts'
 import { openRecorded } from './recording.ts'
 
 const PENDING_LETTERS = 240
@@ -67,7 +68,12 @@ test('a disk that stays full: takes again once what is stored has left room in t
   await append(log, entry(0))
   limit.set(statSync(join(directory, 'data.mdb')).size + 3 * LOG_ROOM_BYTES)
   const accepted = 1 + (await appendUntilRefused(log, 'log-full'))
-  await log.advance(INGEST_READER, { next: await log.end(), stored: accepted, readings: 0, deadLetters: [] })
+  await only(log).advance(INGEST_READER, {
+    next: await only(log).end(),
+    stored: accepted,
+    readings: 0,
+    deadLetters: [],
+  })
   await untilRoom(log)
   for (let number = 0; number < 100; number++) await append(log, large(number))
   assert.equal((await log.ledger(INGEST_READER)).pending, 100)
@@ -137,7 +143,12 @@ test('a log at its byte limit: refuses, says it once, and takes again by itself 
   const accepted = await appendUntilRefused(log, 'log-full')
   await assert.rejects(append(log, entry(0)), { code: 'log-full', message: /TELLTALE_LOG_MAX_BYTES/ })
   assert.equal(await metric('telltale_log_full'), 1)
-  await log.advance(INGEST_READER, { next: await log.end(), stored: accepted, readings: 0, deadLetters: [] })
+  await only(log).advance(INGEST_READER, {
+    next: await only(log).end(),
+    stored: accepted,
+    readings: 0,
+    deadLetters: [],
+  })
   await untilRoom(log)
   await append(log, entry(accepted))
   await untilSaid(lines, 2)
@@ -167,11 +178,11 @@ async function appendUntilRefused(log: LocalLog, code: string): Promise<number> 
 /** The next message of the log becomes a large dead letter. */
 function setAsideNext(log: LocalLog, offset: number): Promise<void> {
   const letter = { device: 'd', stream: 's', receivedAt: 0, code: 'test', reason: 'large', decoded: false }
-  return log.advance(INGEST_READER, {
-    next: log.positionAfter(undefined as never, offset),
+  return only(log).advance(INGEST_READER, {
+    next: at(offset + 1),
     stored: 0,
     readings: 0,
-    deadLetters: [{ ...letter, offset, payload: Buffer.alloc(PAYLOAD_BYTES_MAX) }],
+    deadLetters: [{ ...letter, offset: at(offset), payload: Buffer.alloc(PAYLOAD_BYTES_MAX) }],
   })
 }
 

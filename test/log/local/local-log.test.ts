@@ -7,10 +7,11 @@ import { openEnvironment } from '../../../log/local/environment.ts'
 import type { LocalLog } from '../../../log/local/local-log.ts'
 import { RETENTION_BYTES_MAX } from '../../../log/local/retention.ts'
 import { INGEST_READER } from '../../../log/log.ts'
-import type { Position } from '../../../log/position.ts'
+import type { Offset } from '../../../log/position.ts'
 import { LOG_PENDING_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { append, entry, readAll, testLog } from '../contract.ts'
+import { at, only } from '../only.ts'
 import { openAgain, openLocal } from './open-local.ts'
 
 testLog('local log', (t) => openAgain(t, join(scratchDirectory(t), 'log')))
@@ -43,7 +44,7 @@ test('a follower in this process sees what another process appends, only what it
   const reader = await openLocal(t, { directory, writer: false })
   const stop = new AbortController()
   let seen = 0
-  for await (const batch of reader.follow(await reader.first(), stop.signal)) {
+  for await (const batch of only(reader).follow(await only(reader).first(), stop.signal)) {
     assert.equal(batch.firstOffset, seen)
     seen += batch.count
     if (seen > 100) stop.abort()
@@ -80,17 +81,17 @@ test('retention removes only what is old and stored, and a lagging reader is tol
   const options = { directory, retentionMs: 60_000 }
   const log = await openLocal(t, options, clock)
   for (let number = 0; number < 10; number++) await append(log, entry(number, { receivedAt: now }))
-  const start = await log.first()
-  const batch = await log.read(start)
+  const start = await only(log).first()
+  const batch = await only(log).read(start)
   assert(batch !== undefined)
-  const progress = { next: log.positionAfter(batch, 4), stored: 5, readings: 5, deadLetters: [] }
-  await log.advance(INGEST_READER, progress)
+  const progress = { next: at(5), stored: 5, readings: 5, deadLetters: [] }
+  await only(log).advance(INGEST_READER, progress)
   await log.stop()
 
   now += 60_001
   const later = await openLocal(t, options, clock)
   await untilFirst(later, progress.next)
-  const rest = await later.read(start)
+  const rest = await only(later).read(start)
   assert.equal(rest?.missed, 5)
   assert.equal(rest?.firstOffset, 5)
   const ledger = await later.ledger(INGEST_READER)
@@ -105,12 +106,16 @@ test('much that may go at once goes in several steps, with other work in between
   const payload = Buffer.alloc(PAYLOAD_BYTES_MAX)
   const all = Array.from({ length: count + 1 }, (_, number) => entry(number, { receivedAt: 1_000, payload }))
   for (const each of all) await append(log, each)
-  await log.advance(INGEST_READER, { next: await log.end(), stored: all.length, readings: 0, deadLetters: [] })
+  await only(log).advance(INGEST_READER, {
+    next: await only(log).end(),
+    stored: all.length,
+    readings: 0,
+    deadLetters: [],
+  })
   await log.stop()
   const later = await openLocal(t, options, { now: () => 10_000_000 })
-  const seen = new Set<Position>()
-  const newest = `${(await later.end()).split('-')[0]}-${count.toString(36)}`
-  for (let first = await later.first(); first !== newest; first = await later.first()) {
+  const seen = new Set<Offset>()
+  for (let first = await only(later).first(); first !== count; first = await only(later).first()) {
     seen.add(first)
     await new Promise((resolve) => setImmediate(resolve))
   }
@@ -122,10 +127,10 @@ test('the books and the end are kept when retention has removed all it may', asy
   const options = { directory, retentionMs: 60_000 }
   const log = await openLocal(t, options, { now: () => 1_000 })
   for (let number = 0; number < 3; number++) await append(log, entry(number, { receivedAt: 1_000 }))
-  await log.advance(INGEST_READER, { next: await log.end(), stored: 3, readings: 3, deadLetters: [] })
+  await only(log).advance(INGEST_READER, { next: await only(log).end(), stored: 3, readings: 3, deadLetters: [] })
   await log.stop()
   const later = await openLocal(t, options, { now: () => 10_000_000 })
-  await untilFirst(later, `${(await later.end()).split('-')[0]}-2` as Position)
+  await untilFirst(later, at(2))
   assert.equal((await later.ledger(INGEST_READER)).accepted, 3)
   await append(later, entry(3))
   assert.equal((await later.ledger(INGEST_READER)).pending, 1)
@@ -139,8 +144,8 @@ test('a log that is stored as fast as it fills is never full', async (t) => {
     appending.push(append(log, entry(number, { payload })))
     if (appending.length < 4) continue
     await appending.shift()
-    const next = log.positionAfter(undefined as never, number - 3)
-    await log.advance(INGEST_READER, { next, stored: 1, readings: 1, deadLetters: [] })
+    const next = at(number - 3 + 1)
+    await only(log).advance(INGEST_READER, { next, stored: 1, readings: 1, deadLetters: [] })
   }
   await Promise.all(appending)
 })
@@ -160,7 +165,12 @@ test('a full log refuses, keeps what it has, and takes again when the reader has
   assert(accepted > 50, `${accepted} entries of 256 KiB were accepted`)
   assert.equal(log.full?.code, 'log-full')
   assert.equal((await log.ledger(INGEST_READER)).accepted, accepted)
-  await log.advance(INGEST_READER, { next: await log.end(), stored: accepted, readings: 0, deadLetters: [] })
+  await only(log).advance(INGEST_READER, {
+    next: await only(log).end(),
+    stored: accepted,
+    readings: 0,
+    deadLetters: [],
+  })
   await log.stop()
   const later = await openLocal(t, options)
   while (later.full !== undefined) await new Promise((resolve) => setImmediate(resolve))
@@ -211,8 +221,8 @@ test('presence records survive, by device', async (t) => {
   assert.equal(again.presence.get('c'), undefined)
 })
 
-async function untilFirst(log: LocalLog, position: Position): Promise<void> {
-  while (log.compare(await log.first(), position) < 0) await new Promise((resolve) => setImmediate(resolve))
+async function untilFirst(log: LocalLog, offset: Offset): Promise<void> {
+  while ((await only(log).first()) < offset) await new Promise((resolve) => setImmediate(resolve))
 }
 
 /** A process that appends one entry after another and prints each payload when it is durable. */
@@ -230,8 +240,8 @@ test('a hole in the log: what is before it is read, and then it is told', async 
   await environment.runs.remove(2)
   await environment.root.close()
   const later = await openLocal(t, { directory })
-  const before = await later.read(await later.first())
+  const before = await only(later).read(await only(later).first())
   assert(before)
   assert.equal(before.count, 2)
-  await assert.rejects(later.read(before.next), { code: 'log-corrupt', message: /offset 2 of the log is due/ })
+  await assert.rejects(only(later).read(before.next), { code: 'log-corrupt', message: /offset 2 of the log is due/ })
 })

@@ -14,11 +14,11 @@ import fc from 'fast-check'
 import type { NewEntry } from '../../../log/entry.ts'
 import { LocalLog } from '../../../log/local/local-log.ts'
 import { INGEST_READER, type NewDeadLetter } from '../../../log/log.ts'
-import type { Position } from '../../../log/position.ts'
 import { silentLogger } from '../../../platform/logger.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { append, entry, readAll } from '../contract.ts'
+import { at, only } from '../only.ts'
 
 const RUNS = Number(process.env.TELLTALE_TEST_RUNS ?? 40)
 const SEED = process.env.TELLTALE_TEST_SEED
@@ -121,11 +121,11 @@ class Run {
 
   /** All that must be true after each action. */
   async check(): Promise<void> {
-    const first = offsetOf(await this.log.first())
+    const first = await only(this.log).first()
     assert(first <= this.#next, `retention removed from ${first} past the checkpoint ${this.#next}`)
     const { payloads } = await readAll(this.log)
     assert.deepEqual(payloads.map(digest), this.#accepted.slice(first).map(digest))
-    assert.equal(offsetOf(await this.log.end()), this.#accepted.length)
+    assert.equal(await only(this.log).end(), this.#accepted.length)
     const deadLettered = this.#letters.length
     assert.deepEqual(await this.log.ledger(INGEST_READER), {
       accepted: this.#accepted.length,
@@ -153,15 +153,14 @@ class Run {
   }
 
   async #read(from: number): Promise<void> {
-    const position = `${(await this.log.end()).split('-')[0]}-${from.toString(36)}` as Position
-    const batch = await this.log.read(position)
+    const batch = await only(this.log).read(at(from))
     if (batch === undefined) {
       assert.equal(from, this.#accepted.length)
       return
     }
-    assert.equal(batch.firstOffset, Math.max(from, offsetOf(await this.log.first())))
+    assert.equal(batch.firstOffset, Math.max(from, await only(this.log).first()))
     assert.equal(batch.missed, batch.firstOffset - from)
-    const { payloads } = await readAll(this.log, position)
+    const { payloads } = await readAll(this.log, at(from))
     assert.deepEqual(payloads.map(digest), this.#accepted.slice(batch.firstOffset).map(digest))
   }
 
@@ -172,11 +171,19 @@ class Run {
       if (offset % deadEvery !== 0) continue
       const payload = Buffer.from(this.#accepted[offset] ?? assert.fail())
       const { device, stream, receivedAt } = entry(offset)
-      deadLetters.push({ offset, device, stream, receivedAt, code: 'empty', reason: 'the model says so', payload })
+      deadLetters.push({
+        offset: at(offset),
+        device,
+        stream,
+        receivedAt,
+        code: 'empty',
+        reason: 'the model says so',
+        payload,
+      })
     }
-    const next = `${(await this.log.end()).split('-')[0]}-${(this.#next + passed).toString(36)}` as Position
+    const next = at(this.#next + passed)
     const stored = passed - deadLetters.length
-    await this.log.advance(INGEST_READER, { next, stored, readings: stored * 2, deadLetters })
+    await only(this.log).advance(INGEST_READER, { next, stored, readings: stored * 2, deadLetters })
     this.#next += passed
     this.#stored += stored
     for (const { payload } of deadLetters) this.#letters.push(Buffer.from(payload).toString())
@@ -195,7 +202,7 @@ class Run {
     await once(child, 'close')
     const acknowledged = output.split('\n').slice(0, -1)
     await this.open()
-    const first = offsetOf(await this.log.first())
+    const first = await only(this.log).first()
     const { payloads } = await readAll(this.log)
     const known = this.#accepted.length
     assert.deepEqual(payloads.slice(known - first, known - first + acknowledged.length), acknowledged)
@@ -217,5 +224,3 @@ class Run {
 function digest(payload: string): string {
   return payload.length < 60 ? payload : `${payload.length}: ${payload.slice(0, 20)}…${payload.slice(-20)}`
 }
-
-const offsetOf = (position: Position) => Number.parseInt(position.split('-')[1] ?? '', 36)

@@ -1,0 +1,145 @@
+/**
+ * Owns the one shard of a local log: its entries and its ledger, read from LMDB, and the checkpoints of its readers.
+ *
+ *   open --close()--> closed: throws `log-failed`, also to who follows it
+ */
+
+import type { Clock } from '../../platform/clock.ts'
+import { LOG_READ_BYTES_MAX, LOG_READ_ENTRIES_MAX } from '../../platform/limits.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { Batch } from '../entry.ts'
+import { type Ledger, LogError, type Progress, type Shard } from '../log.ts'
+import type { Offset } from '../position.ts'
+import type { Books } from './books.ts'
+import { bytesOfLetters } from './dead-letters.ts'
+import type { Environment } from './environment.ts'
+import type { Preallocation } from './preallocation.ts'
+import type { Reader } from './reader.ts'
+import { Signal } from './signal.ts'
+
+/** How often another process's appends are looked for, and dead letters too. */
+export const LOG_POLL_MS = 20
+/** How often expired dead letters are told in the process's log, at most. */
+const EXPIRED_LOG_INTERVAL_MS = 60_000
+
+export interface LocalShardDependencies {
+  readonly environment: Environment
+  readonly books: Books
+  readonly reader: Reader
+  readonly preallocation: Preallocation
+  /** Called when dead letters were committed by this process. */
+  readonly onSetAside: () => void
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export class LocalShard implements Shard {
+  readonly #dependencies: LocalShardDependencies
+  /** Raised when entries were committed by this process. */
+  readonly #appended = new Signal()
+  /** The end, if this process appends: it is known without a look. */
+  #ownEnd: number | undefined
+  #isClosed = false
+  /** Dead letters dropped for room since that was last told, and when that was. */
+  #expired = 0
+  #expiredToldAt = Number.NEGATIVE_INFINITY
+  /** Offset of the newest damaged commit that was told. */
+  #damageToldAt = Number.NEGATIVE_INFINITY
+
+  constructor(dependencies: LocalShardDependencies) {
+    this.#dependencies = dependencies
+  }
+
+  async first(): Promise<Offset> {
+    return this.#open().reader.first() as Offset
+  }
+
+  async end(): Promise<Offset> {
+    return this.#open().reader.end() as Offset
+  }
+
+  async read(from: Offset): Promise<Batch | undefined> {
+    const read = this.#open().reader.read(from, LOG_READ_BYTES_MAX, LOG_READ_ENTRIES_MAX)
+    if (read === undefined) return undefined
+    const { firstOffset, count, bytes, missed, damagedAt } = read
+    if (damagedAt !== undefined && damagedAt > this.#damageToldAt) {
+      this.#damageToldAt = damagedAt
+      this.#dependencies.logger.error(
+        { offset: damagedAt },
+        'the disk gave a commit of the log back changed: its messages are set aside as log-damaged; look at the disk',
+      )
+    }
+    return { firstOffset: firstOffset as Offset, count, bytes, missed, next: (firstOffset + count) as Offset }
+  }
+
+  async *follow(from: Offset, signal: AbortSignal): AsyncGenerator<Batch> {
+    let offset = from
+    while (!signal.aborted) {
+      const seen = this.#appended.raised
+      this.#refreshed()
+      const batch = offset === this.#ownEnd ? undefined : await this.read(offset)
+      if (batch !== undefined) {
+        offset = batch.next
+        yield batch
+      } else {
+        await this.#appended.wait(seen, LOG_POLL_MS)
+      }
+    }
+  }
+
+  async checkpoint(reader: string): Promise<Offset | undefined> {
+    return this.#refreshed().books.checkpoint(reader) as Offset | undefined
+  }
+
+  async advance(reader: string, progress: Progress): Promise<void> {
+    const { books, environment, preallocation, onSetAside } = this.#open()
+    if (progress.deadLetters.length > 0) await preallocation.readyFor(bytesOfLetters(progress.deadLetters))
+    const expired = await environment.commit(books.advance(reader, progress))
+    this.#noteExpired(expired)
+    if (progress.deadLetters.length > 0) onSetAside()
+  }
+
+  async ledger(reader: string): Promise<Ledger> {
+    const { books, reader: entries } = this.#refreshed()
+    return books.ledger(reader, entries.end())
+  }
+
+  /** This process has committed entries up to `end`. */
+  appended(end: number): void {
+    this.#ownEnd = end
+    this.#appended.raise()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#appended.raise()
+  }
+
+  /** Says that dead letters are full, once in a while. */
+  #noteExpired(expired: number): void {
+    if (expired === 0) return
+    this.#expired += expired
+    const now = this.#dependencies.clock.now()
+    if (now - this.#expiredToldAt < EXPIRED_LOG_INTERVAL_MS) return
+    this.#expiredToldAt = now
+    this.#dependencies.logger.warn(
+      { expired: this.#expired },
+      'the dead letters are full, so the oldest were dropped: see telltale deadletters list; ' +
+        'replay or purge some, or raise TELLTALE_DEAD_LETTERS_MAX_BYTES',
+    )
+    this.#expired = 0
+  }
+
+  /** With what other processes committed visible: a read transaction otherwise lasts for the event turn. */
+  #refreshed(): LocalShardDependencies {
+    const open = this.#open()
+    open.environment.root.resetReadTxn()
+    return open
+  }
+
+  /** LMDB ends the process when it is asked after it was closed. */
+  #open(): LocalShardDependencies {
+    if (this.#isClosed) throw new LogError('log-failed', 'the log is not open')
+    return this.#dependencies
+  }
+}

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parseCursor } from '../../gateway/cursor.ts'
+import { Groups } from '../../gateway/groups.ts'
+import { Latest } from '../../gateway/latest.ts'
+import { GatewayMetrics } from '../../gateway/metrics.ts'
+import { Tail } from '../../gateway/tail.ts'
+import { Ingest } from '../../ingest/ingest.ts'
+import type { StoreOptions } from '../../ingest/stores.ts'
+import { INGEST_READER } from '../../log/log.ts'
+import { parsePosition } from '../../log/position.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { silentLogger } from '../../platform/logger.ts'
+import { createMetrics } from '../../platform/metrics.ts'
+import { Decoder } from '../../schemas/decoder.ts'
+import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { append, environment, registry, settled, until } from '../ingest/log-fixture.ts'
+import { scratchDirectory } from '../scratch.ts'
+import { ShardedLog } from './sharded.ts'
+
+const T0 = Date.now() - 600_000
+const DEVICES = ['a', 'b', 'c', 'd', 'e']
+
+test('ingest stores what is in every shard, and a store that lost it is given it again', async (t) => {
+  const directory = scratchDirectory(t)
+  const log = await ShardedLog.open(t, join(directory, 'log'), 3)
+  const path = join(directory, 'store.duckdb')
+  const query = { selections: [{}], from: T0, to: T0 + 10_000, limit: 1_000 }
+  const started = async () => {
+    const store: StoreOptions = { kind: 'duckdb', path }
+    const deps = { log, clock: systemClock, logger: silentLogger(), metrics: createMetrics() }
+    const ingest = new Ingest({ workers: 1, store, schemasDir: SHIPPED_SCHEMAS_DIR }, deps)
+    t.after(() => ingest.stop())
+    await ingest.start()
+    return ingest
+  }
+  const first = await started()
+  const appended: Promise<void>[] = []
+  for (let n = 0; n < 300; n++) appended.push(append(log, DEVICES[n % 5] ?? '', environment(T0 + n, n)))
+  appended.push(append(log, 'a', Buffer.from('zzzz')))
+  await Promise.all(appended)
+  const counts = { accepted: 301, stored: 300, deadLettered: 1, pending: 0, balanced: true, readings: 300 }
+  assert.deepEqual(await settled(log), counts)
+  for (const shard of log.shards) assert.notEqual((await shard.ledger(INGEST_READER)).stored, 0)
+  // Of the second shard ("a" is 97): 60 messages each of "a" and "d" before it.
+  assert.deepEqual(await log.deadLetterOffsets(), [[], [120], []])
+  assert.equal((await first.history.readings(query)).readings.length, 300)
+  await first.stop()
+
+  await rm(path)
+  const second = await started()
+  await until(async () => (await second.history.readings(query)).readings.length === 300)
+  await append(log, 'e', environment(T0 + 300, 300))
+  assert.deepEqual(await settled(log), { ...counts, accepted: 302, stored: 301, readings: 301 })
+  assert.equal((await second.history.readings(query)).readings.length, 301)
+})
+
+test('a frame lies after all readings before its cursor, in every shard, and before the others', async (t) => {
+  const log = await ShardedLog.open(t, scratchDirectory(t), 3)
+  for (const device of DEVICES) await append(log, device, environment(T0, 1))
+  const groups = new Groups()
+  assert(groups.join({ selection: {} }))
+  const latest = new Latest(registry)
+  const sent = new Map<string, number>()
+  let frames = 0
+  const readingsOf = (devices: string) => [...devices].reduce((sum, device) => sum + (sent.get(device) ?? 0), 0)
+  const tail = new Tail({
+    log,
+    decoder: new Decoder(registry),
+    latest,
+    groups,
+    publish: (_group, text) => {
+      const frame: { readonly cursor: string; readonly readings: readonly { device: string }[] } = JSON.parse(text)
+      for (const { device } of frame.readings) sent.set(device, (sent.get(device) ?? 0) + 1)
+      // A message a reading; those before the start were not sent.
+      const { position } = parseCursor(log, frame.cursor)
+      assert.deepEqual(position, [readingsOf('c') + 1, readingsOf('ad') + 2, readingsOf('be') + 2])
+      frames++
+    },
+    tagsOf: () => new Set(),
+    clock: systemClock,
+    logger: silentLogger(),
+    metrics: new GatewayMetrics(createMetrics()),
+  })
+  t.after(() => tail.stop())
+  await tail.start()
+  assert.equal(latest.series, 2 * DEVICES.length, 'what was not stored yet is known')
+  const appended: Promise<void>[] = []
+  for (let n = 1; n <= 500; n++) appended.push(append(log, DEVICES[n % 5] ?? '', environment(T0 + n, n)))
+  await Promise.all(appended)
+  await until(() => readingsOf('abcde') === 500)
+  assert(frames >= 3)
+  const end = await Promise.all(log.shards.map((shard) => shard.end()))
+  assert.deepEqual(parsePosition(log, tail.cursor), end)
+})

@@ -1,0 +1,58 @@
+/** Owns a log of several shards for tests, each a local log: what reads a log must not rest on there being one. */
+
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type { NewEntry } from '../../log/entry.ts'
+import type { LocalLog } from '../../log/local/local-log.ts'
+import type { Appends, DeviceLedger, Ledger, LogError, Shard, Shards } from '../../log/log.ts'
+import { openLocal } from './local/open-local.ts'
+
+export class ShardedLog implements Appends, Shards {
+  readonly id: string
+  readonly shards: readonly Shard[]
+  readonly #logs: readonly LocalLog[]
+
+  static async open(t: TestContext, directory: string, count: number): Promise<ShardedLog> {
+    const logs: LocalLog[] = []
+    for (let index = 0; index < count; index++)
+      logs.push(await openLocal(t, { directory: join(directory, `${index}`) }))
+    return new ShardedLog(logs)
+  }
+
+  private constructor(logs: readonly LocalLog[]) {
+    this.#logs = logs
+    this.id = logs.map(({ id }) => id).join('')
+    this.shards = logs.flatMap(({ shards }) => shards)
+  }
+
+  append(entry: NewEntry, onDurable: (error?: LogError) => void): void {
+    this.#of(entry.device).append(entry, onDurable)
+  }
+
+  async ledger(reader: string): Promise<Ledger> {
+    const sum = { accepted: 0, stored: 0, deadLettered: 0, pending: 0, balanced: true, readings: 0 }
+    for (const shard of this.shards) {
+      const { balanced, ...counts } = await shard.ledger(reader)
+      sum.balanced &&= balanced
+      for (const name of Object.keys(counts) as (keyof typeof counts)[]) sum[name] += counts[name]
+    }
+    return sum
+  }
+
+  deviceLedger(reader: string, device: string): Promise<DeviceLedger> {
+    return this.#of(device).deviceLedger(reader, device)
+  }
+
+  /** Of its shards: of each dead letter the offset. */
+  async deadLetterOffsets(): Promise<number[][]> {
+    const letters = await Promise.all(this.#logs.map((log) => log.deadLetters({ limit: 1_000 })))
+    return letters.map((each) => each.map(({ offset }) => offset))
+  }
+
+  #of(device: string): LocalLog {
+    const number = [...device].reduce((sum, character) => sum + character.charCodeAt(0), 0)
+    const { [number % this.#logs.length]: log } = this.#logs
+    if (log === undefined) throw new Error('a log has shards')
+    return log
+  }
+}
