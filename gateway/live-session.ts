@@ -10,19 +10,19 @@
  * Bound: `LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX`, `LIVE_ERRORS_PER_SOCKET_MAX`.
  */
 
-import { LIVE_SNAPSHOT_PAUSE_BYTES, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../platform/limits.ts'
+import { LIVE_PAST_PAUSE_BYTES, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../platform/limits.ts'
 import type { Access } from './access.ts'
 import { CLOSE, type CloseReason } from './close-codes.ts'
 import type { CommandRefusal } from './commands.ts'
 import { errorFrame, liveFrame, subscribedFrame, WELCOME } from './frames.ts'
 import type { Group } from './groups.ts'
+import type { Past } from './past.ts'
 import type { Socket, SocketListener } from './server/server.ts'
-import type { Snapshot } from './snapshot.ts'
 
 /** Error frames sent to one socket; at one more it is closed with 4503. */
 const LIVE_ERRORS_PER_SOCKET_MAX = 100
-/** Frames of a snapshot sent before other work gets its turn. */
-const LIVE_SNAPSHOT_FRAMES_PER_TURN = 4
+/** Frames of the past sent before other work gets its turn. */
+const LIVE_PAST_FRAMES_PER_TURN = 4
 /** How often an app is pinged: proxies end what is quiet for a minute (nginx's `proxy_read_timeout`). */
 export const LIVE_PING_MS = 25_000
 /** Pings in a row without a word from an app, pongs included, after which its connection is cut. */
@@ -52,7 +52,7 @@ export class LiveSession implements SocketListener {
   readonly #owner: SessionOwner
   readonly #groups = new Map<string, Group>()
   /** Those still being sent, by the subscription's name. */
-  readonly #snapshots = new Map<string, Snapshot>()
+  readonly #pasts = new Map<string, Past>()
   #socket: Socket | undefined
   #slowSince: number | undefined
   #errors = 0
@@ -97,19 +97,19 @@ export class LiveSession implements SocketListener {
   }
 
   /**
-   * Answers `subscribed`, the snapshot if there is one, `live`, and from then on what is published to the group. To
+   * Answers `subscribed`, the past if one is wanted, `live`, and from then on what is published to the group. To
    * subscribe again to the same is answered the same; it stays one subscription. Returns whether it is new.
    */
-  subscribe(id: string, group: Group, snapshot: Snapshot | undefined): boolean {
+  subscribe(id: string, group: Group, past: Past | undefined): boolean {
     const isNew = !this.#groups.has(group.name)
     this.#groups.set(group.name, group)
     this.#send(subscribedFrame(id, group.name))
-    this.#snapshots.delete(group.name)
-    if (snapshot === undefined) {
+    this.#pasts.delete(group.name)
+    if (past === undefined) {
       this.#goLive(group)
     } else {
       if (!isNew) this.#socket?.leave(group.name)
-      this.#snapshots.set(group.name, snapshot)
+      this.#pasts.set(group.name, past)
       this.pump()
     }
     return isNew
@@ -119,7 +119,7 @@ export class LiveSession implements SocketListener {
     const group = this.#groups.get(subscription)
     if (group === undefined) return
     this.#groups.delete(subscription)
-    this.#snapshots.delete(subscription)
+    this.#pasts.delete(subscription)
     this.#socket?.leave(group.name)
     this.#owner.left(group)
   }
@@ -129,20 +129,20 @@ export class LiveSession implements SocketListener {
     else this.#send(errorFrame(refusal.id, refusal.error))
   }
 
-  /** Sends what there is room for of the snapshots, a few frames a turn. */
+  /** Sends what there is room for of the past, a few frames a turn. */
   pump(): void {
     if (this.#pumping) return
-    for (let frames = 0; frames < LIVE_SNAPSHOT_FRAMES_PER_TURN; frames++) {
-      const snapshot: Snapshot | undefined = this.#snapshots.values().next().value
+    for (let frames = 0; frames < LIVE_PAST_FRAMES_PER_TURN; frames++) {
+      const past: Past | undefined = this.#pasts.values().next().value
       const socket = this.#socket
-      if (snapshot === undefined || socket === undefined || this.#slowSince !== undefined) return
-      if (socket.bufferedBytes > LIVE_SNAPSHOT_PAUSE_BYTES) return // Until it drains.
-      const step = snapshot.next(this.#owner.cursor())
+      if (past === undefined || socket === undefined || this.#slowSince !== undefined) return
+      if (socket.bufferedBytes > LIVE_PAST_PAUSE_BYTES) return // Until it drains.
+      const step = past.next(this.#owner.cursor())
       if (step === 'late') {
         this.end(CLOSE.slow)
       } else if (step === 'done') {
-        this.#snapshots.delete(snapshot.group.name)
-        this.#goLive(snapshot.group)
+        this.#pasts.delete(past.group.name)
+        this.#goLive(past.group)
       } else {
         this.#send(step.frame)
       }

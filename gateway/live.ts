@@ -183,8 +183,8 @@ export class Live {
       const message = `apps have ${LIVE_GROUPS_MAX} distinct subscriptions: no more are taken just now`
       return new CommandRefusal(id, 'too-many-groups', message, true)
     }
-    const snapshot = start === 'latest' ? new Snapshot(group, { latest, tagsOf: columns.tagsOf }) : undefined
-    const isNew = session.subscribe(id, group, snapshot)
+    const past = start === 'latest' ? new Snapshot(group, { latest, tagsOf: columns.tagsOf }) : undefined
+    const isNew = session.subscribe(id, group, past)
     if (!isNew) groups.leave(group)
     return undefined
   }

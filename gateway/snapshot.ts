@@ -4,8 +4,7 @@
  *
  *   round 1: all selected series -> round 2: those that changed meanwhile -> ... -> a round without any: `done`
  *
- * Always true: when `next` says `done`, every selected series was sent as it is at this instant, so a subscriber that
- * joins the group's topic now sees neither gap nor repeat. Bound: `LIVE_SNAPSHOT_ROUNDS_MAX` rounds; an app too slow for
+ * Always true: when `next` says `done`, every selected series was sent as it is at this instant. Bound: `LIVE_SNAPSHOT_ROUNDS_MAX` rounds; an app too slow for
  * that is `late`. Losing: between rounds, a reading replaced by a newer of its series is not sent.
  */
 
@@ -13,13 +12,12 @@ import { LIVE_FRAME_CHARS_MAX } from '../platform/limits.ts'
 import { encodeReading, readingsFrame, selectFields } from './frames.ts'
 import type { Group } from './groups.ts'
 import type { Latest, LatestSlot } from './latest.ts'
+import type { Past, PastStep } from './past.ts'
 
 /** Times a snapshot is brought up to date for an app that takes it too slowly; then the socket is closed with 4408. */
 const LIVE_SNAPSHOT_ROUNDS_MAX = 20
 
-export type SnapshotStep = { readonly frame: string } | 'done' | 'late'
-
-export class Snapshot {
+export class Snapshot implements Past {
   readonly group: Group
   readonly #latest: Pick<Latest, 'changed' | 'sequence'>
   readonly #tagsOf: (stream: string) => ReadonlySet<string>
@@ -41,8 +39,7 @@ export class Snapshot {
     this.#tagsOf = dependencies.tagsOf
   }
 
-  /** The next frame; `cursor` is the tail's at this instant. */
-  next(cursor: string): SnapshotStep {
+  next(cursor: string): PastStep {
     const readings: string[] = []
     let chars = 0
     while (chars < LIVE_FRAME_CHARS_MAX) {

@@ -141,7 +141,7 @@ export const LIVE_FRAME_CHARS_MAX = 64 * KiB
 /** Bytes that wait for one socket beyond the kernel's buffers; at more, a frame is dropped and the socket closed with 4408. */
 export const LIVE_BACKPRESSURE_BYTES_MAX = 1 * MiB
 /** Bytes that wait for one socket at which sending its snapshot pauses until they have drained. */
-export const LIVE_SNAPSHOT_PAUSE_BYTES = 256 * KiB
+export const LIVE_PAST_PAUSE_BYTES = 256 * KiB
 
 /** Bytes of a request's head, a token in it; a larger one is refused with 431, and the connection closed. */
 export const HTTP_HEAD_BYTES_MAX = 16 * KiB
@@ -159,7 +159,7 @@ export const LATEST_WARM_UP_MS_MAX = 3_000
 export const GATEWAY_DRAIN_MS = 3_000
 
 assert(LIVE_COMMAND_BYTES_MAX < LIVE_COMMAND_BYTES_CUT, 'an oversized frame must arrive for its sender to be told')
-assert(LIVE_SNAPSHOT_PAUSE_BYTES < LIVE_BACKPRESSURE_BYTES_MAX / 2, 'a snapshot must leave room for live frames')
+assert(LIVE_PAST_PAUSE_BYTES < LIVE_BACKPRESSURE_BYTES_MAX / 2, 'the past must leave room for live frames')
 assert(TOKEN_CHARS_MAX < HTTP_HEAD_BYTES_MAX, 'every token must fit in a head')
 assert(LATEST_SERIES_PER_DEVICE_MAX < LATEST_SERIES_MAX / 10, 'no device may crowd out the others')
 assert(LATEST_WARM_UP_MS_MAX + GATEWAY_DRAIN_MS < STOP_DEADLINE_MS, 'a stop during a start must end in time')
