@@ -1,6 +1,6 @@
 /**
- * Owns the bytes of one entry and of a run of entries, as they stand in the log and as they cross threads
- * (`FORMAT.md`). A run is entries back to back; the offset of the first is kept beside it.
+ * Owns the bytes of one entry and of entries back to back, as they stand in the log and as they cross threads
+ * (`FORMAT.md`); the offset of the first is kept beside them.
  *
  *   u32 length of what follows · u8 flags · u8 device length · u8 stream length · u8 zero
  *   f64 received at (ms) · device · stream · payload                                        (all little-endian)
@@ -74,7 +74,7 @@ export function writeEntry(target: Buffer, at: number, entry: NewEntry): number 
   return position + payload.byteLength
 }
 
-/** The number of entries in a run, found by walking their lengths. */
+/** The number of entries in these bytes, found by walking their lengths. */
 export function countEntries(bytes: Buffer): number {
   let count = 0
   for (let at = 0; at < bytes.length; count++) at = entryEnd(bytes, at)
@@ -159,5 +159,5 @@ export function entryEnd(bytes: Buffer, at: number): number {
 }
 
 function corrupt(at: number): TelltaleError {
-  return new TelltaleError('log-corrupt', `a run of log entries is damaged at byte ${at}`)
+  return new TelltaleError('log-corrupt', `log entries are damaged at byte ${at}`)
 }

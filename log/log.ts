@@ -87,7 +87,7 @@ export interface Progress {
   readonly devices?: readonly DeviceProgress[]
 }
 
-/** The books, of all messages, of a shard's or a device's, read in one snapshot. Messages, but for `readings`. */
+/** Of all messages, of a shard's or of a device's, read in one snapshot. Messages, but for `readings`. */
 export interface Ledger {
   readonly accepted: number
   readonly stored: number

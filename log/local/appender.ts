@@ -11,17 +11,17 @@ import { messageOf } from '../../platform/errors.ts'
 import { LOG_PENDING_BYTES_MAX } from '../../platform/limits.ts'
 import { entryBytes, type NewEntry } from '../entry.ts'
 import { LogError } from '../log.ts'
+import { COMMIT_HEADER_BYTES, CommitBuilder } from './commit.ts'
 import type { Environment } from './environment.ts'
-import { RUN_HEADER_BYTES, RunBuilder } from './run.ts'
 
 type OnDurable = (error?: LogError) => void
 
 /** One is written while the other fills. */
-const RUNS_IN_TURN = 2
+const COMMITS_IN_TURN = 2
 
-interface Commit {
-  readonly run: RunBuilder
-  callbacks: OnDurable[]
+interface Filling {
+  readonly commit: CommitBuilder
+  readonly callbacks: OnDurable[]
 }
 
 /**
@@ -49,9 +49,9 @@ export interface AppenderOptions {
 
 export class Appender {
   readonly #options: AppenderOptions
-  readonly #spare: RunBuilder[] = []
+  readonly #spare: CommitBuilder[] = []
   /** Filling, oldest first; more than one only when a commit's size is reached within one flush. */
-  #waiting: Commit[] = []
+  #waiting: Filling[] = []
   readonly #transactions: Transaction[] = []
   #pendingBytes = 0
   #flushing: Promise<void> | undefined
@@ -75,13 +75,13 @@ export class Appender {
       onDurable(refusal)
       return
     }
-    let commit = this.#waiting.at(-1)
-    if (commit === undefined || !commit.run.add(entry)) {
-      commit = { run: this.#spare.pop() ?? new RunBuilder(), callbacks: [] }
-      commit.run.add(entry)
-      this.#waiting.push(commit)
+    let filling = this.#waiting.at(-1)
+    if (filling === undefined || !filling.commit.add(entry)) {
+      filling = { commit: this.#spare.pop() ?? new CommitBuilder(), callbacks: [] }
+      filling.commit.add(entry)
+      this.#waiting.push(filling)
     }
-    commit.callbacks.push(onDurable)
+    filling.callbacks.push(onDurable)
     this.#pendingBytes += entryBytes(entry)
     this.#schedule()
   }
@@ -122,55 +122,54 @@ export class Appender {
 
   async #flushAll(): Promise<void> {
     while (this.#waiting.length > 0 || this.#transactions.length > 0) {
-      const commit = this.#waiting.shift()
-      if (commit !== undefined) await this.#flush(commit)
+      const filled = this.#waiting.shift()
+      if (filled !== undefined) await this.#flush(filled)
       const transaction = this.#transactions.shift()
       if (transaction !== undefined) await this.#transact(transaction)
     }
     this.#flushing = undefined
   }
 
-  async #flush(commit: Commit): Promise<void> {
-    const { run, callbacks } = commit
-    const value = run.finish()
+  async #flush({ commit, callbacks }: Filling): Promise<void> {
+    const value = commit.finish()
     let error: LogError | undefined
     try {
       await this.#options.ready()
-      const { runs, commit: durable } = this.#options.environment
-      await durable(runs.put(this.#end, value))
-      this.#end += run.count
-      this.#options.onCommit(this.#end, value.length, run.count)
+      const { commits, durable } = this.#options.environment
+      await durable(commits.put(this.#end, value))
+      this.#end += commit.count
+      this.#options.onCommit(this.#end, value.length, commit.count)
     } catch (cause) {
       error = cause instanceof LogError ? cause : new LogError('log-failed', messageOf(cause), { cause })
     }
-    this.#pendingBytes -= value.length - RUN_HEADER_BYTES
-    this.#release(run)
+    this.#pendingBytes -= value.length - COMMIT_HEADER_BYTES
+    this.#release(commit)
     for (const onDurable of callbacks) onDurable(error)
   }
 
   async #transact({ fill, onDurable }: Transaction): Promise<void> {
-    const { root, runs, commit: durable } = this.#options.environment
-    const run = this.#spare.pop() ?? new RunBuilder()
+    const { root, commits, durable } = this.#options.environment
+    const commit = this.#spare.pop() ?? new CommitBuilder()
     let error: LogError | undefined
     try {
       await this.#options.ready()
       await durable(
         root.transaction(() => {
-          fill((entry, keptFrom) => run.add(entry, keptFrom))
-          if (run.count > 0) runs.put(this.#end, run.finish())
+          fill((entry, keptFrom) => commit.add(entry, keptFrom))
+          if (commit.count > 0) commits.put(this.#end, commit.finish())
         }),
       )
-      this.#end += run.count
-      if (run.count > 0) this.#options.onCommit(this.#end, run.length, run.count)
+      this.#end += commit.count
+      if (commit.count > 0) this.#options.onCommit(this.#end, commit.length, commit.count)
     } catch (cause) {
       error = cause instanceof LogError ? cause : new LogError('log-failed', messageOf(cause), { cause })
     }
-    this.#release(run)
+    this.#release(commit)
     onDurable(error)
   }
 
-  #release(run: RunBuilder): void {
-    run.reset()
-    if (this.#spare.length < RUNS_IN_TURN) this.#spare.push(run)
+  #release(commit: CommitBuilder): void {
+    commit.reset()
+    if (this.#spare.length < COMMITS_IN_TURN) this.#spare.push(commit)
   }
 }

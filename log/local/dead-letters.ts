@@ -2,7 +2,7 @@
  * Owns the dead letters of a local log: kept in the order they were set aside, found by what a person asks for, removed by
  * a replay, a purge, or for room.
  *
- * Always true, in every snapshot: `last = held + replayed + purged + expired`, since the tally changes in the transaction
+ * Always true, in every snapshot: `last = held + replayed + purged + expired`, since these counts change in the transaction
  * that changes the letters; a sequence is never given twice.
  * Bound: `max` letters and `maxBytes`. When full, the oldest go and are counted as expired; the ledger's counts stay.
  */
@@ -22,7 +22,7 @@ export interface DeadLetterBounds {
   readonly maxBytes: number
 }
 
-interface Tally extends DeadLetterCounts {
+interface KeptCounts extends DeadLetterCounts {
   /** The newest sequence ever given; 0 for none. */
   readonly last: number
 }
@@ -36,20 +36,20 @@ export interface Look {
 
 type Removal = 'replayed' | 'purged' | 'expired'
 
-const TALLY = 'dead-letters'
-const EMPTY: Tally = { last: 0, held: 0, heldBytes: 0, replayed: 0, purged: 0, expired: 0 }
+const COUNTS = 'dead-letters'
+const EMPTY: KeptCounts = { last: 0, held: 0, heldBytes: 0, replayed: 0, purged: 0, expired: 0 }
 
 export class DeadLetters {
   readonly #root: RootDatabase
-  readonly #commit: Environment['commit']
+  readonly #durable: Environment['durable']
   readonly #letters: Environment['deadLetters']
   readonly #meta: Environment['meta']
   readonly #bounds: DeadLetterBounds
   readonly #clock: Clock
 
-  constructor({ root, deadLetters, meta, commit }: Environment, bounds: DeadLetterBounds, clock: Clock) {
+  constructor({ root, deadLetters, meta, durable }: Environment, bounds: DeadLetterBounds, clock: Clock) {
     this.#root = root
-    this.#commit = commit
+    this.#durable = durable
     this.#letters = deadLetters
     this.#meta = meta
     this.#bounds = bounds
@@ -57,12 +57,12 @@ export class DeadLetters {
   }
 
   counts(): DeadLetterCounts {
-    const { last: _, ...counts } = this.#tally()
+    const { last: _, ...counts } = this.#kept()
     return counts
   }
 
   last(): number {
-    return this.#tally().last
+    return this.#kept().last
   }
 
   get(sequence: number): DeadLetter | undefined {
@@ -99,31 +99,31 @@ export class DeadLetters {
   setAside(letters: readonly NewDeadLetter[]): number {
     if (letters.length === 0) return 0
     const setAsideAt = this.#clock.now()
-    const tally = this.#tally()
-    let { last, held, heldBytes } = tally
+    const kept = this.#kept()
+    let { last, held, heldBytes } = kept
     for (const letter of letters) {
       last++
       held++
       heldBytes += sizeOf(letter)
       this.#letters.put(last, writeLetter(letter, setAsideAt))
     }
-    this.#meta.put(TALLY, { ...tally, last, held, heldBytes } satisfies Tally)
+    this.#meta.put(COUNTS, { ...kept, last, held, heldBytes } satisfies KeptCounts)
     return this.#expire()
   }
 
   /** Only within a transaction, for letters read in it. */
   remove(letters: readonly DeadLetter[], as: Removal): void {
     if (letters.length === 0) return
-    const tally = this.#tally()
+    const kept = this.#kept()
     let bytes = 0
     for (const letter of letters) {
       this.#letters.remove(letter.sequence)
       bytes += sizeOf(letter)
     }
-    const held = tally.held - letters.length
+    const held = kept.held - letters.length
     // A damaged letter may count as more than it was set aside with.
-    const heldBytes = held === 0 ? 0 : Math.max(0, tally.heldBytes - bytes)
-    this.#meta.put(TALLY, { ...tally, held, heldBytes, [as]: tally[as] + letters.length } satisfies Tally)
+    const heldBytes = held === 0 ? 0 : Math.max(0, kept.heldBytes - bytes)
+    this.#meta.put(COUNTS, { ...kept, held, heldBytes, [as]: kept[as] + letters.length } satisfies KeptCounts)
   }
 
   async purge(filter: DeadLetterFilter): Promise<number> {
@@ -135,7 +135,7 @@ export class DeadLetters {
         this.remove(found, 'purged')
         return { count: found.length, next }
       })
-      const { count, next } = await this.#commit(part)
+      const { count, next } = await this.#durable(part)
       purged += count
       after = next
     }
@@ -143,7 +143,7 @@ export class DeadLetters {
   }
 
   #expire(): number {
-    const { held, heldBytes } = this.#tally()
+    const { held, heldBytes } = this.#kept()
     const { max, maxBytes } = this.#bounds
     let bytes = heldBytes
     const oldest: DeadLetter[] = []
@@ -173,10 +173,10 @@ export class DeadLetters {
     }
   }
 
-  /** Counted once from the letters themselves, where an earlier version kept no tally. */
-  #tally(): Tally {
-    const kept = this.#meta.get(TALLY) as Tally | undefined
-    if (kept !== undefined) return kept
+  /** Counted once from the letters themselves, where an earlier version kept no counts. */
+  #kept(): KeptCounts {
+    const counts = this.#meta.get(COUNTS) as KeptCounts | undefined
+    if (counts !== undefined) return counts
     let { last, held, heldBytes } = EMPTY
     for (const letter of this.#from({}, 0)) {
       last = letter.sequence

@@ -1,7 +1,7 @@
 /**
- * Owns the books of one device: what its account says, and what of it is pending, counted in the log.
+ * Owns the ledger of one device: what is kept of it, and what of it is pending, counted in the log.
  *
- * Always true: an answer is of one snapshot, the account and the log's end as they were together; entries between the two
+ * Always true: an answer is of one snapshot, what is kept and the log's end as they were together; entries between the two
  * do not change any more, so they may be counted at leisure. Counting costs about 0.1 us an entry, in slices of
  * `LOG_READ_BYTES_MAX` with other work in between. A device's accepted count is the sum of the others: nothing is written
  * for it when a message is accepted.
@@ -12,24 +12,24 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LOG_READ_BYTES_MAX } from '../../platform/limits.ts'
 import { countOfDevice, skipEntries } from '../entry.ts'
 import { type DeviceLedger, LogError } from '../log.ts'
-import type { Books } from './books.ts'
+import { commitAt } from './commits.ts'
 import type { Environment } from './environment.ts'
+import type { Ledgers } from './ledgers.ts'
 import type { Reader } from './reader.ts'
-import { runAt } from './runs.ts'
 
-/** Questions for the books of a device that wait while one is answered; one more is refused. */
+/** Questions for the ledger of a device that wait while one is answered; one more is refused. */
 const DEVICE_LEDGERS_WAITING_MAX = 64
 
 export class DeviceLedgers {
   readonly #environment: Environment
-  readonly #books: Books
+  readonly #ledgers: Ledgers
   readonly #reader: Reader
   #waiting = 0
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(environment: Environment, books: Books, reader: Reader) {
+  constructor(environment: Environment, ledgers: Ledgers, reader: Reader) {
     this.#environment = environment
-    this.#books = books
+    this.#ledgers = ledgers
     this.#reader = reader
   }
 
@@ -37,7 +37,7 @@ export class DeviceLedgers {
     if (this.#waiting >= DEVICE_LEDGERS_WAITING_MAX) {
       throw new LogError(
         'log-busy',
-        `${this.#waiting} questions for the books of a device wait already: ask again later`,
+        `${this.#waiting} questions for the ledger of a device wait already: ask again later`,
       )
     }
     this.#waiting++
@@ -53,11 +53,11 @@ export class DeviceLedgers {
   async #count(reader: string, device: string): Promise<DeviceLedger> {
     for (let tried = -1; ; ) {
       this.#environment.root.resetReadTxn()
-      const next = this.#books.checkpoint(reader) ?? 0
+      const next = this.#ledgers.checkpoint(reader) ?? 0
       if (next === tried) throw new LogError('log-corrupt', `the log lacks entries past offset ${next}, not stored yet`)
       tried = next
       const end = this.#reader.end()
-      const { stored, deadLettered, readings } = this.#books.device(reader, device)
+      const { stored, deadLettered, readings } = this.#ledgers.device(reader, device)
       const pending = await this.#pending(Buffer.from(device, 'latin1'), next, end)
       if (pending === undefined) continue
       const accepted = stored + deadLettered + pending
@@ -67,20 +67,20 @@ export class DeviceLedgers {
 
   /** Undefined if retention overtook the count: the reader has moved on meanwhile, so there is less to count now. */
   async #pending(device: Buffer, next: number, end: number): Promise<number | undefined> {
-    const { runs, root } = this.#environment
+    const { commits, root } = this.#environment
     let count = 0
     let at = next
     while (at < end) {
       let bytes = 0
-      const start = this.#reader.runOf(at)
-      for (const offset of runs.getKeys({ start })) {
-        const run = runAt(this.#environment, offset)
-        if (run === undefined || offset > at) return undefined
-        if (offset + run.count > at) {
-          count += countOfDevice(run.entries, skipEntries(run.entries, at - offset), device)
-          at = offset + run.count
+      const start = this.#reader.commitOf(at)
+      for (const offset of commits.getKeys({ start })) {
+        const commit = commitAt(this.#environment, offset)
+        if (commit === undefined || offset > at) return undefined
+        if (offset + commit.count > at) {
+          count += countOfDevice(commit.entries, skipEntries(commit.entries, at - offset), device)
+          at = offset + commit.count
         }
-        bytes += run.entries.length
+        bytes += commit.entries.length
         if (at >= end || bytes >= LOG_READ_BYTES_MAX) break
       }
       if (bytes === 0) return undefined

@@ -17,16 +17,17 @@ const DATABASES_MAX = 16
 const READERS_MAX = 126
 const META_PAGES = 2
 
+/** Databases have the names of the first version on disk (`FORMAT.md`). */
 export interface Environment {
   readonly root: RootDatabase
-  /** First offset of a group commit -> its run. */
-  readonly runs: Database<Buffer, number>
+  /** First offset of a group commit -> its bytes. */
+  readonly commits: Database<Buffer, number>
   /** What is true of the log as a whole. */
   readonly meta: Database<unknown, string>
-  /** Reader's name -> its account. */
-  readonly accounts: Database<unknown, string>
-  /** Reader's name, slash, device id -> the device's part of that account. */
-  readonly deviceAccounts: Database<Buffer, string>
+  /** Reader's name -> its ledger. */
+  readonly ledgers: Database<unknown, string>
+  /** Reader's name, slash, device id -> the device's part of that ledger. */
+  readonly deviceLedgers: Database<Buffer, string>
   /** Sequence -> dead letter. */
   readonly deadLetters: Database<Buffer, number>
   /** Number -> request to replay dead letters. */
@@ -36,7 +37,7 @@ export interface Environment {
   /** Tells this log's positions from those of another. */
   readonly logId: string
   /** Waits for a commit. What the disk refused rejects with `log-failed`, and `onFailed` has been told. */
-  readonly commit: <T>(promise: Promise<T>) => Promise<T>
+  readonly durable: <T>(promise: Promise<T>) => Promise<T>
   /** Tells `onFailed`: nothing may be written any more. */
   readonly fail: (error: LogError) => void
 }
@@ -75,14 +76,14 @@ export async function openEnvironment(
     return {
       root,
       meta,
-      runs: root.openDB<Buffer, number>({ name: 'runs', encoding: 'binary' }),
-      accounts: root.openDB({ name: 'accounts', encoding: 'msgpack' }),
-      deviceAccounts: root.openDB<Buffer, string>({ name: 'device-accounts', encoding: 'binary' }),
+      commits: root.openDB<Buffer, number>({ name: 'runs', encoding: 'binary' }),
+      ledgers: root.openDB({ name: 'accounts', encoding: 'msgpack' }),
+      deviceLedgers: root.openDB<Buffer, string>({ name: 'device-accounts', encoding: 'binary' }),
       deadLetters: root.openDB<Buffer, number>({ name: 'dead-letters', encoding: 'binary' }),
       replays: root.openDB<unknown, number>({ name: 'replays', encoding: 'msgpack' }),
       presence: root.openDB<unknown, string>({ name: 'presence', encoding: 'msgpack' }),
       logId: String(meta.get('id')),
-      commit: (promise) => committed(promise, onFailed),
+      durable: (promise) => committed(promise, onFailed),
       fail: onFailed,
     }
   } catch (cause) {
@@ -102,9 +103,9 @@ export function peek<Key extends string | number>(database: Database<Buffer, Key
   return shared && Buffer.from(shared.buffer as ArrayBuffer, shared.byteOffset, shared.length)
 }
 
-/** The first offset of the newest run; undefined when nothing was ever appended. */
-export function newestRun(environment: Environment): number | undefined {
-  for (const offset of environment.runs.getKeys({ reverse: true, limit: 1 })) return offset
+/** The first offset of the newest commit; undefined when nothing was ever appended. */
+export function newestCommit(environment: Environment): number | undefined {
+  for (const offset of environment.commits.getKeys({ reverse: true, limit: 1 })) return offset
   return undefined
 }
 
@@ -116,7 +117,7 @@ export function bytesReached({ root }: Environment): number {
 
 /** Bytes of the pages in use. */
 export function bytesInUse(environment: Environment): number {
-  const { root, logId, commit, fail, ...databases } = environment
+  const { root, logId, durable, fail, ...databases } = environment
   const main = root.getStats() as RootStats
   let pages = META_PAGES + pagesOfTree(main) + pagesOfTree(main.free)
   for (const database of Object.values(databases)) pages += pagesOfTree(database.getStats() as TreeStats)
@@ -139,9 +140,9 @@ function pagesOfTree(stats: TreeStats): number {
   return stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages
 }
 
-/** Bytes that the runs take on disk. */
-export function bytesOfRuns(environment: Environment): number {
-  const stats = environment.runs.getStats() as TreeStats
+/** Bytes that the commits take on disk. */
+export function bytesOfCommits(environment: Environment): number {
+  const stats = environment.commits.getStats() as TreeStats
   return stats.pageSize * pagesOfTree(stats)
 }
 

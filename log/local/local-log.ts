@@ -29,10 +29,10 @@ import {
   LogError,
 } from '../log.ts'
 import type { Presence } from '../presence.ts'
-import { Books } from './books.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
-import { bytesOfRuns, type Environment, openEnvironment } from './environment.ts'
+import { bytesOfCommits, type Environment, openEnvironment } from './environment.ts'
+import { Ledgers } from './ledgers.ts'
 import { LOG_POLL_MS, LocalShard } from './local-shard.ts'
 import { LogMetrics, type LogObservation } from './metrics.ts'
 import { Preallocation } from './preallocation.ts'
@@ -67,7 +67,7 @@ export interface LocalLogDependencies {
 
 interface Open {
   readonly environment: Environment
-  readonly books: Books
+  readonly ledgers: Ledgers
   readonly deadLetters: DeadLetters
   readonly deviceLedgers: DeviceLedgers
   readonly replays: Replays
@@ -201,23 +201,23 @@ export class LocalLog implements Log, Part {
     const { clock } = this.#dependencies
     const bounds = { max: DEAD_LETTERS_MAX, maxBytes: this.#options.deadLetterBytesMax ?? DEAD_LETTERS_BYTES_MAX }
     const deadLetters = new DeadLetters(environment, bounds, clock)
-    const books = new Books(environment, deadLetters)
+    const ledgers = new Ledgers(environment, deadLetters)
     const reader = new Reader(environment)
-    const deviceLedgers = new DeviceLedgers(environment, books, reader)
+    const deviceLedgers = new DeviceLedgers(environment, ledgers, reader)
     const replays = new Replays(environment, deadLetters, clock)
     const preallocation = new Preallocation(environment, this.#options.directory, this.#options.diskReserveBytes)
     const presence = new LocalPresence(environment, () => this.full)
     const onSetAside = () => this.#setAside.raise()
-    const shard = new LocalShard({ ...this.#dependencies, environment, books, reader, preallocation, onSetAside })
-    return { environment, books, deadLetters, deviceLedgers, replays, reader, shard, preallocation, presence }
+    const shard = new LocalShard({ ...this.#dependencies, environment, ledgers, reader, preallocation, onSetAside })
+    return { environment, ledgers, deadLetters, deviceLedgers, replays, reader, shard, preallocation, presence }
   }
 
-  async #startWriting({ environment, books, reader, shard, replays, preallocation }: Open): Promise<Writing> {
+  async #startWriting({ environment, ledgers, reader, shard, replays, preallocation }: Open): Promise<Writing> {
     const { clock, logger } = this.#dependencies
     const onAppended = (end: number) => shard.appended(end)
     const failure = () => this.#failure
     const metrics = this.#metrics
-    const parts = { environment, books, reader, replays, preallocation, metrics, clock, logger, failure, onAppended }
+    const parts = { environment, ledgers, reader, replays, preallocation, metrics, clock, logger, failure, onAppended }
     const writing = await Writing.start(this.#options, parts)
     shard.appended(writing.appender.end)
     return writing
@@ -226,11 +226,11 @@ export class LocalLog implements Log, Part {
   #observe(): LogObservation | undefined {
     if (this.#state === undefined) return undefined
     this.#refresh()
-    const { environment, books, reader, deadLetters } = this.#state
+    const { environment, ledgers, reader, deadLetters } = this.#state
     return {
-      ledger: books.ledger(INGEST_READER, reader.end()),
+      ledger: ledgers.ledger(INGEST_READER, reader.end()),
       deadLetters: deadLetters.counts(),
-      bytes: bytesOfRuns(environment),
+      bytes: bytesOfCommits(environment),
       isFull: this.full !== undefined,
     }
   }

@@ -10,9 +10,9 @@ import type { Logger } from '../../platform/logger.ts'
 import type { Batch } from '../entry.ts'
 import { type Ledger, LogError, type Progress, type Shard } from '../log.ts'
 import type { Offset } from '../position.ts'
-import type { Books } from './books.ts'
 import { bytesOfLetters } from './dead-letters.ts'
 import type { Environment } from './environment.ts'
+import type { Ledgers } from './ledgers.ts'
 import type { Preallocation } from './preallocation.ts'
 import type { Reader } from './reader.ts'
 import { Signal } from './signal.ts'
@@ -24,7 +24,7 @@ const EXPIRED_LOG_INTERVAL_MS = 60_000
 
 export interface LocalShardDependencies {
   readonly environment: Environment
-  readonly books: Books
+  readonly ledgers: Ledgers
   readonly reader: Reader
   readonly preallocation: Preallocation
   /** Called when dead letters were committed by this process. */
@@ -88,20 +88,20 @@ export class LocalShard implements Shard {
   }
 
   async checkpoint(reader: string): Promise<Offset | undefined> {
-    return this.#refreshed().books.checkpoint(reader) as Offset | undefined
+    return this.#refreshed().ledgers.checkpoint(reader) as Offset | undefined
   }
 
   async advance(reader: string, progress: Progress): Promise<void> {
-    const { books, environment, preallocation, onSetAside } = this.#open()
+    const { ledgers, environment, preallocation, onSetAside } = this.#open()
     if (progress.deadLetters.length > 0) await preallocation.readyFor(bytesOfLetters(progress.deadLetters))
-    const expired = await environment.commit(books.advance(reader, progress))
+    const expired = await environment.durable(ledgers.advance(reader, progress))
     this.#noteExpired(expired)
     if (progress.deadLetters.length > 0) onSetAside()
   }
 
   async ledger(reader: string): Promise<Ledger> {
-    const { books, reader: entries } = this.#refreshed()
-    return books.ledger(reader, entries.end())
+    const { ledgers, reader: entries } = this.#refreshed()
+    return ledgers.ledger(reader, entries.end())
   }
 
   /** This process has committed entries up to `end`. */

@@ -19,9 +19,9 @@ interface Holder {
 }
 
 /** Takes the lock. Throws a `LogError` `log-locked` that names the process which appends to this log now. */
-export async function acquireLock({ meta, commit }: Environment): Promise<void> {
+export async function acquireLock({ meta, durable }: Environment): Promise<void> {
   const self: Holder = { pid: process.pid, startedAt: startOf(process.pid) }
-  await commit(
+  await durable(
     meta.transaction(() => {
       const holder = parse(meta.get(KEY))
       if (holder !== undefined && isAlive(holder)) {
@@ -33,8 +33,8 @@ export async function acquireLock({ meta, commit }: Environment): Promise<void> 
 }
 
 /** Gives up the lock that this process holds. */
-export async function releaseLock({ meta, commit }: Environment): Promise<void> {
-  await commit(meta.remove(KEY))
+export async function releaseLock({ meta, durable }: Environment): Promise<void> {
+  await durable(meta.remove(KEY))
 }
 
 function parse(record: unknown): Holder | undefined {

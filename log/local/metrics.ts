@@ -8,14 +8,14 @@ import type { DeadLetterCounts, Ledger } from '../log.ts'
 export interface LogObservation {
   readonly ledger: Ledger
   readonly deadLetters: DeadLetterCounts
-  /** What the runs take on disk. */
+  /** What the commits take on disk. */
   readonly bytes: number
   readonly isFull: boolean
 }
 
 export class LogMetrics {
   readonly #entries: Counter
-  readonly #commits: Counter
+  readonly #durables: Counter
   readonly #bytesWritten: Counter
   readonly #removed: Counter
 
@@ -23,15 +23,15 @@ export class LogMetrics {
   constructor(registry: Metrics, observe: () => LogObservation | undefined) {
     const registers = [registry]
     this.#entries = new Counter({ name: 'telltale_log_entries_total', help: 'Messages made durable', registers })
-    this.#commits = new Counter({ name: 'telltale_log_commits_total', help: 'Group commits flushed', registers })
-    this.#bytesWritten = new Counter({ name: 'telltale_log_written_bytes_total', help: 'Bytes of runs', registers })
+    this.#durables = new Counter({ name: 'telltale_log_commits_total', help: 'Group commits flushed', registers })
+    this.#bytesWritten = new Counter({ name: 'telltale_log_written_bytes_total', help: 'Bytes of commits', registers })
     this.#removed = new Counter({ name: 'telltale_log_removed_commits_total', help: 'Removed by retention', registers })
     observeLog(registry, observe)
   }
 
   committed(bytes: number, entries: number): void {
     this.#entries.inc(entries)
-    this.#commits.inc()
+    this.#durables.inc()
     this.#bytesWritten.inc(bytes)
   }
 
@@ -46,7 +46,7 @@ function observeLog(registry: Metrics, observe: () => LogObservation | undefined
   const labelNames = ['state']
   new Gauge({
     name: 'telltale_ledger_messages',
-    help: 'The books: accepted = stored + dead_lettered + pending, in one snapshot',
+    help: 'The ledger: accepted = stored + dead_lettered + pending, in one snapshot',
     labelNames,
     registers,
     collect() {
@@ -74,6 +74,6 @@ function observeLog(registry: Metrics, observe: () => LogObservation | undefined
     help: 'What the dead letters held are counted as',
     registers,
   })
-  const bytes = new Gauge({ name: 'telltale_log_size_bytes', help: 'Bytes that the runs take on disk', registers })
+  const bytes = new Gauge({ name: 'telltale_log_size_bytes', help: 'Bytes that the commits take on disk', registers })
   const full = new Gauge({ name: 'telltale_log_full', help: '1 while new messages are refused', registers })
 }

@@ -26,8 +26,8 @@ export class LocalPresence implements Presence {
     device: string,
     change: (known: DevicePresence | undefined) => Omit<DevicePresence, 'device'>,
   ): Promise<void> {
-    const { presence, commit } = this.#environment
-    await commit(
+    const { presence, durable } = this.#environment
+    await durable(
       presence.transaction(() => {
         const known = this.get(device)
         const changed = change(known)

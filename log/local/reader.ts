@@ -1,5 +1,5 @@
 /**
- * Owns reading a local log: finds the run that holds an offset, copies whole entries out of the memory map.
+ * Owns reading a local log: finds the commit that holds an offset, copies whole entries out of the memory map.
  *
  * Bound: one read copies at most the bytes and entries asked for, but at least one entry; twice that is kept for the next. No
  * read transaction outlives a call, so a reader never keeps old pages from being used again.
@@ -7,9 +7,9 @@
 
 import { countEntries, entryEnd, skipEntries } from '../entry.ts'
 import { LogError } from '../log.ts'
-import { type Environment, newestRun } from './environment.ts'
-import type { Run } from './run.ts'
-import { runAt } from './runs.ts'
+import type { Commit } from './commit.ts'
+import { commitAt } from './commits.ts'
+import { type Environment, newestCommit } from './environment.ts'
 
 const GATHERED_BYTES = 64 * 1024
 
@@ -34,14 +34,14 @@ export class Reader {
 
   /** Offset of the oldest retained entry. */
   first(): number {
-    for (const offset of this.#environment.runs.getKeys({ limit: 1 })) return offset
+    for (const offset of this.#environment.commits.getKeys({ limit: 1 })) return offset
     return 0
   }
 
   /** Offset that the next entry will get. */
   end(): number {
-    const newest = newestRun(this.#environment)
-    return newest === undefined ? 0 : newest + this.#run(newest).count
+    const newest = newestCommit(this.#environment)
+    return newest === undefined ? 0 : newest + this.#commit(newest).count
   }
 
   /** The entries from `offset` on; undefined when there are none yet. Throws `bad-position` past the end. */
@@ -50,28 +50,28 @@ export class Reader {
     let count = 0
     let length = 0
     let damagedAt: number | undefined
-    // Offsets are dense: the next run is under the offset at which this one ends, which is found without a search.
-    let runOffset = offset
-    let run = runAt(this.#environment, offset)
-    if (run === undefined) {
+    // Offsets are dense: the next commit is under the offset at which this one ends, which is found without a search.
+    let commitOffset = offset
+    let commit = commitAt(this.#environment, offset)
+    if (commit === undefined) {
       const start = this.#search(offset)
       if (start === undefined) return undefined
-      runOffset = start
-      run = this.#run(start)
+      commitOffset = start
+      commit = this.#commit(start)
       firstOffset = Math.max(offset, start)
     }
-    while (run !== undefined) {
-      if (run.isDamaged) damagedAt = runOffset
-      const skip = firstOffset + count - runOffset
-      const slice = take(run, skip, bytesMax - length, entriesMax - count, count === 0)
-      const taken = slice.length === run.entries.length ? run.count : countEntries(slice)
+    while (commit !== undefined) {
+      if (commit.isDamaged) damagedAt = commitOffset
+      const skip = firstOffset + count - commitOffset
+      const slice = take(commit, skip, bytesMax - length, entriesMax - count, count === 0)
+      const taken = slice.length === commit.entries.length ? commit.count : countEntries(slice)
       // The slice is a view of the memory map, good only until the next read: copied at once.
       this.#gather(slice, length)
       length += slice.length
       count += taken
-      if (skip + taken < run.count || length >= bytesMax || count >= entriesMax) break
-      runOffset += run.count
-      run = runAt(this.#environment, runOffset)
+      if (skip + taken < commit.count || length >= bytesMax || count >= entriesMax) break
+      commitOffset += commit.count
+      commit = commitAt(this.#environment, commitOffset)
     }
     // A piece of memory of its own, so that it can be transferred to another thread.
     const bytes = Buffer.allocUnsafeSlow(length)
@@ -88,12 +88,12 @@ export class Reader {
     slice.copy(this.#gathered, at)
   }
 
-  /** The run that holds `offset`, where none begins; the oldest if retention has removed it; undefined at the end. */
+  /** The commit that holds `offset`, where none begins; the oldest if retention has removed it; undefined at the end. */
   #search(offset: number): number | undefined {
-    const before = this.runOf(offset)
-    const end = before === offset ? 0 : before + this.#run(before).count
+    const before = this.commitOf(offset)
+    const end = before === offset ? 0 : before + this.#commit(before).count
     if (end > offset) return before
-    for (const after of this.#environment.runs.getKeys({ start: offset, limit: 1 })) {
+    for (const after of this.#environment.commits.getKeys({ start: offset, limit: 1 })) {
       // A hole is where retention has removed what was, or it is damage.
       if (after === this.first()) return after
       throw new LogError('log-corrupt', `a commit at offset ${end} of the log is due, and there is one at ${after}`)
@@ -102,28 +102,30 @@ export class Reader {
     return undefined
   }
 
-  /** The key at which reading from `offset` starts: the last run that starts at or before it. */
-  runOf(offset: number): number {
-    for (const runOffset of this.#environment.runs.getKeys({ start: offset, reverse: true, limit: 1 })) return runOffset
+  /** The key at which reading from `offset` starts: the last commit that starts at or before it. */
+  commitOf(offset: number): number {
+    for (const commitOffset of this.#environment.commits.getKeys({ start: offset, reverse: true, limit: 1 }))
+      return commitOffset
     return offset
   }
 
-  #run(offset: number): Run {
-    const run = runAt(this.#environment, offset)
-    if (run === undefined) throw new LogError('log-corrupt', `the commit at offset ${offset} is gone`)
-    return run
+  #commit(offset: number): Commit {
+    const commit = commitAt(this.#environment, offset)
+    if (commit === undefined) throw new LogError('log-corrupt', `the commit at offset ${offset} is gone`)
+    return commit
   }
 }
 
-/** As many whole entries of `run` after the first `skip` as fit; at least one if `atLeastOne`. */
-function take(run: Run, skip: number, bytesMax: number, entriesMax: number, atLeastOne: boolean): Buffer {
-  const start = skipEntries(run.entries, skip)
-  if (run.entries.length - start <= bytesMax && run.count - skip <= entriesMax) return run.entries.subarray(start)
+/** As many whole entries of `commit` after the first `skip` as fit; at least one if `atLeastOne`. */
+function take(commit: Commit, skip: number, bytesMax: number, entriesMax: number, atLeastOne: boolean): Buffer {
+  const start = skipEntries(commit.entries, skip)
+  if (commit.entries.length - start <= bytesMax && commit.count - skip <= entriesMax)
+    return commit.entries.subarray(start)
   let end = start
   for (let taken = 0; taken < entriesMax; taken++) {
-    const next = entryEnd(run.entries, end)
+    const next = entryEnd(commit.entries, end)
     if (next - start > bytesMax && !(atLeastOne && taken === 0)) break
     end = next
   }
-  return run.entries.subarray(start, end)
+  return commit.entries.subarray(start, end)
 }

@@ -1,11 +1,11 @@
 /**
  * Owns the way of dead letters back into the log. Any process may ask; the one that appends does it.
  *
- *   asked (durable) --some letters, in one transaction with their run and the request's progress--> asked ... --> done
+ *   asked (durable) --some letters, in one transaction with their commit and the request's progress--> asked ... --> done
  *   done --seen by the one who asked--> gone
  *
  * Always true: a letter is in the dead letters or in the log again, never in both or neither, however a process ends: its
- * removal, its new entry, the tally and the request change in one transaction.
+ * removal, its new entry, the counts and the request change in one transaction.
  * Bounds: `REPLAY_REQUESTS_MAX` requests; one more is refused. A transaction looks at `DEAD_LETTER_LOOKS_MAX` letters and
  * appends one commit's bytes; messages of devices go in between. A full log makes a replay wait.
  */
@@ -67,7 +67,7 @@ export class Replays {
       if (request === undefined) return replayed
       replayed = request.replayed
       if (isDone(request)) {
-        await this.#environment.commit(this.#environment.replays.remove(id))
+        await this.#environment.durable(this.#environment.replays.remove(id))
         return replayed
       }
       if (request.after !== at) {
@@ -112,7 +112,7 @@ export class Replays {
   }
 
   async #ask(filter: DeadLetterFilter): Promise<number> {
-    const { root, replays, meta, commit } = this.#environment
+    const { root, replays, meta, durable } = this.#environment
     const named = filter.sequences?.length ?? 0
     if (named > DEAD_LETTER_SEQUENCES_MAX) {
       throw new LogError(
@@ -132,7 +132,7 @@ export class Replays {
       replays.put(next, { filter, upTo, after: 0, replayed: 0, ...(upTo === 0 && { doneAt: now }) } satisfies Request)
       return next
     })
-    const id = await commit(asked)
+    const id = await durable(asked)
     this.#moved.raise()
     if (id === undefined) throw new LogError('log-busy', `${REPLAY_REQUESTS_MAX} replays wait already: try again later`)
     return id

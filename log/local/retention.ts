@@ -1,23 +1,23 @@
 /**
- * Owns what a local log keeps: runs go when they are older than the retention, when the log nears its size, or when the
+ * Owns what a local log keeps: commits go when they are older than the retention, when the log nears its size, or when the
  * disk has no more room for it.
  *
- * Always true: nothing at or past the ingest checkpoint goes, and the newest run stays (it says where the log ends).
- * Bounds: one pass removes at most `RETENTION_RUNS_MAX` runs, and about `RETENTION_BYTES_MAX` of them, each of which it reads: so
+ * Always true: nothing at or past the ingest checkpoint goes, and the newest commit stays (it says where the log ends).
+ * Bounds: one pass removes at most `RETENTION_COMMITS_MAX` commits, and about `RETENTION_BYTES_MAX` of them, each of which it reads: so
  * it never holds the process up for long: 1.2 GB that had expired while nobody ran it took 0.4 s at once, now 0.04 s at a time.
  */
 
 import type { Clock } from '../../platform/clock.ts'
 import { LOG_LOW_WATER_RATIO, LOG_RESUME_RATIO, LOG_ROOM_BYTES } from '../../platform/limits.ts'
 import { LogError } from '../log.ts'
-import type { Books } from './books.ts'
-import { bytesOfRuns, type Environment, newestRun } from './environment.ts'
+import { COMMIT_HEADER_BYTES } from './commit.ts'
+import { commitAt } from './commits.ts'
+import { bytesOfCommits, type Environment, newestCommit } from './environment.ts'
+import type { Ledgers } from './ledgers.ts'
 import type { Preallocation } from './preallocation.ts'
-import { RUN_HEADER_BYTES } from './run.ts'
-import { runAt } from './runs.ts'
 
 /** One retention pass removes at most so many commits, and about so many bytes of them; the next pass goes on. */
-const RETENTION_RUNS_MAX = 10_000
+const RETENTION_COMMITS_MAX = 10_000
 export const RETENTION_BYTES_MAX = 64 * 1024 * 1024
 
 export interface RetentionOptions {
@@ -29,31 +29,31 @@ export interface RetentionOptions {
 
 export class Retention {
   readonly #environment: Environment
-  readonly #books: Books
+  readonly #ledgers: Ledgers
   readonly #options: RetentionOptions
   readonly #preallocation: Preallocation
   readonly #clock: Clock
-  /** What the runs take on disk: exact after each pass, added up in between. */
+  /** What the commits take on disk: exact after each pass, added up in between. */
   #bytes = 0
   /** Once the size was reached, nothing is taken until the log is a good deal below it, or it would flutter. */
   #isOverSize = false
 
   constructor(
     environment: Environment,
-    books: Books,
+    ledgers: Ledgers,
     preallocation: Preallocation,
     options: RetentionOptions,
     clock: Clock,
   ) {
     this.#environment = environment
-    this.#books = books
+    this.#ledgers = ledgers
     this.#preallocation = preallocation
     this.#options = options
     this.#clock = clock
     this.#measure()
   }
 
-  /** Whether a pass should not wait for its time, so that stored runs go before the log is full. */
+  /** Whether a pass should not wait for its time, so that stored commits go before the log is full. */
   get isDue(): boolean {
     return this.#bytes > this.#options.maxBytes * LOG_RESUME_RATIO
   }
@@ -72,41 +72,41 @@ export class Retention {
     )
   }
 
-  /** Removes what may go; resolves with the number of runs removed, and whether its bounds ended it: then call again. */
+  /** Removes what may go; resolves with the number of commits removed, and whether its bounds ended it: then call again. */
   async pass(): Promise<{ readonly removed: number; readonly isBounded: boolean }> {
     const { offsets, bytes } = this.#removable()
     const removed = offsets.length
     if (removed > 0) {
-      const { runs, commit } = this.#environment
-      await commit(
-        runs.batch(() => {
-          for (const offset of offsets) runs.remove(offset)
+      const { commits, durable } = this.#environment
+      await durable(
+        commits.batch(() => {
+          for (const offset of offsets) commits.remove(offset)
         }),
       )
     }
     this.#measure()
-    return { removed, isBounded: removed === RETENTION_RUNS_MAX || bytes >= RETENTION_BYTES_MAX }
+    return { removed, isBounded: removed === RETENTION_COMMITS_MAX || bytes >= RETENTION_BYTES_MAX }
   }
 
   #removable(): { readonly offsets: readonly number[]; readonly bytes: number } {
-    const { runs } = this.#environment
-    const checkpoint = this.#books.checkpoint(this.#options.reader) ?? 0
+    const { commits } = this.#environment
+    const checkpoint = this.#ledgers.checkpoint(this.#options.reader) ?? 0
     const oldest = this.#clock.now() - this.#options.retentionMs
     const excess = this.#excess()
-    const newest = newestRun(this.#environment)
+    const newest = newestCommit(this.#environment)
     const offsets: number[] = []
     let bytes = 0
-    for (const offset of runs.getKeys({ limit: RETENTION_RUNS_MAX })) {
-      const run = offset === newest || bytes >= RETENTION_BYTES_MAX ? undefined : runAt(this.#environment, offset)
-      if (run === undefined) break
-      if (offset + run.count > checkpoint || (run.newestAt >= oldest && excess <= bytes)) break
+    for (const offset of commits.getKeys({ limit: RETENTION_COMMITS_MAX })) {
+      const commit = offset === newest || bytes >= RETENTION_BYTES_MAX ? undefined : commitAt(this.#environment, offset)
+      if (commit === undefined) break
+      if (offset + commit.count > checkpoint || (commit.newestAt >= oldest && excess <= bytes)) break
       offsets.push(offset)
-      bytes += RUN_HEADER_BYTES + run.entries.length
+      bytes += COMMIT_HEADER_BYTES + commit.entries.length
     }
     return { offsets, bytes }
   }
 
-  /** Bytes of stored runs that should go whatever their age. */
+  /** Bytes of stored commits that should go whatever their age. */
   #excess(): number {
     const bySize = this.#bytes - this.#options.maxBytes * LOG_LOW_WATER_RATIO
     if (!this.#preallocation.isScarce) return bySize
@@ -114,7 +114,7 @@ export class Retention {
   }
 
   #measure(): void {
-    this.#resize(bytesOfRuns(this.#environment))
+    this.#resize(bytesOfCommits(this.#environment))
   }
 
   #resize(bytes: number): void {

@@ -10,8 +10,8 @@ import { LOG_FULL_INTERVAL_MS, RETENTION_INTERVAL_MS } from '../../platform/limi
 import type { Logger } from '../../platform/logger.ts'
 import { INGEST_READER, LogError } from '../log.ts'
 import { Appender } from './appender.ts'
-import type { Books } from './books.ts'
 import type { Environment } from './environment.ts'
+import type { Ledgers } from './ledgers.ts'
 import { acquireLock, releaseLock } from './lock.ts'
 import type { LogMetrics } from './metrics.ts'
 import type { Preallocation } from './preallocation.ts'
@@ -29,7 +29,7 @@ export interface WritingOptions {
 
 export interface WritingDependencies {
   readonly environment: Environment
-  readonly books: Books
+  readonly ledgers: Ledgers
   readonly reader: Reader
   readonly replays: Replays
   readonly preallocation: Preallocation
@@ -57,17 +57,17 @@ export class Writing {
     const { environment, reader, preallocation } = dependencies
     await acquireLock(environment)
     const end = reader.end()
-    await environment.commit(environment.meta.remove(FULL))
+    await environment.durable(environment.meta.remove(FULL))
     await preallocation.extend()
     return new Writing(options, dependencies, end)
   }
 
   private constructor({ maxBytes, retentionMs }: WritingOptions, dependencies: WritingDependencies, end: number) {
-    const { environment, books, replays, preallocation, metrics, clock, logger, onAppended } = dependencies
+    const { environment, ledgers, replays, preallocation, metrics, clock, logger, onAppended } = dependencies
     this.#dependencies = dependencies
     this.#retention = new Retention(
       environment,
-      books,
+      ledgers,
       preallocation,
       { maxBytes, retentionMs, reader: INGEST_READER },
       clock,
@@ -137,9 +137,9 @@ export class Writing {
     const { full } = this
     if ((full !== undefined) === this.#isFull) return
     this.#isFull = full !== undefined
-    const { environment, books, reader, logger, failure } = this.#dependencies
+    const { environment, ledgers, reader, logger, failure } = this.#dependencies
     this.#filled.raise()
-    const { pending } = books.ledger(INGEST_READER, reader.end())
+    const { pending } = ledgers.ledger(INGEST_READER, reader.end())
     if (full === undefined) logger.warn({ pending }, 'the log has room again: messages are taken')
     else
       logger.error(
@@ -147,9 +147,9 @@ export class Writing {
         `messages are refused, devices keep theirs: ${full.message}; ${pending} wait for the store`,
       )
     if (failure() !== undefined) return
-    const { meta, commit } = environment
-    // What the disk says of it is told by `commit` itself.
-    void commit(full === undefined ? meta.remove(FULL) : meta.put(FULL, full.message)).catch(() => undefined)
+    const { meta, durable } = environment
+    // What the disk says of it is told by `durable` itself.
+    void durable(full === undefined ? meta.remove(FULL) : meta.put(FULL, full.message)).catch(() => undefined)
   }
 }
 

@@ -5,15 +5,15 @@ import { execFileSync } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { CommitBuilder } from '../../log/local/commit.ts'
 import { openEnvironment } from '../../log/local/environment.ts'
-import { RunBuilder } from '../../log/local/run.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort, requireProgram } from '../servers/server.ts'
 
 const PENDING = 1_000_000
-const A_RUN = 5_000
+const A_COMMIT = 5_000
 const GOAL_MS = 5_000
 /** Nothing listens there: what is pending stays so. */
 const NO_STORE = { kind: 'influx', url: 'http://127.0.0.1:9', token: 't', org: 'o', bucket: 'b', api: 'v2' } as const
@@ -72,13 +72,13 @@ async function fillLog(directory: string): Promise<void> {
   const environment = await openEnvironment(directory)
   const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
   const now = Date.now()
-  const run = new RunBuilder()
-  for (let number = 0; number < A_RUN; number++) {
+  const run = new CommitBuilder()
+  for (let number = 0; number < A_COMMIT; number++) {
     const reading = { ts: now - number, temperature: 20, humidity: 40, pressure: 1013.25, battery: 90, rssi: -70 }
     const payload = registry.encode('environment', reading)
     run.add({ device: `device-${number % 100}`, stream: 'environment', receivedAt: now, flags: 0, payload })
   }
   const value = run.finish()
-  for (let offset = 0; offset < PENDING; offset += A_RUN) await environment.runs.put(offset, value)
+  for (let offset = 0; offset < PENDING; offset += A_COMMIT) await environment.commits.put(offset, value)
   await environment.root.close()
 }

@@ -22,9 +22,9 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { type Batch, DAMAGED, readEntries } from '../../../log/entry.ts'
+import { CommitBuilder } from '../../../log/local/commit.ts'
 import { checkDataFile } from '../../../log/local/data-file.ts'
 import { openEnvironment } from '../../../log/local/environment.ts'
-import { RunBuilder } from '../../../log/local/run.ts'
 import { INGEST_READER, type LogError } from '../../../log/log.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { requireProgram } from '../../servers/server.ts'
@@ -282,10 +282,10 @@ const CASES: readonly Case[] = [
       const directory = scratchDirectory(t)
       // So many that several commits are made while they are looked through.
       const environment = await openEnvironment(directory)
-      const run = new RunBuilder()
+      const run = new CommitBuilder()
       run.add(entry(0))
       const value = Buffer.from(run.finish())
-      await Promise.all(Array.from({ length: 50_000 }, (_, offset) => environment.runs.put(offset, value)))
+      await Promise.all(Array.from({ length: 50_000 }, (_, offset) => environment.commits.put(offset, value)))
       await environment.root.close()
       const child = spawnScript('writer.ts', [directory], 'inherit')
       t.after(() => child.kill('SIGKILL'))

@@ -159,7 +159,7 @@ test('the books of a device in a log with a hole: are refused, and end the quest
   for (const number of [0, 1, 2]) await append(log, entry(number))
   await log.stop()
   const environment = await openEnvironment(directory)
-  await environment.runs.remove(0)
+  await environment.commits.remove(0)
   await environment.root.close()
   const later = await openLocal(t, { directory })
   await assert.rejects(later.deviceLedger(INGEST_READER, 'device-1'), { code: 'log-corrupt', message: /past offset 0/ })

@@ -237,7 +237,7 @@ test('a hole in the log: what is before it is read, and then it is told', async 
   for (const number of [0, 1, 2, 3]) await append(log, entry(number))
   await log.stop()
   const environment = await openEnvironment(directory)
-  await environment.runs.remove(2)
+  await environment.commits.remove(2)
   await environment.root.close()
   const later = await openLocal(t, { directory })
   const before = await only(later).read(await only(later).first())

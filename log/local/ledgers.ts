@@ -1,5 +1,5 @@
 /**
- * Owns the accounts of a local log's readers: checkpoint and counts, of the installation and of each device, changed in
+ * Owns the ledgers of a local log's readers: checkpoint and counts, of the installation and of each device, changed in
  * one transaction with the dead letters.
  *
  * Always true: for the reader named, `next = stored + deadLettered`, because `advance` refuses (by assertion: it would
@@ -14,7 +14,8 @@ import { type DeviceProgress, type Ledger, LogError, type NewDeadLetter } from '
 import type { DeadLetters } from './dead-letters.ts'
 import { type Environment, peek } from './environment.ts'
 
-interface Account {
+/** Of one reader. */
+interface Kept {
   /** Offset of the next entry to read. */
   readonly next: number
   readonly stored: number
@@ -22,14 +23,15 @@ interface Account {
   readonly readings: number
 }
 
-interface DeviceAccount {
+/** Of one reader and one device. */
+interface KeptOfDevice {
   stored: number
   deadLettered: number
   readings: number
 }
 
-const NEW_ACCOUNT: Account = { next: 0, stored: 0, deadLettered: 0, readings: 0 }
-const DEVICE_ACCOUNT_BYTES = 24
+const NOTHING_KEPT: Kept = { next: 0, stored: 0, deadLettered: 0, readings: 0 }
+const KEPT_OF_DEVICE_BYTES = 24
 
 export interface Advance {
   readonly next: number
@@ -39,11 +41,11 @@ export interface Advance {
   readonly devices?: readonly DeviceProgress[]
 }
 
-export class Books {
+export class Ledgers {
   readonly #environment: Environment
   readonly #deadLetters: DeadLetters
   /** Within a transaction lmdb copies a value at once, so one buffer serves for all. */
-  readonly #deviceAccount = Buffer.allocUnsafe(DEVICE_ACCOUNT_BYTES)
+  readonly #keptOfDevice = Buffer.allocUnsafe(KEPT_OF_DEVICE_BYTES)
 
   /** Where this process found and left each reader's checkpoint: nobody else may move it. */
   readonly #left = new Map<string, number>()
@@ -55,8 +57,8 @@ export class Books {
 
   /** Offset of the reader's next entry; undefined if it never advanced. */
   checkpoint(reader: string): number | undefined {
-    const next = this.#account(reader)?.next
-    if (!this.#left.has(reader)) this.#left.set(reader, next ?? NEW_ACCOUNT.next)
+    const next = this.#kept(reader)?.next
+    if (!this.#left.has(reader)) this.#left.set(reader, next ?? NOTHING_KEPT.next)
     return next
   }
 
@@ -65,56 +67,56 @@ export class Books {
    * moved the reader's checkpoint.
    */
   async advance(reader: string, progress: Advance): Promise<number> {
-    const { accounts, root } = this.#environment
+    const { ledgers, root } = this.#environment
     const devices = byDevice(progress)
     let expired = 0
     await root.transaction(() => {
-      const account = this.#account(reader) ?? NEW_ACCOUNT
-      const left = this.#left.get(reader) ?? account.next
-      if (account.next !== left) throw new LogError('log-locked', movedBy(reader, account.next, left))
-      const passed = progress.next - account.next
-      assert(passed >= 0, `the checkpoint of ${reader} would go back from ${account.next} to ${progress.next}`)
+      const kept = this.#kept(reader) ?? NOTHING_KEPT
+      const left = this.#left.get(reader) ?? kept.next
+      if (kept.next !== left) throw new LogError('log-locked', movedBy(reader, kept.next, left))
+      const passed = progress.next - kept.next
+      assert(passed >= 0, `the checkpoint of ${reader} would go back from ${kept.next} to ${progress.next}`)
       const accounted = progress.stored + progress.deadLetters.length
-      assert.equal(accounted, passed, `${reader} passes ${passed} entries and accounts for ${accounted}`)
+      assert.equal(accounted, passed, `${reader} passes ${passed} entries and ledgers for ${accounted}`)
       expired = this.#deadLetters.setAside(progress.deadLetters)
       for (const [device, more] of devices) this.#addTo(`${reader}/${device}`, more)
-      accounts.put(reader, {
+      ledgers.put(reader, {
         next: progress.next,
-        stored: account.stored + progress.stored,
-        deadLettered: account.deadLettered + progress.deadLetters.length,
-        readings: account.readings + progress.readings,
-      } satisfies Account)
+        stored: kept.stored + progress.stored,
+        deadLettered: kept.deadLettered + progress.deadLetters.length,
+        readings: kept.readings + progress.readings,
+      } satisfies Kept)
     })
     this.#left.set(reader, progress.next)
     return expired
   }
 
-  /** The books against `accepted`, the log's end in the same snapshot. */
+  /** The ledger against `accepted`, the log's end in the same snapshot. */
   ledger(reader: string, accepted: number): Ledger {
-    const account = this.#account(reader) ?? NEW_ACCOUNT
-    const { stored, deadLettered, readings } = account
-    const pending = accepted - account.next
+    const kept = this.#kept(reader) ?? NOTHING_KEPT
+    const { stored, deadLettered, readings } = kept
+    const pending = accepted - kept.next
     return { accepted, stored, deadLettered, pending, balanced: accepted === stored + deadLettered + pending, readings }
   }
 
   /** What the reader has done with the device's messages before its checkpoint. */
-  device(reader: string, device: string): Readonly<DeviceAccount> {
-    return readAccount(this.#environment.deviceAccounts.get(`${reader}/${device}`))
+  device(reader: string, device: string): Readonly<KeptOfDevice> {
+    return readKept(this.#environment.deviceLedgers.get(`${reader}/${device}`))
   }
 
-  #account(reader: string): Account | undefined {
-    return this.#environment.accounts.get(reader) as Account | undefined
+  #kept(reader: string): Kept | undefined {
+    return this.#environment.ledgers.get(reader) as Kept | undefined
   }
 
   /** Only within the transaction of `advance`. */
-  #addTo(key: string, more: DeviceAccount): void {
-    const { deviceAccounts } = this.#environment
-    const { stored, deadLettered, readings } = readAccount(peek(deviceAccounts, key))
-    const bytes = this.#deviceAccount
+  #addTo(key: string, more: KeptOfDevice): void {
+    const { deviceLedgers } = this.#environment
+    const { stored, deadLettered, readings } = readKept(peek(deviceLedgers, key))
+    const bytes = this.#keptOfDevice
     bytes.writeDoubleLE(stored + more.stored, 0)
     bytes.writeDoubleLE(deadLettered + more.deadLettered, 8)
     bytes.writeDoubleLE(readings + more.readings, 16)
-    deviceAccounts.put(key, bytes)
+    deviceLedgers.put(key, bytes)
   }
 }
 
@@ -125,13 +127,13 @@ function movedBy(reader: string, next: number, left: number): string {
   )
 }
 
-function readAccount(bytes: Buffer | undefined): DeviceAccount {
+function readKept(bytes: Buffer | undefined): KeptOfDevice {
   if (bytes === undefined) return { stored: 0, deadLettered: 0, readings: 0 }
   return { stored: bytes.readDoubleLE(0), deadLettered: bytes.readDoubleLE(8), readings: bytes.readDoubleLE(16) }
 }
 
-function byDevice({ devices, deadLetters, stored, readings }: Advance): Map<string, DeviceAccount> {
-  const all = new Map<string, DeviceAccount>()
+function byDevice({ devices, deadLetters, stored, readings }: Advance): Map<string, KeptOfDevice> {
+  const all = new Map<string, KeptOfDevice>()
   if (devices === undefined) return all
   const of = (device: string) => {
     const known = all.get(device) ?? { stored: 0, deadLettered: 0, readings: 0 }
@@ -141,9 +143,9 @@ function byDevice({ devices, deadLetters, stored, readings }: Advance): Map<stri
   let storedOfAll = 0
   let readingsOfAll = 0
   for (const part of devices) {
-    const account = of(part.device)
-    account.stored += part.stored
-    account.readings += part.readings
+    const kept = of(part.device)
+    kept.stored += part.stored
+    kept.readings += part.readings
     storedOfAll += part.stored
     readingsOfAll += part.readings
   }

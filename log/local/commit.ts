@@ -3,7 +3,7 @@
  *
  *   u32 CRC-32 of all that follows · u32 number of entries · f64 newest receive time (ms) · entries   (little-endian)
  *
- * Always true: a run whose checksum does not hold is not opened. `runs.ts` says what is made of it.
+ * Always true: a commit whose checksum does not hold is not opened. `commits.ts` says what is made of it.
  */
 
 import assert from 'node:assert/strict'
@@ -11,10 +11,10 @@ import { crc32 } from 'node:zlib'
 import { LOG_COMMIT_BYTES_MAX } from '../../platform/limits.ts'
 import { entryBytes, type NewEntry, writeEntry } from '../entry.ts'
 
-export const RUN_HEADER_BYTES = 16
+export const COMMIT_HEADER_BYTES = 16
 const INITIAL_BYTES = 64 * 1024
 
-export interface Run {
+export interface Commit {
   readonly count: number
   /** The newest receive time among its entries, milliseconds. */
   readonly newestAt: number
@@ -25,10 +25,10 @@ export interface Run {
 }
 
 /** Checks a value and opens it: a view. Undefined if its checksum does not hold. */
-export function openRun(value: Buffer): Run | undefined {
-  if (value.length < RUN_HEADER_BYTES || value.readUInt32LE(0) !== crc32(value.subarray(4))) return undefined
+export function openCommit(value: Buffer): Commit | undefined {
+  if (value.length < COMMIT_HEADER_BYTES || value.readUInt32LE(0) !== crc32(value.subarray(4))) return undefined
   const newestAt = value.readDoubleLE(8)
-  return { count: countIn(value), newestAt, entries: value.subarray(RUN_HEADER_BYTES), isDamaged: false }
+  return { count: countIn(value), newestAt, entries: value.subarray(COMMIT_HEADER_BYTES), isDamaged: false }
 }
 
 /** How many entries a value has, as its header says. */
@@ -36,10 +36,10 @@ export function countIn(value: Buffer): number {
   return value.readUInt32LE(4)
 }
 
-/** Gathers entries until they are committed; its memory is used again for the next run. */
-export class RunBuilder {
+/** Gathers entries until they are committed; its memory is used again for the next commit. */
+export class CommitBuilder {
   #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES)
-  #length = RUN_HEADER_BYTES
+  #length = COMMIT_HEADER_BYTES
   #count = 0
   #newestAt = 0
 
@@ -54,7 +54,7 @@ export class RunBuilder {
   /** False if the entry does not fit in this commit any more. Retention counts from `keptFrom`, milliseconds. */
   add(entry: NewEntry, keptFrom = entry.receivedAt): boolean {
     const needed = this.#length + entryBytes(entry)
-    if (needed > LOG_COMMIT_BYTES_MAX + RUN_HEADER_BYTES) return false
+    if (needed > LOG_COMMIT_BYTES_MAX + COMMIT_HEADER_BYTES) return false
     if (needed > this.#bytes.length) this.#grow(needed)
     this.#length = writeEntry(this.#bytes, this.#length, entry)
     this.#count++
@@ -64,7 +64,7 @@ export class RunBuilder {
 
   /** The finished value: a view, valid until `reset`. */
   finish(): Buffer {
-    assert(this.#count > 0, 'an empty run is never written')
+    assert(this.#count > 0, 'an empty commit is never written')
     const value = this.#bytes.subarray(0, this.#length)
     value.writeUInt32LE(this.#count, 4)
     value.writeDoubleLE(this.#newestAt, 8)
@@ -73,7 +73,7 @@ export class RunBuilder {
   }
 
   reset(): void {
-    this.#length = RUN_HEADER_BYTES
+    this.#length = COMMIT_HEADER_BYTES
     this.#count = 0
     this.#newestAt = 0
   }
