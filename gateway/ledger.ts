@@ -5,7 +5,8 @@
  */
 
 import { isDeviceId } from '../identity/topics.ts'
-import { INGEST_READER, type Ledger, LogError, type Shards } from '../log/log.ts'
+import { INGEST_READER, type Ledger, type Shards } from '../log/log.ts'
+import { LogError } from '../log/log-error.ts'
 import type { Access } from './access.ts'
 import { badParameter, Refusal } from './refusal.ts'
 import type { Query } from './request.ts'

@@ -14,7 +14,8 @@
 
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import { INGEST_READER, LogError, type Shards } from '../log/log.ts'
+import { INGEST_READER, type Shards } from '../log/log.ts'
+import { LogError } from '../log/log-error.ts'
 import { formatPosition, type Offset } from '../log/position.ts'
 import type { Clock } from '../platform/clock.ts'
 import { INGEST_DRAIN_MS, LOG_FULL_INTERVAL_MS } from '../platform/limits.ts'

@@ -10,7 +10,8 @@
 
 import assert from 'node:assert/strict'
 import { type Batch, entriesBefore } from '../log/entry.ts'
-import { INGEST_READER, LogError, type Shards } from '../log/log.ts'
+import { INGEST_READER, type Shards } from '../log/log.ts'
+import { LogError } from '../log/log-error.ts'
 import { formatPosition, type Offset, type Position, parsePosition } from '../log/position.ts'
 import type { Logger } from '../platform/logger.ts'
 

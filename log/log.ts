@@ -6,14 +6,11 @@
  * offsets are dense, so that `accepted = stored + dead-lettered + pending` can be checked at any instant.
  */
 
-import { TelltaleError } from '../platform/errors.ts'
 import type { Part } from '../platform/lifecycle.ts'
 import type { Batch, NewEntry } from './entry.ts'
+import type { LogError } from './log-error.ts'
 import type { Offset } from './position.ts'
 import type { Presence } from './presence.ts'
-
-/** `log-busy` and `log-full`: refused now, try again later. `log-failed`: the disk refused. `log-locked`: another broker. */
-export class LogError extends TelltaleError {}
 
 /** A message that was accepted and then set aside. */
 export interface NewDeadLetter {

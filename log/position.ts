@@ -9,7 +9,7 @@
  *   <log id>-<offset in shard 0>.<offset in shard 1>. ...        (base 36)
  */
 
-import { LogError } from './log.ts'
+import { LogError } from './log-error.ts'
 
 declare const offsetBrand: unique symbol
 export type Offset = number & { readonly [offsetBrand]: true }

@@ -4,8 +4,8 @@
  */
 
 import { BODY_AT } from './avro-codec.ts'
-import type { Contents, Framing, Message } from './decoder.ts'
 import { fingerprintHex } from './fingerprint.ts'
+import type { Contents, Framing, Message } from './framing.ts'
 import { fieldLines, inspectAvro } from './inspect.ts'
 import { type Reading, Rejection } from './reading.ts'
 import type { Registry } from './registry.ts'

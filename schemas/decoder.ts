@@ -10,40 +10,10 @@
  */
 
 import { AvroFraming } from './avro-framing.ts'
+import type { Contents, Framing, FramingClass, Message } from './framing.ts'
 import { JsonFraming } from './json-framing.ts'
 import { type Reading, Rejection } from './reading.ts'
 import type { Registry } from './registry.ts'
-
-export interface Message {
-  readonly device: string
-  readonly stream: string
-  /** Milliseconds since 1970-01-01T00:00Z. */
-  readonly receivedAt: number
-  readonly payload: Buffer
-}
-
-/** What a person is told of a payload: as JSON, and as it is printed, names and values. */
-export interface Contents {
-  readonly json: Readonly<Record<string, unknown>>
-  readonly lines: readonly (readonly [name: string, value: string])[]
-}
-
-/** One way to write readings into a payload. It is never asked about an empty payload, and no payload makes it throw. */
-export interface Framing {
-  /** In one word. */
-  readonly format: string
-  readonly name: string
-  /** How its payloads begin, for the sender of one that begins otherwise. */
-  readonly start: string
-  /** Whether the payload begins as this framing's do. Asked for every message: it looks at a few bytes. */
-  claims(message: Message): boolean
-  /** All readings of a message that it claimed, or why it is set aside. They keep nothing of the payload. */
-  decode(message: Message): readonly Reading[] | Rejection
-  /** What can be read of a message that it claimed, as far as it goes. Reads no more than is there. */
-  show(message: Message): Contents
-}
-
-export type FramingClass = new (registry: Registry) => Framing
 
 /** In the order in which they are asked. */
 export const FRAMINGS: readonly FramingClass[] = [AvroFraming, JsonFraming]

@@ -4,7 +4,7 @@
  */
 
 import { isUtf8 } from 'node:buffer'
-import type { Contents, Framing, Message } from './decoder.ts'
+import type { Contents, Framing, Message } from './framing.ts'
 import { jsonFault } from './json-fault.ts'
 import { JsonMapper } from './json-mapper.ts'
 import { type Reading, Rejection } from './reading.ts'

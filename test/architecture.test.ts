@@ -103,6 +103,27 @@ test('so do the rooms within a folder', () => {
 /** The inner room of a path, `.` for none. */
 const roomOf = (path: readonly string[]): string => (path.length > 2 ? (path[1] ?? '.') : '.')
 
+test('no two files lean on each other, not even by a type', () => {
+  const targets = new Map<string, Import[]>()
+  for (const each of imports) targets.set(each.file, [...(targets.get(each.file) ?? []), each])
+  const clear = new Set<string>()
+  const circleFrom = (file: string, way: readonly string[]): readonly string[] | undefined => {
+    if (clear.has(file)) return undefined
+    if (way.includes(file)) return [...way.slice(way.indexOf(file)), file]
+    for (const { target } of targets.get(file) ?? []) {
+      if (!target.startsWith('.')) continue
+      const circle = circleFrom(normalize(join(dirname(file), target)), [...way, file])
+      if (circle !== undefined) return circle
+    }
+    clear.add(file)
+    return undefined
+  }
+  assert.deepEqual(
+    sources.map((file) => circleFrom(file, [])).filter((circle) => circle !== undefined),
+    [],
+  )
+})
+
 test('a folder does not import the packages of another role', () => {
   const wrong = imports.filter(({ folder, file, target }) => {
     const isSimulator = file.startsWith('devices/simulator/')

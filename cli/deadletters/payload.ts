@@ -1,7 +1,8 @@
 /** Owns what a person is told of a payload that was set aside: what can be read in it, and what would become of it now. */
 
 import type { DeadLetter } from '../../log/log.ts'
-import type { Contents, Decoder } from '../../schemas/decoder.ts'
+import type { Decoder } from '../../schemas/decoder.ts'
+import type { Contents } from '../../schemas/framing.ts'
 import { Rejection } from '../../schemas/reading.ts'
 
 /** `now` is what the decoder makes of it with the schemas as they are now. */

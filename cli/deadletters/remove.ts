@@ -2,7 +2,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
-import { type DeadLetterFilter, LogError } from '../../log/log.ts'
+import type { DeadLetterFilter } from '../../log/log.ts'
+import { LogError } from '../../log/log-error.ts'
 import { TelltaleError } from '../../platform/errors.ts'
 import { DEAD_LETTER_SEQUENCES_MAX } from '../../platform/limits.ts'
 import { withLog } from '../log.ts'

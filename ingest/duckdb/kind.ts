@@ -2,12 +2,7 @@
 
 import { join } from 'node:path'
 import type { StoreKind } from '../store.ts'
-
-export interface DuckdbOptions {
-  readonly kind: 'duckdb'
-  /** The database file. */
-  readonly path: string
-}
+import type { DuckdbOptions } from './store.ts'
 
 export const DUCKDB: StoreKind<DuckdbOptions> = {
   isEmbedded: true,

@@ -22,9 +22,14 @@ import type { History, HistoryPage, HistoryQuery, Selection } from '../../schema
 import type { Reading, Stream } from '../../schemas/reading.ts'
 import { type PointStore, type StoreBatch, type StoreDependencies, StoreError, type WriteOutcome } from '../store.ts'
 import { DuckdbHistory } from './history.ts'
-import type { DuckdbOptions } from './kind.ts'
 import { identifier } from './sql.ts'
 import { StreamTable } from './table.ts'
+
+export interface DuckdbOptions {
+  readonly kind: 'duckdb'
+  /** The database file. */
+  readonly path: string
+}
 
 /** Memory that DuckDB may take for its buffers and queries; beyond it, it spills to disk or the query fails. */
 const DUCKDB_MEMORY_BYTES_MAX = 512 * 1024 * 1024

@@ -24,7 +24,19 @@ import {
   type Taken,
   type WriteAnswer,
 } from './answers.ts'
-import type { InfluxOptions } from './kind.ts'
+
+export interface InfluxOptions {
+  readonly kind: 'influx'
+  /** Base URL, without `/api/v2`. */
+  readonly url: string
+  /** A token; with `v1` `user:password`; empty for none. */
+  readonly token: string
+  /** Organisation (`v2`). */
+  readonly org: string
+  /** Bucket (`v2`) or database (`v1`). */
+  readonly bucket: string
+  readonly api: 'v1' | 'v2'
+}
 
 /** A request without an answer is aborted after so long. */
 const INFLUX_REQUEST_MS_MAX = 30_000

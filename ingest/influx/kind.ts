@@ -2,20 +2,8 @@
 
 import { maskPassword } from '../../platform/setting-kinds.ts'
 import type { StoreKind } from '../store.ts'
+import type { InfluxOptions } from './connection.ts'
 import { InfluxStore } from './store.ts'
-
-export interface InfluxOptions {
-  readonly kind: 'influx'
-  /** Base URL, without `/api/v2`. */
-  readonly url: string
-  /** A token; with `v1` `user:password`; empty for none. */
-  readonly token: string
-  /** Organisation (`v2`). */
-  readonly org: string
-  /** Bucket (`v2`) or database (`v1`). */
-  readonly bucket: string
-  readonly api: 'v1' | 'v2'
-}
 
 export const INFLUX: StoreKind<InfluxOptions> = {
   isEmbedded: false,

@@ -23,9 +23,8 @@ import {
   StoreError,
   type WriteOutcome,
 } from '../store.ts'
-import { InfluxConnection } from './connection.ts'
+import { InfluxConnection, type InfluxOptions } from './connection.ts'
 import { InfluxHistory } from './history.ts'
-import type { InfluxOptions } from './kind.ts'
 
 /** Lines of one request to InfluxDB; a batch with more is several requests. */
 const INFLUX_LINES_PER_REQUEST_MAX = 5_000

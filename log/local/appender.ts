@@ -10,9 +10,10 @@
 import { messageOf } from '../../platform/errors.ts'
 import { LOG_PENDING_BYTES_MAX } from '../../platform/limits.ts'
 import { entryBytes, type NewEntry } from '../entry.ts'
-import { LogError } from '../log.ts'
+import { LogError } from '../log-error.ts'
 import { COMMIT_HEADER_BYTES, CommitBuilder } from './commit.ts'
 import type { Environment } from './environment.ts'
+import type { Preallocation } from './preallocation.ts'
 
 type OnDurable = (error?: LogError) => void
 
@@ -39,10 +40,7 @@ export interface AppenderOptions {
   readonly environment: Environment
   /** The offset of the next entry. */
   readonly end: number
-  /** Why nothing can be taken now; undefined when there is room. */
-  readonly full: () => LogError | undefined
-  /** Resolves when a commit may start; rejects with a `LogError` if the disk has no room for it. */
-  readonly ready: () => Promise<void>
+  readonly preallocation: Pick<Preallocation, 'ready'>
   /** Called after each durable commit, before its callbacks. */
   readonly onCommit: (end: number, bytes: number, entries: number) => void
 }
@@ -58,6 +56,8 @@ export class Appender {
   #scheduled = false
   #end: number
   #stopped = false
+  /** Why nothing is taken now; undefined while there is room. Kept by `Writing`, so that no append has to ask. */
+  full: LogError | undefined
 
   constructor(options: AppenderOptions) {
     this.#options = options
@@ -117,7 +117,7 @@ export class Appender {
     if (this.#pendingBytes + entryBytes(entry) > LOG_PENDING_BYTES_MAX) {
       return new LogError('log-busy', `${this.#pendingBytes} bytes wait for the disk: it is slower than what comes in`)
     }
-    return this.#options.full()
+    return this.full
   }
 
   async #flushAll(): Promise<void> {
@@ -134,7 +134,7 @@ export class Appender {
     const value = commit.finish()
     let error: LogError | undefined
     try {
-      await this.#options.ready()
+      await this.#options.preallocation.ready()
       const { commits, durable } = this.#options.environment
       await durable(commits.put(this.#end, value))
       this.#end += commit.count
@@ -152,7 +152,7 @@ export class Appender {
     const commit = this.#spare.pop() ?? new CommitBuilder()
     let error: LogError | undefined
     try {
-      await this.#options.ready()
+      await this.#options.preallocation.ready()
       await durable(
         root.transaction(() => {
           fill((entry, keptFrom) => commit.add(entry, keptFrom))

@@ -11,7 +11,7 @@
 import { TelltaleError } from '../../platform/errors.ts'
 import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { DAMAGED, type Entry, entryBytes, type NewEntry, readEntries, writeEntry } from '../entry.ts'
-import { LogError } from '../log.ts'
+import { LogError } from '../log-error.ts'
 import type { Offset } from '../position.ts'
 import { COMMIT_HEADER_BYTES, type Commit, countIn, openCommit } from './commit.ts'
 import { type Environment, peek } from './environment.ts'

@@ -8,7 +8,7 @@ import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync, statSync,
 import { join } from 'node:path'
 import { messageOf } from '../../platform/errors.ts'
 import { makeFile } from '../../platform/files.ts'
-import { LogError } from '../log.ts'
+import { LogError } from '../log-error.ts'
 import { INTEGER_KEYS, whatIsWrongInTrees } from './trees.ts'
 
 const META = {

@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync } from 'node:fs'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { messageOf } from '../../platform/errors.ts'
-import { LogError } from '../log.ts'
+import { LogError } from '../log-error.ts'
 import { checkDataFile, markBegun } from './data-file.ts'
 
 const FORMAT_VERSION = 1

@@ -10,7 +10,8 @@
  */
 
 import assert from 'node:assert/strict'
-import { type DeviceProgress, type Ledger, LogError, type NewDeadLetter } from '../log.ts'
+import type { DeviceProgress, Ledger, NewDeadLetter } from '../log.ts'
+import { LogError } from '../log-error.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { type Environment, peek } from './environment.ts'
 

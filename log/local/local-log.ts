@@ -26,8 +26,8 @@ import {
   INGEST_READER,
   type Ledger,
   type Log,
-  LogError,
 } from '../log.ts'
+import { LogError } from '../log-error.ts'
 import type { Presence } from '../presence.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'

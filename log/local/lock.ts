@@ -8,7 +8,7 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { LogError } from '../log.ts'
+import { LogError } from '../log-error.ts'
 import type { Environment } from './environment.ts'
 
 const KEY = 'writer'

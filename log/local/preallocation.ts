@@ -23,7 +23,7 @@ import {
   LOG_ROOM_BYTES,
   LOG_ROOM_BYTES_MIN,
 } from '../../platform/limits.ts'
-import { LogError } from '../log.ts'
+import { LogError } from '../log-error.ts'
 import { bytesInUse, bytesReached, type Environment } from './environment.ts'
 
 /** Down to this, dead letters are written on a full disk; further only if pages are free within the file. */
@@ -44,6 +44,8 @@ export class Preallocation {
   /** Once refused, entries are taken again with more room than they were refused at, or it would flutter. */
   #isFull = false
   #stopped = false
+  /** Called when `full` may be another than before, but for what a commit of entries does to it. */
+  onChange: () => void = () => undefined
 
   constructor(environment: Environment, directory: string, diskReserveBytes?: number) {
     this.#environment = environment
@@ -87,7 +89,9 @@ export class Preallocation {
   async ready(): Promise<void> {
     if (this.#refused === undefined && this.#ahead() < LOG_ROOM_BYTES_MIN) await this.extend()
     const full = this.full()
-    if (full !== undefined) throw full
+    if (full === undefined) return
+    this.onChange()
+    throw full
   }
 
   /** Resolves when a commit of dead letters that take `bytes` may start; rejects with `log-full` likewise. */
@@ -130,6 +134,7 @@ export class Preallocation {
     } catch (error) {
       this.#refused = error instanceof Error ? error : new Error(messageOf(error))
     }
+    this.onChange()
   }
 
   /** The file never shrinks: what it took, the embedded store and all others on this disk would never have again. */

@@ -5,7 +5,7 @@
  * gone for statuses and wills, which are as large as a payload.
  */
 
-import type { LogError } from '../log.ts'
+import type { LogError } from '../log-error.ts'
 import type { DevicePresence, Presence } from '../presence.ts'
 import type { Environment } from './environment.ts'
 

@@ -6,7 +6,7 @@
  */
 
 import { countEntries, entryEnd, skipEntries } from '../entry.ts'
-import { LogError } from '../log.ts'
+import { LogError } from '../log-error.ts'
 import type { Commit } from './commit.ts'
 import { commitAt } from './commits.ts'
 import { type Environment, newestCommit } from './environment.ts'

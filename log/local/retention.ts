@@ -9,7 +9,7 @@
 
 import type { Clock } from '../../platform/clock.ts'
 import { LOG_LOW_WATER_RATIO, LOG_RESUME_RATIO, LOG_ROOM_BYTES } from '../../platform/limits.ts'
-import { LogError } from '../log.ts'
+import { LogError } from '../log-error.ts'
 import { COMMIT_HEADER_BYTES } from './commit.ts'
 import { commitAt } from './commits.ts'
 import { bytesOfCommits, type Environment, newestCommit } from './environment.ts'

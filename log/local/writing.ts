@@ -8,7 +8,8 @@
 import type { Clock } from '../../platform/clock.ts'
 import { LOG_FULL_INTERVAL_MS, RETENTION_INTERVAL_MS } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { INGEST_READER, LogError } from '../log.ts'
+import { INGEST_READER } from '../log.ts'
+import { LogError } from '../log-error.ts'
 import { Appender } from './appender.ts'
 import type { Environment } from './environment.ts'
 import type { Ledgers } from './ledgers.ts'
@@ -75,8 +76,7 @@ export class Writing {
     this.appender = new Appender({
       environment,
       end,
-      full: () => this.full,
-      ready: () => preallocation.ready(),
+      preallocation,
       onCommit: (end, bytes, entries) => {
         const wasDue = this.#retention.isDue
         this.#retention.added(bytes)
@@ -87,6 +87,8 @@ export class Writing {
         onAppended(end)
       },
     })
+    this.appender.full = this.full
+    preallocation.onChange = () => this.#noteFull()
     const replaying = replays.serve(this.appender, () => this.full, this.#stopping.signal, logger)
     this.#background = Promise.all([this.#retain(), replaying])
   }
@@ -98,6 +100,7 @@ export class Writing {
 
   /** There is a `failure` now. */
   failed(): void {
+    this.appender.full = this.full
     this.#filled.raise()
   }
 
@@ -135,9 +138,10 @@ export class Writing {
   /** One line when the log becomes full, that says what fills it and what to do, and one when it is over. */
   #noteFull(): void {
     const { full } = this
-    if ((full !== undefined) === this.#isFull) return
-    this.#isFull = full !== undefined
     const { environment, ledgers, reader, logger, failure } = this.#dependencies
+    this.appender.full = full
+    if (failure() !== undefined || (full !== undefined) === this.#isFull) return
+    this.#isFull = full !== undefined
     this.#filled.raise()
     const { pending } = ledgers.ledger(INGEST_READER, reader.end())
     if (full === undefined) logger.warn({ pending }, 'the log has room again: messages are taken')
@@ -146,7 +150,6 @@ export class Writing {
         { pending },
         `messages are refused, devices keep theirs: ${full.message}; ${pending} wait for the store`,
       )
-    if (failure() !== undefined) return
     const { meta, durable } = environment
     // What the disk says of it is told by `durable` itself.
     void durable(full === undefined ? meta.remove(FULL) : meta.put(FULL, full.message)).catch(() => undefined)

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { NewEntry } from '../../log/entry.ts'
 import type { LocalLog } from '../../log/local/local-log.ts'
-import type { Appends, DeviceLedger, Ledger, LogError, Shard, Shards } from '../../log/log.ts'
+import type { Appends, DeviceLedger, Ledger, Shard, Shards } from '../../log/log.ts'
+import type { LogError } from '../../log/log-error.ts'
 import { openLocal } from './local/open-local.ts'
 
 export class ShardedLog implements Appends, Shards {

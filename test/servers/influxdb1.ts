@@ -2,7 +2,7 @@
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { InfluxOptions } from '../../ingest/influx/kind.ts'
+import type { InfluxOptions } from '../../ingest/influx/connection.ts'
 import { answers, findProgram, freePort, run, type TestServer } from './server.ts'
 
 export interface Influxdb1 extends TestServer {

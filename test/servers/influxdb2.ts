@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
-import type { InfluxOptions } from '../../ingest/influx/kind.ts'
+import type { InfluxOptions } from '../../ingest/influx/connection.ts'
 import { answers, findProgram, freePort, isExecutable, MissingServer, run, type TestServer } from './server.ts'
 
 const PACKED = fileURLToPath(new URL('../../../shared/servers/influxd-2.7.12-linux-x64.xz', import.meta.url))

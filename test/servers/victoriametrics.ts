@@ -1,7 +1,7 @@
 /** Runs a real VictoriaMetrics (Debian's package `victoria-metrics`), which takes InfluxDB's v2 writes. */
 
 import { join } from 'node:path'
-import type { InfluxOptions } from '../../ingest/influx/kind.ts'
+import type { InfluxOptions } from '../../ingest/influx/connection.ts'
 import { answers, findProgram, freePort, run, type TestServer } from './server.ts'
 
 export interface VictoriaMetrics extends TestServer {
