@@ -1,6 +1,6 @@
 /** Owns readings as CSV (RFC 4180): lines end in CRLF, a field with a comma, quote or line break is quoted. */
 
-import type { Reading, Stream, Value } from '../schemas/reading.ts'
+import { type Reading, type Stream, type Value, valueIn } from '../schemas/reading.ts'
 
 export class CsvTable {
   readonly #columns: readonly string[]
@@ -18,7 +18,7 @@ export class CsvTable {
 
   row(reading: Reading): string {
     const { ts, device, stream, values } = reading
-    return line([ts, device, stream, ...this.#columns.map((name) => values[name])])
+    return line([ts, device, stream, ...this.#columns.map((name) => valueIn(values, name))])
   }
 }
 

@@ -9,7 +9,7 @@
  */
 
 import assert from 'node:assert/strict'
-import type { ColumnKind, Reading, Stream, Value } from '../schemas/reading.ts'
+import { type ColumnKind, type Reading, type Stream, type Value, valueIn } from '../schemas/reading.ts'
 
 const BYTES_AT_FIRST = 64 * 1024
 /** A UTF-16 unit takes at most three bytes of UTF-8. */
@@ -83,7 +83,7 @@ export class LineWriter {
     const { values } = reading
     let line = this.#measurement
     for (const tag of this.#tags) {
-      const value = tag.device ? reading.device : values[tag.name]
+      const value = tag.device ? reading.device : valueIn(values, tag.name)
       // An absent tag and an empty one are the same to InfluxDB, and an empty one does not parse.
       if (value === undefined || value === '') continue
       const text = escapeTagValue(String(value))
@@ -92,7 +92,7 @@ export class LineWriter {
     }
     let separator = ' '
     for (const field of this.#fields) {
-      const value = values[field.name]
+      const value = valueIn(values, field.name)
       if (value === undefined) continue
       const text = fieldText(value, field.kind)
       if (text === undefined) continue

@@ -10,6 +10,7 @@
 
 import avro from 'avsc'
 import { messageOf } from '../platform/errors.ts'
+import { avscRecord, avscSchema } from './avsc-names.ts'
 import { type Definition, SchemaError } from './definition.ts'
 import { fingerprintHex, fingerprintOf } from './fingerprint.ts'
 import { Guard } from './guard.ts'
@@ -25,9 +26,9 @@ export const BODY_AT = 10
 
 /** The avsc type of a schema given as parsed JSON. Throws avsc's error if it is no valid Avro. */
 export function avroType(schema: object): AvroType {
-  // A copy, for avsc keeps what it is given. Two options are missing from avsc's typings.
+  // Two options are missing from avsc's typings.
   const options = { omitRecordMethods: true, strictDefaults: true, registry: {} }
-  return avro.Type.forSchema(structuredClone(schema) as avro.Schema, options)
+  return avro.Type.forSchema(avscSchema(schema) as avro.Schema, options)
 }
 
 export interface Version {
@@ -104,16 +105,17 @@ export class AvroCodec {
 
   /** Throws `SchemaError` `record-invalid` if a record does not fit. */
   encode(value: object): Buffer {
+    const named = avscRecord(value)
     const faults: string[] = []
     const errorHook = (path: readonly string[], given: unknown, type: AvroType) => {
       faults.push(`${path.join('.') || 'it'} is ${quote(given)}, not ${type.typeName}`)
     }
-    if (!this.#type.isValid(value, { noUndeclaredFields: true })) {
-      this.#type.isValid(value, { noUndeclaredFields: true, errorHook })
+    if (!this.#type.isValid(named, { noUndeclaredFields: true })) {
+      this.#type.isValid(named, { noUndeclaredFields: true, errorHook })
       const { stream, version } = this.definition
       throw new SchemaError('record-invalid', `no record of ${stream} ${version}: ${faults.join('; ')}`)
     }
-    return Buffer.concat([this.#header, this.#type.toBuffer(value)])
+    return Buffer.concat([this.#header, this.#type.toBuffer(named)])
   }
 }
 

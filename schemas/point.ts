@@ -3,7 +3,7 @@
  * (measurement and tag set).
  */
 
-import type { Reading, Stream } from './reading.ts'
+import { type Reading, type Stream, valueIn } from './reading.ts'
 
 /** Neither a device id nor a tag's value can hold it: `values.ts` refuses control characters. */
 const SEPARATOR = '\n'
@@ -14,6 +14,6 @@ const SEPARATOR = '\n'
  */
 export function seriesKey(reading: Reading, stream: Stream): string {
   let key = reading.device + SEPARATOR + reading.stream
-  for (const column of stream.columns) if (column.tag) key += SEPARATOR + (reading.values[column.name] ?? '')
+  for (const column of stream.columns) if (column.tag) key += SEPARATOR + (valueIn(reading.values, column.name) ?? '')
   return key
 }

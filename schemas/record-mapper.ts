@@ -5,6 +5,7 @@
  * the field to double since, and 21.3 must stay 21.3. Plain loops over parallel arrays: this runs for every reading.
  */
 
+import { avscName } from './avsc-names.ts'
 import type { Definition, Field, Place, RecordShape } from './definition.ts'
 import { type Reading, Rejection, type Value } from './reading.ts'
 import { shortestFloat } from './shortest-float.ts'
@@ -34,11 +35,11 @@ export class RecordMapper {
   /** Maps records as the `reader` version shapes them, decoded from what a `writer` version wrote. */
   constructor(writer: Definition, reader: Definition) {
     this.#stream = reader.stream
-    this.#timeField = reader.timeField
+    this.#timeField = avscName(reader.timeField)
     this.#precision = reader.precision
     this.#names = reader.places.map(({ column }) => column.name)
-    this.#fields = reader.places.map(({ path }) => path[0] ?? '')
-    this.#paths = reader.places.map(({ path }) => (path.length > 1 ? path : undefined))
+    this.#fields = reader.places.map(({ path }) => avscName(path[0] ?? ''))
+    this.#paths = reader.places.map(({ path }) => (path.length > 1 ? path.map(avscName) : undefined))
     const written = reader.places.map(({ path }) => writtenField(path, writer.shape, reader.shape))
     this.#ways = Uint8Array.from(reader.places, (place, at) => wayOf(place, written[at]))
     this.#allowed = written.map(

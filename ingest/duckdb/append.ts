@@ -4,6 +4,7 @@
  */
 
 import { type DuckDBAppender, DuckDBDataChunk, type DuckDBType, type DuckDBValue } from '@duckdb/node-api'
+import { messageOf } from '../../platform/errors.ts'
 
 /** DuckDB's vector size: the most rows a chunk holds. */
 const CHUNK_ROWS_MAX = 2048
@@ -13,7 +14,10 @@ export interface AppendColumn<Row> {
   value(row: Row, index: number): DuckDBValue
 }
 
-/** Appends the rows and flushes the appender, within the transaction of its connection. */
+/** A value is not of its column's type, so the row can never be appended. */
+export class UnfitValue extends Error {}
+
+/** Appends the rows and flushes the appender, within the transaction of its connection. Throws an `UnfitValue`, or what DuckDB says. */
 export function appendRows<Row>(
   appender: DuckDBAppender,
   rows: readonly Row[],
@@ -25,15 +29,29 @@ export function appendRows<Row>(
     const chunk = DuckDBDataChunk.create(types, count)
     for (let at = 0; at < columns.length; at++) {
       const column = columns[at]
-      if (column === undefined) continue
-      const vector = chunk.getColumnVector(at)
-      for (let index = 0; index < count; index++) {
-        const row = rows[from + index]
-        if (row !== undefined) vector.setItem(index, column.value(row, from + index))
-      }
-      vector.flush()
+      if (column !== undefined) fill(chunk, at, column, rows, from, count)
     }
     appender.appendDataChunk(chunk)
   }
   appender.flushSync()
+}
+
+function fill<Row>(
+  chunk: DuckDBDataChunk,
+  at: number,
+  column: AppendColumn<Row>,
+  rows: readonly Row[],
+  from: number,
+  count: number,
+): void {
+  const vector = chunk.getColumnVector(at)
+  try {
+    for (let index = 0; index < count; index++) {
+      const row = rows[from + index]
+      if (row !== undefined) vector.setItem(index, column.value(row, from + index))
+    }
+    vector.flush()
+  } catch (cause) {
+    throw new UnfitValue(messageOf(cause), { cause })
+  }
 }

@@ -8,6 +8,7 @@
  * write-ahead log on commit). All access is from the thread that started it: `DuckDBInstance.fromCache` keeps one cache a
  * thread, so two threads of a process got two instances of one file, each blind to what the other wrote (tried with
  * 1.5.6) and free to damage it.
+ * An entry that it refuses for a value of it is named in the outcome, and the others are written.
  * A full disk fails the write, which is tried again. One that is met while DuckDB moves its write-ahead log into the file
  * makes it refuse everything from then on (a FATAL error, tried with 1.5.6): the file is opened anew before the next write.
  * Bounds: `DUCKDB_MEMORY_BYTES_MAX`, `DUCKDB_THREADS_MAX`, `DUCKDB_WAL_BYTES_MAX`.
@@ -20,7 +21,15 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { messageOf } from '../../platform/errors.ts'
 import type { History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
 import type { Reading, Stream } from '../../schemas/reading.ts'
-import { type PointStore, type StoreBatch, type StoreDependencies, StoreError, type WriteOutcome } from '../store.ts'
+import {
+  type PointStore,
+  type StoreBatch,
+  type StoreDependencies,
+  type StoreEntry,
+  StoreError,
+  type WriteOutcome,
+} from '../store.ts'
+import { UnfitValue } from './append.ts'
 import { DuckdbHistory } from './history.ts'
 import { identifier } from './sql.ts'
 import { StreamTable } from './table.ts'
@@ -37,6 +46,9 @@ const DUCKDB_MEMORY_BYTES_MAX = 512 * 1024 * 1024
 const DUCKDB_THREADS_MAX = 2
 /** Size of DuckDB's write-ahead log at which it is moved into the database file. */
 export const DUCKDB_WAL_BYTES_MAX = 16 * 1024 * 1024
+
+/** What DuckDB (1.5.6) says where a value is at fault, and neither the disk nor its memory. */
+const ABOUT_DATA = /^(Conversion|Constraint|Invalid Input|Out of Range|Mismatch Type|Invalid Type) Error/
 
 /** No stream's name has a space in it. */
 const CHECKPOINT = identifier('log checkpoint')
@@ -91,9 +103,49 @@ export class DuckdbStore implements PointStore, History {
 
   async write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
     if (this.#broken) await this.#openAnew()
+    try {
+      await this.#transact(batch.entries, batch.checkpoint, 'COMMIT', signal)
+      return { rejected: [] }
+    } catch (error) {
+      // The columns were typed when the schemas were read: there should be no value that DuckDB refuses.
+      if (signal.aborted || !isAboutData(error)) throw error
+      const refused = await this.#refused(batch.entries, signal)
+      if (refused.size === 0) throw error
+      const taken = batch.entries.filter((_entry, index) => !refused.has(index))
+      await this.#transact(taken, batch.checkpoint, 'COMMIT', signal)
+      return { rejected: [...refused].map(([index, reason]) => ({ index, reason })) }
+    }
+  }
+
+  /** The entries that are refused each by itself, by index, and why. */
+  async #refused(entries: readonly StoreEntry[], signal: AbortSignal): Promise<Map<number, string>> {
+    const refused = new Map<number, string>()
+    const look = async (from: number, to: number): Promise<void> => {
+      try {
+        await this.#transact(entries.slice(from, to), undefined, 'ROLLBACK', signal)
+      } catch (error) {
+        if (signal.aborted || !isAboutData(error)) throw error
+        if (to - from === 1) refused.set(from, messageOf((error as StoreError).cause))
+        else {
+          const middle = from + ((to - from) >> 1)
+          await look(from, middle)
+          await look(middle, to)
+        }
+      }
+    }
+    await look(0, entries.length)
+    return refused
+  }
+
+  async #transact(
+    entries: readonly StoreEntry[],
+    checkpoint: string | undefined,
+    end: 'COMMIT' | 'ROLLBACK',
+    signal: AbortSignal,
+  ): Promise<void> {
     const { writer, tables } = this.#opened()
     const byStream = new Map<string, Reading[]>()
-    for (const { stream, readings } of batch.entries) {
+    for (const { stream, readings } of entries) {
       let all = byStream.get(stream.name)
       if (all === undefined) {
         all = []
@@ -101,7 +153,7 @@ export class DuckdbStore implements PointStore, History {
       }
       for (const reading of readings) all.push(reading)
     }
-    if (byStream.size === 0 && batch.checkpoint === undefined) return { rejected: [] }
+    if (byStream.size === 0 && checkpoint === undefined) return
     this.#assertItsFile()
     // A thread must not be ended while DuckDB works in it: that aborts the process. So an abort interrupts the work.
     const onAbort = () => writer.interrupt()
@@ -109,8 +161,8 @@ export class DuckdbStore implements PointStore, History {
     try {
       await writer.run('BEGIN TRANSACTION')
       for (const [stream, readings] of byStream) await tables.get(stream)?.write(readings)
-      if (batch.checkpoint !== undefined) await keepCheckpoint(writer, batch.checkpoint)
-      await writer.run('COMMIT')
+      if (checkpoint !== undefined) await keepCheckpoint(writer, checkpoint)
+      await writer.run(end)
     } catch (error) {
       for (const table of tables.values()) table.discard()
       await writer.run('ROLLBACK').catch(() => undefined)
@@ -120,8 +172,6 @@ export class DuckdbStore implements PointStore, History {
     } finally {
       signal.removeEventListener('abort', onAbort)
     }
-    // The columns were typed when the schemas were read: there is no value that DuckDB would refuse.
-    return { rejected: [] }
   }
 
   /** Throws `store-lost` if the file has been removed, or another put in its place: what is written would be found by nobody. */
@@ -184,6 +234,12 @@ async function linkTarget(path: string): Promise<string> {
 async function keepCheckpoint(writer: DuckDBConnection, position: string): Promise<void> {
   await writer.run(`DELETE FROM ${CHECKPOINT}`)
   await writer.run(`INSERT INTO ${CHECKPOINT} VALUES (?)`, [position])
+}
+
+function isAboutData(error: unknown): boolean {
+  if (!(error instanceof StoreError)) return false
+  const { cause } = error
+  return cause instanceof UnfitValue || (cause instanceof Error && ABOUT_DATA.test(cause.message))
 }
 
 function storeFailed(what: string, error: unknown): StoreError {

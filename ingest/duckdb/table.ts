@@ -25,7 +25,7 @@ import {
   VARCHAR,
 } from '@duckdb/node-api'
 import { seriesKey } from '../../schemas/point.ts'
-import type { Column, ColumnKind, Reading, Stream, Value } from '../../schemas/reading.ts'
+import { type Column, type ColumnKind, type Reading, type Stream, type Value, valueIn } from '../../schemas/reading.ts'
 import { StoreError } from '../store.ts'
 import { type AppendColumn, appendRows } from './append.ts'
 import { identifier } from './sql.ts'
@@ -210,7 +210,7 @@ const TIME: AppendColumn<Row> = {
 const DEVICE: AppendColumn<Row> = { type: VARCHAR, value: ({ reading }) => reading.device }
 
 function appendColumn({ name, kind, tag }: Column): AppendColumn<Row> {
-  return { type: TYPES[kind], value: ({ reading }) => cell(reading.values[name], kind, tag) }
+  return { type: TYPES[kind], value: ({ reading }) => cell(valueIn(reading.values, name), kind, tag) }
 }
 
 /** A column that the newest version of the schema no longer has. */

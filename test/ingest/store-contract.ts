@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { PointStore, StoreEntry } from '../../ingest/store.ts'
 import type { Reading, Stream, Value } from '../../schemas/reading.ts'
-import { pulses, reading, STREAMS, T0, weather } from './streams.ts'
+import { members, pulses, reading, STREAMS, T0, weather } from './streams.ts'
 
 /** Opens a store that is empty; undefined if its server is missing (the test is skipped). Its end is the caller's. */
 export type OpenStore = (t: TestContext, streams: readonly Stream[]) => Promise<PointStore | undefined>
@@ -58,6 +58,22 @@ export function storeContract(name: string, open: OpenStore): void {
       assert.deepEqual(readings, written)
       assert.equal(truncated, false)
     })
+
+    contract(
+      'stores what is given and no more where columns are named as the members of an object are',
+      async (store) => {
+        const given: Record<string, Value>[] = [
+          { toString: 'x' },
+          { constructor: 'c', valueOf: 1.5 },
+          { hasOwnProperty: 7 },
+          { constructor: 'constructor', isPrototypeOf: true, toString: 'valueOf' },
+        ]
+        const written = given.map((values, index) => reading(members, 'constructor', T0 + index, values))
+        assert.deepEqual(await write(store, ...written), [])
+        assert.deepEqual((await store.history.readings(all)).readings, written)
+        assert.deepEqual((await store.history.latest([{}], 10)).map(({ ts }) => ts - T0).sort(), [1, 2, 3])
+      },
+    )
 
     contract('keeps microseconds', async (store) => {
       const written = [0, 0.001, 0.999, 1].map((more, index) =>

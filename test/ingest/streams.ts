@@ -26,7 +26,22 @@ export const pulses: Stream = {
   columns: [column('level', 'float'), column('from', 'integer')],
 }
 
-export const STREAMS = [pulses, weather] as const
+/** Columns that every object has without being given them. */
+export const members: Stream = {
+  name: 'members',
+  version: 1,
+  timeField: 'ts',
+  precision: 'ms',
+  columns: [
+    column('constructor', 'string', true),
+    column('toString', 'string'),
+    column('valueOf', 'float'),
+    column('hasOwnProperty', 'integer'),
+    column('isPrototypeOf', 'boolean'),
+  ],
+}
+
+export const STREAMS = [members, pulses, weather] as const
 
 export const T0 = 1_763_900_000_000
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CsvTable } from '../../gateway/csv.ts'
 import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { Decoder, FRAMINGS } from '../../schemas/decoder.ts'
 import type { Contents, Framing, Message } from '../../schemas/framing.ts'
@@ -294,4 +295,34 @@ test('a new framing is a class and a row: what decodes, shows and refuses asks t
   )
   const [[, contents] = []] = decoder.show(message('?')).lines
   assert.equal(contents, 'neither Avro single-object encoding nor JSON nor a temperature in text')
+})
+
+test('fields may be named as the members of an object are: what is null stays away, in Avro and in JSON', (t) => {
+  const optional = (name: string, type: string) => ({ name, type: ['null', type], default: null })
+  const registry = probeRegistry(
+    t,
+    probe(optional('constructor', 'string'), optional('toString', 'double'), optional('valueOf', 'float')),
+    probe(
+      optional('constructor', 'string'),
+      optional('toString', 'double'),
+      optional('valueOf', 'float'),
+      optional('hasOwnProperty', 'int'),
+    ),
+  )
+  const decode = decoder(registry, 'probe')
+  const [stream] = registry.streams
+  assert(stream)
+  const nothing = { constructor: null, toString: null, valueOf: null, hasOwnProperty: null }
+  for (const values of [{ valueOf: 21.3 }, { constructor: 'c' }, { toString: 1, hasOwnProperty: 2 }]) {
+    const record = { ts: RECORD.ts, ...nothing, ...values }
+    const payloads = [registry.encode('probe', record), Buffer.from(JSON.stringify({ ts: RECORD.ts, ...values }))]
+    for (const payload of payloads) {
+      const [reading] = readings(decode(payload))
+      assert.deepEqual(reading?.values, values)
+      const line = new CsvTable([stream], []).row(reading ?? assert.fail())
+      const given = new Map<string, unknown>(Object.entries(values))
+      const cells: unknown[] = stream.columns.map(({ name }) => given.get(name) ?? '')
+      assert.equal(line, `${[RECORD.ts, 'truck-7', 'probe', ...cells].join(',')}\r\n`)
+    }
+  }
 })

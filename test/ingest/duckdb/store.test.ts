@@ -43,6 +43,36 @@ test('a run that is written again after a restart, in smaller and larger pieces,
   }
 })
 
+test('an entry with a value that no column takes is named, and its neighbours are written', async (t) => {
+  const store = await open(await file(t))
+  t.after(() => store.stop())
+  const good = Array.from({ length: 100 }, (_, n) => reading(weather, 'd', T0 + n, { count: n }))
+  const wrong: Reading['values'][] = [
+    { count: 'seven' },
+    { count: 1.5 },
+    { count: 2 ** 70 },
+    { temperature: 'warm' },
+    { note: 7 },
+    { on: 'yes' },
+  ]
+  const bad = wrong.map((values, n) => reading(weather, 'd', T0 + 1000 + n, values))
+  const mixed = [...good.slice(0, 30), ...bad, ...good.slice(30)]
+  const rejected = await write(store, ...mixed)
+  const held = (await store.history.readings(all)).readings
+  assert.deepEqual(
+    held.filter(({ ts }) => ts < T0 + 1000),
+    good,
+  )
+  // DuckDB takes some values for what they could mean; nothing is both stored and refused, or neither.
+  const taken = held.filter(({ ts }) => ts >= T0 + 1000).map(({ ts }) => ts - T0 - 1000 + 30)
+  assert.deepEqual(
+    [...rejected, ...taken].sort((a, b) => a - b),
+    bad.map((_, n) => 30 + n),
+  )
+  assert(rejected.includes(30))
+  t.diagnostic(`refused: ${rejected}`)
+})
+
 test('behind a link to a file that is not there yet, what is written is found again after a kill', async (t) => {
   const path = await file(t)
   const target = await file(t)
