@@ -12,7 +12,7 @@ import avro from 'avsc'
 import { messageOf } from '../platform/errors.ts'
 import { avscRecord, avscSchema } from './avsc-names.ts'
 import { type Definition, SchemaError } from './definition.ts'
-import { fingerprintHex, fingerprintOf } from './fingerprint.ts'
+import { fingerprintHex, fingerprintOf, OTHER_SPELLINGS, type OtherSpelling } from './fingerprint.ts'
 import { Guard } from './guard.ts'
 import { type Reading, Rejection } from './reading.ts'
 import { type MessageContext, RecordMapper } from './record-mapper.ts'
@@ -36,14 +36,18 @@ export interface Version {
   readonly type: AvroType
 }
 
+export interface OtherFingerprint {
+  readonly spelling: OtherSpelling
+  readonly fingerprint: bigint
+}
+
 export class AvroCodec {
   readonly definition: Definition
   readonly fingerprint: bigint
   /** The body is an array of records. */
   readonly batch: boolean
-  /** Halves of the fingerprint as they are read from a payload. */
-  readonly low: number
-  readonly high: number
+  /** What libraries that spell logical types in their own way compute instead; none where that is the same. */
+  readonly otherFingerprints: readonly OtherFingerprint[]
   readonly #type: AvroType
   readonly #readerType: AvroType
   readonly #resolver: ReturnType<AvroType['createResolver']> | undefined
@@ -56,11 +60,14 @@ export class AvroCodec {
     this.definition = writer.definition
     this.batch = batch
     const { schema } = writer.definition
-    this.fingerprint = fingerprintOf(batch ? { type: 'array', items: schema } : schema)
+    const written = batch ? { type: 'array', items: schema } : schema
+    this.fingerprint = fingerprintOf(written)
+    this.otherFingerprints = OTHER_SPELLINGS.map((spelling) => ({
+      spelling,
+      fingerprint: fingerprintOf(written, spelling),
+    })).filter(({ fingerprint }) => fingerprint !== this.fingerprint)
     this.#header = Buffer.from([0xc3, 0x01, 0, 0, 0, 0, 0, 0, 0, 0])
     this.#header.writeBigUInt64LE(this.fingerprint, 2)
-    this.low = this.#header.readInt32LE(2)
-    this.high = this.#header.readInt32LE(6)
     this.#type = batch ? arrayOf(writer.type) : writer.type
     this.#readerType = batch ? arrayOf(reader.type) : reader.type
     this.#resolver = writer === reader ? undefined : this.#readerType.createResolver(this.#type)

@@ -56,7 +56,9 @@ export class AvroFraming implements Framing {
       return { json: { framing: 'avro', fault }, lines: [['contents', fault]] }
     }
     const fingerprint = fingerprintIn(payload)
-    const known = this.#registry.codec(payload.readInt32LE(2), payload.readInt32LE(6))
+    const halves = [payload.readInt32LE(2), payload.readInt32LE(6)] as const
+    const known = this.#registry.codec(...halves)
+    const spelling = this.#registry.spelling(...halves)
     const definition = known?.definition ?? this.#registry.newest(stream)
     const header = `${this.name}, fingerprint ${fingerprint}, of`
     if (definition === undefined) {
@@ -68,7 +70,10 @@ export class AvroFraming implements Framing {
     if (known !== undefined) {
       return {
         json: { framing: 'avro', fingerprint, schema, read },
-        lines: [['contents', `${header} ${schema}`], ...fieldLines(read)],
+        lines: [
+          ['contents', `${header} ${schema}${spelling ? `, as ${spelling} computes it` : ''}`],
+          ...fieldLines(read),
+        ],
       }
     }
     return {

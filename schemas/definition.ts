@@ -20,8 +20,19 @@ export const SCHEMA_DEPTH_MAX = 8
 export class SchemaError extends TelltaleError {}
 
 export type Scalar = 'int' | 'long' | 'float' | 'double' | 'boolean' | 'string'
-export type Leaf = { readonly kind: Scalar } | { readonly kind: 'enum'; readonly symbols: readonly string[] }
-export interface RecordShape {
+/** Of a record or an enum: with its namespace. */
+interface Named {
+  readonly name: string
+  readonly aliases: readonly string[]
+}
+export interface EnumLeaf extends Named {
+  readonly kind: 'enum'
+  readonly symbols: readonly string[]
+  /** What it does not know is read as that. */
+  readonly hasDefault: boolean
+}
+export type Leaf = { readonly kind: Scalar } | EnumLeaf
+export interface RecordShape extends Named {
   readonly kind: 'record'
   readonly fields: readonly Field[]
 }
@@ -79,6 +90,7 @@ const ALLOWED = 'int, long, float, double, boolean, string, enum, a nested recor
 type Json = Record<string, unknown>
 
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+const aliasesOf = ({ aliases }: Json): string[] => (Array.isArray(aliases) ? aliases.map(String) : [])
 const show = (value: unknown): string => JSON.stringify(value) ?? 'nothing'
 
 /** Reads and checks one schema. `file` is how it is named in errors. Throws `SchemaError`. */
@@ -149,7 +161,7 @@ class Definer {
       fields.push(this.#field(field, inside, path))
     }
     this.#open.delete(name)
-    const shape: RecordShape = { kind: 'record', fields }
+    const shape: RecordShape = { kind: 'record', name, aliases: aliasesOf(schema), fields }
     this.#named.set(name, shape)
     return shape
   }
@@ -183,8 +195,14 @@ class Definer {
     const precision = this.#precision(type, at)
     if (precision) this.#noteTime({ name, precision }, path, nullBranch)
     const shape = this.#shape(type, namespace, path)
-    const aliases = Array.isArray(field.aliases) ? field.aliases.map(String) : []
-    return { name, shape, nullBranch, aliases, default: field.default, ...this.#attributes(field, shape, at) }
+    return {
+      name,
+      shape,
+      nullBranch,
+      aliases: aliasesOf(field),
+      default: field.default,
+      ...this.#attributes(field, shape, at),
+    }
   }
 
   #attributes(field: Json, shape: Shape, at: string): { tag: boolean; unit: string | undefined } {
@@ -243,8 +261,10 @@ class Definer {
     if (type.type !== 'enum') return this.#shape(type.type, namespace, path)
     const symbols = type.symbols
     if (!Array.isArray(symbols) || symbols.length === 0) return this.#refuse(`${at} is an enum without symbols`)
-    const shape: Shape = { kind: 'enum', symbols: symbols.map(String) }
-    this.#named.set(this.#name(type, namespace, at).name, shape)
+    const { name } = this.#name(type, namespace, at)
+    const enumOf = { name, aliases: aliasesOf(type), symbols: symbols.map(String), hasDefault: 'default' in type }
+    const shape: Shape = { kind: 'enum', ...enumOf }
+    this.#named.set(name, shape)
     return shape
   }
 

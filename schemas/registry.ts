@@ -12,10 +12,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../platform/errors.ts'
 import { STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
-import { AvroCodec, avroType, type Version } from './avro-codec.ts'
+import { AvroCodec, avroType, type OtherFingerprint, type Version } from './avro-codec.ts'
 import { type Definition, defineSchema, SchemaError } from './definition.ts'
 import { checkEvolution } from './evolution.ts'
+import type { OtherSpelling } from './fingerprint.ts'
 import type { Stream } from './reading.ts'
+import { whyUnreadable } from './resolution.ts'
 import { quote } from './values.ts'
 
 export { SchemaError }
@@ -48,14 +50,17 @@ export class Registry {
   readonly streams: readonly Stream[]
   readonly #byName: ReadonlyMap<string, Registered>
   /** By the low half of the fingerprint; a list, for two may share it. */
-  readonly #byFingerprint = new Map<number, AvroCodec[]>()
+  readonly #byFingerprint = new Map<number, Indexed[]>()
   readonly #known: string
 
   private constructor(registered: readonly Registered[]) {
     this.streams = registered.map(({ stream }) => stream)
     this.#byName = new Map(registered.map((one) => [one.stream.name, one]))
     this.#known = this.streams.map(({ name }) => name).join(', ')
-    for (const { records, batches } of registered) for (const codec of [...records, ...batches]) this.#index(codec)
+    const codecs = registered.flatMap(({ records, batches }) => [...records, ...batches])
+    for (const codec of codecs) this.#index(codec)
+    // After all that are right: a fingerprint by the specification has it before one that is not.
+    for (const codec of codecs) for (const other of codec.otherFingerprints) this.#indexOther(codec, other)
   }
 
   /** Reads `<directory>/<stream>/<n>.avsc`. Throws `SchemaError` naming the file and what would be right. */
@@ -87,10 +92,12 @@ export class Registry {
 
   /** By the halves of a fingerprint as they are read from a payload: a signed number of 32 bits each. */
   codec(low: number, high: number): AvroCodec | undefined {
-    const codecs = this.#byFingerprint.get(low)
-    if (codecs === undefined) return undefined
-    for (const codec of codecs) if (codec.high === high) return codec
-    return undefined
+    return this.#find(low, high)?.codec
+  }
+
+  /** The library whose fingerprint this is, where it is not the specification's. */
+  spelling(low: number, high: number): OtherSpelling | undefined {
+    return this.#find(low, high)?.spelling
   }
 
   /** What the sender is told who names a stream that is not registered. */
@@ -113,8 +120,16 @@ export class Registry {
     return codec.encode(records)
   }
 
+  #find(low: number, high: number): Indexed | undefined {
+    const found = this.#byFingerprint.get(low)
+    if (found === undefined) return undefined
+    for (const each of found) if (each.high === high) return each
+    return undefined
+  }
+
   #index(codec: AvroCodec): void {
-    const other = this.codec(codec.low, codec.high)
+    const { low, high } = halves(codec.fingerprint)
+    const other = this.codec(low, high)
     if (other) {
       const { stream, version } = codec.definition
       throw new SchemaError(
@@ -122,10 +137,31 @@ export class Registry {
         `${stream}/${version}.avsc: has the fingerprint ${codec.hex} of ${other.definition.stream}/${other.definition.version}.avsc, so payloads could not be told apart; remove one, or change a field's name or type`,
       )
     }
-    const codecs = this.#byFingerprint.get(codec.low)
-    if (codecs) codecs.push(codec)
-    else this.#byFingerprint.set(codec.low, [codec])
+    this.#add(low, { high, codec })
   }
+
+  #indexOther(codec: AvroCodec, { fingerprint, spelling }: OtherFingerprint): void {
+    const { low, high } = halves(fingerprint)
+    const known = this.#find(low, high)
+    if (known === undefined) this.#add(low, { high, codec, spelling })
+  }
+
+  #add(low: number, indexed: Indexed): void {
+    const found = this.#byFingerprint.get(low)
+    if (found) found.push(indexed)
+    else this.#byFingerprint.set(low, [indexed])
+  }
+}
+
+interface Indexed {
+  readonly high: number
+  readonly codec: AvroCodec
+  readonly spelling?: OtherSpelling
+}
+
+/** As they are read from a payload: signed, of 32 bits each. */
+function halves(fingerprint: bigint) {
+  return { low: Number(BigInt.asIntN(32, fingerprint)), high: Number(BigInt.asIntN(32, fingerprint >> 32n)) }
 }
 
 function refuse(file: string, what: string, cause?: unknown): never {
@@ -201,7 +237,8 @@ function compile(file: string, writer: Version, newest: Version, batch: boolean)
     return new AvroCodec(writer, newest, batch)
   } catch (cause) {
     const { version } = newest.definition
-    return refuse(file, `version ${version} cannot read it: ${messageOf(cause)}; a new field needs a default`, cause)
+    const why = whyUnreadable(writer.definition, newest.definition) ?? messageOf(cause)
+    return refuse(file, `version ${version} cannot read it: ${why}`, cause)
   }
 }
 

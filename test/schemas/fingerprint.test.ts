@@ -128,3 +128,25 @@ test('docs, defaults, logical types and our attributes do not change a fingerpri
 test('a fingerprint is shown with all its sixteen digits', () => {
   assert.equal(fingerprintHex(1n), '0000000000000001')
 })
+
+test('the fingerprints by which avro for Python and hamba/avro name a schema with a time are known, record and batch', () => {
+  const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+  /** As computed by avro 1.12.1 and by hamba/avro 2.28.0. */
+  const computed: [stream: string, spelling: string, fingerprint: bigint, batch: boolean][] = [
+    ['environment', 'avro (Python)', 0x4709d64bdf2dab00n, false],
+    ['vibration', 'avro (Python)', 0xeaa8dd1c62e0db12n, false],
+    ['environment', 'hamba/avro (Go)', 0xd647e81e6f8f8df6n, false],
+    ['environment', 'hamba/avro (Go)', 0x36566bc60e0273ffn, true],
+    ['vibration', 'hamba/avro (Go)', 0x3a1193ff4b6fcfe6n, false],
+    ['vibration', 'hamba/avro (Go)', 0x6799cf30a16ac4b4n, true],
+  ]
+  for (const [stream, spelling, fingerprint, batch] of computed) {
+    const bytes = Buffer.alloc(8)
+    bytes.writeBigUInt64LE(fingerprint)
+    const halves = [bytes.readInt32LE(0), bytes.readInt32LE(4)] as const
+    const codec = registry.codec(...halves)
+    assert.deepEqual([codec?.definition.stream, codec?.batch, registry.spelling(...halves)], [stream, batch, spelling])
+  }
+  const right = registry.encode('environment', { ts: 1, temperature: 1, humidity: 1, pressure: 1, battery: 1, rssi: 1 })
+  assert.equal(registry.spelling(right.readInt32LE(2), right.readInt32LE(6)), undefined)
+})
