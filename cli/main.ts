@@ -4,8 +4,8 @@
  */
 
 import { Command, CommanderError } from 'commander'
-import packageJson from '../package.json' with { type: 'json' }
 import { TelltaleError } from '../platform/errors.ts'
+import { packageVersion } from '../platform/package.ts'
 import { printable, printableLines } from '../platform/printable.ts'
 import { SettingsError } from '../platform/settings.ts'
 import { whyUnloadable } from '../platform/unloadable.js'
@@ -48,7 +48,7 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
 
 const program = new Command('telltale')
   .description('IoT telemetry over MQTT: a PUBACK means on disk, and the books balance')
-  .version(packageJson.version)
+  .version(packageVersion())
   .exitOverride()
   .configureHelp({ showGlobalOptions: true })
 

@@ -7,6 +7,8 @@
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { PACKAGE_DIR } from '../platform/package.ts'
 import type { Headers } from './server/server.ts'
 
 export interface Dashboard {
@@ -15,7 +17,7 @@ export interface Dashboard {
 }
 
 export function loadDashboard(): Dashboard {
-  const html = readFileSync(new URL('./dashboard/index.html', import.meta.url), 'utf8')
+  const html = readFileSync(join(PACKAGE_DIR, 'gateway/dashboard/index.html'), 'utf8')
   const policy = [
     "default-src 'none'",
     `script-src ${hashes(html, 'script')}`,

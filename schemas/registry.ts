@@ -9,9 +9,9 @@
 
 import { type Dirent, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { messageOf } from '../platform/errors.ts'
 import { STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
+import { PACKAGE_DIR } from '../platform/package.ts'
 import { AvroCodec, avroType, type OtherFingerprint, type Version } from './avro-codec.ts'
 import { type Definition, defineSchema, SchemaError } from './definition.ts'
 import { checkEvolution } from './evolution.ts'
@@ -22,8 +22,8 @@ import { quote } from './values.ts'
 
 export { SchemaError }
 
-/** The directory of the schemas that come with the platform: this one. */
-export const SHIPPED_SCHEMAS_DIR = fileURLToPath(new URL('.', import.meta.url))
+/** The directory of the schemas that come with the platform. */
+export const SHIPPED_SCHEMAS_DIR = join(PACKAGE_DIR, 'schemas')
 
 export interface RegisteredSchema {
   readonly stream: string
