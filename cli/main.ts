@@ -7,7 +7,7 @@ import { Command, CommanderError } from 'commander'
 import { TelltaleError } from '../platform/errors.ts'
 import { packageVersion } from '../platform/package.ts'
 import { printable, printableLines } from '../platform/printable.ts'
-import { SettingsError } from '../platform/settings.ts'
+import { SettingsError } from '../platform/settings-error.ts'
 import { whyUnloadable } from '../platform/unloadable.js'
 import { UsageError } from './usage-error.ts'
 

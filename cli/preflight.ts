@@ -7,7 +7,8 @@ import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } 
 import { dirname, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { messageOf } from '../platform/errors.ts'
-import { type Settings, SettingsError } from '../platform/settings.ts'
+import type { Settings } from '../platform/settings.ts'
+import { SettingsError } from '../platform/settings-error.ts'
 
 /** Throws a `SettingsError`; makes the data directory if it is missing. */
 export function preflight(settings: Settings): void {

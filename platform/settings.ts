@@ -6,7 +6,6 @@
  */
 
 import { availableParallelism } from 'node:os'
-import { TelltaleError } from './errors.ts'
 import { DEAD_LETTERS_BYTES_MAX } from './limits.ts'
 import { LOG_LEVELS } from './logger.ts'
 import {
@@ -23,8 +22,7 @@ import {
   text,
   url,
 } from './setting-kinds.ts'
-
-export class SettingsError extends TelltaleError {}
+import { SettingsError } from './settings-error.ts'
 
 interface SettingSpec<T> extends SettingKind<T> {
   readonly variable: string

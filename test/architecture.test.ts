@@ -156,6 +156,19 @@ test('relative imports name their file', () => {
   assert.deepEqual(wrong, [])
 })
 
+test('the command line loads what a command needs when it is named: before that, commander', () => {
+  const files = new Set(['cli/main.ts'])
+  const packages = new Set<string>()
+  for (const file of files) {
+    const text = readFileSync(join(ROOT, file), 'utf8')
+    for (const [, target = ''] of text.matchAll(/^(?:import|export)\b(?! type)[^'"]*?from '([^']+)'/gms)) {
+      if (target.startsWith('.')) files.add(normalize(join(dirname(file), target)))
+      else if (!target.startsWith('node:')) packages.add(target)
+    }
+  }
+  assert.deepEqual([...packages], ['commander'])
+})
+
 test('no room without a noun', () => {
   assert.deepEqual(
     trackedFiles().filter((file) => HOMELESS.test(file)),
