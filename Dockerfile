@@ -1,4 +1,20 @@
-# The platform's image: Node, the production dependencies, the sources as they are. Nothing in it is compiled.
+# The platform's image: Node, the production dependencies, and what `npm pack` packs: what is built from the sources.
+
+FROM node:24-trixie-slim AS package
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY build.js LICENSE ./
+COPY platform ./platform
+COPY schemas ./schemas
+COPY log ./log
+COPY identity ./identity
+COPY devices ./devices
+COPY broker ./broker
+COPY ingest ./ingest
+COPY gateway ./gateway
+COPY cli ./cli
+RUN npm pack && tar --extract --no-same-owner --file telltale-*.tgz
 
 FROM node:24-trixie-slim AS dependencies
 WORKDIR /app
@@ -16,16 +32,7 @@ ENV NODE_ENV=production \
     TELLTALE_DATA_DIR=/data
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
-COPY package.json tsconfig.json LICENSE ./
-COPY platform ./platform
-COPY schemas ./schemas
-COPY log ./log
-COPY identity ./identity
-COPY devices ./devices
-COPY broker ./broker
-COPY ingest ./ingest
-COPY gateway ./gateway
-COPY cli ./cli
+COPY --from=package /app/package ./
 COPY deploy/healthcheck.js ./deploy/
 # The data directory is made here, for a new named volume takes its owner and mode from the image.
 RUN install --directory --owner=node --group=node --mode=0700 /data \

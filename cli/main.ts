@@ -8,7 +8,7 @@ import { TelltaleError } from '../platform/errors.ts'
 import { packageVersion } from '../platform/package.ts'
 import { printable, printableLines } from '../platform/printable.ts'
 import { SettingsError } from '../platform/settings-error.ts'
-import { whyUnloadable } from '../platform/unloadable.js'
+import { whyUnloadable } from '../platform/unloadable.ts'
 import { UsageError } from './usage-error.ts'
 
 const FAILED = 1

@@ -24,6 +24,8 @@ import type {
   WorkerSetup,
 } from './worker-messages.ts'
 
+/** `worker-from-source.js` is not built, and for tests only. */
+const START = import.meta.url.endsWith('.ts') ? './worker-from-source.js' : './worker-start.js'
 /** History questions at the worker that owns the embedded store; one more is refused. */
 const INGEST_HISTORY_REQUESTS_MAX = 64
 /** How long a start waits for a worker: its schemas and store. */
@@ -57,7 +59,7 @@ export class WorkerThread {
   constructor(setup: WorkerSetup, events: WorkerEvents) {
     this.#events = events
     this.isEmbedded = STORES[setup.store.kind].isEmbedded
-    this.#worker = new Worker(new URL('./worker-start.js', import.meta.url), { workerData: setup, name: 'ingest' })
+    this.#worker = new Worker(new URL(START, import.meta.url), { workerData: setup, name: 'ingest' })
     this.#exited = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
     this.#worker.on('message', (message: FromWorker) => this.#hear(message))
     this.#worker.once('error', (error) => this.#die(error instanceof Error ? error : new Error(messageOf(error))))

@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
-import { whyUnloadable } from '../platform/unloadable.js'
+import { whyUnloadable } from '../platform/unloadable.ts'
 import { Decoder } from '../schemas/decoder.ts'
 
 import { Registry } from '../schemas/registry.ts'

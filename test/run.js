@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { build } from '../build.js'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const named = process.argv.slice(2)
@@ -23,6 +24,8 @@ if (files.length === 0) {
   process.exit(1)
 }
 
+// Once, and not by each test that runs the command line.
+await build()
 const { status } = spawnSync(
   process.execPath,
   ['--import', 'tsx', '--test', '--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec', ...files],

@@ -5,7 +5,7 @@
 
 import { messageOf } from '../../platform/errors.ts'
 import { HTTP_HEAD_BYTES_MAX } from '../../platform/limits.ts'
-import { whyUnloadable } from '../../platform/unloadable.js'
+import { whyUnloadable } from '../../platform/unloadable.ts'
 import { type MakeServer, ServerError } from './server.ts'
 
 export const SERVER_CHOICES = ['auto', 'uws', 'node'] as const

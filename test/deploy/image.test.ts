@@ -1,14 +1,16 @@
-/** What the Dockerfile builds: a Node that fits, every file the platform loads and nothing more, an honest health check. */
+/** What the Dockerfile builds: a Node that fits, the package and nothing more, an honest health check. */
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { cpSync, existsSync, symlinkSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { dirname, join, relative } from 'node:path'
+import { join } from 'node:path'
 import test from 'node:test'
+import { scratchDirectory } from '../scratch.ts'
 import { ROOT, readCompose, readText } from './compose-file.ts'
+import { packed } from './package.ts'
 
 /** Instructions in order, with continued lines joined and comments left out. */
 const instructions = readText('Dockerfile')
@@ -46,15 +48,26 @@ test('every file copied is there, and .dockerignore lets it through', () => {
   assert.equal(allowed.length, new Set(copied).size)
 })
 
-test('every file that the command line loads is copied', () => {
-  const loaded = loadedFrom(['cli/telltale.js', 'deploy/healthcheck.js'])
-  assert(loaded.has('ingest/worker.ts') && loaded.has('broker/broker.ts'), [...loaded].join(' '))
-  for (const file of loaded) {
-    assert(
-      copied.some((path) => file === path || file.startsWith(`${path}/`)),
-      `${file} is in the image`,
-    )
-  }
+test('the image is the package, made of what is copied, with the production dependencies and the health check', (t) => {
+  const directory = scratchDirectory(t)
+  for (const path of copied)
+    cpSync(join(ROOT, path), join(directory, path), { recursive: true, preserveTimestamps: true })
+  symlinkSync(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
+  const files = packed(directory)
+  assert(files.includes('dist/broker/broker.js') && files.includes('schemas/environment/1.avsc'), files.join(' '))
+  assert.deepEqual(
+    files,
+    packed(ROOT).filter((file) => file !== 'README.md'),
+  )
+  assert.deepEqual(
+    [...imageStage.matchAll(/^COPY (.*)$/gm)].map(([, rest]) => rest),
+    [
+      '--from=dependencies /app/node_modules ./node_modules',
+      '--from=package /app/package ./',
+      'deploy/healthcheck.js ./deploy/',
+    ],
+  )
+  assert.doesNotMatch(readText('deploy/healthcheck.js'), /from '[^n]/)
 })
 
 test('the platform runs as node, which owns the data directory and nothing else', () => {
@@ -87,16 +100,3 @@ test('the health check is 0 for 200, and 1 for another answer or none', async (t
 })
 
 const PASSWORDS = { INFLUX_ADMIN_PASSWORD: 'b', GRAFANA_ADMIN_PASSWORD: 'c' }
-
-/** Paths, from the root, of all files of ours that these load by an import or by a URL beside them. */
-function loadedFrom(entries: readonly string[]): ReadonlySet<string> {
-  const loaded = new Set(entries)
-  for (const file of loaded) {
-    if (!/\.[jt]s$/.test(file)) continue
-    const text = readFileSync(join(ROOT, file), 'utf8')
-    for (const [, target = ''] of text.matchAll(/(?:from|import|import\(|new URL\() ?'(\.{1,2}\/[^']+\.[a-z]+)'/g)) {
-      loaded.add(relative(ROOT, join(ROOT, dirname(file), target)))
-    }
-  }
-  return loaded
-}

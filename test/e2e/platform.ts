@@ -22,6 +22,8 @@ export interface PlatformOptions {
   readonly environment?: Record<string, string>
   /** The Node to run; by default the one of the tests. */
   readonly node?: string
+  /** The command line; by default the tree's. */
+  readonly telltale?: string
   /** Runs the platform under another program, such as strace. */
   readonly under?: readonly string[]
 }
@@ -41,6 +43,7 @@ export class RunningPlatform {
   readonly gatewayPort: number
   readonly #options: PlatformOptions
   readonly #environment: Environment
+  readonly #telltale: string
   #child: ChildProcess | undefined
   /** All that the process printed. */
   output = ''
@@ -54,6 +57,7 @@ export class RunningPlatform {
     this.gatewayPort = ports.gateway
     this.#options = options
     this.node = options.node ?? process.execPath
+    this.#telltale = options.telltale ?? TELLTALE
     this.#environment = {
       ...plainEnvironment(),
       TELLTALE_DATA_DIR: directory,
@@ -84,7 +88,7 @@ export class RunningPlatform {
   /** Starts the process and waits until it says that it is ready. */
   async start(): Promise<void> {
     const roles = this.#options.roles === undefined ? [] : ['--roles', this.#options.roles]
-    const [program = '', ...args] = [...(this.#options.under ?? []), this.node, TELLTALE, 'up', ...roles]
+    const [program = '', ...args] = [...(this.#options.under ?? []), this.node, this.#telltale, 'up', ...roles]
     const child = spawn(program, args, { cwd: ROOT, env: this.#environment, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     this.output = ''
@@ -123,7 +127,7 @@ export class RunningPlatform {
   /** Runs `telltale` with these arguments beside the platform; its standard output. Rejects if it fails. */
   async telltale(...args: string[]): Promise<string> {
     const options = { env: this.#environment, cwd: ROOT, maxBuffer: OUTPUT_BYTES_MAX }
-    const { stdout } = await promisify(execFile)(this.node, [TELLTALE, ...args], options)
+    const { stdout } = await promisify(execFile)(this.node, [this.#telltale, ...args], options)
     return stdout
   }
 

@@ -26,6 +26,7 @@ const TESTS = [
   'e2e/processes.test.ts',
   'e2e/kill.test.ts',
   'storm/storm.test.ts',
+  'build.test.ts',
   'readme.test.ts',
 ]
 /** The Nodes for which uWebSockets.js has a binary that needs a newer GLIBC than Debian 12 has. */

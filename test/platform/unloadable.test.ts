@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { chooseServer } from '../../gateway/server/choose.ts'
 import { ServerError } from '../../gateway/server/server.ts'
-import { whyUnloadable } from '../../platform/unloadable.js'
+import { whyUnloadable } from '../../platform/unloadable.ts'
 import { plainEnvironment } from '../e2e/platform.ts'
 import { copyTree, ROOT } from '../tree.ts'
 
@@ -36,7 +36,6 @@ function up(directory: string, environment: Record<string, string> = {}) {
 
 test('a binary that is not there is one sentence: which library, on which Node and system, and what is right', (t) => {
   for (const [name, folder] of [
-    ['esbuild', `@esbuild/${PREBUILT}`],
     ['lmdb', `@lmdb/lmdb-${PREBUILT}`],
     ['DuckDB', '@duckdb/node-bindings-*'],
   ] as const) {
@@ -47,6 +46,22 @@ test('a binary that is not there is one sentence: which library, on which Node a
     assert.match(
       said,
       new RegExp(`^telltale: ${name} cannot be loaded ${HERE.source}: .* is not installed; right is [^\\n]+\\n$`),
+    )
+  }
+})
+
+test('without esbuild, or its binary, what is built runs, and what is not is one sentence', (t) => {
+  for (const missing of [`@esbuild/${PREBUILT}`, 'esbuild']) {
+    const directory = copyWithDependencies(t)
+    execFileSync(process.execPath, ['build.js'], { cwd: directory })
+    rmSync(join(directory, 'node_modules', missing), { recursive: true })
+    assert.equal(execFileSync(process.execPath, ['cli/telltale.js', '--version'], { cwd: directory }).length > 0, true)
+    rmSync(join(directory, 'dist'), { recursive: true })
+    const { status, said } = up(directory)
+    assert.equal(status, 1, said)
+    assert.match(
+      said,
+      /^telltale: the sources have changed .* esbuild.* cannot be loaded \([^\n]+\): right is `npm ci --include=dev`[^\n]*\n$/,
     )
   }
 })

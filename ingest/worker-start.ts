@@ -1,5 +1,5 @@
 /**
- * The first file of a worker thread: plain JavaScript, for a thread does not inherit the TypeScript loader of its parent.
+ * The first file of a worker thread: what must hold before anything else is loaded.
  *
  * On Linux a priority is a thread's own, and the threads it starts inherit it: decoding and the embedded store give way
  * to the main thread, so that acknowledgements and live readings do not wait behind them when the cores are busy
@@ -7,10 +7,10 @@
  */
 
 import { setPriority } from 'node:os'
-import { register } from 'tsx/esm/api'
 
 const BELOW_NORMAL = 10
 
 setPriority(BELOW_NORMAL)
-register()
+// A thread does not inherit that from `cli/telltale.js`.
+process.setSourceMapsEnabled(true)
 await import('./worker.ts')

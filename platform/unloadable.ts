@@ -1,23 +1,22 @@
 /**
  * Owns the one sentence about a library that cannot be loaded: which, on which Node and system, why, and what would be right.
  *
- * JavaScript, for without esbuild no TypeScript is loaded. The patterns are those of Node 20 to 26 and of the libraries'
- * own loaders as the lockfile has them; `test/platform/unloadable.test.ts` takes the binaries away and looks.
+ * The patterns are those of Node 20 to 26 and of the libraries' own loaders as the lockfile has them;
+ * `test/platform/unloadable.test.ts` takes the binaries away and looks.
  */
 
 /** What each binary of uWebSockets.js needs (`readelf -V`, uwebsockets 3.0.6). */
 const UWS_RUNS_ON = 'Node 20, or Node 22 or 24 with GLIBC 2.38, as Debian 13 and Ubuntu 24.04 have it'
 
 /** The libraries with a binary of their own, and what is in the message when one is not loaded. */
-const LIBRARIES = /** @type {const} */ ([
+const LIBRARIES = [
   { name: 'uWebSockets.js', sign: /uws|uWebSockets/i },
   { name: 'lmdb', sign: /lmdb/ },
   { name: 'DuckDB', sign: /duckdb/ },
-  { name: 'esbuild', sign: /esbuild/ },
-])
+] as const
 
 /** What a loader says, and what that means; `$1` is what it names. The first that fits is taken. */
-const REASONS = /** @type {const} */ ([
+const REASONS = [
   // Of the others none needs more than Node itself does.
   {
     says: /version `GLIBC_([\d.]+)' not found/,
@@ -40,15 +39,10 @@ const REASONS = /** @type {const} */ ([
     reason: 'its binary for this system is not installed',
     mend: '`npm ci` on this system, optional dependencies included',
   },
-])
+] as const
 
-/**
- * The sentence, without a full stop; undefined if `error` is not about one of those libraries.
- *
- * @param {unknown} error
- * @returns {string | undefined}
- */
-export function whyUnloadable(error) {
+/** The sentence, without a full stop; undefined if `error` is not about one of those libraries. */
+export function whyUnloadable(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   const library = LIBRARIES.find(({ sign }) => sign.test(error.message))
   const isLoading =
@@ -63,12 +57,11 @@ export function whyUnloadable(error) {
   return `${library.name} cannot be loaded ${here}: ${error.message.split('\n')[0]}; right is \`npm ci\` once more`
 }
 
-/** @param {Error & { code?: unknown }} error */
-const codeOf = (error) => String(error.code ?? '')
+const codeOf = (error: Error & { code?: unknown }) => String(error.code ?? '')
 
 /** Which C library the process runs on, as far as Node knows. */
-function libc() {
+function libc(): string {
   if (process.platform !== 'linux') return 'its own libc'
-  const { header } = /** @type {{ header: { glibcVersionRuntime?: string } }} */ (process.report.getReport())
+  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
   return header.glibcVersionRuntime === undefined ? 'musl' : `GLIBC ${header.glibcVersionRuntime}`
 }
