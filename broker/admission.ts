@@ -118,5 +118,7 @@ function forbidden(topic: string, holder: Holder): string {
 
 /** `$SYS` and its like are the broker's own; replacing `authorizePublish` took away the guard that Aedes had. */
 function anyonesMessage({ topic }: PublishPacket): Verdict {
-  return topic.startsWith('$') ? refused(new Error(`topic ${topic} is the broker's own`)) : ACCEPTED
+  return topic.startsWith('$')
+    ? refused(new Disconnect('protocol-error', `topic ${topic} is the broker's own`))
+    : ACCEPTED
 }

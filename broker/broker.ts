@@ -19,6 +19,7 @@ import { Admission } from './admission.ts'
 import { hasConnack } from './aedes/internals.ts'
 import type { Verifies } from './connect/authentication.ts'
 import { type Address, type ListenerOptions, Listeners } from './connect/listeners.ts'
+import { Disconnects } from './reports/disconnects.ts'
 import { ErrorReports } from './reports/error-reports.ts'
 import { BrokerMetrics } from './reports/metrics.ts'
 import { ThrottledLines } from './reports/throttled-lines.ts'
@@ -86,16 +87,18 @@ export class Broker implements Part {
     if (connectionsMax < CONNECTIONS_MAX / 2) {
       logger.warn({ connectionsMax }, 'few clients can connect, for few files may be open: raise ulimit -n')
     }
+    const lines = new ThrottledLines({ clock, logger })
+    const disconnects = new Disconnects({ lines, metrics, logger })
     this.#aedes = new TelemetryBroker(
       { deviceRate: options.deviceRate ?? {}, connectionsMax },
-      { identity, admission, verdicts, statusBoard, clock, metrics, logger },
+      { identity, admission, verdicts, statusBoard, clock, metrics, disconnects, lines, logger },
     )
     this.#listeners = new Listeners(
       { ...options, connectionsMax },
       {
         accept: (stream) => this.#aedes.pendingConnects.add(stream),
         hasConnack,
-        refused: (reason) => metrics.refused(reason),
+        turnAway: (socket, reason) => disconnects.turnAway(socket, reason),
         delayed: () => metrics.connectDelayed('address'),
         clock,
       },

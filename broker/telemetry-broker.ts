@@ -38,9 +38,9 @@ import { patchPersistence } from './outbound/persistence.ts'
 import { PersistentSessions, SESSION_MARKER } from './outbound/persistent-sessions.ts'
 import { RetainedMessages } from './outbound/retained.ts'
 import { Sweeps } from './outbound/sweeps.ts'
-import { Disconnects } from './reports/disconnects.ts'
+import { Disconnect, type Disconnects } from './reports/disconnects.ts'
 import type { BrokerMetrics } from './reports/metrics.ts'
-import { ThrottledLines } from './reports/throttled-lines.ts'
+import type { ThrottledLines } from './reports/throttled-lines.ts'
 import { maySubscribe } from './session/access.ts'
 import { AwaitingPubrel } from './session/awaiting-pubrel.ts'
 import { type RateLimits, Rates } from './session/rate.ts'
@@ -74,6 +74,8 @@ export interface TelemetryBrokerDependencies {
   readonly statusBoard: StatusBoard
   readonly clock: Clock
   readonly metrics: BrokerMetrics
+  readonly disconnects: Disconnects
+  readonly lines: ThrottledLines
   readonly logger: Logger
 }
 
@@ -118,9 +120,9 @@ export class TelemetryBroker extends Aedes {
       maxClientsIdLength: CLIENT_ID_CHARS_MAX,
     })
     this.#dependencies = dependencies
-    const { metrics, logger } = dependencies
-    this.#lines = new ThrottledLines(dependencies)
-    this.#disconnects = new Disconnects({ lines: this.#lines, metrics, logger })
+    const { metrics } = dependencies
+    this.#lines = dependencies.lines
+    this.#disconnects = dependencies.disconnects
     this.sweeps = new Sweeps({
       clients: () => Object.values(this.clients),
       connectionOf: (client) => this.#connections.get(client),
@@ -131,7 +133,11 @@ export class TelemetryBroker extends Aedes {
     this.authenticate = (client, username, password, done) => {
       this.#authenticate(client, username, password).then(
         () => done(null, true),
-        (error: ConnectRefused) => this.#refuse(client, error, done),
+        (error: ConnectRefused) => {
+          // Aedes ends it, with a CONNACK.
+          this.#disconnects.ended(client, error)
+          done(error, null)
+        },
       )
     }
     this.authorizePublish = (client, packet, done) => this.#authorizePublish(client, packet, done)
@@ -142,11 +148,14 @@ export class TelemetryBroker extends Aedes {
       const session = this.#sessionOf(client)
       return session !== undefined && this.#forwarding.mayForward(client, session, packet) ? packet : null
     }
-    patchRegistrations(this as unknown as Registering)
+    patchRegistrations(this as unknown as Registering, (client) =>
+      this.#disconnects.end(client, new Disconnect('taken-over', 'its client id has connected again')),
+    )
     const shares = {
       fairShare: this.#fairShare,
       partialPackets: this.#partialPackets,
       metrics,
+      disconnects: this.#disconnects,
       isAlone: () => this.connectedClients <= 1,
     }
     const handle = this.handle
@@ -163,7 +172,7 @@ export class TelemetryBroker extends Aedes {
       partialPackets: this.#partialPackets,
       fairShare: this.#fairShare,
       arrived: (stream) => this.handle(stream),
-      refused: (stream, error) => this.#disconnects.ended({ id: '', conn: stream }, error),
+      disconnects: this.#disconnects,
     })
     this.preConnect = (client, _packet, done) => {
       this.#fairShare.wait({
@@ -180,6 +189,7 @@ export class TelemetryBroker extends Aedes {
     this.#forwarding = new Forwarding({
       kept: this.#persistentSessions,
       retained: this.retained,
+      disconnects: this.#disconnects,
       nextCounter: () => ++(this as unknown as { counter: number }).counter,
     })
     this.#listen()
@@ -274,18 +284,11 @@ export class TelemetryBroker extends Aedes {
     await delay(waitMs, undefined, { ref: false })
   }
 
-  #refuse(client: Client, error: ConnectRefused, done: (error: ConnectRefused, success: null) => void): void {
-    this.#disconnects.refused(client, error.reason, error.message)
-    done(error, null)
-  }
-
   #authorizePublish(client: Client | null, packet: PublishPacket, done: Done): void {
     const { admission, verdicts } = this.#dependencies
-    const session = client ? this.#sessionOf(client) : undefined
-    if (session === undefined || client === null) {
-      done(new Error('no session'))
-      return
-    }
+    assert(client, 'only a client asks whether it may publish')
+    const session = this.#sessionOf(client)
+    assert(session, 'a client that publishes was authenticated')
     if (packet === willOf(client)) {
       admission.admitWill(session, packet, (verdict) => verdicts.carryOut(verdict, session, packet, done))
     } else if (packet.qos === 0) this.#admit(session, packet, done)

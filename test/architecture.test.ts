@@ -27,7 +27,7 @@ const INNER: Record<string, Record<string, readonly string[]>> = {
   broker: {
     reports: [],
     aedes: [],
-    session: ['aedes'],
+    session: ['aedes', 'reports'],
     inbound: ['session', 'aedes', 'reports'],
     connect: ['inbound', 'session', 'aedes', 'reports'],
     outbound: ['inbound', 'session', 'aedes', 'reports'],
@@ -199,4 +199,16 @@ test('all that a stream has buffered is read in one place, for `read()` gives on
     /\b(conn|stream|socket|connection)\.read\(\)/.test(readFileSync(join(ROOT, file), 'utf8')),
   )
   assert.deepEqual(readers, ['broker/inbound/buffered.ts'])
+})
+
+test('a connection is ended in one place; its listeners and the room before it let go only of sockets whose peer has gone', () => {
+  const enders = sources.filter((file) => {
+    const isBroker = file.startsWith('broker/')
+    return isBroker && /\.destroy\(|\.emit\('error'|\bclient\.close\(/.test(readFileSync(join(ROOT, file), 'utf8'))
+  })
+  assert.deepEqual(enders, [
+    'broker/connect/listeners.ts',
+    'broker/connect/pending-connects.ts',
+    'broker/reports/disconnects.ts',
+  ])
 })

@@ -10,6 +10,7 @@ import type { AuthenticateError, Client } from 'aedes'
 import { IdentityError, type Principal } from '../../identity/identity.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { renameClient, willOf } from '../aedes/internals.ts'
+import { Disconnect } from '../reports/disconnects.ts'
 import type { Refusal } from '../reports/metrics.ts'
 import type { Rates } from '../session/rate.ts'
 import { type Holder, Session, type SessionShares } from '../session/session.ts'
@@ -22,14 +23,13 @@ export interface Verifies {
 }
 
 /** A refused connection: the return code for the client, the reason for the metric, the message for the log. */
-export class ConnectRefused extends Error implements AuthenticateError {
+export class ConnectRefused extends Disconnect implements AuthenticateError {
   readonly returnCode: number
-  readonly reason: Refusal
+  override readonly what = 'connection refused'
 
   constructor(returnCode: number, reason: Refusal, message: string) {
-    super(message)
+    super(reason, message)
     this.returnCode = returnCode
-    this.reason = reason
   }
 }
 

@@ -17,6 +17,7 @@ import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, TelltaleError } from '../../platform/errors.ts'
 import { CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX } from '../../platform/limits.ts'
+import type { Disconnects } from '../reports/disconnects.ts'
 import { ConnectThrottle } from './connect-throttle.ts'
 
 /** Those that wait for their address, of all; one more is closed at once. */
@@ -61,7 +62,7 @@ export interface ListenersOptions extends ListenerOptions {
 export interface ListenerHandlers {
   readonly accept: (stream: Duplex) => void
   readonly hasConnack: (stream: Duplex) => boolean
-  readonly refused: (reason: 'too-many-connections' | 'too-many-connects') => void
+  readonly turnAway: Disconnects['turnAway']
   readonly delayed: () => void
 }
 
@@ -145,8 +146,7 @@ export class Listeners {
     stream.on('error', ignore)
     if (stream.destroyed) return
     if (this.#streams.size >= this.#options.connectionsMax) {
-      this.#handlers.refused('too-many-connections')
-      stream.destroy()
+      this.#handlers.turnAway(stream, 'too-many-connections')
       return
     }
     this.#streams.add(stream)
@@ -164,8 +164,7 @@ export class Listeners {
     const waitMs = this.#rate.wait(this.#clock.now(), addressOf(socket))
     // However many wait, who need not is taken.
     if (waitMs === undefined || (waitMs > 0 && this.#waiting >= CONNECTS_WAITING_MAX)) {
-      this.#handlers.refused('too-many-connects')
-      socket.destroy()
+      this.#handlers.turnAway(socket, 'too-many-connects')
       return
     }
     this.#sockets.add(socket)
@@ -197,7 +196,7 @@ export class Listeners {
     })
     // Before a handshake or an upgrade: what never becomes an MQTT client counts, too.
     server.maxConnections = this.#options.connectionsMax
-    server.on('drop', () => this.#handlers.refused('too-many-connections'))
+    server.on('drop', () => this.#handlers.turnAway(undefined, 'too-many-connections'))
     const listeners = server.listeners('connection')
     server.removeAllListeners('connection')
     const begin = (socket: Socket) => {

@@ -17,7 +17,7 @@ import { CONNECT_TIMEOUT_MS } from '../../platform/limits.ts'
 import { readBuffered } from '../inbound/buffered.ts'
 import type { FairShare } from '../inbound/fair-share.ts'
 import type { Beginner, PartialPackets } from '../inbound/partial-packets.ts'
-import { Disconnect } from '../reports/disconnects.ts'
+import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 
 /** A CONNECT is larger: the connection is closed. Holds a token, a will and a user name. */
 export const CONNECT_BYTES_MAX = 64 * 1024
@@ -35,8 +35,7 @@ export interface PendingConnectsOptions {
   readonly fairShare: FairShare
   /** Takes over a stream, with its first packet in it. */
   readonly arrived: (stream: Duplex) => Client
-  /** Is told why one is closed before that. */
-  readonly refused: (stream: Duplex, error: Error) => void
+  readonly disconnects: Pick<Disconnects, 'end'>
 }
 
 interface PendingConnect extends Beginner {
@@ -85,7 +84,7 @@ export class PendingConnects {
     if (silent !== stream || unanswered === undefined) this.#close(silent, error)
     else {
       this.#unanswered.delete(unanswered)
-      unanswered.emit('error', error)
+      this.#options.disconnects.end(unanswered, error)
     }
   }
 
@@ -97,9 +96,9 @@ export class PendingConnects {
     arrival.length += piece.length
     arrival.bytes ??= packetBytes(Buffer.concat(arrival.pieces))
     const { pieces, length, bytes } = arrival
-    if (pieces[0]?.[0] !== CONNECT) this.#close(stream, new Error(noConnect(Buffer.concat(pieces))))
+    if (pieces[0]?.[0] !== CONNECT) this.#close(stream, violation(noConnect(Buffer.concat(pieces))))
     else if (bytes !== undefined && bytes > CONNECT_BYTES_MAX) {
-      this.#close(stream, new Error(`a CONNECT of ${bytes} bytes is larger than allowed, ${CONNECT_BYTES_MAX}`))
+      this.#close(stream, violation(`a CONNECT of ${bytes} bytes is larger than allowed, ${CONNECT_BYTES_MAX}`))
     } else if (bytes === undefined || length < bytes) this.#options.partialPackets.note(arrival, length, false)
     else {
       this.#leave(stream)
@@ -113,12 +112,11 @@ export class PendingConnects {
   }
 
   #close(stream: Duplex, error: Error): void {
-    this.#options.refused(stream, error)
     this.#leave(stream)
-    stream.destroy()
+    this.#options.disconnects.end(stream, error)
   }
 
-  /** In its turn: a thousand that end at once would take one turn of the event loop. */
+  /** The peer has ended it. In its turn: a thousand that end at once would take one turn of the event loop. */
   #end(stream: Duplex): void {
     this.#leave(stream)
     this.#options.fairShare.wait({
@@ -137,7 +135,7 @@ export class PendingConnects {
         this.#timer = setTimeout(() => this.#closeLate(), since - begin).unref()
         return
       }
-      this.#close(stream, new Error(length === 0 ? 'no CONNECT came in time' : 'its CONNECT was not whole in time'))
+      this.#close(stream, violation(length === 0 ? 'no CONNECT came in time' : 'its CONNECT was not whole in time'))
     }
   }
 
@@ -158,6 +156,8 @@ function ofStream<A extends unknown[]>(handle: (stream: Duplex, ...args: A) => v
     handle(this, ...args)
   }
 }
+
+const violation = (message: string) => new Disconnect('protocol-error', message)
 
 /** What else speaks first at a port for MQTT is most often a client of another port. */
 function noConnect(bytes: Buffer): string {

@@ -21,7 +21,7 @@ import type { Client } from 'aedes'
 import type { Packet } from 'mqtt-packet'
 import { FILTERS_PER_PACKET_MAX, FRAME_BYTES_MAX, UNFINISHED_PROGRESS_BYTES_MIN } from '../../platform/limits.ts'
 import { internals, type Parser } from '../aedes/internals.ts'
-import { Disconnect } from '../reports/disconnects.ts'
+import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { ReceiveWindow } from '../session/receive-window.ts'
 import { readBuffered } from './buffered.ts'
@@ -52,6 +52,7 @@ export interface InboundShares {
   readonly fairShare: FairShare
   readonly partialPackets: PartialPackets
   readonly metrics: BrokerMetrics
+  readonly disconnects: Disconnects
   /** Whether no other client is connected. */
   readonly isAlone: () => boolean
 }
@@ -61,6 +62,7 @@ export class Inbound {
   readonly #fairShare: FairShare
   readonly #partialPackets: PartialPackets
   readonly #metrics: BrokerMetrics
+  readonly #disconnects: Disconnects
   readonly #isAlone: () => boolean
   readonly #cpuQuota = new CpuQuota(performance.now())
   readonly #client: Client
@@ -86,12 +88,14 @@ export class Inbound {
   readonly accept: (packet: Packet) => void
 
   /** Takes the place of Aedes's reading, right after Aedes has made the client. */
-  constructor(client: Client, { receiveWindow, fairShare, partialPackets, metrics, isAlone }: InboundShares) {
+  constructor(client: Client, shares: InboundShares) {
+    const { receiveWindow, fairShare, partialPackets, metrics, disconnects, isAlone } = shares
     this.#client = client
     this.receiveWindow = receiveWindow
     this.#fairShare = fairShare
     this.#partialPackets = partialPackets
     this.#metrics = metrics
+    this.#disconnects = disconnects
     this.#isAlone = isAlone
     const inner = internals(client)
     const parser = inner._parser as OurParser
@@ -113,7 +117,7 @@ export class Inbound {
     inner.conn.on('readable', read)
     inner._parsingBatch = 0
     inner._nextBatch = (error) => {
-      if (error) client.emit('error', error)
+      if (error) disconnects.end(client, error)
     }
     // After the packets that came before CONNACK, which Aedes takes from its own queue at this event.
     client.once('connected', read)
@@ -168,7 +172,7 @@ export class Inbound {
       const { packet } = this.#oversized
       this.#oversized = undefined
       if (isGoodString(packet.topic, () => Buffer.from(packet.topic))) takePacket.call(parser, packet)
-      else this.close(new Error('the topic of a PUBLISH is no good string'))
+      else this.violated('the topic of a PUBLISH is no good string')
       if (rest.length === 0) return
       chunk = rest
     }
@@ -176,7 +180,7 @@ export class Inbound {
     this.#unfinishedBytes = parser.parse(chunk)
     const { length, cmd } = parser.packet
     if (length > FRAME_BYTES_MAX && cmd !== 'publish') {
-      this.close(new Error(`a packet of ${length} bytes is larger than allowed, ${FRAME_BYTES_MAX}`))
+      this.violated(`a packet of ${length} bytes is larger than allowed, ${FRAME_BYTES_MAX}`)
     } else if (length > FRAME_BYTES_MAX && this.#client.connected) {
       this.#oversized = Oversized.takeOver(parser)
       if (this.#oversized !== undefined) this.#unfinishedBytes = 0
@@ -224,14 +228,17 @@ export class Inbound {
   }
 
   makeRoom(): void {
-    this.close(new Disconnect('stuck-packet', 'a packet was begun and not finished, and others need the room'))
+    this.#end(new Disconnect('stuck-packet', 'a packet was begun and not finished, and others need the room'))
   }
 
-  /** Closes the connection for what the client sent; with a return code, tells it by a CONNACK (section 3.2). */
-  close(error: Error, returnCode?: number): void {
-    if (this.#client.closed) return
-    if (returnCode !== undefined) sendConnack(this.#client, returnCode)
-    this.#client.emit('error', error)
+  /** Ends the connection for what the client sent; with a return code, tells it by a CONNACK (section 3.2). */
+  violated(rule: string, returnCode?: number): void {
+    if (returnCode !== undefined && !this.#client.closed) sendConnack(this.#client, returnCode)
+    this.#end(new Disconnect('protocol-error', rule))
+  }
+
+  #end(disconnect: Disconnect): void {
+    if (!this.#client.closed) this.#disconnects.end(this.#client, disconnect)
   }
 
   /**
@@ -269,7 +276,7 @@ function takePacket(this: OurParser, packet: Packet): void {
   inbound.strings = 0
   const violation = violationOf(packet, this._pos)
   if (violation === undefined) inbound.take(packet)
-  else inbound.close(new Error(violation.message), violation.returnCode)
+  else inbound.violated(violation.message, violation.returnCode)
 }
 
 /**

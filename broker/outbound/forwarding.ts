@@ -8,7 +8,7 @@
 
 import type { Client, PublishPacket } from 'aedes'
 import { internals, type QueuedPacket } from '../aedes/internals.ts'
-import { Disconnect } from '../reports/disconnects.ts'
+import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import { mayReceive } from '../session/access.ts'
 import type { Session } from '../session/session.ts'
 import { grantedQos, isDrowning, isRepeated, keepQos } from './deliveries.ts'
@@ -18,6 +18,7 @@ import type { RetainedMessages } from './retained.ts'
 export interface ForwardingDependencies {
   readonly kept: PersistentSessions
   readonly retained: RetainedMessages
+  readonly disconnects: Disconnects
   /** A number for a message, from the same series as Aedes's own. */
   readonly nextCounter: () => number
 }
@@ -36,7 +37,10 @@ export class Forwarding {
   mayForward(client: Client, session: Session, packet: PublishPacket): boolean {
     if (client.closed || !internals(client).connackSent || !mayReceive(session, packet.topic)) return false
     if (isDrowning(client)) {
-      client.emit('error', new Disconnect('slow-client', 'it does not read what it subscribed to'))
+      this.#dependencies.disconnects.end(
+        client,
+        new Disconnect('slow-client', 'it does not read what it subscribed to'),
+      )
       return false
     }
     const queued = packet as unknown as QueuedPacket
@@ -48,7 +52,8 @@ export class Forwarding {
     if (!client.clean) return this.#dependencies.kept.keeps(client.id, queued)
     queued.messageId = session.inFlight.take(client, queued.qos)
     if (queued.messageId !== undefined) return true
-    client.emit('error', new Disconnect('slow-client', 'it acknowledges nothing of what it subscribed to'))
+    const disconnect = new Disconnect('slow-client', 'it acknowledges nothing of what it subscribed to')
+    this.#dependencies.disconnects.end(client, disconnect)
     return false
   }
 

@@ -33,30 +33,30 @@ export class Sweeps {
     const { clients, connectionOf, disconnects } = this.#dependencies
     for (const client of clients()) {
       if (!connectionOf(client)?.session?.hasExpired(now)) continue
-      disconnects.disconnected(client, 'expired-token', 'the token has expired')
-      client.close()
+      disconnects.end(client, new Disconnect('expired-token', 'the token has expired'))
     }
   }
 
   /** Ends those who have the most unread, while all together have too much. */
   unread(): void {
     const unread = (client: Client) => internals(client).conn.writableLength
+    const { disconnects } = this.#dependencies
     const clients = this.#dependencies.clients()
     let bytes = clients.reduce((sum, client) => sum + unread(client), 0)
     if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) return
     for (const client of clients.toSorted((a, b) => unread(b) - unread(a))) {
       bytes -= unread(client)
-      client.emit('error', new Disconnect('slow-client', 'it reads too little, and others need the room'))
+      disconnects.end(client, new Disconnect('slow-client', 'it reads too little, and others need the room'))
       if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) break
     }
   }
 
   /** Ends the connections whose packet made no progress since the last look. */
   stuck(): void {
-    const { clients, connectionOf } = this.#dependencies
+    const { clients, connectionOf, disconnects } = this.#dependencies
     for (const client of clients()) {
       if (!connectionOf(client)?.inbound.isStuck()) continue
-      client.emit('error', new Disconnect('stuck-packet', 'a packet was begun and not finished'))
+      disconnects.end(client, new Disconnect('stuck-packet', 'a packet was begun and not finished'))
     }
   }
 }

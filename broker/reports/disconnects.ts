@@ -1,12 +1,18 @@
 /**
- * Owns what is told of connections that are refused or ended, in the log and in the metrics: an engineer looks there for why a
- * device has no data.
+ * Owns the end of connections: whoever of us ends one does it here, and whatever else ends one is told here. The log and the
+ * metrics are where an engineer looks for why a device has no data.
  *
- * Always true: a connection's end is told once, whoever notices it first. What the client did is said at once; what networks
- * do every day, only in detail (`debug`). Bound: `ThrottledLines`.
+ *   ours:     end(client or stream, Disconnect) --> told --> Aedes's client or the stream ends
+ *   foreign:  a client or the network ends it, or Aedes does --> ended(client, error) --> told
+ *
+ * Always true: a connection ends for one reason, and it is told and counted once, whoever notices it first. What the client did
+ * is said at once; what networks do every day, and what is no fault of the client, only in detail (`debug`). A socket that is
+ * turned away before it is anybody's connection is counted and not told: of a crowd there would be a line each.
+ * Bound: `ThrottledLines`.
  */
 
 import type { Duplex } from 'node:stream'
+import type { Client } from 'aedes'
 import type { Logger } from '../../platform/logger.ts'
 import type { BrokerMetrics, Refusal } from './metrics.ts'
 import type { ThrottledLines } from './throttled-lines.ts'
@@ -20,21 +26,21 @@ const IN_OTHER_WORDS: Readonly<Record<string, string>> = {
   'Invalid protocol version': 'an MQTT version that is not spoken here: 3.1 and 3.1.1 are',
 }
 
-/** We end a connection, for a reason that is counted. */
+/** Why a connection ends. The message is for the log. */
 export class Disconnect extends Error {
-  readonly reason: Refusal
+  /** `taken-over`: another connection with its client id takes its place, which is nobody's fault and is not counted. */
+  readonly reason: Refusal | 'taken-over'
+  /** What the line in the log begins with. */
+  readonly what: string = 'disconnected'
 
-  constructor(reason: Refusal, message: string) {
+  constructor(reason: Disconnect['reason'], message: string) {
     super(message)
     this.reason = reason
   }
 }
 
-/** An Aedes client, or what has not become one yet. */
-export interface Peer {
-  readonly id: string | null
-  readonly conn: Duplex
-}
+/** An Aedes client; before it is one, the stream that it will read from. */
+export type Peer = Client | Duplex
 
 export interface DisconnectsDependencies {
   readonly lines: ThrottledLines
@@ -44,46 +50,58 @@ export interface DisconnectsDependencies {
 
 export class Disconnects {
   readonly #dependencies: DisconnectsDependencies
-  readonly #told = new WeakSet<Peer>()
+  readonly #told = new WeakSet<Duplex>()
 
   constructor(dependencies: DisconnectsDependencies) {
     this.#dependencies = dependencies
   }
 
-  /** Its CONNECT was refused. */
-  refused(client: Peer, reason: Refusal, why: string): void {
-    this.#tell(client, reason, `connection refused: ${why}`)
+  /** Ends a connection at once: nothing that it has sent is looked at any more. */
+  end(peer: Peer, error: Error): void {
+    this.ended(peer, error)
+    // Aedes lets go of its client, sees to the will, and calls `ended` again.
+    if (isClient(peer)) peer.emit('error', error)
+    else peer.destroy()
   }
 
-  /** We are about to end it. */
-  disconnected(client: Peer, reason: Refusal, why: string): void {
-    this.#tell(client, reason, `disconnected: ${why}`)
-  }
-
-  /** It has ended with this error. */
-  ended(client: Peer, error: Error): void {
-    const { metrics, logger } = this.#dependencies
-    if (error instanceof Disconnect) this.disconnected(client, error.reason, error.message)
-    else if (error.message === DRAIN_TIMEOUT) this.disconnected(client, 'slow-client', 'it reads nothing')
-    else if (!this.#told.has(client)) {
-      metrics.protocolError()
-      if ('code' in error || [KEEPALIVE_TIMEOUT, CONNECTION_CLOSED].includes(error.message)) {
-        this.#told.add(client)
-        logger.debug({ ...whoIs(client), error: error.message }, 'connection ended')
-      } else this.disconnected(client, 'protocol-error', IN_OTHER_WORDS[error.message] ?? error.message)
+  /** A connection has ended with this error, or Aedes is about to end it. */
+  ended(peer: Peer, error: Error): void {
+    const stream = isClient(peer) ? (peer.conn as Duplex) : peer
+    if (this.#told.has(stream)) return
+    this.#told.add(stream)
+    const { metrics, logger, lines } = this.#dependencies
+    const told = asDisconnect(error)
+    if (told === undefined || told.reason === 'protocol-error') metrics.protocolError()
+    if (told === undefined || told.reason === 'taken-over') {
+      logger.debug({ ...whoIs(peer, stream), error: error.message }, 'connection ended')
+      return
     }
+    metrics.refused(told.reason)
+    lines.say(`${told.what}: ${told.message}`, { ...whoIs(peer, stream), reason: told.reason })
   }
 
-  #tell(client: Peer, reason: Refusal, message: string): void {
-    if (this.#told.has(client)) return
-    this.#told.add(client)
+  /** One socket too many; undefined where Node has closed it already. */
+  turnAway(socket: Duplex | undefined, reason: 'too-many-connections' | 'too-many-connects'): void {
     this.#dependencies.metrics.refused(reason)
-    this.#dependencies.lines.say(message, { ...whoIs(client), reason })
+    socket?.destroy()
   }
 }
 
+function isClient(peer: Peer): peer is Client {
+  return 'conn' in peer
+}
+
+/** Undefined for what networks do every day, and for a log that takes nothing: that is told where it is known. */
+function asDisconnect(error: Error): Disconnect | undefined {
+  if (error instanceof Disconnect) return error
+  const { message } = error
+  if (message === DRAIN_TIMEOUT) return new Disconnect('slow-client', 'it reads nothing')
+  if ('code' in error || message === KEEPALIVE_TIMEOUT || message === CONNECTION_CLOSED) return undefined
+  return new Disconnect('protocol-error', IN_OTHER_WORDS[message] ?? message)
+}
+
 /** One that has not shown its client id yet is known by where it comes from. */
-function whoIs(client: Peer): { client: string; from?: string } {
-  const from = (client.conn as { remoteAddress?: string }).remoteAddress
-  return { client: client.id ?? '', ...(from !== undefined && { from }) }
+function whoIs(peer: Peer, stream: Duplex): { client: string; from?: string } {
+  const from = (stream as { remoteAddress?: string }).remoteAddress
+  return { client: (isClient(peer) && peer.id) || '', ...(from !== undefined && { from }) }
 }

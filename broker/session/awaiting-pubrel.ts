@@ -10,6 +10,7 @@
  */
 
 import { QOS2_INFLIGHT_MAX } from '../../platform/limits.ts'
+import { Disconnect } from '../reports/disconnects.ts'
 
 type Done = (error?: Error | null) => void
 
@@ -23,7 +24,7 @@ export class AwaitingPubrel {
     if (Array.isArray(state)) state.push(done)
     else if (state !== undefined) done()
     else if (this.#states.size >= QOS2_INFLIGHT_MAX)
-      done(new Error(`${QOS2_INFLIGHT_MAX} messages wait for their PUBREL`))
+      done(new Disconnect('protocol-error', `${QOS2_INFLIGHT_MAX} messages wait for their PUBREL`))
     else {
       const waiting = [done]
       this.#states.set(id, waiting)

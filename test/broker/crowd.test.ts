@@ -11,7 +11,9 @@ import { CONNECT_BYTES_MAX } from '../../broker/connect/pending-connects.ts'
 import { UNREAD_ANSWERS_BYTES_MAX } from '../../broker/inbound/inbound.ts'
 import { UNFINISHED_BYTES_MAX } from '../../broker/inbound/partial-packets.ts'
 import { OUTBOUND_BYTES_TOTAL_MAX } from '../../broker/outbound/sweeps.ts'
+import { Disconnects } from '../../broker/reports/disconnects.ts'
 import { BrokerMetrics } from '../../broker/reports/metrics.ts'
+import { ThrottledLines } from '../../broker/reports/throttled-lines.ts'
 import { UNACKNOWLEDGED_MAX } from '../../broker/session/in-flight.ts'
 import type { StatusBoard } from '../../broker/status-board.ts'
 import { TelemetryBroker } from '../../broker/telemetry-broker.ts'
@@ -73,6 +75,9 @@ async function until(condition: () => boolean): Promise<void> {
 
 async function startCrowd(t: TestContext, identity?: Verifies) {
   const registry = createMetrics()
+  const metrics = new BrokerMetrics(registry, () => 0)
+  const logger = silentLogger()
+  const lines = new ThrottledLines({ clock: systemClock, logger })
   const broker = new TelemetryBroker(
     { deviceRate: {}, connectionsMax: CONNECTIONS_MAX },
     {
@@ -81,8 +86,10 @@ async function startCrowd(t: TestContext, identity?: Verifies) {
       verdicts: new Verdicts({} as VerdictsDependencies),
       statusBoard: {} as StatusBoard,
       clock: systemClock,
-      metrics: new BrokerMetrics(registry, () => 0),
-      logger: silentLogger(),
+      metrics,
+      disconnects: new Disconnects({ lines, metrics, logger }),
+      lines,
+      logger,
     },
   )
   await broker.listen()

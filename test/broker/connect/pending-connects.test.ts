@@ -84,7 +84,12 @@ test('a connection that does not become a client is told with the likely reason,
     partialPackets: new PartialPackets(),
     fairShare: new FairShare(),
     arrived: () => assert.fail('nothing here is a CONNECT'),
-    refused: (_stream, error) => told.push(error.message),
+    disconnects: {
+      end: (stream, error) => {
+        told.push(error.message)
+        if ('destroy' in stream) stream.destroy()
+      },
+    },
   })
   const streams = Array.from({ length: 6 }, () => new PassThrough())
   t.after(() => {
