@@ -156,7 +156,7 @@ export class TelemetryBroker extends Aedes {
       partialPackets: this.#partialPackets,
       metrics,
       disconnects: this.#disconnects,
-      isAlone: () => this.connectedClients <= 1,
+      broker: this,
     }
     const handle = this.handle
     this.handle = (stream, request) => {
@@ -350,7 +350,7 @@ export class TelemetryBroker extends Aedes {
       this.#forwarding
         .sendRetained(client, session, filters)
         .catch((error: unknown) => logger.error({ err: error }, 'retained messages could not be sent'))
-        .finally(() => this.#connections.get(client)?.inbound.delivered())
+        .finally(() => this.#connections.get(client)?.inbound.packets.delivered())
     })
     this.on('unsubscribe', (filters, client) => {
       for (const filter of filters) this.#sessionOf(client)?.subscriptions.delete(filter)

@@ -198,7 +198,7 @@ test('all that a stream has buffered is read in one place, for `read()` gives on
   const readers = sources.filter((file) =>
     /\b(conn|stream|socket|connection)\.read\(\)/.test(readFileSync(join(ROOT, file), 'utf8')),
   )
-  assert.deepEqual(readers, ['broker/inbound/buffered.ts'])
+  assert.deepEqual(readers, ['broker/inbound/inbound.ts'])
 })
 
 test('a connection is ended in one place; its listeners and the room before it let go only of sockets whose peer has gone', () => {

@@ -14,8 +14,8 @@
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
 import { CONNECT_TIMEOUT_MS } from '../../platform/limits.ts'
-import { readBuffered } from '../inbound/buffered.ts'
 import type { FairShare } from '../inbound/fair-share.ts'
+import { readBuffered } from '../inbound/inbound.ts'
 import type { Beginner, PartialPackets } from '../inbound/partial-packets.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 

@@ -17,12 +17,7 @@ export interface Waiting {
 export class FairShare {
   /** Whose turn is next comes first. */
   readonly #waiting = new Set<Waiting>()
-  readonly #resting = new Set<Waiting>()
   #isScheduled = false
-
-  has(waiting: Waiting): boolean {
-    return this.#waiting.has(waiting) || this.#resting.has(waiting)
-  }
 
   wait(waiting: Waiting): void {
     this.#waiting.add(waiting)
@@ -31,12 +26,7 @@ export class FairShare {
 
   /** Waits for a turn from `ms` milliseconds on. */
   rest(waiting: Waiting, ms: number): void {
-    this.#waiting.delete(waiting)
-    this.#resting.add(waiting)
-    setTimeout(() => {
-      this.#resting.delete(waiting)
-      this.wait(waiting)
-    }, ms)
+    setTimeout(() => this.wait(waiting), ms)
   }
 
   #schedule(): void {

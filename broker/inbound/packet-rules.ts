@@ -1,6 +1,7 @@
 /**
  * Owns what MQTT 3.1.1 demands of a packet and neither mqtt-packet nor Aedes checks: well-formed strings, packet ids that
- * are not 0, no bytes too many or too few, flags that agree with the payload, topics and filters by their grammar.
+ * are not 0, no bytes too many or too few, flags that agree with the payload, topics and filters by their grammar. What it
+ * demands of a PUBLISH is two comparisons, in `packets.ts`, where each message passes.
  *
  * Always true: a packet that breaks a rule never reaches Aedes; its connection is closed (section 4.8).
  */
@@ -25,7 +26,7 @@ export const UNACCEPTABLE_PROTOCOL_VERSION = 1
  */
 const SUSPECT = /[\p{Cc}\p{Noncharacter_Code_Point}\ufffd]/u
 
-const WITHOUT_ID: Violation = { message: 'a packet has no packet id, or 0' }
+export const WITHOUT_ID: Violation = { message: 'a packet has no packet id, or 0' }
 
 /** The level of each protocol name (MQTT 3.1 and 3.1.1 sections 3.1.2). */
 const LEVELS: Readonly<Record<string, number>> = { MQIsdp: 3, MQTT: 4 }
@@ -39,16 +40,9 @@ export function isGoodString(text: string, bytes: () => Uint8Array): boolean {
   return !SUSPECT.test(text.replaceAll('\ufffd', '')) && isUtf8(bytes())
 }
 
-/**
- * The rule that a parsed packet breaks. `parsed` of its `length` bytes were read as fields; a PUBLISH's payload is not
- * among them.
- */
+/** The rule that a parsed packet other than a PUBLISH breaks. `parsed` of its `length` bytes were read as fields. */
 export function violationOf(packet: Packet, parsed: number): Violation | undefined {
   const length = packet.length ?? 0
-  if (packet.cmd === 'publish') {
-    if (parsed > length) return { message: 'a PUBLISH ends within its topic or packet id' }
-    return packet.qos > 0 && !isPacketId(packet.messageId) ? WITHOUT_ID : undefined
-  }
   if (parsed !== length) return { message: `a ${packet.cmd} of ${length} bytes has fields of ${parsed} bytes` }
   switch (packet.cmd) {
     case 'connect':

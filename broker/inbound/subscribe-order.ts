@@ -40,15 +40,12 @@ export interface SubscribeOrderEvents {
 export class SubscribeOrder {
   readonly #events: SubscribeOrderEvents
   #mode: Mode = 'open'
+  /** Packets wait, and nothing is to be read. Kept by `#enter`, for it is looked at for each packet. */
+  isHolding = false
   #waiting: Packet[] = []
 
   constructor(events: SubscribeOrderEvents) {
     this.#events = events
-  }
-
-  /** Packets wait, and nothing is to be read. */
-  get isHolding(): boolean {
-    return this.#mode !== 'open' && this.#mode !== 'delivering'
   }
 
   take(packet: Packet): void {
@@ -88,6 +85,7 @@ export class SubscribeOrder {
   #enter(mode: Mode): void {
     assert(NEXT[this.#mode].includes(mode), `${this.#mode} is not followed by ${mode}`)
     this.#mode = mode
+    this.isHolding = mode !== 'open' && mode !== 'delivering'
   }
 
   /** One of those that waited may make the rest wait again. */

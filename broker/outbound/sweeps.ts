@@ -55,7 +55,7 @@ export class Sweeps {
   stuck(): void {
     const { clients, connectionOf, disconnects } = this.#dependencies
     for (const client of clients()) {
-      if (!connectionOf(client)?.inbound.isStuck()) continue
+      if (!connectionOf(client)?.inbound.packets.isStuck()) continue
       disconnects.end(client, new Disconnect('stuck-packet', 'a packet was begun and not finished'))
     }
   }

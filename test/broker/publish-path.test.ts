@@ -18,7 +18,7 @@ import { open } from 'lmdb'
 import { scratchDirectory } from '../scratch.ts'
 import { type Bench, connectAs, publish, RawClient, startBroker } from './harness.ts'
 
-const FILES_MAX = 22
+const FILES_MAX = 17
 const MESSAGES = 10
 const ROOT = new URL('../../', import.meta.url).href
 const HOUR_MS = 3_600_000

@@ -1,0 +1,228 @@
+/**
+ * Owns the packets of one client: from its bytes, by mqtt-packet's parser, to Aedes.
+ *
+ *   bytes --> parser --> packet --> a rule broken? --no--> anything before it to wait for? --no--> Aedes
+ *                                        | yes                      | yes
+ *                                        +--> disconnected          +--> `SubscribeOrder`
+ *
+ * Always true: a packet that breaks a rule of MQTT never reaches Aedes. The rule for a PUBLISH stands here, all others in
+ * `packet-rules.ts`.
+ * Bounds: a packet has at most `FRAME_BYTES_MAX` bytes and `FILTERS_PER_PACKET_MAX` topic filters; of a larger PUBLISH see
+ * `Oversized`, of a CONNECT `PendingConnects`. For packets that are not whole yet see `PartialPackets`.
+ */
+
+import type { Client } from 'aedes'
+import type { Packet } from 'mqtt-packet'
+import { FILTERS_PER_PACKET_MAX, FRAME_BYTES_MAX, UNFINISHED_PROGRESS_BYTES_MIN } from '../../platform/limits.ts'
+import { internals, type Parser } from '../aedes/internals.ts'
+import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
+import { Oversized, type Publish } from './oversized.ts'
+import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, type Violation, violationOf, WITHOUT_ID } from './packet-rules.ts'
+import type { PartialPackets } from './partial-packets.ts'
+import { SubscribeOrder } from './subscribe-order.ts'
+
+const ACKNOWLEDGEMENTS: ReadonlySet<string> = new Set(['puback', 'pubrec', 'pubcomp'])
+
+interface OurParser extends Parser {
+  packets: Packets
+}
+
+export interface PacketsDependencies {
+  readonly partialPackets: PartialPackets
+  readonly disconnects: Disconnects
+  /** What waited in here has gone to Aedes: more may be read. */
+  readonly readOn: () => void
+}
+
+export class Packets {
+  readonly #client: Client
+  readonly #parser: OurParser
+  readonly #partialPackets: PartialPackets
+  readonly #disconnects: Disconnects
+  readonly #order: SubscribeOrder
+  /** Aedes's own listener. */
+  readonly #accept: (packet: Packet) => void
+  /** Packets that are no acknowledgements, and their bytes: a subscriber that keeps up owes those, and they cost nothing behind the broker. */
+  requests = 0
+  /** Without what is thrown away, which costs nothing there either. */
+  requestBytes = 0
+  /** Packets taken, bytes read, and bytes that wait for the rest of theirs: whether a packet is stuck is seen from them. */
+  #count = 0
+  #bytes = 0
+  #unfinishedBytes = 0
+  #atLastLook = { count: -1, bytes: 0 }
+  /** A PUBLISH that is larger than a packet may be. */
+  #oversized: Oversized | undefined
+  /** The last string found good: a device's topics are nearly always the same one. */
+  lastString = ''
+  /** Of the packet that is being parsed. */
+  strings = 0
+  /** mqtt-packet's own decoding. */
+  readonly parseString: () => string | null
+
+  /** Takes the place of Aedes's listener. */
+  constructor(client: Client, { partialPackets, disconnects, readOn }: PacketsDependencies) {
+    const inner = internals(client)
+    const parser = inner._parser as OurParser
+    this.#client = client
+    this.#parser = parser
+    this.#partialPackets = partialPackets
+    this.#disconnects = disconnects
+    this.#accept = parser.listeners('packet')[0] as (packet: Packet) => void
+    this.#order = new SubscribeOrder({
+      accept: (packet) => this.#accept.call(parser, packet),
+      unsubscribe: (packet, done) => this.#unsubscribe(packet, done),
+      readOn,
+      isConnected: () => inner.connackSent,
+    })
+    parser.packets = this
+    parser.removeAllListeners('packet')
+    parser.on('packet', takePacket)
+    parser.prependListener('error', refuseVersion)
+    this.parseString = parser._parseString
+    parser._parseString = parseGoodString
+    inner._parsingBatch = 0
+    inner._nextBatch = (error) => {
+      if (error) disconnects.end(client, error)
+    }
+  }
+
+  /** Packets wait in here, and nothing is to be read. */
+  get isHolding(): boolean {
+    return this.#order.isHolding
+  }
+
+  /** Takes what was read. */
+  parse(chunk: Buffer): void {
+    this.#bytes += chunk.length
+    if (this.#oversized !== undefined) {
+      const rest = this.#skip(this.#oversized, chunk)
+      if (rest === undefined || rest.length === 0) return
+      chunk = rest
+    } else this.requestBytes += chunk.length
+    const before = this.#count
+    const unfinishedBefore = this.#unfinishedBytes
+    this.#unfinishedBytes = this.#parser.parse(chunk)
+    if (this.#parser.packet.length > FRAME_BYTES_MAX) this.#tooLarge()
+    if (this.#unfinishedBytes === 0 && unfinishedBefore === 0) return
+    this.#partialPackets.note(this, this.#client.closed ? 0 : this.#unfinishedBytes, before !== this.#count)
+  }
+
+  #tooLarge(): void {
+    const { length, cmd } = this.#parser.packet
+    if (cmd !== 'publish') this.violated(`a packet of ${length} bytes is larger than allowed, ${FRAME_BYTES_MAX}`)
+    else if (this.#client.connected) {
+      this.#oversized = Oversized.takeOver(this.#parser)
+      if (this.#oversized !== undefined) this.#unfinishedBytes = 0
+    }
+  }
+
+  /** What of a chunk is not the oversized packet's; undefined while more of that is to come. */
+  #skip(oversized: Oversized, chunk: Buffer): Buffer | undefined {
+    const rest = oversized.skip(chunk)
+    if (rest === undefined) return undefined
+    const { packet } = oversized
+    this.#oversized = undefined
+    if (isGoodString(packet.topic, () => Buffer.from(packet.topic))) this.take(packet, 0)
+    else this.violated('the topic of a PUBLISH is no good string')
+    return rest
+  }
+
+  /** Hands a good packet to Aedes, in its order. `parsed` of its bytes were read as fields; a payload is not among them. */
+  take(packet: Packet, parsed: number): void {
+    const { cmd } = packet
+    this.#count++
+    if (!ACKNOWLEDGEMENTS.has(cmd ?? '')) this.requests++
+    this.strings = 0
+    const violation = packet.cmd === 'publish' ? publishViolation(packet, parsed) : violationOf(packet, parsed)
+    if (violation !== undefined) this.violated(violation.message, violation.returnCode)
+    else if (cmd === 'subscribe' || cmd === 'unsubscribe' || this.#order.isHolding) this.#order.take(packet)
+    else this.#accept.call(this.#parser, packet)
+  }
+
+  #unsubscribe(packet: Packet, done: () => void): void {
+    const inner = internals(this.#client)
+    const finished = inner._nextBatch
+    inner._nextBatch = (error) => {
+      if (error) finished(error)
+      else if (!this.#client.closed) done()
+    }
+    // Aedes takes the callback from its client now.
+    this.#accept.call(this.#parser, packet)
+    inner._nextBatch = finished
+  }
+
+  /** What is retained has been sent for the SUBSCRIBE that was taken last. */
+  delivered(): void {
+    if (!this.#client.closed) this.#order.delivered()
+  }
+
+  /**
+   * Whether the same packet has been incomplete since the last look, and next to nothing of it has come: a device on a slow
+   * network sends 250 KiB in a minute.
+   */
+  isStuck(): boolean {
+    const { count, bytes } = this.#atLastLook
+    const isUnfinished = this.#unfinishedBytes > 0 || this.#oversized !== undefined
+    this.#atLastLook = { count: isUnfinished ? this.#count : -1, bytes: this.#bytes }
+    return isUnfinished && count === this.#count && this.#bytes - bytes < UNFINISHED_PROGRESS_BYTES_MIN
+  }
+
+  makeRoom(): void {
+    this.#end(new Disconnect('stuck-packet', 'a packet was begun and not finished, and others need the room'))
+  }
+
+  /** Ends the connection for what the client sent; with a return code, tells it by a CONNACK (section 3.2). */
+  violated(rule: string, returnCode?: number): void {
+    if (returnCode !== undefined && !this.#client.closed) sendConnack(this.#client, returnCode)
+    this.#end(new Disconnect('protocol-error', rule))
+  }
+
+  #end(disconnect: Disconnect): void {
+    if (!this.#client.closed) this.#disconnects.end(this.#client, disconnect)
+  }
+
+  /**
+   * Lets go of what was read of a client that is gone, rather than leave it to V8 to find both dead: what is garbage in its old
+   * generation holds what came after it, until a collection of the whole heap, for which all others wait.
+   */
+  forget(): void {
+    this.#partialPackets.note(this, 0, false)
+    const { _list: list } = this.#parser
+    list.consume(list.length)
+  }
+}
+
+/** mqtt-packet gives -1 for a packet id that is not there. */
+function publishViolation({ length = 0, qos, messageId = 0 }: Publish, parsed: number): Violation | undefined {
+  if (parsed > length) return { message: 'a PUBLISH ends within its topic or packet id' }
+  return qos > 0 && messageId <= 0 ? WITHOUT_ID : undefined
+}
+
+function takePacket(this: OurParser, packet: Packet): void {
+  this.packets.take(packet, this._pos)
+}
+
+/**
+ * mqtt-packet decodes any bytes, and any number of filters: 250,000 in one packet took 200 ms. `null` makes it report the
+ * packet as malformed.
+ */
+function parseGoodString(this: OurParser): string | null {
+  const { packets } = this
+  if (++packets.strings > FILTERS_PER_PACKET_MAX) return null
+  const start = this._pos + 2
+  const text = packets.parseString.call(this)
+  if (text === null || text === packets.lastString) return text
+  if (!isGoodString(text, () => this._list.slice(start, this._pos))) return null
+  packets.lastString = text
+  return text
+}
+
+/** An unknown protocol level is an error of mqtt-packet's, which ends the connection; section 3.1.2.2 wants a CONNACK first. */
+function refuseVersion(this: OurParser, error: Error): void {
+  if (error.message === 'Invalid protocol version') sendConnack(this.client, UNACCEPTABLE_PROTOCOL_VERSION)
+}
+
+function sendConnack(client: Client, returnCode: number): void {
+  internals(client).conn.write(Buffer.of(0x20, 2, 0, returnCode))
+}
