@@ -10,26 +10,22 @@
 import type { Appends, DeadLetterBox } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
-import { openFilesMax } from '../platform/files.ts'
 import type { Part } from '../platform/lifecycle.ts'
 import { CONNECTIONS_MAX } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import { Admission } from './admission.ts'
-import { hasConnack } from './aedes/internals.ts'
-import type { Verifies } from './connect/authentication.ts'
-import { type Address, type ListenerOptions, Listeners } from './connect/listeners.ts'
+import { Admission } from './admission/admission.ts'
+import { StatusBoard } from './admission/status-board.ts'
+import { Drops } from './admission/verdict.ts'
+import { Authentication, type Verifies } from './connect/authentication.ts'
+import { type Address, clientsMax, type ListenerOptions, Listeners } from './connect/listeners.ts'
 import { Disconnects } from './reports/disconnects.ts'
 import { ErrorReports } from './reports/error-reports.ts'
 import { BrokerMetrics } from './reports/metrics.ts'
 import { ThrottledLines } from './reports/throttled-lines.ts'
 import type { RateLimits } from './session/rate.ts'
-import { StatusBoard } from './status-board.ts'
 import { TelemetryBroker } from './telemetry-broker.ts'
-import { Verdicts } from './verdict.ts'
 
-/** Their share of the files that the process may have open, where that is less; the rest is for apps, log and store. */
-const CONNECTIONS_FILES_RATIO = 0.75
 /** How often connections are looked over for expired tokens, for what is unread, and for packets that are stuck half-way. */
 const TOKEN_SWEEP_MS = 1_000
 const UNREAD_SWEEP_MS = 250
@@ -48,11 +44,6 @@ export interface BrokerDependencies {
 export interface BrokerOptions extends ListenerOptions {
   /** What one device may publish; not limited unless given. */
   readonly deviceRate?: RateLimits
-}
-
-/** Clients at once: as many as files may be open for. */
-export function clientsMax(): number {
-  return Math.min(CONNECTIONS_MAX, Math.floor(openFilesMax() * CONNECTIONS_FILES_RATIO))
 }
 
 export class Broker implements Part {
@@ -75,29 +66,30 @@ export class Broker implements Part {
     this.#reports = new ErrorReports(publish, { log, clock, logger, metrics })
     this.#statusBoard = new StatusBoard(presence, { clock, logger })
     const statusBoard = this.#statusBoard
-    const admission = new Admission({ log, statusBoard, clock, metrics })
     // Lines of their own: messages that are dropped must not take the places of connections that are refused.
-    const verdicts = new Verdicts({
+    const drops = new Drops({
       reports: this.#reports,
       clock,
       metrics,
       lines: new ThrottledLines({ clock, logger }),
     })
+    const admission = new Admission({ log, statusBoard, drops, clock, metrics })
     const connectionsMax = clientsMax()
     if (connectionsMax < CONNECTIONS_MAX / 2) {
       logger.warn({ connectionsMax }, 'few clients can connect, for few files may be open: raise ulimit -n')
     }
     const lines = new ThrottledLines({ clock, logger })
     const disconnects = new Disconnects({ lines, metrics, logger })
+    const deviceRate = options.deviceRate ?? {}
+    const authentication = new Authentication({ deviceRate }, { identity, clock, metrics })
     this.#aedes = new TelemetryBroker(
-      { deviceRate: options.deviceRate ?? {}, connectionsMax },
-      { identity, admission, verdicts, statusBoard, clock, metrics, disconnects, lines, logger },
+      { connectionsMax },
+      { authentication, admission, statusBoard, disconnects, lines, metrics, logger },
     )
     this.#listeners = new Listeners(
       { ...options, connectionsMax },
       {
-        accept: (stream) => this.#aedes.pendingConnects.add(stream),
-        hasConnack,
+        accept: (stream) => this.#aedes.connections.pending.add(stream),
         turnAway: (socket, reason) => disconnects.turnAway(socket, reason),
         delayed: () => metrics.connectDelayed('address'),
         clock,
@@ -112,7 +104,7 @@ export class Broker implements Part {
 
   async start(): Promise<void> {
     await this.#aedes.listen()
-    for (const packet of await this.#statusBoard.restore()) this.#aedes.retained.keep(packet)
+    for (const packet of await this.#statusBoard.restore()) this.#aedes.subscribers.retained.keep(packet)
     await this.#reports.start()
     await this.#listeners.start()
     this.#sweeps = [

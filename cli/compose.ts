@@ -3,7 +3,8 @@
  * gateway, broker) and stop the other way, so that nothing is taken which could not be kept.
  */
 
-import { Broker, clientsMax } from '../broker/broker.ts'
+import { Broker } from '../broker/broker.ts'
+import { clientsMax } from '../broker/connect/listeners.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import type { Identity } from '../identity/identity.ts'
 import { Ingest } from '../ingest/ingest.ts'

@@ -29,9 +29,10 @@ const INNER: Record<string, Record<string, readonly string[]>> = {
     aedes: [],
     session: ['aedes', 'reports'],
     inbound: ['session', 'aedes', 'reports'],
+    admission: ['session', 'reports'],
     connect: ['inbound', 'session', 'aedes', 'reports'],
     outbound: ['inbound', 'session', 'aedes', 'reports'],
-    '.': ['connect', 'outbound', 'inbound', 'session', 'aedes', 'reports'],
+    '.': ['admission', 'connect', 'outbound', 'inbound', 'session', 'aedes', 'reports'],
   },
   gateway: { server: [], '.': ['server'] },
   ingest: { duckdb: ['.'], influx: ['.'], '.': ['duckdb', 'influx'] },
@@ -48,6 +49,9 @@ const FOREIGN: Record<string, readonly string[]> = {
   identity: ['aedes', 'mqtt', 'lmdb', 'uWebSockets.js'],
   devices: ['aedes', 'lmdb', 'uWebSockets.js'],
 }
+
+/** Modules, ours and libraries', that one file of the broker imports. */
+const BROKER_IMPORTS_MAX = 18
 
 const HOMELESS = /(^|\/)(utils?|common|helpers?|types|lib|misc|index)(\.ts|\/)/
 
@@ -122,6 +126,15 @@ test('no two files lean on each other, not even by a type', () => {
     sources.map((file) => circleFrom(file, [])).filter((circle) => circle !== undefined),
     [],
   )
+})
+
+test('no file of the broker imports more than a person keeps in mind', () => {
+  const most = new Map<string, Set<string>>()
+  for (const { file, folder, target } of imports) {
+    if (folder === 'broker') most.set(file, (most.get(file) ?? new Set()).add(target))
+  }
+  const wrong = [...most].filter(([, targets]) => targets.size > BROKER_IMPORTS_MAX).map(([file]) => file)
+  assert.deepEqual(wrong, [])
 })
 
 test('a folder does not import the packages of another role', () => {

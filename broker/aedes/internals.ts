@@ -132,6 +132,11 @@ export function nextPacketId(client: Client): number {
   return id
 }
 
+/** The number of the broker's next message, as Aedes counts them. */
+export function nextCounter(broker: object): number {
+  return ++(broker as { counter: number }).counter
+}
+
 /** The will of a client that is being authenticated; Aedes sets it before `authenticate`. */
 export function willOf(client: Client): PublishPacket | undefined {
   return internals(client)._will ?? undefined

@@ -1,20 +1,28 @@
 /**
- * Owns who may connect (docs/contract.md, "Identity"). A device shows its id as user name and as client id, and its token as
- * password; an app shows `app` and its token. Anything else gets return code 4 or 5 (MQTT 3.1.1 section 3.2.2.3).
+ * Owns who may connect (docs/contract.md, "Identity"), and how often. A device shows its id as user name and as client id, and its
+ * token as password; an app shows `app` and its token. Anything else gets return code 4 or 5 (MQTT 3.1.1 section 3.2.2.3).
  *
  * Always true: an app's client id lives apart from the devices' (it gets a prefix no device id can have), so that an app
  * cannot take over a device's connection.
+ * Bound: `CONNECTS_PER_CLIENT`. Full: who connects with that id waits; one more gets return code 3.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { AuthenticateError, Client } from 'aedes'
 import { IdentityError, type Principal } from '../../identity/identity.ts'
+import type { Clock } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
+import { CONNECTS_PER_CLIENT } from '../../platform/limits.ts'
+import { Throttle } from '../../platform/throttle.ts'
 import { renameClient, willOf } from '../aedes/internals.ts'
 import { Disconnect } from '../reports/disconnects.ts'
-import type { Refusal } from '../reports/metrics.ts'
-import type { Rates } from '../session/rate.ts'
-import { type Holder, Session, type SessionShares } from '../session/session.ts'
+import type { BrokerMetrics, Refusal } from '../reports/metrics.ts'
+import { type RateLimits, Rates } from '../session/rate.ts'
+import type { ReceiveWindow } from '../session/receive-window.ts'
+import { type Holder, Session } from '../session/session.ts'
+import { SubscriptionsTotal } from '../session/subscriptions.ts'
 
+const SERVER_UNAVAILABLE = 3
 const BAD_USERNAME_OR_PASSWORD = 4
 const NOT_AUTHORIZED = 5
 
@@ -33,19 +41,62 @@ export class ConnectRefused extends Disconnect implements AuthenticateError {
   }
 }
 
-/** The session of a client that may connect. Rejects with `ConnectRefused`. */
-export async function authenticate(
-  client: Client,
-  username: string | undefined,
-  password: Buffer | undefined,
-  identity: Verifies,
-  { rates, ...shares }: Omit<SessionShares, 'rate'> & { readonly rates: Rates },
-): Promise<Session> {
-  const holder = holderOf(client, username, await verified(identity, password))
-  const session = new Session(holder, { ...shares, rate: rates.of(client.id) })
-  checkWill(client, session)
-  if (holder.kind === 'app') renameClient(client, `app/${client.id}`)
-  return session
+export interface AuthenticationOptions {
+  /** What one device may publish. */
+  readonly deviceRate: RateLimits
+}
+
+export interface AuthenticationDependencies {
+  /** Undefined: anyone may connect. */
+  readonly identity: Verifies | undefined
+  readonly clock: Clock
+  readonly metrics: BrokerMetrics
+}
+
+export class Authentication {
+  readonly #dependencies: AuthenticationDependencies
+  readonly #rates: Rates
+  readonly #subscriptionsTotal = new SubscriptionsTotal()
+  readonly #throttle = new Throttle(CONNECTS_PER_CLIENT)
+
+  constructor({ deviceRate }: AuthenticationOptions, dependencies: AuthenticationDependencies) {
+    this.#dependencies = dependencies
+    this.#rates = new Rates(deviceRate)
+  }
+
+  /** The session of a client that may connect, when it is time for it. Rejects with `ConnectRefused`. */
+  async authenticate(
+    client: Client,
+    receiveWindow: ReceiveWindow,
+    username: string | undefined,
+    password: Buffer | undefined,
+  ): Promise<Session> {
+    const { identity } = this.#dependencies
+    const holder: Holder =
+      identity === undefined ? { kind: 'anyone' } : holderOf(client, username, await verified(identity, password))
+    const rate = this.#rates.of(client.id)
+    const session = new Session(holder, willOf(client), {
+      receiveWindow,
+      rate,
+      subscriptionsTotal: this.#subscriptionsTotal,
+    })
+    checkWill(session)
+    if (holder.kind === 'app') renameClient(client, `app/${client.id}`)
+    await this.#waitForItsTime(client)
+    return session
+  }
+
+  /** After its token was checked: who only has somebody's id must not keep that one waiting. */
+  async #waitForItsTime(client: Client): Promise<void> {
+    const { clock, metrics } = this.#dependencies
+    const waitMs = this.#throttle.wait(clock.now(), client.id)
+    if (waitMs === undefined) {
+      throw new ConnectRefused(SERVER_UNAVAILABLE, 'too-many-connects', 'this client id connects again and again')
+    }
+    if (waitMs === 0) return
+    metrics.connectDelayed('client')
+    await delay(waitMs, undefined, { ref: false })
+  }
 }
 
 async function verified(identity: Verifies, password: Buffer | undefined): Promise<Principal> {
@@ -82,11 +133,10 @@ function holderOf(client: Client, username: string | undefined, principal: Princ
 }
 
 /** A will is a message that the broker sends for the client: it must be one that the client may send. */
-function checkWill(client: Client, session: Session): void {
-  const will = willOf(client)
-  if (will === undefined) return
+function checkWill(session: Session): void {
+  const { holder, will } = session
+  if (will === undefined || holder.kind === 'anyone') return
   const topic = session.topic(will.topic)
-  const { holder } = session
   const allowed = topic?.kind === 'status' || topic?.kind === 'telemetry'
   if (holder.kind !== 'device' || !allowed || topic.device !== holder.device) {
     throw new ConnectRefused(

@@ -16,10 +16,14 @@ import { createServer as createTlsServer } from 'node:tls'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, TelltaleError } from '../../platform/errors.ts'
-import { CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX } from '../../platform/limits.ts'
+import { openFilesMax } from '../../platform/files.ts'
+import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FRAME_BYTES_MAX } from '../../platform/limits.ts'
+import { hasConnack } from '../aedes/internals.ts'
 import type { Disconnects } from '../reports/disconnects.ts'
 import { ConnectThrottle } from './connect-throttle.ts'
 
+/** Their share of the files that the process may have open, where that is less; the rest is for apps, log and store. */
+const CONNECTIONS_FILES_RATIO = 0.75
 /** Those that wait for their address, of all; one more is closed at once. */
 const CONNECTS_WAITING_MAX = 4_000
 /** Silence on a TCP connection after which the peer is asked whether it is there. */
@@ -38,6 +42,11 @@ const WAIT_STEP_MS = 20
 const UNREAD = { pauseOnConnect: true }
 /** RFC 6455 section 7.4.1. */
 const UNSUPPORTED_DATA = 1003
+
+/** Clients at once: as many as files may be open for. */
+export function clientsMax(): number {
+  return Math.min(CONNECTIONS_MAX, Math.floor(openFilesMax() * CONNECTIONS_FILES_RATIO))
+}
 
 export interface TlsFiles {
   readonly cert: string
@@ -61,7 +70,6 @@ export interface ListenersOptions extends ListenerOptions {
 
 export interface ListenerHandlers {
   readonly accept: (stream: Duplex) => void
-  readonly hasConnack: (stream: Duplex) => boolean
   readonly turnAway: Disconnects['turnAway']
   readonly delayed: () => void
 }
@@ -154,7 +162,7 @@ export class Listeners {
     this.#handlers.accept(stream)
     stream.once('close', () => {
       this.#streams.delete(stream)
-      if (address === undefined || this.#handlers.hasConnack(stream)) return
+      if (address === undefined || hasConnack(stream)) return
       this.#rate.failed(this.#clock.now(), address, (stream as Socket).bytesRead)
     })
   }

@@ -20,6 +20,7 @@ import {
 } from '../aedes/internals.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import { AwaitingPubrel } from '../session/awaiting-pubrel.ts'
+import type { Session } from '../session/session.ts'
 import { subscriptionBytes } from '../session/subscriptions.ts'
 
 /** Messages of QoS > 0 kept for one session that is not clean, unsent and unacknowledged; more are dropped and counted. */
@@ -77,9 +78,13 @@ export class PersistentSessions {
     this.#metrics = dependencies.metrics
   }
 
-  /** The QoS 2 messages that the session has sent; undefined if it is not kept. */
-  received(clientId: string): AwaitingPubrel | undefined {
-    return this.#sessions.get(clientId)?.awaitingPubrel
+  /** The QoS 2 messages that a client has sent; one whose session is not clean shares them with its connections before. */
+  awaitingPubrel(client: Client, session: Session | undefined): AwaitingPubrel {
+    if (session?.awaitingPubrel !== undefined) return session.awaitingPubrel
+    const received = client.clean ? undefined : this.#sessions.get(client.id)?.awaitingPubrel
+    const awaiting = received ?? new AwaitingPubrel()
+    if (session !== undefined) session.awaitingPubrel = awaiting
+    return awaiting
   }
 
   /** Whether `packet` may be sent now to a client whose session is not clean: it is kept, so that it can be sent again. */

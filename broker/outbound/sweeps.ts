@@ -17,7 +17,7 @@ export const OUTBOUND_BYTES_TOTAL_MAX = 256 * 1024 * 1024
 export interface SweepsDependencies {
   /** All that are connected. */
   readonly clients: () => readonly Client[]
-  readonly connectionOf: (client: Client) => Connection | undefined
+  readonly connections: Pick<WeakMap<Client, Connection>, 'get'>
   readonly disconnects: Disconnects
 }
 
@@ -30,9 +30,9 @@ export class Sweeps {
 
   /** Ends the connections whose token has expired. */
   tokens(now: number): void {
-    const { clients, connectionOf, disconnects } = this.#dependencies
+    const { clients, connections, disconnects } = this.#dependencies
     for (const client of clients()) {
-      if (!connectionOf(client)?.session?.hasExpired(now)) continue
+      if (!connections.get(client)?.session?.hasExpired(now)) continue
       disconnects.end(client, new Disconnect('expired-token', 'the token has expired'))
     }
   }
@@ -53,9 +53,9 @@ export class Sweeps {
 
   /** Ends the connections whose packet made no progress since the last look. */
   stuck(): void {
-    const { clients, connectionOf, disconnects } = this.#dependencies
+    const { clients, connections, disconnects } = this.#dependencies
     for (const client of clients()) {
-      if (!connectionOf(client)?.inbound.packets.isStuck()) continue
+      if (!connections.get(client)?.inbound.packets.isStuck()) continue
       disconnects.end(client, new Disconnect('stuck-packet', 'a packet was begun and not finished'))
     }
   }

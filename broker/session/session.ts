@@ -5,12 +5,12 @@
  * Bound: `SESSION_TOPICS_MAX` topics are remembered a connection; beyond it they are worked out each time.
  */
 
+import type { PublishPacket } from 'aedes'
 import { type DeviceTopic, parseTopic } from '../../identity/topics.ts'
 import type { AwaitingPubrel } from './awaiting-pubrel.ts'
 import { InFlight } from './in-flight.ts'
-import { OrderedAcks } from './ordered-acks.ts'
 import type { Rate } from './rate.ts'
-import type { ReceiveWindow } from './receive-window.ts'
+import { OrderedAcks, type ReceiveWindow } from './receive-window.ts'
 import { Subscriptions, type SubscriptionsTotal } from './subscriptions.ts'
 
 /** A topic beyond these is worked out at each message instead of remembered. */
@@ -32,6 +32,8 @@ export interface SessionShares {
 
 export class Session {
   readonly holder: Holder
+  /** What the broker is to send when the connection ends without a DISCONNECT. */
+  readonly will: PublishPacket | undefined
   /** Set when it is first asked for: one that is not clean shares it with its connections before. */
   awaitingPubrel: AwaitingPubrel | undefined
   readonly subscriptions: Subscriptions
@@ -46,8 +48,13 @@ export class Session {
   readonly rate: Rate | undefined
   readonly #topics = new Map<string, DeviceTopic | undefined>()
 
-  constructor(holder: Holder, { receiveWindow, rate, subscriptionsTotal }: SessionShares) {
+  constructor(
+    holder: Holder,
+    will: PublishPacket | undefined,
+    { receiveWindow, rate, subscriptionsTotal }: SessionShares,
+  ) {
     this.holder = holder
+    this.will = will
     this.receiveWindow = receiveWindow
     this.rate = rate
     this.subscriptions = new Subscriptions(subscriptionsTotal)

@@ -5,8 +5,10 @@ import { Duplex } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import mqttPacket, { type Packet } from 'mqtt-packet'
-import type { Admission } from '../../broker/admission.ts'
-import type { Verifies } from '../../broker/connect/authentication.ts'
+import type { Admission } from '../../broker/admission/admission.ts'
+import type { StatusBoard } from '../../broker/admission/status-board.ts'
+import { ACCEPTED } from '../../broker/admission/verdict.ts'
+import { Authentication, type Verifies } from '../../broker/connect/authentication.ts'
 import { CONNECT_BYTES_MAX } from '../../broker/connect/pending-connects.ts'
 import { UNREAD_ANSWERS_BYTES_MAX } from '../../broker/inbound/inbound.ts'
 import { UNFINISHED_BYTES_MAX } from '../../broker/inbound/partial-packets.ts'
@@ -15,9 +17,7 @@ import { Disconnects } from '../../broker/reports/disconnects.ts'
 import { BrokerMetrics } from '../../broker/reports/metrics.ts'
 import { ThrottledLines } from '../../broker/reports/throttled-lines.ts'
 import { UNACKNOWLEDGED_MAX } from '../../broker/session/in-flight.ts'
-import type { StatusBoard } from '../../broker/status-board.ts'
 import { TelemetryBroker } from '../../broker/telemetry-broker.ts'
-import { ACCEPTED, Verdicts, type VerdictsDependencies } from '../../broker/verdict.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
   CONNECTIONS_MAX,
@@ -79,13 +79,11 @@ async function startCrowd(t: TestContext, identity?: Verifies) {
   const logger = silentLogger()
   const lines = new ThrottledLines({ clock: systemClock, logger })
   const broker = new TelemetryBroker(
-    { deviceRate: {}, connectionsMax: CONNECTIONS_MAX },
+    { connectionsMax: CONNECTIONS_MAX },
     {
-      identity,
+      authentication: new Authentication({ deviceRate: {} }, { identity, clock: systemClock, metrics }),
       admission: { admit: (_session, _packet, decided) => decided(ACCEPTED) } as Pick<Admission, 'admit'> as Admission,
-      verdicts: new Verdicts({} as VerdictsDependencies),
       statusBoard: {} as StatusBoard,
-      clock: systemClock,
       metrics,
       disconnects: new Disconnects({ lines, metrics, logger }),
       lines,
@@ -96,7 +94,7 @@ async function startCrowd(t: TestContext, identity?: Verifies) {
   t.after(() => new Promise<void>((resolve) => broker.close(resolve)))
   const open = () => {
     const peer = new Peer()
-    broker.pendingConnects.add(peer)
+    broker.connections.pending.add(peer)
     t.after(() => peer.destroy())
     return peer
   }
@@ -213,7 +211,14 @@ test('retained messages that a SUBSCRIBE finds wait for their reader, and no oth
   const [bytes, count] = [16_384, 2_000]
   for (let index = 0; index < count; index++) {
     const topic = `r/${index}`
-    broker.retained.keep({ cmd: 'publish', topic, payload: Buffer.alloc(bytes), qos: 0, retain: true, dup: false })
+    broker.subscribers.retained.keep({
+      cmd: 'publish',
+      topic,
+      payload: Buffer.alloc(bytes),
+      qos: 0,
+      retain: true,
+      dup: false,
+    })
   }
   const other = await client('other')
   const reader = await client('reader')

@@ -6,10 +6,10 @@
  */
 
 import type { PublishPacket } from 'aedes'
-import { statusTopic } from '../identity/topics.ts'
-import type { DevicePresence, Presence } from '../log/presence.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Logger } from '../platform/logger.ts'
+import { statusTopic } from '../../identity/topics.ts'
+import type { DevicePresence, Presence } from '../../log/presence.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
 
 const OFFLINE = Buffer.from('{"online":false}')
 
@@ -52,7 +52,11 @@ export class StatusBoard {
   }
 
   /** Keeps a retained status; an empty one takes it away (MQTT 3.1.1 section 3.3.1.3). */
-  publish(device: string, packet: PublishPacket, done: (error?: Error | null) => void): void {
+  publish(
+    device: string,
+    packet: Pick<PublishPacket, 'retain' | 'payload'>,
+    done: (error?: Error | null) => void,
+  ): void {
     if (!packet.retain) {
       done()
       return

@@ -1,0 +1,135 @@
+/**
+ * Owns the verdict on a PUBLISH, before it is acknowledged: telemetry goes to the log and is accepted once durable, a status
+ * goes to the presence records, the rest is dropped, or forwarded if authentication is off.
+ *
+ *   PUBLISH --> may it be sent? --no--> dropped, and told
+ *                   | yes
+ *                   +--> append --durable--> accepted
+ *                               --refused--> refused
+ *
+ * It knows nothing of how a message was read, nor of who acknowledges it. `verdict.ts` says what becomes of it.
+ * Always true: `decided` is called once, never synchronously with an exception, and with `accepted` only when the message is
+ * durable; of two messages it may be called for the later one first (`OrderedAcks`). Bound: what is held is counted in
+ * `ReceiveWindow`, which stops the reading; beyond it the log refuses (`LOG_PENDING_BYTES_MAX`).
+ */
+
+import type { DeviceTopic } from '../../identity/topics.ts'
+import type { Appends } from '../../log/log.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
+import { Disconnect } from '../reports/disconnects.ts'
+import type { BrokerMetrics } from '../reports/metrics.ts'
+import type { Holder, Session } from '../session/session.ts'
+import type { StatusBoard } from './status-board.ts'
+import { ACCEPTED, type DropCode, type Drops, dropped, refused, type Verdict } from './verdict.ts'
+
+export type Decided = (verdict: Verdict) => void
+/** Of a topic that is shown to a person. */
+const TOPIC_CHARS_SHOWN = 200
+
+/** What a PUBLISH says. */
+export interface Message {
+  readonly topic: string
+  readonly payload: Buffer
+  readonly qos: 0 | 1 | 2
+  readonly retain: boolean
+  /** Bytes of its packet; of one that is larger than any may be, the payload was not kept. */
+  readonly length?: number
+}
+
+export interface AdmissionDependencies {
+  readonly log: Appends
+  readonly statusBoard: StatusBoard
+  readonly drops: Drops
+  readonly clock: Clock
+  readonly metrics: BrokerMetrics
+}
+
+export class Admission {
+  readonly #dependencies: AdmissionDependencies
+
+  constructor(dependencies: AdmissionDependencies) {
+    this.#dependencies = dependencies
+  }
+
+  admit(session: Session, message: Message, decided: Decided): void {
+    const { rate } = session
+    if (rate?.passes(this.#dependencies.clock.now(), payloadLength(message)) === false) {
+      const text = `this device may publish ${rate.description}: the message was dropped`
+      this.#drop(session, message, 'rate-limited', text, decided)
+    } else this.#judge(session, message, decided)
+  }
+
+  /** Whatever the rate: a device that published too much and died is offline all the same. */
+  admitWill(session: Session, message: Message, decided: Decided): void {
+    this.#judge(session, message, decided)
+  }
+
+  #judge(session: Session, message: Message, decided: Decided): void {
+    const { holder } = session
+    const topic = session.topic(message.topic)
+    const bytes = payloadLength(message)
+    if (holder.kind === 'app') decided(refused(new Disconnect('publish-forbidden', 'an app publishes nothing')))
+    else if (bytes > PAYLOAD_BYTES_MAX) {
+      const text = `a payload has ${bytes} bytes: allowed are ${PAYLOAD_BYTES_MAX}`
+      this.#drop(session, message, 'payload-too-large', text, decided)
+    } else if (holder.kind === 'anyone' && topic === undefined) decided(anyonesMessage(message))
+    else if (topic === undefined || !isAllowed(session, topic)) {
+      this.#drop(session, message, 'publish-forbidden', forbidden(message.topic, holder), decided)
+    } else if (topic.kind === 'telemetry') this.#append(session, topic, message, decided)
+    else if (topic.kind === 'status') this.#keepStatus(session, topic.device, message, decided)
+    else decided(ACCEPTED)
+  }
+
+  #append(session: Session, topic: DeviceTopic & { kind: 'telemetry' }, message: Message, decided: Decided): void {
+    const { log, clock, metrics } = this.#dependencies
+    const { device, stream } = topic
+    const { payload, qos } = message
+    const entry = { device, stream, receivedAt: clock.now(), flags: 0, payload }
+    session.receiveWindow.hold(payload.length)
+    log.append(entry, (error) => {
+      if (error === undefined) metrics.accepted[qos] = (metrics.accepted[qos] ?? 0) + 1
+      else metrics.refused('log-refused')
+      decided(error === undefined ? ACCEPTED : refused(error))
+      session.receiveWindow.release(payload.length)
+    })
+  }
+
+  #keepStatus(session: Session, device: string, message: Message, decided: Decided): void {
+    const bytes = payloadLength(message)
+    session.receiveWindow.hold(bytes)
+    this.#dependencies.statusBoard.publish(device, message, (error) => {
+      decided(error ? refused(error) : ACCEPTED)
+      session.receiveWindow.release(bytes)
+    })
+  }
+
+  #drop(session: Session, message: Message, code: DropCode, text: string, decided: Decided): void {
+    this.#dependencies.drops.tell(code, text, session, message.topic)
+    decided(dropped(code))
+  }
+}
+
+function isAllowed(session: Session, topic: DeviceTopic): boolean {
+  const { holder } = session
+  if (holder.kind === 'anyone') return true
+  const isSending = topic.kind === 'telemetry' || topic.kind === 'status'
+  return holder.kind === 'device' && isSending && topic.device === holder.device
+}
+
+function payloadLength({ payload, length = 0 }: Message): number {
+  return length > FRAME_BYTES_MAX ? length : payload.length
+}
+
+function forbidden(topic: string, holder: Holder): string {
+  const own = holder.kind === 'device' ? holder.device : '<device>'
+  const shown = JSON.stringify(topic.slice(0, TOPIC_CHARS_SHOWN))
+  return `topic ${shown} may not be published: allowed are devices/${own}/telemetry/<stream>, a stream being a-z, 0-9 and _, and devices/${own}/status`
+}
+
+/** `$SYS` and its like are the broker's own; replacing `authorizePublish` took away the guard that Aedes had. */
+function anyonesMessage({ topic }: Message): Verdict {
+  return topic.startsWith('$')
+    ? refused(new Disconnect('protocol-error', `topic ${topic} is the broker's own`))
+    : ACCEPTED
+}

@@ -1,0 +1,55 @@
+/**
+ * Owns what becomes of a PUBLISH by admission's verdict, and what is told and counted of a message that is dropped.
+ *
+ *   accepted   acknowledged; handed to the subscribers who want it
+ *   dropped    acknowledged, gone, counted, told on the device's errors topic: refusing the acknowledgement would block an
+ *              honest device's queue for ever
+ *   refused    not acknowledged, and the connection ends: the device keeps the message, and sends it again
+ */
+
+import type { Clock } from '../../platform/clock.ts'
+import type { ErrorReports } from '../reports/error-reports.ts'
+import type { BrokerMetrics } from '../reports/metrics.ts'
+import type { ThrottledLines } from '../reports/throttled-lines.ts'
+import type { Session } from '../session/session.ts'
+
+export type DropCode = 'payload-too-large' | 'publish-forbidden' | 'rate-limited'
+
+export type Verdict =
+  | { readonly kind: 'accepted' }
+  | { readonly kind: 'dropped'; readonly code: DropCode }
+  | { readonly kind: 'refused'; readonly error: Error }
+
+export const ACCEPTED: Verdict = { kind: 'accepted' }
+
+export const dropped = (code: DropCode): Verdict => ({ kind: 'dropped', code })
+export const refused = (error: Error): Verdict => ({ kind: 'refused', error })
+
+export interface DropsDependencies {
+  readonly reports: ErrorReports
+  readonly clock: Clock
+  readonly metrics: BrokerMetrics
+  readonly lines: ThrottledLines
+}
+
+export class Drops {
+  readonly #dependencies: DropsDependencies
+
+  constructor(dependencies: DropsDependencies) {
+    this.#dependencies = dependencies
+  }
+
+  /** Whoever sent the message is told, and so is whoever looks for it. */
+  tell(code: DropCode, message: string, session: Session, topicName: string): void {
+    const { metrics, reports, clock, lines } = this.#dependencies
+    const { holder } = session
+    const topic = session.topic(topicName)
+    const device = holder.kind === 'device' ? holder.device : topic?.device
+    metrics.refused(code)
+    lines.say(`a message was acknowledged and dropped: ${message}`, { client: device ?? '', reason: code })
+    if (device === undefined) return
+    // A stream that the device may not write to is none of its own.
+    const stream = topic?.kind === 'telemetry' && code !== 'publish-forbidden' ? topic.stream : null
+    reports.report(device, { code, message, stream, at: clock.now() })
+  }
+}

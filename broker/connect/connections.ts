@@ -1,0 +1,85 @@
+/**
+ * Owns the connections, from the stream on: while its CONNECT is not whole, a stream is one of `PendingConnects`; then Aedes makes
+ * a client of it, which has a `Connection` until it is gone.
+ *
+ *   stream --CONNECT is whole--> client, read by `Inbound` --its turn--> authentication --> session
+ *
+ * Always true: every client that Aedes asks about has a connection, and a session once it is authenticated.
+ * Bounds: those of `PendingConnects`, `PartialPackets` and `ReceiveWindowTotal`, which all connections share.
+ */
+
+import assert from 'node:assert/strict'
+import type { Duplex } from 'node:stream'
+import type { Aedes, Client } from 'aedes'
+import { UNCONNECTED_MAX } from '../../platform/limits.ts'
+import { Connection } from '../inbound/connection.ts'
+import type { FairShare } from '../inbound/fair-share.ts'
+import { Inbound } from '../inbound/inbound.ts'
+import { PartialPackets } from '../inbound/partial-packets.ts'
+import type { Disconnects } from '../reports/disconnects.ts'
+import type { BrokerMetrics } from '../reports/metrics.ts'
+import { ReceiveWindow, ReceiveWindowTotal } from '../session/receive-window.ts'
+import type { Session } from '../session/session.ts'
+import type { Authentication } from './authentication.ts'
+import { PendingConnects } from './pending-connects.ts'
+
+export interface ConnectionsDependencies {
+  readonly broker: Pick<Aedes, 'handle' | 'connectedClients'>
+  readonly authentication: Authentication
+  readonly fairShare: FairShare
+  readonly disconnects: Disconnects
+  readonly metrics: BrokerMetrics
+}
+
+export class Connections {
+  readonly pending: PendingConnects
+  /** A table, for it is looked up for each message. */
+  readonly byClient = new WeakMap<Client, Connection>()
+  readonly #dependencies: ConnectionsDependencies
+  readonly #partialPackets = new PartialPackets()
+  readonly #receiveWindowTotal = new ReceiveWindowTotal()
+
+  constructor({ connectionsMax }: { readonly connectionsMax: number }, dependencies: ConnectionsDependencies) {
+    const { fairShare, disconnects } = dependencies
+    this.#dependencies = dependencies
+    this.pending = new PendingConnects({
+      max: Math.min(UNCONNECTED_MAX, connectionsMax / 2),
+      partialPackets: this.#partialPackets,
+      fairShare,
+      arrived: (stream) => this.#arrived(stream),
+      disconnects,
+    })
+  }
+
+  #arrived(stream: Duplex): Client {
+    const { broker, fairShare, metrics, disconnects } = this.#dependencies
+    const client = broker.handle(stream)
+    const receiveWindow = new ReceiveWindow(this.#receiveWindowTotal)
+    const partialPackets = this.#partialPackets
+    const inbound = new Inbound(client, { receiveWindow, fairShare, partialPackets, metrics, disconnects, broker })
+    this.byClient.set(client, new Connection(inbound))
+    // Node does not always say that what was put back is readable.
+    inbound.read()
+    return client
+  }
+
+  /** Calls back in the client's turn, for a crowd that connects must not keep others waiting. */
+  takeTurn(client: Client, done: () => void): void {
+    this.#dependencies.fairShare.wait({
+      takeTurn: () => {
+        if (!client.closed) done()
+        return 'work follows'
+      },
+    })
+  }
+
+  /** Rejects with `ConnectRefused`. */
+  async authenticate(client: Client, username: string | undefined, password: Buffer | undefined): Promise<Session> {
+    const connection = this.byClient.get(client)
+    assert(connection, 'Aedes knows a client from its connection only')
+    const { receiveWindow } = connection.inbound
+    const session = await this.#dependencies.authentication.authenticate(client, receiveWindow, username, password)
+    connection.session = session
+    return session
+  }
+}

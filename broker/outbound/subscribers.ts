@@ -1,0 +1,174 @@
+/**
+ * Owns what MQTT subscribers get: what each may subscribe to, which messages are forwarded to it, at which QoS and with which
+ * packet id; those that are published now, and those that are retained when it subscribes.
+ *
+ * Always true: a subscriber gets only what it may have, whatever Aedes thinks that it subscribed to. While nobody subscribes to
+ * telemetry, it is kept out of Aedes's fan-out (`wantTelemetry`).
+ * Losing: one that does not read, or acknowledges nothing, is disconnected (`slow-client`). Bounds: those of `Subscriptions`,
+ * `PersistentSessions` and `RetainedMessages`.
+ */
+
+import assert from 'node:assert/strict'
+import type { Client, PublishPacket, Subscription } from 'aedes'
+import { selectionOf } from '../../identity/topics.ts'
+import { internals, type Persistence, type QueuedPacket } from '../aedes/internals.ts'
+import type { Connection } from '../inbound/connection.ts'
+import type { FairShare } from '../inbound/fair-share.ts'
+import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
+import type { BrokerMetrics } from '../reports/metrics.ts'
+import type { ThrottledLines } from '../reports/throttled-lines.ts'
+import { mayReceive, maySubscribe } from '../session/access.ts'
+import type { Session } from '../session/session.ts'
+import {
+  type Deliver,
+  grantedQos,
+  isDrowning,
+  isRepeated,
+  keepQos,
+  patchDeliveries,
+  withoutWaiting,
+} from './deliveries.ts'
+import { patchPersistence } from './persistence.ts'
+import { PersistentSessions, SESSION_MARKER } from './persistent-sessions.ts'
+import { RetainedMessages } from './retained.ts'
+
+/** A SUBACK's return code for a filter that was refused (section 3.9.3). */
+const REFUSED = 0x80
+
+export interface SubscribersDependencies {
+  readonly connections: Pick<WeakMap<Client, Connection>, 'get'>
+  readonly isConnected: (clientId: string) => boolean
+  /** A number for a message, from the same series as Aedes's own. */
+  readonly nextCounter: () => number
+  readonly fairShare: FairShare
+  readonly disconnects: Disconnects
+  readonly lines: ThrottledLines
+  readonly metrics: BrokerMetrics
+}
+
+export class Subscribers {
+  readonly retained: RetainedMessages
+  readonly persistent: PersistentSessions
+  readonly #dependencies: SubscribersDependencies
+  /** Aedes's delivery functions, and ours around them. */
+  readonly #deliveries = new WeakMap<Deliver, Deliver>()
+  #telemetrySubscriptions = 0
+  /** A session that is not clean subscribed to telemetry at QoS > 0, once: it is queued for while it is away. */
+  #queuesTelemetry = false
+
+  constructor(dependencies: SubscribersDependencies) {
+    const { metrics, fairShare, isConnected } = dependencies
+    this.#dependencies = dependencies
+    this.retained = new RetainedMessages({ metrics, fairShare })
+    this.persistent = new PersistentSessions({ isConnected, metrics })
+  }
+
+  /** Whether anybody subscribes to telemetry. */
+  get wantTelemetry(): boolean {
+    return this.#telemetrySubscriptions > 0 || this.#queuesTelemetry
+  }
+
+  patchPersistence(persistence: Persistence): void {
+    const { connections } = this.#dependencies
+    const { persistent } = this
+    const session = (client: Client) => connections.get(client)?.session
+    const awaitingPubrel = (client: Client) => persistent.awaitingPubrel(client, session(client))
+    patchPersistence(persistence, { session, awaitingPubrel, persistent })
+  }
+
+  /** Takes in a client whose session is known now. */
+  add(client: Client, session: Session): void {
+    internals(client).conn.once('close', () => session.subscriptions.clear())
+    patchDeliveries(client, session)
+  }
+
+  /** Whether a client may subscribe so; if so, that is counted, and what is refused is told. */
+  mayHave(client: Client, { topic, qos }: Subscription): boolean {
+    const { connections, metrics, lines } = this.#dependencies
+    if (topic === SESSION_MARKER.topic || client.closed) return false
+    const session = connections.get(client)?.session
+    if (
+      session !== undefined &&
+      maySubscribe(session, topic, qos, client.clean) &&
+      session.subscriptions.add(topic, qos)
+    ) {
+      if (!client.clean && qos > 0 && selectionOf(topic) !== undefined) this.#queuesTelemetry = true
+      return true
+    }
+    const reason = 'subscribe-forbidden'
+    metrics.refused(reason)
+    lines.say(`subscription refused: ${topic}`, { client: client.id, reason })
+    return false
+  }
+
+  /** Aedes begins to deliver by this function; returns the one that is to do it. */
+  subscribed(filter: string, deliver: Deliver): Deliver {
+    if (selectionOf(filter) !== undefined) this.#telemetrySubscriptions++
+    const ours = withoutWaiting(deliver)
+    this.#deliveries.set(deliver, ours)
+    return ours
+  }
+
+  /** Returns the function that did it. */
+  unsubscribed(filter: string, deliver: Deliver): Deliver {
+    if (selectionOf(filter) !== undefined) {
+      this.#telemetrySubscriptions--
+      assert(this.#telemetrySubscriptions >= 0, 'who unsubscribes has subscribed')
+    }
+    return this.#deliveries.get(deliver) ?? deliver
+  }
+
+  /** After the UNSUBACK. */
+  forget(client: Client, filters: readonly string[]): void {
+    const { connections } = this.#dependencies
+    for (const filter of filters) connections.get(client)?.session?.subscriptions.delete(filter)
+  }
+
+  /**
+   * Whether a subscriber may have a message that matches its filter; lowers the message's QoS to what was granted. One that
+   * has a packet id is sent again, or is a retained one that was looked at already.
+   */
+  mayReceive(client: Client, packet: PublishPacket): boolean {
+    const { connections, disconnects } = this.#dependencies
+    const session = connections.get(client)?.session
+    if (session === undefined || client.closed || !internals(client).connackSent) return false
+    if (!mayReceive(session, packet.topic)) return false
+    if (isDrowning(client)) {
+      disconnects.end(client, new Disconnect('slow-client', 'it does not read what it subscribed to'))
+      return false
+    }
+    const queued = packet as unknown as QueuedPacket
+    if (queued.qos > 0) keepQos(client, queued.topic)
+    if (queued.messageId !== undefined) return true
+    if (isRepeated(session, queued)) return false
+    if (queued.qos > 0) queued.qos = Math.min(queued.qos, grantedQos(session, queued)) as 0 | 1 | 2
+    if (queued.qos === 0) return true
+    if (!client.clean) return this.persistent.keeps(client.id, queued)
+    queued.messageId = session.inFlight.take(client, queued.qos)
+    if (queued.messageId !== undefined) return true
+    disconnects.end(client, new Disconnect('slow-client', 'it acknowledges nothing of what it subscribed to'))
+    return false
+  }
+
+  /** After the SUBACK: sends what is retained. Resolves when it has left, or the client has. */
+  async sendRetained(client: Client, subscriptions: readonly Subscription[]): Promise<void> {
+    const { connections, nextCounter } = this.#dependencies
+    const connection = connections.get(client)
+    const session = connection?.session
+    if (session === undefined) return
+    const filters = subscriptions.filter(({ qos }) => (qos as number) !== REFUSED).map(({ topic }) => topic)
+    const inner = internals(client)
+    try {
+      for await (const { topic, payload, qos } of this.retained.find(filters, () => !client.closed)) {
+        const brokerCounter = nextCounter()
+        const granted = Math.min(qos, grantedQos(session, { topic, qos, brokerCounter })) as 0 | 1 | 2
+        const message = { topic, payload: Buffer.from(payload), qos: granted, brokerCounter }
+        const packet: QueuedPacket = { cmd: 'publish', ...message, retain: true, dup: false }
+        if (granted > 0 && !client.clean && !this.persistent.keepFor(client, packet)) continue
+        await new Promise<void>((resolve) => inner.deliverQoS(packet, resolve))
+      }
+    } finally {
+      connection?.inbound.packets.delivered()
+    }
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Owns the way of a PUBLISH between Aedes, admission and the subscribers.
+ *
+ *   QoS 0, 1:  Aedes --authorize--> admission --verdict--> Aedes acknowledges --publish--> subscribers
+ *   QoS 2:     Aedes --authorize--> admission --verdict--> Aedes --publish--> subscribers, and Aedes sends the PUBREC
+ *
+ * Always true: a client is answered in the order of its messages; a message that was dropped or refused goes to nobody, and of
+ * a packet id that awaits its PUBREL neither the log nor a subscriber gets a second message.
+ * Bound: what waits for its verdict is counted in `ReceiveWindow`.
+ */
+
+import assert from 'node:assert/strict'
+import type { Client, PublishPacket } from 'aedes'
+import type { Admission, Message } from './admission/admission.ts'
+import type { Verdict } from './admission/verdict.ts'
+import type { Connection } from './inbound/connection.ts'
+import type { Subscribers } from './outbound/subscribers.ts'
+import type { Session } from './session/session.ts'
+
+/** Lets Aedes acknowledge, or end the connection. */
+type Done = (error?: Error | null) => void
+export type Published = (error?: Error) => void
+export type Publish = (packet: PublishPacket, client: Client | null, done: Published) => void
+
+/** A packet as mqtt-packet reads it: the types of Aedes are those of what may be written, too. */
+type Read = PublishPacket & Message
+
+export interface PublishesDependencies {
+  readonly admission: Admission
+  readonly connections: Pick<WeakMap<Client, Connection>, 'get'>
+  readonly subscribers: Subscribers
+  /** Aedes's own fan-out. */
+  readonly publish: Publish
+}
+
+export class Publishes {
+  readonly #admission: Admission
+  readonly #connections: Pick<WeakMap<Client, Connection>, 'get'>
+  readonly #subscribers: Subscribers
+  readonly #publish: Publish
+  /** Aedes passes the packet that was admitted on to `publish`, and keeps no verdict of ours. */
+  readonly #dropped = new WeakSet<PublishPacket>()
+
+  constructor({ admission, connections, subscribers, publish }: PublishesDependencies) {
+    this.#admission = admission
+    this.#connections = connections
+    this.#subscribers = subscribers
+    this.#publish = publish
+  }
+
+  /** Aedes's hook itself, rather than a function that calls it for each message. */
+  readonly authorize = (client: Client | null, packet: PublishPacket, done: Done): void => {
+    const session = client === null ? undefined : this.#connections.get(client)?.session
+    assert(client !== null && session !== undefined, 'who publishes was authenticated')
+    if (packet === session.will) {
+      this.#admission.admitWill(session, packet as Read, (verdict) => this.#answer(verdict, packet, done))
+    } else if (packet.qos === 0) this.#admit(session, packet, done)
+    else if (packet.qos === 1) this.#admit(session, packet, session.acks.enter(done))
+    else {
+      const ids = this.#subscribers.persistent.awaitingPubrel(client, session)
+      ids.admit(packet.messageId ?? 0, (told) => this.#admit(session, packet, told), session.acks.enter(done))
+    }
+  }
+
+  #admit(session: Session, packet: PublishPacket, done: Done): void {
+    this.#admission.admit(session, packet as Read, (verdict) => this.#answer(verdict, packet, done))
+  }
+
+  #answer(verdict: Verdict, packet: PublishPacket, done: Done): void {
+    if (verdict.kind === 'refused') {
+      done(verdict.error)
+      return
+    }
+    if (verdict.kind === 'dropped') this.#dropped.add(packet)
+    done()
+  }
+
+  /** Hands a message to the subscribers: one that was admitted, or one of the broker's own. */
+  publish(packet: PublishPacket, client: Client | null, done: Published): void {
+    const session = client === null ? undefined : this.#connections.get(client)?.session
+    if (client === null || session === undefined) {
+      this.#forward(packet, client, done)
+      return
+    }
+    packet.dup = false
+    const { persistent } = this.#subscribers
+    if (packet.qos === 2 && !persistent.awaitingPubrel(client, session).publish(packet.messageId ?? 0)) {
+      // The same packet id twice: the first is on its way to the subscribers.
+      done()
+      return
+    }
+    const isTelemetry = session.topic(packet.topic)?.kind === 'telemetry'
+    if (isTelemetry && session.holder.kind !== 'anyone') packet.retain = false
+    const isWanted = !isTelemetry || packet.retain || this.#subscribers.wantTelemetry
+    // The PUBREC, which comes after this callback, does not wait for subscribers: it would come late, and out of order.
+    done()
+    if (isWanted && !this.#dropped.has(packet)) this.#forward(packet, client, nothing)
+  }
+
+  #forward(packet: PublishPacket, client: Client | null, done: Published): void {
+    if (packet.retain) {
+      // Here, because Aedes waits after it, and the next message would overtake this one. Subscribers that are established
+      // get RETAIN 0 anyway (section 3.3.1.3).
+      this.#subscribers.retained.keep(packet)
+      packet.retain = false
+    }
+    this.#publish(packet, client, done)
+  }
+}
+
+function nothing(): void {}
