@@ -90,9 +90,9 @@ export class Broker implements Part {
       { ...options, connectionsMax },
       {
         accept: (stream) => this.#aedes.connections.pending.add(stream),
-        turnAway: (socket, reason) => disconnects.turnAway(socket, reason),
         delayed: () => metrics.connectDelayed('address'),
         clock,
+        disconnects,
       },
     )
   }

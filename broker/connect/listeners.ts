@@ -19,7 +19,7 @@ import { messageOf, TelltaleError } from '../../platform/errors.ts'
 import { openFilesMax } from '../../platform/files.ts'
 import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FRAME_BYTES_MAX } from '../../platform/limits.ts'
 import { hasConnack } from '../aedes/internals.ts'
-import type { Disconnects } from '../reports/disconnects.ts'
+import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import { ConnectThrottle } from './connect-throttle.ts'
 
 /** Their share of the files that the process may have open, where that is less; the rest is for apps, log and store. */
@@ -70,7 +70,6 @@ export interface ListenersOptions extends ListenerOptions {
 
 export interface ListenerHandlers {
   readonly accept: (stream: Duplex) => void
-  readonly turnAway: Disconnects['turnAway']
   readonly delayed: () => void
 }
 
@@ -83,6 +82,7 @@ export interface Address {
 export class Listeners {
   readonly #options: ListenersOptions
   readonly #handlers: ListenerHandlers
+  readonly #disconnects: Disconnects
   readonly #servers: Server[] = []
   readonly #streams = new Set<Duplex>()
   /** All that were taken, a handshake or an upgrade not being done yet. */
@@ -94,12 +94,20 @@ export class Listeners {
   readonly #clock: Clock
   readonly addresses: Address[] = []
 
-  constructor(options: ListenersOptions, handlers: ListenerHandlers & { readonly clock: Clock }) {
+  constructor(
+    options: ListenersOptions,
+    {
+      clock,
+      disconnects,
+      ...handlers
+    }: ListenerHandlers & { readonly clock: Clock; readonly disconnects: Disconnects },
+  ) {
     const sockets = this.#sockets
     this.#forget = function () {
       sockets.delete(this)
     }
-    this.#clock = handlers.clock
+    this.#clock = clock
+    this.#disconnects = disconnects
     this.#options = options
     this.#handlers = handlers
   }
@@ -132,7 +140,7 @@ export class Listeners {
         const options = { connectionsCheckingInterval: UPGRADES_CHECKED_MS }
         const server =
           tls === undefined ? createHttpServer(options) : createHttpsServer({ ...tlsOptions(tls), ...options })
-        acceptWebSockets(server, accept)
+        acceptWebSockets(server, accept, this.#disconnects)
         await this.#listen(server, tls === undefined ? 'ws' : 'wss', webSocketPort)
       }
     } catch (error) {
@@ -154,7 +162,7 @@ export class Listeners {
     stream.on('error', ignore)
     if (stream.destroyed) return
     if (this.#streams.size >= this.#options.connectionsMax) {
-      this.#handlers.turnAway(stream, 'too-many-connections')
+      this.#disconnects.turnAway(stream, 'too-many-connections')
       return
     }
     this.#streams.add(stream)
@@ -172,7 +180,7 @@ export class Listeners {
     const waitMs = this.#rate.wait(this.#clock.now(), addressOf(socket))
     // However many wait, who need not is taken.
     if (waitMs === undefined || (waitMs > 0 && this.#waiting >= CONNECTS_WAITING_MAX)) {
-      this.#handlers.turnAway(socket, 'too-many-connects')
+      this.#disconnects.turnAway(socket, 'too-many-connects')
       return
     }
     this.#sockets.add(socket)
@@ -204,7 +212,7 @@ export class Listeners {
     })
     // Before a handshake or an upgrade: what never becomes an MQTT client counts, too.
     server.maxConnections = this.#options.connectionsMax
-    server.on('drop', () => this.#handlers.turnAway(undefined, 'too-many-connections'))
+    server.on('drop', () => this.#disconnects.turnAway(undefined, 'too-many-connections'))
     const listeners = server.listeners('connection')
     server.removeAllListeners('connection')
     const begin = (socket: Socket) => {
@@ -222,7 +230,7 @@ function addressOf(socket: Socket): string {
   return socket.remoteAddress ?? ''
 }
 
-function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void): void {
+function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void, disconnects: Disconnects): void {
   // A request that is no upgrade has no business here, and one that never ends is cut off.
   server.requestTimeout = CONNECT_TIMEOUT_MS
   server.headersTimeout = CONNECT_TIMEOUT_MS
@@ -236,11 +244,14 @@ function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void):
     handleProtocols: (protocols) => [...protocols].find((name) => name === 'mqtt' || name === 'mqttv3.1') ?? false,
   })
   sockets.on('connection', (socket) => {
-    // A frame that is not binary ends the connection (MQTT 3.1.1 section 6.0).
+    const stream = createWebSocketStream(socket)
+    // A frame that is not binary ends the connection (MQTT 3.1.1 section 6.0), with a close code of its own.
     socket.prependListener('message', (_data, isBinary) => {
-      if (!isBinary) socket.close(UNSUPPORTED_DATA)
+      if (isBinary) return
+      disconnects.ended(stream, new Disconnect('protocol-error', 'a WebSocket frame is not binary'))
+      socket.close(UNSUPPORTED_DATA)
     })
-    accept(createWebSocketStream(socket))
+    accept(stream)
   })
 }
 

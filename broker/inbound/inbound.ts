@@ -129,7 +129,8 @@ export class Inbound {
     this.#adapt(tookMs, isMore)
     let restMs = 0
     if (this.#broker.connectedClients > 1) {
-      const [packets, bytes] = [this.packets.requests - requests, this.packets.requestBytes - requestBytes]
+      const packets = this.packets.requests - requests
+      const bytes = this.packets.requestBytes - requestBytes
       restMs = this.#quota.charge(now, { tookMs, packets, bytes })
     }
     if (restMs === 0) this.#enter(isMore ? 'turn' : 'bytes')

@@ -42,9 +42,9 @@ export class Packets {
   readonly #order: SubscribeOrder
   /** Aedes's own listener. */
   readonly #accept: (packet: Packet) => void
-  /** Packets that are no acknowledgements, and their bytes: a subscriber that keeps up owes those, and they cost nothing behind the broker. */
+  /** Packets taken that are no acknowledgements: these a subscriber that keeps up owes, and they cost nothing behind the broker. */
   requests = 0
-  /** Without what is thrown away, which costs nothing there either. */
+  /** Bytes read that were not thrown away: those cost nothing there, either. */
   requestBytes = 0
   /** Packets taken, bytes read, and bytes that wait for the rest of theirs: whether a packet is stuck is seen from them. */
   #count = 0
