@@ -7,11 +7,14 @@ export const holding = (held: (() => void)[]) =>
   appending((log) => (entry, onDurable) => log.append(entry, (error) => held.push(() => onDurable(error))))
 
 /** Another `append` than the log's own; all else is the log's. */
-export function appending(make: (log: Log) => Log['append']) {
+export const appending = (make: (log: Log) => Log['append']) => replacing('append', make)
+
+/** Another method of this name than the log's own. */
+export function replacing<Name extends keyof Log>(replaced: Name, make: (log: Log) => Log[Name]) {
   return (log: Log): Log =>
     new Proxy(log, {
       get(target, name) {
-        if (name === 'append') return make(target)
+        if (name === replaced) return make(target)
         const value: unknown = Reflect.get(target, name)
         return typeof value === 'function' ? value.bind(target) : value
       },
