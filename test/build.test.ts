@@ -178,12 +178,12 @@ test('an error in a source is told with its place, and changes nothing', (t) => 
   const checkout = new Checkout(t)
   checkout.build()
   const before = checkout.outputs()
-  const line = checkout.insert('broker/admission.ts', 'export class', 'const const = 1')
+  const line = checkout.insert('broker/admission/admission.ts', 'export class', 'const const = 1')
   checkout.insert('cli/main.ts', 'const FAILED', 'const NEW = 1')
   for (const args of [['cli/telltale.js', '--version'], ['build.js']]) {
     const { status, stdout, stderr } = checkout.run(args)
     assert.deepEqual([status, stdout], [1, ''])
-    assert.match(stderr, new RegExp(`^(telltale: )?broker/admission\\.ts:${line}:7: Expected identifier [^\\n]+\\n$`))
+    assert.match(stderr, new RegExp(`^(telltale: )?broker/admission/admission\\.ts:${line}:7: Expected identifier [^\\n]+\\n$`))
   }
   assert.deepEqual(checkout.outputs(), before)
 })
