@@ -39,7 +39,7 @@ class Checkout {
 
   run(args: readonly string[], { env, ...options }: SpawnSyncOptions = {}) {
     const environment = { ...plainEnvironment(), TELLTALE_DATA_DIR: this.#path('data'), ...env }
-    const given = { cwd: this.directory, env: environment, encoding: 'utf8' as const, timeout: 60_000, ...options }
+    const given = { cwd: this.directory, env: environment, encoding: 'utf8' as const, timeout: 300_000, ...options }
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { ...given, encoding: 'utf8' })
     return { status, stdout, stderr }
   }
@@ -183,7 +183,10 @@ test('an error in a source is told with its place, and changes nothing', (t) => 
   for (const args of [['cli/telltale.js', '--version'], ['build.js']]) {
     const { status, stdout, stderr } = checkout.run(args)
     assert.deepEqual([status, stdout], [1, ''])
-    assert.match(stderr, new RegExp(`^(telltale: )?broker/admission/admission\\.ts:${line}:7: Expected identifier [^\\n]+\\n$`))
+    assert.match(
+      stderr,
+      new RegExp(`^(telltale: )?broker/admission/admission\\.ts:${line}:7: Expected identifier [^\\n]+\\n$`),
+    )
   }
   assert.deepEqual(checkout.outputs(), before)
 })

@@ -28,7 +28,14 @@ if (files.length === 0) {
 await build()
 const { status } = spawnSync(
   process.execPath,
-  ['--import', 'tsx', '--test', '--test-concurrency=2', '--test-timeout=300000', '--test-reporter=spec', ...files],
+  [
+    ...['--import', 'tsx', '--test', '--test-concurrency=2', '--test-timeout=1200000'],
+    ...['spec', join(here, 'slowest.js')].flatMap((reporter) => [
+      `--test-reporter=${reporter}`,
+      '--test-reporter-destination=stdout',
+    ]),
+    ...files,
+  ],
   { stdio: 'inherit' },
 )
 process.exit(status ?? 1)

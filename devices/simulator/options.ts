@@ -12,6 +12,8 @@ import { FORMATS, type Format } from './messages.ts'
 
 /** More devices asked of one simulator: refused as a wrong option. */
 const SIMULATOR_DEVICES_MAX = 20_000
+/** How long the end of a run waits for outstanding acknowledgements, unless told; what is missing then is reported as such. */
+const SIMULATOR_DRAIN_MS = 10_000
 /** More messages a second asked of one device: refused as a wrong option. */
 const SIMULATOR_RATE_MAX = 10_000
 
@@ -35,6 +37,8 @@ export interface SimulatorOptions {
   readonly seed: number
   /** Infinity: until `messages` or the signal ends the run. */
   readonly durationMs: number
+  /** After the end, for what is not acknowledged yet. */
+  readonly drainMs: number
   /** Of all devices together; Infinity for no end. */
   readonly messages: number
   readonly qos: Qos
@@ -91,9 +95,15 @@ const PROTOCOLS = new Set(['mqtt:', 'mqtts:', 'tcp:', 'ws:', 'wss:'])
 const isBrokerUrl = (text: string) => URL.canParse(text) && PROTOCOLS.has(new URL(text).protocol)
 const COUNT_MAX = Number.MAX_SAFE_INTEGER
 
-const option = (flags: string, description: string, parse: (text: string) => unknown, value?: unknown): Option => {
+const option = (
+  flags: string,
+  description: string,
+  parse: (text: string) => unknown,
+  value?: unknown,
+  shown?: string,
+): Option => {
   const made = new CommandOption(flags, description).argParser(parse)
-  return value === undefined ? made : made.default(value)
+  return value === undefined ? made : made.default(value, shown)
 }
 
 /** The options of `telltale simulate`, in the order of its help. */
@@ -114,6 +124,7 @@ export function commandOptions(defaults: { readonly url: string }): Option[] {
     ),
     option('--seed <number>', 'the same seed sends the same values', number(0, 2 ** 32 - 1, true), 1),
     option('--duration <time>', 'how long, such as 60s or 15m; else until Ctrl-C', duration),
+    option('--drain <time>', 'how long the end waits for acknowledgements', duration, SIMULATOR_DRAIN_MS, '10s'),
     option('--messages <count>', 'end after so many, of all devices together', number(1, COUNT_MAX, true)),
     option('--qos <level>', '0, 1 or 2', oneOf<Qos>(0, 1, 2), 1),
     option('--batch <count>', 'readings a message', number(1, READINGS_PER_MESSAGE_MAX, true), 1),
@@ -145,6 +156,7 @@ export interface CommandValues {
   readonly stream: string
   readonly seed: number
   readonly duration?: number
+  readonly drain: number
   readonly messages?: number
   readonly qos: Qos
   readonly batch: number
@@ -159,10 +171,11 @@ export interface CommandValues {
 }
 
 export function optionsOf(values: CommandValues): SimulatorOptions {
-  const { duration, messages, maxP99, maxErrors, minRate, ...same } = values
+  const { duration, drain, messages, maxP99, maxErrors, minRate, ...same } = values
   return {
     ...same,
     durationMs: duration ?? Number.POSITIVE_INFINITY,
+    drainMs: drain,
     messages: messages ?? Number.POSITIVE_INFINITY,
     thresholds: {
       ...(maxP99 !== undefined && { maxP99Ms: maxP99 }),

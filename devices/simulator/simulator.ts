@@ -6,7 +6,7 @@
  * Publishing ends with the first of: every device has sent its share, the duration is over, the signal is aborted, a
  * device is refused. Always true: what the summary calls acknowledged was acknowledged by the broker; each message is
  * counted once however often it was resent. Bound: `SIMULATOR_CONNECTING_MAX` devices connect at once; what is not
- * acknowledged `SIMULATOR_DRAIN_MS` after the end is reported as unacknowledged.
+ * acknowledged `drainMs` after the end is reported as unacknowledged.
  */
 
 import { performance } from 'node:perf_hooks'
@@ -27,8 +27,6 @@ const SIMULATOR_CONNECTING_MAX = 50
 const SIMULATOR_CONNECTS_PER_SECOND_MAX = 500
 /** All devices have to be connected by then, on top of the time their spread starts take; else the run fails. */
 const SIMULATOR_CONNECT_DEADLINE_MS = 15_000
-/** How long the end of a run waits for outstanding acknowledgements; what is missing then is reported as such. */
-const SIMULATOR_DRAIN_MS = 10_000
 
 export interface SimulatorDeps {
   readonly registry: SchemaSource
@@ -189,7 +187,7 @@ export class Simulator {
   async #drain(): Promise<number> {
     this.#phase = 'draining'
     for (const device of this.#devices) device.halt()
-    const deadline = performance.now() + SIMULATOR_DRAIN_MS
+    const deadline = performance.now() + this.#options.drainMs
     const waiting = () => this.#devices.some((device) => device.inFlight > 0)
     while (waiting() && performance.now() < deadline) await this.#changed(deadline)
     return performance.now() - (this.#beganAt ?? performance.now())

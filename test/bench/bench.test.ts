@@ -8,7 +8,7 @@ import { requireProgram } from '../servers/server.ts'
 
 const MAIN = fileURLToPath(new URL('../../bench/main.ts', import.meta.url))
 
-test('the short bench of accept prints a cost for Telltale and for Mosquitto', { timeout: 120_000 }, async (t) => {
+test('the short bench of accept prints a cost for Telltale and for Mosquitto', async (t) => {
   if (requireProgram(t, 'mosquitto', 'apt install mosquitto') === undefined) return
   const args = ['--import', 'tsx', MAIN, '--quick', '--only', 'accept', '--json']
   const { stdout } = await promisify(execFile)(process.execPath, args)

@@ -19,7 +19,7 @@ export function telltale(
 ): Promise<Ended> {
   const env = { ...plainEnvironment(), TELLTALE_DATA_DIR: directory, ...environment }
   return new Promise((resolve) => {
-    execFile(process.execPath, [TELLTALE, ...args], { env, timeout: 60_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, [TELLTALE, ...args], { env, timeout: 300_000 }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
     })
   })

@@ -160,7 +160,7 @@ export const connectStatements: readonly Statement[] = [
       await violating.closes()
       await bed.client('replaced')
       await replaced.closes()
-      await silent.closes(9_000)
+      await silent.closes(60_000)
       const seen = [await witness.publish(), await witness.publish(), await witness.publish()]
       assert.deepEqual(
         seen.map(({ topic, qos }) => [topic, qos]).sort(),
@@ -233,7 +233,7 @@ export const connectStatements: readonly Statement[] = [
   server('MQTT-3.1.2-24', 'silence of one and a half times the keep alive ends the connection', async (bed) => {
     const silent = await bed.client('c', { keepalive: 1 })
     // Mosquitto looks once in several seconds.
-    await silent.closes(9_000)
+    await silent.closes(60_000)
   }),
   both('MQTT-3.1.3-1', 'client id, will topic, will message, user name, password come in this order', async (bed) => {
     const witness = await bed.subscriber(bed.name('w'))

@@ -40,7 +40,11 @@ test('mutated packets neither end the broker nor keep an honest device from bein
   ])
   t.diagnostic(JSON.stringify(report))
   assert.equal(honest.acknowledged, 100)
-  assert(report.packets >= PACKETS && report.closedByBroker > 0)
+  assert(report.packets >= PACKETS)
+  // Which side was first to close is a matter of how busy the machine is; what broke the protocol is not.
+  const metrics = await (await fetch(`${platform.url}/metrics`)).text()
+  const [, errors = ''] = /^telltale_broker_protocol_errors_total (\d+)$/m.exec(metrics) ?? []
+  assert(Number(errors) > 0, 'no packet was refused: the fuzzer does not reach that far')
   const ledger = await platform.settled()
   assert(ledger.accepted >= 100)
   assert.equal(await platform.stop(), 0)

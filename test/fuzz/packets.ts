@@ -4,7 +4,7 @@
  *
  * After each few packets comes a PINGREQ, and its answer or the end of the connection is waited for, so that what is
  * counted was looked at by the broker, not only handed to the kernel. A mutated length may make the broker wait for more:
- * after `ANSWER_MS_MAX` the connection is given up and counted as such.
+ * after `ANSWER_MS_MAX` the connection is ended by us and counted as such, once the broker has closed it, too.
  */
 
 import { once } from 'node:events'
@@ -67,7 +67,8 @@ async function oneConnection(random: Random, most: number, device: Device, port:
     if (answer === 'nothing') report.givenUp++
     if (answer !== 'pong') break
   }
-  socket.destroy()
+  socket.end()
+  await answers.closed()
   report.packets += sent
   return sent
 }
@@ -87,6 +88,11 @@ class Answers {
     })
     socket.on('data', (chunk) => parser.parse(chunk))
     socket.on('close', () => this.#wake())
+  }
+
+  /** The broker has dealt with all that was sent, and has closed the connection. */
+  async closed(): Promise<void> {
+    if (!this.#socket.destroyed) await once(this.#socket, 'close')
   }
 
   async next(): Promise<'pong' | 'closed' | 'nothing'> {

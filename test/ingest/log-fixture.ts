@@ -41,7 +41,7 @@ export const environment = (ts: number, temperature: number, battery = 50): Buff
   registry.encode('environment', { ts, temperature, humidity: 40, pressure: 1013.25, battery, rssi: -70 })
 
 /** Waits until every entry is stored or set aside, and gives the books. */
-export async function settled(log: Pick<Shards, 'ledger'>, timeoutMs = 30_000): Promise<Ledger> {
+export async function settled(log: Pick<Shards, 'ledger'>, timeoutMs = 300_000): Promise<Ledger> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const ledger = await log.ledger(INGEST_READER)
@@ -52,7 +52,7 @@ export async function settled(log: Pick<Shards, 'ledger'>, timeoutMs = 30_000): 
 }
 
 /** Waits until `condition` holds. */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 300_000): Promise<void> {
   const deadline = performance.now() + timeoutMs
   while (!(await condition())) {
     if (performance.now() > deadline) throw new Error(`did not come true: ${condition}`)

@@ -156,7 +156,7 @@ export function testLog(name: string, open: OpensLog): void {
     assert.deepEqual(sizes, Array(9).fill(PAYLOAD_BYTES_MAX))
   })
 
-  test(`${name}: a follower sees the past, then what comes, and ends when told`, { timeout: 20_000 }, async (t) => {
+  test(`${name}: a follower sees the past, then what comes, and ends when told`, async (t) => {
     const { log } = await open(t)
     await append(log, entry(0), entry(1))
     const stop = new AbortController()

@@ -29,7 +29,7 @@ function up(directory: string, environment: Record<string, string> = {}) {
   const { status, stderr } = spawnSync(process.execPath, ['cli/telltale.js', 'up'], {
     cwd: directory,
     env,
-    timeout: 60_000,
+    timeout: 300_000,
   })
   return { status, said: stderr.toString() }
 }

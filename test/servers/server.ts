@@ -17,7 +17,7 @@ import { delimiter, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
-const READY_MS = 60_000
+const READY_MS = 300_000
 const LAST_WORDS_CHARS = 2_000
 
 export interface TestServer {

@@ -39,12 +39,26 @@ test('a platform whose disk fills up says 503, acknowledges nothing, and goes on
   const program = requireProgram(t, 'prlimit', 'apt install util-linux')
   if (program === undefined) return
   const platform = await RunningPlatform.start(t, { store: NO_STORE })
+  await platform.appToken()
   const { size } = statSync(join(platform.directory, 'log', 'data.mdb'))
   const limit = (bytes: number | 'unlimited') => {
     execFileSync(program, ['--pid', String(platform.pid), `--fsize=${bytes}:unlimited`])
   }
   limit(size)
-  const args = ['--devices', '20', '--messages', '1500', '--rate', '0', '--batch', '200', '--seed', '3']
+  const args = [
+    '--devices',
+    '20',
+    '--messages',
+    '1500',
+    '--rate',
+    '0',
+    '--batch',
+    '200',
+    '--seed',
+    '3',
+    '--drain',
+    '15m',
+  ]
   const running = platform.simulate(...args)
   while ((await ready(platform)) === 200) await new Promise((resolve) => setTimeout(resolve, 20))
   assert.equal(await ready(platform), 503)

@@ -75,9 +75,7 @@ test('a port that is taken is an error that names it, and nothing stays open', a
   })
 })
 
-test('a TLS handshake that is not finished in time is cut off, and others connect meanwhile', {
-  timeout: 60_000,
-}, async (t) => {
+test('a TLS handshake that is not finished in time is cut off, and others connect meanwhile', async (t) => {
   const tls = selfSigned(t)
   const bench = await startBroker(t, { listeners: { tlsPort: 0, webSocketPort: 0, tls } })
   const closed: Promise<unknown>[] = []
@@ -103,7 +101,7 @@ test('a TLS handshake that is not finished in time is cut off, and others connec
   await Promise.all(closed)
 })
 
-test('a stop waits for no handshake and no upgrade', { timeout: 30_000 }, async (t) => {
+test('a stop waits for no handshake and no upgrade', async (t) => {
   for (const tls of [undefined, selfSigned(t)]) {
     const tlsPort = tls === undefined ? undefined : 0
     const bench = await startBroker(t, { auth: 'off', listeners: { tlsPort, webSocketPort: 0, tls } })

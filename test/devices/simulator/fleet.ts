@@ -15,6 +15,7 @@ export const fleetOptions = (url: string, changes: Partial<SimulatorOptions> = {
   stream: 'environment',
   seed: 7,
   durationMs: Number.POSITIVE_INFINITY,
+  drainMs: 10_000,
   messages: 30,
   qos: 1,
   batch: 1,
@@ -35,7 +36,7 @@ export const fleet = (options: SimulatorOptions, changes: Partial<SimulatorDeps>
 
 export const never = (): AbortSignal => new AbortController().signal
 
-const UNTIL_MS = 20_000
+const UNTIL_MS = 300_000
 
 /** Resolves when `state` is true; rejects with what it is when it never becomes so. */
 export async function until(state: () => boolean): Promise<void> {

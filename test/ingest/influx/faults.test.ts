@@ -151,7 +151,7 @@ test('a query that is refused is told as one, and is no failed write', async (t)
 })
 
 for (const encoding of ['identity', 'gzip']) {
-  test(`the error that a server never stops telling (${encoding}) is not read on`, { timeout: 60_000 }, async (t) => {
+  test(`the error that a server never stops telling (${encoding}) is not read on`, async (t) => {
     let sent = 0
     const server = createServer((request, response) => {
       request.resume()
@@ -303,7 +303,7 @@ test('a reading that line protocol cannot express is set aside, its neighbours a
   assert.equal(server.lines.size, 2)
 })
 
-test('an abort ends the wait for a store that asked for a long one', { timeout: 60_000 }, async (t) => {
+test('an abort ends the wait for a store that asked for a long one', async (t) => {
   const { server, store } = await open(t)
   const stop = new AbortController()
   server.decide = () => {

@@ -69,7 +69,7 @@ for (const [trouble, failures] of [
   ['cut', 1],
   ['slow', 0],
 ] as const) {
-  test(`a connection that is ${trouble}: all is stored, once`, { timeout: 180_000 }, async (t) => {
+  test(`a connection that is ${trouble}: all is stored, once`, async (t) => {
     const influx = await requireServer(t, startInfluxdb2)
     if (influx === undefined) return
     const proxy = await startProxy(t, Number(new URL(influx.url).port), [trouble])

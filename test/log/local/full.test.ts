@@ -19,9 +19,7 @@ const PENDING_LETTERS = 240
 /** What the first of LMDB's writes is cut off at. */
 const PAGE_BYTES = 4_096
 
-test('a full disk: refuses what it cannot keep, keeps the books, says it once, and takes again when room returns', {
-  timeout: 60_000,
-}, async (t) => {
+test('a full disk: refuses what it cannot keep, keeps the books, says it once, and takes again when room returns', async (t) => {
   const limit = fileSizeLimit(t)
   if (limit === undefined) return
   const directory = scratchDirectory(t)
@@ -59,9 +57,7 @@ test('a full disk: refuses what it cannot keep, keeps the books, says it once, a
   assert.equal(again.lines.filter(({ msg }) => msg.includes('has room again')).length, 1)
 })
 
-test('a disk that stays full: takes again once what is stored has left room in the file', {
-  timeout: 60_000,
-}, async (t) => {
+test('a disk that stays full: takes again once what is stored has left room in the file', async (t) => {
   const limit = fileSizeLimit(t)
   if (limit === undefined) return
   const directory = scratchDirectory(t)
@@ -80,9 +76,7 @@ test('a disk that stays full: takes again once what is stored has left room in t
   assert.equal((await log.ledger(INGEST_READER)).pending, 100)
 })
 
-test('dead letters on a full disk: are refused before they take the last of the room, and taken when some is made', {
-  timeout: 60_000,
-}, async (t) => {
+test('dead letters on a full disk: are refused before they take the last of the room, and taken when some is made', async (t) => {
   const limit = fileSizeLimit(t)
   if (limit === undefined) return
   const directory = scratchDirectory(t)
@@ -111,9 +105,7 @@ test('dead letters on a full disk: are refused before they take the last of the 
   await untilRoom(log)
 })
 
-test('a disk of which the log has taken its share: leaves its reserve to the store and to others', {
-  timeout: 60_000,
-}, async (t) => {
+test('a disk of which the log has taken its share: leaves its reserve to the store and to others', async (t) => {
   const directory = scratchDirectory(t)
   const { bavail, bsize } = statfsSync(directory)
   const { log, lines } = await openRecorded(t, { directory, diskReserveBytes: bavail * bsize - 3 * LOG_ROOM_BYTES })
@@ -124,7 +116,7 @@ test('a disk of which the log has taken its share: leaves its reserve to the sto
   assert.match(lines[0]?.msg ?? '', /the disk has \d+ MiB left, and \d+ MiB are kept for the store and for others/)
 })
 
-test('a first start that a full disk ended: leaves nothing in the way of the next', { timeout: 60_000 }, async (t) => {
+test('a first start that a full disk ended: leaves nothing in the way of the next', async (t) => {
   const limit = fileSizeLimit(t)
   if (limit === undefined) return
   const directory = scratchDirectory(t)
@@ -136,9 +128,7 @@ test('a first start that a full disk ended: leaves nothing in the way of the nex
   await append(log, entry(0))
 })
 
-test('a log at its byte limit: refuses, says it once, and takes again by itself when the reader has caught up', {
-  timeout: 60_000,
-}, async (t) => {
+test('a log at its byte limit: refuses, says it once, and takes again by itself when the reader has caught up', async (t) => {
   const directory = scratchDirectory(t)
   const { log, lines, metric } = await openRecorded(t, { directory, maxBytes: 8 * 2 ** 20 })
   const accepted = await appendUntilRefused(log, 'log-full')
