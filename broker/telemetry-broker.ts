@@ -58,7 +58,7 @@ export class TelemetryBroker extends Aedes {
       maxInflightInbound: QOS2_INFLIGHT_MAX,
       maxClientsIdLength: CLIENT_ID_CHARS_MAX,
     })
-    const { admission, statusBoard, disconnects, logger } = dependencies
+    const { admission, statusBoard, disconnects, metrics, logger } = dependencies
     const shared = { ...dependencies, broker: this, fairShare: new FairShare() }
     this.connections = new Connections(options, shared)
     const connections = this.connections.byClient
@@ -96,6 +96,7 @@ export class TelemetryBroker extends Aedes {
     }
     this.authorizeForward = (client, packet) => (this.subscribers.mayReceive(client, packet) ? packet : null)
     this.on('client', (client) => {
+      metrics.connected()
       const session = connections.get(client)?.session
       if (session?.holder.kind === 'device') statusBoard.connected(session.holder.device, session.will)
     })

@@ -5,6 +5,7 @@ import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { endAtOnce, Lifecycle, untilSignal } from '../platform/lifecycle.ts'
 import { createLogger } from '../platform/logger.ts'
 import { createMetrics } from '../platform/metrics.ts'
+import { packageVersion } from '../platform/package.ts'
 import { loadSettings, unknownVariables } from '../platform/settings.ts'
 import { startPlatform } from './compose.ts'
 import { parseRoles, ROLES } from './roles.ts'
@@ -22,7 +23,7 @@ async function up(rolesText: string): Promise<void> {
   const logger = createLogger({ level: settings.logLevel, pretty: process.stderr.isTTY })
   const variables = unknownVariables()
   if (variables.length > 0) logger.warn({ variables }, 'there are no such settings: see telltale config')
-  const metrics = createMetrics({ processMetrics: true })
+  const metrics = createMetrics({ version: packageVersion() })
   const lifecycle = new Lifecycle(logger)
   const signal = untilSignal()
   let notReady: string | undefined = 'starting'

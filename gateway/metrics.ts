@@ -46,7 +46,16 @@ export class GatewayMetrics {
     this.#gauge('subscriptions', 'Live subscriptions of all sockets', state.subscriptions)
     this.#gauge('latest_series', 'Devices and series in the table of last readings', state.series)
     this.#gauge('latest_bytes', 'Estimated size of the table of last readings', state.latestBytes)
-    this.#gauge('latest_dropped', 'Series dropped from the table of last readings since the start', state.latestDropped)
+    const dropped = state.latestDropped
+    new Counter({
+      name: 'telltale_gateway_latest_dropped_total',
+      help: 'Series dropped from the table of last readings',
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        this.inc(dropped())
+      },
+    })
   }
 
   #counter<const Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []) {

@@ -4,12 +4,29 @@
  * Labels come from small closed sets, never from a device id or a topic: cardinality is bounded by the code.
  */
 
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 
 export type Metrics = Registry
 
-export function createMetrics(options: { processMetrics: boolean } = { processMetrics: false }): Metrics {
+/** Sums of prom-client's (15.1.3) that are gauges and end in `_total`; the same by type remain. */
+const NO_COUNTERS = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
+
+/** One line of an answer to Prometheus. */
+export interface MetricValue {
+  readonly metricName: string
+  readonly labels: Readonly<Record<string, string | number>>
+  readonly value: number
+}
+
+/** With those of the process where a `version` is given: the one that runs. */
+export function createMetrics({ version }: { readonly version?: string } = {}): Metrics {
   const registry = new Registry()
-  if (options.processMetrics) collectDefaultMetrics({ register: registry })
+  if (version === undefined) return registry
+  collectDefaultMetrics({ register: registry })
+  for (const name of NO_COUNTERS) registry.removeSingleMetric(name)
+  const help = 'What runs: always 1'
+  const labelNames = ['version', 'node']
+  const registers = [registry]
+  new Gauge({ name: 'telltale_build_info', help, labelNames, registers }).set({ version, node: process.version }, 1)
   return registry
 }

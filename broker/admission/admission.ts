@@ -85,10 +85,11 @@ export class Admission {
     const { log, clock, metrics } = this.#dependencies
     const { device, stream } = topic
     const { payload, qos } = message
-    const entry = { device, stream, receivedAt: clock.now(), flags: 0, payload }
+    const receivedAt = clock.now()
+    const entry = { device, stream, receivedAt, flags: 0, payload }
     session.receiveWindow.hold(payload.length)
     log.append(entry, (error) => {
-      if (error === undefined) metrics.accepted[qos] = (metrics.accepted[qos] ?? 0) + 1
+      if (error === undefined) metrics.durable(qos, clock.now() - receivedAt)
       else metrics.refused('log-refused')
       decided(error === undefined ? ACCEPTED : refused(error))
       session.receiveWindow.release(payload.length)

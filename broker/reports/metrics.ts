@@ -1,6 +1,7 @@
 /** Owns what the broker measures of itself. Hot counters are plain numbers, read when Prometheus asks. */
 
 import { Counter, Gauge } from 'prom-client'
+import { Histogram } from '../../platform/histogram.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 
 /** Why a client, a subscription or a message was refused: a closed set, for it is a metric's label. */
@@ -25,19 +26,21 @@ export type Drop = 'session-queue-full' | 'session-forgotten' | 'too-many-retain
 
 export class BrokerMetrics {
   /** Telemetry messages made durable and acknowledged, by QoS. */
-  readonly accepted = [0, 0, 0]
+  readonly #accepted = [0, 0, 0]
   /** How long clients rested, each for itself, milliseconds. */
   restedMs = 0
+  readonly #pubackSeconds: Histogram
   readonly #refused: Counter<'reason'>
   readonly #dropped: Counter<'reason'>
   readonly #errors: Counter
   readonly #unreported: Counter
   readonly #protocolErrors: Counter
   readonly #delayed: Counter<'by'>
+  readonly #connects: Counter
 
   constructor(registry: Metrics, connections: () => number) {
     const registers = [registry]
-    const { accepted } = this
+    const accepted = this.#accepted
     const restedMs = () => this.restedMs
     new Counter({
       name: 'telltale_broker_rested_seconds_total',
@@ -67,6 +70,19 @@ export class BrokerMetrics {
       collect() {
         this.set(connections())
       },
+    })
+    this.#pubackSeconds = new Histogram(
+      {
+        name: 'telltale_broker_puback_seconds',
+        help: 'From when telemetry was read until it was durable and may be acknowledged',
+        buckets: [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      },
+      registry,
+    )
+    this.#connects = new Counter({
+      name: 'telltale_broker_connects_total',
+      help: 'MQTT clients that were let in',
+      registers,
     })
     this.#refused = new Counter({
       name: 'telltale_broker_refused_total',
@@ -101,6 +117,16 @@ export class BrokerMetrics {
       help: 'Connections ended for what they sent, or by the network',
       registers,
     })
+  }
+
+  /** A message of telemetry is on disk, so many milliseconds after it was read. */
+  durable(qos: 0 | 1 | 2, ms: number): void {
+    this.#accepted[qos] = (this.#accepted[qos] ?? 0) + 1
+    this.#pubackSeconds.observe(Math.max(0, ms) / 1_000)
+  }
+
+  connected(): void {
+    this.#connects.inc()
   }
 
   refused(reason: Refusal): void {

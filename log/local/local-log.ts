@@ -95,7 +95,7 @@ export class LocalLog implements Log, Part {
   constructor(options: LocalLogOptions, dependencies: LocalLogDependencies) {
     this.#options = options
     this.#dependencies = dependencies
-    this.#metrics = new LogMetrics(dependencies.metrics, () => this.#observe())
+    this.#metrics = new LogMetrics(dependencies.metrics, dependencies.clock, () => this.#observe())
     this.failed = new Promise((_resolve, reject) => {
       this.#fail = reject
     })
@@ -227,11 +227,14 @@ export class LocalLog implements Log, Part {
     if (this.#state === undefined) return undefined
     this.#refresh()
     const { environment, ledgers, reader, deadLetters } = this.#state
+    const ledger = ledgers.ledger(INGEST_READER, reader.end())
+    const next = ledger.pending > 0 ? (ledgers.checkpoint(INGEST_READER) ?? reader.first()) : undefined
     return {
-      ledger: ledgers.ledger(INGEST_READER, reader.end()),
+      ledger,
       deadLetters: deadLetters.counts(),
       bytes: bytesOfCommits(environment),
       isFull: this.full !== undefined,
+      oldestPendingAt: next === undefined ? undefined : reader.committedAt(next),
     }
   }
 

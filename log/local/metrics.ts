@@ -1,6 +1,7 @@
 /** Owns what a local log measures of itself. */
 
 import { Counter, Gauge } from 'prom-client'
+import type { Clock } from '../../platform/clock.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { DeadLetterCounts, Ledger } from '../log.ts'
 
@@ -11,6 +12,8 @@ export interface LogObservation {
   /** What the commits take on disk. */
   readonly bytes: number
   readonly isFull: boolean
+  /** When the oldest message was received that is neither stored nor set aside, milliseconds; undefined if none is. */
+  readonly oldestPendingAt: number | undefined
 }
 
 export class LogMetrics {
@@ -20,13 +23,13 @@ export class LogMetrics {
   readonly #removed: Counter
 
   /** `observe`: undefined while the log is not open. */
-  constructor(registry: Metrics, observe: () => LogObservation | undefined) {
+  constructor(registry: Metrics, clock: Clock, observe: () => LogObservation | undefined) {
     const registers = [registry]
     this.#entries = new Counter({ name: 'telltale_log_entries_total', help: 'Messages made durable', registers })
     this.#durables = new Counter({ name: 'telltale_log_commits_total', help: 'Group commits flushed', registers })
     this.#bytesWritten = new Counter({ name: 'telltale_log_written_bytes_total', help: 'Bytes of commits', registers })
     this.#removed = new Counter({ name: 'telltale_log_removed_commits_total', help: 'Removed by retention', registers })
-    observeLog(registry, observe)
+    observeLog(registry, clock, observe)
   }
 
   committed(bytes: number, entries: number): void {
@@ -41,7 +44,7 @@ export class LogMetrics {
 }
 
 /** The first of these gauges that is collected sets the others with it, so that whoever reads them gets one snapshot. */
-function observeLog(registry: Metrics, observe: () => LogObservation | undefined): void {
+function observeLog(registry: Metrics, clock: Clock, observe: () => LogObservation | undefined): void {
   const registers = [registry]
   const labelNames = ['state']
   new Gauge({
@@ -61,12 +64,19 @@ function observeLog(registry: Metrics, observe: () => LogObservation | undefined
       heldBytes.set(deadLetters.heldBytes)
       bytes.set(observed.bytes)
       full.set(observed.isFull ? 1 : 0)
+      const now = clock.now()
+      oldest.set(Math.max(0, now - (observed.oldestPendingAt ?? now)) / 1_000)
     },
   })
   const letters = new Gauge({
     name: 'telltale_dead_letters',
     help: 'What became of the messages ever set aside: dead_lettered = held + replayed + purged + expired',
     labelNames,
+    registers,
+  })
+  const oldest = new Gauge({
+    name: 'telltale_ledger_oldest_pending_seconds',
+    help: 'How long ago the oldest message was received that is neither stored nor set aside; 0 if there is none',
     registers,
   })
   const heldBytes = new Gauge({

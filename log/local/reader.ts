@@ -102,6 +102,12 @@ export class Reader {
     return undefined
   }
 
+  /** About when the entry at `offset` was received, milliseconds: when the newest of its commit was, or was replayed. */
+  committedAt(offset: number): number | undefined {
+    const { newestAt, isDamaged } = this.#commit(this.commitOf(offset))
+    return isDamaged ? undefined : newestAt
+  }
+
   /** The key at which reading from `offset` starts: the last commit that starts at or before it. */
   commitOf(offset: number): number {
     for (const commitOffset of this.#environment.commits.getKeys({ start: offset, reverse: true, limit: 1 }))
