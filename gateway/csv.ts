@@ -1,4 +1,9 @@
-/** Owns readings as CSV (RFC 4180): lines end in CRLF, a field with a comma, quote or line break is quoted. */
+/**
+ * Owns readings as CSV (RFC 4180): lines end in CRLF, a field with a comma, quote or line break is quoted.
+ *
+ * Always true: no text of a device is a formula when the file is opened in a spreadsheet (OWASP, "CSV Injection"); it has an
+ * apostrophe before it. Numbers are as they are.
+ */
 
 import { type Reading, type Stream, type Value, valueIn } from '../schemas/reading.ts'
 
@@ -26,8 +31,15 @@ function line(fields: readonly (Value | undefined)[]): string {
   return `${fields.map(field).join(',')}\r\n`
 }
 
+/**
+ * Before what makes a spreadsheet run a cell. A cell begins with the text; and, where the comma is for decimals and such a
+ * file is split at semicolons, after those and after line breaks, quoted or not.
+ */
+const FORMULA = /(?<=^|[;\r\n])(?=[=+\-@\t＝＋－＠])|^(?=[\r\n])/g
+
 function field(value: Value | undefined): string {
   if (value === undefined) return ''
   if (typeof value !== 'string') return String(value)
-  return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value
+  const text = value.replace(FORMULA, "'")
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
