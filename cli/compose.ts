@@ -6,6 +6,7 @@
 import { Broker } from '../broker/broker.ts'
 import { clientsMax } from '../broker/connect/listeners.ts'
 import { Gateway } from '../gateway/gateway.ts'
+import { appConnectionsMax } from '../gateway/server/connections.ts'
 import type { Identity } from '../identity/identity.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import { createStore, STORES } from '../ingest/stores.ts'
@@ -47,7 +48,8 @@ export async function startPlatform(
   const { lifecycle, metrics, notReady } = dependencies
   const logger = (role: string) => dependencies.logger.child({ role })
   const clock = systemClock
-  if (roles.has('broker')) growFileTable(clientsMax())
+  const appsMax = roles.has('gateway') ? appConnectionsMax(roles.has('broker')) : 0
+  if (roles.has('broker')) growFileTable(clientsMax() + appsMax)
   const identity = await openIdentity(settings)
   const registry = loadRegistry(settings)
 
@@ -72,7 +74,7 @@ export async function startPlatform(
 
   let gateway: Gateway | undefined
   if (roles.has('gateway')) {
-    gateway = new Gateway(gatewayOptions(settings), {
+    gateway = new Gateway(gatewayOptions(settings, appsMax), {
       log,
       presence: log.presence,
       registry,
@@ -143,8 +145,9 @@ function brokerOptions(settings: Settings) {
   }
 }
 
-function gatewayOptions(settings: Settings) {
+function gatewayOptions(settings: Settings, connectionsMax: number) {
   const { gatewayHost: host, gatewayPort: port, gatewayServer: server } = settings
   const tls = tlsFiles(settings)
-  return { host, port, server, loopbackMetrics: true, ...(tls && { tls: { certFile: tls.cert, keyFile: tls.key } }) }
+  const tlsOptions = tls && { tls: { certFile: tls.cert, keyFile: tls.key } }
+  return { host, port, server, connectionsMax, loopbackMetrics: true, ...tlsOptions }
 }

@@ -26,6 +26,7 @@ import { Live } from './live.ts'
 import { GatewayMetrics } from './metrics.ts'
 import { Seed } from './seed.ts'
 import { chooseServer, type ServerChoice } from './server/choose.ts'
+import { Connections } from './server/connections.ts'
 import type { Server } from './server/server.ts'
 import { Tail } from './tail.ts'
 import { Tokens } from './tokens.ts'
@@ -37,6 +38,8 @@ export interface GatewayOptions {
   /** PEM files; HTTP and WebSocket are spoken over TLS then. */
   readonly tls?: { readonly certFile: string; readonly keyFile: string }
   readonly server: ServerChoice
+  /** Connections at once, of whatever kind. */
+  readonly connectionsMax: number
   /** Whether peers on this machine need no token for `/healthz`, `/readyz` and `/metrics`. */
   readonly loopbackMetrics: boolean
 }
@@ -62,6 +65,7 @@ export class Gateway implements Part {
   readonly #live: Live
   readonly #seed: Seed
   readonly #http: Http
+  readonly #connections: Connections
   #server: Server | undefined
   #stopped: Promise<void> | undefined
   #port = 0
@@ -76,16 +80,24 @@ export class Gateway implements Part {
     const latest = new Latest(registry)
     const groups = new Groups()
     const tokens = new Tokens(dependencies)
-    const parts = { ...dependencies, tokens, metrics, columns, latest, groups, tagsOf: columns.tagsOf }
+    const connections = new Connections({ max: options.connectionsMax }, (reason) =>
+      metrics.connectionsCut.inc({ reason }),
+    )
+    this.#connections = connections
+    const parts = { ...dependencies, connections, tokens, metrics, columns, latest, groups, tagsOf: columns.tagsOf }
     this.#http = new Http(
       { loopbackMetrics: options.loopbackMetrics },
       { ...parts, registered: dependencies.metrics, ready: () => this.#notReady() },
     )
     const { reply, refuse } = this.#http
-    this.#live = new Live({ ...parts, reply, refuse, cursor: () => this.#tail.cursor })
+    this.#live = new Live(
+      { connectionsMax: options.connectionsMax },
+      { ...parts, reply, refuse, cursor: () => this.#tail.cursor },
+    )
     this.#tail = new Tail({ ...parts, decoder: new Decoder(registry), publish: this.#live.publish })
     this.#seed = new Seed({ latest, history, logger: dependencies.logger })
     metrics.observe({
+      connections: () => connections.open,
       sockets: () => this.#live.sockets,
       groups: () => groups.size,
       subscriptions: () => groups.subscriptions,
@@ -114,7 +126,10 @@ export class Gateway implements Part {
       upgrade: this.#live.upgrade,
       troubled: (error: Error) => this.#dependencies.logger.error({ err: error }, 'a connection could not be taken'),
     }
-    const server = makeServer({ webSocketPath: LIVE_PATH, ...(tls && { tls }) }, handlers)
+    const server = makeServer(
+      { webSocketPath: LIVE_PATH, connections: this.#connections, ...(tls && { tls }) },
+      handlers,
+    )
     this.#server = server
     this.#live.start(server)
     this.#port = await server.listen(host, port)

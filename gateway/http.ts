@@ -17,12 +17,13 @@ import { Devices } from './devices.ts'
 import type { Latest } from './latest.ts'
 import { ledgerOf } from './ledger.ts'
 import type { GatewayMetrics } from './metrics.ts'
-import { answerHealth, answerMetrics, answerReadiness, OPERATIONS } from './operations.ts'
+import { answerHealth, answerMetrics, answerReadiness, isHealth, OPERATIONS } from './operations.ts'
 import { Readings } from './readings.ts'
-import { Refusal, refusalOf } from './refusal.ts'
+import { fullRefusal, Refusal, refusalOf } from './refusal.ts'
 import { Reply } from './reply.ts'
 import { type Request, readRequest } from './request.ts'
 import { listSchemas, showSchema } from './schemas.ts'
+import type { Connections } from './server/connections.ts'
 import type { Exchange } from './server/server.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -34,6 +35,7 @@ export interface HttpDependencies {
   readonly tokens: Tokens
   readonly latest: Latest
   readonly columns: Columns
+  readonly connections: Connections
   /** Why no traffic should come now; undefined when it should. */
   readonly ready: () => string | undefined
   readonly clock: Clock
@@ -110,6 +112,7 @@ export class Http {
 
   async #dispatch(reply: Reply, request: Request, route: Route | undefined): Promise<void> {
     if (route === undefined) throw new Refusal('not-found', `there is nothing at ${JSON.stringify(request.path)}`)
+    if (this.#dependencies.connections.isFull && !isHealth(request.path)) throw fullRefusal()
     if (request.method === 'OPTIONS') return reply.send('204 No Content', PREFLIGHT, '')
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       const message = `${request.path} does not take ${request.method}: allowed is GET`

@@ -30,6 +30,12 @@ export const LIVE_PINGS_UNANSWERED_MAX = 4
 /** How long a socket that lost a frame may take to drain and be told so (4408), before it is cut. */
 export const LIVE_SLOW_CLOSE_MS = 10_000
 
+/** Whose it is: by these its share is counted. */
+export interface Origin {
+  readonly token: string
+  readonly address: string
+}
+
 /** What a session needs of `/v1/live`. */
 export interface SessionOwner {
   /** The live tail's cursor at the time of the call. */
@@ -49,6 +55,7 @@ export interface SessionOwner {
 
 export class LiveSession implements SocketListener {
   readonly access: Access
+  readonly origin: Origin
   readonly #owner: SessionOwner
   readonly #groups = new Map<string, Group>()
   /** Those still being sent, by the subscription's name. */
@@ -60,8 +67,9 @@ export class LiveSession implements SocketListener {
   #pingedAt: number
   #unanswered = 0
 
-  constructor(access: Access, owner: SessionOwner) {
+  constructor(access: Access, origin: Origin, owner: SessionOwner) {
     this.access = access
+    this.origin = origin
     this.#owner = owner
     this.#pingedAt = owner.now()
   }

@@ -1,8 +1,8 @@
 /**
  * Owns `/v1/live`: who may connect, what apps ask for, and the fan-out of frames to them.
  *
- * Frames of a subscription are published once, to the topic of its group. Bound: `LIVE_SOCKETS_MAX`; one more is refused
- * with 503.
+ * Frames of a subscription are published once, to the topic of its group. Bounds: `LIVE_SOCKETS_MAX` or a share of all
+ * connections, one more is refused with 503; a share of that for one token and for one address, one more is refused with 429.
  */
 
 import type { Clock } from '../platform/clock.ts'
@@ -15,17 +15,23 @@ import { type Command, CommandRefusal, readCommand } from './commands.ts'
 import { SUBPROTOCOL } from './frames.ts'
 import type { Group, Groups } from './groups.ts'
 import type { Latest } from './latest.ts'
-import { LiveSession, type SessionOwner } from './live-session.ts'
+import { LiveSession, type Origin, type SessionOwner } from './live-session.ts'
 import type { GatewayMetrics } from './metrics.ts'
-import { Refusal } from './refusal.ts'
+import { fullRefusal, Refusal } from './refusal.ts'
 import type { Reply } from './reply.ts'
 import { readRequest } from './request.ts'
+import type { Connections } from './server/connections.ts'
 import type { Server, UpgradeExchange } from './server/server.ts'
+import { Shares } from './shares.ts'
 import { Snapshot } from './snapshot.ts'
 import type { Tokens } from './tokens.ts'
 
-/** Sockets of `/v1/live`; one more is refused with 503 before the upgrade. */
+/** Sockets of `/v1/live`, and their share of all connections; one more is refused with 503 before the upgrade. */
 const LIVE_SOCKETS_MAX = 20_000
+const LIVE_SOCKETS_RATIO = 0.8
+/** Shares of one token and of one address (all apps behind a proxy have its own); one more is refused with 429. */
+const LIVE_SOCKETS_PER_TOKEN_RATIO = 0.5
+const LIVE_SOCKETS_PER_ADDRESS_RATIO = 0.75
 /** How often sockets are looked over for expired tokens and for slow ones that never drained. */
 const LIVE_SWEEP_MS = 1_000
 
@@ -34,6 +40,7 @@ export interface LiveDependencies {
   readonly groups: Groups
   readonly latest: Latest
   readonly columns: Columns
+  readonly connections: Connections
   /** The live tail's cursor. */
   readonly cursor: () => string
   /** Answers a request that is not upgraded, counted under `/v1/live`. */
@@ -51,19 +58,25 @@ type Subscribe = Extract<Command, { type: 'subscribe' }>
 export class Live {
   readonly #dependencies: LiveDependencies
   readonly #sessions = new Set<LiveSession>()
+  readonly #socketsMax: number
+  readonly #byToken: Shares
+  readonly #byAddress: Shares
   readonly #owner: SessionOwner
   #server: Pick<Server, 'publish'> | undefined
   #sweeping: NodeJS.Timeout | undefined
   #draining = false
 
-  constructor(dependencies: LiveDependencies) {
+  constructor(options: { readonly connectionsMax: number }, dependencies: LiveDependencies) {
     this.#dependencies = dependencies
+    this.#socketsMax = Math.min(LIVE_SOCKETS_MAX, Math.ceil(options.connectionsMax * LIVE_SOCKETS_RATIO))
+    this.#byToken = new Shares(Math.ceil(this.#socketsMax * LIVE_SOCKETS_PER_TOKEN_RATIO))
+    this.#byAddress = new Shares(Math.ceil(this.#socketsMax * LIVE_SOCKETS_PER_ADDRESS_RATIO))
     const { cursor, groups, clock, metrics } = dependencies
     this.#owner = {
       cursor,
       now: () => clock.now(),
       opened: (session) => this.#opened(session),
-      closed: (session) => this.#sessions.delete(session),
+      closed: (session) => this.#closed(session),
       message: (session, data, isBinary) => this.#message(session, data, isBinary),
       dropped: () => metrics.droppedFrames.inc(),
       left: (group) => groups.leave(group),
@@ -107,6 +120,7 @@ export class Live {
     const { authorization, query } = readRequest(exchange)
     const protocols = exchange.header('sec-websocket-protocol')
     const version = exchange.header('sec-websocket-version')
+    const address = exchange.peer
     const reply = this.#dependencies.reply(exchange)
     const admit = async () => {
       requireVersion(version)
@@ -117,23 +131,39 @@ export class Live {
       if (access.selections.length === 0) {
         throw new Refusal('forbidden', "the token's filters select no telemetry")
       }
-      this.#requireRoom()
-      const session = new LiveSession(access, this.#owner)
+      const origin = { token, address }
+      this.#requireRoom(origin)
+      const session = new LiveSession(access, origin, this.#owner)
       reply.upgrade(() => exchange.upgrade(protocol, session))
     }
     admit().catch((error: unknown) => this.#dependencies.refuse(reply, error))
   }
 
-  #requireRoom(): void {
+  #requireRoom({ token, address }: Origin): void {
     if (this.#draining) throw new Refusal('not-ready', 'the gateway is stopping')
-    if (this.#sessions.size >= LIVE_SOCKETS_MAX) {
-      throw new Refusal('too-busy', `${LIVE_SOCKETS_MAX} apps are connected: no more are taken`)
+    if (this.#dependencies.connections.isFull) throw fullRefusal()
+    if (this.#sessions.size >= this.#socketsMax) {
+      throw new Refusal('too-busy', `${this.#socketsMax} apps are connected: no more are taken`)
+    }
+    if (!this.#byToken.hasRoom(token)) {
+      throw new Refusal('too-many-sockets', `this token has ${this.#byToken.max} WebSockets: no more are taken`)
+    }
+    if (!this.#byAddress.hasRoom(address)) {
+      throw new Refusal('too-many-sockets', `${address} has ${this.#byAddress.max} WebSockets: no more are taken`)
     }
   }
 
   #opened(session: LiveSession): void {
     this.#sessions.add(session)
+    this.#byToken.take(session.origin.token)
+    this.#byAddress.take(session.origin.address)
     if (this.#draining) session.end(CLOSE.draining)
+  }
+
+  #closed(session: LiveSession): void {
+    if (!this.#sessions.delete(session)) return
+    this.#byToken.leave(session.origin.token)
+    this.#byAddress.leave(session.origin.address)
   }
 
   #message(session: LiveSession, data: Buffer, isBinary: boolean): void {

@@ -5,6 +5,7 @@ import type { Metrics } from '../platform/metrics.ts'
 
 /** What gauges read when they are asked. */
 export interface GatewayState {
+  readonly connections: () => number
   readonly sockets: () => number
   readonly groups: () => number
   readonly subscriptions: () => number
@@ -22,6 +23,7 @@ export class GatewayMetrics {
   readonly frames: Counter
   readonly deliveries: Counter
   readonly droppedFrames: Counter
+  readonly connectionsCut: Counter<'reason'>
 
   constructor(registry: Metrics) {
     this.#registry = registry
@@ -34,6 +36,11 @@ export class GatewayMetrics {
     this.entries = this.#counter('log_entries_total', 'Log entries passed by the live tail')
     this.frames = this.#counter('frames_total', 'Frames encoded for subscriptions')
     this.deliveries = this.#counter('deliveries_total', 'Readings handed to sockets')
+    this.connectionsCut = this.#counter(
+      'connections_cut_total',
+      'Connections without a request that were cut to keep places: too many of one address, or in all',
+      ['reason'],
+    )
     this.droppedFrames = this.#counter(
       'dropped_frames_total',
       'Frames dropped because a socket was not read; it is closed',
@@ -41,6 +48,7 @@ export class GatewayMetrics {
   }
 
   observe(state: GatewayState): void {
+    this.#gauge('connections', 'Open connections, of WebSockets too', state.connections)
     this.#gauge('sockets', 'Open WebSockets', state.sockets)
     this.#gauge('groups', 'Distinct live subscriptions', state.groups)
     this.#gauge('subscriptions', 'Live subscriptions of all sockets', state.subscriptions)

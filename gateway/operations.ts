@@ -6,6 +6,9 @@ import { JSON_TYPE, type Reply } from './reply.ts'
 
 export const OPERATIONS = ['/healthz', '/readyz', '/metrics'] as const
 
+/** What is answered also when there is room for nothing else. */
+export const isHealth = (path: string): boolean => path === '/healthz' || path === '/readyz'
+
 /** The process answers: that is all this says. */
 export function answerHealth(reply: Reply): void {
   reply.json({ status: 'alive' })

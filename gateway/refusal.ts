@@ -16,6 +16,7 @@ const STATUS = {
   'not-found': '404 Not Found',
   'method-not-allowed': '405 Method Not Allowed',
   'upgrade-required': '426 Upgrade Required',
+  'too-many-sockets': '429 Too Many Requests',
   internal: '500 Internal Server Error',
   'history-unsupported': '501 Not Implemented',
   'store-unavailable': '503 Service Unavailable',
@@ -62,6 +63,7 @@ const ALWAYS_WITH: Partial<Record<RefusalCode, Record<string, string>>> = {
   'upgrade-required': { Upgrade: 'websocket' },
   'store-unavailable': { 'Retry-After': SECONDS_BEFORE_RETRY },
   'store-busy': { 'Retry-After': SECONDS_BEFORE_RETRY },
+  'too-many-sockets': { 'Retry-After': SECONDS_BEFORE_RETRY },
   'too-busy': { 'Retry-After': SECONDS_BEFORE_RETRY },
   'not-ready': { 'Retry-After': SECONDS_BEFORE_RETRY },
 }
@@ -70,6 +72,10 @@ const ALWAYS_WITH: Partial<Record<RefusalCode, Record<string, string>>> = {
 export function badParameter(name: string, value: string, allowed: string): Refusal {
   return new Refusal('bad-parameter', `${name} is ${JSON.stringify(value)}: allowed is ${allowed}`)
 }
+
+/** When all connections are taken (`Connections`). */
+export const fullRefusal = (): Refusal =>
+  new Refusal('too-busy', 'as many connections are open as may be: try again in a moment')
 
 /** Whatever was thrown, as the refusal to answer with; undefined if it is our own mistake. */
 export function refusalOf(error: unknown): Refusal | undefined {

@@ -33,6 +33,14 @@ export const READINGS_PER_MESSAGE_MAX = 10_000
 /** A token is longer: refused before it is parsed. */
 export const TOKEN_CHARS_MAX = 8_192
 
+// --- files
+
+/** Shares of the files that this process may open (`ulimit -n`), for what devices and apps connect to; the rest is for its own. */
+export const FILES_FOR_CLIENTS_RATIO = 0.75
+export const FILES_FOR_APPS_RATIO = 0.15
+
+assert(FILES_FOR_CLIENTS_RATIO + FILES_FOR_APPS_RATIO <= 0.9, 'log, stores and threads must find files to open')
+
 // --- broker
 
 /** MQTT clients at once, over all listeners; one more is closed at once. */

@@ -17,13 +17,11 @@ import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, TelltaleError } from '../../platform/errors.ts'
 import { openFilesMax } from '../../platform/files.ts'
-import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FRAME_BYTES_MAX } from '../../platform/limits.ts'
+import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FILES_FOR_CLIENTS_RATIO, FRAME_BYTES_MAX } from '../../platform/limits.ts'
 import { hasConnack } from '../aedes/internals.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import { ConnectThrottle } from './connect-throttle.ts'
 
-/** Their share of the files that the process may have open, where that is less; the rest is for apps, log and store. */
-const CONNECTIONS_FILES_RATIO = 0.75
 /** Those that wait for their address, of all; one more is closed at once. */
 const CONNECTS_WAITING_MAX = 4_000
 /** Silence on a TCP connection after which the peer is asked whether it is there. */
@@ -45,7 +43,7 @@ const UNSUPPORTED_DATA = 1003
 
 /** Clients at once: as many as files may be open for. */
 export function clientsMax(): number {
-  return Math.min(CONNECTIONS_MAX, Math.floor(openFilesMax() * CONNECTIONS_FILES_RATIO))
+  return Math.min(CONNECTIONS_MAX, Math.floor(openFilesMax() * FILES_FOR_CLIENTS_RATIO))
 }
 
 export interface TlsFiles {

@@ -5,10 +5,11 @@
  * Always true of a server: what a peer sends comes in order; a `Socket` that was closed, by whom ever, is told `closed` once
  * and nothing after that; a call on one that is gone does nothing. Bounds: a frame from an app `LIVE_COMMAND_BYTES_CUT`,
  * what waits for an app `LIVE_BACKPRESSURE_BYTES_MAX` (then a frame is dropped, and `dropped` told), a request's head
- * `HTTP_HEAD_BYTES_MAX`, a peer that sends or takes nothing `HTTP_IDLE_SECONDS_MAX`.
+ * `HTTP_HEAD_BYTES_MAX`, a peer that sends or takes nothing `HTTP_IDLE_SECONDS_MAX`, connections as `Connections` says.
  */
 
 import { TelltaleError } from '../../platform/errors.ts'
+import type { Connections } from './connections.ts'
 
 export type Headers = Readonly<Record<string, string>>
 
@@ -20,6 +21,8 @@ export interface ServerOptions {
   readonly tls?: { readonly certFile: string; readonly keyFile: string }
   /** Where a request to upgrade to WebSocket is one; on any other path it is an ordinary request. */
   readonly webSocketPath: string
+  /** Is told of every connection, and says which one is cut. */
+  readonly connections: Connections
 }
 
 export interface ServerHandlers {

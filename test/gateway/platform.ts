@@ -92,7 +92,7 @@ export async function startPlatform(
   stops.push(() => log.stop())
   await given.prepare?.(log, registry)
   const gateway = new Gateway(
-    { host: '127.0.0.1', port: 0, server, loopbackMetrics: true, ...given.options },
+    { host: '127.0.0.1', port: 0, server, connectionsMax: 10_000, loopbackMetrics: true, ...given.options },
     {
       log,
       presence: log.presence,

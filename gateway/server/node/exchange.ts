@@ -4,17 +4,21 @@
  */
 
 import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket as Connection } from 'node:net'
 import { HTTP_IDLE_SECONDS_MAX } from '../../../platform/limits.ts'
+import type { Connections } from '../connections.ts'
 import type { Exchange, Headers, SocketListener, UpgradeExchange } from '../server.ts'
 
 export class NodeExchange implements Exchange {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
+  readonly #connections: Connections
   #gone: (() => void) | undefined
 
-  constructor(request: IncomingMessage, response: ServerResponse) {
+  constructor(request: IncomingMessage, response: ServerResponse, connections: Connections) {
     this.#request = request
     this.#response = response
+    this.#connections = connections
     // A peer that has gone is told by `close`.
     response.on('error', () => undefined)
   }
@@ -32,8 +36,7 @@ export class NodeExchange implements Exchange {
   }
 
   get peer(): string {
-    const address = this.#request.socket.remoteAddress ?? ''
-    return address.startsWith(MAPPED) ? address.slice(MAPPED.length) : address
+    return addressOf(this.#request.socket)
   }
 
   header(name: string): string {
@@ -83,6 +86,7 @@ export class NodeExchange implements Exchange {
     response.statusCode = Number.parseInt(status, 10)
     response.statusMessage = status.slice(status.indexOf(' ') + 1)
     for (const name in headers) response.setHeader(name, headers[name] ?? '')
+    if (this.#connections.isCrowded) response.shouldKeepAlive = false
   }
 
   /** Before and after the `?`. */
@@ -96,11 +100,21 @@ export class NodeExchange implements Exchange {
 /** How Node spells an IPv4 address on a socket for both. */
 const MAPPED = '::ffff:'
 
+/** The peer's, as people write it; empty once it has gone. */
+export function addressOf({ remoteAddress = '' }: Connection): string {
+  return remoteAddress.startsWith(MAPPED) ? remoteAddress.slice(MAPPED.length) : remoteAddress
+}
+
 export class NodeUpgradeExchange extends NodeExchange implements UpgradeExchange {
   readonly #upgrade: (subprotocol: string, listener: SocketListener) => void
 
-  constructor(request: IncomingMessage, response: ServerResponse, upgrade: NodeUpgradeExchange['upgrade']) {
-    super(request, response)
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    connections: Connections,
+    upgrade: NodeUpgradeExchange['upgrade'],
+  ) {
+    super(request, response, connections)
     this.#upgrade = upgrade
   }
 

@@ -10,6 +10,7 @@ import type { AddressInfo, Socket as Connection } from 'node:net'
 import { WebSocketServer } from 'ws'
 import { messageOf } from '../../../platform/errors.ts'
 import { HTTP_HEAD_BYTES_MAX, HTTP_IDLE_SECONDS_MAX, LIVE_COMMAND_BYTES_CUT } from '../../../platform/limits.ts'
+import type { Silent } from '../connections.ts'
 import {
   type MakeServer,
   type Server,
@@ -18,7 +19,7 @@ import {
   type ServerOptions,
   type SocketListener,
 } from '../server.ts'
-import { NodeExchange, NodeUpgradeExchange, responseOn } from './exchange.ts'
+import { addressOf, NodeExchange, NodeUpgradeExchange, responseOn } from './exchange.ts'
 import { NodeSocket } from './socket.ts'
 import { Topics } from './topics.ts'
 
@@ -43,6 +44,8 @@ class NodeServer implements Server {
   readonly #topics = new Topics()
   /** All there are, those of WebSockets too. */
   readonly #connections = new Set<Connection>()
+  /** Those without a request so far, by `peerOf`. */
+  readonly #silent = new Map<string, Silent>()
   /** The requests of a connection that are being answered. */
   readonly #underWay = new WeakMap<Connection, Set<NodeExchange>>()
   /** For the upgrade that is being made: `ws` asks within the call. */
@@ -52,10 +55,7 @@ class NodeServer implements Server {
     this.#options = options
     this.#handlers = handlers
     this.#http = makeHttpServer(options.tls)
-    this.#http.on('connection', (connection: Connection) => {
-      this.#connections.add(connection)
-      connection.once('close', () => this.#connections.delete(connection))
-    })
+    this.#http.on('connection', (connection: Connection) => this.#take(connection))
     this.#http.on('clientError', (error: NodeJS.ErrnoException, connection: Connection) => {
       // What is being answered must not have another answer in its midst.
       if (this.#isAnswering(connection)) connection.destroy()
@@ -64,7 +64,8 @@ class NodeServer implements Server {
     // In a handshake there is nobody to tell.
     this.#http.on('tlsClientError', (_error: Error, connection: Connection) => connection.destroy())
     this.#http.on('request', (request, response) => {
-      const exchange = new NodeExchange(request, response)
+      this.#spoke(request)
+      const exchange = new NodeExchange(request, response, options.connections)
       this.#track(exchange, request, response)
       handlers.request(exchange)
     })
@@ -105,6 +106,7 @@ class NodeServer implements Server {
 
   /** Node tells every request to upgrade here, to whatever and wherever; what is none of ours is answered as a request. */
   #upgrade(request: IncomingMessage, connection: Connection, head: Buffer): void {
+    this.#spoke(request)
     // Until `ws` has it, nobody else listens.
     connection.on('error', () => undefined)
     // Node tells it at once, also while a request before it is being answered on the same connection.
@@ -113,8 +115,9 @@ class NodeServer implements Server {
       return
     }
     const { response, release } = responseOn(request)
+    const { connections } = this.#options
     if (!isForWebSocket(request, this.#options.webSocketPath)) {
-      const exchange = new NodeExchange(request, response)
+      const exchange = new NodeExchange(request, response, connections)
       this.#track(exchange, request, response)
       this.#handlers.request(exchange)
       return
@@ -127,9 +130,33 @@ class NodeServer implements Server {
         new NodeSocket(socket, connection, listener, this.#topics)
       })
     }
-    const exchange: NodeUpgradeExchange = new NodeUpgradeExchange(request, response, upgrade)
+    const exchange: NodeUpgradeExchange = new NodeUpgradeExchange(request, response, connections, upgrade)
     this.#track(exchange, request, response)
     this.#handlers.upgrade(exchange)
+  }
+
+  /** By TLS a request comes on another object than the connection did, so both are known by the peer's address and port. */
+  #take(connection: Connection): void {
+    const { connections } = this.#options
+    this.#connections.add(connection)
+    const cut = () => connection.destroy()
+    const silent = connections.opened(addressOf(connection), cut)
+    const peer = peerOf(connection)
+    if (silent) this.#silent.set(peer, silent)
+    connection.once('close', () => {
+      this.#connections.delete(connection)
+      if (silent && this.#silent.get(peer) === silent) this.#silent.delete(peer)
+      if (silent) connections.spoke(silent)
+      connections.closed()
+    })
+    if (silent === undefined) cut()
+  }
+
+  #spoke({ socket }: IncomingMessage): void {
+    const peer = peerOf(socket)
+    const silent = this.#silent.get(peer)
+    if (silent) this.#options.connections.spoke(silent)
+    this.#silent.delete(peer)
   }
 
   #isAnswering(connection: Connection): boolean {
@@ -153,6 +180,8 @@ class NodeServer implements Server {
     })
   }
 }
+
+const peerOf = (connection: Connection) => `${connection.remoteAddress} ${connection.remotePort}`
 
 /** What Node's parser or its clocks refuse: by default a bare status line. */
 function refuseMalformed({ code = '' }: NodeJS.ErrnoException, connection: Connection): void {

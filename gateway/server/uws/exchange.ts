@@ -4,18 +4,23 @@
  */
 
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js'
+import type { Connections } from '../connections.ts'
 import type { Headers, SocketListener, UpgradeExchange } from '../server.ts'
 import { type UserData, UwsSocket } from './socket.ts'
 
 export class UwsExchange implements UpgradeExchange {
   readonly #request: HttpRequest
   readonly #response: HttpResponse
+  readonly #connections: Connections
   readonly #upgrade: Upgrade | undefined
+  /** The answer is the last on its connection. */
+  #isLast = false
 
   /** With the context that an upgrade needs, if it is a request for one. */
-  constructor(response: HttpResponse, request: HttpRequest, context?: us_socket_context_t) {
+  constructor(response: HttpResponse, request: HttpRequest, connections: Connections, context?: us_socket_context_t) {
     this.#request = request
     this.#response = response
+    this.#connections = connections
     this.#upgrade = context && {
       context,
       key: request.getHeader('sec-websocket-key'),
@@ -36,7 +41,7 @@ export class UwsExchange implements UpgradeExchange {
   }
 
   get peer(): string {
-    return plainAddress(Buffer.from(this.#response.getRemoteAddressAsText()).toString())
+    return peerOf(this.#response)
   }
 
   header(name: string): string {
@@ -50,14 +55,15 @@ export class UwsExchange implements UpgradeExchange {
   send(status: string, headers: Headers, body: string | Buffer): void {
     this.#response.cork(() => {
       this.#writeHead(status, headers)
-      this.#response.end(bytesOf(body))
+      this.#response.end(bytesOf(body), this.#isLast)
     })
   }
 
   /** After an answer without body the library takes no other request on the connection (tried on 20.x), so it is told as the last. */
   sendHead(status: string, headers: Headers, bodyBytes?: number): void {
     this.#response.cork(() => {
-      this.#writeHead(status, { ...headers, Connection: 'close' })
+      this.#isLast = true
+      this.#writeHead(status, headers)
       // With `undefined` it tells a length of 2^63.
       if (bodyBytes === undefined) this.#response.endWithoutBody()
       else this.#response.endWithoutBody(bodyBytes)
@@ -82,7 +88,7 @@ export class UwsExchange implements UpgradeExchange {
   }
 
   end(): void {
-    this.#response.cork(() => this.#response.end())
+    this.#response.cork(() => this.#response.end('', this.#isLast))
   }
 
   /**
@@ -97,8 +103,10 @@ export class UwsExchange implements UpgradeExchange {
   }
 
   #writeHead(status: string, headers: Headers): void {
+    this.#isLast ||= this.#connections.isCrowded
     this.#response.writeStatus(status)
     for (const name in headers) this.#response.writeHeader(name, headers[name] ?? '')
+    if (this.#isLast) this.#response.writeHeader('Connection', 'close')
   }
 }
 
@@ -110,6 +118,10 @@ interface Upgrade {
 
 /** See `server.ts`: text is handed over as bytes. */
 const bytesOf = (body: string | Buffer) => (typeof body === 'string' ? Buffer.from(body) : body)
+
+/** Its address; not to be had once it is closed. */
+export const peerOf = (response: HttpResponse) =>
+  plainAddress(Buffer.from(response.getRemoteAddressAsText()).toString())
 
 /** uWebSockets.js spells IPv6 in full, and IPv4 on a socket for both as `::ffff:127.0.0.1`, in hexadecimal. */
 function plainAddress(peer: string): string {

@@ -4,15 +4,24 @@
  *
  * On the main thread only: in a worker thread the library aborted the process at exit. What it does of its own accord: it ends
  * connections that are idle for 10 s or so, takes a large head that comes in one piece, refuses HTTP/1.0 with 505, and cuts
- * who breaks the WebSocket protocol without the code for it.
+ * who breaks the WebSocket protocol without the code for it. It tells of a connection before the first byte, but not on which one
+ * a request then comes (`Connections`).
  *
  * Text is handed over as bytes: given a string, its build for Node 24 sends `é` as one byte, which is no UTF-8 (tried, 3.0.6).
  */
 
-import type { TemplatedApp, us_listen_socket, WebSocket } from 'uWebSockets.js'
+import type {
+  HttpRequest,
+  HttpResponse,
+  TemplatedApp,
+  us_listen_socket,
+  us_socket_context_t,
+  WebSocket,
+} from 'uWebSockets.js'
 import { LIVE_BACKPRESSURE_BYTES_MAX, LIVE_COMMAND_BYTES_CUT } from '../../../platform/limits.ts'
+import type { Connections, Silent } from '../connections.ts'
 import { type MakeServer, type Server, ServerError, type ServerHandlers, type ServerOptions } from '../server.ts'
-import { UwsExchange } from './exchange.ts'
+import { peerOf, UwsExchange } from './exchange.ts'
 import { uWS } from './library.ts'
 import type { UserData } from './socket.ts'
 
@@ -29,23 +38,35 @@ class UwsServer implements Server {
   readonly #app: TemplatedApp
   #listening: us_listen_socket | undefined
 
-  constructor({ tls, webSocketPath }: ServerOptions, handlers: ServerHandlers) {
+  constructor({ tls, webSocketPath, connections }: ServerOptions, handlers: ServerHandlers) {
+    const exchangeOf = (response: HttpResponse, request: HttpRequest, context?: us_socket_context_t) => {
+      const exchange = new UwsExchange(response, request, connections, context)
+      connections.spokeFrom(exchange.peer)
+      return exchange
+    }
     this.#app = makeApp(tls)
+    this.#app.filter((response, change) =>
+      change === 1 ? takeConnection(response, connections) : connections.closed(),
+    )
     this.#app.ws<UserData>(webSocketPath, {
       maxPayloadLength: LIVE_COMMAND_BYTES_CUT,
       maxBackpressure: LIVE_BACKPRESSURE_BYTES_MAX,
       // The gateway pings by itself, and ends who does not answer; this is for one that it has let go of and that never closes.
       idleTimeout: FORGOTTEN_SECONDS,
       sendPingsAutomatically: false,
-      upgrade: (response, request, context) => handlers.upgrade(new UwsExchange(response, request, context)),
+      upgrade: (response, request, context) => handlers.upgrade(exchangeOf(response, request, context)),
       open: (socket) => socket.getUserData().own.opened(socket),
       message: (socket, data, isBinary) => listenerOf(socket).message(Buffer.from(data), isBinary),
       pong: (socket) => listenerOf(socket).alive(),
       dropped: (socket) => listenerOf(socket).dropped(),
       drain: (socket) => listenerOf(socket).drained(),
-      close: (socket) => socket.getUserData().own.closed(),
+      close: (socket) => {
+        // The filter was told of it when it came, but is not told of the end of a WebSocket.
+        connections.closed()
+        socket.getUserData().own.closed()
+      },
     })
-    this.#app.any('/*', (response, request) => handlers.request(new UwsExchange(response, request)))
+    this.#app.any('/*', (response, request) => handlers.request(exchangeOf(response, request)))
   }
 
   listen(host: string, port: number): Promise<number> {
@@ -71,6 +92,16 @@ class UwsServer implements Server {
     this.#listening = undefined
     this.#app.close()
   }
+}
+
+/**
+ * Before its first byte. `onAborted` is told here only of one that ends without a request, for each request sets its own; and
+ * the response may be closed only as long as no request has come, since an upgrade moves what it stands for.
+ */
+function takeConnection(response: HttpResponse, connections: Connections): void {
+  const silent: Silent | undefined = connections.opened(peerOf(response), () => response.close())
+  if (silent === undefined) response.close()
+  else response.onAborted(() => connections.endedSilent(silent))
 }
 
 const listenerOf = (socket: WebSocket<UserData>) => socket.getUserData().own.listener

@@ -5,6 +5,7 @@ import { type Socket as Connection, connect } from 'node:net'
 import type { TestContext } from 'node:test'
 import { WebSocket } from 'ws'
 import { chooseServer } from '../../../gateway/server/choose.ts'
+import { Connections } from '../../../gateway/server/connections.ts'
 import type { Exchange, Server, Socket, SocketListener, UpgradeExchange } from '../../../gateway/server/server.ts'
 import type { ServerKind } from '../platform.ts'
 
@@ -14,6 +15,7 @@ export class Harness {
   readonly server: Server
   port = 0
   readonly apps: AppEnd[] = []
+  readonly connections = new Connections({ max: 10_000 }, () => undefined)
   request: (exchange: Exchange) => void = (exchange) => {
     exchange.onGone(() => undefined)
     const body = `${exchange.method} ${exchange.path} ${exchange.query}`
@@ -40,7 +42,7 @@ export class Harness {
     const { makeServer } = await chooseServer(kind)
     const harness = new Harness((own) =>
       makeServer(
-        { webSocketPath: PATH, ...(tls && { tls }) },
+        { webSocketPath: PATH, connections: own().connections, ...(tls && { tls }) },
         {
           request: (exchange) => own().request(exchange),
           upgrade: (exchange) => own().upgrade(exchange),
@@ -164,6 +166,7 @@ export class Peer extends Changes {
     super()
     // One that takes no notice when the server has had enough, unless it is told to close.
     this.connection = connect({ port, host: '127.0.0.1', allowHalfOpen: true }).setNoDelay()
+    this.connection.on('connect', () => this.change())
     this.connection.on('data', (data) => {
       this.received += data.toString('latin1')
       this.change()
