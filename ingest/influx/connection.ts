@@ -50,7 +50,8 @@ const compress = promisify(gzip)
 export class InfluxConnection {
   /** As messages name it. */
   readonly #server: string
-  readonly #bucket: string
+  /** How InfluxQL names the bucket. */
+  readonly #database: Readonly<Record<string, string>>
   readonly #transport: Transport
   readonly #agent: HttpAgent
   readonly #writePath: string
@@ -59,7 +60,7 @@ export class InfluxConnection {
 
   constructor(options: InfluxOptions) {
     this.#server = `InfluxDB at ${maskPassword(options.url)}`
-    this.#bucket = options.bucket
+    this.#database = databaseOf(options)
     this.#compresses = !isLoopback(new URL(options.url).hostname)
     this.#agent = options.url.startsWith('https:')
       ? new HttpsAgent({ keepAlive: true })
@@ -109,9 +110,12 @@ export class InfluxConnection {
     )
   }
 
-  /** The text of an InfluxQL answer, JSON (`GET /query`, times in microseconds: `epoch=u`, for `us` is not known and gives nanoseconds). */
+  /**
+   * The text of an InfluxQL answer, a JSON a line (`GET /query`, times in microseconds: `epoch=u`, for `us` is not known and gives
+   * nanoseconds). In chunks, for one that is not is cut by 1.x at its `max-row-limit`, and what is left out of it mostly untold.
+   */
   async query(statements: string, signal: AbortSignal): Promise<string> {
-    const path = `/query?${new URLSearchParams({ db: this.#bucket, epoch: 'u', q: statements })}`
+    const path = `/query?${new URLSearchParams({ ...this.#database, epoch: 'u', chunked: 'true', q: statements })}`
     try {
       return (await this.#send('GET', path, Buffer.alloc(0), { accept: 'application/json' }, signal)).text
     } catch (error) {
@@ -185,6 +189,15 @@ export class InfluxConnection {
       )
     })
   }
+}
+
+/**
+ * InfluxDB 2.x takes what stands before the first slash of a bucket's name for the database, and what stands behind it for the
+ * retention policy (tried with 2.7).
+ */
+function databaseOf({ api, bucket }: InfluxOptions): Readonly<Record<string, string>> {
+  const slash = api === 'v2' ? bucket.indexOf('/') : -1
+  return slash < 0 ? { db: bucket } : { db: bucket.slice(0, slash), rp: bucket.slice(slash + 1) }
 }
 
 /** The most that deflate can make of a byte. */

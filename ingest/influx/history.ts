@@ -1,6 +1,7 @@
 /**
  * Owns the reading of history back from InfluxDB. One request a question, with a statement for each stream; the answer
- * is bounded by `INFLUX_ANSWER_BYTES_MAX`.
+ * is bounded by `INFLUX_ANSWER_BYTES_MAX`. It comes in chunks, each a JSON of its own, `partial` where another of the same
+ * statement follows. An answer that lacks something is an error, never a shorter history.
  *
  * A server that takes InfluxDB's writes but does not answer InfluxQL (VictoriaMetrics answers every statement with the one
  * series `databases`, and even names an InfluxDB version in its headers) is found by that: `history-unsupported`.
@@ -30,6 +31,7 @@ const answerShape = z.object({
               tags: z.record(z.string(), z.string()).optional(),
               columns: z.array(z.string()),
               values: z.array(z.unknown()),
+              partial: z.boolean().optional(),
             }),
           )
           .optional(),
@@ -39,7 +41,8 @@ const answerShape = z.object({
 })
 
 type Cell = z.infer<typeof cell>
-type Series = NonNullable<NonNullable<z.infer<typeof answerShape>['results']>[number]['series']>[number]
+type Result = NonNullable<z.infer<typeof answerShape>['results']>[number]
+type Series = NonNullable<Result['series']>[number]
 
 export class InfluxHistory implements History {
   readonly #connection: InfluxConnection
@@ -75,20 +78,37 @@ export class InfluxHistory implements History {
     const statements = asked.map(([, statement]) => statement).join(';')
     const results = parse(await this.#connection.query(statements, new AbortController().signal))
     const readings: Reading[] = []
+    const answered = new Set<number>()
     for (let index = 0; index < results.length; index++) {
       const result = results[index]
-      const [selection] = asked[result?.statement_id ?? index] ?? []
+      const statement = result?.statement_id ?? index
+      const [selection] = asked[statement] ?? []
       if (result?.error !== undefined) throw unavailable(result.error)
+      let isPartial = result?.partial === true
       for (const series of result?.series ?? []) {
         if (series.name !== selection?.stream.name) throw unsupported()
         collect(series, selection.stream, counts, readings)
+        if (series.partial) isPartial = true
       }
+      if (isPartial) answered.delete(statement)
+      else answered.add(statement)
+    }
+    if (answered.size < asked.length) {
+      throw unavailable('it left out a part of the answer (a max-row-limit?): ask for a shorter time or fewer devices')
     }
     return readings
   }
 }
 
-function parse(text: string) {
+/** The results of all chunks; a line each, and no line feed stands within JSON as InfluxDB writes it. */
+function parse(text: string): readonly Result[] {
+  return text
+    .split('\n')
+    .filter((chunk) => chunk !== '')
+    .flatMap(parseChunk)
+}
+
+function parseChunk(text: string): readonly Result[] {
   let answer: z.infer<typeof answerShape>
   try {
     answer = answerShape.parse(JSON.parse(text))

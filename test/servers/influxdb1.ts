@@ -17,7 +17,7 @@ export interface Influxdb1 extends TestServer {
 }
 
 export async function startInfluxdb1(
-  options: { bucket?: string; port?: number; directory?: string } = {},
+  options: { bucket?: string; port?: number; directory?: string; maxRowLimit?: number } = {},
 ): Promise<Influxdb1> {
   const program = findProgram('influxd', 'apt install influxdb')
   const port = options.port ?? (await freePort())
@@ -28,7 +28,7 @@ export async function startInfluxdb1(
     ...(options.directory !== undefined && { directory: options.directory }),
     args: async (directory) => {
       const file = join(directory, 'influxdb.conf')
-      await writeFile(file, configuration(directory, port, rpcPort))
+      await writeFile(file, configuration(directory, port, rpcPort, options.maxRowLimit ?? 0))
       return ['-config', file]
     },
     ready: () => answers(`${url}/ping`, 204),
@@ -41,7 +41,8 @@ export async function startInfluxdb1(
   return { ...access, store: { kind: 'influx', ...access }, stop: server.stop }
 }
 
-const configuration = (directory: string, port: number, rpcPort: number): string => `
+/** `maxRowLimit`: rows of an answer that is not asked for in chunks; 0 for no limit. */
+const configuration = (directory: string, port: number, rpcPort: number, maxRowLimit: number): string => `
 reporting-disabled = true
 bind-address = "127.0.0.1:${rpcPort}"
 [meta]
@@ -57,4 +58,5 @@ bind-address = "127.0.0.1:${rpcPort}"
 [http]
   bind-address = "127.0.0.1:${port}"
   log-enabled = false
+  max-row-limit = ${maxRowLimit}
 `

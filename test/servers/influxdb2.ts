@@ -56,6 +56,21 @@ export async function startInfluxdb2(
   return { ...access, store: { kind: 'influx', ...access }, stop: server.stop }
 }
 
+/** Makes another bucket, which keeps its points for so many seconds; for ever unless given. */
+export async function createBucket(
+  server: Pick<Influxdb2, 'url' | 'token'>,
+  name: string,
+  everySeconds = 0,
+): Promise<void> {
+  const headers = { authorization: `Token ${server.token}` }
+  const answer = await (await fetch(`${server.url}/api/v2/orgs`, { headers })).json()
+  const { orgs } = answer as { orgs: { id: string }[] }
+  const retentionRules = everySeconds === 0 ? [] : [{ type: 'expire', everySeconds }]
+  const body = JSON.stringify({ orgID: orgs[0]?.id, name, retentionRules })
+  const created = await fetch(`${server.url}/api/v2/buckets`, { method: 'POST', headers, body })
+  if (created.status !== 201) throw new Error(`making the bucket ${name} answered ${created.status}`)
+}
+
 async function influxd2(): Promise<string> {
   const named = process.env.TELLTALE_TEST_INFLUXD2
   if (named !== undefined && named !== '') {

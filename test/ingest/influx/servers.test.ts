@@ -6,7 +6,7 @@ import { InfluxStore } from '../../../ingest/influx/store.ts'
 import type { StoreEntry } from '../../../ingest/store.ts'
 import type { Reading } from '../../../schemas/reading.ts'
 import { type Influxdb1, startInfluxdb1 } from '../../servers/influxdb1.ts'
-import { type Influxdb2, startInfluxdb2 } from '../../servers/influxdb2.ts'
+import { createBucket, type Influxdb2, startInfluxdb2 } from '../../servers/influxdb2.ts'
 import { requireServer } from '../../servers/server.ts'
 import { startVictoriaMetrics } from '../../servers/victoriametrics.ts'
 import { pulses, reading, STREAMS, T0, weather } from '../streams.ts'
@@ -66,6 +66,38 @@ for (const start of [startInfluxdb1, startInfluxdb2]) {
     assert(readings.length >= 198, `${readings.length}`)
   })
 }
+
+test('InfluxDB 1.x with max-row-limit: history and the last readings are whole all the same', async (t) => {
+  const server = await requireServer(t, () => startInfluxdb1({ maxRowLimit: 10 }))
+  if (server === undefined) return
+  const store = new InfluxStore(server.store, { streams: STREAMS })
+  t.after(() => store.stop())
+  const readings = Array.from({ length: 60 }, (_, n) =>
+    n % 2 === 0
+      ? reading(weather, `d${n % 30}`, T0 + n, { count: n })
+      : reading(pulses, `d${n % 30}`, T0 + n, { from: n }),
+  )
+  await store.write({ entries: readings.map(entry) }, signal)
+  const query = { selections: [{}], from: T0, to: T0 + 1000, limit: 1000 }
+  assert.deepEqual(await store.history.readings(query), { readings, truncated: false })
+  const cut = await store.history.readings({ ...query, limit: 10 })
+  assert.deepEqual(cut, { readings: readings.slice(0, 10), truncated: true })
+  assert.equal((await store.history.latest([{}], 1000)).length, 30)
+})
+
+test('InfluxDB 2.x: a bucket with slashes in its name answers history as it takes writes', async (t) => {
+  const server = await requireServer(t, startInfluxdb2)
+  if (server === undefined) return
+  for (const bucket of ['plant/north', 'plant/north/hall 2', 'plant//south']) {
+    await createBucket(server, bucket)
+    const store = new InfluxStore({ ...server.store, bucket }, { streams: STREAMS })
+    t.after(() => store.stop())
+    await store.write({ entries: [entry(full)] }, signal)
+    const query = { selections: [{}], from: T0, to: T0 + 1000, limit: 10 }
+    assert.deepEqual((await store.history.readings(query)).readings, [full], bucket)
+    assert.deepEqual(await store.history.latest([{}], 10), [full], bucket)
+  }
+})
 
 test('VictoriaMetrics takes the writes, and says that it has no history for us', async (t) => {
   const server = await requireServer(t, startVictoriaMetrics)

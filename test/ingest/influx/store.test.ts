@@ -1,7 +1,7 @@
 import { after } from 'node:test'
 import { InfluxStore } from '../../../ingest/influx/store.ts'
 import { startInfluxdb1 } from '../../servers/influxdb1.ts'
-import { startInfluxdb2 } from '../../servers/influxdb2.ts'
+import { createBucket, startInfluxdb2 } from '../../servers/influxdb2.ts'
 import { requireServer } from '../../servers/server.ts'
 import { storeContract } from '../store-contract.ts'
 
@@ -17,11 +17,7 @@ storeContract('influx v2 (InfluxDB 2.7)', async (t, streams) => {
   if (server === undefined) return undefined
   servers.set('v2', server)
   const bucket = `it's my-bucket ${buckets++}`
-  const headers = { authorization: `Token ${server.token}` }
-  const answer = await (await fetch(`${server.url}/api/v2/orgs`, { headers })).json()
-  const { orgs } = answer as { orgs: { id: string }[] }
-  const body = JSON.stringify({ orgID: orgs[0]?.id, name: bucket, retentionRules: [] })
-  await fetch(`${server.url}/api/v2/buckets`, { method: 'POST', headers, body })
+  await createBucket(server, bucket)
   return new InfluxStore({ ...server.store, bucket }, { streams })
 })
 
