@@ -9,7 +9,7 @@ import type { DeviceProgress } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
 import type { Decoder } from '../schemas/decoder.ts'
 import { Rejection } from '../schemas/reading.ts'
-import type { StoreBatch, StoreEntry, WriteOutcome } from './store.ts'
+import type { RejectedEntry, StoreBatch, StoreEntry, WriteOutcome } from './store.ts'
 import type { SetAside } from './worker-messages.ts'
 
 export interface Share {
@@ -72,30 +72,42 @@ export function decodeShare(
 export function settleShare(share: Share, { rejected }: WriteOutcome) {
   const { entries } = share.batch
   const setAside = [...share.setAside]
-  const refused = new Set<number>()
-  for (const { index, reason } of rejected) {
+  const refused = new Map<number, number>()
+  for (const rejection of rejected) {
+    const { index } = rejection
     const at = share.starts[index]
     const offset = share.offsets[index]
     assert(at !== undefined && offset !== undefined, `the store rejected entry ${index} of ${entries.length}`)
+    const reason = reasonOf(rejection, entries[index]?.readings.length ?? 0)
     setAside.push({ at, offset, code: 'store-rejected', reason, decoded: true })
-    refused.add(index)
+    refused.set(index, rejection.refused)
   }
   const devices = byDevice(share, refused)
   const readings = devices.reduce((sum, device) => sum + device.readings, 0)
   return { stored: entries.length - rejected.length, readings, setAside, devices }
 }
 
-/** What is stored of each device: all entries but the `refused`. */
-function byDevice({ batch, devices }: Share, refused: ReadonlySet<number>): DeviceProgress[] {
+/** What became of a message is told by what became of its readings: of several, a store may take some. */
+function reasonOf({ refused, reason }: RejectedEntry, readings: number): string {
+  if (readings === 1) return reason
+  const taken = readings - refused
+  if (taken === 0) return `none of its ${readings} readings is stored: ${reason}`
+  return `${refused} of its ${readings} readings ${refused === 1 ? 'is' : 'are'} not stored, the other ${taken === 1 ? 'is' : `${taken} are`}: ${reason}`
+}
+
+/** What is stored of each device: messages without a refused reading, and all readings but those. */
+function byDevice({ batch, devices }: Share, refused: ReadonlyMap<number, number>): DeviceProgress[] {
   const all = new Map<string, { device: string; stored: number; readings: number }>()
   for (const [index, { readings }] of batch.entries.entries()) {
-    if (refused.size > 0 && refused.has(index)) continue
     const device = devices[index] ?? ''
+    const lost = refused.size > 0 ? refused.get(index) : undefined
+    const stored = lost === undefined ? 1 : 0
+    const count = readings.length - (lost ?? 0)
     const progress = all.get(device)
-    if (progress === undefined) all.set(device, { device, stored: 1, readings: readings.length })
+    if (progress === undefined) all.set(device, { device, stored, readings: count })
     else {
-      progress.stored++
-      progress.readings += readings.length
+      progress.stored += stored
+      progress.readings += count
     }
   }
   return [...all.values()]

@@ -29,7 +29,9 @@ export interface StoreBatch {
 export interface RejectedEntry {
   /** Index in the batch's `entries`. */
   readonly index: number
-  /** What the store said of the first refused reading. */
+  /** How many of its readings were refused. */
+  readonly refused: number
+  /** What the store said of the first of them. */
   readonly reason: string
 }
 

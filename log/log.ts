@@ -76,7 +76,7 @@ export interface Progress {
   readonly next: Offset
   /** Messages whose every reading is in the store. */
   readonly stored: number
-  /** Readings in the store, of those messages. */
+  /** Readings in the store: of those messages, and of such as were set aside since the store refused a part of them. */
   readonly readings: number
   /** Messages set aside. `stored + deadLetters.length` must equal the entries passed, or the ledger would not balance. */
   readonly deadLetters: readonly NewDeadLetter[]

@@ -113,7 +113,8 @@ export class DuckdbStore implements PointStore, History {
       if (refused.size === 0) throw error
       const taken = batch.entries.filter((_entry, index) => !refused.has(index))
       await this.#transact(taken, batch.checkpoint, 'COMMIT', signal)
-      return { rejected: [...refused].map(([index, reason]) => ({ index, reason })) }
+      const readingsOf = (index: number) => batch.entries[index]?.readings.length ?? 0
+      return { rejected: [...refused].map(([index, reason]) => ({ index, refused: readingsOf(index), reason })) }
     }
   }
 

@@ -29,11 +29,17 @@ import { InfluxHistory } from './history.ts'
 /** Lines of one request to InfluxDB; a batch with more is several requests. */
 const INFLUX_LINES_PER_REQUEST_MAX = 5_000
 
+/** How many readings of an entry were refused, and why the first was. */
+interface Refused {
+  refused: number
+  readonly reason: string
+}
+
 /** A batch on its way: lines before `done` are written or refused. */
 interface Work {
   readonly batch: StoreBatch
   readonly lines: Lines
-  readonly rejected: Map<number, string>
+  readonly rejected: Map<number, Refused>
   done: number
 }
 
@@ -67,7 +73,7 @@ export class InfluxStore implements PointStore {
       throw error
     }
     this.#work = undefined
-    return { rejected: [...work.rejected].map(([index, reason]): RejectedEntry => ({ index, reason })) }
+    return { rejected: [...work.rejected].map(([index, refused]): RejectedEntry => ({ index, ...refused })) }
   }
 
   async stop(): Promise<void> {
@@ -76,7 +82,7 @@ export class InfluxStore implements PointStore {
 
   #begin(batch: StoreBatch): Work {
     const lines = new Lines()
-    const rejected = new Map<number, string>()
+    const rejected = new Map<number, Refused>()
     for (const { stream, indexes } of bySource(batch)) {
       const writer = this.#writer(stream)
       for (const index of indexes) {
@@ -140,6 +146,8 @@ function bySource({ entries }: StoreBatch): { readonly stream: Stream; readonly 
 }
 
 /** The first reason of an entry is kept. */
-function reject(rejected: Map<number, string>, index: number, reason: string): void {
-  if (!rejected.has(index)) rejected.set(index, reason)
+function reject(rejected: Map<number, Refused>, index: number, reason: string): void {
+  const known = rejected.get(index)
+  if (known === undefined) rejected.set(index, { refused: 1, reason })
+  else known.refused++
 }

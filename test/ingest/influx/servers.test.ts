@@ -1,14 +1,22 @@
 /** What real servers hold after a write, asked in their own words; and what they do with a bad line. */
 
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import test from 'node:test'
 import { InfluxStore } from '../../../ingest/influx/store.ts'
+import { Ingest } from '../../../ingest/ingest.ts'
 import type { StoreEntry } from '../../../ingest/store.ts'
+import { createStore } from '../../../ingest/stores.ts'
+import { systemClock } from '../../../platform/clock.ts'
+import { silentLogger } from '../../../platform/logger.ts'
+import { createMetrics } from '../../../platform/metrics.ts'
 import type { Reading } from '../../../schemas/reading.ts'
+import { SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
 import { type Influxdb1, startInfluxdb1 } from '../../servers/influxdb1.ts'
 import { createBucket, type Influxdb2, startInfluxdb2 } from '../../servers/influxdb2.ts'
 import { requireServer } from '../../servers/server.ts'
 import { startVictoriaMetrics } from '../../servers/victoriametrics.ts'
+import { append, openLog, registry, settled, temporaryDirectory } from '../log-fixture.ts'
 import { pulses, reading, STREAMS, T0, weather } from '../streams.ts'
 
 const signal = new AbortController().signal
@@ -97,6 +105,45 @@ test('InfluxDB 2.x: a bucket with slashes in its name answers history as it take
     assert.deepEqual((await store.history.readings(query)).readings, [full], bucket)
     assert.deepEqual(await store.history.latest([{}], 10), [full], bucket)
   }
+})
+
+test('InfluxDB 2.x: of a batch across the retention the rest is stored, and the reason says how much', async (t) => {
+  const server = await requireServer(t, startInfluxdb2)
+  if (server === undefined) return
+  await createBucket(server, 'two days', 2 * 86_400)
+  const directory = await temporaryDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const deps = { log, clock: systemClock, logger: silentLogger(), metrics: createMetrics() }
+  const store = { ...server.store, bucket: 'two days' }
+  const ingest = new Ingest({ workers: 1, store, schemasDir: SHIPPED_SCHEMAS_DIR }, deps)
+  await ingest.start()
+  t.after(() => ingest.stop())
+  const now = Date.now()
+  const batch = (...days: number[]) =>
+    registry.encode(
+      'environment',
+      days.map((ago) => ({
+        ts: now - ago * 86_400_000,
+        ...{ temperature: 1, humidity: 2, pressure: 3, battery: 4, rssi: 5 },
+      })),
+    )
+  await append(log, 'late', batch(5, 1, 0))
+  await append(log, 'later', batch(6, 5))
+  await append(log, 'single', batch(5))
+  const { stored, deadLettered, readings, balanced } = await settled(log)
+  assert.deepEqual(
+    { stored, deadLettered, readings, balanced },
+    { stored: 0, deadLettered: 3, readings: 2, balanced: true },
+  )
+  const reasons = (await log.deadLetters({ limit: 10 })).map(({ reason }) => reason)
+  assert.match(reasons[0] ?? '', /^1 of its 3 readings is not stored, the other 2 are: 422: .*outside retention policy/)
+  assert.match(reasons[1] ?? '', /^none of its 2 readings is stored: 422: /)
+  assert.match(reasons[2] ?? '', /^422: /)
+  const asked = await createStore(store, { streams: registry.streams })
+  t.after(() => asked.stop())
+  const query = { selections: [{}], from: now - 7 * 86_400_000, to: now + 1, limit: 10 }
+  assert.equal((await asked.history.readings(query)).readings.length, readings)
 })
 
 test('VictoriaMetrics takes the writes, and says that it has no history for us', async (t) => {
