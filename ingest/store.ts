@@ -7,6 +7,7 @@
  * wrong is a `StoreError`, which says how to go on; nobody else classifies.
  */
 
+import type { Clock } from '../platform/clock.ts'
 import { TelltaleError } from '../platform/errors.ts'
 import type { Settings } from '../platform/settings.ts'
 import type { History } from '../schemas/history.ts'
@@ -85,6 +86,7 @@ export interface PointStore {
 
 export interface StoreDependencies {
   readonly streams: readonly Stream[]
+  readonly clock?: Clock
 }
 
 /** A row of the table of stores (`stores.ts`): what is known of a kind of store before one is open. */

@@ -15,7 +15,7 @@ const STORE_REASON_CHARS_MAX = 500
 
 /** `written`: all of it. `too-large`: halve it. `bad-data`: at least one line is refused; `dropped` says how many if known. */
 export type WriteAnswer =
-  | { readonly kind: 'written' }
+  | { readonly kind: 'written'; readonly isVictoria: boolean }
   | { readonly kind: 'too-large'; readonly reason: string }
   | { readonly kind: 'bad-data'; readonly reason: string; readonly dropped: number | undefined }
 
@@ -23,6 +23,8 @@ export type WriteAnswer =
 export interface Taken {
   readonly status: number
   readonly text: string
+  /** It came from VictoriaMetrics. */
+  readonly isVictoria: boolean
 }
 
 type Asked = 'writes' | 'queries'
@@ -30,8 +32,8 @@ type Asked = 'writes' | 'queries'
 export class AnswerTooLarge extends Error {}
 
 /** Throws a `StoreError` if this is no InfluxDB. `server` is how messages name it. */
-export function answerOfWrite(server: string, { status, text }: Taken): WriteAnswer {
-  if (status === 204) return { kind: 'written' }
+export function answerOfWrite(server: string, { status, text, isVictoria }: Taken): WriteAnswer {
+  if (status === 204) return { kind: 'written', isVictoria }
   // InfluxDB 3 answers 201 to a partial write. Anything else below 300 is no InfluxDB: a proxy, a login page.
   if (status === 201 && isOfInflux(jsonOf(text))) return badData(text)
   const what = `it answered ${status} to a write, where InfluxDB says 204 (check INFLUX_URL: is that InfluxDB?)`

@@ -24,6 +24,7 @@ import {
   type Taken,
   type WriteAnswer,
 } from './answers.ts'
+import { VICTORIA_HEADER } from './victoria.ts'
 
 export interface InfluxOptions {
   readonly kind: 'influx'
@@ -127,6 +128,15 @@ export class InfluxConnection {
     }
   }
 
+  /** The text of a server's `/metrics`; undefined if it is not to be read. */
+  async metrics(signal: AbortSignal): Promise<string | undefined> {
+    const asked = this.#send('GET', '/metrics', Buffer.alloc(0), {}, signal)
+    return await asked.then(
+      ({ text }) => text,
+      () => undefined,
+    )
+  }
+
   close(): void {
     this.#agent.destroy()
   }
@@ -154,14 +164,16 @@ export class InfluxConnection {
       const chunks: Uint8Array[] = []
       let bytes = 0
       let status = 0
+      let isVictoria = false
       // The declared type is a string, but what it does with it is `Buffer.from(body, 'utf-8')`, which copies a buffer.
       this.#transport.send(
         path,
         body as unknown as string,
         { method, headers, signal: abort.signal },
         {
-          responseStarted: (_headers, statusCode) => {
+          responseStarted: (answered, statusCode) => {
             status = statusCode ?? 0
+            isVictoria = answered[VICTORIA_HEADER] !== undefined
           },
           next: (chunk) => {
             bytes += chunk.byteLength
@@ -183,7 +195,7 @@ export class InfluxConnection {
           },
           complete: () => {
             settled()
-            resolve({ status, text: Buffer.concat(chunks).toString('utf8') })
+            resolve({ status, text: Buffer.concat(chunks).toString('utf8'), isVictoria })
           },
         },
       )

@@ -12,6 +12,7 @@
  * Bound: `INFLUX_LINES_PER_REQUEST_MAX` lines a request.
  */
 
+import { type Clock, systemClock } from '../../platform/clock.ts'
 import type { History } from '../../schemas/history.ts'
 import type { Stream } from '../../schemas/reading.ts'
 import { Lines, LineWriter } from '../line-protocol.ts'
@@ -25,6 +26,7 @@ import {
 } from '../store.ts'
 import { InfluxConnection, type InfluxOptions } from './connection.ts'
 import { InfluxHistory } from './history.ts'
+import { Victoria } from './victoria.ts'
 
 /** Lines of one request to InfluxDB; a batch with more is several requests. */
 const INFLUX_LINES_PER_REQUEST_MAX = 5_000
@@ -49,11 +51,15 @@ export class InfluxStore implements PointStore {
   readonly #connection: InfluxConnection
   /** One a stream: bounded by the registry. */
   readonly #writers = new Map<Stream, LineWriter>()
+  readonly #clock: Clock
+  /** Once the server has shown that it is VictoriaMetrics. */
+  #victoria: Victoria | undefined
   /** Of the batch that was tried last, until it is through. */
   #work: Work | undefined
 
   constructor(options: InfluxOptions, deps: StoreDependencies) {
     this.#connection = new InfluxConnection(options)
+    this.#clock = deps.clock ?? systemClock
     this.history = new InfluxHistory(this.#connection, deps.streams)
   }
 
@@ -61,12 +67,14 @@ export class InfluxStore implements PointStore {
 
   async write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
     if (this.#work?.batch !== batch) this.#work = this.#begin(batch)
-    const work = this.#work
+    let work = this.#work
     const before = work.done
     try {
       while (work.done < work.lines.count) {
         const to = Math.min(work.lines.count, work.done + INFLUX_LINES_PER_REQUEST_MAX)
+        const known = this.#victoria
         await this.#write(work, work.done, to, signal)
+        if (this.#victoria !== known) work = this.#reconsider(work)
       }
     } catch (error) {
       if (error instanceof StoreError) error.progressed = work.done > before
@@ -80,6 +88,14 @@ export class InfluxStore implements PointStore {
     this.#connection.close()
   }
 
+  /** The work, or its batch begun anew if some of it is to be refused, now that the server is known. */
+  #reconsider(work: Work): Work {
+    const anew = this.#begin(work.batch)
+    if (anew.rejected.size === work.rejected.size) return work
+    this.#work = anew
+    return anew
+  }
+
   #begin(batch: StoreBatch): Work {
     const lines = new Lines()
     const rejected = new Map<number, Refused>()
@@ -87,7 +103,8 @@ export class InfluxStore implements PointStore {
       const writer = this.#writer(stream)
       for (const index of indexes) {
         for (const reading of batch.entries[index]?.readings ?? []) {
-          const line = writer.line(reading)
+          const fault = this.#victoria?.fault(reading, stream, this.#clock.now())
+          const line = fault === undefined ? writer.line(reading) : { reason: fault }
           if (typeof line === 'string') lines.add(line, index)
           else reject(rejected, index, line.reason)
         }
@@ -112,6 +129,7 @@ export class InfluxStore implements PointStore {
     const count = to - from
     if (answer.kind === 'written') {
       work.done = to
+      if (answer.isVictoria) this.#victoria ??= new Victoria(await this.#connection.metrics(signal))
       return
     }
     // `dropped=N` of N lines: the whole part is refused, and halving it would only say so N times more.

@@ -22,7 +22,7 @@ export interface VictoriaSeries {
   readonly timestamps: readonly number[]
 }
 
-export async function startVictoriaMetrics(): Promise<VictoriaMetrics> {
+export async function startVictoriaMetrics(retention = '100y'): Promise<VictoriaMetrics> {
   const program = findProgram('victoria-metrics', 'apt install victoria-metrics')
   const port = await freePort()
   const url = `http://127.0.0.1:${port}`
@@ -32,7 +32,7 @@ export async function startVictoriaMetrics(): Promise<VictoriaMetrics> {
       `-httpListenAddr=127.0.0.1:${port}`,
       `-storageDataPath=${join(directory, 'data')}`,
       '-loggerLevel=ERROR',
-      '-retentionPeriod=100y',
+      `-retentionPeriod=${retention}`,
     ],
     ready: () => answers(`${url}/health`),
   })

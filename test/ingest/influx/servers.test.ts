@@ -173,6 +173,32 @@ test('VictoriaMetrics takes the writes, and says that it has no history for us',
   await assert.rejects(store.history.latest([{}], 10), { code: 'history-unsupported' })
 })
 
+test('VictoriaMetrics: what it would store as something else, or not at all, is set aside, and all else is stored', async (t) => {
+  const server = await requireServer(t, () => startVictoriaMetrics('30d'))
+  if (server === undefined) return
+  const now = Date.now()
+  const store = new InfluxStore(server.store, { streams: STREAMS, clock: { now: () => now } })
+  t.after(() => store.stop())
+  const readings = [
+    reading(weather, 'v', now, { site: 'a', count: 1, on: true }),
+    reading(weather, 'v', now - 1, { site: 'a', count: 2, note: 'twelve' }),
+    reading(weather, 'v', now - 31 * 86_400_000, { count: 3 }),
+    reading(weather, 'v', now - 2, { count: 4, on: false }),
+  ]
+  for (const again of [0, 10]) {
+    const entries = readings.map((one) => entry({ ...one, ts: one.ts - again }))
+    const { rejected } = await store.write({ entries }, signal)
+    assert.deepEqual(
+      rejected.map(({ index }) => index),
+      [1, 2],
+    )
+    assert.match(rejected[0]?.reason ?? '', /^note is a string, of which VictoriaMetrics would make 0/)
+    assert.match(rejected[1]?.reason ?? '', /is before its retention \(30 days\)/)
+  }
+  const held = (await server.samples('v')).filter(({ metric }) => metric.__name__ === 'weather_on')
+  assert.deepEqual(held.flatMap(({ values }) => [...new Set(values)]).sort(), [0, 1])
+})
+
 test('VictoriaMetrics: a line longer than it takes is set aside, and does not hold up the others', async (t) => {
   const server = await requireServer(t, startVictoriaMetrics)
   if (server === undefined) return
