@@ -18,6 +18,9 @@ import type { Query } from './request.ts'
 const DEVICES_LIMIT_DEFAULT = 1_000
 const DEVICES_LIMIT_MAX = 10_000
 
+/** A clock that is off by less is not told. */
+const CLOCK_OFFSET_MS_MIN = 60_000
+
 export interface DeviceListing {
   readonly device: string
   readonly online: boolean
@@ -25,6 +28,8 @@ export interface DeviceListing {
   readonly since?: number
   /** The newest sign of life known: a message, a connection, or else the time of its last reading. Milliseconds. */
   readonly lastSeen?: number
+  /** Receipt less reading time, milliseconds, of a device whose clock is off by more than `CLOCK_OFFSET_MS_MIN`. */
+  readonly clockOffsetMs?: number
   /** The last reading of each stream that the request may read. */
   readonly last: Readonly<Record<string, { readonly ts: number; readonly values: object }>>
 }
@@ -85,11 +90,13 @@ export class Devices {
       .filter((reading) => own.some(({ stream }) => stream === undefined || stream === reading.stream))
     const signs = [this.#latest.heardAt(device), presence?.since].filter((time) => time !== undefined)
     if (signs.length === 0) signs.push(...readings.map((reading) => reading.ts))
+    const clockOffsetMs = this.#latest.clockOffsetMs(device) ?? 0
     return {
       device,
       online: presence?.online ?? false,
       ...(presence && { since: presence.since }),
       ...(signs.length > 0 && { lastSeen: Math.max(...signs) }),
+      ...(Math.abs(clockOffsetMs) > CLOCK_OFFSET_MS_MIN && { clockOffsetMs }),
       last: Object.fromEntries(readings.map(({ stream, ts, values }) => [stream, { ts, values }])),
     }
   }

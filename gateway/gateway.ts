@@ -95,7 +95,7 @@ export class Gateway implements Part {
       { ...parts, reply, refuse, cursor: () => this.#tail.cursor },
     )
     this.#tail = new Tail({ ...parts, decoder: new Decoder(registry), publish: this.#live.publish })
-    this.#seed = new Seed({ latest, history, logger: dependencies.logger })
+    this.#seed = new Seed({ latest, history, clock: dependencies.clock, logger: dependencies.logger })
     metrics.observe({
       connections: () => connections.open,
       sockets: () => this.#live.sockets,

@@ -2,7 +2,8 @@
  * Owns the last reading of each series, and when each device was last heard: what `start: "latest"` and `/v1/devices`
  * answer from.
  *
- * Last means: the latest by its own time, so a message overtaken on the way does not win. Every message is decoded for it;
+ * Last means: the latest by its own time, so a message overtaken on the way does not win; but a time ahead of its receipt counts as
+ * the receipt, so one from a clock that runs ahead hides nothing that is received after it. Every message is decoded for it;
  * to keep payloads until somebody asks would save 0.6 us a message, and a series would be lost behind a malformed one.
  *
  * Bound: `LATEST_SERIES_MAX` devices and series together, `LATEST_BYTES_MAX` by estimate, and
@@ -17,6 +18,7 @@ import type { Selection } from '../schemas/history.ts'
 import { seriesKey } from '../schemas/point.ts'
 import { type Reading, Rejection, type Stream } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
+import { ClockOffset } from './clock-offset.ts'
 
 /** Bytes in the table of last readings, estimated; the device unheard of for longest is dropped and counted. */
 const LATEST_BYTES_MAX = 256 * 1024 * 1024
@@ -24,6 +26,8 @@ const LATEST_BYTES_MAX = 256 * 1024 * 1024
 /** The last reading of one series. */
 export interface LatestSlot {
   reading: Reading
+  /** Its time, or its receipt if that is earlier; of the store's readings that are ahead of the clock, none. */
+  at: number
   /** `sequence` of its newest change. */
   touched: number
   bytes: number
@@ -36,11 +40,12 @@ interface DeviceState {
   /** `sequence` of its newest change, and as it was when the dropping of the oldest last looked here. */
   touched: number
   looked: number
+  readonly clock: ClockOffset
   /** By stream name; of a stream with tags, by series key. */
   readonly slots: Map<string, LatestSlot>
 }
 
-const DEVICE_BYTES = 300
+const DEVICE_BYTES = 450
 /** An estimate of what a slot takes beside long strings. */
 const SLOT_BYTES = 500
 const SECOND_CHANCES_MAX = 16
@@ -93,17 +98,23 @@ export class Latest {
     const device = this.#device(entry.device)
     device.heardAt = Math.max(device.heardAt ?? 0, entry.receivedAt)
     device.touched = ++this.#sequence
-    if (!(readings instanceof Rejection)) for (const reading of readings) this.#put(device, reading, stream)
+    if (!(readings instanceof Rejection)) {
+      if (device.clock.isDue(entry.receivedAt)) device.clock.take(entry.receivedAt, newestOf(readings))
+      for (const reading of readings) this.#put(device, reading, Math.min(reading.ts, entry.receivedAt), stream)
+    }
     this.#makeRoom()
   }
 
-  /** Takes in a reading of the store, unless a newer one is known. */
-  seed(reading: Reading): void {
+  /** Takes in a reading that the store has at `now`, unless a newer one is known. */
+  seed(reading: Reading, now: number): void {
     const stream = this.#registry.stream(reading.stream)
     if (stream === undefined) return
     const device = this.#device(reading.device)
+    // When the store's was received nobody knows.
+    const known = device.slots.get(this.#keyOf(reading, stream))
+    if (known !== undefined && reading.ts < known.reading.ts) return
     device.touched = ++this.#sequence
-    this.#put(device, reading, stream)
+    this.#put(device, reading, reading.ts > now ? Number.NEGATIVE_INFINITY : reading.ts, stream)
     this.#makeRoom()
   }
 
@@ -119,13 +130,19 @@ export class Latest {
     return this.#devices.get(device)?.heardAt
   }
 
+  /** By how much its clock is off, milliseconds; undefined while too little is known. */
+  clockOffsetMs(device: string): number | undefined {
+    return this.#devices.get(device)?.clock.ms
+  }
+
   /** The last reading of each stream of one device (of several series of a stream, the latest). */
   lastOf(device: string): Reading[] {
-    const last = new Map<string, Reading>()
-    for (const { reading } of this.#devices.get(device)?.slots.values() ?? []) {
-      if (!(reading.ts < (last.get(reading.stream)?.ts ?? Number.NEGATIVE_INFINITY))) last.set(reading.stream, reading)
+    const last = new Map<string, LatestSlot>()
+    for (const slot of this.#devices.get(device)?.slots.values() ?? []) {
+      const known = last.get(slot.reading.stream)
+      if (known === undefined || !isBefore(slot.at, slot.reading, known)) last.set(slot.reading.stream, slot)
     }
-    return [...last.values()]
+    return [...last.values()].map(({ reading }) => reading)
   }
 
   /** The selected series that changed after `sequence`, each to be read when it is its turn. */
@@ -144,29 +161,40 @@ export class Latest {
   }
 
   /** Keeps `reading` if it is no older than the one known. */
-  #put(device: DeviceState, reading: Reading, stream: Stream): void {
-    const key = this.#isTagged(stream) ? seriesKey(reading, stream) : stream.name
+  #put(device: DeviceState, reading: Reading, at: number, stream: Stream): void {
+    const key = this.#keyOf(reading, stream)
     const known = device.slots.get(key)
-    if (known !== undefined && known.reading.ts > reading.ts) return
+    if (known !== undefined && isBefore(at, reading, known)) return
     const bytes = SLOT_BYTES + textBytes(reading)
     this.#bytes += bytes
     if (known !== undefined) {
       this.#bytes -= known.bytes
       known.reading = reading
+      known.at = at
       known.touched = this.#sequence
       known.bytes = bytes
       return
     }
     if (device.slots.size >= LATEST_SERIES_PER_DEVICE_MAX) this.#dropOldestSlot(device)
-    device.slots.set(key, { reading, touched: this.#sequence, bytes })
+    device.slots.set(key, { reading, at, touched: this.#sequence, bytes })
     this.#series++
+  }
+
+  #keyOf(reading: Reading, stream: Stream): string {
+    return this.#isTagged(stream) ? seriesKey(reading, stream) : stream.name
   }
 
   #device(id: string): DeviceState {
     let device = this.#devices.get(id)
     if (device === undefined) {
       // Its first message is no reason to keep it over those that have gone on.
-      device = { heardAt: undefined, touched: 0, looked: this.#sequence + 1, slots: new Map() }
+      device = {
+        heardAt: undefined,
+        touched: 0,
+        looked: this.#sequence + 1,
+        clock: new ClockOffset(),
+        slots: new Map(),
+      }
       this.#devices.set(id, device)
       this.#bytes += DEVICE_BYTES
       this.#series++
@@ -218,6 +246,17 @@ export class Latest {
     }
     return tagged
   }
+}
+
+/** Of two that were received at once, both ahead, the later by its own time is the last. */
+function isBefore(at: number, reading: Reading, known: LatestSlot): boolean {
+  return at < known.at || (at === known.at && reading.ts < known.reading.ts)
+}
+
+function newestOf(readings: readonly Reading[]): number {
+  let newest = Number.NEGATIVE_INFINITY
+  for (const { ts } of readings) if (ts > newest) newest = ts
+  return newest
 }
 
 function textBytes(reading: Reading): number {

@@ -4,6 +4,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Clock } from '../platform/clock.ts'
 import { messageOf } from '../platform/errors.ts'
 import { LATEST_WARM_UP_MS_MAX } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -18,16 +19,19 @@ const LATEST_SEED_RETRY_MS = 5_000
 export class Seed {
   readonly #latest: Latest
   readonly #history: Pick<History, 'latest'>
+  readonly #clock: Clock
   readonly #logger: Logger
   readonly #stopping = new AbortController()
 
   constructor(dependencies: {
     readonly latest: Latest
     readonly history: Pick<History, 'latest'>
+    readonly clock: Clock
     readonly logger: Logger
   }) {
     this.#latest = dependencies.latest
     this.#history = dependencies.history
+    this.#clock = dependencies.clock
     this.#logger = dependencies.logger
   }
 
@@ -54,7 +58,8 @@ export class Seed {
   async #attempt(): Promise<boolean> {
     try {
       const readings = await this.#history.latest([{}], LATEST_SEED_MAX)
-      for (const reading of readings) this.#latest.seed(reading)
+      const now = this.#clock.now()
+      for (const reading of readings) this.#latest.seed(reading, now)
       return true
     } catch (error) {
       if (!this.#stopping.signal.aborted) {

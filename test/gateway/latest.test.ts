@@ -7,7 +7,7 @@ import { Decoder } from '../../schemas/decoder.ts'
 import type { Reading } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { at } from '../log/only.ts'
-import { environment, NOW, vibration } from './platform.ts'
+import { environment, HOUR_MS, NOW, vibration } from './platform.ts'
 
 const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
 const decoder = new Decoder(registry)
@@ -26,11 +26,56 @@ test('the last is the latest by its own time: one overtaken, an older one of the
   for (const late of [3, 2, 4]) take(latest, entry('a', 'environment', environment(NOW + late)))
   assert.deepEqual(timesOf(latest, 'a'), [5])
   take(latest, entry('a', 'environment', environment(NOW + 4)))
-  latest.seed({ device: 'a', stream: 'environment', ts: NOW + 1, values: {} })
+  latest.seed({ device: 'a', stream: 'environment', ts: NOW + 1, values: {} }, NOW + 5)
   assert.deepEqual(timesOf(latest, 'a'), [5])
   take(latest, entry('a', 'environment', environment(NOW + 8)))
   for (const hex of ['c301', '7b', '']) take(latest, entry('a', 'environment', Buffer.from(hex, 'hex')))
   assert.deepEqual(timesOf(latest, 'a'), [8])
+})
+
+test('a reading from a clock that runs ahead hides nothing that is received after it, nor what the store has', () => {
+  const latest = new Latest(registry)
+  const receive = (ahead: number, after: number) => {
+    const message = { ...entry('a', 'environment', environment(NOW + after + ahead)), receivedAt: NOW + after }
+    take(latest, message)
+  }
+  latest.seed({ device: 'a', stream: 'environment', ts: NOW + HOUR_MS, values: {} }, NOW)
+  assert.deepEqual(timesOf(latest, 'a'), [HOUR_MS], 'there is no other')
+  receive(20 * HOUR_MS, 1_000)
+  assert.deepEqual(timesOf(latest, 'a'), [1_000 + 20 * HOUR_MS])
+  receive(20 * HOUR_MS, 2_000)
+  assert.deepEqual(timesOf(latest, 'a'), [2_000 + 20 * HOUR_MS])
+  receive(-5, 3_000)
+  assert.deepEqual(timesOf(latest, 'a'), [2_995])
+  receive(-2_000, 3_500)
+  assert.deepEqual(timesOf(latest, 'a'), [2_995], 'what was overtaken on the way does not win')
+  take(latest, entry('b', 'environment', [environment(NOW + 9), environment(NOW + 8)]))
+  assert.deepEqual(timesOf(latest, 'b'), [9])
+  take(latest, entry('c', 'vibration', vibration(NOW + HOUR_MS, 's1')))
+  take(latest, { ...entry('c', 'vibration', vibration(NOW + 1, 's2')), receivedAt: NOW + 1 })
+  assert.deepEqual(timesOf(latest, 'c'), [1])
+})
+
+test('the offset of a clock is told by live messages; a backlog, of whatever age and pace, is none', () => {
+  const latest = new Latest(registry)
+  let at = NOW
+  const receive = (device: string, ts: number) =>
+    take(latest, { ...entry(device, 'environment', environment(ts)), receivedAt: at })
+  for (let second = 0; second < 120; second++, at += 1_000) {
+    receive('right', at - 200)
+    receive('ahead', at + 2 * HOUR_MS)
+    receive('behind', at - 7 * HOUR_MS - (second % 2) * 300)
+    // Ten minutes of its past in each second, then live.
+    receive('backlog', Math.min(at, NOW - 12 * HOUR_MS + second * 600_000))
+    if (second % 60 === 0) receive('slow', at - 3 * HOUR_MS)
+  }
+  const offset = (device: string) => latest.clockOffsetMs(device)
+  assert.deepEqual([offset('right'), offset('ahead')], [200, -2 * HOUR_MS])
+  assert.ok(Math.abs((offset('behind') ?? 0) - 7 * HOUR_MS) <= 300)
+  assert.ok(Math.abs(offset('backlog') ?? 0) < 1_000, `${offset('backlog')}`)
+  assert.equal(offset('slow'), undefined, 'too little is known')
+  for (let second = 0; second < 60; second++, at += 1_000) receive('ahead', at)
+  assert.equal(offset('ahead'), 0, 'it was set right')
 })
 
 test('streams with tags have a last reading of each series', () => {
@@ -103,6 +148,6 @@ test('of a batch the latest reading is kept, whatever its size', () => {
 test('a stream that is not registered leaves no trace', () => {
   const latest = new Latest(registry)
   take(latest, entry('a', 'unknown', Buffer.from('{}')))
-  latest.seed({ device: 'b', stream: 'unknown', ts: NOW, values: {} } satisfies Reading)
+  latest.seed({ device: 'b', stream: 'unknown', ts: NOW, values: {} } satisfies Reading, NOW)
   assert.deepEqual([...latest.devices()], [])
 })
