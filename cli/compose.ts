@@ -66,6 +66,7 @@ export async function startPlatform(
         workers: settings.ingestWorkers,
         store: STORES[settings.store].optionsFrom(settings),
         schemasDir: schemasDirectory(settings),
+        readingTimeMinMs: settings.readingTimeMinMs,
       },
       { log, clock, logger: logger('ingest'), metrics },
     )

@@ -11,7 +11,7 @@ const keysDirectory = (settings: Settings) => join(settings.dataDir, 'keys')
 export const logDirectory = (settings: Settings) => join(settings.dataDir, 'log')
 export const schemasDirectory = (settings: Settings) => settings.schemasDir ?? SHIPPED_SCHEMAS_DIR
 
-export const loadRegistry = (settings: Settings) => Registry.load(schemasDirectory(settings))
+export const loadRegistry = (settings: Settings) => Registry.load(schemasDirectory(settings), settings.readingTimeMinMs)
 
 /** The installation's identity, its key made if this is the first command ever. */
 export async function openIdentity(settings: Settings): Promise<Identity> {

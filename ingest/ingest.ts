@@ -22,6 +22,8 @@ export interface IngestOptions {
   readonly workers: number
   readonly store: StoreOptions
   readonly schemasDir: string
+  /** No reading's time is before it, milliseconds; undefined: as by default. */
+  readonly readingTimeMinMs?: number
 }
 
 export interface IngestDependencies {
@@ -42,9 +44,10 @@ export class Ingest implements Part {
     const instruments = new IngestMetrics(metrics, async () => (await log.ledger(INGEST_READER)).pending)
     const storeState = new StoreState(logger, instruments, clock)
     const workers = Math.min(options.workers, STORES[options.store.kind].writersMax)
-    const { store, schemasDir } = options
+    const { store, schemasDir, readingTimeMinMs } = options
+    const setup = { workers, store, schemasDir, readingTimeMinMs }
     this.#coordinator = new Coordinator(
-      { workers, makeThread: (index, events) => new WorkerThread({ index, workers, store, schemasDir }, events) },
+      { workers, makeThread: (index, events) => new WorkerThread({ index, ...setup }, events) },
       { log, clock, logger, metrics: instruments, storeState },
     )
   }

@@ -13,6 +13,8 @@ export interface WorkerSetup {
   readonly workers: number
   readonly store: StoreOptions
   readonly schemasDir: string
+  /** No reading's time is before it, milliseconds; undefined: as by default. */
+  readonly readingTimeMinMs?: number | undefined
 }
 
 /** A question of history, for the worker that has the embedded store open. */

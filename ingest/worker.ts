@@ -109,7 +109,7 @@ async function die(worker: Worker, error: Error): Promise<void> {
 }
 
 try {
-  const registry = Registry.load(setup.schemasDir)
+  const registry = Registry.load(setup.schemasDir, setup.readingTimeMinMs)
   const store = await createStore(setup.store, { streams: registry.streams })
   await store.start()
   const worker = new Worker(new Decoder(registry), store)

@@ -25,6 +25,8 @@ export const PAYLOAD_BYTES_MAX = 256 * KiB
 
 // --- schemas
 
+/** A reading's time is earlier, unless `TELLTALE_READING_TIME_MIN` says otherwise: dead-lettered as `bad-timestamp`. Clocks without a battery begin in 2000 or so. */
+export const READING_TIME_MIN_MS = Date.UTC(2015, 0, 1)
 /** A batch holds more readings: dead-lettered as `too-many-readings`. */
 export const READINGS_PER_MESSAGE_MAX = 10_000
 

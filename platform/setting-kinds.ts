@@ -4,7 +4,7 @@
  */
 
 import { z } from 'zod'
-import { formatBytes, formatDuration, parseBytes, parseDuration } from './units.ts'
+import { formatBytes, formatDuration, parseBytes, parseDuration, parseTime } from './units.ts'
 
 export interface SettingKind<T> {
   /** As `telltale config` names it. */
@@ -95,3 +95,14 @@ export const duration = (min: number, max: number): SettingKind<number> => ({
   allowed: `a duration from ${formatDuration(min)} to ${formatDuration(max)}`,
   show: formatDuration,
 })
+
+/** Milliseconds since 1970-01-01T00:00Z. */
+export const time = (min: number, max: number): SettingKind<number> => ({
+  type: 'time',
+  parse: within(parseTime, min, max),
+  allowed: `a date, or a date and time, in ISO 8601, from ${formatTime(min)} to ${formatTime(max)}`,
+  show: formatTime,
+})
+
+/** Without a time of day if it is midnight. */
+const formatTime = (ms: number): string => new Date(ms).toISOString().replace(/T00:00:00\.000Z$/, '')

@@ -6,7 +6,7 @@
  */
 
 import { availableParallelism } from 'node:os'
-import { DEAD_LETTERS_BYTES_MAX } from './limits.ts'
+import { DEAD_LETTERS_BYTES_MAX, READING_TIME_MIN_MS } from './limits.ts'
 import { LOG_LEVELS } from './logger.ts'
 import {
   boolean,
@@ -20,6 +20,7 @@ import {
   secret,
   size,
   text,
+  time,
   url,
 } from './setting-kinds.ts'
 import { SettingsError } from './settings-error.ts'
@@ -124,6 +125,12 @@ const SETTINGS = {
     size(2 ** 20, 2 ** 40),
     DEAD_LETTERS_BYTES_MAX,
     'dead letters kept; when more, the oldest are dropped and counted as expired',
+  ),
+  readingTimeMinMs: setting(
+    'TELLTALE_READING_TIME_MIN',
+    time(0, Date.UTC(2100, 0, 1)),
+    READING_TIME_MIN_MS,
+    'a reading of an earlier time is set aside as bad-timestamp: a clock without a battery begins long ago',
   ),
   logLevel: setting('TELLTALE_LOG_LEVEL', choice(...LOG_LEVELS), 'info', 'least level logged'),
 }

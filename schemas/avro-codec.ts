@@ -56,7 +56,7 @@ export class AvroCodec {
   readonly #header: Buffer
 
   /** Throws if `reader` cannot read what `writer` writes. */
-  constructor(writer: Version, reader: Version, batch: boolean) {
+  constructor(writer: Version, reader: Version, batch: boolean, readingTimeMinMs: number) {
     this.definition = writer.definition
     this.batch = batch
     const { schema } = writer.definition
@@ -72,7 +72,7 @@ export class AvroCodec {
     this.#readerType = batch ? arrayOf(reader.type) : reader.type
     this.#resolver = writer === reader ? undefined : this.#readerType.createResolver(this.#type)
     this.#guard = new Guard(writer.definition.shape, batch)
-    this.#mapper = new RecordMapper(writer.definition, reader.definition)
+    this.#mapper = new RecordMapper(writer.definition, reader.definition, readingTimeMinMs)
   }
 
   get hex(): string {

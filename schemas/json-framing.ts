@@ -24,7 +24,7 @@ export class JsonFraming implements Framing {
     this.#registry = registry
     for (const { name } of registry.streams) {
       const newest = registry.newest(name)
-      if (newest !== undefined) this.#mappers.set(name, new JsonMapper(newest))
+      if (newest !== undefined) this.#mappers.set(name, new JsonMapper(newest, registry.readingTimeMinMs))
     }
   }
 

@@ -25,10 +25,13 @@ const LONE_SURROGATE = /\p{Surrogate}/u
 
 export class JsonMapper {
   readonly #definition: Definition
+  readonly #earliest: number
   /** What a reading may hold, for the reason of a rejection. */
   readonly #wanted: string
 
-  constructor(definition: Definition) {
+  /** `earliest`: no reading's time is before it, milliseconds. */
+  constructor(definition: Definition, earliest: number) {
+    this.#earliest = earliest
     this.#definition = definition
     const columns = definition.places.map(({ column }) => column.name)
     this.#wanted = `${definition.stream} ${definition.version} wants ${[definition.timeField, ...columns].join(', ')}`
@@ -58,7 +61,7 @@ export class JsonMapper {
     const collector = new Collector(given, this.#definition, this.#wanted)
     if (collector.fault !== undefined) return new Rejection('invalid-reading', item + collector.fault)
     const time = collector.values.get(timeField) as number
-    const late = timeFault(time, precision, context.receivedAt)
+    const late = timeFault(time, precision, context.receivedAt, this.#earliest)
     if (late !== undefined) return new Rejection('bad-timestamp', `${item}${timeField} ${late}`)
     const values: Record<string, Value> = {}
     let count = 0

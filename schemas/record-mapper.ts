@@ -24,6 +24,7 @@ export class RecordMapper {
   readonly #stream: string
   readonly #timeField: string
   readonly #precision: 'ms' | 'us'
+  readonly #earliest: number
   readonly #names: readonly string[]
   /** The one field of a flat column; for a nested one, the fields that lead to it stand in `#paths`. */
   readonly #fields: readonly string[]
@@ -32,8 +33,12 @@ export class RecordMapper {
   /** What a float may be, by the writer: null only where its schema has it. */
   readonly #allowed: readonly string[]
 
-  /** Maps records as the `reader` version shapes them, decoded from what a `writer` version wrote. */
-  constructor(writer: Definition, reader: Definition) {
+  /**
+   * Maps records as the `reader` version shapes them, decoded from what a `writer` version wrote. No reading's time is before
+   * `earliest`, milliseconds.
+   */
+  constructor(writer: Definition, reader: Definition, earliest: number) {
+    this.#earliest = earliest
     this.#stream = reader.stream
     this.#timeField = avscName(reader.timeField)
     this.#precision = reader.precision
@@ -53,7 +58,7 @@ export class RecordMapper {
    */
   map(record: Decoded, context: MessageContext, index: number, total: number): Reading | Rejection {
     const time = record[this.#timeField] as number
-    const late = timeFault(time, this.#precision, context.receivedAt)
+    const late = timeFault(time, this.#precision, context.receivedAt, this.#earliest)
     if (late !== undefined) return new Rejection('bad-timestamp', `${itemOf(index, total)}${this.#timeField} ${late}`)
     const names = this.#names
     const values: Record<string, Value> = {}

@@ -10,7 +10,7 @@
 import { type Dirent, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '../platform/errors.ts'
-import { STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
+import { READING_TIME_MIN_MS, STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
 import { PACKAGE_DIR } from '../platform/package.ts'
 import { AvroCodec, avroType, type OtherFingerprint, type Version } from './avro-codec.ts'
 import { type Definition, defineSchema, SchemaError } from './definition.ts'
@@ -48,12 +48,15 @@ const VERSION_FILE = /^([1-9]\d{0,5})\.avsc$/
 
 export class Registry {
   readonly streams: readonly Stream[]
+  /** No reading's time is before it, milliseconds. */
+  readonly readingTimeMinMs: number
   readonly #byName: ReadonlyMap<string, Registered>
   /** By the low half of the fingerprint; a list, for two may share it. */
   readonly #byFingerprint = new Map<number, Indexed[]>()
   readonly #known: string
 
-  private constructor(registered: readonly Registered[]) {
+  private constructor(registered: readonly Registered[], readingTimeMinMs: number) {
+    this.readingTimeMinMs = readingTimeMinMs
     this.streams = registered.map(({ stream }) => stream)
     this.#byName = new Map(registered.map((one) => [one.stream.name, one]))
     this.#known = this.streams.map(({ name }) => name).join(', ')
@@ -64,7 +67,7 @@ export class Registry {
   }
 
   /** Reads `<directory>/<stream>/<n>.avsc`. Throws `SchemaError` naming the file and what would be right. */
-  static load(directory: string): Registry {
+  static load(directory: string, readingTimeMinMs = READING_TIME_MIN_MS): Registry {
     const names: string[] = []
     for (const entry of list(directory)) {
       if (entry.name.endsWith('.avsc')) {
@@ -73,7 +76,8 @@ export class Registry {
       if (entry.isDirectory() && !entry.name.startsWith('.')) names.push(entry.name)
     }
     if (names.length === 0) refuse(directory, 'holds no schemas; expected are <stream>/<n>.avsc')
-    return new Registry(names.sort().map((name) => loadStream(directory, name)))
+    const registered = names.sort().map((name) => loadStream(directory, name, readingTimeMinMs))
+    return new Registry(registered, readingTimeMinMs)
   }
 
   stream(name: string): Stream | undefined {
@@ -176,7 +180,7 @@ function list(directory: string): Dirent[] {
   }
 }
 
-function loadStream(directory: string, name: string): Registered {
+function loadStream(directory: string, name: string, readingTimeMinMs: number): Registered {
   const folder = join(directory, name)
   if (!STREAM_NAME.test(name)) {
     refuse(
@@ -192,7 +196,7 @@ function loadStream(directory: string, name: string): Registered {
   const versions = definitions.map((definition) => typed(file(definition.version), definition))
   const newest = versions.at(-1) ?? refuse(folder, 'holds no schema; expected is 1.avsc')
   const codecs = (batch: boolean) =>
-    versions.map((writer) => compile(file(writer.definition.version), writer, newest, batch))
+    versions.map((writer) => compile(file(writer.definition.version), writer, newest, batch, readingTimeMinMs))
   const records = codecs(false)
   return {
     stream: streamOf(newest.definition),
@@ -232,9 +236,9 @@ function typed(file: string, definition: Definition): Version {
   }
 }
 
-function compile(file: string, writer: Version, newest: Version, batch: boolean): AvroCodec {
+function compile(file: string, writer: Version, newest: Version, batch: boolean, readingTimeMinMs: number): AvroCodec {
   try {
-    return new AvroCodec(writer, newest, batch)
+    return new AvroCodec(writer, newest, batch, readingTimeMinMs)
   } catch (cause) {
     const { version } = newest.definition
     const why = whyUnreadable(writer.definition, newest.definition) ?? messageOf(cause)

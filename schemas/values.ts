@@ -3,8 +3,6 @@
  * decoder share. Each returns what is wrong as the rest of a sentence, or undefined when all is well.
  */
 
-/** A reading's time is earlier: dead-lettered as `bad-timestamp`. No telemetry of ours is older than this. */
-export const READING_TIME_MIN_MS = Date.UTC(2000, 0, 1)
 /** A reading's time is further ahead of its arrival: dead-lettered as `bad-timestamp`. */
 export const READING_AHEAD_MAX_MS = 24 * 3600 * 1000
 /** A tag's value is longer: dead-lettered as `invalid-reading`. It names a series and is repeated in every point of it. */
@@ -36,23 +34,28 @@ export function tagFault(value: string): string | undefined {
 }
 
 /**
- * What is wrong with a reading's time. `raw` is as sent, in units of `precision`; `receivedAt` is in milliseconds.
+ * What is wrong with a reading's time. `raw` is as sent, in units of `precision`; `receivedAt` and `earliest` are in milliseconds.
  * A time that would be right in another unit is recognised: that is the usual mistake.
  */
-export function timeFault(raw: number, precision: 'ms' | 'us', receivedAt: number): string | undefined {
+export function timeFault(
+  raw: number,
+  precision: 'ms' | 'us',
+  receivedAt: number,
+  earliest: number,
+): string | undefined {
   const ts = precision === 'ms' ? raw : raw / 1000
-  if (ts >= READING_TIME_MIN_MS && ts <= receivedAt + READING_AHEAD_MAX_MS) return undefined
-  return describeTime(raw, ts, precision, receivedAt + READING_AHEAD_MAX_MS)
+  if (ts >= earliest && ts <= receivedAt + READING_AHEAD_MAX_MS) return undefined
+  return describeTime(raw, ts, precision, earliest, receivedAt + READING_AHEAD_MAX_MS)
 }
 
 /** Apart from `timeFault`, which runs for every reading: its closure would cost 50 ns there. */
-function describeTime(raw: number, ts: number, precision: 'ms' | 'us', latest: number): string {
+function describeTime(raw: number, ts: number, precision: 'ms' | 'us', earliest: number, latest: number): string {
   const unit = precision === 'ms' ? 'milliseconds' : 'microseconds'
   const meant = TIME_UNITS.find(({ name, ms }) => {
-    return name !== unit && raw * ms >= READING_TIME_MIN_MS && raw * ms <= latest
+    return name !== unit && raw * ms >= earliest && raw * ms <= latest
   })
   const hint = meant ? `; it looks like ${meant.name}, ${unit} since 1970 are right` : ''
-  return `is ${iso(ts)} (${raw} ${unit}), outside ${iso(READING_TIME_MIN_MS)} to ${iso(latest)}${hint}`
+  return `is ${iso(ts)} (${raw} ${unit}), outside ${iso(earliest)} to ${iso(latest)}${hint}`
 }
 
 /** ISO 8601, or the number itself beyond the years that a `Date` can hold. */

@@ -18,11 +18,13 @@ test('values are read with their units, an empty variable counts as unset', () =
     TELLTALE_LOG_MAX_BYTES: '512MiB',
     TELLTALE_LOG_RETENTION: '90m',
     TELLTALE_MQTT_PORT: '0',
+    TELLTALE_READING_TIME_MIN: '2000-01-01',
     TELLTALE_DATA_DIR: '',
   })
   assert.equal(settings.logMaxBytes, 512 * 2 ** 20)
   assert.equal(settings.logRetentionMs, 5_400_000)
   assert.equal(settings.mqttPort, 0)
+  assert.equal(settings.readingTimeMinMs, Date.UTC(2000, 0, 1))
   assert.equal(settings.dataDir, './data')
 })
 
@@ -39,6 +41,10 @@ const wrong: [environment: Record<string, string>, named: RegExp][] = [
   [{ TELLTALE_LOG_LEVEL: 'loud' }, /^TELLTALE_LOG_LEVEL is "loud": allowed is trace, debug, info/],
   [{ TELLTALE_LOG_MAX_BYTES: '1MiB' }, /^TELLTALE_LOG_MAX_BYTES is "1MiB": allowed is 16MiB to 16TiB/],
   [{ TELLTALE_LOG_RETENTION: '1 year' }, /^TELLTALE_LOG_RETENTION is "1 year": allowed is a duration/],
+  [
+    { TELLTALE_READING_TIME_MIN: '2015' },
+    /^TELLTALE_READING_TIME_MIN is "2015": allowed is a date, or a date and time, in ISO 8601, from 1970-01-01/,
+  ],
   [{ TELLTALE_AUTH: 'none' }, /^TELLTALE_AUTH is "none": allowed is token or off/],
   [{ TELLTALE_STORE: 'influx' }, /INFLUX_URL is not set/],
   [{ INFLUX_URL: 'localhost:8086' }, /^INFLUX_URL is "localhost:8086": allowed is an http or https URL/],

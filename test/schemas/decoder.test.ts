@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CsvTable } from '../../gateway/csv.ts'
-import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
+import { READING_TIME_MIN_MS, READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { Decoder, FRAMINGS } from '../../schemas/decoder.ts'
 import type { Contents, Framing, Message } from '../../schemas/framing.ts'
 import { type Reading, Rejection } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
-import { READING_AHEAD_MAX_MS, READING_TIME_MIN_MS, TAG_CHARS_MAX } from '../../schemas/values.ts'
+import { READING_AHEAD_MAX_MS, TAG_CHARS_MAX } from '../../schemas/values.ts'
 import { probe, probeRegistry } from './schema-folder.ts'
 
 const RECEIVED_AT = 1_763_900_000_500
@@ -131,7 +131,7 @@ test('times outside the limits are bad-timestamp, and the usual mistakes of unit
   rejected(
     at(READING_TIME_MIN_MS - 1),
     'bad-timestamp',
-    /^ts is 1999-12-31T23:59:59\.999Z \(946684799999 milliseconds\), outside 2000-01-01T00:00:00\.000Z to 2025-11-24T12:13:20\.500Z$/,
+    /^ts is 2014-12-31T23:59:59\.999Z \(1420070399999 milliseconds\), outside 2015-01-01T00:00:00\.000Z to 2025-11-24T12:13:20\.500Z$/,
   )
   rejected(at(RECEIVED_AT + READING_AHEAD_MAX_MS + 1), 'bad-timestamp', /^ts is 2025-11-24T12:13:20\.501Z/)
   rejected(at(0), 'bad-timestamp', /1970-01-01T00:00:00\.000Z/)
@@ -143,6 +143,15 @@ test('times outside the limits are bad-timestamp, and the usual mistakes of unit
   )
   rejected(at(RECORD.ts * 1000), 'bad-timestamp', /it looks like microseconds/)
   rejected(at(2 ** 53 - 2), 'bad-timestamp', /9007199254740990 ms/)
+})
+
+test('a clock without a battery is bad-timestamp, unless the setting has it', () => {
+  const ts = Date.UTC(2000, 0, 1, 0, 5)
+  const avro = shipped.encode('environment', { ...RECORD, ts })
+  const json = Buffer.from(JSON.stringify({ ...RECORD, ts }))
+  for (const payload of [avro, json]) rejected(environment(payload), 'bad-timestamp', /outside 2015-01-01/)
+  const lenient = decoder(Registry.load(SHIPPED_SCHEMAS_DIR, Date.UTC(2000, 0, 1)), 'environment')
+  for (const payload of [avro, json]) assert.equal(readings(lenient(payload))[0]?.ts, ts)
 })
 
 test('a time in microseconds keeps its three decimals', () => {
