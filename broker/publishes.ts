@@ -5,7 +5,7 @@
  *   QoS 2:     Aedes --authorize--> admission --verdict--> Aedes --publish--> subscribers, and Aedes sends the PUBREC
  *
  * Always true: a client is answered in the order of its messages; a message that was dropped or refused goes to nobody, and of
- * a packet id that awaits its PUBREL neither the log nor a subscriber gets a second message.
+ * a QoS 2 message that is sent again before its PUBREL neither the log nor a subscriber gets a second one.
  * Bound: what waits for its verdict is counted in `ReceiveWindow`.
  */
 
@@ -38,8 +38,8 @@ export class Publishes {
   readonly #connections: Pick<WeakMap<Client, Connection>, 'get'>
   readonly #subscribers: Subscribers
   readonly #publish: Publish
-  /** Aedes passes the packet that was admitted on to `publish`, and keeps no verdict of ours. */
-  readonly #dropped = new WeakSet<PublishPacket>()
+  /** Dropped, or a repeat. Aedes passes the packet that was admitted on to `publish`, and keeps no verdict of ours. */
+  readonly #forNobody = new WeakSet<PublishPacket>()
 
   constructor({ admission, connections, subscribers, publish }: PublishesDependencies) {
     this.#admission = admission
@@ -57,8 +57,11 @@ export class Publishes {
     } else if (packet.qos === 0) this.#admit(session, packet, done)
     else if (packet.qos === 1) this.#admit(session, packet, session.acks.enter(done))
     else {
-      const ids = this.#subscribers.persistent.awaitingPubrel(client, session)
-      ids.admit(packet.messageId ?? 0, (told) => this.#admit(session, packet, told), session.acks.enter(done))
+      this.#subscribers.persistent.awaitingPubrel(client, session).admit(packet as Read, {
+        append: (appended) => this.#admit(session, packet, appended),
+        repeated: () => this.#forNobody.add(packet),
+        done: session.acks.enter(done),
+      })
     }
   }
 
@@ -71,7 +74,7 @@ export class Publishes {
       done(verdict.error)
       return
     }
-    if (verdict.kind === 'dropped') this.#dropped.add(packet)
+    if (verdict.kind === 'dropped') this.#forNobody.add(packet)
     done()
   }
 
@@ -83,18 +86,12 @@ export class Publishes {
       return
     }
     packet.dup = false
-    const { persistent } = this.#subscribers
-    if (packet.qos === 2 && !persistent.awaitingPubrel(client, session).publish(packet.messageId ?? 0)) {
-      // The same packet id twice: the first is on its way to the subscribers.
-      done()
-      return
-    }
     const isTelemetry = session.topic(packet.topic)?.kind === 'telemetry'
     if (isTelemetry && session.holder.kind !== 'anyone') packet.retain = false
     const isWanted = !isTelemetry || packet.retain || this.#subscribers.wantTelemetry
     // The PUBREC, which comes after this callback, does not wait for subscribers: it would come late, and out of order.
     done()
-    if (isWanted && !this.#dropped.has(packet)) this.#forward(packet, client, nothing)
+    if (isWanted && !this.#forNobody.has(packet)) this.#forward(packet, client, nothing)
   }
 
   #forward(packet: PublishPacket, client: Client | null, done: Published): void {

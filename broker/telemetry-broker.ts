@@ -8,7 +8,7 @@
  */
 
 import { Aedes, type Client, type PublishPacket } from 'aedes'
-import { CLIENT_ID_CHARS_MAX, CONNECT_TIMEOUT_MS, QOS2_INFLIGHT_MAX, SUBSCRIBER_DRAIN_MS } from '../platform/limits.ts'
+import { CLIENT_ID_CHARS_MAX, CONNECT_TIMEOUT_MS, SUBSCRIBER_DRAIN_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Admission } from './admission/admission.ts'
 import type { StatusBoard } from './admission/status-board.ts'
@@ -55,7 +55,6 @@ export class TelemetryBroker extends Aedes {
       connectTimeout: CONNECT_TIMEOUT_MS,
       drainTimeout: SUBSCRIBER_DRAIN_MS,
       queueLimit: EARLY_PACKETS_MAX,
-      maxInflightInbound: QOS2_INFLIGHT_MAX,
       maxClientsIdLength: CLIENT_ID_CHARS_MAX,
     })
     const { admission, statusBoard, disconnects, metrics, logger } = dependencies

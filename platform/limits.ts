@@ -80,8 +80,6 @@ export const OUTBOUND_BYTES_MAX = 4 * MiB
 export const SUBSCRIPTIONS_PER_CLIENT_MAX = 1_000
 /** Bytes of the waiting messages of all clients; at so many no socket is read, until one is durable. */
 export const HELD_BYTES_MAX = 48 * MiB
-/** QoS 2 messages of one client that await their PUBREL; one more closes the connection. */
-export const QOS2_INFLIGHT_MAX = 1_000
 
 assert(UNCONNECTED_MAX < CONNECTIONS_MAX / 2, 'those that say nothing must not take the places of those that do')
 assert(PAYLOAD_BYTES_MAX < FRAME_BYTES_MAX, 'a frame must hold the largest payload and its topic')

@@ -35,8 +35,8 @@ export interface PersistedSubscription {
 export interface Persistence {
   /** What is sent after each SUBACK. */
   createRetainedStreamCombi(filters: readonly string[]): NodeJS.ReadableStream
-  /** Resolves with the packet that was stored under this message id, rejects if there is none. */
-  incomingGetPacket(client: Client, packet: PublishPacket): Promise<unknown>
+  /** Asked for a PUBLISH and for a PUBREL. Resolves with what was stored under this message id, rejects if there is none. */
+  incomingGetPacket(client: Client, packet: Acknowledgement): Promise<unknown>
   /** Keeps a QoS 2 message until its PUBREL. Aedes only ever asks whether it is there. */
   incomingStorePacket(client: Client, packet: PublishPacket): Promise<void>
   incomingDelPacket(client: Client, packet: { readonly messageId?: number }): Promise<void>
@@ -104,6 +104,8 @@ export interface ClientInternals {
   /** Called when a packet has been dealt with. */
   _nextBatch: (error?: Error | null) => void
   _nextId: number
+  /** Packet ids of QoS 2 messages that came and await their PUBREL; with `maxInflightInbound`, one more ends the connection. */
+  readonly _inboundInflight: Set<number | undefined>
   readonly connackSent: boolean
   /** By topic filter, without a prototype. */
   readonly subscriptions: Readonly<Record<string, { qos: number }>>

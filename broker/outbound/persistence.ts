@@ -8,7 +8,7 @@
 
 import { Readable } from 'node:stream'
 import type { Client } from 'aedes'
-import type { Persistence } from '../aedes/internals.ts'
+import { internals, type Persistence } from '../aedes/internals.ts'
 import type { AwaitingPubrel } from '../session/awaiting-pubrel.ts'
 import type { Session } from '../session/session.ts'
 import { type PersistentSessions, SESSION_MARKER } from './persistent-sessions.ts'
@@ -69,12 +69,15 @@ export function patchPersistence(persistence: Persistence, { session, awaitingPu
     await removeSubscriptions.call(persistence, client, filters)
   }
 
-  // QoS 2 ids.
+  // QoS 2 ids. What of a PUBLISH is new was decided when it was admitted.
   persistence.incomingGetPacket = async (client, packet) => {
-    if (!awaitingPubrel(client).has(packet.messageId ?? 0)) throw NOT_RECEIVED
+    if (packet.cmd === 'publish' || !awaitingPubrel(client).has(packet.messageId ?? 0)) throw NOT_RECEIVED
     return packet
   }
-  persistence.incomingStorePacket = async () => undefined
+  // Aedes counts them too, and ends a connection that has many.
+  persistence.incomingStorePacket = async (client, { messageId }) => {
+    internals(client)._inboundInflight.delete(messageId)
+  }
   persistence.incomingDelPacket = async (client, packet) => awaitingPubrel(client).release(packet.messageId ?? 0)
   persistence.cleanIncoming = async () => undefined
 

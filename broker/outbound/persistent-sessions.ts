@@ -19,7 +19,7 @@ import {
   type QueuedPacket,
 } from '../aedes/internals.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
-import { AwaitingPubrel } from '../session/awaiting-pubrel.ts'
+import { AwaitingPubrel, type AwaitingPubrelEvents } from '../session/awaiting-pubrel.ts'
 import type { Session } from '../session/session.ts'
 import { subscriptionBytes } from '../session/subscriptions.ts'
 
@@ -29,7 +29,7 @@ export const SESSION_QUEUE_MESSAGES_MAX = 1_000
 export const SESSION_QUEUE_BYTES_MAX = 1 * 1024 * 1024
 /** Sessions that are not clean; for one more, the one that has been away longest is forgotten and counted. */
 export const SESSIONS_KEPT_MAX = 20_000
-/** What is kept of them: ids, filters, messages; for more, likewise. */
+/** What is kept of them: client ids, filters, messages, packet ids; for more, likewise. */
 export const SESSIONS_KEPT_BYTES_MAX = 256 * 1024 * 1024
 
 /** Asked for at a reconnect, when a session has no subscriptions: Aedes sets Session Present only for those that have some. */
@@ -48,14 +48,15 @@ class PersistentSession {
   readonly sent = new Map<number, number>()
   readonly filters = new Set<string>()
   /** What the client has sent. */
-  readonly awaitingPubrel = new AwaitingPubrel()
+  readonly awaitingPubrel: AwaitingPubrel
   messageBytes = 0
   /** All of it, about. */
   bytes: number
   replay: Replay | undefined
 
-  constructor(id: string) {
+  constructor(id: string, awaiting: AwaitingPubrelEvents) {
     this.bytes = 2 * id.length
+    this.awaitingPubrel = new AwaitingPubrel(awaiting)
   }
 }
 
@@ -82,7 +83,7 @@ export class PersistentSessions {
   awaitingPubrel(client: Client, session: Session | undefined): AwaitingPubrel {
     if (session?.awaitingPubrel !== undefined) return session.awaitingPubrel
     const received = client.clean ? undefined : this.#sessions.get(client.id)?.awaitingPubrel
-    const awaiting = received ?? new AwaitingPubrel()
+    const awaiting = received ?? new AwaitingPubrel({ grow: () => undefined, forgotten: this.#idForgotten })
     if (session !== undefined) session.awaitingPubrel = awaiting
     return awaiting
   }
@@ -104,7 +105,7 @@ export class PersistentSessions {
   /** At a CONNECT; whether the session was known. */
   resume(id: string): boolean {
     const known = this.#sessions.get(id)
-    const session = known ?? new PersistentSession(id)
+    const session = known ?? this.#begin(id)
     this.#sessions.delete(id)
     this.#sessions.set(id, session)
     // A replay whose connection ended before it did is over.
@@ -113,6 +114,19 @@ export class PersistentSessions {
     if (known === undefined) this.#bytes += session.bytes
     return known !== undefined
   }
+
+  #begin(id: string): PersistentSession {
+    const session: PersistentSession = new PersistentSession(id, {
+      grow: (bytes) => {
+        // An append of one that was forgotten meanwhile may still end.
+        if (this.#sessions.get(id) === session) this.#grow(session, bytes)
+      },
+      forgotten: this.#idForgotten,
+    })
+    return session
+  }
+
+  readonly #idForgotten = (): void => this.#metrics.packetIdForgotten()
 
   drop(id: string): void {
     this.#bytes -= this.#sessions.get(id)?.bytes ?? 0

@@ -37,6 +37,7 @@ export class BrokerMetrics {
   readonly #protocolErrors: Counter
   readonly #delayed: Counter<'by'>
   readonly #connects: Counter
+  readonly #idsForgotten: Counter
 
   constructor(registry: Metrics, connections: () => number) {
     const registers = [registry]
@@ -112,6 +113,11 @@ export class BrokerMetrics {
       labelNames: ['by'],
       registers,
     })
+    this.#idsForgotten = new Counter({
+      name: 'telltale_broker_packet_ids_forgotten_total',
+      help: 'QoS 2 messages received whose PUBREL is not awaited any more, since their session has too many of them',
+      registers,
+    })
     this.#protocolErrors = new Counter({
       name: 'telltale_broker_protocol_errors_total',
       help: 'Connections ended for what they sent, or by the network',
@@ -147,6 +153,10 @@ export class BrokerMetrics {
 
   connectDelayed(by: 'address' | 'client'): void {
     this.#delayed.inc({ by })
+  }
+
+  packetIdForgotten(): void {
+    this.#idsForgotten.inc()
   }
 
   protocolError(): void {

@@ -1,53 +1,130 @@
 /**
  * Owns the QoS 2 messages that a session has sent and not released: method A of MQTT 3.1.1 section 4.3.3.
  *
- *   unknown --admit--> appending --durable--> appended --publish--> received --PUBREL--> unknown
+ *   unknown --admit--> appending --durable--> received --PUBREL--> unknown
+ *                          |--refused, and a repeat waits--> appending (for the repeat)
  *                          |--refused--> unknown
+ *   appending, received --another message under the id--> appending (the other message)
  *
- * Always true: until its PUBREL a packet id is appended once and published once, on whichever of the session's connections it
- * comes. It belongs to the session and not to the client id: a clean one begins with none, whatever a connection before it is
- * still appending. Bound: `QOS2_INFLIGHT_MAX` ids; one more ends the connection.
+ * A client that has lost its ids between PUBREC and PUBREL numbers from 1 again: what it sends then is new, though the id is
+ * known. So a repeat is known by its topic and payload. DUP says nothing: paho.golang sets it on what it never sent.
+ *
+ * Always true: until its PUBREL a message is appended once and published once, on whichever of the session's connections it
+ * comes. The ids belong to the session and not to the client id: a clean one begins with none, whatever a connection before it
+ * is still appending.
+ * Bound: `AWAITING_PUBREL_MAX` ids, of each a hash. Losing: for one more the oldest is forgotten, and counted. Its message is on
+ * disk; only if just that one is sent again, it is appended again.
  */
 
-import { QOS2_INFLIGHT_MAX } from '../../platform/limits.ts'
-import { Disconnect } from '../reports/disconnects.ts'
+import { createHash } from 'node:crypto'
+
+/** Ids that await their PUBREL; for one more the oldest is forgotten. Clients have 10 to 100 messages under way. */
+export const AWAITING_PUBREL_MAX = 1_000
+/** What is kept of one, about. */
+const ID_BYTES = 200
 
 type Done = (error?: Error | null) => void
 
-export class AwaitingPubrel {
-  /** Those who wait for the append, while it lasts. */
-  readonly #states = new Map<number, Done[] | 'appended' | 'received'>()
+/** What a message is known by. */
+interface Identified {
+  readonly messageId?: number | undefined
+  readonly topic: string
+  readonly payload: Buffer
+  /** Bytes of its packet. */
+  readonly length?: number
+}
 
-  /** Calls `append` unless the message was appended; `done` is told when it is, or why not. */
-  admit(id: number, append: (appended: Done) => void, done: Done): void {
-    const state = this.#states.get(id)
-    if (Array.isArray(state)) state.push(done)
-    else if (state !== undefined) done()
-    else if (this.#states.size >= QOS2_INFLIGHT_MAX)
-      done(new Disconnect('protocol-error', `${QOS2_INFLIGHT_MAX} messages wait for their PUBREL`))
+export interface Handling {
+  readonly append: (appended: Done) => void
+  /** The message is the same as one that was admitted: it goes to nobody. */
+  readonly repeated: () => void
+  /** Is told when the message is durable, or why it is not. */
+  readonly done: Done
+}
+
+interface Entry {
+  readonly hash: string
+  /** Those who wait for the append, while it lasts; the first of them has begun it. */
+  waiting: Handling[] | undefined
+}
+
+export interface AwaitingPubrelEvents {
+  /** So many more bytes are kept, or fewer. */
+  readonly grow: (bytes: number) => void
+  readonly forgotten: () => void
+}
+
+export class AwaitingPubrel {
+  readonly #events: AwaitingPubrelEvents
+  /** By packet id, the oldest first. */
+  readonly #entries = new Map<number, Entry>()
+
+  constructor(events: AwaitingPubrelEvents) {
+    this.#events = events
+  }
+
+  admit(message: Identified, handling: Handling): void {
+    const { messageId: id = 0 } = message
+    const hash = hashOf(message)
+    const known = this.#entries.get(id)
+    if (known?.hash !== hash) this.#begin(id, hash, handling)
+    else if (known.waiting !== undefined) known.waiting.push(handling)
     else {
-      const waiting = [done]
-      this.#states.set(id, waiting)
-      append((error) => {
-        if (error) this.#states.delete(id)
-        else this.#states.set(id, 'appended')
-        for (const each of waiting) each(error)
-      })
+      handling.repeated()
+      handling.done()
     }
   }
 
-  /** Whether the message is to be published now. */
-  publish(id: number): boolean {
-    if (this.#states.get(id) !== 'appended') return false
-    this.#states.set(id, 'received')
-    return true
+  #begin(id: number, hash: string, handling: Handling): void {
+    const entry: Entry = { hash, waiting: [handling] }
+    this.#delete(id)
+    this.#entries.set(id, entry)
+    this.#events.grow(ID_BYTES)
+    const [oldest] = this.#entries.keys()
+    if (this.#entries.size > AWAITING_PUBREL_MAX && oldest !== undefined) {
+      this.#delete(oldest)
+      this.#events.forgotten()
+    }
+    this.#append(id, entry, handling)
   }
 
+  #append(id: number, entry: Entry, { append, done }: Handling): void {
+    append((error) => {
+      const [, ...repeats] = entry.waiting ?? []
+      const [next] = repeats
+      if (!error) {
+        entry.waiting = undefined
+        done()
+        for (const each of repeats) {
+          each.repeated()
+          each.done()
+        }
+      } else {
+        entry.waiting = repeats
+        // The connection that it came on may be gone: that of a repeat is another.
+        if (next !== undefined) this.#append(id, entry, next)
+        else if (this.#entries.get(id) === entry) this.#delete(id)
+        done(error)
+      }
+    })
+  }
+
+  /** Whether the message of this id was received and not released. */
   has(id: number): boolean {
-    return this.#states.get(id) === 'received'
+    const entry = this.#entries.get(id)
+    return entry !== undefined && entry.waiting === undefined
   }
 
   release(id: number): void {
-    if (this.has(id)) this.#states.delete(id)
+    if (this.has(id)) this.#delete(id)
   }
+
+  #delete(id: number): void {
+    if (this.#entries.delete(id)) this.#events.grow(-ID_BYTES)
+  }
+}
+
+/** Of what is larger than it may be, the payload was not kept: its length is. */
+function hashOf({ topic, payload, length = 0 }: Identified): string {
+  return createHash('sha256').update(`${length} ${topic}\0`).update(payload).digest('base64')
 }

@@ -12,7 +12,6 @@ import {
   SESSIONS_KEPT_MAX,
 } from '../../../broker/outbound/persistent-sessions.ts'
 import { BrokerMetrics, type Drop } from '../../../broker/reports/metrics.ts'
-import { AwaitingPubrel } from '../../../broker/session/awaiting-pubrel.ts'
 import { InFlight } from '../../../broker/session/in-flight.ts'
 import type { Session } from '../../../broker/session/session.ts'
 import { subscriptionBytes } from '../../../broker/session/subscriptions.ts'
@@ -30,7 +29,8 @@ function sessions(isConnected: (id: string) => boolean) {
   const registry = createMetrics()
   const persistent = new PersistentSessions({ isConnected, metrics: new BrokerMetrics(registry, () => 0) })
   const session = { subscriptions: { has: () => true }, inFlight: new InFlight() } as unknown as Session
-  patchPersistence(persistence, { session: () => session, awaitingPubrel: () => new AwaitingPubrel(), persistent })
+  const awaitingPubrel = (client: Client) => persistent.awaitingPubrel(client, session)
+  patchPersistence(persistence, { session: () => session, awaitingPubrel, persistent })
   const dropped = async (reason: Drop = 'session-queue-full') => {
     const lines = (await registry.metrics()).split('\n')
     return Number(lines.find((line) => line.includes(`dropped_total{reason="${reason}"}`))?.split(' ')[1] ?? 0)
