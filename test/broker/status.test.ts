@@ -28,22 +28,24 @@ test('a retained status outlives a restart of the broker, an empty one is gone',
   assert.equal(second.log.presence.get('truck-7')?.online, false)
 })
 
-test('the will replaces the status when a device is cut off, and presence says so', async (t) => {
-  const bench = await startBroker(t)
-  const device = await bench.device('truck-7', { will: WILL })
-  await device.publishAsync(STATUS, ONLINE, { qos: 1, retain: true })
-  const known = bench.log.presence.get('truck-7')
-  assert.equal(known?.online, true)
-  assert.equal(Buffer.from(known?.status ?? []).toString(), ONLINE)
-  const app = await bench.app(['devices/#'])
-  const retained = message(app)
-  await app.subscribeAsync('devices/+/status')
-  assert.deepEqual(await retained, [STATUS, ONLINE])
-  const will = message(app)
-  device.stream.destroy()
-  assert.deepEqual(await will, [STATUS, WILL.payload.toString()])
-  while (bench.log.presence.get('truck-7')?.online) await new Promise((resolve) => setImmediate(resolve))
-})
+for (const qos of [0, 1, 2] as const) {
+  test(`a will at QoS ${qos} replaces the status when a device is cut off, and presence says so`, async (t) => {
+    const bench = await startBroker(t)
+    const device = await bench.device('truck-7', { will: { ...WILL, qos } })
+    await device.publishAsync(STATUS, ONLINE, { qos: 1, retain: true })
+    const known = bench.log.presence.get('truck-7')
+    assert.equal(known?.online, true)
+    assert.equal(Buffer.from(known?.status ?? []).toString(), ONLINE)
+    const app = await bench.app(['devices/#'])
+    const retained = message(app)
+    await app.subscribeAsync('devices/+/status')
+    assert.deepEqual(await retained, [STATUS, ONLINE])
+    const will = message(app)
+    device.stream.destroy()
+    assert.deepEqual(await will, [STATUS, WILL.payload.toString()])
+    while (bench.log.presence.get('truck-7')?.online) await new Promise((resolve) => setImmediate(resolve))
+  })
+}
 
 test('after a crash, a device that was connected is shown as its will says', async (t) => {
   const directory = scratchDirectory(t)

@@ -143,29 +143,32 @@ export const connectStatements: readonly Statement[] = [
   }),
   server('MQTT-3.1.2-8', 'the will is published when the connection ends without DISCONNECT', async (bed) => {
     const subscriber = await bed.subscriber(bed.name('w'))
-    const dying = await bed.client('c', { will: { topic: bed.name('w'), payload: 'gone' } })
-    await dying.cut()
-    assert.equal((await subscriber.publish()).payload, 'gone')
+    for (const qos of [0, 1, 2]) {
+      const dying = await bed.client('c', { will: { topic: bed.name('w'), payload: `gone ${qos}`, qos } })
+      await dying.cut()
+      assert.equal((await subscriber.publish()).payload, `gone ${qos}`)
+    }
   }),
   server(
     'section 3.1.2.5',
     'the will is published with its QoS, also after silence, a violation, and when another takes the place',
     async (bed) => {
-      const witness = await bed.subscriber(bed.name('w/+'), 1, 'witness')
-      const will = (name: string) => ({ topic: bed.name(`w/${name}`), payload: 'gone', qos: 1 })
-      const silent = await bed.client('silent', { keepalive: 1, will: will('silent') })
-      const violating = await bed.client('violating', { will: will('violating') })
-      const replaced = await bed.client('replaced', { will: will('replaced') })
+      const witness = await bed.subscriber(bed.name('w/+'), 2, 'witness')
+      const will = (name: string, qos: number) => ({ topic: bed.name(`w/${name}`), payload: 'gone', qos })
+      const silent = await bed.client('silent', { keepalive: 1, will: will('silent', 2) })
+      const violating = await bed.client('violating', { will: will('violating', 1) })
+      const replaced = await bed.client('replaced', { will: will('replaced', 2) })
       violating.send(packet(PUBREL, 0, u16(1)))
       await violating.closes()
       await bed.client('replaced')
       await replaced.closes()
       await silent.closes(60_000)
       const seen = [await witness.publish(), await witness.publish(), await witness.publish()]
-      assert.deepEqual(
-        seen.map(({ topic, qos }) => [topic, qos]).sort(),
-        ['replaced', 'silent', 'violating'].map((name) => [bed.name(`w/${name}`), 1]),
-      )
+      assert.deepEqual(seen.map(({ topic, qos }) => [topic, qos]).sort(), [
+        [bed.name('w/replaced'), 2],
+        [bed.name('w/silent'), 2],
+        [bed.name('w/violating'), 1],
+      ])
     },
   ),
   both('MQTT-3.1.2-9', 'with the will flag, will topic and message must be there', async (bed) => {
@@ -200,19 +203,25 @@ export const connectStatements: readonly Statement[] = [
   }),
   server('MQTT-3.1.2-16', 'a will without retain is published as not retained', async (bed) => {
     const witness = await bed.subscriber(bed.name('w'), 0, 'witness')
-    const dying = await bed.client('c', { will: { topic: bed.name('w'), payload: 'gone', qos: 1 } })
-    await dying.cut()
-    assert.equal((await witness.publish()).retain, false)
+    for (const qos of [0, 1, 2]) {
+      const dying = await bed.client('c', { will: { topic: bed.name('w'), payload: 'gone', qos } })
+      await dying.cut()
+      assert.equal((await witness.publish()).retain, false)
+    }
     const late = await bed.subscriber(bed.name('w'), 0, 'late')
     assert.deepEqual(await late.untilPong(), [])
   }),
   server('MQTT-3.1.2-17', 'a will with retain is published as retained', async (bed) => {
-    const witness = await bed.subscriber(bed.name('w'), 0, 'witness')
-    const dying = await bed.client('c', { will: { topic: bed.name('w'), payload: 'gone', retain: true } })
-    await dying.cut()
-    await witness.publish()
-    const late = await bed.subscriber(bed.name('w'), 0, 'late')
-    assert.equal((await late.publish()).retain, true)
+    for (const qos of [0, 1, 2]) {
+      const witness = await bed.subscriber(bed.name(`w${qos}`), 0, 'witness')
+      const will = { topic: bed.name(`w${qos}`), payload: 'gone', qos, retain: true }
+      const dying = await bed.client('c', { will })
+      await dying.cut()
+      await witness.publish()
+      const late = await bed.subscriber(bed.name(`w${qos}`), 2, 'late')
+      const kept = await late.publish()
+      assert.deepEqual([kept.retain, kept.qos], [true, qos])
+    }
   }),
   both('MQTT-3.1.2-18', 'without the user name flag there is no user name', async (bed) => {
     await (await bed.sending(raw(0x02, bed.name('c'), 'user'))).closesSilently()

@@ -25,12 +25,8 @@ import {
 } from './wire.ts'
 
 /** Publishes at QoS 2, all four packets of it. */
-async function publishExactlyOnce(on: WireClient, topic: string, payload: string, id = 1): Promise<void> {
-  on.send(publishPacket(topic, payload, { qos: 2, id }))
-  assert.equal(idOf(await on.next(PUBREC)), id)
-  on.send(answer(PUBREL, id))
-  assert.equal(idOf(await on.next(PUBCOMP)), id)
-}
+const publishExactlyOnce = (on: WireClient, topic: string, payload: string, id = 1): Promise<void> =>
+  publishAcknowledged(on, topic, payload, { qos: 2, id })
 
 /** What ours has to write to disk before it answers, what it has to look up, and what it answers at once. */
 async function answersInOrder(bed: Bed, qos: number, type: number): Promise<void> {
@@ -44,25 +40,31 @@ async function answersInOrder(bed: Bed, qos: number, type: number): Promise<void
 
 export const publishStatements: readonly Statement[] = [
   both('MQTT-3.3.1-1', 'DUP is 1 when a PUBLISH is sent again', async (bed) => {
-    const [first] = await bed.session('c')
-    await subscribe(first, bed.name('t'), 1)
-    await bed.post(bed.name('t'), 'again')
-    assert.equal((await first.publish()).dup, false)
-    await first.cut()
-    const [second] = await bed.session('c')
-    assert.equal((await second.publish()).dup, true)
+    for (const qos of [1, 2]) {
+      const [first] = await bed.session(`c${qos}`)
+      await subscribe(first, bed.name(`t${qos}`), qos)
+      await bed.post(bed.name(`t${qos}`), 'again', { qos })
+      assert.equal((await first.publish()).dup, false)
+      await first.cut()
+      const [second] = await bed.session(`c${qos}`)
+      assert.equal((await second.publish()).dup, true)
+    }
   }),
   both('MQTT-3.3.1-2', 'DUP is 0 in every QoS 0 message', async (bed) => {
     const subscriber = await bed.subscriber(bed.name('t'), 0)
     const publisher = await bed.client('p')
-    publisher.send(publishPacket(bed.name('t'), 'x', { qos: 1, dup: true }))
-    assert.equal((await subscriber.publish()).dup, false)
+    for (const qos of [1, 2]) {
+      await publishAcknowledged(publisher, bed.name('t'), 'x', { qos, dup: true })
+      assert.equal((await subscriber.publish()).dup, false)
+    }
   }),
   server('MQTT-3.3.1-3', 'the DUP of an incoming PUBLISH is not handed on', async (bed) => {
-    const subscriber = await bed.subscriber(bed.name('t'), 1)
+    const subscriber = await bed.subscriber(bed.name('t'), 2)
     const publisher = await bed.client('p')
-    publisher.send(publishPacket(bed.name('t'), 'x', { qos: 1, dup: true }))
-    assert.equal((await subscriber.publish()).dup, false)
+    for (const qos of [1, 2]) {
+      await publishAcknowledged(publisher, bed.name('t'), 'x', { qos, dup: true })
+      assert.equal((await subscriber.publish()).dup, false)
+    }
   }),
   both('MQTT-3.3.1-4', 'a PUBLISH with both QoS bits set ends the connection', async (bed) => {
     const publisher = await bed.client()
@@ -70,10 +72,12 @@ export const publishStatements: readonly Statement[] = [
     await publisher.closesSilently()
   }),
   server('MQTT-3.3.1-5', 'a retained message and its QoS are stored for future subscribers', async (bed) => {
-    await bed.post(bed.name('t'), 'kept', { retain: true })
-    const subscriber = await bed.subscriber(bed.name('t'), 2)
-    const { payload, qos } = await subscriber.publish()
-    assert.deepEqual([payload, qos], ['kept', 1])
+    for (const qos of [1, 2]) {
+      await bed.post(bed.name('t'), 'kept', { retain: true, qos })
+      const subscriber = await bed.subscriber(bed.name('t'), 2, `s${qos}`)
+      const kept = await subscriber.publish()
+      assert.deepEqual([kept.payload, kept.qos], ['kept', qos])
+    }
   }),
   server('MQTT-3.3.1-6', 'a new subscription gets the last retained message of each matching topic', async (bed) => {
     await bed.post(bed.name('t/1'), 'old', { retain: true })
@@ -97,18 +101,22 @@ export const publishStatements: readonly Statement[] = [
     assert.equal((await subscriber.publish()).retain, true)
   }),
   server('MQTT-3.3.1-9', 'RETAIN is 0 in what an established subscription gets', async (bed) => {
-    const subscriber = await bed.subscriber(bed.name('t'), 1)
-    await bed.post(bed.name('t'), 'x', { retain: true })
-    assert.equal((await subscriber.publish()).retain, false)
+    const subscriber = await bed.subscriber(bed.name('t'), 2)
+    for (const qos of [0, 1, 2]) {
+      await bed.post(bed.name('t'), 'x', { retain: true, qos })
+      assert.equal((await subscriber.publish()).retain, false)
+    }
   }),
   server('MQTT-3.3.1-10', 'an empty retained message is delivered and removes the one kept', async (bed) => {
-    await bed.post(bed.name('t'), 'kept', { retain: true })
-    const established = await bed.subscriber(bed.name('t'), 1, 'established')
-    await established.publish()
-    await bed.post(bed.name('t'), '', { retain: true })
-    assert.equal((await established.publish()).payload, '')
-    const late = await bed.subscriber(bed.name('t'), 1, 'late')
-    assert.deepEqual(await late.untilPong(), [])
+    for (const qos of [0, 1, 2]) {
+      await bed.post(bed.name(`t${qos}`), 'kept', { retain: true, qos: Math.max(qos, 1) })
+      const established = await bed.subscriber(bed.name(`t${qos}`), 1, `established${qos}`)
+      await established.publish()
+      await bed.post(bed.name(`t${qos}`), '', { retain: true, qos })
+      assert.equal((await established.publish()).payload, '')
+      const late = await bed.subscriber(bed.name(`t${qos}`), 1, `late${qos}`)
+      assert.deepEqual(await late.untilPong(), [])
+    }
   }),
   server('MQTT-3.3.1-11', 'an empty retained message is not stored', async (bed) => {
     await bed.post(bed.name('t'), '', { retain: true })
@@ -279,13 +287,15 @@ export const publishStatements: readonly Statement[] = [
     },
   ),
   server('MQTT-4.5.0-1', 'a message that was taken is added to the sessions of all who subscribed', async (bed) => {
-    const here = await bed.subscriber(bed.name('t'), 1, 'here')
-    const [away] = await bed.session('away')
-    await subscribe(away, bed.name('t'), 1)
-    await away.cut()
-    await bed.post(bed.name('t'), 'x')
-    const [back] = await bed.session('away')
-    assert.deepEqual([(await here.publish()).payload, (await back.publish()).payload], ['x', 'x'])
+    for (const qos of [1, 2]) {
+      const here = await bed.subscriber(bed.name(`t${qos}`), qos, `here${qos}`)
+      const [away] = await bed.session(`away${qos}`)
+      await subscribe(away, bed.name(`t${qos}`), qos)
+      await away.cut()
+      await bed.post(bed.name(`t${qos}`), 'x', { qos })
+      const [back] = await bed.session(`away${qos}`)
+      assert.deepEqual([(await here.publish()).payload, (await back.publish()).payload], ['x', 'x'])
+    }
   }),
   client('MQTT-4.5.0-2', 'the client acknowledges what it receives', "the client's duty"),
   both('MQTT-4.6.0-1', 'PUBLISHes are sent again in the original order, of QoS 1 and 2 alike', async (bed) => {

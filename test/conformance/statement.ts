@@ -7,11 +7,15 @@
 
 import assert from 'node:assert/strict'
 import {
+  answer,
   CONNACK,
   type ConnectFields,
   connectPacket,
   idOf,
   PUBACK,
+  PUBCOMP,
+  PUBREC,
+  PUBREL,
   type PublishFields,
   publishPacket,
   SUBACK,
@@ -99,7 +103,7 @@ export class Bed {
     return connected
   }
 
-  /** Publishes from a client of its own at QoS 1, which has been acknowledged when this resolves. */
+  /** Publishes from a client of its own, at QoS 1 unless told; it has been acknowledged when this resolves. */
   async post(topic: string, payload: string, fields: PublishFields = {}): Promise<void> {
     const publisher = await this.client('post')
     await publishAcknowledged(publisher, topic, payload, fields)
@@ -129,8 +133,13 @@ export async function publishAcknowledged(
   payload: string,
   fields: PublishFields = {},
 ): Promise<void> {
-  const { id = 1 } = fields
-  on.send(publishPacket(topic, payload, { qos: 1, ...fields, id }))
-  if (fields.qos === 0) await on.untilPong()
-  else assert.equal(idOf(await on.next(PUBACK)), id)
+  const { id = 1, qos = 1 } = fields
+  on.send(publishPacket(topic, payload, { ...fields, qos, id }))
+  if (qos === 0) await on.untilPong()
+  else if (qos === 1) assert.equal(idOf(await on.next(PUBACK)), id)
+  else {
+    assert.equal(idOf(await on.next(PUBREC)), id)
+    on.send(answer(PUBREL, id))
+    assert.equal(idOf(await on.next(PUBCOMP)), id)
+  }
 }
