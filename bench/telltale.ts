@@ -53,12 +53,12 @@ export class Telltale {
     this.#child = new Child('telltale', [CLI, 'up', '--roles', roles], this.#env)
   }
 
-  /** Resolves when it says that it is ready. */
+  /** Resolves when it says that it has started. */
   static async start(roles: string, env: Record<string, string> = {}): Promise<Telltale> {
     const directory = mkdtempSync(join(tmpdir(), 'telltale-bench-'))
     const telltale = new Telltale(directory, [await freePort(), await freePort()], roles, env)
     try {
-      await telltale.#child.line((line) => line.includes('ready'), READY_MS)
+      await telltale.#child.line((line) => line.includes('"msg":"started","version":'), READY_MS)
     } catch (error) {
       await telltale.stop()
       throw error

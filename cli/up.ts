@@ -1,6 +1,7 @@
 /** Owns `telltale up`: starts the roles, says when they are ready, stops them on SIGTERM or SIGINT. */
 
 import { Command } from 'commander'
+import { systemClock } from '../platform/clock.ts'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { endAtOnce, Lifecycle, untilSignal } from '../platform/lifecycle.ts'
 import { createLogger } from '../platform/logger.ts'
@@ -9,7 +10,7 @@ import { packageVersion } from '../platform/package.ts'
 import { loadSettings, unknownVariables } from '../platform/settings.ts'
 import { startPlatform } from './compose.ts'
 import { parseRoles, ROLES } from './roles.ts'
-import { welcome } from './welcome.ts'
+import { banner, startedLine } from './welcome.ts'
 
 export function upCommand(): Command {
   return new Command('up')
@@ -38,7 +39,10 @@ async function up(rolesText: string): Promise<void> {
     process.exit(0)
   }
   notReady = undefined
-  process.stdout.write(await welcome(platform, settings, process.env))
+  const toPerson = process.stdout.isTTY
+  process.stdout.write(
+    toPerson ? await banner(platform, settings, process.env) : startedLine(platform, settings, systemClock.now()),
+  )
 
   let exitCode = 0
   try {

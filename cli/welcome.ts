@@ -1,33 +1,59 @@
-/** Owns what `up` prints once it is ready: what listens where, a link with a token, and what to type next. */
+/**
+ * Owns what `up` says once it is ready. To a person on a terminal: what listens where, a link with a token, and what to type next.
+ * To anything else, which may keep it for long, one line of JSON like those of the log, and no token.
+ */
 
 import type { Address } from '../broker/connect/listeners.ts'
 import type { Identity } from '../identity/identity.ts'
 import { STORES } from '../ingest/stores.ts'
+import { packageVersion } from '../platform/package.ts'
 import type { Settings } from '../platform/settings.ts'
 import type { Platform } from './compose.ts'
 
 const APP_TOKEN_TTL_MS = 86_400_000
 const APP_FILTER = 'devices/+/telemetry/#'
+/** pino's `info`. */
+const LEVEL = 30
 
 /** An address that listens everywhere is reached from this machine by loopback. */
 const reachable = (host: string) => (host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host)
 
-export async function welcome(platform: Platform, settings: Settings, environment: NodeJS.ProcessEnv): Promise<string> {
+/** The line of JSON, whatever the level of the log. */
+export function startedLine({ broker, gateway }: Platform, settings: Settings, now: number): string {
+  const listeners = (broker?.addresses ?? []).map(({ scheme, host, port }) => `${scheme}://${host}:${port}`)
+  if (gateway !== undefined) {
+    listeners.push(`${gatewayScheme(settings)}://${settings.gatewayHost}:${gateway.port}`)
+  }
+  const line = {
+    level: LEVEL,
+    time: new Date(now).toISOString(),
+    msg: 'started',
+    version: packageVersion(),
+    listeners,
+    ...(gateway !== undefined && { servedBy: gateway.servedBy }),
+    store: STORES[settings.store].describe(settings),
+  }
+  return `${JSON.stringify(line)}\n`
+}
+
+export async function banner(platform: Platform, settings: Settings, environment: NodeJS.ProcessEnv): Promise<string> {
   const { broker, gateway, identity } = platform
   const lines = ['Telltale is ready.', '']
   for (const { scheme, host, port } of broker?.addresses ?? []) lines.push(`  devices    ${scheme}://${host}:${port}`)
   if (gateway !== undefined) {
-    const scheme = settings.tlsCert === undefined ? 'http' : 'https'
-    const url = `${scheme}://${reachable(settings.gatewayHost)}:${gateway.port}`
+    const url = `${gatewayScheme(settings)}://${reachable(settings.gatewayHost)}:${gateway.port}`
     const token = await identity.signApp([APP_FILTER], APP_TOKEN_TTL_MS)
     lines.push(`  apps       ${url}   (WebSocket at /v1/live)`, `             served by ${gateway.servedBy}`)
     lines.push(`  store      ${STORES[settings.store].describe(settings)}`, '')
-    lines.push('Open the dashboard (its token is good for a day):', '', `  ${url}/?access_token=${token}`, '')
+    // In the fragment, which a browser sends to nobody.
+    lines.push('Open the dashboard (its token is good for a day):', '', `  ${url}/#access_token=${token}`, '')
   }
   const plain = broker?.addresses.find(({ scheme }) => scheme === 'mqtt')
   if (plain !== undefined) lines.push(...(await nextSteps(plain, identity, environment)))
   return `${lines.join('\n')}\n`
 }
+
+const gatewayScheme = ({ tlsCert }: Settings) => (tlsCert === undefined ? 'http' : 'https')
 
 async function nextSteps(address: Address, identity: Identity, environment: NodeJS.ProcessEnv): Promise<string[]> {
   const variables = Object.entries(environment)

@@ -1,5 +1,6 @@
 /**
- * Owns who may read what through the gateway: a token becomes an `Access`, the telemetry its filters select.
+ * Owns who may read what through the gateway: a token becomes an `Access`, the telemetry its filters select. It comes in a header,
+ * as a subprotocol, or in the query.
  */
 
 import { selectionCovers, selectionOf } from '../identity/topics.ts'
@@ -33,7 +34,7 @@ export class Access {
 export const outside = (filter: string): string =>
   `the filter ${JSON.stringify(filter)} lies outside the token's filters`
 
-/** The token of a request: the header's, else the query's; empty if there is none. */
-export function tokenOf(authorization: string, queryToken: string | undefined): string {
-  return BEARER.exec(authorization)?.[1] ?? queryToken ?? ''
+/** The token of a request: the header's, else that of the subprotocol or the query; empty if there is none. */
+export function tokenOf(authorization: string, otherToken: string | undefined): string {
+  return BEARER.exec(authorization)?.[1] ?? otherToken ?? ''
 }

@@ -52,6 +52,8 @@ export interface LiveDependencies {
 }
 
 const VERSION = '13'
+/** A subprotocol that begins so is a token. */
+const TOKEN_SUBPROTOCOL = 'telltale.token.'
 
 type Subscribe = Extract<Command, { type: 'subscribe' }>
 
@@ -117,16 +119,17 @@ export class Live {
 
   /** Lets an app in, or answers why not. */
   readonly upgrade = (exchange: UpgradeExchange): void => {
-    const { authorization, query } = readRequest(exchange)
+    const request = readRequest(exchange)
     const protocols = exchange.header('sec-websocket-protocol')
     const version = exchange.header('sec-websocket-version')
     const address = exchange.peer
     const reply = this.#dependencies.reply(exchange)
     const admit = async () => {
       requireVersion(version)
-      const protocol = chooseProtocol(protocols)
+      const offer = readOffer(protocols)
+      const { authorization, query } = request
       query.allow([])
-      const token = tokenOf(authorization, query.one('access_token'))
+      const token = tokenOf(authorization, offer.token ?? query.one('access_token'))
       const access = await this.#dependencies.tokens.verify(token)
       if (access.selections.length === 0) {
         throw new Refusal('forbidden', "the token's filters select no telemetry")
@@ -134,7 +137,7 @@ export class Live {
       const origin = { token, address }
       this.#requireRoom(origin)
       const session = new LiveSession(access, origin, this.#owner)
-      reply.upgrade(() => exchange.upgrade(protocol, session))
+      reply.upgrade(() => exchange.upgrade(offer.protocol, session))
     }
     admit().catch((error: unknown) => this.#dependencies.refuse(reply, error))
   }
@@ -227,15 +230,24 @@ function requireVersion(version: string): void {
   throw new Refusal('upgrade-required', message, { headers: { 'Sec-WebSocket-Version': VERSION } })
 }
 
-/** The subprotocol to answer with: ours if offered, none if none was. Throws a `Refusal` if only others were. */
-function chooseProtocol(offered: string): string {
-  if (offered === '') return ''
-  const protocols = offered.split(',').map((protocol) => protocol.trim())
+/**
+ * The subprotocol to answer with, ours if offered and none if none was, and the token that stands among them: a browser can
+ * send one in no header of its own, and in the query it would end up in logs. Throws a `Refusal` for anything else.
+ */
+function readOffer(offered: string): { readonly protocol: string; readonly token?: string } {
+  if (offered === '') return { protocol: '' }
+  const names = offered.split(',').map((name) => name.trim())
+  const tokens = names.filter((name) => name.startsWith(TOKEN_SUBPROTOCOL))
+  const protocols = names.filter((name) => !name.startsWith(TOKEN_SUBPROTOCOL))
   // RFC 6455 section 4.1: they are tokens, each once.
-  const isList = !protocols.includes('') && new Set(protocols).size === protocols.length
-  if (isList && protocols.includes(SUBPROTOCOL)) return SUBPROTOCOL
-  throw new Refusal(
-    'bad-subprotocol',
-    `Sec-WebSocket-Protocol is ${JSON.stringify(offered)}: allowed is ${SUBPROTOCOL}`,
-  )
+  const isList = !protocols.includes('') && new Set(protocols).size === protocols.length && tokens.length <= 1
+  if (isList && protocols.includes(SUBPROTOCOL)) {
+    return {
+      protocol: SUBPROTOCOL,
+      ...(tokens[0] !== undefined && { token: tokens[0].slice(TOKEN_SUBPROTOCOL.length) }),
+    }
+  }
+  const shown = JSON.stringify([...protocols, ...tokens.map(() => `${TOKEN_SUBPROTOCOL}***`)].join(', '))
+  const allowed = `${SUBPROTOCOL}, and ${TOKEN_SUBPROTOCOL}<token> once`
+  throw new Refusal('bad-subprotocol', `Sec-WebSocket-Protocol is ${shown}: allowed is ${allowed}`)
 }

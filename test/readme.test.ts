@@ -15,6 +15,8 @@ const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 
 /** Run by `.ci/run` itself, or needing a server that is not there. */
 const ELSEWHERE = ['npm test', 'npm run check', 'npm run bench']
+/** What a terminal makes SIGINT of. */
+const CTRL_C = '\x03'
 /** The two commands with which everything begins. */
 const START = ['npm ci', 'npm start']
 
@@ -27,6 +29,7 @@ function blocks(): string[] {
 
 test('the commands of the README do what it says', async (t) => {
   if (requireProgram(t, 'mosquitto_pub', 'apt install mosquitto-clients') === undefined) return
+  if (requireProgram(t, 'script', 'apt install bsdutils') === undefined) return
   const cwd = copyTree(t)
   const [mqtt, gateway] = [await freePort(), await freePort()]
   const ports = { TELLTALE_MQTT_PORT: String(mqtt), TELLTALE_GATEWAY_PORT: String(gateway) }
@@ -42,7 +45,7 @@ test('the commands of the README do what it says', async (t) => {
   t.diagnostic(`Node ${process.versions.node}, npm ci:${installed.trimEnd()}`)
 
   const { child, printed } = await npmStart(t, cwd, { ...env, NODE_OPTIONS: DEPRECATION_IS_AN_ERROR })
-  assert.match(printed, new RegExp(`http://127.0.0.1:${gateway}/\\?access_token=`))
+  assert.match(printed, new RegExp(`http://127.0.0.1:${gateway}/#access_token=`))
   const outputs = new Map<string, string>()
   for (const block of blocks()) {
     const commands = block.split('\n').filter((line) => ![...ELSEWHERE, ...START].includes(line.trim()))
@@ -65,8 +68,9 @@ test('the commands of the README do what it says', async (t) => {
   const page = /http:\S+access_token=\S+/.exec(printed)?.[0] ?? assert.fail('no link')
   assert.equal((await fetch(page)).status, 200)
 
-  process.kill(child.pid ?? 0, 'SIGINT')
-  const [code] = await once(child, 'exit')
+  const exited = once(child, 'exit')
+  child.stdin?.write(CTRL_C)
+  const [code] = await exited
   assert.equal(code, 0)
 })
 
@@ -77,15 +81,19 @@ async function install(cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
 }
 
 async function npmStart(t: TestContext, cwd: string, env: NodeJS.ProcessEnv) {
-  // What `npm start` runs, without npm in between, so that the signal below reaches it.
+  // What `npm start` runs, without npm in between, on a terminal: elsewhere it prints no link.
   const start = (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: { start: string } }).scripts
     .start
-  const child: ChildProcess = spawn('bash', ['-c', start], { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child: ChildProcess = spawn('script', ['-qefc', start, '/dev/null'], {
+    cwd,
+    env,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   t.after(() => child.kill('SIGKILL'))
   let printed = ''
   await new Promise<void>((resolve, reject) => {
     child.stdout?.on('data', (chunk) => {
-      printed += chunk
+      printed += String(chunk).replaceAll('\r', '')
       if (printed.includes('Ctrl-C')) resolve()
     })
     child.once('exit', (code) => reject(new Error(`npm start ended with ${code}`)))

@@ -95,7 +95,7 @@ export class RunningPlatform {
     await new Promise<void>((resolve, reject) => {
       const take = (chunk: Buffer) => {
         this.output += chunk
-        if (this.output.includes('Telltale is ready.')) resolve()
+        if (this.output.includes('"msg":"started","version":')) resolve()
       }
       child.stdout?.on('data', take)
       child.stderr?.on('data', take)

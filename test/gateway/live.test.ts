@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { WebSocket } from 'ws'
 import { LIVE_PING_MS, LIVE_PINGS_UNANSWERED_MAX } from '../../gateway/live-session.ts'
@@ -260,6 +261,29 @@ onEachServer('without a good app token there is no upgrade, and the refusal is H
   assert.equal(await statusOf(`?access_token=${blind}`), 403)
   assert.equal(await statusOf(`?access_token=${platform.token}`, 'other'), 400)
   assert.equal((await platform.get('/v1/live')).status, 426)
+})
+
+onEachServer('a token may come as a subprotocol, as browsers can send it; it is in no answer', async (t, server) => {
+  const platform = await startPlatform(t, server)
+  const url = `${platform.url.replace('http', 'ws')}/v1/live`
+  const socket = new WebSocket(url, ['telltale.v1', `telltale.token.${platform.token}`])
+  t.after(() => socket.terminate())
+  const [welcome] = await once(socket, 'message')
+  assert.equal(JSON.parse(String(welcome)).type, 'welcome')
+  assert.equal(socket.protocol, 'telltale.v1')
+
+  const refused = async (protocols: string[]) => {
+    const asked = new WebSocket(url, protocols)
+    asked.on('error', () => undefined)
+    const [, response] = await once(asked, 'unexpected-response')
+    const body = await text(response)
+    assert(!body.includes(platform.token), body)
+    return [response.statusCode, JSON.parse(body).error.code]
+  }
+  assert.deepEqual(await refused(['telltale.v1', 'telltale.token.x.y.z']), [401, 'token-invalid'])
+  assert.deepEqual(await refused(['telltale.v1', 'telltale.token.']), [401, 'token-missing'])
+  assert.deepEqual(await refused([`telltale.token.${platform.token}`]), [400, 'bad-subprotocol'])
+  assert.deepEqual(await refused([`telltale.token.${platform.token}`, 'telltale.token.x']), [400, 'bad-subprotocol'])
 })
 
 onEachServer('an app is pinged, and cut when it answers no ping; one that answers stays', async (t, server) => {
