@@ -15,8 +15,9 @@ import { systemClock } from '../platform/clock.ts'
 import { growFileTable } from '../platform/files.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
+import { isLoopback } from '../platform/loopback.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import { isLoopback, type Settings } from '../platform/settings.ts'
+import type { Settings } from '../platform/settings.ts'
 import type { History } from '../schemas/history.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { loadRegistry, openIdentity, schemasDirectory } from './installation.ts'
@@ -143,12 +144,20 @@ function brokerOptions(settings: Settings) {
     webSocketPort: mqttWsPort,
     tls: tls && { ...tls, ca },
     deviceRate: { messagesPerSecond, bytesPerSecond },
+    refuseForeign: settings.auth === 'off',
   }
 }
 
 function gatewayOptions(settings: Settings, connectionsMax: number) {
   const { gatewayHost: host, gatewayPort: port, gatewayServer: server } = settings
   const tls = tlsFiles(settings)
-  const tlsOptions = tls && { tls: { certFile: tls.cert, keyFile: tls.key } }
-  return { host, port, server, connectionsMax, loopbackMetrics: true, ...tlsOptions }
+  return {
+    host,
+    port,
+    server,
+    connectionsMax,
+    loopbackMetrics: true,
+    refuseForeign: settings.auth === 'off',
+    ...(tls && { tls: { certFile: tls.cert, keyFile: tls.key } }),
+  }
 }

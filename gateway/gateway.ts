@@ -20,7 +20,7 @@ import type { History } from '../schemas/history.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { Columns } from './columns.ts'
 import { Groups } from './groups.ts'
-import { Http, LIVE_PATH } from './http.ts'
+import { Http, type HttpOptions, LIVE_PATH } from './http.ts'
 import { Latest } from './latest.ts'
 import { Live } from './live.ts'
 import { GatewayMetrics } from './metrics.ts'
@@ -31,7 +31,7 @@ import type { Server } from './server/server.ts'
 import { Tail } from './tail.ts'
 import { Tokens } from './tokens.ts'
 
-export interface GatewayOptions {
+export interface GatewayOptions extends HttpOptions {
   readonly host: string
   /** 0 for a free one. */
   readonly port: number
@@ -40,8 +40,6 @@ export interface GatewayOptions {
   readonly server: ServerChoice
   /** Connections at once, of whatever kind. */
   readonly connectionsMax: number
-  /** Whether peers on this machine need no token for `/healthz`, `/readyz` and `/metrics`. */
-  readonly loopbackMetrics: boolean
 }
 
 export interface GatewayDependencies {
@@ -85,15 +83,9 @@ export class Gateway implements Part {
     )
     this.#connections = connections
     const parts = { ...dependencies, connections, tokens, metrics, columns, latest, groups, tagsOf: columns.tagsOf }
-    this.#http = new Http(
-      { loopbackMetrics: options.loopbackMetrics },
-      { ...parts, registered: dependencies.metrics, ready: () => this.#notReady() },
-    )
-    const { reply, refuse } = this.#http
-    this.#live = new Live(
-      { connectionsMax: options.connectionsMax },
-      { ...parts, reply, refuse, cursor: () => this.#tail.cursor },
-    )
+    this.#http = new Http(options, { ...parts, registered: dependencies.metrics, ready: () => this.#notReady() })
+    const { reply, refuse, requireOurs } = this.#http
+    this.#live = new Live(options, { ...parts, reply, refuse, requireOurs, cursor: () => this.#tail.cursor })
     this.#tail = new Tail({ ...parts, decoder: new Decoder(registry), publish: this.#live.publish })
     this.#seed = new Seed({ latest, history, clock: dependencies.clock, logger: dependencies.logger })
     metrics.observe({

@@ -45,6 +45,13 @@ export interface HttpDependencies {
   readonly registered: Metrics
 }
 
+export interface HttpOptions {
+  /** Whether peers on this machine need no token for `/healthz`, `/readyz` and `/metrics`. */
+  readonly loopbackMetrics: boolean
+  /** Whether pages from elsewhere are refused whatever they ask: where no token keeps them out. */
+  readonly refuseForeign: boolean
+}
+
 /** What answers a path; `route` is the path as counted, with its variable parts named. */
 interface Route {
   readonly route: string
@@ -63,7 +70,7 @@ const PREFLIGHT = {
 }
 
 export class Http {
-  readonly #options: { readonly loopbackMetrics: boolean }
+  readonly #options: HttpOptions
   readonly #dependencies: HttpDependencies
   readonly #dashboard: Dashboard = loadDashboard()
   readonly #routes: ReadonlyMap<string, Route>
@@ -72,7 +79,7 @@ export class Http {
   #underWay = 0
   #whenIdle: (() => void) | undefined
 
-  constructor(options: { readonly loopbackMetrics: boolean }, dependencies: HttpDependencies) {
+  constructor(options: HttpOptions, dependencies: HttpDependencies) {
     this.#options = options
     this.#dependencies = dependencies
     this.#readings = new Readings(dependencies)
@@ -103,6 +110,12 @@ export class Http {
     reply.refuse(refusal)
   }
 
+  /** Throws a `Refusal` for a page from elsewhere, where no token keeps it out. */
+  readonly requireOurs = ({ foreign }: Request): void => {
+    if (!this.#options.refuseForeign || foreign === undefined) return
+    throw new Refusal('foreign-page', `${foreign}: allowed is this machine only, for TELLTALE_AUTH is off`)
+  }
+
   readonly answer = (exchange: Exchange): void => {
     const request = readRequest(exchange)
     const route = this.#routeOf(request.path)
@@ -111,6 +124,7 @@ export class Http {
   }
 
   async #dispatch(reply: Reply, request: Request, route: Route | undefined): Promise<void> {
+    this.requireOurs(request)
     if (route === undefined) throw new Refusal('not-found', `there is nothing at ${JSON.stringify(request.path)}`)
     if (this.#dependencies.connections.isFull && !isHealth(request.path)) throw fullRefusal()
     if (request.method === 'OPTIONS') return reply.send('204 No Content', PREFLIGHT, '')
@@ -125,7 +139,8 @@ export class Http {
   /** What the request may read; nothing at all for operations without a token on loopback. */
   async #admit(request: Request): Promise<Access> {
     const isOperation = OPERATIONS.some((path) => path === request.path)
-    if (isOperation && request.local && this.#options.loopbackMetrics) return NOBODY
+    const isLocal = request.local && request.foreign === undefined
+    if (isOperation && isLocal && this.#options.loopbackMetrics) return NOBODY
     const token = tokenOf(request.authorization, request.query.one('access_token'))
     return this.#dependencies.tokens.verify(token)
   }

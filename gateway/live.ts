@@ -19,7 +19,7 @@ import { LiveSession, type Origin, type SessionOwner } from './live-session.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import { fullRefusal, Refusal } from './refusal.ts'
 import type { Reply } from './reply.ts'
-import { readRequest } from './request.ts'
+import { type Request, readRequest } from './request.ts'
 import type { Connections } from './server/connections.ts'
 import type { Server, UpgradeExchange } from './server/server.ts'
 import { Shares } from './shares.ts'
@@ -46,6 +46,8 @@ export interface LiveDependencies {
   /** Answers a request that is not upgraded, counted under `/v1/live`. */
   readonly reply: (exchange: UpgradeExchange) => Reply
   readonly refuse: (reply: Reply, error: unknown) => void
+  /** Throws a `Refusal` for a page from elsewhere, where no token keeps it out. */
+  readonly requireOurs: (request: Request) => void
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: GatewayMetrics
@@ -125,6 +127,7 @@ export class Live {
     const address = exchange.peer
     const reply = this.#dependencies.reply(exchange)
     const admit = async () => {
+      this.#dependencies.requireOurs(request)
       requireVersion(version)
       const offer = readOffer(protocols)
       const { authorization, query } = request

@@ -12,6 +12,7 @@ const STATUS = {
   'token-invalid': '401 Unauthorized',
   'token-expired': '401 Unauthorized',
   forbidden: '403 Forbidden',
+  'foreign-page': '403 Forbidden',
   'not-an-app': '403 Forbidden',
   'not-found': '404 Not Found',
   'method-not-allowed': '405 Method Not Allowed',

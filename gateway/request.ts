@@ -3,7 +3,7 @@
  * later is copied here at once.
  */
 
-import { isLoopback } from '../platform/settings.ts'
+import { foreignSign, isLoopback } from '../platform/loopback.ts'
 import { badParameter } from './refusal.ts'
 import type { Exchange } from './server/server.ts'
 
@@ -16,6 +16,8 @@ export interface Request {
   readonly accept: string
   /** The peer is on this machine, and no proxy says that it speaks for another. */
   readonly local: boolean
+  /** What shows that a page from elsewhere asks, as `foreignSign` says it. */
+  readonly foreign: string | undefined
 }
 
 export function readRequest(exchange: Exchange): Request {
@@ -27,6 +29,7 @@ export function readRequest(exchange: Exchange): Request {
     authorization: exchange.header('authorization'),
     accept: exchange.header('accept'),
     local: !proxied && isLoopback(exchange.peer),
+    foreign: foreignSign({ host: exchange.header('host'), origin: exchange.header('origin') }),
   }
 }
 

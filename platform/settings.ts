@@ -8,6 +8,7 @@
 import { availableParallelism } from 'node:os'
 import { DEAD_LETTERS_BYTES_MAX, READING_TIME_MIN_MS } from './limits.ts'
 import { LOG_LEVELS } from './logger.ts'
+import { isLoopback } from './loopback.ts'
 import {
   boolean,
   choice,
@@ -191,10 +192,6 @@ function checkTogether(settings: Settings): void {
     if (plain && !settings.insecure)
       refuse(`${variable} is "${host}" without TLS: allowed is a loopback address, or TELLTALE_INSECURE=true`)
   }
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
 export interface SettingListing {

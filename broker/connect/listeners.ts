@@ -18,6 +18,7 @@ import type { Clock } from '../../platform/clock.ts'
 import { messageOf, TelltaleError } from '../../platform/errors.ts'
 import { openFilesMax } from '../../platform/files.ts'
 import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FILES_FOR_CLIENTS_RATIO, FRAME_BYTES_MAX } from '../../platform/limits.ts'
+import { foreignSign } from '../../platform/loopback.ts'
 import { hasConnack } from '../aedes/internals.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import { ConnectThrottle } from './connect-throttle.ts'
@@ -40,6 +41,8 @@ const WAIT_STEP_MS = 20
 const UNREAD = { pauseOnConnect: true }
 /** RFC 6455 section 7.4.1. */
 const UNSUPPORTED_DATA = 1003
+/** RFC 9110 section 15.5.4. */
+const FORBIDDEN = 403
 
 /** Clients at once: as many as files may be open for. */
 export function clientsMax(): number {
@@ -60,6 +63,8 @@ export interface ListenerOptions {
   readonly tlsPort: number | undefined
   readonly webSocketPort: number | undefined
   readonly tls: TlsFiles | undefined
+  /** Whether WebSockets of pages from elsewhere are refused: where no token keeps them out. */
+  readonly refuseForeign?: boolean
 }
 
 export interface ListenersOptions extends ListenerOptions {
@@ -138,7 +143,7 @@ export class Listeners {
         const options = { connectionsCheckingInterval: UPGRADES_CHECKED_MS }
         const server =
           tls === undefined ? createHttpServer(options) : createHttpsServer({ ...tlsOptions(tls), ...options })
-        acceptWebSockets(server, accept, this.#disconnects)
+        acceptWebSockets(server, accept, this.#disconnects, this.#options.refuseForeign === true)
         await this.#listen(server, tls === undefined ? 'ws' : 'wss', webSocketPort)
       }
     } catch (error) {
@@ -228,7 +233,12 @@ function addressOf(socket: Socket): string {
   return socket.remoteAddress ?? ''
 }
 
-function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void, disconnects: Disconnects): void {
+function acceptWebSockets(
+  server: HttpServer,
+  accept: (stream: Duplex) => void,
+  disconnects: Disconnects,
+  refuseForeign: boolean,
+): void {
   // A request that is no upgrade has no business here, and one that never ends is cut off.
   server.requestTimeout = CONNECT_TIMEOUT_MS
   server.headersTimeout = CONNECT_TIMEOUT_MS
@@ -240,6 +250,14 @@ function acceptWebSockets(server: HttpServer, accept: (stream: Duplex) => void, 
     // One frame a turn of the event loop: thousands of empty ones in a chunk kept everybody waiting for seconds.
     allowSynchronousEvents: false,
     handleProtocols: (protocols) => [...protocols].find((name) => name === 'mqtt' || name === 'mqttv3.1') ?? false,
+    verifyClient: ({ req: { headers, socket } }, answer) => {
+      const { host = '', origin = '' } = headers
+      const foreign = refuseForeign ? foreignSign({ host, origin }) : undefined
+      if (foreign !== undefined) {
+        disconnects.ended(socket, new Disconnect('foreign-page', `${foreign}, and authentication is off`))
+      }
+      answer(foreign === undefined, FORBIDDEN)
+    },
   })
   sockets.on('connection', (socket) => {
     const stream = createWebSocketStream(socket)

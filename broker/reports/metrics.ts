@@ -10,6 +10,7 @@ export type Refusal =
   | 'expired-token'
   | 'wrong-client-id'
   | 'wrong-will'
+  | 'foreign-page'
   | 'too-many-connections'
   | 'too-many-connects'
   | 'publish-forbidden'

@@ -13,8 +13,8 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { InfluxDB, type Transport } from '@influxdata/influxdb-client'
 import { INFLUX_ANSWER_BYTES_MAX } from '../../platform/limits.ts'
+import { isLoopback } from '../../platform/loopback.ts'
 import { maskPassword } from '../../platform/setting-kinds.ts'
-import { isLoopback } from '../../platform/settings.ts'
 import { StoreError } from '../store.ts'
 import {
   AnswerTooLarge,

@@ -43,6 +43,8 @@ export interface TestPlatformOptions {
   readonly history?: Partial<History>
   readonly ready?: () => string | undefined
   readonly options?: Partial<GatewayOptions>
+  /** In place of the installation's. */
+  readonly identity?: Pick<Identity, 'verify'>
   /** Before the gateway starts. */
   readonly prepare?: (log: LocalLog, registry: Registry) => Promise<void>
 }
@@ -92,13 +94,21 @@ export async function startPlatform(
   stops.push(() => log.stop())
   await given.prepare?.(log, registry)
   const gateway = new Gateway(
-    { host: '127.0.0.1', port: 0, server, connectionsMax: 10_000, loopbackMetrics: true, ...given.options },
+    {
+      host: '127.0.0.1',
+      port: 0,
+      server,
+      connectionsMax: 10_000,
+      loopbackMetrics: true,
+      refuseForeign: false,
+      ...given.options,
+    },
     {
       log,
       presence: log.presence,
       registry,
       history: { ...NO_HISTORY, ...given.history },
-      identity,
+      identity: given.identity ?? identity,
       ready: given.ready ?? (() => undefined),
       clock,
       logger,

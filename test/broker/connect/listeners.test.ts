@@ -7,6 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { connectAsync } from 'mqtt'
 import mqttPacket from 'mqtt-packet'
+import { WebSocket } from 'ws'
 import { STOP_DEADLINE_MS } from '../../../platform/limits.ts'
 import { selfSigned } from '../../servers/certificate.ts'
 import { connectAs, publish, READING, startBroker } from '../harness.ts'
@@ -65,6 +66,25 @@ test('MQTT over WebSocket; a plain request and another subprotocol are refused',
   await client.endAsync()
   assert.equal((await bench.entries()).length, 1)
   assert.equal((await fetch(`http://127.0.0.1:${address.port}/`)).status, 426)
+})
+
+test('with authentication off, a page from elsewhere gets no MQTT over WebSocket', async (t) => {
+  const bench = await startBroker(t, { auth: 'off', listeners: { webSocketPort: 0, refuseForeign: true } })
+  const { port } = bench.broker.addresses.find(({ scheme }) => scheme === 'ws') ?? assert.fail()
+  const open = async (headers: Record<string, string>) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`, 'mqtt', { headers })
+    t.after(() => socket.terminate())
+    socket.on('error', () => undefined)
+    return Promise.race([
+      once(socket, 'open').then(() => 101),
+      once(socket, 'unexpected-response').then(([, { statusCode }]) => statusCode),
+    ])
+  }
+  assert.equal(await open({}), 101)
+  assert.equal(await open({ origin: 'http://localhost:5173' }), 101)
+  assert.equal(await open({ origin: 'https://evil.example' }), 403)
+  assert.equal(await open({ host: 'evil.example' }), 403)
+  assert.equal(await bench.metric('telltale_broker_refused_total{reason="foreign-page"}'), 2)
 })
 
 test('a port that is taken is an error that names it, and nothing stays open', async (t) => {
