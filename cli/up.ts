@@ -8,6 +8,7 @@ import { createLogger } from '../platform/logger.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { packageVersion } from '../platform/package.ts'
 import { loadSettings, unknownVariables } from '../platform/settings.ts'
+import { Systemd } from '../platform/systemd.ts'
 import { startPlatform } from './compose.ts'
 import { parseRoles, ROLES } from './roles.ts'
 import { banner, startedLine } from './welcome.ts'
@@ -26,6 +27,7 @@ async function up(rolesText: string): Promise<void> {
   if (variables.length > 0) logger.warn({ variables }, 'there are no such settings: see telltale config')
   const metrics = createMetrics({ version: packageVersion() })
   const lifecycle = new Lifecycle(logger)
+  const systemd = new Systemd(process.env, logger)
   const signal = untilSignal()
   let notReady: string | undefined = 'starting'
 
@@ -39,6 +41,7 @@ async function up(rolesText: string): Promise<void> {
     process.exit(0)
   }
   notReady = undefined
+  systemd.ready()
   const toPerson = process.stdout.isTTY
   process.stdout.write(
     toPerson ? await banner(platform, settings, process.env) : startedLine(platform, settings, systemClock.now()),
@@ -52,6 +55,7 @@ async function up(rolesText: string): Promise<void> {
     exitCode = 1
   }
   notReady = 'stopping'
+  systemd.stopping()
   try {
     await lifecycle.stop()
   } catch (error) {

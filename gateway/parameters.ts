@@ -12,18 +12,32 @@ import type { Query } from './request.ts'
 const REQUEST_FILTERS_MAX = 20
 
 const EPOCH_MS = /^\d{1,15}$/
+/** Since when a number of seconds is taken for a slip of the pen. */
+const SECONDS_MIN_MS = Date.UTC(2000, 0, 1)
+const SECONDS_AHEAD_MS = 10 * 365 * 86_400_000
 const RELATIVE = /^-(.+)$/
 const TIME_RULE = 'ISO 8601 (2025-11-23T12:00:00Z), milliseconds since 1970, a time ago (-15m), or now'
 
 /** Milliseconds since 1970-01-01T00:00Z. */
 export function readTime(name: string, text: string, now: number): number {
   if (text === 'now') return now
-  if (EPOCH_MS.test(text)) return Number(text)
+  if (EPOCH_MS.test(text)) {
+    const meant = secondsIn(Number(text), now)
+    if (meant === undefined) return Number(text)
+    const hint = `${meant} if ${text} is in seconds, which is ${new Date(meant).toISOString()}`
+    throw badParameter(name, text, `${TIME_RULE}: ${hint}`)
+  }
   const ago = parseDuration(RELATIVE.exec(text)?.[1] ?? '')
   if (ago !== undefined) return now - ago
   const time = parseTime(text)
   if (time === undefined) throw badParameter(name, text, TIME_RULE)
   return time
+}
+
+/** The milliseconds of a number that is a time of these decades in seconds, and of January 1970 in milliseconds. */
+function secondsIn(time: number, now: number): number | undefined {
+  const meant = time * 1_000
+  return meant > SECONDS_MIN_MS && meant < now + SECONDS_AHEAD_MS ? meant : undefined
 }
 
 export function readLimit(query: Query, byDefault: number, max: number): number {

@@ -70,6 +70,17 @@ test('the image is the package, made of what is copied, with the production depe
   assert.doesNotMatch(readText('deploy/healthcheck.js'), /from '[^n]/)
 })
 
+test('every package of the lockfile has its hash, for each kind of machine', () => {
+  const { packages } = JSON.parse(readText('package-lock.json')) as { packages: Record<string, { integrity?: string }> }
+  const without = Object.entries(packages).filter(([name, { integrity }]) => name !== '' && integrity === undefined)
+  assert.deepEqual(without, [])
+  for (const machine of ['linux-x64', 'linux-arm64']) {
+    for (const library of ['@duckdb/node-bindings', '@lmdb/lmdb']) {
+      assert(packages[`node_modules/${library}-${machine}`], `${library} for ${machine}`)
+    }
+  }
+})
+
 test('the platform runs as node, which owns the data directory and nothing else', () => {
   assert.deepEqual(named('USER'), ['node'])
   assert.match(imageStage, /install --directory --owner=node --group=node --mode=0700 \/data\b/)
