@@ -10,11 +10,9 @@ import { type Reading, type Stream, type Value, valueIn } from '../schemas/readi
 export class CsvTable {
   readonly #columns: readonly string[]
 
-  /** Columns: `ts`, `device`, `stream`, then those of `streams` in schema order, then others that `readings` have. */
-  constructor(streams: readonly Stream[], readings: readonly Reading[]) {
-    const columns = new Set(streams.flatMap((stream) => stream.columns.map((column) => column.name)))
-    for (const reading of readings) for (const name in reading.values) columns.add(name)
-    this.#columns = [...columns]
+  /** Columns: `ts`, `device`, `stream`, then those of `streams` in schema order. */
+  constructor(streams: readonly Stream[]) {
+    this.#columns = [...new Set(streams.flatMap((stream) => stream.columns.map((column) => column.name)))]
   }
 
   header(): string {

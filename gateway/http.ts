@@ -18,7 +18,7 @@ import type { Latest } from './latest.ts'
 import { ledgerOf } from './ledger.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import { answerHealth, answerMetrics, answerReadiness, isHealth, OPERATIONS } from './operations.ts'
-import { Readings } from './readings.ts'
+import { type HistoryTimes, Readings } from './readings.ts'
 import { fullRefusal, Refusal, refusalOf } from './refusal.ts'
 import { Reply } from './reply.ts'
 import { type Request, readRequest } from './request.ts'
@@ -50,6 +50,8 @@ export interface HttpOptions {
   readonly loopbackMetrics: boolean
   /** Whether pages from elsewhere are refused whatever they ask: where no token keeps them out. */
   readonly refuseForeign: boolean
+  /** How long history may take; by default as `readings.ts` says. */
+  readonly historyTimes?: HistoryTimes
 }
 
 /** What answers a path; `route` is the path as counted, with its variable parts named. */
@@ -82,7 +84,7 @@ export class Http {
   constructor(options: HttpOptions, dependencies: HttpDependencies) {
     this.#options = options
     this.#dependencies = dependencies
-    this.#readings = new Readings(dependencies)
+    this.#readings = new Readings(dependencies, options.historyTimes)
     this.#devices = new Devices(dependencies)
     this.#routes = this.#makeRoutes()
   }

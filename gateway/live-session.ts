@@ -30,12 +30,6 @@ export const LIVE_PINGS_UNANSWERED_MAX = 4
 /** How long a socket that lost a frame may take to drain and be told so (4408), before it is cut. */
 export const LIVE_SLOW_CLOSE_MS = 10_000
 
-/** Whose it is: by these its share is counted. */
-export interface Origin {
-  readonly token: string
-  readonly address: string
-}
-
 /** What a session needs of `/v1/live`. */
 export interface SessionOwner {
   /** The live tail's cursor at the time of the call. */
@@ -55,7 +49,8 @@ export interface SessionOwner {
 
 export class LiveSession implements SocketListener {
   readonly access: Access
-  readonly origin: Origin
+  /** From where it came: by this and by `access` its share is counted. */
+  readonly address: string
   readonly #owner: SessionOwner
   readonly #groups = new Map<string, Group>()
   /** Those still being sent, by the subscription's name. */
@@ -67,9 +62,9 @@ export class LiveSession implements SocketListener {
   #pingedAt: number
   #unanswered = 0
 
-  constructor(access: Access, origin: Origin, owner: SessionOwner) {
+  constructor(access: Access, address: string, owner: SessionOwner) {
     this.access = access
-    this.origin = origin
+    this.address = address
     this.#owner = owner
     this.#pingedAt = owner.now()
   }

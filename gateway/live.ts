@@ -8,14 +8,14 @@
 import type { Clock } from '../platform/clock.ts'
 import { LIVE_COMMAND_BYTES_MAX, LIVE_GROUPS_MAX, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
-import { outside, tokenOf } from './access.ts'
+import { type Access, outside, tokenOf } from './access.ts'
 import { CLOSE } from './close-codes.ts'
 import type { Columns } from './columns.ts'
 import { type Command, CommandRefusal, readCommand } from './commands.ts'
 import { SUBPROTOCOL } from './frames.ts'
 import type { Group, Groups } from './groups.ts'
 import type { Latest } from './latest.ts'
-import { LiveSession, type Origin, type SessionOwner } from './live-session.ts'
+import { LiveSession, type SessionOwner } from './live-session.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import { fullRefusal, Refusal } from './refusal.ts'
 import type { Reply } from './reply.ts'
@@ -63,8 +63,8 @@ export class Live {
   readonly #dependencies: LiveDependencies
   readonly #sessions = new Set<LiveSession>()
   readonly #socketsMax: number
-  readonly #byToken: Shares
-  readonly #byAddress: Shares
+  readonly #byToken: Shares<Access>
+  readonly #byAddress: Shares<string>
   readonly #owner: SessionOwner
   #server: Pick<Server, 'publish'> | undefined
   #sweeping: NodeJS.Timeout | undefined
@@ -137,21 +137,20 @@ export class Live {
       if (access.selections.length === 0) {
         throw new Refusal('forbidden', "the token's filters select no telemetry")
       }
-      const origin = { token, address }
-      this.#requireRoom(origin)
-      const session = new LiveSession(access, origin, this.#owner)
+      this.#requireRoom(access, address)
+      const session = new LiveSession(access, address, this.#owner)
       reply.upgrade(() => exchange.upgrade(offer.protocol, session))
     }
     admit().catch((error: unknown) => this.#dependencies.refuse(reply, error))
   }
 
-  #requireRoom({ token, address }: Origin): void {
+  #requireRoom(access: Access, address: string): void {
     if (this.#draining) throw new Refusal('not-ready', 'the gateway is stopping')
     if (this.#dependencies.connections.isFull) throw fullRefusal()
     if (this.#sessions.size >= this.#socketsMax) {
       throw new Refusal('too-busy', `${this.#socketsMax} apps are connected: no more are taken`)
     }
-    if (!this.#byToken.hasRoom(token)) {
+    if (!this.#byToken.hasRoom(access)) {
       throw new Refusal('too-many-sockets', `this token has ${this.#byToken.max} WebSockets: no more are taken`)
     }
     if (!this.#byAddress.hasRoom(address)) {
@@ -161,15 +160,15 @@ export class Live {
 
   #opened(session: LiveSession): void {
     this.#sessions.add(session)
-    this.#byToken.take(session.origin.token)
-    this.#byAddress.take(session.origin.address)
+    this.#byToken.take(session.access)
+    this.#byAddress.take(session.address)
     if (this.#draining) session.end(CLOSE.draining)
   }
 
   #closed(session: LiveSession): void {
     if (!this.#sessions.delete(session)) return
-    this.#byToken.leave(session.origin.token)
-    this.#byAddress.leave(session.origin.address)
+    this.#byToken.leave(session.access)
+    this.#byAddress.leave(session.address)
   }
 
   #message(session: LiveSession, data: Buffer, isBinary: boolean): void {

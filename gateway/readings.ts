@@ -1,18 +1,19 @@
 /**
  * Owns `GET /v1/readings`: history, as JSON or CSV.
  *
- * Bound: `HISTORY_QUERIES_MAX` queries at once, each until the store has answered and the answer is sent; one more is
- * refused with 503. The answer is written in pieces, so that a large one does not hold up live frames.
+ * Always true: the store works for nobody who has left, nor longer than `HISTORY_QUERY_MS_MAX`: then the query is interrupted.
+ * Bounds: `HistoryPlaces`; `HISTORY_ANSWER_MS_MAX` for taking the answer, then it is cut. The answer is made and sent a piece at
+ * a time, so that a large one neither fills the memory nor holds up live frames.
  */
 
 import type { Clock } from '../platform/clock.ts'
 import { parseDuration } from '../platform/units.ts'
 import { AGGREGATES, type History, type HistoryPage, type HistoryQuery } from '../schemas/history.ts'
-import type { Reading } from '../schemas/reading.ts'
 import type { Access } from './access.ts'
 import type { Columns } from './columns.ts'
 import { CsvTable } from './csv.ts'
 import { encodeReading } from './frames.ts'
+import { HistoryPlaces } from './history-places.ts'
 import { readLimit, readSelections, readTime } from './parameters.ts'
 import { badParameter, Refusal } from './refusal.ts'
 import { JSON_TYPE, type Reply } from './reply.ts'
@@ -21,55 +22,82 @@ import type { Query, Request } from './request.ts'
 /** Readings of one answer of history unless `limit` says otherwise, and at most. */
 const HISTORY_LIMIT_DEFAULT = 10_000
 const HISTORY_LIMIT_MAX = 100_000
-/** History queries at once; one more is refused with 503. */
-export const HISTORY_QUERIES_MAX = 8
-/** How long an app waits for history; then 503, though the query holds its place until the store is done. */
+/** How long an app waits for the store, its turn included; then 503, and the query is interrupted. */
 const HISTORY_QUERY_MS_MAX = 30_000
+/** How long the whole may take, to the last byte of the answer; then the connection is cut. */
+const HISTORY_ANSWER_MS_MAX = 300_000
 /** Windows in one aggregate query, so that `every=1ms` over a year is refused. */
 const HISTORY_WINDOWS_MAX = 1_000_000
-/** Readings written to an answer before other work gets its turn. */
-const HISTORY_READINGS_PER_TURN = 1_000
 
 /** Without `to`, what a device whose clock is a little ahead has just sent is shown too. */
 const CLOCK_AHEAD_MS = 300_000
 const HOUR_MS = 3_600_000
 const PARAMETERS = ['filter', 'from', 'to', 'every', 'fn', 'limit']
 
+/** Milliseconds: until the store has answered, and until the answer is sent. */
+export interface HistoryTimes {
+  readonly queryMs: number
+  readonly answerMs: number
+}
+
 export class Readings {
   readonly #history: History
   readonly #columns: Columns
   readonly #clock: Clock
-  #underWay = 0
+  readonly #times: HistoryTimes
+  readonly #places = new HistoryPlaces()
 
-  constructor(dependencies: { readonly history: History; readonly columns: Columns; readonly clock: Clock }) {
+  constructor(
+    dependencies: { readonly history: History; readonly columns: Columns; readonly clock: Clock },
+    times: HistoryTimes = { queryMs: HISTORY_QUERY_MS_MAX, answerMs: HISTORY_ANSWER_MS_MAX },
+  ) {
     this.#history = dependencies.history
     this.#columns = dependencies.columns
     this.#clock = dependencies.clock
+    this.#times = times
   }
 
   async answer(reply: Reply, request: Request, access: Access): Promise<void> {
     const query = readHistoryQuery(request.query, access, this.#clock.now())
     const csv = wantsCsv(request.accept)
-    if (query.selections.length === 0) return this.#write(reply, query, { readings: [], truncated: false }, csv)
-    if (this.#underWay >= HISTORY_QUERIES_MAX) {
-      throw new Refusal('too-busy', `${HISTORY_QUERIES_MAX} history queries are under way: try again in a moment`)
-    }
-    this.#underWay++
-    const page = this.#history.readings(query)
+    if (query.selections.length === 0) return this.#write(reply, query, NOTHING, csv)
+    this.#places.take(access)
+    const asked = new AbortController()
+    reply.whenGone(() => asked.abort(new Refusal('store-unavailable', 'the app has left')))
+    const late = setTimeout(() => {
+      asked.abort(lateRefusal(this.#times.answerMs))
+      reply.cut()
+    }, this.#times.answerMs)
     try {
-      await this.#write(reply, query, await inTime(page), csv)
+      await this.#write(reply, query, await this.#ask(query, access, asked), csv)
+    } catch (error) {
+      if (!reply.over || !asked.signal.aborted) throw error
     } finally {
-      const leave = () => {
-        this.#underWay--
-      }
-      // A query that took too long still burdens the store, so it keeps its place until it is done.
-      page.then(leave, leave)
+      clearTimeout(late)
+      asked.abort()
+      this.#places.leave(access)
+    }
+  }
+
+  /** Rejects with a `Refusal` `store-unavailable` if the store takes too long. */
+  async #ask(query: HistoryQuery, access: Access, asked: AbortController): Promise<HistoryPage> {
+    const { signal } = asked
+    const late = setTimeout(() => asked.abort(lateRefusal(this.#times.queryMs)), this.#times.queryMs)
+    try {
+      await this.#places.turn(access, signal)
+      const page = this.#history.readings(query, signal)
+      // One that is interrupted still burdens the store until it has ended.
+      const done = () => this.#places.done(access)
+      page.then(done, done)
+      return await unlessAborted(page, signal)
+    } finally {
+      clearTimeout(late)
     }
   }
 
   #write(reply: Reply, query: HistoryQuery, page: HistoryPage, csv: boolean): Promise<void> {
     if (!csv) return reply.stream(JSON_TYPE, jsonChunks(page))
-    const named = new Set(page.readings.map((reading) => reading.stream))
+    const named = new Set(page.streams)
     for (const { stream } of query.selections) if (stream !== undefined) named.add(stream)
     const streams = this.#columns.streamsOf({}).filter((stream) => named.has(stream.name))
     const headers = {
@@ -77,8 +105,21 @@ export class Readings {
       'X-Telltale-Truncated': String(page.truncated),
       Vary: 'Accept',
     }
-    return reply.stream(headers, csvChunks(new CsvTable(streams, page.readings), page.readings))
+    return reply.stream(headers, csvChunks(new CsvTable(streams), page))
   }
+}
+
+const NOTHING: HistoryPage = { truncated: false, streams: [], pieces: (async function* () {})() }
+
+const lateRefusal = (ms: number) =>
+  new Refusal('store-unavailable', `the store has not answered within ${ms / 1000} s: ask for less`)
+
+/** As `page`, but rejects with the signal's reason when that comes first. */
+function unlessAborted<T>(page: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    page.then(resolve, reject)
+  })
 }
 
 /** The query's parameters, by default the last hour up to now. */
@@ -126,36 +167,16 @@ function wantsCsv(accept: string): boolean {
   return csv >= 0 && (json < 0 || csv < json)
 }
 
-/** Rejects with a `Refusal` `store-unavailable` if the store takes too long. */
-async function inTime(page: Promise<HistoryPage>): Promise<HistoryPage> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    const message = `the store has not answered within ${HISTORY_QUERY_MS_MAX / 1000} s: ask for less`
-    timer = setTimeout(() => reject(new Refusal('store-unavailable', message)), HISTORY_QUERY_MS_MAX)
-  })
-  try {
-    return await Promise.race([page, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-function* jsonChunks(page: HistoryPage): Generator<string> {
+async function* jsonChunks({ pieces, truncated }: HistoryPage): AsyncGenerator<string> {
   let before = '{"readings":['
-  for (const readings of turns(page.readings)) {
+  for await (const readings of pieces) {
     yield `${before}${readings.map(encodeReading).join(',\n')}`
     before = ',\n'
   }
-  yield `${page.readings.length === 0 ? before : ''}],"truncated":${page.truncated}}\n`
+  yield `${before === ',\n' ? '' : before}],"truncated":${truncated}}\n`
 }
 
-function* csvChunks(table: CsvTable, readings: readonly Reading[]): Generator<string> {
+async function* csvChunks(table: CsvTable, { pieces }: HistoryPage): AsyncGenerator<string> {
   yield table.header()
-  for (const some of turns(readings)) yield some.map((reading) => table.row(reading)).join('')
-}
-
-function* turns(readings: readonly Reading[]): Generator<readonly Reading[]> {
-  for (let at = 0; at < readings.length; at += HISTORY_READINGS_PER_TURN) {
-    yield readings.slice(at, at + HISTORY_READINGS_PER_TURN)
-  }
+  for await (const readings of pieces) yield readings.map((reading) => table.row(reading)).join('')
 }

@@ -26,6 +26,7 @@ export class Reply {
   readonly #onEnd: (status: number) => void
   #over = false
   #resume: (() => void) | undefined
+  #whenGone: (() => void) | undefined
 
   /** `onEnd` is called once: with the status, or 499 if the peer went away before the answer was whole. */
   constructor(exchange: Exchange, options: { readonly head: boolean }, onEnd: (status: number) => void) {
@@ -36,6 +37,7 @@ export class Reply {
       if (this.#over) return
       this.#over = true
       this.#resume?.()
+      this.#whenGone?.()
       onEnd(499)
     })
   }
@@ -43,6 +45,11 @@ export class Reply {
   /** Answered, or the peer is gone. */
   get over(): boolean {
     return this.#over
+  }
+
+  /** `gone` is called if the peer goes away before the answer is whole. */
+  whenGone(gone: () => void): void {
+    this.#whenGone = gone
   }
 
   send(status: string, headers: Headers, body: string | Buffer): void {
@@ -69,8 +76,11 @@ export class Reply {
     this.#onEnd(101)
   }
 
-  /** Sends the chunks as they are made, giving way to other work after each. */
-  async stream(headers: Headers, chunks: Iterable<string>): Promise<void> {
+  /**
+   * Sends the chunks as they are made, giving way to other work after each. If they cannot all be made, the peer sees the
+   * connection end in the midst of the answer, and this rejects with why.
+   */
+  async stream(headers: Headers, chunks: AsyncIterable<string>): Promise<void> {
     if (this.#over) return
     if (this.#head) {
       this.#over = true
@@ -79,14 +89,30 @@ export class Reply {
       return
     }
     this.#exchange.begin('200 OK', { ...EVERY_ANSWER, ...headers }, () => this.#resume?.())
-    for (const chunk of chunks) {
-      await this.#write(chunk)
-      await nextTurn()
-      if (this.#over) return
+    try {
+      for await (const chunk of chunks) {
+        if (this.#over) return
+        await this.#write(chunk)
+        await nextTurn()
+        if (this.#over) return
+      }
+    } catch (error) {
+      this.cut()
+      throw error
     }
+    if (this.#over) return
     this.#over = true
     this.#exchange.end()
     this.#onEnd(200)
+  }
+
+  /** Ends an answer that was begun, without the rest of it. */
+  cut(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#exchange.cut()
+    this.#resume?.()
+    this.#onEnd(500)
   }
 
   /** Resolves when the peer has taken the chunk, or is gone. */

@@ -1,36 +1,40 @@
 /**
- * Owns how many of something each one has, by name: of a thing that all need, nobody takes more than a share. Bound: what is
- * had in all is bounded by whoever gives it out.
+ * Owns how many of something each one has: of a thing that all need, nobody takes more than a share. Bound: what there is in
+ * all is bounded by whoever gives it out.
  */
 
 import assert from 'node:assert/strict'
 
-export class Shares {
-  readonly #max: number
-  readonly #byName = new Map<string, number>()
+export class Shares<Owner> {
+  /** One owner may have so many. */
+  readonly max: number
+  readonly #counts = new Map<Owner, number>()
+  #count = 0
 
-  /** One name may have so many. */
   constructor(max: number) {
     assert(max >= 1, 'a share is at least one')
-    this.#max = max
+    this.max = max
   }
 
-  get max(): number {
-    return this.#max
+  /** Of all owners. */
+  get count(): number {
+    return this.#count
   }
 
-  hasRoom(name: string): boolean {
-    return (this.#byName.get(name) ?? 0) < this.#max
+  hasRoom(owner: Owner): boolean {
+    return (this.#counts.get(owner) ?? 0) < this.max
   }
 
-  take(name: string): void {
-    this.#byName.set(name, (this.#byName.get(name) ?? 0) + 1)
+  take(owner: Owner): void {
+    this.#counts.set(owner, (this.#counts.get(owner) ?? 0) + 1)
+    this.#count++
   }
 
-  leave(name: string): void {
-    const count = (this.#byName.get(name) ?? 0) - 1
-    assert(count >= 0, 'what is left was taken')
-    if (count === 0) this.#byName.delete(name)
-    else this.#byName.set(name, count)
+  leave(owner: Owner): void {
+    const left = (this.#counts.get(owner) ?? 0) - 1
+    assert(left >= 0, 'what is left was taken')
+    if (left === 0) this.#counts.delete(owner)
+    else this.#counts.set(owner, left)
+    this.#count--
   }
 }

@@ -1,10 +1,13 @@
 /**
- * Owns the shape of a page of history, so that every store's comes out alike: the order, the cut, and which streams and
- * devices a list of selections comes down to.
+ * Owns the shape of a page of history, so that every store's comes out alike: the order, the cut, the pieces, and which streams
+ * and devices a list of selections comes down to.
  */
 
 import type { Aggregate, HistoryPage, Selection } from '../schemas/history.ts'
 import type { Column, Reading, Stream } from '../schemas/reading.ts'
+
+/** Readings of a piece of a page: as many as are in memory at once for each answer, and for each stream of it. */
+const PIECE_READINGS = 1_000
 
 /** One stream of a query and its devices; undefined is any. */
 export interface StreamSelection {
@@ -35,12 +38,73 @@ export function aggregatedColumns(stream: Stream, aggregate: Aggregate): readonl
   return stream.columns.filter(({ tag, kind }) => !tag && (!numeric || kind === 'integer' || kind === 'float'))
 }
 
-/** Orders by time, device, stream and cuts at `limit`; `more` says that a source was itself cut. */
-export function page(readings: Reading[], limit: number, more: boolean): HistoryPage {
+/** A page of readings that are all here, in whatever order; cut if they are more than `limit`. */
+export function wholePage(readings: Reading[], limit: number): HistoryPage {
+  const streams = [...new Set(readings.map(({ stream }) => stream))]
   readings.sort(byTimeDeviceStream)
-  const truncated = more || readings.length > limit
-  if (readings.length > limit) readings.length = limit
-  return { readings, truncated }
+  return { truncated: readings.length > limit, streams, pieces: merged([slices(readings)], limit) }
+}
+
+async function* slices(readings: readonly Reading[]): AsyncGenerator<readonly Reading[]> {
+  for (let at = 0; at < readings.length; at += PIECE_READINGS) yield readings.slice(at, at + PIECE_READINGS)
+}
+
+/** One source of a page, of which a piece at a time is here. */
+class Source {
+  readonly #pieces: AsyncIterator<readonly Reading[]>
+  #piece: readonly Reading[] = []
+  #at = 0
+
+  constructor(pieces: AsyncIterable<readonly Reading[]>) {
+    this.#pieces = pieces[Symbol.asyncIterator]()
+  }
+
+  /** The next one, if its piece is here. */
+  get head(): Reading | undefined {
+    return this.#piece[this.#at]
+  }
+
+  next(): void {
+    this.#at++
+  }
+
+  /** Whether there is one more. */
+  async fill(): Promise<boolean> {
+    while (this.head === undefined) {
+      const { done, value } = await this.#pieces.next()
+      if (done) return false
+      this.#piece = value
+      this.#at = 0
+    }
+    return true
+  }
+}
+
+/** The first `limit` readings of sources that are each in order, in pieces. */
+export async function* merged(
+  sources: readonly AsyncIterable<readonly Reading[]>[],
+  limit: number,
+): AsyncGenerator<readonly Reading[]> {
+  let left = limit
+  let piece: Reading[] = []
+  const open = new Set(sources.map((pieces) => new Source(pieces)))
+  for (const source of open) if (!(await source.fill())) open.delete(source)
+  while (open.size > 0 && left > 0) {
+    let first: Source | undefined
+    for (const source of open) {
+      if (first?.head === undefined) first = source
+      else if (source.head !== undefined && byTimeDeviceStream(source.head, first.head) < 0) first = source
+    }
+    if (first?.head === undefined) break
+    piece.push(first.head)
+    left--
+    first.next()
+    if (first.head === undefined && !(await first.fill())) open.delete(first)
+    if (piece.length < PIECE_READINGS) continue
+    yield piece
+    piece = []
+  }
+  if (piece.length > 0) yield piece
 }
 
 function byTimeDeviceStream(a: Reading, b: Reading): number {

@@ -9,12 +9,10 @@ import { TelltaleError } from '../platform/errors.ts'
 import type { Part } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import type { History, HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
-import type { Reading } from '../schemas/reading.ts'
+import type { History } from '../schemas/history.ts'
 import { Coordinator } from './coordinator.ts'
 import { IngestMetrics, StoreState } from './ingest-metrics.ts'
 import { STORES, type StoreOptions } from './stores.ts'
-import type { HistoryQuestion } from './worker-messages.ts'
 import { WorkerThread } from './worker-thread.ts'
 
 export interface IngestOptions {
@@ -72,17 +70,16 @@ export class Ingest implements Part {
    * process: `createStore(...).history`.
    */
   get history(): History {
-    const ask = (question: HistoryQuestion) => {
-      const thread = this.#coordinator.firstThread
+    const thread = () => {
+      const first = this.#coordinator.firstThread
       if (!STORES[this.#options.store.kind].isEmbedded)
         throw new TelltaleError('history-unsupported', 'ask the remote store itself')
-      if (thread === undefined) throw new TelltaleError('store-unavailable', 'the embedded store is not open')
-      return thread.ask(question)
+      if (first === undefined) throw new TelltaleError('store-unavailable', 'the embedded store is not open')
+      return first
     }
     return {
-      readings: async (query: HistoryQuery) => (await ask({ about: 'readings', query })) as HistoryPage,
-      latest: async (selections: readonly Selection[], limit: number) =>
-        (await ask({ about: 'latest', selections, limit })) as readonly Reading[],
+      readings: async (query, signal) => thread().readings(query, signal),
+      latest: async (selections, limit) => thread().latest(selections, limit),
     }
   }
 }

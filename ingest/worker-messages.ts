@@ -33,6 +33,10 @@ export type ToWorker =
       readonly checkpoint: string
     }
   | { readonly kind: 'question'; readonly id: number; readonly question: HistoryQuestion }
+  /** The next piece of a page. */
+  | { readonly kind: 'more'; readonly id: number }
+  /** Nobody wants the rest of a page, or the page. */
+  | { readonly kind: 'leave'; readonly id: number }
   /** Give up what is not written, close the store, end the thread. */
   | { readonly kind: 'stop' }
 
@@ -67,6 +71,9 @@ export interface StoreTrouble {
   readonly waitMs: number
 }
 
+/** To `readings` the page's head, and then a piece whenever one is asked for, undefined after the last; to `latest` all. */
+export type HistoryAnswer = Omit<HistoryPage, 'pieces'> | readonly Reading[] | undefined
+
 export type FromWorker =
   /** It is open; an embedded store says up to which position of the log it holds the points. */
   | { readonly kind: 'ready'; readonly checkpoint: string | undefined }
@@ -74,5 +81,5 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
   | { readonly kind: 'done'; readonly outcome: GroupOutcome }
   | { readonly kind: 'trouble'; readonly trouble: StoreTrouble }
-  | { readonly kind: 'answer'; readonly id: number; readonly answer: HistoryPage | readonly Reading[] }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: HistoryAnswer }
   | { readonly kind: 'no-answer'; readonly id: number; readonly code: string; readonly message: string }

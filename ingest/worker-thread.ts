@@ -4,25 +4,19 @@
  *   new --start()--> running --stop()--> ended
  *                       |--(error, exit)--> dead, told once by `onDeath`
  *
- * Bound: `INGEST_HISTORY_REQUESTS_MAX` questions of history under way; one more is refused.
+ * Bound: `INGEST_HISTORY_REQUESTS_MAX` questions of history at a time; one more is refused. A page comes a piece a message, each
+ * when it is asked for.
  */
 
 import { Worker } from 'node:worker_threads'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { INGEST_CLOSE_MS } from '../platform/limits.ts'
-import type { HistoryPage } from '../schemas/history.ts'
+import type { HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { Group } from './group.ts'
 import type { StoreAtStart } from './source.ts'
 import { STORES } from './stores.ts'
-import type {
-  FromWorker,
-  GroupOutcome,
-  HistoryQuestion,
-  StoreTrouble,
-  ToWorker,
-  WorkerSetup,
-} from './worker-messages.ts'
+import type { FromWorker, GroupOutcome, HistoryAnswer, StoreTrouble, ToWorker, WorkerSetup } from './worker-messages.ts'
 
 /** `worker-from-source.js` is not built, and for tests only. */
 const START = import.meta.url.endsWith('.ts') ? './worker-from-source.js' : './worker-start.js'
@@ -39,7 +33,7 @@ export interface WorkerEvents {
 }
 
 interface Asked {
-  resolve(answer: HistoryPage | readonly Reading[]): void
+  resolve(answer: HistoryAnswer): void
   reject(error: Error): void
 }
 
@@ -101,16 +95,40 @@ export class WorkerThread {
     return { isEmbedded: this.isEmbedded, checkpoint: this.checkpoint }
   }
 
-  /** Asks the store that this thread has open. Rejects as `History` does. */
-  ask(question: HistoryQuestion): Promise<HistoryPage | readonly Reading[]> {
+  /** Asks the store that this thread has open, as `History` does. */
+  async readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage> {
+    signal.throwIfAborted()
+    const id = this.#nextQuestion++
+    const leave = () => this.#post({ kind: 'leave', id })
+    signal.addEventListener('abort', leave, { once: true })
+    const question = { about: 'readings', query } as const
+    const head = (await this.#ask({ kind: 'question', id, question })) as Omit<HistoryPage, 'pieces'>
+    return { ...head, pieces: this.#pieces(id, signal) }
+  }
+
+  /** Likewise. */
+  async latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]> {
+    const question = { about: 'latest', selections, limit } as const
+    return (await this.#ask({ kind: 'question', id: this.#nextQuestion++, question })) as readonly Reading[]
+  }
+
+  async *#pieces(id: number, signal: AbortSignal): AsyncGenerator<readonly Reading[]> {
+    for (;;) {
+      signal.throwIfAborted()
+      const piece = (await this.#ask({ kind: 'more', id })) as readonly Reading[] | undefined
+      if (piece === undefined) return
+      yield piece
+    }
+  }
+
+  #ask(message: Extract<ToWorker, { kind: 'question' | 'more' }>): Promise<HistoryAnswer> {
     if (this.#ending) return Promise.reject(gone())
     if (this.#asked.size >= INGEST_HISTORY_REQUESTS_MAX) {
       return Promise.reject(new TelltaleError('store-unavailable', 'too many history queries at once: try again later'))
     }
-    const id = this.#nextQuestion++
     return new Promise((resolve, reject) => {
-      this.#asked.set(id, { resolve, reject })
-      this.#post({ kind: 'question', id, question })
+      this.#asked.set(message.id, { resolve, reject })
+      this.#post(message)
     })
   }
 

@@ -10,22 +10,32 @@ import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { whyUnloadable } from '../platform/unloadable.ts'
 import { Decoder } from '../schemas/decoder.ts'
 
+import type { Reading } from '../schemas/reading.ts'
 import { Registry } from '../schemas/registry.ts'
 import { writeUntilStored } from './retry.ts'
 import { decodeShare, type Share, settleShare } from './share.ts'
 import type { PointStore } from './store.ts'
 import { createStore, STORES } from './stores.ts'
-import type { FromWorker, HistoryQuestion, ToWorker, WorkerSetup } from './worker-messages.ts'
+import type { FromWorker, HistoryAnswer, HistoryQuestion, ToWorker, WorkerSetup } from './worker-messages.ts'
 
 assert(parentPort, 'this file is for a worker thread')
 const port = parentPort
 const setup: WorkerSetup = workerData
 const say = (message: FromWorker) => port.postMessage(message)
 
+interface OpenPage {
+  /** Nobody wants it any more. */
+  readonly left: AbortController
+  /** Undefined while the store is being asked. */
+  pieces: AsyncIterator<readonly Reading[]> | undefined
+}
+
 class Worker {
   readonly #decoder: Decoder
   readonly #store: PointStore
   readonly #stop = new AbortController()
+  /** Pages of history that were not taken to their end. */
+  readonly #pages = new Map<number, OpenPage>()
   /** The writes so far; rejects when one ended in our own mistake, which ends the thread. */
   #writes: Promise<void> = Promise.resolve()
 
@@ -43,7 +53,13 @@ class Worker {
         break
       }
       case 'question':
-        void this.#answer(message.id, message.question)
+        void this.#answer(message.id, () => this.#ask(message.id, message.question))
+        break
+      case 'more':
+        void this.#answer(message.id, () => this.#more(message.id))
+        break
+      case 'leave':
+        this.#leave(message.id)
         break
       case 'stop':
         void this.#end()
@@ -71,15 +87,33 @@ class Worker {
     }
   }
 
-  async #answer(id: number, question: HistoryQuestion): Promise<void> {
+  async #ask(id: number, question: HistoryQuestion): Promise<HistoryAnswer> {
     const { history } = this.#store
+    if (question.about === 'latest') return history.latest(question.selections, question.limit)
+    const page: OpenPage = { left: new AbortController(), pieces: undefined }
+    this.#pages.set(id, page)
+    const { truncated, streams, pieces } = await history.readings(question.query, page.left.signal)
+    page.pieces = pieces[Symbol.asyncIterator]()
+    return { truncated, streams }
+  }
+
+  async #more(id: number): Promise<HistoryAnswer> {
+    const next = await this.#pages.get(id)?.pieces?.next()
+    if (next !== undefined && !next.done) return next.value
+    this.#pages.delete(id)
+    return undefined
+  }
+
+  #leave(id: number): void {
+    this.#pages.get(id)?.left.abort()
+    this.#pages.delete(id)
+  }
+
+  async #answer(id: number, make: () => Promise<HistoryAnswer>): Promise<void> {
     try {
-      const answer =
-        question.about === 'readings'
-          ? await history.readings(question.query)
-          : await history.latest(question.selections, question.limit)
-      say({ kind: 'answer', id, answer })
+      say({ kind: 'answer', id, answer: await make() })
     } catch (error) {
+      this.#pages.delete(id)
       const code = error instanceof TelltaleError ? error.code : 'store-unavailable'
       say({ kind: 'no-answer', id, code, message: messageOf(error) })
     }

@@ -32,14 +32,20 @@ export interface HistoryQuery {
  * and the aggregated columns: `mean`, `min`, `max` of numbers only; `first`, `last`, `count` of every column.
  */
 export interface HistoryPage {
-  readonly readings: readonly Reading[]
   /** The limit cut the page: there is more. */
   readonly truncated: boolean
+  /** The names of the streams that have readings in the page, or would have but for the limit. */
+  readonly streams: readonly string[]
+  /** In order, to be taken once; a piece is made when it is asked for. Rejects as `readings` does. */
+  readonly pieces: AsyncIterable<readonly Reading[]>
 }
 
 export interface History {
-  /** Rejects with a `TelltaleError` of code `store-unavailable` or `history-unsupported`. */
-  readings(query: HistoryQuery): Promise<HistoryPage>
+  /**
+   * Rejects with a `TelltaleError` of code `store-unavailable` or `history-unsupported`. When `signal` is aborted the query is
+   * interrupted, and what is kept for the page is let go of: whoever does not take a page to its end aborts.
+   */
+  readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage>
   /** The last reading of each series (device, stream, tags) the store holds; at most `limit` of them. */
   latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]>
 }

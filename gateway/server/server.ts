@@ -69,6 +69,8 @@ export interface Exchange {
   /** Whether more may be written at once; if not, `taken` will be called. */
   write(chunk: string): boolean
   end(): void
+  /** Ends the connection in the midst of an answer, by which the peer knows that it is not whole. */
+  cut(): void
 }
 
 export interface UpgradeExchange extends Exchange {

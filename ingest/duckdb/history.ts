@@ -1,13 +1,17 @@
 /**
  * Owns the reading of history from DuckDB: one query a stream, merged into a page. Device ids are bound; names are quoted;
- * times are integers computed here. Queries run one after another on a connection of their own.
+ * times are integers computed here.
+ *
+ * Bounds: of a page, `ROWS_PER_PIECE` rows of each stream are in memory as readings; the others wait in the `Question`. How many
+ * questions there are at once is bounded by whoever asks.
  */
 
-import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
+import type { DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
 import { TelltaleError } from '../../platform/errors.ts'
 import type { Aggregate, History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
 import type { Column, Reading, Stream, Value } from '../../schemas/reading.ts'
-import { aggregatedColumns, page, type StreamSelection, selectStreams } from '../history-page.ts'
+import { aggregatedColumns, merged, type StreamSelection, selectStreams } from '../history-page.ts'
+import { Question } from './question.ts'
 import { identifier } from './sql.ts'
 
 /** `first` and `last` are by time, of the rows that have a value, as InfluxDB's are. */
@@ -21,72 +25,119 @@ const CALLS = {
   count: (column: string) => `nullif(count(${column}), 0)`,
 } as const satisfies Record<Aggregate, (column: string) => string>
 
-export class DuckdbHistory implements History {
-  readonly #connection: DuckDBConnection
-  readonly #streams: readonly Stream[]
-  /** The query before: the next one waits for it. */
-  #previous: Promise<unknown> = Promise.resolve()
-  #closed = false
+/** Rows that become readings at a time. */
+const ROWS_PER_PIECE = 5_000
 
-  constructor(connection: DuckDBConnection, streams: readonly Stream[]) {
-    this.#connection = connection
+/** What one query answered: the rows of a table of its `question`. */
+interface Answer {
+  readonly stream: Stream
+  readonly columns: readonly Column[]
+  readonly table: string
+  readonly rows: number
+}
+
+export class DuckdbHistory implements History {
+  readonly #instance: DuckDBInstance
+  readonly #streams: readonly Stream[]
+  readonly #closing = new AbortController()
+  readonly #questions = new Set<Question>()
+
+  constructor(instance: DuckDBInstance, streams: readonly Stream[]) {
+    this.#instance = instance
     this.#streams = streams
   }
 
-  async readings(query: HistoryQuery): Promise<HistoryPage> {
-    const readings: Reading[] = []
-    for (const selection of selectStreams(query.selections, this.#streams)) {
-      await this.#read(selection, readings, (where) => readingsQuery(selection.stream, where, query), query)
+  async readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage> {
+    const selections = selectStreams(query.selections, this.#streams)
+    const { question, answers } = await this.#ask(
+      signal,
+      selections,
+      (stream, where) => readingsQuery(stream, where, query),
+      query,
+    )
+    // Each stream was asked for one more than the limit, so the sum tells whether there is more.
+    const rows = answers.reduce((sum, answer) => sum + answer.rows, 0)
+    return {
+      truncated: rows > query.limit,
+      streams: answers.map(({ stream }) => stream.name),
+      pieces: piecesOf(question, answers, query.limit),
     }
-    // Each stream was asked for one more than the limit, so the page's own cut tells whether there is more.
-    return page(readings, query.limit, false)
   }
 
   async latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]> {
+    const selected = selectStreams(selections, this.#streams)
+    const sql = (stream: Stream, where: string) => latestQuery(stream, where, limit)
+    const { question, answers } = await this.#ask(this.#closing.signal, selected, sql)
     const readings: Reading[] = []
-    for (const selection of selectStreams(selections, this.#streams)) {
-      await this.#read(selection, readings, (where) => latestQuery(selection.stream, where, limit))
+    for (const answer of answers) {
+      for await (const piece of readingsOf(question, answer)) readings.push(...piece)
       if (readings.length >= limit) break
     }
+    question.close()
     if (readings.length > limit) readings.length = limit
     return readings
   }
 
-  /** Ends the query under way and refuses those that wait; then the connection may be closed. */
+  /** Ends the questions under way and refuses more; then the database may be closed. */
   async close(): Promise<void> {
-    this.#closed = true
-    this.#connection.interrupt()
-    await this.#previous
-    this.#connection.closeSync()
+    this.#closing.abort()
+    await Promise.all([...this.#questions].map((question) => question.closed))
   }
 
-  async #read(
-    { stream, devices }: StreamSelection,
-    into: Reading[],
-    sql: (where: string) => { text: string; columns: readonly Column[] },
+  async #ask(
+    signal: AbortSignal,
+    selections: readonly StreamSelection[],
+    sql: (stream: Stream, where: string) => { text: string; columns: readonly Column[] },
     range?: { readonly from: number; readonly to: number },
-  ): Promise<void> {
-    const conditions: string[] = []
-    if (range !== undefined) {
-      conditions.push(`time >= make_timestamp(${micros(range.from)})`, `time < make_timestamp(${micros(range.to)})`)
-    }
-    if (devices !== undefined) conditions.push(`device IN (${devices.map((_, index) => `$${index + 1}`).join(', ')})`)
-    const { text, columns } = sql(conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`)
-    const rows = await this.#run(text, devices ?? [])
-    for (const row of rows) into.push(reading(stream, columns, row))
-  }
-
-  async #run(sql: string, devices: readonly string[]): Promise<DuckDBValue[][]> {
-    const run = this.#previous.then(async () => {
-      if (this.#closed) throw new Error('it is being closed')
-      return (await this.#connection.runAndReadAll(sql, [...devices])).getRows()
-    })
-    this.#previous = run.catch(() => undefined)
+  ): Promise<{ question: Question; answers: readonly Answer[] }> {
+    const answers: Answer[] = []
     try {
-      return await run
+      const question = await Question.begin(this.#instance, AbortSignal.any([signal, this.#closing.signal]))
+      this.#questions.add(question)
+      void question.closed.then(() => this.#questions.delete(question))
+      for (const [index, { stream, devices }] of selections.entries()) {
+        const { text, columns } = sql(stream, conditionsOf(devices, range))
+        const table = `answer ${index}`
+        const rows = await question.keep(table, text, devices ?? [])
+        if (rows > 0) answers.push({ stream, columns, table, rows })
+      }
+      return { question, answers }
     } catch (cause) {
-      throw new TelltaleError('store-unavailable', 'the embedded store could not answer a history query', { cause })
+      throw unavailable(cause)
     }
+  }
+}
+
+const unavailable = (cause: unknown) =>
+  new TelltaleError('store-unavailable', 'the embedded store could not answer a history query', { cause })
+
+function conditionsOf(
+  devices: readonly string[] | undefined,
+  range: { readonly from: number; readonly to: number } | undefined,
+): string {
+  const conditions: string[] = []
+  if (range !== undefined) {
+    conditions.push(`time >= make_timestamp(${micros(range.from)})`, `time < make_timestamp(${micros(range.to)})`)
+  }
+  if (devices !== undefined) conditions.push(`device IN (${devices.map((_, index) => `$${index + 1}`).join(', ')})`)
+  return conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
+}
+
+async function* piecesOf(question: Question, answers: readonly Answer[], limit: number) {
+  const sources = answers.map((answer) => readingsOf(question, answer))
+  try {
+    yield* merged(sources, limit)
+  } catch (cause) {
+    throw unavailable(cause)
+  } finally {
+    question.close()
+  }
+}
+
+async function* readingsOf(question: Question, { stream, columns, table, rows }: Answer) {
+  for (let at = 0; at < rows; at += ROWS_PER_PIECE) {
+    const piece = await question.read(table, at, ROWS_PER_PIECE)
+    yield piece.map((row) => reading(stream, columns, row))
   }
 }
 

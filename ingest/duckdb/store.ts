@@ -89,12 +89,11 @@ export class DuckdbStore implements PointStore, History {
         checkpoint_threshold: `${DUCKDB_WAL_BYTES_MAX}B`,
       })
       const writer = await instance.connect()
-      const reader = await instance.connect()
       const tables = new Map(this.#streams.map((stream) => [stream.name, new StreamTable(stream, writer)]))
       for (const table of tables.values()) await table.prepare()
       await writer.run(`CREATE TABLE IF NOT EXISTS ${CHECKPOINT} (position VARCHAR NOT NULL)`)
       const { ino: inode } = statSync(path)
-      this.#open = { instance, path, inode, writer, tables, history: new DuckdbHistory(reader, this.#streams) }
+      this.#open = { instance, path, inode, writer, tables, history: new DuckdbHistory(instance, this.#streams) }
     } catch (error) {
       instance?.closeSync()
       throw storeFailed(`the store ${this.#path} cannot be opened (docs/deploy.md, "Another store")`, error)
@@ -187,8 +186,8 @@ export class DuckdbStore implements PointStore, History {
     return kept.getRows()[0]?.map(String)[0]
   }
 
-  async readings(query: HistoryQuery): Promise<HistoryPage> {
-    return this.#opened().history.readings(query)
+  async readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage> {
+    return this.#opened().history.readings(query, signal)
   }
 
   async latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]> {

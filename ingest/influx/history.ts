@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { TelltaleError } from '../../platform/errors.ts'
 import type { History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
 import type { Reading, Stream, Value } from '../../schemas/reading.ts'
-import { page, type StreamSelection, selectStreams } from '../history-page.ts'
+import { type StreamSelection, selectStreams, wholePage } from '../history-page.ts'
 import type { InfluxConnection } from './connection.ts'
 import { latestStatement, readingsStatement } from './influxql.ts'
 
@@ -53,14 +53,14 @@ export class InfluxHistory implements History {
     this.#streams = streams
   }
 
-  async readings(query: HistoryQuery): Promise<HistoryPage> {
+  async readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage> {
     const asked: [StreamSelection, string][] = []
     for (const selection of selectStreams(query.selections, this.#streams)) {
       const statement = readingsStatement(selection, query)
       if (statement !== undefined) asked.push([selection, statement])
     }
     // A series cut at limit + 1 makes the merged page longer than the limit too, so the page's own cut tells of it.
-    return page(await this.#ask(asked, query.window?.aggregate === 'count'), query.limit, false)
+    return wholePage(await this.#ask(asked, query.window?.aggregate === 'count', signal), query.limit)
   }
 
   async latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]> {
@@ -68,15 +68,19 @@ export class InfluxHistory implements History {
       selection,
       latestStatement(selection, limit),
     ])
-    const readings = await this.#ask(asked, false)
+    const readings = await this.#ask(asked, false, new AbortController().signal)
     if (readings.length > limit) readings.length = limit
     return readings
   }
 
-  async #ask(asked: readonly (readonly [StreamSelection, string])[], counts: boolean): Promise<Reading[]> {
+  async #ask(
+    asked: readonly (readonly [StreamSelection, string])[],
+    counts: boolean,
+    signal: AbortSignal,
+  ): Promise<Reading[]> {
     if (asked.length === 0) return []
     const statements = asked.map(([, statement]) => statement).join(';')
-    const results = parse(await this.#connection.query(statements, new AbortController().signal))
+    const results = parse(await this.#connection.query(statements, signal))
     const readings: Reading[] = []
     const answered = new Set<number>()
     for (let index = 0; index < results.length; index++) {

@@ -2,11 +2,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CsvTable } from '../../gateway/csv.ts'
 import type { Value } from '../../schemas/reading.ts'
+import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+
+const [environment] = Registry.load(SHIPPED_SCHEMAS_DIR).streams
+assert(environment)
+/** Of a stream with one column. */
+const TABLE = new CsvTable([{ ...environment, columns: [{ name: 'value', kind: 'string', tag: false }] }])
 
 /** The cell of a value, between the header and the end. */
 function cellOf(value: Value, device = 'a'): string {
   const reading = { device, stream: 's', ts: 1, values: { value } }
-  const row = new CsvTable([], [reading]).row(reading)
+  const row = TABLE.row(reading)
   const start = `1,${device},s,`
   assert.ok(row.startsWith(start) && row.endsWith('\r\n'), row)
   return row.slice(start.length, -2)
@@ -44,5 +50,5 @@ test('numbers, and texts that are harmless, stay as they are', () => {
 
 test('a device may be named so that a spreadsheet would run it', () => {
   const reading = { device: '-2', stream: 's', ts: -3, values: {} }
-  assert.equal(new CsvTable([], [reading]).row(reading), "-3,'-2,s\r\n")
+  assert.equal(TABLE.row(reading), "-3,'-2,s,\r\n")
 })

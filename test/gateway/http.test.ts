@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
-import { HISTORY_QUERIES_MAX } from '../../gateway/readings.ts'
 import { ServerError } from '../../gateway/server/server.ts'
 import { TelltaleError } from '../../platform/errors.ts'
 import type { HistoryPage, HistoryQuery } from '../../schemas/history.ts'
 import type { Reading } from '../../schemas/reading.ts'
+import { pageWith, type WholePage } from '../history.ts'
 import { App, environment, HOUR_MS, NOW, onEachServer, startPlatform } from './platform.ts'
 
 interface ErrorBody {
@@ -187,7 +187,7 @@ onEachServer(
       history: {
         readings: async (query) => {
           queries.push(query)
-          return { readings: [], truncated: false }
+          return pageWith()
         },
       },
     })
@@ -234,9 +234,9 @@ onEachServer('readings as JSON and as CSV are the same, also when they are many'
     values: index % 2 === 0 ? { temperature: index / 10, rssi: index - 99 } : { fleet: 'a "b", c', velocity: index },
   }))
   const platform = await startPlatform(t, server, {
-    history: { readings: async () => ({ readings: many, truncated: true }) },
+    history: { readings: async () => pageWith(many, true) },
   })
-  const json = (await (await platform.get('/v1/readings')).json()) as HistoryPage
+  const json = (await (await platform.get('/v1/readings')).json()) as WholePage
   assert.deepEqual(json, { readings: many, truncated: true })
   const response = await platform.get('/v1/readings', { headers: { accept: 'text/csv' } })
   assert.match(response.headers.get('content-type') ?? '', /^text\/csv/)
@@ -273,31 +273,6 @@ onEachServer('a store that is down, one that cannot, and one that fails are told
   const failed = await platform.get('/v1/readings')
   assert.equal(failed.status, 500)
   assert.doesNotMatch(await failed.text(), /secret/)
-})
-
-onEachServer('slow history queries are bounded: one too many is refused, and the others end', async (t, server) => {
-  const waiting: ((page: HistoryPage) => void)[] = []
-  let seen: () => void = () => undefined
-  const full = new Promise<void>((resolve) => {
-    seen = resolve
-  })
-  const platform = await startPlatform(t, server, {
-    history: {
-      readings: () =>
-        new Promise((resolve) => {
-          waiting.push(resolve)
-          if (waiting.length === HISTORY_QUERIES_MAX) seen()
-        }),
-    },
-  })
-  const answers = Array.from({ length: HISTORY_QUERIES_MAX }, () => platform.get('/v1/readings'))
-  await full
-  const refused = await platform.get('/v1/readings')
-  assert.equal(refused.status, 503)
-  assert.equal((await errorOf(refused)).code, 'too-busy')
-  assert.equal((await platform.get('/v1/ledger')).status, 200)
-  for (const resolve of waiting) resolve({ readings: [], truncated: false })
-  for (const answer of answers) assert.equal((await answer).status, 200)
 })
 
 onEachServer('a store that is down at the start does not hold the gateway up', async (t, server) => {
@@ -346,7 +321,7 @@ onEachServer('a peer that leaves in the middle of an answer is counted, and harm
     socket.destroy().on('close', () => resolve())
   })
   while (!(await platform.metrics.metrics()).includes('status="499"')) await platform.get('/healthz')
-  answer({ readings: [], truncated: false })
+  answer(pageWith())
   assert.equal((await platform.get('/v1/ledger')).status, 200)
 })
 

@@ -14,6 +14,7 @@ import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics, type Metrics } from '../../platform/metrics.ts'
 import type { History } from '../../schemas/history.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { pageWith } from '../history.ts'
 import { scratchDirectory } from '../scratch.ts'
 
 export const HOUR_MS = 3_600_000
@@ -60,7 +61,7 @@ export function onEachServer(name: string, run: (t: TestContext, server: ServerK
 }
 
 export const NO_HISTORY: History = {
-  readings: async () => ({ readings: [], truncated: false }),
+  readings: async () => pageWith(),
   latest: async () => [],
 }
 

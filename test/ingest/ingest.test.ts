@@ -12,6 +12,7 @@ import { INGEST_DRAIN_MS } from '../../platform/limits.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { pageOf } from '../history.ts'
 import { startInfluxdb1 } from '../servers/influxdb1.ts'
 import { requireServer } from '../servers/server.ts'
 import { startFaultServer } from './influx/fault-server.ts'
@@ -63,7 +64,7 @@ test('good messages are stored, bad ones set aside with a code, and the books ba
   const batched = { device: 'batch', accepted: 1, stored: 1, deadLettered: 0, readings: 3, ...books }
   assert.deepEqual(await log.deviceLedger('ingest', 'batch'), batched)
   const query = { selections: [{}], from: T0, to: T0 + 10_000, limit: 1000 }
-  const { readings } = await ingest.history.readings(query)
+  const { readings } = await pageOf(ingest.history, query)
   assert.equal(readings.length, 203)
   assert.equal(readings[0]?.ts, T0)
   assert.equal(readings.at(-1)?.values.temperature, 21.3)
@@ -112,7 +113,7 @@ test('a store that was written from a later state of the log is told of at the s
   await append(replaced, 'a', environment(T0 + 1, 2))
   await settled(replaced)
   assert.match(lines.join('; '), /^the store was written from another log/)
-  const { readings } = await ingest.history.readings({ selections: [{}], from: T0, to: T0 + 10, limit: 10 })
+  const { readings } = await pageOf(ingest.history, { selections: [{}], from: T0, to: T0 + 10, limit: 10 })
   assert.equal(readings.length, 2)
 })
 
@@ -137,7 +138,7 @@ for (const [what, putBack] of Object.entries({
       await Promise.all(appended)
       await settled(log)
       const query = { selections: [{}], from: T0, to: T0 + 100_000, limit: 100_000 }
-      const { readings } = await ingest.history.readings(query)
+      const { readings } = await pageOf(ingest.history, query)
       await ingest.stop()
       return readings.length
     }
@@ -198,7 +199,7 @@ test('with several workers the newer of two values of a series and time stays', 
   }
   const store = await createStore(options, { streams: registry.streams })
   t.after(() => store.stop())
-  const { readings } = await store.history.readings({ selections: [{}], from: T0, to: T0 + 1000, limit: 100 })
+  const { readings } = await pageOf(store.history, { selections: [{}], from: T0, to: T0 + 1000, limit: 100 })
   assert.deepEqual(
     readings.map(({ values }) => values.temperature),
     Array.from({ length: 20 }, () => rounds),
@@ -224,7 +225,7 @@ test('what was appended while ingest was down is stored when it comes up, and on
   const ingest = openIngest(log, options)
   await ingest.start()
   t.after(() => ingest.stop())
-  const { readings } = await ingest.history.readings({ selections: [{}], from: T0, to: T0 + 10_000, limit: 10_000 })
+  const { readings } = await pageOf(ingest.history, { selections: [{}], from: T0, to: T0 + 10_000, limit: 10_000 })
   assert.equal(readings.length, 9000)
 })
 
@@ -268,7 +269,7 @@ test('stop while the embedded store answers history and writes leaves neither a 
   await Promise.all(Array.from({ length: 20_000 }, (_, n) => append(log, `d${n % 7}`, environment(T0 + n, n))))
   const query = { selections: [{}], from: T0, to: T0 + 100_000, limit: 100_000 }
   const ask = () =>
-    ingest.history.readings(query).then(
+    pageOf(ingest.history, query).then(
       () => 'answered',
       (error) => error.code,
     )
@@ -276,7 +277,7 @@ test('stop while the embedded store answers history and writes leaves neither a 
   await answers[0]
   await ingest.stop()
   for (const answer of await Promise.all(answers)) assert.match(answer, /^(answered|store-unavailable)$/)
-  await assert.rejects(ingest.history.readings(query), { code: 'store-unavailable' })
+  await assert.rejects(pageOf(ingest.history, query), { code: 'store-unavailable' })
   assert((await log.ledger('ingest')).balanced)
 })
 

@@ -10,6 +10,7 @@ import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { pageOf } from '../history.ts'
 import { append, environment, openLog, settled, temporaryDirectory } from './log-fixture.ts'
 
 const PROCESS = fileURLToPath(new URL('./ingest-process.ts', import.meta.url))
@@ -47,7 +48,7 @@ test('killed in the middle again and again, every message is in the embedded sto
   const ledger = await settled(log)
   assert.deepEqual([ledger.accepted, ledger.stored, ledger.pending, ledger.balanced], [MESSAGES, MESSAGES, 0, true])
   const query = { selections: [{}], from: T0, to: T0 + MESSAGES, limit: MESSAGES * 2 }
-  const { readings } = await ingest.history.readings(query)
+  const { readings } = await pageOf(ingest.history, query)
   assert.equal(readings.length, MESSAGES)
   assert(readings.every(({ ts, values }, n) => ts === T0 + n && values.temperature === n))
 })

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { PointStore, StoreEntry } from '../../ingest/store.ts'
 import type { Reading, Stream, Value } from '../../schemas/reading.ts'
+import { pageOf } from '../history.ts'
 import { members, pulses, reading, STREAMS, T0, weather } from './streams.ts'
 
 /** Opens a store that is empty; undefined if its server is missing (the test is skipped). Its end is the caller's. */
@@ -54,7 +55,7 @@ export function storeContract(name: string, open: OpenStore): void {
         at(T0 + 4, 'a', { temperature: 3 }),
       ]
       assert.deepEqual(await write(store, ...written), [])
-      const { readings, truncated } = await store.history.readings(all)
+      const { readings, truncated } = await pageOf(store.history, all)
       assert.deepEqual(readings, written)
       assert.equal(truncated, false)
     })
@@ -70,7 +71,7 @@ export function storeContract(name: string, open: OpenStore): void {
         ]
         const written = given.map((values, index) => reading(members, 'constructor', T0 + index, values))
         assert.deepEqual(await write(store, ...written), [])
-        assert.deepEqual((await store.history.readings(all)).readings, written)
+        assert.deepEqual((await pageOf(store.history, all)).readings, written)
         assert.deepEqual((await store.history.latest([{}], 10)).map(({ ts }) => ts - T0).sort(), [1, 2, 3])
       },
     )
@@ -80,7 +81,7 @@ export function storeContract(name: string, open: OpenStore): void {
         reading(pulses, 'a', T0 + more, { level: 1.5, from: index }),
       )
       await write(store, ...written)
-      assert.deepEqual((await store.history.readings(all)).readings, written)
+      assert.deepEqual((await pageOf(store.history, all)).readings, written)
     })
 
     contract('keeps nasty strings, in fields and in tags', async (store) => {
@@ -88,7 +89,7 @@ export function storeContract(name: string, open: OpenStore): void {
       const notes = NASTY.map((note, index) => at(T0 + index, 'a', { count: 1, note }))
       const sites = tags.map((site, index) => at(T0 + 100 + index, 'b', { ...(site !== '' && { site }), count: 1 }))
       assert.deepEqual(await write(store, ...notes, ...sites), [])
-      assert.deepEqual((await store.history.readings(all)).readings, [...notes, ...sites])
+      assert.deepEqual((await pageOf(store.history, all)).readings, [...notes, ...sites])
     })
 
     contract('holds a reading once, however often it is written, and the newer value of two', async (store) => {
@@ -99,7 +100,7 @@ export function storeContract(name: string, open: OpenStore): void {
       await write(store, first, other)
       await write(store, at(T0, 'a', { site: 'x', temperature: 8 }), at(T0, 'a', { site: 'x', temperature: 9 }))
       await write(store, later)
-      const { readings } = await store.history.readings({ ...all, selections: [{ device: 'a' }] })
+      const { readings } = await pageOf(store.history, { ...all, selections: [{ device: 'a' }] })
       const values = readings.map(({ ts, values }) => [ts - T0, values.site, values.temperature])
       assert.deepEqual(
         values.sort(),
@@ -114,7 +115,7 @@ export function storeContract(name: string, open: OpenStore): void {
     contract('takes late readings between earlier ones', async (store) => {
       await write(store, ...[0, 2, 4].map((n) => at(T0 + n, 'a', { count: n })))
       await write(store, ...[1, 3, 2, 5].map((n) => at(T0 + n, 'a', { count: n * 10 })))
-      const { readings } = await store.history.readings(all)
+      const { readings } = await pageOf(store.history, all)
       assert.deepEqual(
         readings.map(({ values }) => values.count),
         [0, 10, 20, 30, 4, 50],
@@ -131,7 +132,7 @@ export function storeContract(name: string, open: OpenStore): void {
           }
         }
         await write(store, ...written)
-        const ask = async (query: object) => (await store.history.readings({ ...all, ...query })).readings
+        const ask = async (query: object) => (await pageOf(store.history, { ...all, ...query })).readings
         assert.deepEqual(await ask({}), written)
         assert.deepEqual(
           await ask({ selections: [{ device: "c'; --" }] }),
@@ -150,13 +151,13 @@ export function storeContract(name: string, open: OpenStore): void {
           written.filter((r) => r.ts >= T0 + 1 && r.ts < T0 + 3),
         )
         assert.deepEqual(await ask({ selections: [{ stream: 'nobody' }] }), [])
-        const cut = await store.history.readings({ ...all, limit: 7 })
+        const cut = await pageOf(store.history, { ...all, limit: 7 })
         assert.equal(cut.truncated, true)
         assert.deepEqual(
           cut.readings.map(({ ts }) => ts - T0),
           [0, 0, 0, 0, 0, 0, 1],
         )
-        assert.equal((await store.history.readings({ ...all, limit: written.length })).truncated, false)
+        assert.equal((await pageOf(store.history, { ...all, limit: written.length })).truncated, false)
       },
     )
 
@@ -174,7 +175,7 @@ export function storeContract(name: string, open: OpenStore): void {
       const ask = async (aggregate: 'mean' | 'min' | 'max' | 'first' | 'last' | 'count', device: string) => {
         const window = { everyMs: 60_000, aggregate }
         const query = { ...all, from: minute - 60_000, selections: [{ device }], window }
-        const { readings } = await store.history.readings(query)
+        const { readings } = await pageOf(store.history, query)
         return readings
           .map(({ ts, values }) => ({ at: (ts - minute) / 1000, ...values }))
           .sort((a, b) => a.at - b.at || (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
@@ -234,7 +235,7 @@ export function storeContract(name: string, open: OpenStore): void {
         n % 2 === 0 ? at(T0 + n, `d${n % 50}`, { count: n }) : reading(pulses, `d${n % 50}`, T0 + n, { from: n }),
       )
       assert.deepEqual(await write(store, ...readings), [])
-      const { readings: back } = await store.history.readings({ ...all, limit: 20_000 })
+      const { readings: back } = await pageOf(store.history, { ...all, limit: 20_000 })
       assert.deepEqual(
         back.map(({ values }) => values.count ?? values.from),
         readings.map((_, n) => n),

@@ -16,6 +16,7 @@ import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { pageOf } from '../history.ts'
 import { append, environment, registry, settled, until } from '../ingest/log-fixture.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { ShardedLog } from './sharded.ts'
@@ -46,15 +47,15 @@ test('ingest stores what is in every shard, and a store that lost it is given it
   for (const shard of log.shards) assert.notEqual((await shard.ledger(INGEST_READER)).stored, 0)
   // Of the second shard ("a" is 97): 60 messages each of "a" and "d" before it.
   assert.deepEqual(await log.deadLetterOffsets(), [[], [120], []])
-  assert.equal((await first.history.readings(query)).readings.length, 300)
+  assert.equal((await pageOf(first.history, query)).readings.length, 300)
   await first.stop()
 
   await rm(path)
   const second = await started()
-  await until(async () => (await second.history.readings(query)).readings.length === 300)
+  await until(async () => (await pageOf(second.history, query)).readings.length === 300)
   await append(log, 'e', environment(T0 + 300, 300))
   assert.deepEqual(await settled(log), { ...counts, accepted: 302, stored: 301, readings: 301 })
-  assert.equal((await second.history.readings(query)).readings.length, 301)
+  assert.equal((await pageOf(second.history, query)).readings.length, 301)
 })
 
 test('a frame lies after all readings before its cursor, in every shard, and before the others', async (t) => {

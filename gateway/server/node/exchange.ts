@@ -79,6 +79,10 @@ export class NodeExchange implements Exchange {
     this.#response.end()
   }
 
+  cut(): void {
+    this.#request.socket.destroy()
+  }
+
   #head(status: string, headers: Headers): void {
     const response = this.#response
     // While the request was worked on there was no such bound; from here on it is the peer's turn.

@@ -91,6 +91,10 @@ export class UwsExchange implements UpgradeExchange {
     this.#response.cork(() => this.#response.end('', this.#isLast))
   }
 
+  cut(): void {
+    this.#response.close()
+  }
+
   /**
    * Not corked. After a real wait, `response.cork(() => response.upgrade())` may close the new socket at random
    * (uWebSockets #1928, fixed by its pull request 1929, which our build has not got), and an upgrade without `cork` is sound

@@ -9,6 +9,7 @@ import { DUCKDB_WAL_BYTES_MAX, DuckdbStore } from '../../../ingest/duckdb/store.
 import type { StoreBatch } from '../../../ingest/store.ts'
 import type { Column, Reading, Stream } from '../../../schemas/reading.ts'
 import { fileSizeLimit } from '../../file-size-limit.ts'
+import { pageOf } from '../../history.ts'
 import { storeContract, write } from '../store-contract.ts'
 import { reading, STREAMS, T0, weather } from '../streams.ts'
 
@@ -38,7 +39,7 @@ test('a run that is written again after a restart, in smaller and larger pieces,
     for (let from = 0; from < (piece === 1 ? 5 : run.length); from += piece) {
       await write(store, ...run.slice(from, from + piece))
     }
-    assert.deepEqual((await store.history.readings(all)).readings, run)
+    assert.deepEqual((await pageOf(store.history, all)).readings, run)
     await store.stop()
   }
 })
@@ -58,7 +59,7 @@ test('an entry with a value that no column takes is named, and its neighbours ar
   const bad = wrong.map((values, n) => reading(weather, 'd', T0 + 1000 + n, values))
   const mixed = [...good.slice(0, 30), ...bad, ...good.slice(30)]
   const rejected = await write(store, ...mixed)
-  const held = (await store.history.readings(all)).readings
+  const held = (await pageOf(store.history, all)).readings
   assert.deepEqual(
     held.filter(({ ts }) => ts < T0 + 1000),
     good,
@@ -87,7 +88,7 @@ test('behind a link to a file that is not there yet, what is written is found ag
   await copyFile(`${target}.wal`, `${left}.wal`)
   const again = await open(`${left}.link`)
   t.after(() => again.stop())
-  assert.equal((await again.history.readings(all)).readings.length, 1)
+  assert.equal((await pageOf(again.history, all)).readings.length, 1)
 })
 
 test('a file without a byte, as a first start on a full disk leaves it, is begun anew; any other that is none is left', async (t) => {
@@ -142,7 +143,7 @@ test('whatever the order and the restarts, each series and time is held once wit
           store = await open(path)
         }
       }
-      const { readings } = await store.history.readings(all)
+      const { readings } = await pageOf(store.history, all)
       await store.stop()
       const held = readings.map(({ device, ts, values }) => [`${device} ${values.site ?? ''} ${ts - T0}`, values.count])
       assert.deepEqual(held.sort(), [...model].sort())
@@ -161,7 +162,7 @@ test('columns are added as a schema grows; what it no longer has stays in the ta
   const second = await open(path, [grown(column('c', 'string'), column('a', 'float'))])
   await write(second, reading(weather, 'd', T0 + 1, { c: 'new', a: 2.5 }))
   assert.deepEqual(
-    (await second.history.readings(all)).readings.map(({ values }) => values),
+    (await pageOf(second.history, all)).readings.map(({ values }) => values),
     [{ a: 1 }, { c: 'new', a: 2.5 }],
   )
   await second.stop()
@@ -183,10 +184,10 @@ test('an abort interrupts a write, which leaves nothing of it; written again, it
     () => 'written',
     (error) => error.code,
   )
-  const { readings: held } = await store.history.readings(all)
+  const { readings: held } = await pageOf(store.history, all)
   assert.equal(held.length, outcome === 'written' ? 100_000 : 0)
   await store.write(batch, new AbortController().signal)
-  assert.equal((await store.history.readings(all)).readings.length, 100_000)
+  assert.equal((await pageOf(store.history, all)).readings.length, 100_000)
 })
 
 const FULL_DISKS = [
@@ -218,7 +219,7 @@ for (const { when, bytes, message } of FULL_DISKS) {
     assert.match((await writeOnce(store, refused?.batch ?? { entries: [] }))?.message ?? '', message)
     limit.lift()
     assert.equal(await writeOnce(store, refused?.batch ?? { entries: [] }), undefined)
-    const held = (await store.history.readings(all)).readings.map(({ ts }) => ts - T0)
+    const held = (await pageOf(store.history, all)).readings.map(({ ts }) => ts - T0)
     assert.deepEqual(held, [...Array(count).keys()])
   })
 }

@@ -11,6 +11,7 @@ import { INFLUX_ERROR_BYTES_MAX } from '../../../ingest/influx/connection.ts'
 import { InfluxStore } from '../../../ingest/influx/store.ts'
 import { retryWaitMs, writeUntilStored } from '../../../ingest/retry.ts'
 import { type StoreBatch, StoreError } from '../../../ingest/store.ts'
+import { pageOf } from '../../history.ts'
 import { pulses, reading, STREAMS, T0, weather } from '../streams.ts'
 import { startFaultServer } from './fault-server.ts'
 
@@ -52,6 +53,13 @@ const facade = (store: InfluxStore) => ({
   start: () => store.start(),
   stop: () => store.stop(),
 })
+function deferred() {
+  let resolve: () => void = () => undefined
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve: () => resolve() }
+}
 const hasty = (error: unknown) =>
   error instanceof StoreError
     ? new StoreError('store-unavailable', `${error.code} ${error.retry} ${error.retryAfterMs ?? ''}`.trim(), {
@@ -134,6 +142,27 @@ test('busy, failing, cut off and unauthorized servers are tried again until they
   assert.equal(server.lines.size, 100)
 })
 
+test('a query that nobody wants any more is ended at the server', { timeout: 60_000 }, async (t) => {
+  const asked = deferred()
+  const ended = deferred()
+  const server = createServer((request, response) => {
+    response.on('close', ended.resolve)
+    request.resume()
+    asked.resolve()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const { store } = await open(t, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
+  const left = new AbortController()
+  const query = { selections: [{}], from: T0, to: T0 + 1, limit: 1 }
+  const page = assert.rejects(store.history.readings(query, left.signal))
+  await asked.promise
+  left.abort()
+  await page
+  await ended.promise
+})
+
 test('a query that is refused is told as one, and is no failed write', async (t) => {
   const { server, store } = await open(t)
   const script = [401, 403, 404, 429, 503].map((status) => ({ status, body: { code: 'c', message: 'no' } }))
@@ -141,7 +170,7 @@ test('a query that is refused is told as one, and is no failed write', async (t)
   const query = { selections: [{}], from: T0, to: T0 + 1, limit: 1 }
   const codes: string[] = []
   for (const { status } of script) {
-    const error = await store.history.readings(query).catch((thrown: unknown) => thrown)
+    const error = await pageOf(store.history, query).catch((thrown: unknown) => thrown)
     assert(error instanceof StoreError)
     assert.match(error.message, new RegExp(`answered ${status}: no`))
     assert.doesNotMatch(error.message, /write/)
@@ -183,7 +212,7 @@ for (const encoding of ['identity', 'gzip']) {
     const tooLarge = { code: 'store-unavailable', message: /answered 503 with more than \d+ bytes/ }
     await assert.rejects(store.write(batch(1), signal()), tooLarge)
     const query = { selections: [{}], from: T0, to: T0 + 1, limit: 1 }
-    await assert.rejects(store.history.readings(query), tooLarge)
+    await assert.rejects(pageOf(store.history, query), tooLarge)
     assert(sent < 8 * INFLUX_ERROR_BYTES_MAX, `${sent} bytes`)
   })
 }

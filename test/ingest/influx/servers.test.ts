@@ -12,6 +12,7 @@ import { silentLogger } from '../../../platform/logger.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
 import type { Reading } from '../../../schemas/reading.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
+import { pageOf } from '../../history.ts'
 import { type Influxdb1, startInfluxdb1 } from '../../servers/influxdb1.ts'
 import { createBucket, type Influxdb2, startInfluxdb2 } from '../../servers/influxdb2.ts'
 import { requireServer } from '../../servers/server.ts'
@@ -70,7 +71,7 @@ for (const start of [startInfluxdb1, startInfluxdb2]) {
     )
     assert.match(rejected[0]?.reason ?? '', /field type conflict/)
     const query = { selections: [{ device: 'p' }], from: T0 - 1, to: T0 + 1000, limit: 1000 }
-    const { readings } = await store.history.readings(query)
+    const { readings } = await pageOf(store.history, query)
     assert(readings.length >= 198, `${readings.length}`)
   })
 }
@@ -87,8 +88,8 @@ test('InfluxDB 1.x with max-row-limit: history and the last readings are whole a
   )
   await store.write({ entries: readings.map(entry) }, signal)
   const query = { selections: [{}], from: T0, to: T0 + 1000, limit: 1000 }
-  assert.deepEqual(await store.history.readings(query), { readings, truncated: false })
-  const cut = await store.history.readings({ ...query, limit: 10 })
+  assert.deepEqual(await pageOf(store.history, query), { readings, truncated: false })
+  const cut = await pageOf(store.history, { ...query, limit: 10 })
   assert.deepEqual(cut, { readings: readings.slice(0, 10), truncated: true })
   assert.equal((await store.history.latest([{}], 1000)).length, 30)
 })
@@ -102,7 +103,7 @@ test('InfluxDB 2.x: a bucket with slashes in its name answers history as it take
     t.after(() => store.stop())
     await store.write({ entries: [entry(full)] }, signal)
     const query = { selections: [{}], from: T0, to: T0 + 1000, limit: 10 }
-    assert.deepEqual((await store.history.readings(query)).readings, [full], bucket)
+    assert.deepEqual((await pageOf(store.history, query)).readings, [full], bucket)
     assert.deepEqual(await store.history.latest([{}], 10), [full], bucket)
   }
 })
@@ -143,7 +144,7 @@ test('InfluxDB 2.x: of a batch across the retention the rest is stored, and the 
   const asked = await createStore(store, { streams: registry.streams })
   t.after(() => asked.stop())
   const query = { selections: [{}], from: now - 7 * 86_400_000, to: now + 1, limit: 10 }
-  assert.equal((await asked.history.readings(query)).readings.length, readings)
+  assert.equal((await pageOf(asked.history, query)).readings.length, readings)
 })
 
 test('VictoriaMetrics takes the writes, and says that it has no history for us', async (t) => {
@@ -169,7 +170,7 @@ test('VictoriaMetrics takes the writes, and says that it has no history for us',
   const temperature = series.find(({ metric }) => metric.__name__ === 'weather_temperature')
   assert.equal(temperature?.values[213], 21.3)
   const query = { selections: [{}], from: T0, to: T0 + 10, limit: 10 }
-  await assert.rejects(store.history.readings(query), { code: 'history-unsupported' })
+  await assert.rejects(pageOf(store.history, query), { code: 'history-unsupported' })
   await assert.rejects(store.history.latest([{}], 10), { code: 'history-unsupported' })
 })
 
@@ -223,7 +224,7 @@ test('a server that is away is an unavailable store', async () => {
   const options = { kind: 'influx', url: 'http://127.0.0.1:1', token: '', org: '', bucket: 'b', api: 'v1' } as const
   const store = new InfluxStore(options, { streams: STREAMS })
   const query = { selections: [{}], from: T0, to: T0 + 10, limit: 10 }
-  await assert.rejects(store.history.readings(query), { code: 'store-unavailable', message: /ECONNREFUSED/ })
+  await assert.rejects(pageOf(store.history, query), { code: 'store-unavailable', message: /ECONNREFUSED/ })
   await assert.rejects(store.write({ entries: [entry(full)] }, signal), { code: 'store-unavailable', retry: 'soon' })
   await store.stop()
 })

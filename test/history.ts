@@ -1,0 +1,25 @@
+/** Owns pages of history as tests have them: all readings at once. */
+
+import type { History, HistoryPage, HistoryQuery } from '../schemas/history.ts'
+import type { Reading } from '../schemas/reading.ts'
+
+export interface WholePage {
+  readonly readings: readonly Reading[]
+  readonly truncated: boolean
+}
+
+/** Takes a page to its end. */
+export async function pageOf(history: Pick<History, 'readings'>, query: HistoryQuery): Promise<WholePage> {
+  const { truncated, pieces } = await history.readings(query, new AbortController().signal)
+  const readings: Reading[] = []
+  for await (const piece of pieces) readings.push(...piece)
+  return { readings, truncated }
+}
+
+/** A page in pieces of 1,000. */
+export function pageWith(readings: readonly Reading[] = [], truncated = false): HistoryPage {
+  async function* pieces() {
+    for (let at = 0; at < readings.length; at += 1_000) yield readings.slice(at, at + 1_000)
+  }
+  return { truncated, streams: [...new Set(readings.map(({ stream }) => stream))], pieces: pieces() }
+}
