@@ -7,7 +7,7 @@
  * Messages that are held then are the log's to flush; they are not acknowledged, and come again.
  */
 
-import type { Appends, DeadLetterBox } from '../log/log.ts'
+import type { Appends, DeadLetterBox, NoticeBoard } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
@@ -32,7 +32,7 @@ const UNREAD_SWEEP_MS = 250
 const STUCK_SWEEP_MS = 30_000
 
 export interface BrokerDependencies {
-  readonly log: Appends & DeadLetterBox
+  readonly log: Appends & DeadLetterBox & NoticeBoard
   readonly presence: Presence
   /** Undefined: anyone may connect, any topic (`TELLTALE_AUTH=off`). */
   readonly identity: Verifies | undefined

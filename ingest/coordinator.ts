@@ -16,14 +16,15 @@ import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { INGEST_READER, type Shards } from '../log/log.ts'
 import { LogError } from '../log/log-error.ts'
-import { formatPosition, type Offset } from '../log/position.ts'
+import { formatPosition, type Offset, type Position } from '../log/position.ts'
 import type { Clock } from '../platform/clock.ts'
 import { INGEST_DRAIN_MS, LOG_FULL_INTERVAL_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
+import { Throttle } from '../platform/throttle.ts'
 import { type Group, GroupBuilder, joinProgress, type ShardProgress } from './group.ts'
 import { IngestError } from './ingest-error.ts'
 import type { IngestMetrics, StoreState } from './ingest-metrics.ts'
-import { readForIngest, type Source, startOfIngest } from './source.ts'
+import { positionOf, readForIngest, type Source, startOfIngest } from './source.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 import type { WorkerThread } from './worker-thread.ts'
 
@@ -33,6 +34,8 @@ const INGEST_GROUPS_MAX = 4
 const INGEST_GROUPS_PER_WORKER_MAX = 2
 /** Under a steady trickle a write starts so long after the one before, unless a full group is waiting. */
 const INGEST_WRITE_INTERVAL_MS = 25
+/** A device is told so often, at most, that readings of it replace one another. */
+const NOTICES_PER_DEVICE = { burst: 1, perSecond: 1 / 60, waitingMax: 0 }
 /** Workers that died within the window below; at one more, ingest ends with an error. */
 export const INGEST_WORKER_DEATHS_MAX = 5
 const INGEST_WORKER_DEATHS_WINDOW_MS = 60_000
@@ -41,6 +44,8 @@ interface WorkerSlot {
   readonly index: number
   /** Undefined while a dead worker is being replaced. */
   thread: WorkerThread | undefined
+  /** Up to where an embedded store held everything when its thread began. */
+  held: Position | undefined
   /** Sequence of the next group it is to be given. */
   next: number
   /** The thread that is starting for it; never rejects. */
@@ -78,6 +83,7 @@ export class Coordinator {
   #sealTimer: NodeJS.Timeout | undefined
   #advancing: Promise<void> | undefined
   readonly #deaths: number[] = []
+  readonly #noticed = new Throttle(NOTICES_PER_DEVICE)
   readonly #following = new AbortController()
   /** Called, and replaced, whenever something moved on. */
   #wake: () => void = () => {}
@@ -95,6 +101,7 @@ export class Coordinator {
     this.#slots = Array.from({ length: options.workers }, (_, index) => ({
       index,
       thread: undefined,
+      held: undefined,
       starting: Promise.resolve(),
       next: 0,
       has: [],
@@ -217,7 +224,9 @@ export class Coordinator {
         if (group === undefined) break
         slot.next++
         slot.has.push(group.sequence)
-        slot.thread.take(group)
+        // It was written before a crash, and not accounted for.
+        const isRepeat = group.firstOffset < (slot.held?.[group.shard] ?? 0)
+        slot.thread.take(group, isRepeat)
       }
     }
   }
@@ -230,10 +239,17 @@ export class Coordinator {
     this.#groups[outcome.sequence - first]?.settle(outcome)
     while (this.#groups[0]?.isDone) {
       const group = this.#groups.shift()
-      if (group?.isAccounted === false) this.#done.push(group.progress())
+      if (group?.isAccounted === false) this.#done.push(this.#progressOf(group))
     }
     if (this.#done.length > 0) this.#advancing ??= this.#advance()
     this.#pump()
+  }
+
+  #progressOf(group: Group): ShardProgress {
+    const progress = group.progress()
+    const now = this.#deps.clock.now()
+    const due = progress.notices?.filter(({ device }) => this.#noticed.wait(now, device) !== undefined)
+    return { ...progress, notices: due ?? [] }
   }
 
   /** One durable step at a time; what gets done meanwhile goes with the next. */
@@ -294,6 +310,7 @@ export class Coordinator {
     })
     await thread.start()
     slot.thread = thread
+    slot.held = thread.checkpoint === undefined ? undefined : positionOf(this.#deps.log, thread.checkpoint)
     this.#pump()
   }
 

@@ -5,10 +5,11 @@
 
 import type { Batch } from '../log/entry.ts'
 import { readEntry } from '../log/entry.ts'
-import type { DeviceProgress, NewDeadLetter, Progress } from '../log/log.ts'
+import type { DeviceProgress, NewDeadLetter, NewNotice, Progress } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
 import { INGEST_ENTRIES_PER_WRITE_MAX } from '../platform/limits.ts'
 import type { Source } from './source.ts'
+import type { SupersededReadings } from './store.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 
 /** Bytes of entries handed out as one group (always at least one batch of the log). */
@@ -108,8 +109,10 @@ export class Group {
   #missing: number
   #stored = 0
   #readings = 0
+  #superseded = 0
   readonly #deadLetters: NewDeadLetter[] = []
   readonly #devices: DeviceProgress[] = []
+  readonly #notices: NewNotice[] = []
 
   constructor(parts: GroupParts, workers: number) {
     this.sequence = parts.sequence
@@ -133,6 +136,10 @@ export class Group {
     this.#stored += outcome.stored
     this.#readings += outcome.readings
     for (const progress of outcome.devices) this.#devices.push(progress)
+    for (const one of outcome.superseded) {
+      this.#superseded += one.count
+      this.#notices.push(noticeOf(one))
+    }
     const view = Buffer.from(this.bytes)
     for (const { at, ...setAside } of outcome.setAside) {
       const { device, stream, receivedAt, payload } = readEntry(view, at, setAside.offset)
@@ -142,9 +149,17 @@ export class Group {
 
   progress(): ShardProgress {
     const deadLetters = this.#deadLetters.sort((a, b) => a.offset - b.offset)
-    const counts = { stored: this.#stored, readings: this.#readings, devices: this.#devices }
-    return { shard: this.shard, next: this.next, ...counts, deadLetters }
+    const counts = { stored: this.#stored, readings: this.#readings, superseded: this.#superseded }
+    const { shard, next } = this
+    return { shard, next, ...counts, deadLetters, devices: this.#devices, notices: this.#notices }
   }
+}
+
+function noticeOf({ device, stream, count, ts }: SupersededReadings): NewNotice {
+  const time = new Date(ts).toISOString()
+  const what = count === 1 ? `a reading of ${time} was` : `${count} readings, the newest of ${time}, were`
+  const message = `${what} replaced by later ones with the same time and other values: give each a time of its own`
+  return { device, stream, code: 'superseded', message }
 }
 
 export interface ShardProgress extends Progress {
@@ -160,7 +175,9 @@ export function joinProgress(all: readonly ShardProgress[]): ShardProgress | und
     next: last.next,
     stored: all.reduce((sum, { stored }) => sum + stored, 0),
     readings: all.reduce((sum, { readings }) => sum + readings, 0),
+    superseded: all.reduce((sum, { superseded = 0 }) => sum + superseded, 0),
     deadLetters: all.flatMap(({ deadLetters }) => deadLetters),
+    notices: all.flatMap(({ notices }) => notices ?? []),
     // A device may be in it several times; whoever keeps the ledger adds up.
     devices: all.flatMap(({ devices }) => devices ?? []),
   }

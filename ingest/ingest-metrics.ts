@@ -14,6 +14,7 @@ export class IngestMetrics {
   readonly #entries: Counter
   readonly #stored: Counter
   readonly #readings: Counter
+  readonly #superseded: Counter
   readonly #deadLetters: Counter<'code'>
   readonly #retries: Counter<'code'>
   readonly #deaths: Counter
@@ -28,6 +29,7 @@ export class IngestMetrics {
     this.#entries = counter('entries_read_total', 'Log entries handed to workers')
     this.#stored = counter('entries_stored_total', 'Messages whose every reading is in the store')
     this.#readings = counter('readings_stored_total', 'Readings in the store')
+    this.#superseded = counter('readings_superseded_total', 'Readings replaced by others with their series and time')
     this.#deaths = counter('worker_deaths_total', 'Worker threads that ended by themselves and were replaced')
     this.#deadLetters = new Counter({
       name: 'telltale_ingest_dead_letters_total',
@@ -73,6 +75,7 @@ export class IngestMetrics {
   outcome(outcome: GroupOutcome): void {
     this.#stored.inc(outcome.stored)
     this.#readings.inc(outcome.readings)
+    for (const { count } of outcome.superseded) this.#superseded.inc(count)
     for (const { code } of outcome.setAside) this.#deadLetters.inc({ code })
     if (outcome.writeMs > 0) this.#writeSeconds.observe(outcome.writeMs / 1000)
   }

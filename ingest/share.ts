@@ -9,7 +9,7 @@ import type { DeviceProgress } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
 import type { Decoder } from '../schemas/decoder.ts'
 import { Rejection } from '../schemas/reading.ts'
-import type { RejectedEntry, StoreBatch, StoreEntry, WriteOutcome } from './store.ts'
+import type { RejectedEntry, StoreBatch, StoreEntry, SupersededReadings, WriteOutcome } from './store.ts'
 import type { SetAside } from './worker-messages.ts'
 
 export interface Share {
@@ -41,6 +41,7 @@ export function decodeShare(
   bytes: Buffer,
   firstOffset: Offset,
   checkpoint: string,
+  isRepeat: boolean,
   decoder: Decoder,
   partition: Partition,
 ): Share {
@@ -65,11 +66,11 @@ export function decodeShare(
     starts.push(at)
     offsets.push(offset)
   })
-  return { batch: { entries, checkpoint }, devices, starts, offsets, setAside }
+  return { batch: { entries, checkpoint, isRepeat }, devices, starts, offsets, setAside }
 }
 
 /** The whole outcome of a share, once its batch is written. */
-export function settleShare(share: Share, { rejected }: WriteOutcome) {
+export function settleShare(share: Share, { rejected, superseded }: WriteOutcome) {
   const { entries } = share.batch
   const setAside = [...share.setAside]
   const refused = new Map<number, number>()
@@ -82,9 +83,9 @@ export function settleShare(share: Share, { rejected }: WriteOutcome) {
     setAside.push({ at, offset, code: 'store-rejected', reason, decoded: true })
     refused.set(index, rejection.refused)
   }
-  const devices = byDevice(share, refused)
+  const devices = byDevice(share, refused, superseded)
   const readings = devices.reduce((sum, device) => sum + device.readings, 0)
-  return { stored: entries.length - rejected.length, readings, setAside, devices }
+  return { stored: entries.length - rejected.length, readings, setAside, devices, superseded }
 }
 
 /** What became of a message is told by what became of its readings: of several, a store may take some. */
@@ -96,19 +97,28 @@ function reasonOf({ refused, reason }: RejectedEntry, readings: number): string 
 }
 
 /** What is stored of each device: messages without a refused reading, and all readings but those. */
-function byDevice({ batch, devices }: Share, refused: ReadonlyMap<number, number>): DeviceProgress[] {
-  const all = new Map<string, { device: string; stored: number; readings: number }>()
+function byDevice(
+  { batch, devices }: Share,
+  refused: ReadonlyMap<number, number>,
+  superseded: readonly SupersededReadings[],
+): DeviceProgress[] {
+  const all = new Map<string, { device: string; stored: number; readings: number; superseded: number }>()
   for (const [index, { readings }] of batch.entries.entries()) {
     const device = devices[index] ?? ''
     const lost = refused.size > 0 ? refused.get(index) : undefined
     const stored = lost === undefined ? 1 : 0
     const count = readings.length - (lost ?? 0)
     const progress = all.get(device)
-    if (progress === undefined) all.set(device, { device, stored, readings: count })
+    if (progress === undefined) all.set(device, { device, stored, readings: count, superseded: 0 })
     else {
       progress.stored += stored
       progress.readings += count
     }
+  }
+  for (const { device, count } of superseded) {
+    const progress = all.get(device)
+    assert(progress, `readings of ${device} are superseded, and none of it was written`)
+    progress.superseded += count
   }
   return [...all.values()]
 }

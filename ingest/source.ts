@@ -102,7 +102,7 @@ async function heldBy(text: string | undefined, log: Shards, checkpoint: Positio
 }
 
 /** Undefined if it is none of this log's. */
-function positionOf(log: Shards, text: string): Position | undefined {
+export function positionOf(log: Shards, text: string): Position | undefined {
   try {
     return parsePosition(log, text)
   } catch (error) {

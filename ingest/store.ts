@@ -24,6 +24,8 @@ export interface StoreBatch {
   readonly entries: readonly StoreEntry[]
   /** The log's position after this batch, as text. An embedded store keeps it in the transaction of the rows. */
   readonly checkpoint?: string
+  /** The store may hold some of it already, from before a crash: what it replaces in the store is not to be counted. */
+  readonly isRepeat?: boolean
 }
 
 /** An entry of which the store refused at least one reading; its other readings are written. */
@@ -36,8 +38,39 @@ export interface RejectedEntry {
   readonly reason: string
 }
 
+/** Readings of one device and stream that others with their series and time, and other values, have replaced. */
+export interface SupersededReadings {
+  readonly device: string
+  readonly stream: string
+  readonly count: number
+  /** The time of the newest of them, as a reading has it. */
+  readonly ts: number
+}
+
 export interface WriteOutcome {
   readonly rejected: readonly RejectedEntry[]
+  /** As far as the store knows: a kind of store says where it does not. */
+  readonly superseded: readonly SupersededReadings[]
+}
+
+/** Adds up superseded readings by device and stream. */
+export class Superseded {
+  readonly #all = new Map<string, { device: string; stream: string; count: number; ts: number }>()
+
+  /** The reading has replaced another, or has been: they have all that is kept of it in common. */
+  add({ device, stream, ts }: Reading): void {
+    const key = `${stream} ${device}`
+    const known = this.#all.get(key)
+    if (known === undefined) this.#all.set(key, { device, stream, count: 1, ts })
+    else {
+      known.count++
+      if (ts > known.ts) known.ts = ts
+    }
+  }
+
+  get list(): readonly SupersededReadings[] {
+    return [...this.#all.values()]
+  }
 }
 
 /**

@@ -4,7 +4,7 @@ import type { DeviceProgress } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
 import type { HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
-import type { Retry } from './store.ts'
+import type { Retry, SupersededReadings } from './store.ts'
 import type { StoreOptions } from './stores.ts'
 
 export interface WorkerSetup {
@@ -31,6 +31,8 @@ export type ToWorker =
       readonly firstOffset: Offset
       /** The text of the log's position after the group. */
       readonly checkpoint: string
+      /** The store may hold some of it already. */
+      readonly isRepeat: boolean
     }
   | { readonly kind: 'question'; readonly id: number; readonly question: HistoryQuestion }
   /** The next piece of a page. */
@@ -57,8 +59,9 @@ export interface GroupOutcome {
   readonly stored: number
   readonly readings: number
   readonly setAside: readonly SetAside[]
-  /** `stored` and `readings` by device. */
+  /** `stored`, `readings` and what is superseded by device. */
   readonly devices: readonly DeviceProgress[]
+  readonly superseded: readonly SupersededReadings[]
   /** Time from the first attempt until the store had it, milliseconds; 0 if there was nothing to write. */
   readonly writeMs: number
 }

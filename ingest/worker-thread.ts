@@ -81,13 +81,10 @@ export class WorkerThread {
     }
   }
 
-  take({
-    sequence,
-    bytes,
-    firstOffset,
-    checkpoint,
-  }: Pick<Group, 'sequence' | 'bytes' | 'firstOffset' | 'checkpoint'>): void {
-    this.#post({ kind: 'group', sequence, bytes, firstOffset, checkpoint })
+  /** `isRepeat`: the store may hold some of it already. */
+  take(group: Pick<Group, 'sequence' | 'bytes' | 'firstOffset' | 'checkpoint'>, isRepeat = false): void {
+    const { sequence, bytes, firstOffset, checkpoint } = group
+    this.#post({ kind: 'group', sequence, bytes, firstOffset, checkpoint, isRepeat })
   }
 
   /** The store as it was when the thread started. */

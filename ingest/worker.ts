@@ -47,8 +47,9 @@ class Worker {
   take(message: ToWorker): void {
     switch (message.kind) {
       case 'group': {
-        const { sequence, firstOffset, checkpoint } = message
-        const share = decodeShare(Buffer.from(message.bytes), firstOffset, checkpoint, this.#decoder, setup)
+        const { sequence, firstOffset, checkpoint, isRepeat } = message
+        const bytes = Buffer.from(message.bytes)
+        const share = decodeShare(bytes, firstOffset, checkpoint, isRepeat, this.#decoder, setup)
         this.#writes = this.#writes.then(() => this.#write(sequence, share))
         break
       }
@@ -74,7 +75,7 @@ class Worker {
       // An embedded store keeps the checkpoint even of a group without a reading.
       const outcome =
         share.batch.entries.length === 0 && !STORES[setup.store.kind].isEmbedded
-          ? { rejected: [] }
+          ? { rejected: [], superseded: [] }
           : await writeUntilStored(this.#store, share.batch, this.#stop.signal, {
               random: Math.random,
               onRetry: ({ code, message, retry }, waitMs) =>

@@ -63,12 +63,26 @@ export interface DeadLetterCounts {
   readonly expired: number
 }
 
+/** What a device is to be told though no message of it was set aside. */
+export interface NewNotice {
+  readonly device: string
+  readonly stream: string
+  readonly code: string
+  readonly message: string
+}
+
+export interface Notice extends NewNotice {
+  /** When it was committed, milliseconds. */
+  readonly at: number
+}
+
 /** What a reader has stored of one device. */
 export interface DeviceProgress {
   readonly device: string
   /** Messages. */
   readonly stored: number
   readonly readings: number
+  readonly superseded?: number
 }
 
 /** What a reader has done with the entries of a shard between its previous checkpoint and `next`. */
@@ -78,13 +92,17 @@ export interface Progress {
   readonly stored: number
   /** Readings in the store: of those messages, and of such as were set aside since the store refused a part of them. */
   readonly readings: number
+  /** Of these readings and of earlier ones: those replaced by another of their series and time, with other values. */
+  readonly superseded?: number
   /** Messages set aside. `stored + deadLetters.length` must equal the entries passed, or the ledger would not balance. */
   readonly deadLetters: readonly NewDeadLetter[]
-  /** `stored` and `readings` by device: they must add up. A reader that leaves it out keeps no ledgers of devices. */
+  /** What devices are to be told, besides: once in a while, for only the newest are kept. */
+  readonly notices?: readonly NewNotice[]
+  /** `stored`, `readings` and `superseded` by device: they must add up. A reader that leaves it out keeps no ledgers of devices. */
   readonly devices?: readonly DeviceProgress[]
 }
 
-/** Of all messages, of a shard's or of a device's, read in one snapshot. Messages, but for `readings`. */
+/** Of all messages, of a shard's or of a device's, read in one snapshot. Messages, but for `readings` and `superseded`. */
 export interface Ledger {
   readonly accepted: number
   readonly stored: number
@@ -93,6 +111,8 @@ export interface Ledger {
   /** `accepted = stored + deadLettered + pending` */
   readonly balanced: boolean
   readonly readings: number
+  /** Readings that are in the store no more, as far as it is known: another of their series and time came, with other values. */
+  readonly superseded: number
 }
 
 export interface DeviceLedger extends Ledger {
@@ -163,8 +183,14 @@ export interface DeadLetterBox {
   purge(filter: DeadLetterFilter): Promise<number>
 }
 
+/** What devices are to be told besides. */
+export interface NoticeBoard {
+  /** Those committed from now on, from whichever process, until `signal` aborts. */
+  followNotices(signal: AbortSignal): AsyncIterable<Notice>
+}
+
 /** A log as whoever runs the process has it. */
-export interface Log extends Appends, Shards, DeadLetterBox, Part {
+export interface Log extends Appends, Shards, DeadLetterBox, NoticeBoard, Part {
   /** Rejects when nothing more may be written: the process has to end. */
   readonly failed: Promise<never>
   /** Why nothing can be appended now; undefined while there is room. */

@@ -1,13 +1,14 @@
 /**
  * Owns what a device is told of messages that were set aside: QoS 0 JSON on `devices/{device}/errors` (docs/contract.md, "MQTT").
- * The broker reports its own refusals; what ingest sets aside is followed in the log's dead letters.
+ * The broker reports its own refusals; what ingest sets aside is followed in the log's dead letters, and what else it has to say in its
+ * notices.
  *
  * Bound: `REPORTS_PER_DEVICE_PER_SECOND_MAX`; more are counted and not sent.
  * Losing: a device that is not connected and subscribed is told nothing; the dead letters keep everything.
  */
 
 import { errorsTopic } from '../../identity/topics.ts'
-import type { DeadLetterBox } from '../../log/log.ts'
+import type { DeadLetterBox, NoticeBoard } from '../../log/log.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { Throttle } from '../../platform/throttle.ts'
@@ -27,7 +28,7 @@ export interface ErrorReport {
 
 export class ErrorReports {
   readonly #publish: (topic: string, payload: Buffer) => void
-  readonly #log: DeadLetterBox
+  readonly #log: DeadLetterBox & NoticeBoard
   readonly #logger: Logger
   readonly #metrics: BrokerMetrics
   readonly #clock: Clock
@@ -37,12 +38,12 @@ export class ErrorReports {
     waitingMax: 0,
   })
   readonly #stopping = new AbortController()
-  #following: Promise<void> | undefined
+  #following: Promise<unknown> | undefined
 
   constructor(
     publish: (topic: string, payload: Buffer) => void,
     dependencies: {
-      readonly log: DeadLetterBox
+      readonly log: DeadLetterBox & NoticeBoard
       readonly clock: Clock
       readonly logger: Logger
       readonly metrics: BrokerMetrics
@@ -66,7 +67,8 @@ export class ErrorReports {
 
   async start(): Promise<void> {
     const after = await this.#log.lastDeadLetter()
-    this.#following = this.#follow(after).catch((error: unknown) => {
+    const following = Promise.all([this.#followLetters(after), this.#followNotices()])
+    this.#following = following.catch((error: unknown) => {
       this.#logger.error({ error }, 'dead letters cannot be followed: devices are not told of them any more')
     })
   }
@@ -76,11 +78,17 @@ export class ErrorReports {
     await this.#following
   }
 
-  async #follow(after: number): Promise<void> {
+  async #followLetters(after: number): Promise<void> {
     for await (const letter of this.#log.followDeadLetters(after, this.#stopping.signal)) {
       const { device, code, reason, stream, setAsideAt } = letter
       // What is damaged may not say whose it was.
       if (device !== '') this.report(device, { code, message: reason, stream, at: setAsideAt })
+    }
+  }
+
+  async #followNotices(): Promise<void> {
+    for await (const { device, code, message, stream, at } of this.#log.followNotices(this.#stopping.signal)) {
+      this.report(device, { code, message, stream, at })
     }
   }
 }

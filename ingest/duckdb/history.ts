@@ -137,7 +137,7 @@ async function* piecesOf(question: Question, answers: readonly Answer[], limit: 
 async function* readingsOf(question: Question, { stream, columns, table, rows }: Answer) {
   for (let at = 0; at < rows; at += ROWS_PER_PIECE) {
     const piece = await question.read(table, at, ROWS_PER_PIECE)
-    yield piece.map((row) => reading(stream, columns, row))
+    yield piece.map((row) => readingOf(stream, columns, row))
   }
 }
 
@@ -175,7 +175,7 @@ function latestQuery(stream: Stream, where: string, limit: number) {
 }
 
 /** The row's values in the order of the stream's columns: time, device, then `columns`. */
-function reading(stream: Stream, columns: readonly Column[], row: readonly DuckDBValue[]): Reading {
+export function readingOf(stream: Stream, columns: readonly Column[], row: readonly DuckDBValue[]): Reading {
   const values: Record<string, Value> = {}
   for (let index = 0; index < columns.length; index++) {
     const column = columns[index]

@@ -27,6 +27,8 @@ import {
   type StoreDependencies,
   type StoreEntry,
   StoreError,
+  Superseded,
+  type SupersededReadings,
   type WriteOutcome,
 } from '../store.ts'
 import { UnfitValue } from './append.ts'
@@ -103,17 +105,19 @@ export class DuckdbStore implements PointStore, History {
   async write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
     if (this.#broken) await this.#openAnew()
     try {
-      await this.#transact(batch.entries, batch.checkpoint, 'COMMIT', signal)
-      return { rejected: [] }
+      return { rejected: [], superseded: await this.#transact(batch, 'COMMIT', signal) }
     } catch (error) {
       // The columns were typed when the schemas were read: there should be no value that DuckDB refuses.
       if (signal.aborted || !isAboutData(error)) throw error
       const refused = await this.#refused(batch.entries, signal)
       if (refused.size === 0) throw error
       const taken = batch.entries.filter((_entry, index) => !refused.has(index))
-      await this.#transact(taken, batch.checkpoint, 'COMMIT', signal)
+      const superseded = await this.#transact({ ...batch, entries: taken }, 'COMMIT', signal)
       const readingsOf = (index: number) => batch.entries[index]?.readings.length ?? 0
-      return { rejected: [...refused].map(([index, reason]) => ({ index, refused: readingsOf(index), reason })) }
+      return {
+        superseded,
+        rejected: [...refused].map(([index, reason]) => ({ index, refused: readingsOf(index), reason })),
+      }
     }
   }
 
@@ -122,7 +126,7 @@ export class DuckdbStore implements PointStore, History {
     const refused = new Map<number, string>()
     const look = async (from: number, to: number): Promise<void> => {
       try {
-        await this.#transact(entries.slice(from, to), undefined, 'ROLLBACK', signal)
+        await this.#transact({ entries: entries.slice(from, to) }, 'ROLLBACK', signal)
       } catch (error) {
         if (signal.aborted || !isAboutData(error)) throw error
         if (to - from === 1) refused.set(from, messageOf((error as StoreError).cause))
@@ -138,11 +142,10 @@ export class DuckdbStore implements PointStore, History {
   }
 
   async #transact(
-    entries: readonly StoreEntry[],
-    checkpoint: string | undefined,
+    { entries, checkpoint, isRepeat = false }: StoreBatch,
     end: 'COMMIT' | 'ROLLBACK',
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<readonly SupersededReadings[]> {
     const { writer, tables } = this.#opened()
     const byStream = new Map<string, Reading[]>()
     for (const { stream, readings } of entries) {
@@ -153,16 +156,18 @@ export class DuckdbStore implements PointStore, History {
       }
       for (const reading of readings) all.push(reading)
     }
-    if (byStream.size === 0 && checkpoint === undefined) return
+    if (byStream.size === 0 && checkpoint === undefined) return []
     this.#assertItsFile()
     // A thread must not be ended while DuckDB works in it: that aborts the process. So an abort interrupts the work.
     const onAbort = () => writer.interrupt()
     signal.addEventListener('abort', onAbort, { once: true })
+    const superseded = new Superseded()
     try {
       await writer.run('BEGIN TRANSACTION')
-      for (const [stream, readings] of byStream) await tables.get(stream)?.write(readings)
+      for (const [stream, readings] of byStream) await tables.get(stream)?.write(readings, superseded, isRepeat)
       if (checkpoint !== undefined) await keepCheckpoint(writer, checkpoint)
       await writer.run(end)
+      return superseded.list
     } catch (error) {
       for (const table of tables.values()) table.discard()
       await writer.run('ROLLBACK').catch(() => undefined)

@@ -26,8 +26,9 @@ import {
 } from '@duckdb/node-api'
 import { seriesKey } from '../../schemas/point.ts'
 import { type Column, type ColumnKind, type Reading, type Stream, type Value, valueIn } from '../../schemas/reading.ts'
-import { StoreError } from '../store.ts'
+import { StoreError, type Superseded } from '../store.ts'
 import { type AppendColumn, appendRows } from './append.ts'
+import { readingOf } from './history.ts'
 import { identifier } from './sql.ts'
 
 /** Series whose newest time the writer remembers; one more, and it forgets the oldest known, whose next row costs a look. */
@@ -111,8 +112,11 @@ export class StreamTable {
     return new Map(described.getRows().map(([name, type]) => [String(name).toLowerCase(), String(type)]))
   }
 
-  /** Writes the readings, in log order, within the transaction that is open on the connection. */
-  async write(readings: readonly Reading[]): Promise<void> {
+  /**
+   * Writes the readings, in log order, within the transaction that is open on the connection, and adds to `superseded`. What
+   * replaces a row of the table is not counted if it `isRepeat`: the row may be of the very same messages.
+   */
+  async write(readings: readonly Reading[], superseded: Superseded, isRepeat: boolean): Promise<void> {
     const rows: Row[] = []
     const unknown = new Map<string, Row>()
     let earliest = Number.POSITIVE_INFINITY
@@ -129,8 +133,10 @@ export class StreamTable {
       if (newest === undefined || row.micros > newest) this.#newest.set(row.series, row.micros)
       else suspects.push(row)
     }
-    if (suspects.length > 0) await this.#remove(suspects)
-    await this.#append(suspects.length > 0 ? lastOfEach(rows) : rows)
+    if (suspects.length > 0) {
+      const removed = await this.#remove(suspects)
+      await this.#append(lastOfEach(rows, isRepeat ? [] : removed, this.stream, superseded))
+    } else await this.#append(rows)
     this.#forget()
   }
 
@@ -161,8 +167,8 @@ export class StreamTable {
     }
   }
 
-  /** Deletes what the table holds at the series and times of `rows`. */
-  async #remove(rows: readonly Row[]): Promise<void> {
+  /** Deletes what the table holds at the series and times of `rows`, and gives it. */
+  async #remove(rows: readonly Row[]): Promise<Row[]> {
     await this.#stage(rows)
     let from = Number.POSITIVE_INFINITY
     let to = 0
@@ -171,10 +177,16 @@ export class StreamTable {
       if (micros > to) to = micros
     }
     // The range lets DuckDB pass over the row groups it cannot be in.
-    await this.#connection.run(
+    const columns = this.stream.columns.map(({ name }) => identifier(name))
+    const removed = await this.#connection.runAndReadAll(
       `DELETE FROM ${this.#table} t USING ${this.#staging} s WHERE ${this.#sameSeries()} AND t.time = s.time ` +
-        `AND t.time BETWEEN make_timestamp(${from}) AND make_timestamp(${to})`,
+        `AND t.time BETWEEN make_timestamp(${from}) AND make_timestamp(${to}) ` +
+        `RETURNING ${['epoch_us(time)', 'device', ...columns].join(', ')}`,
     )
+    return removed.getRows().map((row) => {
+      const reading = readingOf(this.stream, this.stream.columns, row)
+      return { reading, series: seriesKey(reading, this.stream), micros: Math.round(reading.ts * 1000) }
+    })
   }
 
   async #stage(rows: readonly Row[]): Promise<void> {
@@ -226,11 +238,22 @@ function cell(value: Value | undefined, kind: ColumnKind, tag: boolean): DuckDBV
   return kind === 'integer' ? BigInt(value) : value
 }
 
-/** Of rows with the same series and time the last. */
-function lastOfEach(rows: readonly Row[]): Row[] {
+/** Of rows with the same series and time the last; each other that it, or a row between them, differs from is superseded. */
+function lastOfEach(rows: readonly Row[], removed: readonly Row[], stream: Stream, superseded: Superseded): Row[] {
+  const before = new Map<string, Row>()
+  for (const row of removed) before.set(`${row.micros} ${row.series}`, row)
   const last = new Map<string, Row>()
-  for (const row of rows) last.set(`${row.micros} ${row.series}`, row)
+  for (const row of rows) {
+    const key = `${row.micros} ${row.series}`
+    const earlier = last.get(key) ?? before.get(key)
+    if (earlier !== undefined && !isSame(earlier.reading, row.reading, stream)) superseded.add(row.reading)
+    last.set(key, row)
+  }
   return [...last.values()]
+}
+
+function isSame(one: Reading, other: Reading, { columns }: Stream): boolean {
+  return columns.every(({ name, tag }) => tag || valueIn(one.values, name) === valueIn(other.values, name))
 }
 
 function failed(message: string): StoreError {

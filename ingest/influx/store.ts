@@ -14,7 +14,7 @@
 
 import { type Clock, systemClock } from '../../platform/clock.ts'
 import type { History } from '../../schemas/history.ts'
-import type { Stream } from '../../schemas/reading.ts'
+import type { Reading, Stream } from '../../schemas/reading.ts'
 import { Lines, LineWriter } from '../line-protocol.ts'
 import {
   type PointStore,
@@ -22,10 +22,13 @@ import {
   type StoreBatch,
   type StoreDependencies,
   StoreError,
+  Superseded,
+  type SupersededReadings,
   type WriteOutcome,
 } from '../store.ts'
 import { InfluxConnection, type InfluxOptions } from './connection.ts'
 import { InfluxHistory } from './history.ts'
+import { RecentPoints } from './recent.ts'
 import { Victoria } from './victoria.ts'
 
 /** Lines of one request to InfluxDB; a batch with more is several requests. */
@@ -42,6 +45,9 @@ interface Work {
   readonly batch: StoreBatch
   readonly lines: Lines
   readonly rejected: Map<number, Refused>
+  /** The reading of each line, and the lines that were refused. */
+  readonly readings: readonly Reading[]
+  readonly refused: Set<number>
   done: number
 }
 
@@ -52,6 +58,7 @@ export class InfluxStore implements PointStore {
   /** One a stream: bounded by the registry. */
   readonly #writers = new Map<Stream, LineWriter>()
   readonly #clock: Clock
+  readonly #recent = new RecentPoints()
   /** Once the server has shown that it is VictoriaMetrics. */
   #victoria: Victoria | undefined
   /** Of the batch that was tried last, until it is through. */
@@ -81,7 +88,11 @@ export class InfluxStore implements PointStore {
       throw error
     }
     this.#work = undefined
-    return { rejected: [...work.rejected].map(([index, refused]): RejectedEntry => ({ index, ...refused })) }
+    const superseded = this.#superseded(work)
+    return {
+      superseded,
+      rejected: [...work.rejected].map(([index, refused]): RejectedEntry => ({ index, ...refused })),
+    }
   }
 
   async stop(): Promise<void> {
@@ -98,6 +109,7 @@ export class InfluxStore implements PointStore {
 
   #begin(batch: StoreBatch): Work {
     const lines = new Lines()
+    const readings: Reading[] = []
     const rejected = new Map<number, Refused>()
     for (const { stream, indexes } of bySource(batch)) {
       const writer = this.#writer(stream)
@@ -105,12 +117,25 @@ export class InfluxStore implements PointStore {
         for (const reading of batch.entries[index]?.readings ?? []) {
           const fault = this.#victoria?.fault(reading, stream, this.#clock.now())
           const line = fault === undefined ? writer.line(reading) : { reason: fault }
-          if (typeof line === 'string') lines.add(line, index)
-          else reject(rejected, index, line.reason)
+          if (typeof line === 'string') {
+            lines.add(line, index)
+            readings.push(reading)
+          } else reject(rejected, index, line.reason)
         }
       }
     }
-    return { batch, lines, rejected, done: 0 }
+    return { batch, lines, rejected, readings, refused: new Set(), done: 0 }
+  }
+
+  /** Once all lines are written, for one that is refused replaces nothing. */
+  #superseded({ batch, lines, readings, refused }: Work): readonly SupersededReadings[] {
+    const superseded = new Superseded()
+    for (const [line, reading] of readings.entries()) {
+      const stream = batch.entries[lines.entry(line)]?.stream
+      if (stream === undefined || (refused.size > 0 && refused.has(line))) continue
+      if (this.#recent.replaces(reading, stream)) superseded.add(reading)
+    }
+    return superseded.list
   }
 
   #writer(stream: Stream): LineWriter {
@@ -124,7 +149,7 @@ export class InfluxStore implements PointStore {
 
   /** Writes the lines from `from` (the first that is not done) to before `to`; those that are refused alone are rejected. */
   async #write(work: Work, from: number, to: number, signal: AbortSignal): Promise<void> {
-    const { lines, rejected } = work
+    const { lines, rejected, refused } = work
     const answer = await this.#connection.write(lines.slice(from, to), signal)
     const count = to - from
     if (answer.kind === 'written') {
@@ -134,7 +159,10 @@ export class InfluxStore implements PointStore {
     }
     // `dropped=N` of N lines: the whole part is refused, and halving it would only say so N times more.
     if (count === 1 || (answer.kind === 'bad-data' && answer.dropped === count)) {
-      for (let line = from; line < to; line++) reject(rejected, lines.entry(line), answer.reason)
+      for (let line = from; line < to; line++) {
+        reject(rejected, lines.entry(line), answer.reason)
+        refused.add(line)
+      }
       work.done = to
       return
     }

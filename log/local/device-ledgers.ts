@@ -58,11 +58,11 @@ export class DeviceLedgers {
       if (next === tried) throw new LogError('log-corrupt', `the log lacks entries past offset ${next}, not stored yet`)
       tried = next
       const end = this.#reader.end()
-      const { stored, deadLettered, readings } = this.#ledgers.device(reader, device)
+      const { stored, deadLettered, readings, superseded } = this.#ledgers.device(reader, device)
       const pending = await this.#pending(Buffer.from(device, 'latin1'), next, end)
       if (pending === undefined) continue
       const accepted = stored + deadLettered + pending
-      return { device, accepted, stored, deadLettered, pending, balanced: true, readings }
+      return { device, accepted, stored, deadLettered, pending, balanced: true, readings, superseded }
     }
   }
 

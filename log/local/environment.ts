@@ -32,6 +32,8 @@ export interface Environment {
   readonly deadLetters: Database<Buffer, number>
   /** Number -> request to replay dead letters. */
   readonly replays: Database<unknown, number>
+  /** Number -> what a device is to be told. */
+  readonly notices: Database<unknown, number>
   /** Device id -> presence. */
   readonly presence: Database<unknown, string>
   /** Tells this log's positions from those of another. */
@@ -81,6 +83,7 @@ export async function openEnvironment(
       deviceLedgers: root.openDB<Buffer, string>({ name: 'device-accounts', encoding: 'binary' }),
       deadLetters: root.openDB<Buffer, number>({ name: 'dead-letters', encoding: 'binary' }),
       replays: root.openDB<unknown, number>({ name: 'replays', encoding: 'msgpack' }),
+      notices: root.openDB<unknown, number>({ name: 'notices', encoding: 'msgpack' }),
       presence: root.openDB<unknown, string>({ name: 'presence', encoding: 'msgpack' }),
       logId: String(meta.get('id')),
       durable: (promise) => committed(promise, onFailed),

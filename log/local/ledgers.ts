@@ -5,15 +5,16 @@
  * Always true: for the reader named, `next = stored + deadLettered`, because `advance` refuses (by assertion: it would
  * be our mistake) a progress whose counts do not add up to the entries it passes, or whose devices do not add up to its
  * counts. A checkpoint never goes back.
- * Bound: a record of 24 bytes for each device that was ever stored or set aside. Bringing one up to date takes 3 to 4 us, once
+ * Bound: a record of 32 bytes for each device that was ever stored or set aside. Bringing one up to date takes 3 to 4 us, once
  * for each device that a progress names.
  */
 
 import assert from 'node:assert/strict'
-import type { DeviceProgress, Ledger, NewDeadLetter } from '../log.ts'
+import type { DeviceProgress, Ledger, NewDeadLetter, NewNotice } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { type Environment, peek } from './environment.ts'
+import type { Notices } from './notices.ts'
 
 /** Of one reader. */
 interface Kept {
@@ -22,6 +23,8 @@ interface Kept {
   readonly stored: number
   readonly deadLettered: number
   readonly readings: number
+  /** Not in the record of an earlier version. */
+  readonly superseded?: number
 }
 
 /** Of one reader and one device. */
@@ -29,31 +32,37 @@ interface KeptOfDevice {
   stored: number
   deadLettered: number
   readings: number
+  superseded: number
 }
 
 const NOTHING_KEPT: Kept = { next: 0, stored: 0, deadLettered: 0, readings: 0 }
-const KEPT_OF_DEVICE_BYTES = 24
+const KEPT_OF_DEVICE_BYTES = 32
+const SUPERSEDED_AT = 24
 
 export interface Advance {
   readonly next: number
   readonly stored: number
   readonly readings: number
+  readonly superseded?: number
   readonly deadLetters: readonly NewDeadLetter[]
+  readonly notices?: readonly NewNotice[]
   readonly devices?: readonly DeviceProgress[]
 }
 
 export class Ledgers {
   readonly #environment: Environment
   readonly #deadLetters: DeadLetters
+  readonly #notices: Notices
   /** Within a transaction lmdb copies a value at once, so one buffer serves for all. */
   readonly #keptOfDevice = Buffer.allocUnsafe(KEPT_OF_DEVICE_BYTES)
 
   /** Where this process found and left each reader's checkpoint: nobody else may move it. */
   readonly #left = new Map<string, number>()
 
-  constructor(environment: Environment, deadLetters: DeadLetters) {
+  constructor(environment: Environment, deadLetters: DeadLetters, notices: Notices) {
     this.#environment = environment
     this.#deadLetters = deadLetters
+    this.#notices = notices
   }
 
   /** Offset of the reader's next entry; undefined if it never advanced. */
@@ -80,12 +89,14 @@ export class Ledgers {
       const accounted = progress.stored + progress.deadLetters.length
       assert.equal(accounted, passed, `${reader} passes ${passed} entries and ledgers for ${accounted}`)
       expired = this.#deadLetters.setAside(progress.deadLetters)
+      if (progress.notices !== undefined) this.#notices.add(progress.notices)
       for (const [device, more] of devices) this.#addTo(`${reader}/${device}`, more)
       ledgers.put(reader, {
         next: progress.next,
         stored: kept.stored + progress.stored,
         deadLettered: kept.deadLettered + progress.deadLetters.length,
         readings: kept.readings + progress.readings,
+        superseded: (kept.superseded ?? 0) + (progress.superseded ?? 0),
       } satisfies Kept)
     })
     this.#left.set(reader, progress.next)
@@ -95,9 +106,10 @@ export class Ledgers {
   /** The ledger against `accepted`, the log's end in the same snapshot. */
   ledger(reader: string, accepted: number): Ledger {
     const kept = this.#kept(reader) ?? NOTHING_KEPT
-    const { stored, deadLettered, readings } = kept
+    const { stored, deadLettered, readings, superseded = 0 } = kept
     const pending = accepted - kept.next
-    return { accepted, stored, deadLettered, pending, balanced: accepted === stored + deadLettered + pending, readings }
+    const balanced = accepted === stored + deadLettered + pending
+    return { accepted, stored, deadLettered, pending, balanced, readings, superseded }
   }
 
   /** What the reader has done with the device's messages before its checkpoint. */
@@ -112,11 +124,12 @@ export class Ledgers {
   /** Only within the transaction of `advance`. */
   #addTo(key: string, more: KeptOfDevice): void {
     const { deviceLedgers } = this.#environment
-    const { stored, deadLettered, readings } = readKept(peek(deviceLedgers, key))
+    const { stored, deadLettered, readings, superseded } = readKept(peek(deviceLedgers, key))
     const bytes = this.#keptOfDevice
     bytes.writeDoubleLE(stored + more.stored, 0)
     bytes.writeDoubleLE(deadLettered + more.deadLettered, 8)
     bytes.writeDoubleLE(readings + more.readings, 16)
+    bytes.writeDoubleLE(superseded + more.superseded, SUPERSEDED_AT)
     deviceLedgers.put(key, bytes)
   }
 }
@@ -129,28 +142,35 @@ function movedBy(reader: string, next: number, left: number): string {
 }
 
 function readKept(bytes: Buffer | undefined): KeptOfDevice {
-  if (bytes === undefined) return { stored: 0, deadLettered: 0, readings: 0 }
-  return { stored: bytes.readDoubleLE(0), deadLettered: bytes.readDoubleLE(8), readings: bytes.readDoubleLE(16) }
+  if (bytes === undefined) return { stored: 0, deadLettered: 0, readings: 0, superseded: 0 }
+  // An earlier version's record ends before it.
+  const superseded = bytes.length > SUPERSEDED_AT ? bytes.readDoubleLE(SUPERSEDED_AT) : 0
+  const [stored, deadLettered, readings] = [bytes.readDoubleLE(0), bytes.readDoubleLE(8), bytes.readDoubleLE(16)]
+  return { stored, deadLettered, readings, superseded }
 }
 
-function byDevice({ devices, deadLetters, stored, readings }: Advance): Map<string, KeptOfDevice> {
+function byDevice({ devices, deadLetters, stored, readings, superseded = 0 }: Advance): Map<string, KeptOfDevice> {
   const all = new Map<string, KeptOfDevice>()
   if (devices === undefined) return all
   const of = (device: string) => {
-    const known = all.get(device) ?? { stored: 0, deadLettered: 0, readings: 0 }
+    const known = all.get(device) ?? { stored: 0, deadLettered: 0, readings: 0, superseded: 0 }
     all.set(device, known)
     return known
   }
   let storedOfAll = 0
   let readingsOfAll = 0
+  let supersededOfAll = 0
   for (const part of devices) {
     const kept = of(part.device)
     kept.stored += part.stored
     kept.readings += part.readings
+    kept.superseded += part.superseded ?? 0
     storedOfAll += part.stored
     readingsOfAll += part.readings
+    supersededOfAll += part.superseded ?? 0
   }
-  assert.deepEqual([storedOfAll, readingsOfAll], [stored, readings], 'the devices of a progress add up to its counts')
+  const ofAll = [storedOfAll, readingsOfAll, supersededOfAll]
+  assert.deepEqual(ofAll, [stored, readings, superseded], 'the devices of a progress add up to its counts')
   for (const { device } of deadLetters) of(device).deadLettered++
   return all
 }

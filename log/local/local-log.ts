@@ -26,6 +26,8 @@ import {
   INGEST_READER,
   type Ledger,
   type Log,
+  type Notice,
+  type Progress,
 } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import type { Presence } from '../presence.ts'
@@ -35,6 +37,7 @@ import { bytesOfCommits, type Environment, openEnvironment } from './environment
 import { Ledgers } from './ledgers.ts'
 import { LOG_POLL_MS, LocalShard } from './local-shard.ts'
 import { LogMetrics, type LogObservation } from './metrics.ts'
+import { Notices } from './notices.ts'
 import { Preallocation } from './preallocation.ts'
 import { LocalPresence } from './presence.ts'
 import { Reader } from './reader.ts'
@@ -69,6 +72,7 @@ interface Open {
   readonly environment: Environment
   readonly ledgers: Ledgers
   readonly deadLetters: DeadLetters
+  readonly notices: Notices
   readonly deviceLedgers: DeviceLedgers
   readonly replays: Replays
   readonly reader: Reader
@@ -197,19 +201,28 @@ export class LocalLog implements Log, Part {
     }
   }
 
+  followNotices(signal: AbortSignal): AsyncIterable<Notice> {
+    return this.#open().notices.follow(signal)
+  }
+
   #openParts(environment: Environment): Open {
     const { clock } = this.#dependencies
     const bounds = { max: DEAD_LETTERS_MAX, maxBytes: this.#options.deadLetterBytesMax ?? DEAD_LETTERS_BYTES_MAX }
     const deadLetters = new DeadLetters(environment, bounds, clock)
-    const ledgers = new Ledgers(environment, deadLetters)
+    const notices = new Notices(environment, clock)
+    const ledgers = new Ledgers(environment, deadLetters, notices)
     const reader = new Reader(environment)
     const deviceLedgers = new DeviceLedgers(environment, ledgers, reader)
     const replays = new Replays(environment, deadLetters, clock)
     const preallocation = new Preallocation(environment, this.#options.directory, this.#options.diskReserveBytes)
     const presence = new LocalPresence(environment, () => this.full)
-    const onSetAside = () => this.#setAside.raise()
-    const shard = new LocalShard({ ...this.#dependencies, environment, ledgers, reader, preallocation, onSetAside })
-    return { environment, ledgers, deadLetters, deviceLedgers, replays, reader, shard, preallocation, presence }
+    const onAdvanced = (progress: Progress) => {
+      if (progress.deadLetters.length > 0) this.#setAside.raise()
+      if (progress.notices !== undefined && progress.notices.length > 0) notices.committed()
+    }
+    const shard = new LocalShard({ ...this.#dependencies, environment, ledgers, reader, preallocation, onAdvanced })
+    const lists = { deadLetters, notices, replays, presence }
+    return { environment, ledgers, deviceLedgers, reader, shard, preallocation, ...lists }
   }
 
   async #startWriting({ environment, ledgers, reader, shard, replays, preallocation }: Open): Promise<Writing> {
@@ -262,6 +275,7 @@ export class LocalLog implements Log, Part {
     await state.preallocation.stop()
     this.#state = undefined
     state.shard.close()
+    state.notices.close()
     this.#setAside.raise()
     await state.environment.root.close()
   }

@@ -28,8 +28,8 @@ export interface LocalShardDependencies {
   readonly ledgers: Ledgers
   readonly reader: Reader
   readonly preallocation: Preallocation
-  /** Called when dead letters were committed by this process. */
-  readonly onSetAside: () => void
+  /** Called when a reader's progress was committed by this process. */
+  readonly onAdvanced: (progress: Progress) => void
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -93,11 +93,11 @@ export class LocalShard implements Shard {
   }
 
   async advance(reader: string, progress: Progress): Promise<void> {
-    const { ledgers, environment, preallocation, onSetAside } = this.#open()
+    const { ledgers, environment, preallocation, onAdvanced } = this.#open()
     if (progress.deadLetters.length > 0) await preallocation.readyFor(bytesOfLetters(progress.deadLetters))
     const expired = await environment.durable(ledgers.advance(reader, progress))
     this.#noteExpired(expired)
-    if (progress.deadLetters.length > 0) onSetAside()
+    onAdvanced(progress)
   }
 
   async ledger(reader: string): Promise<Ledger> {

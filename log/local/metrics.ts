@@ -61,12 +61,20 @@ function observeLog(registry: Metrics, clock: Clock, observe: () => LogObservati
       this.set({ state: 'dead_lettered' }, ledger.deadLettered)
       this.set({ state: 'pending' }, ledger.pending)
       for (const state of ['held', 'replayed', 'purged', 'expired'] as const) letters.set({ state }, deadLetters[state])
+      readings.set({ state: 'stored' }, ledger.readings)
+      readings.set({ state: 'superseded' }, ledger.superseded)
       heldBytes.set(deadLetters.heldBytes)
       bytes.set(observed.bytes)
       full.set(observed.isFull ? 1 : 0)
       const now = clock.now()
       oldest.set(Math.max(0, now - (observed.oldestPendingAt ?? now)) / 1_000)
     },
+  })
+  const readings = new Gauge({
+    name: 'telltale_ledger_readings',
+    help: 'Readings stored, and those of them that others with their series and time have replaced',
+    labelNames,
+    registers,
   })
   const letters = new Gauge({
     name: 'telltale_dead_letters',

@@ -240,6 +240,21 @@ test('what a device may not send is acknowledged, dropped, counted, and told on 
   assert.equal(await bench.metric('telltale_broker_refused_total{reason="publish-forbidden"}'), cases.length)
 })
 
+test('what ingest has to say besides is told on the errors topic of the device', async (t) => {
+  const bench = await startBroker(t)
+  const device = await bench.device('truck-7')
+  await device.subscribeAsync('devices/truck-7/errors')
+  const told = message(device)
+  const notice = { device: 'truck-7', stream: 'environment', code: 'superseded', message: 'so' }
+  const nothing = { next: await only(bench.log).end(), stored: 0, readings: 0, deadLetters: [] }
+  await only(bench.log).advance(INGEST_READER, { ...nothing, notices: [notice] })
+  const [topic, payload] = await told
+  assert.equal(topic, 'devices/truck-7/errors')
+  const { at, ...report } = JSON.parse(payload)
+  assert.deepEqual(report, { code: 'superseded', message: 'so', stream: 'environment' })
+  assert.equal(typeof at, 'number')
+})
+
 test('what ingest sets aside is told on the errors topic of its sender, of nobody else', async (t) => {
   const bench = await startBroker(t)
   const device = await bench.device('truck-7')

@@ -81,7 +81,16 @@ test('messages of a stream without a schema are replayed once it is there: store
   assert.deepEqual(values, [0, 0.1, 0.2, 0.3, 0.4])
   assert.equal(await platform.telltale('deadletters', 'purge', '6'), 'purged 1\n')
 
-  const own = { device: 'pump-1', accepted: 12, stored: 6, deadLettered: 6, pending: 0, balanced: true, readings: 6 }
+  const own = {
+    device: 'pump-1',
+    accepted: 12,
+    stored: 6,
+    deadLettered: 6,
+    pending: 0,
+    balanced: true,
+    readings: 6,
+    superseded: 0,
+  }
   assert.deepEqual(await platform.get<DeviceLedger>('/v1/ledger?device=pump-1'), own)
   assert.deepEqual(JSON.parse(await platform.telltale('ledger', '--device', 'pump-1', '--json')), own)
   const metrics = await (await fetch(`${platform.url}/metrics`)).text()

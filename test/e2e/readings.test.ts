@@ -46,7 +46,15 @@ for (const [name, startStore] of Object.entries(STORES)) {
     await client.endAsync()
 
     const ledger = await platform.settled()
-    assert.deepEqual(ledger, { accepted: 2, stored: 2, deadLettered: 0, pending: 0, balanced: true, readings: 2 })
+    assert.deepEqual(ledger, {
+      accepted: 2,
+      stored: 2,
+      deadLettered: 0,
+      pending: 0,
+      balanced: true,
+      readings: 2,
+      superseded: 0,
+    })
     if (store.victoria !== undefined) {
       let series = await store.victoria.samples('truck-7')
       // VictoriaMetrics makes new samples searchable a moment after it has acknowledged them.

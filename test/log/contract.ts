@@ -73,7 +73,15 @@ export function testLog(name: string, open: OpensLog): void {
     assert.equal(await only(log).first(), await only(log).end())
     assert.equal(await only(log).checkpoint(INGEST_READER), undefined)
     const ledger = await log.ledger(INGEST_READER)
-    assert.deepEqual(ledger, { accepted: 0, stored: 0, deadLettered: 0, pending: 0, balanced: true, readings: 0 })
+    assert.deepEqual(ledger, {
+      accepted: 0,
+      stored: 0,
+      deadLettered: 0,
+      pending: 0,
+      balanced: true,
+      readings: 0,
+      superseded: 0,
+    })
   })
 
   test(`${name}: what was appended is read in order, whole, also after reopening`, async (t) => {
@@ -198,7 +206,15 @@ export function testLog(name: string, open: OpensLog): void {
     const again = await reopen()
     assert.equal(await only(again).checkpoint(INGEST_READER), next)
     const ledger = await again.ledger(INGEST_READER)
-    assert.deepEqual(ledger, { accepted: 4, stored: 2, deadLettered: 1, pending: 1, balanced: true, readings: 5 })
+    assert.deepEqual(ledger, {
+      accepted: 4,
+      stored: 2,
+      deadLettered: 1,
+      pending: 1,
+      balanced: true,
+      readings: 5,
+      superseded: 0,
+    })
     const letter = await again.deadLetter(1)
     const { setAsideAt, payload, ...rest } = letter ?? assert.fail('no dead letter')
     const { payload: expected, ...others } = deadLetter(1)

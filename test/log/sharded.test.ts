@@ -42,7 +42,15 @@ test('ingest stores what is in every shard, and a store that lost it is given it
   for (let n = 0; n < 300; n++) appended.push(append(log, DEVICES[n % 5] ?? '', environment(T0 + n, n)))
   appended.push(append(log, 'a', Buffer.from('zzzz')))
   await Promise.all(appended)
-  const counts = { accepted: 301, stored: 300, deadLettered: 1, pending: 0, balanced: true, readings: 300 }
+  const counts = {
+    accepted: 301,
+    stored: 300,
+    deadLettered: 1,
+    pending: 0,
+    balanced: true,
+    readings: 300,
+    superseded: 0,
+  }
   assert.deepEqual(await settled(log), counts)
   for (const shard of log.shards) assert.notEqual((await shard.ledger(INGEST_READER)).stored, 0)
   // Of the second shard ("a" is 97): 60 messages each of "a" and "d" before it.

@@ -31,7 +31,7 @@ export class ShardedLog implements Appends, Shards {
   }
 
   async ledger(reader: string): Promise<Ledger> {
-    const sum = { accepted: 0, stored: 0, deadLettered: 0, pending: 0, balanced: true, readings: 0 }
+    const sum = { accepted: 0, stored: 0, deadLettered: 0, pending: 0, balanced: true, readings: 0, superseded: 0 }
     for (const shard of this.shards) {
       const { balanced, ...counts } = await shard.ledger(reader)
       sum.balanced &&= balanced

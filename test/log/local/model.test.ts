@@ -134,6 +134,7 @@ class Run {
       pending: this.#accepted.length - this.#next,
       balanced: true,
       readings: this.#stored * 2,
+      superseded: 0,
     })
     const held = await this.log.deadLetters({ limit: deadLettered + 1 })
     assert.deepEqual(
