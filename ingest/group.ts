@@ -140,6 +140,7 @@ export class Group {
       this.#superseded += one.count
       this.#notices.push(noticeOf(one))
     }
+    for (const remark of outcome.remarks) this.#notices.push(remark)
     const view = Buffer.from(this.bytes)
     for (const { at, ...setAside } of outcome.setAside) {
       const { device, stream, receivedAt, payload } = readEntry(view, at, setAside.offset)

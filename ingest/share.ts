@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { DAMAGED, deviceHash, eachEntry, readEntry } from '../log/entry.ts'
-import type { DeviceProgress } from '../log/log.ts'
+import type { DeviceProgress, NewNotice } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
 import type { Decoder } from '../schemas/decoder.ts'
 import { Rejection } from '../schemas/reading.ts'
@@ -19,6 +19,8 @@ export interface Share {
   readonly starts: readonly number[]
   readonly offsets: readonly Offset[]
   readonly setAside: readonly SetAside[]
+  /** What devices should know of messages that were taken: one a device. */
+  readonly remarks: readonly NewNotice[]
 }
 
 /** Of its commit any byte may be wrong, also one that would still be decoded. Replaying it is for a person to decide. */
@@ -51,6 +53,7 @@ export function decodeShare(
   const starts: number[] = []
   const offsets: Offset[] = []
   const setAside: SetAside[] = []
+  const remarks = new Map<string, NewNotice>()
   eachEntry(bytes, firstOffset, (at, offset) => {
     if (workers > 1 && deviceHash(bytes, at) % workers !== index) return
     const entry = readEntry(bytes, at, offset)
@@ -61,12 +64,21 @@ export function decodeShare(
     }
     const stream = decoder.registry.stream(entry.stream)
     assert(stream, `decoded ${entry.stream}, which the registry does not know`)
+    const remark = decoder.remark(entry)
+    if (remark !== undefined) remarks.set(entry.device, { device: entry.device, stream: entry.stream, ...remark })
     entries.push({ stream, readings: decoded })
     devices.push(entry.device)
     starts.push(at)
     offsets.push(offset)
   })
-  return { batch: { entries, checkpoint, isRepeat }, devices, starts, offsets, setAside }
+  return {
+    batch: { entries, checkpoint, isRepeat },
+    devices,
+    starts,
+    offsets,
+    setAside,
+    remarks: [...remarks.values()],
+  }
 }
 
 /** The whole outcome of a share, once its batch is written. */
@@ -85,7 +97,8 @@ export function settleShare(share: Share, { rejected, superseded }: WriteOutcome
   }
   const devices = byDevice(share, refused, superseded)
   const readings = devices.reduce((sum, device) => sum + device.readings, 0)
-  return { stored: entries.length - rejected.length, readings, setAside, devices, superseded }
+  const { remarks } = share
+  return { stored: entries.length - rejected.length, readings, setAside, remarks, devices, superseded }
 }
 
 /** What became of a message is told by what became of its readings: of several, a store may take some. */

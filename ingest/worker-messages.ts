@@ -1,6 +1,6 @@
 /** Owns what the coordinator and its worker threads say to one another. Nothing decoded is among it, but for answers of history. */
 
-import type { DeviceProgress } from '../log/log.ts'
+import type { DeviceProgress, NewNotice } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
 import type { HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
@@ -59,6 +59,8 @@ export interface GroupOutcome {
   readonly stored: number
   readonly readings: number
   readonly setAside: readonly SetAside[]
+  /** What devices should know of messages that were taken. */
+  readonly remarks: readonly NewNotice[]
   /** `stored`, `readings` and what is superseded by device. */
   readonly devices: readonly DeviceProgress[]
   readonly superseded: readonly SupersededReadings[]

@@ -5,7 +5,7 @@
 
 import { BODY_AT } from './avro-codec.ts'
 import { fingerprintHex } from './fingerprint.ts'
-import type { Contents, Framing, Message } from './framing.ts'
+import type { Contents, Framing, Message, Remark } from './framing.ts'
 import { fieldLines, inspectAvro } from './inspect.ts'
 import { type Reading, Rejection } from './reading.ts'
 import type { Registry } from './registry.ts'
@@ -47,6 +47,17 @@ export class AvroFraming implements Framing {
       'wrong-stream',
       `the payload is of ${codec.definition.stream} ${codec.definition.version}, sent to the topic of ${stream}`,
     )
+  }
+
+  /** One that a library computes in its own way is known here, and may not be elsewhere. */
+  remark({ payload }: Message): Remark | undefined {
+    const halves = [payload.readInt32LE(2), payload.readInt32LE(6)] as const
+    const spelling = this.#registry.spelling(...halves)
+    if (spelling === undefined) return undefined
+    const right = this.#registry.codec(...halves)?.hex
+    const taken = `the message was taken, for ${spelling} is known to compute it so`
+    const message = `the fingerprint is ${fingerprintIn(payload)}, by the Avro specification it is ${right}: ${taken}`
+    return { code: 'foreign-fingerprint', message }
   }
 
   /** Field by field, by the schema that the fingerprint names; if it names none, by the newest of the stream as a guess. */

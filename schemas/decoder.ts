@@ -10,7 +10,7 @@
  */
 
 import { AvroFraming } from './avro-framing.ts'
-import type { Contents, Framing, FramingClass, Message } from './framing.ts'
+import type { Contents, Framing, FramingClass, Message, Remark } from './framing.ts'
 import { JsonFraming } from './json-framing.ts'
 import { type Reading, Rejection } from './reading.ts'
 import type { Registry } from './registry.ts'
@@ -36,6 +36,11 @@ export class Decoder {
   decode(message: Message): readonly Reading[] | Rejection {
     const framing = this.#framingOf(message)
     return framing === undefined ? this.#refuse(message) : framing.decode(message)
+  }
+
+  /** What the sender of a message that was decoded should know, though there is nothing wrong with its readings. */
+  remark(message: Message): Remark | undefined {
+    return this.#framingOf(message)?.remark?.(message)
   }
 
   show(message: Message): Contents {

@@ -17,6 +17,11 @@ export interface Contents {
   readonly lines: readonly (readonly [name: string, value: string])[]
 }
 
+export interface Remark {
+  readonly code: string
+  readonly message: string
+}
+
 /** One way to write readings into a payload. It is never asked about an empty payload, and no payload makes it throw. */
 export interface Framing {
   /** In one word. */
@@ -28,6 +33,8 @@ export interface Framing {
   claims(message: Message): boolean
   /** All readings of a message that it claimed, or why it is set aside. They keep nothing of the payload. */
   decode(message: Message): readonly Reading[] | Rejection
+  /** What its sender should know of a message that was decoded; nothing as a rule. Asked for every message. */
+  remark?(message: Message): Remark | undefined
   /** What can be read of a message that it claimed, as far as it goes. Reads no more than is there. */
   show(message: Message): Contents
 }

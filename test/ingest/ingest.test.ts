@@ -82,6 +82,29 @@ test('good messages are stored, bad ones set aside with a code, and the books ba
   assert.match(text, /telltale_ingest_pending_entries 0/)
 })
 
+test('a message with the fingerprint that another library computes is stored, and its device is told which', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const ingest = openIngest(log, { kind: 'duckdb', path: join(directory, 'store.duckdb') })
+  await ingest.start()
+  t.after(() => ingest.stop())
+  const stop = new AbortController()
+  const notices = log.followNotices(stop.signal)[Symbol.asyncIterator]()
+  const first = notices.next()
+  const foreign = Buffer.from(environment(T0, 1))
+  // As hamba/avro 2.28.0 computes it of environment 1.
+  foreign.writeBigUInt64LE(0xd647e81e6f8f8df6n, 2)
+  await append(log, 'right', environment(T0, 1))
+  await append(log, 'go', foreign)
+  const { value } = await first
+  stop.abort()
+  assert.deepEqual([value?.device, value?.stream, value?.code], ['go', 'environment', 'foreign-fingerprint'])
+  assert.match(value?.message ?? '', /d647e81e6f8f8df6.*1cbbb95fb5d067f9.*hamba\/avro/)
+  const ledger = await settled(log)
+  assert.deepEqual([ledger.stored, ledger.deadLettered], [2, 0])
+})
+
 test('a reading by itself does not wait for others to fill its batch', async (t) => {
   const directory = await temporaryDirectory(t)
   const log = await openLog(join(directory, 'log'))
