@@ -204,30 +204,23 @@ test('however much one client sends, little of it is dealt with before others ha
   assert(most <= TURN_BYTES_MAX / 2, `${most} packets in one turn of the event loop`)
 })
 
-test('a client that sends without end rests most of the time while another is connected, and not while it is alone', async (t) => {
+test('a client that sends without end rests while another is connected, and not while it is alone', async (t) => {
   const counts = countAnswers(t)
   const bench = await startBroker(t, { auth: 'off' })
   const flooding = await anyone(t, bench, 'flooding')
   const pings = 5_000
   const packets = Array.from({ length: pings }, () => ({ cmd: 'pingreq' as const }))
-  /** How much of the time until all were answered it rested. Both grow alike with what else the machine does. */
-  const shareRested = async () => {
+  // For how long, of what it had used, is tried with a clock of its own (inbound/inbound.test.ts).
+  const secondsRested = async () => {
     const before = await bench.metric('telltale_broker_rested_seconds_total')
-    const startedAt = performance.now()
     flooding.send(...packets)
     const answered = counts.answers + pings
     while (counts.answers < answered) await turn()
-    const seconds = (performance.now() - startedAt) / 1_000
-    return ((await bench.metric('telltale_broker_rested_seconds_total')) - before) / seconds
+    return (await bench.metric('telltale_broker_rested_seconds_total')) - before
   }
-  const alone = await shareRested()
+  assert.equal(await secondsRested(), 0)
   await anyone(t, bench, 'other')
-  const beside = await shareRested()
-  t.diagnostic(
-    `of the time until it was answered it rested ${alone.toFixed(2)} alone, ${beside.toFixed(2)} beside another`,
-  )
-  assert.equal(alone, 0)
-  assert(beside > 0.5)
+  assert((await secondsRested()) > 0)
 })
 
 test('however many connect at once, few of them are dealt with before others have their turn', async (t) => {
