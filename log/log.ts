@@ -59,7 +59,7 @@ export interface DeadLetterCounts {
   readonly replayed: number
   /** Removed by a person. */
   readonly purged: number
-  /** Removed, oldest first, because the dead letters were full. */
+  /** Removed because the dead letters were full: the oldest of the device that has most. */
   readonly expired: number
 }
 

@@ -116,7 +116,7 @@ export const LOG_ROOM_BYTES_MIN = 12 * MiB
 /** What the log leaves of its disk to the embedded store and to others: the lesser of so many bytes and of its share. */
 export const DISK_RESERVE_BYTES = 256 * MiB
 export const DISK_RESERVE_RATIO = 0.05
-/** Bytes of dead letters kept, unless `TELLTALE_DEAD_LETTERS_MAX_BYTES` says otherwise; when more, the oldest go likewise. */
+/** Bytes of dead letters kept, unless `TELLTALE_DEAD_LETTERS_MAX_BYTES` says otherwise; when more, the oldest of the device that has most go. */
 export const DEAD_LETTERS_BYTES_MAX = 1024 * MiB
 /** Dead letters that one transaction of a replay or a purge looks at; then comes the next, and others in between. */
 export const DEAD_LETTER_LOOKS_MAX = 1_000

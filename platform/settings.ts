@@ -125,7 +125,7 @@ const SETTINGS = {
     'TELLTALE_DEAD_LETTERS_MAX_BYTES',
     size(2 ** 20, 2 ** 40),
     DEAD_LETTERS_BYTES_MAX,
-    'dead letters kept; when more, the oldest are dropped and counted as expired',
+    'dead letters kept; when more, the oldest of the device that has most are dropped and counted as expired',
   ),
   readingTimeMinMs: setting(
     'TELLTALE_READING_TIME_MIN',

@@ -4,13 +4,15 @@
  *
  * Always true, in every snapshot: `last = held + replayed + purged + expired`, since these counts change in the transaction
  * that changes the letters; a sequence is never given twice.
- * Bound: `max` letters and `maxBytes`. When full, the oldest go and are counted as expired; the ledger's counts stay.
+ * Bound: `max` letters and `maxBytes`. When full, the oldest of the device that has most bytes of them go and are counted as expired;
+ * the ledger's counts stay.
  */
 
 import type { RootDatabase } from 'lmdb'
 import type { Clock } from '../../platform/clock.ts'
 import { DEAD_LETTER_LOOKS_MAX, LOG_COMMIT_BYTES_MAX } from '../../platform/limits.ts'
 import type { DeadLetter, DeadLetterCounts, DeadLetterFilter, DeadLetterQuery, NewDeadLetter } from '../log.ts'
+import { DeadLetterShares, type Share } from './dead-letter-shares.ts'
 import type { Environment } from './environment.ts'
 import { readLetter, writeLetter } from './letter.ts'
 
@@ -25,6 +27,8 @@ export interface DeadLetterBounds {
 interface KeptCounts extends DeadLetterCounts {
   /** The newest sequence ever given; 0 for none. */
   readonly last: number
+  /** `last` and `held` when the shares were last brought up to date: others now mean that a version without shares was here since. */
+  readonly shared?: { readonly last: number; readonly held: number }
 }
 
 /** A part of the dead letters that was looked through. */
@@ -37,7 +41,15 @@ export interface Look {
 type Removal = 'replayed' | 'purged' | 'expired'
 
 const COUNTS = 'dead-letters'
-const EMPTY: KeptCounts = { last: 0, held: 0, heldBytes: 0, replayed: 0, purged: 0, expired: 0 }
+const EMPTY: KeptCounts = {
+  last: 0,
+  held: 0,
+  heldBytes: 0,
+  replayed: 0,
+  purged: 0,
+  expired: 0,
+  shared: { last: 0, held: 0 },
+}
 
 export class DeadLetters {
   readonly #root: RootDatabase
@@ -46,8 +58,11 @@ export class DeadLetters {
   readonly #meta: Environment['meta']
   readonly #bounds: DeadLetterBounds
   readonly #clock: Clock
+  readonly #shares: DeadLetterShares
 
-  constructor({ root, deadLetters, meta, durable }: Environment, bounds: DeadLetterBounds, clock: Clock) {
+  constructor(environment: Environment, bounds: DeadLetterBounds, clock: Clock) {
+    const { root, deadLetters, meta, durable } = environment
+    this.#shares = new DeadLetterShares(environment)
     this.#root = root
     this.#durable = durable
     this.#letters = deadLetters
@@ -57,7 +72,7 @@ export class DeadLetters {
   }
 
   counts(): DeadLetterCounts {
-    const { last: _, ...counts } = this.#kept()
+    const { last: _last, shared: _shared, ...counts } = this.#kept()
     return counts
   }
 
@@ -101,13 +116,18 @@ export class DeadLetters {
     const setAsideAt = this.#clock.now()
     const kept = this.#kept()
     let { last, held, heldBytes } = kept
+    const shares: Share[] = []
     for (const letter of letters) {
       last++
       held++
-      heldBytes += sizeOf(letter)
+      const bytes = sizeOf(letter)
+      heldBytes += bytes
       this.#letters.put(last, writeLetter(letter, setAsideAt))
+      shares.push({ device: letter.device, sequence: last, bytes })
     }
-    this.#meta.put(COUNTS, { ...kept, last, held, heldBytes } satisfies KeptCounts)
+    const shared = isShared(kept) && { shared: { last, held } }
+    if (shared) this.#shares.add(shares)
+    this.#meta.put(COUNTS, { ...kept, last, held, heldBytes, ...shared } satisfies KeptCounts)
     return this.#expire()
   }
 
@@ -123,7 +143,15 @@ export class DeadLetters {
     const held = kept.held - letters.length
     // A damaged letter may count as more than it was set aside with.
     const heldBytes = held === 0 ? 0 : Math.max(0, kept.heldBytes - bytes)
-    this.#meta.put(COUNTS, { ...kept, held, heldBytes, [as]: kept[as] + letters.length } satisfies KeptCounts)
+    const shared = isShared(kept) && { shared: { last: kept.last, held } }
+    if (shared) this.#shares.remove(letters)
+    this.#meta.put(COUNTS, {
+      ...kept,
+      held,
+      heldBytes,
+      ...shared,
+      [as]: kept[as] + letters.length,
+    } satisfies KeptCounts)
   }
 
   async purge(filter: DeadLetterFilter): Promise<number> {
@@ -150,13 +178,29 @@ export class DeadLetters {
     const isOver = () => held - oldest.length > max || bytes > maxBytes
     // The oldest may be large: none is read that need not go.
     if (!isOver()) return 0
-    for (const letter of this.#from({}, 0)) {
+    if (!isShared(this.#kept())) this.#share()
+    while (isOver()) {
+      const sequence = this.#shares.takeOldestOfLargest()
+      if (sequence === undefined) break
+      const letter = this.get(sequence)
+      if (letter === undefined) continue
       oldest.push(letter)
       bytes -= sizeOf(letter)
-      if (!isOver()) break
     }
     this.remove(oldest, 'expired')
     return oldest.length
+  }
+
+  /** Once, when they are full for the first time after a version that kept no shares. */
+  #share(): void {
+    this.#shares.clear()
+    const shares: Share[] = []
+    for (const letter of this.#from({}, 0)) {
+      shares.push({ device: letter.device, sequence: letter.sequence, bytes: sizeOf(letter) })
+    }
+    this.#shares.add(shares)
+    const kept = this.#kept()
+    this.#meta.put(COUNTS, { ...kept, shared: { last: kept.last, held: kept.held } } satisfies KeptCounts)
   }
 
   /** Those after `after` in order; only the ones named, if any are. */
@@ -183,9 +227,12 @@ export class DeadLetters {
       held++
       heldBytes += sizeOf(letter)
     }
-    return { ...EMPTY, last, held, heldBytes }
+    const { shared, ...nothing } = EMPTY
+    return { ...nothing, last, held, heldBytes, ...(last === 0 && { shared }) }
   }
 }
+
+const isShared = ({ last, held, shared }: KeptCounts) => shared?.last === last && shared.held === held
 
 /** What they are counted as. */
 export function bytesOfLetters(letters: readonly NewDeadLetter[]): number {

@@ -30,6 +30,8 @@ export interface Environment {
   readonly deviceLedgers: Database<Buffer, string>
   /** Sequence -> dead letter. */
   readonly deadLetters: Database<Buffer, number>
+  /** What each device has of them, see `dead-letter-shares.ts`. */
+  readonly deadLetterShares: Database<unknown, (string | number)[]>
   /** Number -> request to replay dead letters. */
   readonly replays: Database<unknown, number>
   /** Number -> what a device is to be told. */
@@ -82,6 +84,7 @@ export async function openEnvironment(
       ledgers: root.openDB({ name: 'accounts', encoding: 'msgpack' }),
       deviceLedgers: root.openDB<Buffer, string>({ name: 'device-accounts', encoding: 'binary' }),
       deadLetters: root.openDB<Buffer, number>({ name: 'dead-letters', encoding: 'binary' }),
+      deadLetterShares: root.openDB({ name: 'dead-letter-shares', encoding: 'msgpack' }),
       replays: root.openDB<unknown, number>({ name: 'replays', encoding: 'msgpack' }),
       notices: root.openDB<unknown, number>({ name: 'notices', encoding: 'msgpack' }),
       presence: root.openDB<unknown, string>({ name: 'presence', encoding: 'msgpack' }),

@@ -45,7 +45,7 @@ import { Replays } from './replays.ts'
 import { Signal } from './signal.ts'
 import { fullElsewhere, Writing } from './writing.ts'
 
-/** Dead letters kept; at one more, the oldest goes and is counted as expired. */
+/** Dead letters kept; at one more, the oldest of the device that has most goes and is counted as expired. */
 const DEAD_LETTERS_MAX = 1_000_000
 /** Dead letters that a follower reads at a time. */
 const DEAD_LETTERS_PER_READ_MAX = 100

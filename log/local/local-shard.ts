@@ -125,7 +125,7 @@ export class LocalShard implements Shard {
     this.#expiredToldAt = now
     this.#dependencies.logger.warn(
       { expired: this.#expired },
-      'the dead letters are full, so the oldest were dropped: see telltale deadletters list; ' +
+      'the dead letters are full, so the oldest of those who have most were dropped: see telltale deadletters list; ' +
         'replay or purge some, or raise TELLTALE_DEAD_LETTERS_MAX_BYTES',
     )
     this.#expired = 0

@@ -29,13 +29,56 @@ test('dead letters are bounded: the oldest go, are counted as expired, and the b
   assert.deepEqual([held + expired, others], [40, { replayed: 0, purged: 0 }])
   assert(heldBytes <= 20_000 && held >= 10, `${held} letters of ${heldBytes} bytes are held`)
   const kept = await log.deadLetters({ limit: 100 })
-  assert.deepEqual(
-    kept.map(({ sequence }) => sequence),
-    Array.from({ length: held }, (_, index) => 41 - held + index),
-  )
+  assert.equal(kept.length, held)
+  const oldest = kept[0]?.sequence ?? 0
+  assert(oldest > 40 - held - 3, 'of each of the three devices the oldest went')
   const { deadLettered, balanced } = await log.ledger(INGEST_READER)
   assert.deepEqual([deadLettered, balanced], [40, true])
   assert.equal(await log.replay({}), held)
+})
+
+test('a device that floods the dead letters drops its own and those of no other', async (t) => {
+  const directory = scratchDirectory(t)
+  const log = await openLocal(t, { directory, deadLetterBytesMax: 40_000 })
+  const payload = Buffer.alloc(1_000)
+  const devices = ['quiet', 'small', ...Array.from({ length: 100 }, () => 'flood'), 'late']
+  await append(log, ...devices.map((device, number) => entry(number, { device, payload })))
+  for (let rest = devices.length; rest > 0; rest -= 20) await advance(log, 20, () => 'empty')
+  const { held, heldBytes, expired, ...others } = await log.deadLetterCounts()
+  assert.deepEqual([held + expired, others], [devices.length, { replayed: 0, purged: 0 }])
+  assert(heldBytes <= 40_000 && heldBytes > 35_000, `${held} letters of ${heldBytes} bytes are held`)
+  const kept = (await log.deadLetters({ limit: 200 })).map(({ sequence, device }) => [sequence, device])
+  const floods = kept.filter(([, device]) => device === 'flood')
+  assert.deepEqual(kept, [[1, 'quiet'], [2, 'small'], ...floods, [devices.length, 'late']])
+  assert.deepEqual(
+    floods.map(([sequence]) => sequence),
+    Array.from({ length: held - 3 }, (_, index) => devices.length - (held - 3) + index),
+    'its newest are kept',
+  )
+  assert.equal(await log.purge({ device: 'flood' }), held - 3)
+  assert.equal(await log.replay({}), 3)
+})
+
+test('dead letters that a version without shares wrote are shared when they are full', async (t) => {
+  const directory = scratchDirectory(t)
+  const options = { directory, deadLetterBytesMax: 40_000 }
+  const payload = Buffer.alloc(1_000)
+  const first = await openLocal(t, options)
+  const devices = ['quiet', ...Array.from({ length: 60 }, () => 'flood')]
+  await append(first, ...devices.map((device, number) => entry(number, { device, payload })))
+  await advance(first, 20, () => 'empty')
+  await first.stop()
+  const environment = await openEnvironment(directory)
+  const { shared: _, ...counts } = environment.meta.get('dead-letters') as Record<string, unknown>
+  await environment.meta.put('dead-letters', counts)
+  await environment.deadLetterShares.clearAsync()
+  await environment.root.close()
+
+  const log = await openLocal(t, options)
+  await advance(log, 41, () => 'empty')
+  const kept = await log.deadLetters({ limit: 200 })
+  const { held, expired } = await log.deadLetterCounts()
+  assert.deepEqual([kept[0]?.device, kept.length, held + expired], ['quiet', held, devices.length])
 })
 
 test('a letter that the disk gives back changed is told as log-damaged, and keeps no other from anything', async (t) => {
