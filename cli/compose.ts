@@ -149,14 +149,14 @@ function brokerOptions(settings: Settings) {
 }
 
 function gatewayOptions(settings: Settings, connectionsMax: number) {
-  const { gatewayHost: host, gatewayPort: port, gatewayServer: server } = settings
+  const { gatewayHost: host, gatewayPort: port, gatewayServer: server, loopbackMetrics } = settings
   const tls = tlsFiles(settings)
   return {
     host,
     port,
     server,
     connectionsMax,
-    loopbackMetrics: true,
+    loopbackMetrics,
     refuseForeign: settings.auth === 'off',
     ...(tls && { tls: { certFile: tls.cert, keyFile: tls.key } }),
   }

@@ -20,15 +20,21 @@ export interface Request {
   readonly foreign: string | undefined
 }
 
+/**
+ * What proxies and content networks add for others: RFC 7239, RFC 9110 section 7.6.3, and what vendors do. One that adds nothing
+ * looks like a peer on this machine; for it there is `TELLTALE_LOOPBACK_METRICS`.
+ */
+const OF_PROXIES =
+  /^(forwarded|via|cdn-loop|x-forwarded(-.*)?|x-original-.*|x-real-ip|x-proxy.*|(x-|true-|x-cluster-)?client-ip|(cf|fastly|fly|x-envoy|x-azure|x-appengine|x-amzn|x-amz-cf|x-vercel|akamai|x-akamai|x-arr)-.*)$/
+
 export function readRequest(exchange: Exchange): Request {
-  const proxied = exchange.header('x-forwarded-for') !== '' || exchange.header('forwarded') !== ''
   return {
     method: exchange.method,
     path: exchange.path,
     query: new Query(exchange.query),
     authorization: exchange.header('authorization'),
     accept: exchange.header('accept'),
-    local: !proxied && isLoopback(exchange.peer),
+    local: isLoopback(exchange.peer) && !exchange.hasHeader(OF_PROXIES),
     foreign: foreignSign({ host: exchange.header('host'), origin: exchange.header('origin') }),
   }
 }

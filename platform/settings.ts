@@ -82,6 +82,12 @@ const SETTINGS = {
     'auto',
     'what serves apps: uWebSockets.js, node:http with ws, or auto: the first where it can be loaded, else the second',
   ),
+  loopbackMetrics: setting(
+    'TELLTALE_LOOPBACK_METRICS',
+    boolean,
+    true,
+    '/metrics, /healthz and /readyz need no token from this machine; false behind a proxy here that adds no header',
+  ),
   store: optional(
     'TELLTALE_STORE',
     choice('duckdb', 'influx'),

@@ -57,6 +57,8 @@ export interface Exchange {
   readonly peer: string
   /** By lower-case name; empty if there is none. */
   header(name: string): string
+  /** Whether there is a header whose lower-case name is such. */
+  hasHeader(name: RegExp): boolean
 
   /** `gone` is called if the peer leaves before the answer is whole. */
   onGone(gone: () => void): void

@@ -44,6 +44,10 @@ export class NodeExchange implements Exchange {
     return typeof value === 'string' ? value : (value?.join(', ') ?? '')
   }
 
+  hasHeader(name: RegExp): boolean {
+    return Object.keys(this.#request.headers).some((own) => name.test(own))
+  }
+
   onGone(gone: () => void): void {
     this.#gone = gone
   }

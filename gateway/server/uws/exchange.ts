@@ -48,6 +48,14 @@ export class UwsExchange implements UpgradeExchange {
     return this.#request.getHeader(name)
   }
 
+  hasHeader(name: RegExp): boolean {
+    let found = false
+    this.#request.forEach((own) => {
+      found ||= name.test(own)
+    })
+    return found
+  }
+
   onGone(gone: () => void): void {
     this.#response.onAborted(gone)
   }

@@ -1,0 +1,164 @@
+/** The proxies' configurations of docs/deploy.md, as they stand there, before a real gateway. Only ports are others. */
+
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import test from 'node:test'
+import { connectAsync } from 'mqtt'
+import { LIVE_PING_MS } from '../../gateway/live-session.ts'
+import { RunningPlatform } from '../e2e/platform.ts'
+import { App, environment, NOW, onEachServer, startPlatform, type TestPlatform } from '../gateway/platform.ts'
+import { Peer } from '../gateway/server/harness.ts'
+import { scratchDirectory } from '../scratch.ts'
+import { freePort, requireProgram } from '../servers/server.ts'
+import { readText } from './compose-file.ts'
+
+/** The block of that kind on the page. */
+function documented(kind: string): string {
+  const block = new RegExp(`^\`\`\`${kind}\\n(.*?)^\`\`\``, 'ms').exec(readText('docs/deploy.md'))?.[1]
+  return block ?? assert.fail(`docs/deploy.md has no ${kind}`)
+}
+
+/** Runs a program until the test ends; resolves when `port` takes connections. */
+async function run(t: TestContext, port: number, program: string, ...args: string[]): Promise<void> {
+  const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr?.on('data', (data) => {
+    said += data
+  })
+  const ended = once(child, 'exit')
+  t.after(async () => {
+    child.kill('SIGTERM')
+    await ended
+  })
+  for (;;) {
+    assert.equal(child.exitCode, null, said)
+    const socket = connect(port, '127.0.0.1')
+    const isOpen = await new Promise((resolve) => {
+      socket.once('connect', () => resolve(true))
+      socket.once('error', () => resolve(false))
+    })
+    socket.destroy()
+    if (isOpen) return
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+async function startNginx(t: TestContext, program: string, port: number, text: string): Promise<void> {
+  const directory = scratchDirectory(t)
+  const file = join(directory, 'nginx.conf')
+  const places = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((name) => `${name}_temp_path ${directory}/${name};`)
+    .join(' ')
+  const own = `daemon off; pid ${directory}/pid; error_log stderr; events {}\n`
+  writeFileSync(file, own + text.replace('http {', `http { access_log off; ${places}\n`))
+  await run(t, port, program, '-e', 'stderr', '-p', directory, '-c', file)
+}
+
+async function throughProxy(t: TestContext, platform: TestPlatform, port: number): Promise<void> {
+  const proxied = { ...platform, url: `http://127.0.0.1:${port}` }
+  assert.equal((await fetch(`${proxied.url}/metrics`)).status, 401)
+  const headers = { authorization: `Bearer ${platform.token}` }
+  assert.equal((await fetch(`${proxied.url}/metrics`, { headers })).status, 200)
+  assert.deepEqual(await (await fetch(`${proxied.url}/v1/readings`, { headers })).json(), {
+    readings: [],
+    truncated: false,
+  })
+  const app = await App.connect(t, proxied)
+  await app.subscribe({ filter: '#' })
+  await platform.publish('a', 'environment', environment(NOW))
+  await app.until(() => app.readings().length === 1)
+  // Quiet, but for pings, which come and are answered: twice as many as end an app that answers none.
+  for (let pings = 0; pings < 8; pings++) {
+    const pinged = once(app.socket, 'ping')
+    platform.clock.time += LIVE_PING_MS
+    await pinged
+  }
+  assert.equal(app.close, undefined)
+}
+
+onEachServer('nginx as docs/deploy.md has it: HTTP and WebSocket, quiet ones too', async (t, server) => {
+  const program = requireProgram(t, 'nginx', 'apt install nginx')
+  if (program === undefined) return
+  const text = documented('nginx')
+  const [, seconds] = /proxy_read_timeout (\d+)s;/.exec(text) ?? []
+  assert.ok(Number(seconds) * 1_000 > 2 * LIVE_PING_MS, 'a ping may be late')
+  const platform = await startPlatform(t, server)
+  const port = await freePort()
+  const own = text
+    .replace('listen 80;', `listen 127.0.0.1:${port};`)
+    .replace('127.0.0.1:8080', `127.0.0.1:${platform.gateway.port}`)
+  await startNginx(t, program, port, `http {\n${own}}\n`)
+  await throughProxy(t, platform, port)
+})
+
+onEachServer('HAProxy as docs/deploy.md has it: HTTP and WebSocket, quiet ones too', async (t, server) => {
+  const program = requireProgram(t, 'haproxy', 'apt install haproxy')
+  if (program === undefined) return
+  const platform = await startPlatform(t, server)
+  const [port, mqttPort] = [await freePort(), await freePort()]
+  const own = documented('haproxy')
+    .replace('bind :80\n', `bind 127.0.0.1:${port}\n`)
+    .replace('bind :1884\n', `bind 127.0.0.1:${mqttPort}\n`)
+    .replace('127.0.0.1:8080', `127.0.0.1:${platform.gateway.port}`)
+  const file = join(scratchDirectory(t), 'haproxy.cfg')
+  writeFileSync(file, own)
+  await run(t, port, program, '-db', '-f', file)
+  await throughProxy(t, platform, port)
+})
+
+test('nginx as docs/deploy.md has it: MQTT', async (t) => {
+  const program = requireProgram(t, 'nginx', 'apt install nginx')
+  if (program === undefined) return
+  const module = process.env.TELLTALE_TEST_NGINX_STREAM ?? '/usr/lib/nginx/modules/ngx_stream_module.so'
+  if (!existsSync(module))
+    return t.skip(`nginx has no stream module: apt install libnginx-mod-stream (looked for ${module})`)
+  const platform = await RunningPlatform.start(t)
+  const port = await freePort()
+  const own = documented('nginx-stream')
+    .replace('listen 1884;', `listen 127.0.0.1:${port};`)
+    .replace('127.0.0.1:1883', `127.0.0.1:${platform.mqttPort}`)
+  await startNginx(t, program, port, `load_module ${module};\n${own}`)
+  await publishThrough(platform, port)
+})
+
+test('HAProxy as docs/deploy.md has it: MQTT', async (t) => {
+  const program = requireProgram(t, 'haproxy', 'apt install haproxy')
+  if (program === undefined) return
+  const platform = await RunningPlatform.start(t)
+  const [port, mqttPort] = [await freePort(), await freePort()]
+  const own = documented('haproxy')
+    .replace('bind :80\n', `bind 127.0.0.1:${port}\n`)
+    .replace('bind :1884\n', `bind 127.0.0.1:${mqttPort}\n`)
+    .replace('127.0.0.1:1883', `127.0.0.1:${platform.mqttPort}`)
+  const file = join(scratchDirectory(t), 'haproxy.cfg')
+  writeFileSync(file, own)
+  await run(t, mqttPort, program, '-db', '-f', file)
+  await publishThrough(platform, mqttPort)
+})
+
+async function publishThrough(platform: RunningPlatform, port: number): Promise<void> {
+  const password = await platform.deviceToken('truck-7')
+  const options = { clientId: 'truck-7', username: 'truck-7', password, reconnectPeriod: 0 }
+  const device = await connectAsync(`mqtt://127.0.0.1:${port}`, options)
+  await device.publishAsync('devices/truck-7/telemetry/environment', '{}', { qos: 1 })
+  await device.endAsync()
+}
+
+onEachServer(
+  'a request of HTTP/1.0 is answered whole, or refused with 505, and the connection ends',
+  async (t, server) => {
+    const platform = await startPlatform(t, server)
+    const peer = new Peer(platform.gateway.port)
+    t.after(() => peer.connection.destroy())
+    peer.connection.write(`GET /v1/readings HTTP/1.0\r\nAuthorization: Bearer ${platform.token}\r\n\r\n`)
+    await peer.until(() => peer.isClosed)
+    const answered = /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\n\{"readings":\[\],"truncated":false\}\n$/s
+    assert.match(peer.received, server === 'uws' ? /^HTTP\/1\.1 505 / : answered)
+    assert.doesNotMatch(peer.received, /chunked/i)
+  },
+)
