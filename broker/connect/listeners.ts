@@ -8,20 +8,19 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer } from 'node:tls'
-import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, TelltaleError } from '../../platform/errors.ts'
 import { openFilesMax } from '../../platform/files.ts'
-import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FILES_FOR_CLIENTS_RATIO, FRAME_BYTES_MAX } from '../../platform/limits.ts'
-import { foreignSign } from '../../platform/loopback.ts'
+import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FILES_FOR_CLIENTS_RATIO } from '../../platform/limits.ts'
 import { hasConnack } from '../aedes/internals.ts'
-import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
+import type { Disconnects } from '../reports/disconnects.ts'
 import { ConnectThrottle } from './connect-throttle.ts'
+import { acceptWebSockets } from './web-sockets.ts'
 
 /** Those that wait for their address, of all; one more is closed at once. */
 const CONNECTS_WAITING_MAX = 4_000
@@ -39,10 +38,6 @@ const SOCKETS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEE
 const WAIT_STEP_MS = 20
 /** Nothing is read of a connection before somebody listens for `readable`. (`resume()` would lose what comes before that.) */
 const UNREAD = { pauseOnConnect: true }
-/** RFC 6455 section 7.4.1. */
-const UNSUPPORTED_DATA = 1003
-/** RFC 9110 section 15.5.4. */
-const FORBIDDEN = 403
 
 /** Clients at once: as many as files may be open for. */
 export function clientsMax(): number {
@@ -143,7 +138,8 @@ export class Listeners {
         const options = { connectionsCheckingInterval: UPGRADES_CHECKED_MS }
         const server =
           tls === undefined ? createHttpServer(options) : createHttpsServer({ ...tlsOptions(tls), ...options })
-        acceptWebSockets(server, accept, this.#disconnects, this.#options.refuseForeign === true)
+        const refuseForeign = this.#options.refuseForeign === true
+        acceptWebSockets(server, { accept, disconnects: this.#disconnects, refuseForeign })
         await this.#listen(server, tls === undefined ? 'ws' : 'wss', webSocketPort)
       }
     } catch (error) {
@@ -231,44 +227,6 @@ function ignore(): void {}
 
 function addressOf(socket: Socket): string {
   return socket.remoteAddress ?? ''
-}
-
-function acceptWebSockets(
-  server: HttpServer,
-  accept: (stream: Duplex) => void,
-  disconnects: Disconnects,
-  refuseForeign: boolean,
-): void {
-  // A request that is no upgrade has no business here, and one that never ends is cut off.
-  server.requestTimeout = CONNECT_TIMEOUT_MS
-  server.headersTimeout = CONNECT_TIMEOUT_MS
-  server.on('request', (_request, response) => response.writeHead(426, { connection: 'close' }).end())
-  const sockets = new WebSocketServer({
-    server,
-    maxPayload: FRAME_BYTES_MAX,
-    perMessageDeflate: false,
-    // One frame a turn of the event loop: thousands of empty ones in a chunk kept everybody waiting for seconds.
-    allowSynchronousEvents: false,
-    handleProtocols: (protocols) => [...protocols].find((name) => name === 'mqtt' || name === 'mqttv3.1') ?? false,
-    verifyClient: ({ req: { headers, socket } }, answer) => {
-      const { host = '', origin = '' } = headers
-      const foreign = refuseForeign ? foreignSign({ host, origin }) : undefined
-      if (foreign !== undefined) {
-        disconnects.ended(socket, new Disconnect('foreign-page', `${foreign}, and authentication is off`))
-      }
-      answer(foreign === undefined, FORBIDDEN)
-    },
-  })
-  sockets.on('connection', (socket) => {
-    const stream = createWebSocketStream(socket)
-    // A frame that is not binary ends the connection (MQTT 3.1.1 section 6.0), with a close code of its own.
-    socket.prependListener('message', (_data, isBinary) => {
-      if (isBinary) return
-      disconnects.ended(stream, new Disconnect('protocol-error', 'a WebSocket frame is not binary'))
-      socket.close(UNSUPPORTED_DATA)
-    })
-    accept(stream)
-  })
 }
 
 function tlsOptions(files: TlsFiles) {

@@ -16,6 +16,7 @@ import type { Client } from 'aedes'
 import { CONNECT_TIMEOUT_MS } from '../../platform/limits.ts'
 import type { FairShare } from '../inbound/fair-share.ts'
 import { readBuffered } from '../inbound/inbound.ts'
+import { packetBytes } from '../inbound/packet-rules.ts'
 import type { Beginner, PartialPackets } from '../inbound/partial-packets.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 
@@ -24,8 +25,6 @@ export const CONNECT_BYTES_MAX = 64 * 1024
 
 /** The first byte of a CONNECT (section 3.1.1). */
 const CONNECT = 0x10
-/** The first byte, and of the remaining length at most four (section 2.2.3). */
-const HEADER_BYTES_MAX = 5
 /** The first byte of a TLS record with a ClientHello (RFC 8446 section 5.1). */
 const TLS_HANDSHAKE = 22
 
@@ -164,16 +163,4 @@ function noConnect(bytes: Buffer): string {
   if (bytes[0] === TLS_HANDSHAKE) return 'it begins TLS, which is for the MQTTS port'
   if (/^[A-Z]+ \//.test(bytes.toString('latin1'))) return 'it speaks HTTP, and this port is for MQTT'
   return 'the first packet is no CONNECT'
-}
-
-/** Undefined while its fixed header is not whole. (Whether the last byte of a length may go on is mqtt-packet's to say.) */
-function packetBytes(packet: Buffer): number | undefined {
-  let length = 0
-  for (let index = 1; index < HEADER_BYTES_MAX; index++) {
-    const byte = packet[index]
-    if (byte === undefined) return undefined
-    length += (byte % 0x80) * 0x80 ** (index - 1)
-    if (byte < 0x80) return index + 1 + length
-  }
-  return HEADER_BYTES_MAX + length
 }

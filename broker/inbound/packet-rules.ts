@@ -18,6 +18,8 @@ export interface Violation {
 }
 
 const IDENTIFIER_REJECTED = 2
+/** The first byte, and of the remaining length at most four (section 2.2.3). */
+const HEADER_BYTES_MAX = 5
 export const UNACCEPTABLE_PROTOCOL_VERSION = 1
 
 /**
@@ -33,6 +35,18 @@ const LEVELS: Readonly<Record<string, number>> = { MQIsdp: 3, MQTT: 4 }
 
 /** mqtt-packet gives -1 for an id that is not there. */
 const isPacketId = (id: number | undefined) => id !== undefined && id > 0
+
+/** How many bytes the packet has that begins here; undefined while its fixed header is not whole. (Whether the last byte of a length may go on is mqtt-packet's to say.) */
+export function packetBytes(packet: Buffer): number | undefined {
+  let length = 0
+  for (let index = 1; index < HEADER_BYTES_MAX; index++) {
+    const byte = packet[index]
+    if (byte === undefined) return undefined
+    length += (byte % 0x80) * 0x80 ** (index - 1)
+    if (byte < 0x80) return index + 1 + length
+  }
+  return HEADER_BYTES_MAX + length
+}
 
 /** Whether a string field may be as it is. `bytes` gives what it was decoded from. */
 export function isGoodString(text: string, bytes: () => Uint8Array): boolean {
