@@ -104,6 +104,9 @@ export interface ClientInternals {
   /** Called when a packet has been dealt with. */
   _nextBatch: (error?: Error | null) => void
   _nextId: number
+  /** Ends a client that is silent; null without a keep alive, and before its CONNACK is prepared. Milliseconds. */
+  _keepaliveTimer: NodeJS.Timeout | null
+  readonly _keepaliveInterval: number
   /** Packet ids of QoS 2 messages that came and await their PUBREL; with `maxInflightInbound`, one more ends the connection. */
   readonly _inboundInflight: Set<number | undefined>
   readonly connackSent: boolean

@@ -6,10 +6,12 @@
  */
 
 import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws'
-import { CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX } from '../../platform/limits.ts'
+import { CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX, UNFINISHED_PROGRESS_BYTES_MIN } from '../../platform/limits.ts'
 import { foreignSign } from '../../platform/loopback.ts'
+import { PROGRESS } from '../inbound/inbound.ts'
 import { packetBytes } from '../inbound/packet-rules.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 
@@ -46,9 +48,10 @@ export function acceptWebSockets(server: Server, { accept, disconnects, refuseFo
       answer(foreign === undefined, FORBIDDEN)
     },
   })
-  sockets.on('connection', (socket) => {
+  sockets.on('connection', (socket, request) => {
     const stream = createWebSocketStream(socket)
     stream._writev = (pieces, done) => sendPackets(socket, Buffer.concat(pieces.map(({ chunk }) => chunk)), done)
+    tellProgress(socket, request.socket, stream)
     socket.prependListener('message', (_data, isBinary) => {
       if (isBinary) return
       disconnects.ended(stream, new Disconnect('protocol-error', 'a WebSocket frame is not binary'))
@@ -66,4 +69,18 @@ function sendPackets(socket: WebSocket, bytes: Buffer, done: (error?: Error | nu
     at += packetBytes(bytes.subarray(begin)) ?? bytes.length
     socket.send(bytes.subarray(begin, at), at < bytes.length ? undefined : done)
   }
+}
+
+/** A frame that comes slowly is a sign of life; less than so much of it is none, for nobody else looks whether it dribbles. */
+function tellProgress(webSocket: WebSocket, socket: Socket, stream: Duplex): void {
+  let unfinishedBytes = 0
+  webSocket.on('message', () => {
+    unfinishedBytes = 0
+  })
+  socket.on('data', ({ length }) => {
+    unfinishedBytes += length
+    if (unfinishedBytes < UNFINISHED_PROGRESS_BYTES_MIN) return
+    unfinishedBytes = 0
+    stream.emit(PROGRESS)
+  })
 }

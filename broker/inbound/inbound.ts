@@ -23,10 +23,11 @@ import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import type { Aedes, Client } from 'aedes'
 import { ALLOWANCE_BYTES_PER_MS, ALLOWANCE_FIRST_MS, ALLOWANCE_MS, ALLOWANCE_PACKET_MS } from '../../platform/limits.ts'
-import { internals } from '../aedes/internals.ts'
+import { type ClientInternals, internals } from '../aedes/internals.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { ReceiveWindow } from '../session/receive-window.ts'
 import type { FairShare } from './fair-share.ts'
+import { patchKeepalive } from './keepalive.ts'
 import { Packets, type PacketsDependencies } from './packets.ts'
 
 /** How long reading from one client may take before others have their turn, about; its bytes per turn follow from it. */
@@ -39,6 +40,9 @@ export const TURN_BYTES_MAX = 16 * 1024
 export const UNREAD_ANSWERS_BYTES_MAX = 256 * 1024
 /** The part of the broker's time that one client may take while others are connected. */
 export const ALLOWANCE_SHARE = 1 / 8
+
+/** Told on a stream of which more has come than can be read yet: a WebSocket gives a frame when it is whole. */
+export const PROGRESS = 'progress'
 
 /** What it waits for before it reads. */
 type Mode = 'reading' | 'nothing' | 'connack' | 'order' | 'drain' | 'room' | 'rest' | 'turn' | 'bytes'
@@ -55,6 +59,7 @@ export class Inbound {
   readonly receiveWindow: ReceiveWindow
   readonly packets: Packets
   readonly #client: Client
+  readonly #inner: ClientInternals
   readonly #conn: Duplex
   readonly #fairShare: FairShare
   readonly #metrics: BrokerMetrics
@@ -69,6 +74,7 @@ export class Inbound {
     const { receiveWindow, fairShare, metrics, broker } = dependencies
     const inner = internals(client)
     const { conn } = inner
+    this.#inner = inner
     const read = () => this.read()
     this.#client = client
     this.#conn = conn
@@ -80,7 +86,11 @@ export class Inbound {
     conn.on('readable', read)
     this.packets = new Packets(client, { ...dependencies, readOn: read })
     // After the packets that came before CONNACK, which Aedes takes from its own queue at this event.
-    client.once('connected', read)
+    client.once('connected', () => {
+      patchKeepalive(client, { isReadFrom: () => this.#mode === 'bytes', disconnects: dependencies.disconnects })
+      read()
+    })
+    conn.on(PROGRESS, () => inner._keepaliveTimer?.refresh())
     conn.once('close', () => {
       readBuffered(conn)
       this.packets.forget()
@@ -121,6 +131,7 @@ export class Inbound {
       this.#enter('bytes')
       return
     }
+    this.#inner._keepaliveTimer?.refresh()
     const { requests, requestBytes } = this.packets
     const began = performance.now()
     this.packets.parse(chunk)

@@ -17,9 +17,9 @@ import type { Logger } from '../../platform/logger.ts'
 import type { BrokerMetrics, Refusal } from './metrics.ts'
 import type { ThrottledLines } from './throttled-lines.ts'
 
-/** Messages of Aedes's and mqtt-packet's errors. */
+/** Messages of errors of Aedes's and mqtt-packet's; the second is said in its place. */
 const DRAIN_TIMEOUT = 'drain timeout'
-const KEEPALIVE_TIMEOUT = 'keep alive timeout'
+export const KEEPALIVE_TIMEOUT = 'keep alive timeout'
 /** An acknowledgement was due to a client that had gone. */
 const CONNECTION_CLOSED = 'connection closed'
 const IN_OTHER_WORDS: Readonly<Record<string, string>> = {
