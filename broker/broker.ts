@@ -26,7 +26,7 @@ import { ThrottledLines } from './reports/throttled-lines.ts'
 import type { RateLimits } from './session/rate.ts'
 import { TelemetryBroker } from './telemetry-broker.ts'
 
-/** How often connections are looked over for expired tokens, for what is unread, and for packets that are stuck half-way. */
+/** How often connections are looked over for tokens that have expired or were revoked, for what is unread, and for packets that are stuck half-way. */
 const TOKEN_SWEEP_MS = 1_000
 const UNREAD_SWEEP_MS = 250
 const STUCK_SWEEP_MS = 30_000
@@ -114,7 +114,7 @@ export class Broker implements Part {
     ]
   }
 
-  /** Ends the connections whose token has expired; a timer calls it, too. */
+  /** Ends the connections whose token has expired or was revoked; a timer calls it, too. */
   sweepTokens(): void {
     this.#aedes.sweeps.tokens(this.#clock.now())
   }

@@ -70,7 +70,12 @@ export class TelemetryBroker extends Aedes {
     // Aedes takes the client as its second argument here; its types do not show it.
     const publish: Publish = (super.publish as unknown as Publish).bind(this)
     this.#publishes = new Publishes({ admission, connections, subscribers: this.subscribers, publish })
-    this.sweeps = new Sweeps({ clients: () => Object.values(this.clients), connections, disconnects })
+    this.sweeps = new Sweeps({
+      clients: () => Object.values(this.clients),
+      connections,
+      disconnects,
+      isRevoked: (principal) => dependencies.authentication.isRevoked(principal),
+    })
     patchRegistrations(this as unknown as Registering, (client) => {
       disconnects.end(client, new Disconnect('taken-over', 'its client id has connected again'))
     })

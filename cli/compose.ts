@@ -53,6 +53,8 @@ export async function startPlatform(
   if (roles.has('broker')) growFileTable(clientsMax() + appsMax)
   const identity = await openIdentity(settings)
   const registry = loadRegistry(settings)
+  const watch = async () => identity.watch(logger('identity'))
+  await lifecycle.start({ name: identity.name, start: watch, stop: () => identity.stop() })
 
   const log = makeLog(settings, { writer: roles.has('broker') }, { logger: logger('log'), metrics })
   await lifecycle.start(log)
@@ -111,6 +113,7 @@ export async function startPlatform(
 /** With authentication off, on loopback only, every app may read everything. */
 const ANYONE = {
   verify: async () => ({ kind: 'app', filters: ['#'], expiresAt: Number.POSITIVE_INFINITY }) as const,
+  isRevoked: () => false,
 }
 
 /** The embedded store answers through the thread that writes to it; a remote one is asked from here. */

@@ -16,7 +16,8 @@ export const loadRegistry = (settings: Settings) => Registry.load(schemasDirecto
 /** The installation's identity, its key made if this is the first command ever. */
 export async function openIdentity(settings: Settings): Promise<Identity> {
   preflight(settings)
-  const identity = new Identity({ directory: keysDirectory(settings) }, { clock: systemClock })
+  const options = { directory: keysDirectory(settings), addedKeyTtlMaxMs: settings.addedKeysTtlMaxMs }
+  const identity = new Identity(options, { clock: systemClock })
   await identity.start()
   return identity
 }

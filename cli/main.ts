@@ -25,8 +25,12 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
     load: async () => (await import('./simulate.ts')).simulateCommand(),
   },
   token: {
-    description: 'make tokens, signed by the key of this installation',
+    description: 'make tokens, signed by the key of this installation, and revoke them',
     load: async () => (await import('./token.ts')).tokenCommand(),
+  },
+  keys: {
+    description: 'the keys by which tokens are checked: rotate, add, remove',
+    load: async () => (await import('./keys.ts')).keysCommand(),
   },
   schemas: {
     description: 'the registered Avro schemas',

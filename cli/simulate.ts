@@ -12,15 +12,17 @@ const DEVICE_TOKEN_TTL_MS = 86_400_000
 
 export function simulateCommand(): Command {
   const settings = loadSettings()
+  const logger = createLogger({ level: settings.logLevel, pretty: process.stderr.isTTY })
   return command({
     url: `mqtt://${settings.mqttHost}:${settings.mqttPort}`,
     registry: () => loadRegistry(settings),
     credentials: async () => {
       const identity = await openSigner(settings)
+      identity.watch(logger)
       return (device) => identity.signDevice(device, DEVICE_TOKEN_TTL_MS)
     },
     clock: systemClock,
-    logger: createLogger({ level: settings.logLevel, pretty: process.stderr.isTTY }),
+    logger,
     output: process.stdout,
     errorOutput: process.stderr,
     untilInterrupted: untilSignal,

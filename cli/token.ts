@@ -1,14 +1,21 @@
-/** Owns `telltale token`: credentials of this installation on standard output, one a line, and nothing else. */
+/**
+ * Owns `telltale token`: credentials of this installation on standard output, one a line, and nothing else; and how they are
+ * revoked, which every process of the installation knows within two seconds.
+ */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { decodeJwt } from 'jose'
 import { isDeviceId, isTopicFilter, selectionOf, selectsTopics } from '../identity/topics.ts'
+import { systemClock } from '../platform/clock.ts'
+import { TOKEN_TTL_MS_MAX } from '../platform/limits.ts'
 import { loadSettings } from '../platform/settings.ts'
 import { parseDuration } from '../platform/units.ts'
 import type { Registry } from '../schemas/registry.ts'
-import { loadRegistry, openSigner } from './installation.ts'
-
-const DAY_MS = 86_400_000
-const TTL_MS_MAX = 3650 * DAY_MS
+import { loadRegistry, openIdentity, openSigner } from './installation.ts'
+import { formatTable } from './table.ts'
+import { readTime } from './time.ts'
+import { UsageError } from './usage-error.ts'
 
 interface TtlOption {
   readonly ttl: number
@@ -34,10 +41,56 @@ export function tokenCommand(): Command {
       const settings = loadSettings()
       warnOfUnknown(options.filter, loadRegistry(settings))
       const identity = await openSigner(settings)
-      process.stdout.write(`${await identity.signApp(options.filter, options.ttl)}\n`)
+      const token = await identity.signApp(options.filter, options.ttl)
+      process.stdout.write(`${token}\n`)
+      process.stderr.write(`telltale: to revoke it: telltale token revoke ${decodeJwt(token).jti}\n`)
     })
 
-  return new Command('token').addCommand(device).addCommand(app)
+  const revokeCommand = new Command('revoke')
+    .description('ends what was issued: of a device all tokens, of an app the one with this id')
+    .argument('<id...>', "device ids, or ids of apps' tokens as `token app` told them", parseDeviceIds)
+    .option(
+      '--before <time>',
+      'only what was issued before, such as 2025-11-23T12:00Z or 90m for so long ago',
+      readTime,
+    )
+    .action(revoke)
+
+  const revoked = new Command('revoked')
+    .description('what was revoked: the id, and before when its tokens were issued')
+    .option('--json', 'as JSON')
+    .action(listRevoked)
+
+  return new Command('token').addCommand(device).addCommand(app).addCommand(revokeCommand).addCommand(revoked)
+}
+
+/**
+ * A token says when it was issued to the second. So that a new one is good at once, and an old one of this second is not, all of
+ * this second is revoked, and the command ends when the next has begun.
+ */
+async function revoke(ids: string[], options: { before?: number }): Promise<void> {
+  const now = systemClock.now()
+  if (options.before !== undefined && options.before > now) {
+    throw new UsageError(`--before is ${new Date(options.before).toISOString()}: allowed is a time that has passed`)
+  }
+  const { revocations } = await openIdentity(loadSettings())
+  const nextSecond = (Math.floor(now / 1000) + 1) * 1000
+  const before = options.before ?? nextSecond
+  for (const id of ids) revocations.add({ id, before }, now)
+  if (before > now) await delay(before - now)
+}
+
+async function listRevoked(options: { json?: boolean }): Promise<void> {
+  const { revocations } = await openIdentity(loadSettings())
+  const rows = revocations.list.map(({ id, before }) => ({ id, before: new Date(before).toISOString() }))
+  if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
+  else
+    process.stdout.write(
+      formatTable(
+        ['id', 'issued before'],
+        rows.map(({ id, before }) => [id, before]),
+      ),
+    )
 }
 
 function collect(value: string, previous: string[] = []): string[] {
@@ -72,6 +125,6 @@ function ttlOption(description: string, byDefault: string): Option {
 
 function parseTtl(value: string): number {
   const ttl = parseDuration(value)
-  if (ttl !== undefined && ttl >= 1_000 && ttl <= TTL_MS_MAX) return ttl
+  if (ttl !== undefined && ttl >= 1_000 && ttl <= TOKEN_TTL_MS_MAX) return ttl
   throw new InvalidArgumentError('Allowed is a duration from 1s to 3650d, such as 15m, 24h, 365d.')
 }

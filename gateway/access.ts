@@ -3,6 +3,7 @@
  * as a subprotocol, or in the query.
  */
 
+import type { Principal } from '../identity/principal.ts'
 import { selectionCovers, selectionOf } from '../identity/topics.ts'
 import type { Selection } from '../schemas/history.ts'
 import { Refusal } from './refusal.ts'
@@ -10,15 +11,17 @@ import { Refusal } from './refusal.ts'
 /** `Authorization: Bearer <token>` (RFC 6750 section 2.1; the scheme's case does not matter). */
 const BEARER = /^bearer +(\S+) *$/i
 
+type App = Extract<Principal, { kind: 'app' }>
+
 export class Access {
   /** What the token's filters select; empty if they select no telemetry at all. */
   readonly selections: readonly Selection[]
-  /** When the token expires, milliseconds since 1970-01-01T00:00Z. */
-  readonly expiresAt: number
+  /** Who holds the token. */
+  readonly principal: App
 
-  constructor(filters: readonly string[], expiresAt: number) {
-    this.selections = filters.map(selectionOf).filter((selection) => selection !== undefined)
-    this.expiresAt = expiresAt
+  constructor(principal: App) {
+    this.selections = principal.filters.map(selectionOf).filter((selection) => selection !== undefined)
+    this.principal = principal
   }
 
   covers(selection: Selection): boolean {

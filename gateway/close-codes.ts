@@ -20,6 +20,7 @@ export const CLOSE = {
   silent: { code: 4409, text: 'the app has answered no ping for too long: come back' },
   notText: { code: 4500, text: 'frames to the gateway are text: a JSON object each' },
   tokenExpired: { code: 4501, text: 'the token has expired: come back with a new one' },
+  tokenRevoked: { code: 4504, text: 'the token, or its key, was revoked: come back with a new one' },
   frameTooLarge: { code: 4502, text: 'a frame to the gateway was larger than limits.commandBytes' },
   tooManyErrors: { code: 4503, text: 'too many commands of this connection were wrong' },
 } as const satisfies Record<string, CloseReason>

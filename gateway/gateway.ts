@@ -7,7 +7,6 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Identity } from '../identity/identity.ts'
 import type { Shards } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -29,7 +28,7 @@ import { chooseServer, type ServerChoice } from './server/choose.ts'
 import { Connections } from './server/connections.ts'
 import type { Server } from './server/server.ts'
 import { Tail } from './tail.ts'
-import { Tokens } from './tokens.ts'
+import { Tokens, type Verifies } from './tokens.ts'
 
 export interface GatewayOptions extends HttpOptions {
   readonly host: string
@@ -47,7 +46,7 @@ export interface GatewayDependencies {
   readonly presence: Presence
   readonly registry: Registry
   readonly history: History
-  readonly identity: Pick<Identity, 'verify'>
+  readonly identity: Verifies
   /** Why the platform should get no traffic now; undefined when it should. */
   readonly ready: () => string | undefined
   readonly clock: Clock

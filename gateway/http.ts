@@ -190,4 +190,4 @@ export class Http {
 }
 
 const SCHEMA_ROUTE = '/v1/schemas/{stream}/{n}'
-const NOBODY = new Access([], 0)
+const NOBODY = new Access({ kind: 'app', filters: [], expiresAt: 0 })

@@ -35,6 +35,7 @@ export interface SessionOwner {
   /** The live tail's cursor at the time of the call. */
   readonly cursor: () => string
   readonly now: () => number
+  readonly whyOver: (access: Access) => 'expired' | 'revoked' | undefined
   readonly opened: (session: LiveSession) => void
   readonly closed: (session: LiveSession) => void
   /** The app has sent a frame. */
@@ -175,8 +176,11 @@ export class LiveSession implements SocketListener {
   sweep(now: number): void {
     if (this.#slowSince !== undefined) {
       if (now - this.#slowSince > LIVE_SLOW_CLOSE_MS) this.cut(CLOSE.slow)
-    } else if (now >= this.access.expiresAt) {
-      this.end(CLOSE.tokenExpired)
+      return
+    }
+    const over = this.#owner.whyOver(this.access)
+    if (over !== undefined) {
+      this.end(over === 'expired' ? CLOSE.tokenExpired : CLOSE.tokenRevoked)
     } else if (Math.abs(now - this.#pingedAt) >= LIVE_PING_MS) {
       this.#pingedAt = now
       if (this.#unanswered++ >= LIVE_PINGS_UNANSWERED_MAX) this.cut(CLOSE.silent)

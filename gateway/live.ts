@@ -32,7 +32,7 @@ const LIVE_SOCKETS_RATIO = 0.8
 /** Shares of one token and of one address (all apps behind a proxy have its own); one more is refused with 429. */
 const LIVE_SOCKETS_PER_TOKEN_RATIO = 0.5
 const LIVE_SOCKETS_PER_ADDRESS_RATIO = 0.75
-/** How often sockets are looked over for expired tokens and for slow ones that never drained. */
+/** How often sockets are looked over for tokens that are over and for slow ones that never drained. */
 const LIVE_SWEEP_MS = 1_000
 
 export interface LiveDependencies {
@@ -79,6 +79,7 @@ export class Live {
     this.#owner = {
       cursor,
       now: () => clock.now(),
+      whyOver: (access) => dependencies.tokens.whyOver(access),
       opened: (session) => this.#opened(session),
       closed: (session) => this.#closed(session),
       message: (session, data, isBinary) => this.#message(session, data, isBinary),

@@ -1,57 +1,90 @@
 /**
  * Owns identity: one kind of credential, a JWT (RFC 7519) signed by a key of this installation. A device's token names
- * the device; an app's token names the topic filters it may read.
+ * the device; an app's token names the topic filters it may read, and has an id (`jti`) by which it can be revoked.
  *
- * Always true: the signing key never leaves its file (mode 0600), made at the first start. Beside it, public keys
- * `*.pem` (SPKI; ES256 or EdDSA) are trusted too, so that tokens can be made elsewhere.
+ * The keys and what was revoked are files (`key-files.ts`, `revocations.ts`). Every process that has a role looks at them each
+ * `REFRESH_MS`, so whatever a command changes holds everywhere soon, for those too that are connected (`isRevoked`).
+ *
+ * Always true: a secret never leaves its file (mode 0600). Files that cannot be used stop a start; while running they change nothing,
+ * and are told once.
  */
 
-import { createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
+import {
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  jwtVerify,
+  type ProtectedHeaderParameters,
+  SignJWT,
+} from 'jose'
 import type { Clock } from '../platform/clock.ts'
-import { messageOf, TelltaleError } from '../platform/errors.ts'
-import { makeFile } from '../platform/files.ts'
+import { messageOf } from '../platform/errors.ts'
 import type { Part } from '../platform/lifecycle.ts'
-import { TOKEN_CHARS_MAX } from '../platform/limits.ts'
-import { ownClaims } from './own-token.ts'
+import { TOKEN_CHARS_MAX, TOKEN_TTL_MS_MAX } from '../platform/limits.ts'
+import type { Logger } from '../platform/logger.ts'
+import { IdentityError } from './errors.ts'
+import { type AddedKey, KeyFiles, type Keys, type OwnKey } from './key-files.ts'
+import { isCanonical, ownClaims } from './own-token.ts'
+import { APP_FILTERS_MAX, type Principal, principalOf } from './principal.ts'
+import { Revocations } from './revocations.ts'
+import { allowsDevice, allowsFilters } from './scope.ts'
 import { isDeviceId, isTopicFilter } from './topics.ts'
 
-/** An app token names at most so many topic filters. */
-const APP_FILTERS_MAX = 32
-
-/** `token-missing`, `token-invalid`, `token-expired` for what was shown; `bad-key` for a key file. */
-export class IdentityError extends TelltaleError {}
-
-export type Principal =
-  | { readonly kind: 'device'; readonly device: string; readonly expiresAt: number }
-  | { readonly kind: 'app'; readonly filters: readonly string[]; readonly expiresAt: number }
-
+/** How often the files are looked at; those who are connected are looked over each second, and two are promised in all. */
+const REFRESH_MS = 500
 const AUDIENCE = 'telltale'
-const SIGNING_KEY_BYTES = 32
+const TOKEN_ID_BYTES = 12
+
+export interface IdentityOptions {
+  readonly directory: string
+  /** A token of an added key that is good for longer is refused. */
+  readonly addedKeyTtlMaxMs?: number
+}
 
 export class Identity implements Part {
   readonly name = 'identity'
-  readonly #directory: string
+  readonly files: KeyFiles
+  readonly revocations: Revocations
+  readonly #ttlMaxMs: number
   readonly #clock: Clock
-  #signingKey: Uint8Array | undefined
+  #keys: Keys | undefined
   #hasNewKey = false
-  #publicKeys: readonly KeyObject[] = []
+  #refreshing: NodeJS.Timeout | undefined
 
-  constructor(options: { readonly directory: string }, dependencies: { readonly clock: Clock }) {
-    this.#directory = options.directory
+  constructor(options: IdentityOptions, dependencies: { readonly clock: Clock }) {
+    this.files = new KeyFiles(options.directory)
+    this.revocations = new Revocations(join(options.directory, 'revoked'))
+    this.#ttlMaxMs = options.addedKeyTtlMaxMs ?? TOKEN_TTL_MS_MAX
     this.#clock = dependencies.clock
   }
 
   /** Reads the keys; makes the signing key if there is none. Rejects with `bad-key` for a file that is no key. */
   async start(): Promise<void> {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
-    const file = join(this.#directory, 'signing.key')
-    this.#hasNewKey = makeKey(file)
-    this.#signingKey = readKey(file)
-    const files = readdirSync(this.#directory).filter((file) => file.endsWith('.pem'))
-    this.#publicKeys = files.sort().map((file) => readPublicKey(join(this.#directory, file)))
+    this.#hasNewKey = this.files.prepare()
+    this.refresh()
+  }
+
+  /** Looks at the files; `watch` does it all the time. Throws an `IdentityError` for one that cannot be used. */
+  refresh(): void {
+    this.#keys = this.files.read()
+    this.revocations.read(this.#clock.now())
+  }
+
+  /** Looks at the files from now on, and tells of one that cannot be used. Does not keep the process alive. */
+  watch(logger: Logger): void {
+    let told = ''
+    this.#refreshing ??= setInterval(() => {
+      try {
+        this.refresh()
+        told = ''
+      } catch (error) {
+        if (messageOf(error) === told) return
+        told = messageOf(error)
+        logger.error(`${told}; the keys and revocations of before stay in force`)
+      }
+    }, REFRESH_MS).unref()
   }
 
   /** There was no signing key at the start: no token of before is good here. */
@@ -60,7 +93,8 @@ export class Identity implements Part {
   }
 
   async stop(): Promise<void> {
-    this.#signingKey = undefined
+    clearInterval(this.#refreshing)
+    this.#keys = undefined
   }
 
   /** A token for the device `device`, good for `ttlMs`. */
@@ -76,24 +110,55 @@ export class Identity implements Part {
     if (filters.length < 1 || filters.length > APP_FILTERS_MAX) {
       throw new IdentityError('bad-filter', `an app has ${filters.length} filters: allowed are 1 to ${APP_FILTERS_MAX}`)
     }
-    return this.#sign({ role: 'app', filters: [...filters] }, ttlMs)
+    const jti = `app-${randomBytes(TOKEN_ID_BYTES).toString('base64url')}`
+    return this.#sign({ role: 'app', filters: [...filters], jti }, ttlMs)
   }
 
   /** Who holds `token`. Rejects with an `IdentityError`. */
   async verify(token: string): Promise<Principal> {
     if (token === '') throw new IdentityError('token-missing', 'no token was given')
     if (token.length > TOKEN_CHARS_MAX) throw new IdentityError('token-invalid', 'the token is too long')
-    return principalOf(await this.#payload(token))
+    const principal = await this.#principal(token)
+    const refusal = this.#lost(principal)
+    if (refusal !== undefined) throw refusal
+    return principal
   }
 
-  async #payload(token: string): Promise<JWTPayload> {
-    const options = { audience: AUDIENCE, requiredClaims: ['exp'], currentDate: new Date(this.#clock.now()) }
+  /** Whether what was verified is good no more: it was revoked, or its key has gone or may name it no more. */
+  isRevoked(principal: Principal): boolean {
+    return this.#lost(principal) !== undefined
+  }
+
+  #lost({ proof, ...who }: Principal): IdentityError | undefined {
+    if (proof === undefined) return undefined
+    const { own, added } = this.#known
+    const key = own.get(proof.key) ?? added.get(proof.key)
+    if (key === undefined) return new IdentityError('token-revoked', 'the key that signed the token was removed')
+    if (proof.id !== undefined && this.revocations.has(proof.id, proof.issuedAt)) {
+      return new IdentityError('token-revoked', `the token was revoked, as one of ${proof.id}`)
+    }
+    if ('until' in key) {
+      if (this.#clock.now() < key.until) return undefined
+      return new IdentityError('token-revoked', 'the time of the key that signed the token is over')
+    }
+    const { scope } = key
+    if (scope === undefined) return undefined
+    if (who.kind === 'device' ? allowsDevice(scope, who.device) : allowsFilters(scope, who.filters)) return undefined
+    const named = who.kind === 'device' ? `the device ${who.device}` : who.filters.join(', ')
+    const allowed = [...scope.devices, ...scope.filters].join(', ') || 'nothing'
+    return new IdentityError('token-invalid', `the token names ${named}: allowed to its key is ${allowed}`)
+  }
+
+  async #principal(token: string): Promise<Principal> {
     try {
+      if (!isCanonical(token)) throw new errors.JWSInvalid('it does not have three parts in base64url')
+      const header = decodeProtectedHeader(token)
+      if (header.alg !== 'HS256') return await this.#verifyAdded(token, header)
       // No wait on this way: see `own-token.ts`.
-      if (decodeProtectedHeader(token).alg === 'HS256')
-        return ownClaims(token, this.#key(), AUDIENCE, this.#clock.now())
-      return await this.#verifyPublic(token, { ...options, algorithms: ['ES256', 'EdDSA'] })
+      const { claims, key } = ownClaims(token, header, this.#ownKeys(header), AUDIENCE, this.#clock.now())
+      return principalOf(claims, key.kid)
     } catch (cause) {
+      if (cause instanceof IdentityError) throw cause
       if (cause instanceof errors.JWTExpired)
         throw new IdentityError('token-expired', 'the token has expired', { cause })
       const hint = cause instanceof errors.JWSSignatureVerificationFailed ? FOREIGN : ''
@@ -101,75 +166,66 @@ export class Identity implements Part {
     }
   }
 
-  async #verifyPublic(token: string, options: Parameters<typeof jwtVerify>[2]): Promise<JWTPayload> {
+  /** Those that could have signed it: earlier versions did not say which. */
+  #ownKeys({ kid }: ProtectedHeaderParameters): readonly OwnKey[] {
+    const { own } = this.#known
+    if (kid === undefined) return [...own.values()]
+    const key = own.get(kid)
+    if (key !== undefined) return [key]
+    throw new Error(`there is no key ${JSON.stringify(kid)} here: it was removed, or is another installation's`)
+  }
+
+  async #verifyAdded(token: string, { alg, kid }: ProtectedHeaderParameters): Promise<Principal> {
+    const currentDate = new Date(this.#clock.now())
+    const options = { audience: AUDIENCE, requiredClaims: ['exp'], currentDate, algorithms: ['ES256', 'EdDSA'] }
     let failure: unknown = new Error('no public key is installed that could have signed it')
-    for (const key of this.#publicKeys) {
+    for (const each of this.#addedKeys(alg, kid)) {
       try {
-        return (await jwtVerify(token, key, options)).payload
+        const { payload } = await jwtVerify(token, each.key, options)
+        this.#requireShort(payload)
+        return principalOf(payload, each.kid)
       } catch (error) {
-        if (error instanceof errors.JWTExpired) throw error
+        if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error
         failure = error // Signed by another of the keys, perhaps.
       }
     }
     throw failure
   }
 
+  /** Those that could have signed it: whoever made the token may have names of his own for them. */
+  #addedKeys(alg: string | undefined, kid: string | undefined): readonly AddedKey[] {
+    const { added } = this.#known
+    const named = added.get(kid ?? '')
+    if (named !== undefined) return [named]
+    return [...added.values()].filter(({ algorithm }) => algorithm === alg)
+  }
+
+  /** Who has an added key cannot make himself a token for ever. */
+  #requireShort({ exp = 0, iat }: JWTPayload): void {
+    const now = this.#clock.now()
+    const ttlMs = exp * 1000 - Math.min(now, iat === undefined ? now : iat * 1000)
+    if (ttlMs <= this.#ttlMaxMs) return
+    const days = (ms: number) => Math.round((ms / 86_400_000) * 10) / 10
+    const allowed = `allowed to added keys are ${days(this.#ttlMaxMs)} (TELLTALE_ADDED_KEYS_TTL_MAX)`
+    throw new IdentityError('token-invalid', `the token is good for ${days(ttlMs)} days: ${allowed}`)
+  }
+
   #sign(claims: JWTPayload, ttlMs: number): Promise<string> {
     const now = Math.floor(this.#clock.now() / 1000)
+    const { kid, secret } = this.#known.signing
     return new SignJWT(claims)
-      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+      .setProtectedHeader({ alg: 'HS256', typ: 'JWT', kid })
       .setAudience(AUDIENCE)
       .setIssuedAt(now)
       .setExpirationTime(now + Math.ceil(ttlMs / 1000))
-      .sign(this.#key())
+      .sign(secret)
   }
 
-  #key(): Uint8Array {
-    if (this.#signingKey === undefined) throw new IdentityError('bad-key', 'the identity was not started')
-    return this.#signingKey
+  get #known(): Keys {
+    if (this.#keys === undefined) throw new IdentityError('bad-key', 'the identity was not started')
+    return this.#keys
   }
 }
 
 const FOREIGN = " (signed by another installation's key?)"
 const DEVICE_ID_RULE = 'allowed are 1 to 64 of A-Z a-z 0-9 . _ : -'
-
-function principalOf(payload: JWTPayload): Principal {
-  const expiresAt = (payload.exp ?? 0) * 1000
-  if (payload.role === 'device' && typeof payload.sub === 'string' && isDeviceId(payload.sub)) {
-    return { kind: 'device', device: payload.sub, expiresAt }
-  }
-  const { filters } = payload
-  if (payload.role === 'app' && isFilters(filters)) return { kind: 'app', filters, expiresAt }
-  throw new IdentityError('token-invalid', 'the token names neither a device nor the filters of an app')
-}
-
-function isFilters(value: unknown): value is string[] {
-  if (!Array.isArray(value) || value.length < 1 || value.length > APP_FILTERS_MAX) return false
-  return value.every((filter) => typeof filter === 'string' && isTopicFilter(filter))
-}
-
-/** False if there is a file already. */
-function makeKey(file: string): boolean {
-  try {
-    // Most starts find one; they need not write anything, so they do on a full disk too.
-    return !existsSync(file) && makeFile(file, `${randomBytes(SIGNING_KEY_BYTES).toString('base64url')}\n`)
-  } catch (cause) {
-    throw new IdentityError('bad-key', `the signing key ${file} cannot be made: ${messageOf(cause)}`, { cause })
-  }
-}
-
-function readKey(file: string): Uint8Array {
-  const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'base64url')
-  if (key.length !== SIGNING_KEY_BYTES) {
-    throw new IdentityError('bad-key', `${file} is no key: it must hold ${SIGNING_KEY_BYTES} bytes in base64url`)
-  }
-  return key
-}
-
-function readPublicKey(file: string): KeyObject {
-  try {
-    return createPublicKey(readFileSync(file))
-  } catch (cause) {
-    throw new IdentityError('bad-key', `${file} is no public key in PEM (SPKI): ${messageOf(cause)}`, { cause })
-  }
-}

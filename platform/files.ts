@@ -1,7 +1,8 @@
 /** Owns making small files that are whole or not there, however the process or the machine ends; and how many may be open. */
 
-import { closeSync, linkSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { devNull } from 'node:os'
+import { dirname } from 'node:path'
 
 /**
  * Makes `file` with `text`, flushed; false if there is one already. Throws what the system says (`ENOSPC`, `EACCES`), and
@@ -13,12 +14,35 @@ export function makeFile(file: string, text: string): boolean {
     writeFileSync(temporary, text, { mode: 0o600, flush: true })
     // Unlike a rename it fails if another process was first.
     linkSync(temporary, file)
+    flushDirectory(dirname(file))
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
   } finally {
     rmSync(temporary, { force: true })
+  }
+}
+
+/** Puts `text` in the place of what `file` held, or makes it: at any time one of both is there, whole. Flushed. Mode 0600. */
+export function replaceFile(file: string, text: string): void {
+  const temporary = `${file}.${process.pid}.tmp`
+  try {
+    writeFileSync(temporary, text, { mode: 0o600, flush: true })
+    renameSync(temporary, file)
+    flushDirectory(dirname(file))
+  } finally {
+    rmSync(temporary, { force: true })
+  }
+}
+
+/** Has the names in it survive a power cut. */
+function flushDirectory(directory: string): void {
+  const file = openSync(directory, 'r')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
   }
 }
 

@@ -34,6 +34,8 @@ export const READINGS_PER_MESSAGE_MAX = 10_000
 
 /** A token is longer: refused before it is parsed. */
 export const TOKEN_CHARS_MAX = 8_192
+/** A token is asked to be good for longer: refused. What has been revoked, or retired, for so long no token can need any more. */
+export const TOKEN_TTL_MS_MAX = 3650 * 86_400_000
 
 // --- files
 

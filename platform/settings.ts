@@ -6,7 +6,7 @@
  */
 
 import { availableParallelism } from 'node:os'
-import { DEAD_LETTERS_BYTES_MAX, READING_TIME_MIN_MS } from './limits.ts'
+import { DEAD_LETTERS_BYTES_MAX, READING_TIME_MIN_MS, TOKEN_TTL_MS_MAX } from './limits.ts'
 import { LOG_LEVELS } from './logger.ts'
 import { isLoopback } from './loopback.ts'
 import {
@@ -98,6 +98,12 @@ const SETTINGS = {
   influxOrg: setting('INFLUX_ORG', text('a name'), '', 'organisation (v2)'),
   influxBucket: setting('INFLUX_BUCKET', text('a name'), 'telemetry', 'bucket (v2) or database (v1)'),
   influxApi: setting('INFLUX_API', choice('v1', 'v2'), 'v2', 'v1 for InfluxDB 1.x'),
+  addedKeysTtlMaxMs: setting(
+    'TELLTALE_ADDED_KEYS_TTL_MAX',
+    duration(60_000, TOKEN_TTL_MS_MAX),
+    365 * DAY_MS,
+    'how long a token of an added key may be good; one that is longer is refused',
+  ),
   auth: setting('TELLTALE_AUTH', choice('token', 'off'), 'token', 'off: anyone, any topic, on loopback only'),
   deviceMessagesPerSecond: optional(
     'TELLTALE_DEVICE_MESSAGES_PER_SECOND',

@@ -9,7 +9,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AuthenticateError, Client } from 'aedes'
-import { IdentityError, type Principal } from '../../identity/identity.ts'
+import { IdentityError } from '../../identity/errors.ts'
+import type { Principal } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { CONNECTS_PER_CLIENT } from '../../platform/limits.ts'
@@ -28,6 +29,7 @@ const NOT_AUTHORIZED = 5
 
 export interface Verifies {
   verify(token: string): Promise<Principal>
+  isRevoked(principal: Principal): boolean
 }
 
 /** A refused connection: the return code for the client, the reason for the metric, the message for the log. */
@@ -86,6 +88,11 @@ export class Authentication {
     return session
   }
 
+  /** Whether what a client showed when it connected is good no more. */
+  isRevoked(principal: Principal): boolean {
+    return this.#dependencies.identity?.isRevoked(principal) === true
+  }
+
   /** After its token was checked: who only has somebody's id must not keep that one waiting. */
   async #waitForItsTime(client: Client): Promise<void> {
     const { clock, metrics } = this.#dependencies
@@ -99,12 +106,17 @@ export class Authentication {
   }
 }
 
+const REASONS: Readonly<Record<string, Refusal>> = {
+  'token-expired': 'expired-token',
+  'token-revoked': 'revoked-token',
+}
+
 async function verified(identity: Verifies, password: Buffer | undefined): Promise<Principal> {
   try {
     return await identity.verify(password?.toString('utf8') ?? '')
   } catch (error) {
-    const expired = error instanceof IdentityError && error.code === 'token-expired'
-    throw new ConnectRefused(BAD_USERNAME_OR_PASSWORD, expired ? 'expired-token' : 'bad-token', messageOf(error))
+    const reason = (error instanceof IdentityError && REASONS[error.code]) || 'bad-token'
+    throw new ConnectRefused(BAD_USERNAME_OR_PASSWORD, reason, messageOf(error))
   }
 }
 

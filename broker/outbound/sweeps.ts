@@ -1,12 +1,13 @@
 /**
- * Owns the looks over all connections, which a timer asks for: those are ended whose token has expired, that leave too much
- * unread, or whose packet is stuck half-way.
+ * Owns the looks over all connections, which a timer asks for: those are ended whose token has expired or was revoked, that
+ * leave too much unread, or whose packet is stuck half-way.
  *
  * Bounds: `OUTBOUND_BYTES_TOTAL_MAX` of what all have not read, those with the most being ended first;
  * `UNFINISHED_PROGRESS_BYTES_MIN` of a packet from one look to the next.
  */
 
 import type { Client } from 'aedes'
+import type { Principal } from '../../identity/principal.ts'
 import { internals } from '../aedes/internals.ts'
 import type { Connection } from '../inbound/connection.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
@@ -19,6 +20,7 @@ export interface SweepsDependencies {
   readonly clients: () => readonly Client[]
   readonly connections: Pick<WeakMap<Client, Connection>, 'get'>
   readonly disconnects: Disconnects
+  readonly isRevoked: (principal: Principal) => boolean
 }
 
 export class Sweeps {
@@ -28,12 +30,16 @@ export class Sweeps {
     this.#dependencies = dependencies
   }
 
-  /** Ends the connections whose token has expired. */
+  /** Ends the connections whose token has expired, or was revoked. */
   tokens(now: number): void {
-    const { clients, connections, disconnects } = this.#dependencies
+    const { clients, connections, disconnects, isRevoked } = this.#dependencies
     for (const client of clients()) {
-      if (!connections.get(client)?.session?.hasExpired(now)) continue
-      disconnects.end(client, new Disconnect('expired-token', 'the token has expired'))
+      const session = connections.get(client)?.session
+      if (session === undefined || session.holder.kind === 'anyone') continue
+      if (session.hasExpired(now)) disconnects.end(client, new Disconnect('expired-token', 'the token has expired'))
+      else if (isRevoked(session.holder)) {
+        disconnects.end(client, new Disconnect('revoked-token', 'the token, or its key, was revoked'))
+      }
     }
   }
 

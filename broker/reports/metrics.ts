@@ -8,6 +8,7 @@ import type { Metrics } from '../../platform/metrics.ts'
 export type Refusal =
   | 'bad-token'
   | 'expired-token'
+  | 'revoked-token'
   | 'wrong-client-id'
   | 'wrong-will'
   | 'foreign-page'

@@ -6,6 +6,7 @@
  */
 
 import type { PublishPacket } from 'aedes'
+import type { Principal } from '../../identity/principal.ts'
 import { type DeviceTopic, parseTopic } from '../../identity/topics.ts'
 import type { AwaitingPubrel } from './awaiting-pubrel.ts'
 import { InFlight } from './in-flight.ts'
@@ -17,10 +18,7 @@ import { Subscriptions, type SubscriptionsTotal } from './subscriptions.ts'
 const SESSION_TOPICS_MAX = 16
 
 /** A client of an authenticated broker, or anyone at all when authentication is off. */
-export type Holder =
-  | { readonly kind: 'device'; readonly device: string; readonly expiresAt: number }
-  | { readonly kind: 'app'; readonly filters: readonly string[]; readonly expiresAt: number }
-  | { readonly kind: 'anyone' }
+export type Holder = Principal | { readonly kind: 'anyone' }
 
 /** What all connections share, or a device's connections one after the other. */
 export interface SessionShares {

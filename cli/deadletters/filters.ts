@@ -3,11 +3,9 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { isDeviceId, isStreamName } from '../../identity/topics.ts'
 import type { DeadLetterFilter } from '../../log/log.ts'
-import { systemClock } from '../../platform/clock.ts'
-import { parseDuration, parseTime } from '../../platform/units.ts'
 import { REJECTION_CODES as CODES } from '../../schemas/reading.ts'
+import { readTime } from '../time.ts'
 
-const EPOCH_MS = /^\d{12,15}$/
 const isCode = (text: string) => CODES.some((code) => code === text)
 
 export type FilterOptions = Omit<DeadLetterFilter, 'sequences'>
@@ -37,20 +35,6 @@ function only(isAllowed: (text: string) => boolean, allowed: string): (text: str
     if (isAllowed(text)) return text
     throw new InvalidArgumentError(`Allowed ${allowed}.`)
   }
-}
-
-/** Milliseconds since 1970-01-01T00:00Z. Without a zone a time is UTC, as everything that is printed. */
-function readTime(text: string): number {
-  const ago = parseDuration(text)
-  if (ago !== undefined) return systemClock.now() - ago
-  if (EPOCH_MS.test(text)) return Number(text)
-  const time = parseTime(text)
-  if (time === undefined) {
-    throw new InvalidArgumentError(
-      'Allowed is a time as 2025-11-23T12:00:00Z, or so long ago as 90m, with ms, s, m, h or d.',
-    )
-  }
-  return time
 }
 
 export function parseNumber(max: number): (text: string) => number {

@@ -141,7 +141,7 @@ test('of those that connect and say nothing, the one that has waited longest mak
 })
 
 test('those that have sent their CONNECT and have no answer yet take places, too; who has sent none makes room first', async (t) => {
-  const { open, refused } = await startCrowd(t, { verify: () => new Promise(() => {}) })
+  const { open, refused } = await startCrowd(t, { verify: () => new Promise(() => {}), isRevoked: () => false })
   const unanswered = Array.from({ length: UNCONNECTED_MAX - 1 }, open)
   for (const peer of unanswered) {
     peer.send({

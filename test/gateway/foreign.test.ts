@@ -11,7 +11,10 @@ import { text } from 'node:stream/consumers'
 import { onEachServer, startPlatform, type TestPlatform } from './platform.ts'
 
 const OPEN = {
-  identity: { verify: async () => ({ kind: 'app', filters: ['#'], expiresAt: Number.POSITIVE_INFINITY }) as const },
+  identity: {
+    verify: async () => ({ kind: 'app', filters: ['#'], expiresAt: Number.POSITIVE_INFINITY }) as const,
+    isRevoked: () => false,
+  },
   options: { refuseForeign: true },
 }
 

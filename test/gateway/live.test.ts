@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
+import { decodeJwt } from 'jose'
 import { WebSocket } from 'ws'
 import { LIVE_PING_MS, LIVE_PINGS_UNANSWERED_MAX } from '../../gateway/live-session.ts'
 import { DELIVERED_LIVE, REPLAYED } from '../../log/entry.ts'
@@ -236,6 +237,23 @@ onEachServer('a socket whose token expires is closed, and told not to come back 
   assert.equal((await app.untilClosed()).code, 4501)
   assert.equal(other.close, undefined)
 })
+
+onEachServer(
+  'a socket whose token is revoked is closed, and the token that was known is let in no more',
+  async (t, server) => {
+    const platform = await startPlatform(t, server)
+    const { identity } = platform
+    const app = await App.connect(t, platform)
+    const other = await App.connect(t, platform, await identity.signApp(['#'], HOUR_MS))
+    identity.revocations.add({ id: String(decodeJwt(platform.token).jti), before: NOW + 1000 }, NOW)
+    identity.refresh()
+    assert.equal((await app.untilClosed()).code, 4504)
+    assert.equal(other.close, undefined)
+    const refused = await platform.get('/v1/ledger')
+    assert.equal(refused.status, 401)
+    assert.match(await refused.text(), /"token-revoked"/)
+  },
+)
 
 onEachServer('without a good app token there is no upgrade, and the refusal is HTTP', async (t, server) => {
   const platform = await startPlatform(t, server)

@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
 import { chooseServer } from '../../gateway/server/choose.ts'
+import type { Verifies } from '../../gateway/tokens.ts'
 import { Identity } from '../../identity/identity.ts'
 import { LocalLog } from '../../log/local/local-log.ts'
 import { silentLogger } from '../../platform/logger.ts'
@@ -45,7 +46,7 @@ export interface TestPlatformOptions {
   readonly ready?: () => string | undefined
   readonly options?: Partial<GatewayOptions>
   /** In place of the installation's. */
-  readonly identity?: Pick<Identity, 'verify'>
+  readonly identity?: Verifies
   /** Before the gateway starts. */
   readonly prepare?: (log: LocalLog, registry: Registry) => Promise<void>
 }

@@ -1,13 +1,31 @@
 import assert from 'node:assert/strict'
-import { createHmac } from 'node:crypto'
+import { createHmac, generateKeyPairSync } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { jwtVerify, SignJWT } from 'jose'
+import { decodeJwt, jwtVerify, SignJWT } from 'jose'
 import { Identity } from '../../identity/identity.ts'
 import { scratchDirectory } from '../scratch.ts'
 
 const NOW = 1_763_900_000_000
+
+const CLAIMS = { role: 'device', sub: 'd', aud: 'telltale', exp: NOW / 1000 + 60 }
+
+const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+function signed(key: Uint8Array, header: object, claims: object): string {
+  const text = `${encode(header)}.${encode(claims)}`
+  return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`
+}
+
+/** The same bytes in another spelling: of 43 characters of base64url the last has two bits that say nothing. */
+function otherWords(token: string): string {
+  const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  const other = token.slice(0, -1) + ALPHABET[ALPHABET.indexOf(token.at(-1) ?? '') + 1]
+  const bytes = (text: string) => Buffer.from(text.split('.')[2] ?? '', 'base64url')
+  assert.deepEqual(bytes(other), bytes(token))
+  return other
+}
 
 async function open(t: TestContext, directory = scratchDirectory(t)) {
   const clock = { now: () => clock.time, time: NOW }
@@ -22,9 +40,13 @@ test('a token tells who holds it and until when, also after a restart', async (t
   const device = await identity.signDevice('truck-7', 60_000)
   const app = await identity.signApp(['devices/+/telemetry/#'], 90_000)
   const again = (await open(t, directory)).identity
-  assert.deepEqual(await again.verify(device), { kind: 'device', device: 'truck-7', expiresAt: NOW + 60_000 })
+  const { proof, ...shown } = await again.verify(device)
+  assert.deepEqual(shown, { kind: 'device', device: 'truck-7', expiresAt: NOW + 60_000 })
+  assert.deepEqual([proof?.id, proof?.issuedAt], ['truck-7', NOW])
   const filters = ['devices/+/telemetry/#']
-  assert.deepEqual(await again.verify(app), { kind: 'app', filters, expiresAt: NOW + 90_000 })
+  const { proof: proofOfApp, ...shownByApp } = await again.verify(app)
+  assert.deepEqual(shownByApp, { kind: 'app', filters, expiresAt: NOW + 90_000 })
+  assert.equal(proofOfApp?.id, decodeJwt(app).jti)
 })
 
 test('jose finds our tokens good, and we find its', async (t) => {
@@ -43,6 +65,11 @@ test('a key made only now is told, and a token of another installation is guesse
   assert.deepEqual([identity.hasNewKey, (await open(t, directory)).identity.hasNewKey], [true, false])
   await assert.rejects(identity.verify(await other.identity.signDevice('d', 60_000)), {
     code: 'token-invalid',
+    message: /there is no key "[0-9a-f]{12}" here: it was removed, or is another installation's$/,
+  })
+  const byAnEarlierVersion = signed(other.key, { alg: 'HS256' }, CLAIMS)
+  await assert.rejects(identity.verify(byAnEarlierVersion), {
+    code: 'token-invalid',
     message: /signature verification failed \(signed by another installation's key\?\)$/,
   })
 })
@@ -58,13 +85,9 @@ test('a token is good until its end, to the second', async (t) => {
 
 test('what is not a token of ours is refused', async (t) => {
   const { identity, key } = await open(t)
-  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const sign = (header: object, claims: object, by: Uint8Array = key) => {
-    const text = `${encode(header)}.${encode(claims)}`
-    return `${text}.${createHmac('sha256', by).update(text).digest('base64url')}`
-  }
+  const sign = (header: object, claims: object, by: Uint8Array = key) => signed(by, header, claims)
   const header = { alg: 'HS256' }
-  const claims = { role: 'device', sub: 'd', aud: 'telltale', exp: NOW / 1000 + 60 }
+  const claims = CLAIMS
   assert.equal((await identity.verify(sign(header, claims))).kind, 'device')
   const good = sign(header, claims)
   const wrong: [name: string, token: string][] = [
@@ -75,6 +98,12 @@ test('what is not a token of ours is refused', async (t) => {
     ['no signature', good.slice(0, good.lastIndexOf('.') + 1)],
     ['half a signature', good.slice(0, -20)],
     ['four parts', `${good}.x`],
+    ['an extension that is not known', sign({ ...header, crit: ['exp'] }, claims)],
+    ['no extension, and yet a list of them', sign({ ...header, crit: [] }, claims)],
+    ['a signature in other words', otherWords(good)],
+    ['a signature with a line end', `${good}\n`],
+    ['a key that is not here', sign({ ...header, kid: 'elsewhere' }, claims)],
+    ['a beginning that is no time', sign(header, { ...claims, nbf: '0' })],
     ['a changed claim', good.replace(encode(claims), encode({ ...claims, sub: 'e' }))],
     ['no end', sign(header, { ...claims, exp: undefined })],
     ['another audience', sign(header, { ...claims, aud: 'elsewhere' })],
@@ -92,11 +121,15 @@ test('what is not a token of ours is refused', async (t) => {
 
 test('a key file that is no key stops the start and is named', async (t) => {
   const directory = scratchDirectory(t)
-  writeFileSync(join(directory, 'signing.key'), 'short')
+  writeFileSync(join(directory, 'signing.key'), 'short', { mode: 0o600 })
   await assert.rejects(open(t, directory), { code: 'bad-key', message: /signing\.key is no key/ })
   const other = scratchDirectory(t)
   writeFileSync(join(other, 'fleet.pem'), 'not PEM')
   await assert.rejects(open(t, other), { code: 'bad-key', message: /fleet\.pem is no public key/ })
+  const third = scratchDirectory(t)
+  const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  writeFileSync(join(third, 'fleet.pem'), publicKey.export({ type: 'spki', format: 'pem' }))
+  await assert.rejects(open(t, third), { code: 'bad-key', message: /fleet\.pem is a key of rsa: allowed are EC P-256/ })
 })
 
 test('what can be signed is checked', async (t) => {

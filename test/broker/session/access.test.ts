@@ -42,6 +42,29 @@ test('who may not connect gets return code 4 or 5, and is counted by reason', as
   }
 })
 
+test('a token that is revoked while connected ends the connection, and lets nobody in again', async (t) => {
+  const bench = await startBroker(t)
+  const { identity } = bench
+  const password = await identity.signDevice('truck-7', 60_000)
+  const [device, other] = [await bench.device('truck-7', { password }), await bench.device('truck-8')]
+  const gone = closed(device)
+  const now = systemClock.now()
+  identity.revocations.add({ id: 'truck-7', before: now + 1_000 }, now)
+  identity.refresh()
+  bench.broker.sweepTokens()
+  await gone
+  const again = connectAsync({
+    port: bench.port,
+    clientId: 'truck-7',
+    username: 'truck-7',
+    password,
+    reconnectPeriod: 0,
+  })
+  await assert.rejects(again, (error) => error instanceof ErrorWithReasonCode && error.code === 4)
+  assert.equal(await bench.metric('telltale_broker_refused_total{reason="revoked-token"}'), 2)
+  assert.equal(other.connected, true)
+})
+
 test('an expired token is refused, and one that expires while connected ends the connection', async (t) => {
   let now = Date.now()
   const bench = await startBroker(t, { clock: { now: () => now } })

@@ -1,0 +1,42 @@
+/** Owns who somebody is, as a token says it: the claims of a JWT become a `Principal`, or are refused. */
+
+import type { JWTPayload } from 'jose'
+import { IdentityError } from './errors.ts'
+import { isDeviceId, isTopicFilter } from './topics.ts'
+
+/** An app token names at most so many topic filters. */
+export const APP_FILTERS_MAX = 32
+
+/** By what a principal can lose what it was given. */
+export interface Proof {
+  /** The id of the key that signed. */
+  readonly key: string
+  /** What it is revoked by: the device's id, or that of the app's token. */
+  readonly id: string | undefined
+  /** Milliseconds since 1970-01-01T00:00Z; 0 if the token does not say. */
+  readonly issuedAt: number
+}
+
+export type Principal =
+  | { readonly kind: 'device'; readonly device: string; readonly expiresAt: number; readonly proof?: Proof }
+  | { readonly kind: 'app'; readonly filters: readonly string[]; readonly expiresAt: number; readonly proof?: Proof }
+
+/** Throws an `IdentityError` `token-invalid` for claims that name nobody. */
+export function principalOf(claims: JWTPayload, key: string): Principal {
+  const { role, sub, jti, iat, filters } = claims
+  const expiresAt = (claims.exp ?? 0) * 1000
+  const issuedAt = typeof iat === 'number' ? iat * 1000 : 0
+  if (role === 'device' && typeof sub === 'string' && isDeviceId(sub)) {
+    return { kind: 'device', device: sub, expiresAt, proof: { key, id: sub, issuedAt } }
+  }
+  if (role === 'app' && isFilters(filters)) {
+    const id = typeof jti === 'string' ? jti : undefined
+    return { kind: 'app', filters, expiresAt, proof: { key, id, issuedAt } }
+  }
+  throw new IdentityError('token-invalid', 'the token names neither a device nor the filters of an app')
+}
+
+function isFilters(value: unknown): value is string[] {
+  if (!Array.isArray(value) || value.length < 1 || value.length > APP_FILTERS_MAX) return false
+  return value.every((filter) => typeof filter === 'string' && isTopicFilter(filter))
+}
