@@ -21,7 +21,7 @@ function peerOf(t: TestContext, platform: TestPlatform): Peer {
 }
 
 const GET = (path: string, token?: string) =>
-  `GET ${path} HTTP/1.1\r\nHost: x\r\n${token === undefined ? '' : `Authorization: Bearer ${token}\r\n`}\r\n`
+  `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${token === undefined ? '' : `Authorization: Bearer ${token}\r\n`}\r\n`
 
 async function metric(platform: TestPlatform, line: RegExp): Promise<number> {
   return Number(line.exec(await platform.metrics.metrics())?.[1] ?? 0)
