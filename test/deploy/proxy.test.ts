@@ -48,13 +48,13 @@ async function run(t: TestContext, port: number, program: string, ...args: strin
   }
 }
 
-async function startNginx(t: TestContext, program: string, port: number, text: string): Promise<void> {
+async function startNginx(t: TestContext, program: string, port: number, text: string, module?: string): Promise<void> {
   const directory = scratchDirectory(t)
   const file = join(directory, 'nginx.conf')
   const places = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((name) => `${name}_temp_path ${directory}/${name};`)
     .join(' ')
-  const own = `daemon off; pid ${directory}/pid; error_log stderr; events {}\n`
+  const own = `${module === undefined ? '' : `load_module ${module};\n`}daemon off; pid ${directory}/pid; error_log stderr; events {}\n`
   writeFileSync(file, own + text.replace('http {', `http { access_log off; ${places}\n`))
   await run(t, port, program, '-e', 'stderr', '-p', directory, '-c', file)
 }
@@ -114,7 +114,7 @@ onEachServer('HAProxy as docs/deploy.md has it: HTTP and WebSocket, quiet ones t
 test('nginx as docs/deploy.md has it: MQTT', async (t) => {
   const program = requireProgram(t, 'nginx', 'apt install nginx')
   if (program === undefined) return
-  const module = process.env.TELLTALE_TEST_NGINX_STREAM ?? '/usr/lib/nginx/modules/ngx_stream_module.so'
+  const module = '/usr/lib/nginx/modules/ngx_stream_module.so'
   if (!existsSync(module))
     return t.skip(`nginx has no stream module: apt install libnginx-mod-stream (looked for ${module})`)
   const platform = await RunningPlatform.start(t)
@@ -122,7 +122,7 @@ test('nginx as docs/deploy.md has it: MQTT', async (t) => {
   const own = documented('nginx-stream')
     .replace('listen 1884;', `listen 127.0.0.1:${port};`)
     .replace('127.0.0.1:1883', `127.0.0.1:${platform.mqttPort}`)
-  await startNginx(t, program, port, `load_module ${module};\n${own}`)
+  await startNginx(t, program, port, own, module)
   await publishThrough(platform, port)
 })
 

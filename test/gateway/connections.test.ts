@@ -52,23 +52,43 @@ onEachServer(
 onEachServer(
   'when all are taken health is answered, the rest is refused with 503, and then there is room again',
   async (t, server) => {
-    const platform = await start(t, server)
-    const kept: Peer[] = []
-    for (let index = 0; index < MAX / 2; index++) {
-      const peer = peerOf(t, platform)
-      peer.connection.write(GET('/v1/schemas', platform.token))
-      assert.doesNotMatch(await peer.answer('"schemas"'), /^connection: close/im)
-      kept.push(peer)
+    let asked = 0
+    const readings = () => {
+      asked++
+      return new Promise<never>(() => undefined)
+    }
+    const historyTimes = { queryMs: HOUR_MS, answerMs: HOUR_MS }
+    const platform = await startPlatform(t, server, {
+      history: { readings },
+      options: { connectionsMax: MAX, historyTimes },
+    })
+    const tokens = [platform.token]
+    while (tokens.length < 3) tokens.push(await platform.identity.signApp(['#'], HOUR_MS + 1_000 * tokens.length))
+    const first = peerOf(t, platform)
+    first.connection.write(GET('/v1/schemas', platform.token))
+    assert.doesNotMatch(await first.answer('"schemas"'), /^connection: close/im)
+    first.connection.destroy()
+    const url = `${platform.url.replace('http', 'ws')}/v1/live?access_token=`
+    const apps: WebSocket[] = []
+    while (apps.length < 32) {
+      const token = tokens[apps.length % 3] ?? ''
+      const app = new WebSocket(`${url}${token}`, 'telltale.v1', { localAddress: `127.0.0.${1 + (apps.length % 2)}` })
+      t.after(() => app.terminate())
+      await once(app, 'open')
+      apps.push(app)
     }
     const crowded = peerOf(t, platform)
     crowded.connection.write(GET('/v1/ledger', platform.token))
     assert.match(await crowded.answer('balanced'), /^connection: close/im)
     await crowded.until(() => crowded.isClosed)
-    const second = await platform.identity.signApp(['#'], HOUR_MS)
-    const apps: App[] = []
-    for (let index = 0; index < MAX / 2; index++) {
-      apps.push(await App.connect(t, platform, index % 2 === 0 ? platform.token : second))
+    const busy: Peer[] = []
+    while ((await metric(platform, OPEN)) !== 32) await new Promise((resolve) => setImmediate(resolve))
+    while (busy.length < MAX - 32) {
+      const peer = peerOf(t, platform)
+      peer.connection.write(GET('/v1/readings', tokens[busy.length % 3]))
+      busy.push(peer)
     }
+    while ((await metric(platform, OPEN)) < MAX || asked < 3) await new Promise((resolve) => setImmediate(resolve))
     for (let index = 0; index < 3; index++) {
       const asking = peerOf(t, platform)
       asking.connection.write(GET('/healthz'))
@@ -85,9 +105,10 @@ onEachServer(
     const asking = peerOf(t, platform)
     asking.connection.write(GET('/readyz'))
     assert.match(await asking.answer('ready'), /^HTTP\/1\.1 200 /)
-    assert.ok(kept.every((peer) => !peer.isClosed))
-    for (const app of apps) app.socket.terminate()
-    while ((await metric(platform, OPEN)) > MAX / 2 + 2) await new Promise((resolve) => setImmediate(resolve))
+    assert.ok(busy.every((peer) => !peer.isClosed))
+    assert.ok(apps.every((app) => app.readyState === WebSocket.OPEN))
+    for (const app of apps) app.terminate()
+    while ((await metric(platform, OPEN)) > MAX / 2) await new Promise((resolve) => setImmediate(resolve))
     assert.equal((await platform.get('/v1/ledger')).status, 200)
   },
 )
