@@ -108,7 +108,7 @@ const SETTINGS = {
   deviceMessagesPerSecond: optional(
     'TELLTALE_DEVICE_MESSAGES_PER_SECOND',
     integer(1, 1_000_000),
-    'what one device may publish; more is acknowledged, dropped and told; no limit unless set',
+    'what one device may publish; it is read from more slowly, and acknowledged later; no limit unless set',
   ),
   deviceBytesPerSecond: optional(
     'TELLTALE_DEVICE_BYTES_PER_SECOND',

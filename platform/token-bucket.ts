@@ -33,6 +33,11 @@ export class TokenBucket {
     return this.#tokens
   }
 
+  /** How many milliseconds until there is one. */
+  waitMs(now: number): number {
+    return Math.max(0, Math.ceil(((1 - this.tokens(now)) / this.#size.perSecond) * 1_000))
+  }
+
   /** Takes so many, whether they are there or not. */
   take(now: number, count = 1): void {
     this.#tokens = this.tokens(now) - count

@@ -2,7 +2,9 @@
  * Owns the verdict on a PUBLISH, before it is acknowledged: telemetry goes to the log and is accepted once durable, a status
  * goes to the presence records, the rest is dropped, or forwarded if authentication is off.
  *
- *   PUBLISH --> may it be sent? --no--> dropped, and told
+ *   PUBLISH --> is it within the device's rate? --no--> held back until it is
+ *                   | yes
+ *               may it be sent? --no--> dropped, and told
  *                   | yes
  *                   +--> append --durable--> accepted
  *                               --refused--> refused
@@ -17,7 +19,7 @@ import type { DeviceTopic } from '../../identity/topics.ts'
 import type { Appends } from '../../log/log.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
-import { Disconnect } from '../reports/disconnects.ts'
+import { CONNECTION_CLOSED, Disconnect } from '../reports/disconnects.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { Holder, Session } from '../session/session.ts'
 import type { StatusBoard } from './status-board.ts'
@@ -53,16 +55,35 @@ export class Admission {
   }
 
   admit(session: Session, message: Message, decided: Decided): void {
-    const { rate } = session
-    if (rate?.passes(this.#dependencies.clock.now(), payloadLength(message)) === false) {
-      const text = `this device may publish ${rate.description}: the message was dropped`
-      this.#drop(session, message, 'rate-limited', text, decided)
-    } else this.#judge(session, message, decided)
+    const { heldBack } = session
+    if (heldBack === undefined) {
+      this.#judge(session, message, decided)
+      return
+    }
+    const waits = heldBack.take({
+      bytes: payloadLength(message),
+      pass: () => this.#judge(session, message, decided),
+      abandon: () => this.#abandon(session, message, decided),
+    })
+    if (waits) this.#dependencies.drops.heldBack(heldBack)
   }
 
-  /** Whatever the rate: a device that published too much and died is offline all the same. */
+  /**
+   * Counted, and whatever the rate: a device that published too much and died is offline all the same, and its will must not come
+   * when it is online again.
+   */
   admitWill(session: Session, message: Message, decided: Decided): void {
+    session.heldBack?.rate.charge(this.#dependencies.clock.now(), payloadLength(message))
     this.#judge(session, message, decided)
+  }
+
+  /** The connection ended while the message waited for its device's rate. */
+  #abandon(session: Session, message: Message, decided: Decided): void {
+    if (message.qos > 0) decided(refused(new Error(CONNECTION_CLOSED)))
+    else {
+      const text = `this device may publish ${session.heldBack?.rate.description}, and its connection ended while the message waited`
+      this.#drop(session, message, 'rate-limited', text, decided)
+    }
   }
 
   #judge(session: Session, message: Message, decided: Decided): void {

@@ -1,5 +1,5 @@
 /**
- * Owns what becomes of a PUBLISH by admission's verdict, and what is told and counted of a message that is dropped.
+ * Owns what becomes of a PUBLISH by admission's verdict, and what is told and counted of one that is dropped or held back.
  *
  *   accepted   acknowledged; handed to the subscribers who want it
  *   dropped    acknowledged, gone, counted, told on the device's errors topic: refusing the acknowledgement would block an
@@ -11,6 +11,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { ErrorReports } from '../reports/error-reports.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { ThrottledLines } from '../reports/throttled-lines.ts'
+import type { HeldBack } from '../session/held-back.ts'
 import type { Session } from '../session/session.ts'
 
 export type DropCode = 'payload-too-large' | 'publish-forbidden' | 'rate-limited'
@@ -34,9 +35,22 @@ export interface DropsDependencies {
 
 export class Drops {
   readonly #dependencies: DropsDependencies
+  readonly #slowed = new WeakSet<HeldBack>()
 
   constructor(dependencies: DropsDependencies) {
     this.#dependencies = dependencies
+  }
+
+  /** A message waits for its device's rate: counted, and said once a connection. */
+  heldBack(heldBack: HeldBack): void {
+    const { metrics, lines } = this.#dependencies
+    metrics.heldBack()
+    if (this.#slowed.has(heldBack)) return
+    this.#slowed.add(heldBack)
+    lines.say(`read from more slowly: this device may publish ${heldBack.rate.description}`, {
+      client: heldBack.client,
+      reason: 'rate-limited',
+    })
   }
 
   /** Whoever sent the message is told, and so is whoever looks for it. */

@@ -18,6 +18,7 @@ import { Throttle } from '../../platform/throttle.ts'
 import { renameClient, willOf } from '../aedes/internals.ts'
 import { Disconnect } from '../reports/disconnects.ts'
 import type { BrokerMetrics, Refusal } from '../reports/metrics.ts'
+import { HeldBack } from '../session/held-back.ts'
 import { type RateLimits, Rates } from '../session/rate.ts'
 import type { ReceiveWindow } from '../session/receive-window.ts'
 import { type Holder, Session } from '../session/session.ts'
@@ -79,7 +80,7 @@ export class Authentication {
     const rate = this.#rates.of(client.id)
     const session = new Session(holder, willOf(client), {
       receiveWindow,
-      rate,
+      heldBack: rate && new HeldBack(rate, { client: client.id, receiveWindow, clock: this.#dependencies.clock }),
       subscriptionsTotal: this.#subscriptionsTotal,
     })
     checkWill(session)

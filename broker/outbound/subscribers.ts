@@ -78,7 +78,7 @@ export class Subscribers {
 
   /** Takes in a client whose session is known now. */
   add(client: Client, session: Session): void {
-    internals(client).conn.once('close', () => session.subscriptions.clear())
+    internals(client).conn.once('close', () => session.end())
     patchDeliveries(client, session)
   }
 

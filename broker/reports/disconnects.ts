@@ -21,7 +21,7 @@ import type { ThrottledLines } from './throttled-lines.ts'
 const DRAIN_TIMEOUT = 'drain timeout'
 export const KEEPALIVE_TIMEOUT = 'keep alive timeout'
 /** An acknowledgement was due to a client that had gone. */
-const CONNECTION_CLOSED = 'connection closed'
+export const CONNECTION_CLOSED = 'connection closed'
 const IN_OTHER_WORDS: Readonly<Record<string, string>> = {
   'Invalid protocol version': 'an MQTT version that is not spoken here: 3.1 and 3.1.1 are',
 }

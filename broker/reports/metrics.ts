@@ -40,6 +40,7 @@ export class BrokerMetrics {
   readonly #delayed: Counter<'by'>
   readonly #connects: Counter
   readonly #idsForgotten: Counter
+  readonly #heldBack: Counter
 
   constructor(registry: Metrics, connections: () => number) {
     const registers = [registry]
@@ -115,6 +116,11 @@ export class BrokerMetrics {
       labelNames: ['by'],
       registers,
     })
+    this.#heldBack = new Counter({
+      name: 'telltale_broker_held_back_total',
+      help: 'Messages that waited, unacknowledged, for the rate of their device',
+      registers,
+    })
     this.#idsForgotten = new Counter({
       name: 'telltale_broker_packet_ids_forgotten_total',
       help: 'QoS 2 messages received whose PUBREL is not awaited any more, since their session has too many of them',
@@ -155,6 +161,10 @@ export class BrokerMetrics {
 
   connectDelayed(by: 'address' | 'client'): void {
     this.#delayed.inc({ by })
+  }
+
+  heldBack(): void {
+    this.#heldBack.inc()
   }
 
   packetIdForgotten(): void {

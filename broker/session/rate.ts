@@ -2,7 +2,7 @@
  * Owns how many messages and bytes a second one device may publish. Its buckets hold one second's worth; a message passes while there is anything in both buckets, so one larger than a second's bytes passes too, and
  * is paid for afterwards. A device that connects again goes on with the bucket it left.
  *
- * Losing: what does not pass is for the caller to drop and to tell. Bound: `RATES_MAX` devices have a bucket; for one more
+ * Losing: nothing; what does not pass waits in `HeldBack`. Bound: `RATES_MAX` devices have a bucket; for one more
  * that of the device that connected longest ago is forgotten.
  */
 
@@ -57,11 +57,21 @@ export class Rate {
       .concat(' a second')
   }
 
+  /** In how many milliseconds a message may pass. */
+  waitMs(now: number): number {
+    return Math.max(1, this.#messages?.waitMs(now) ?? 0, this.#bytes?.waitMs(now) ?? 0)
+  }
+
+  /** Counts a message that passes whatever the rate. */
+  charge(now: number, bytes: number): void {
+    this.#messages?.take(now)
+    this.#bytes?.take(now, bytes)
+  }
+
   /** Whether a message of so many bytes may pass at `now` (milliseconds); if so, it has been counted. */
   passes(now: number, bytes: number): boolean {
     if ((this.#messages?.tokens(now) ?? 1) < 1 || (this.#bytes?.tokens(now) ?? 1) <= 0) return false
-    this.#messages?.take(now)
-    this.#bytes?.take(now, bytes)
+    this.charge(now, bytes)
     return true
   }
 }

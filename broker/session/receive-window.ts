@@ -3,7 +3,8 @@
  * client before its messages fill the memory; and the order in which a client is answered.
  *
  * Bounds: `HELD_MESSAGES_PER_CLIENT_MAX`, `HELD_BYTES_PER_CLIENT_MAX`, and over all clients `HELD_BYTES_MAX`. Full: the
- * client is not read from (TCP tells it) until a message is released. Nothing is lost.
+ * client is not read from (TCP tells it) until a message is released. Nothing is lost. What waits for its device's rate
+ * (`HeldBack`) is counted with the client's, and over all clients apart: with `HELD_BACK_BYTES_MAX` of it, who has some is full.
  */
 
 import assert from 'node:assert/strict'
@@ -13,12 +14,15 @@ import { HELD_BYTES_MAX } from '../../platform/limits.ts'
 export const HELD_MESSAGES_PER_CLIENT_MAX = 1_000
 /** Bytes of those messages. */
 const HELD_BYTES_PER_CLIENT_MAX = 512 * 1024
+/** Bytes of the messages of all clients that wait for their device's rate; at so many, none that has some is read from. */
+const HELD_BACK_BYTES_MAX = 64 * 1024 * 1024
 /** What a waiting message costs beside its payload, about. */
 const HELD_MESSAGE_BYTES = 256
 
 /** Of all clients. */
 export class ReceiveWindowTotal {
   bytes = 0
+  heldBackBytes = 0
   readonly waiting = new Set<ReceiveWindow>()
 
   release(bytes: number): void {
@@ -36,6 +40,7 @@ export class ReceiveWindow {
   readonly #total: ReceiveWindowTotal
   #messages = 0
   #bytes = 0
+  #heldBack = 0
   #waits = false
   /** Called when there is room again after `waitForRoom`. */
   onRoom: () => void = () => undefined
@@ -64,16 +69,42 @@ export class ReceiveWindow {
     const bytes = payloadBytes + HELD_MESSAGE_BYTES
     this.#messages--
     this.#bytes -= bytes
-    assert(this.#messages >= 0 && this.#bytes >= 0, 'no more is released than was held')
-    if (this.#waits && !this.#isFullHere()) {
-      this.#waits = false
-      this.onRoom()
-    }
+    this.#makeRoom()
     this.#total.release(bytes)
   }
 
+  /** A message waits for its device's rate, which may take long: others must not wait for that. */
+  holdBack(payloadBytes: number): void {
+    const bytes = payloadBytes + HELD_MESSAGE_BYTES
+    this.#messages++
+    this.#heldBack++
+    this.#bytes += bytes
+    this.#total.heldBackBytes += bytes
+  }
+
+  letPass(payloadBytes: number): void {
+    const bytes = payloadBytes + HELD_MESSAGE_BYTES
+    this.#messages--
+    this.#heldBack--
+    this.#bytes -= bytes
+    this.#total.heldBackBytes -= bytes
+    assert(this.#heldBack >= 0 && this.#total.heldBackBytes >= 0, 'no more passes than was held back')
+    this.#makeRoom()
+  }
+
+  #makeRoom(): void {
+    assert(this.#messages >= 0 && this.#bytes >= 0, 'no more is released than was held')
+    if (!this.#waits || this.#isFullHere()) return
+    this.#waits = false
+    this.onRoom()
+  }
+
   #isFullHere(): boolean {
-    return this.#messages >= HELD_MESSAGES_PER_CLIENT_MAX || this.#bytes >= HELD_BYTES_PER_CLIENT_MAX
+    return (
+      this.#messages >= HELD_MESSAGES_PER_CLIENT_MAX ||
+      this.#bytes >= HELD_BYTES_PER_CLIENT_MAX ||
+      (this.#heldBack > 0 && this.#total.heldBackBytes >= HELD_BACK_BYTES_MAX)
+    )
   }
 }
 

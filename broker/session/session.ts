@@ -9,8 +9,8 @@ import type { PublishPacket } from 'aedes'
 import type { Principal } from '../../identity/principal.ts'
 import { type DeviceTopic, parseTopic } from '../../identity/topics.ts'
 import type { AwaitingPubrel } from './awaiting-pubrel.ts'
+import type { HeldBack } from './held-back.ts'
 import { InFlight } from './in-flight.ts'
-import type { Rate } from './rate.ts'
 import { OrderedAcks, type ReceiveWindow } from './receive-window.ts'
 import { Subscriptions, type SubscriptionsTotal } from './subscriptions.ts'
 
@@ -20,11 +20,10 @@ const SESSION_TOPICS_MAX = 16
 /** A client of an authenticated broker, or anyone at all when authentication is off. */
 export type Holder = Principal | { readonly kind: 'anyone' }
 
-/** What all connections share, or a device's connections one after the other. */
 export interface SessionShares {
   readonly receiveWindow: ReceiveWindow
   /** Undefined: it may publish as fast as it can. */
-  readonly rate: Rate | undefined
+  readonly heldBack: HeldBack | undefined
   readonly subscriptionsTotal: SubscriptionsTotal
 }
 
@@ -43,18 +42,18 @@ export class Session {
   /** The QoS granted for the message that was looked at last. */
   readonly lastGranted = { brokerCounter: 0, qos: 0 }
   readonly receiveWindow: ReceiveWindow
-  readonly rate: Rate | undefined
+  readonly heldBack: HeldBack | undefined
   readonly #topics = new Map<string, DeviceTopic | undefined>()
 
   constructor(
     holder: Holder,
     will: PublishPacket | undefined,
-    { receiveWindow, rate, subscriptionsTotal }: SessionShares,
+    { receiveWindow, heldBack, subscriptionsTotal }: SessionShares,
   ) {
     this.holder = holder
     this.will = will
     this.receiveWindow = receiveWindow
-    this.rate = rate
+    this.heldBack = heldBack
     this.subscriptions = new Subscriptions(subscriptionsTotal)
   }
 
@@ -64,6 +63,12 @@ export class Session {
     const parsed = parseTopic(topic)
     if (this.#topics.size < SESSION_TOPICS_MAX) this.#topics.set(topic, parsed)
     return parsed
+  }
+
+  /** The connection has ended. */
+  end(): void {
+    this.subscriptions.clear()
+    this.heldBack?.end()
   }
 
   hasExpired(now: number): boolean {

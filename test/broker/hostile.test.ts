@@ -21,7 +21,7 @@ import {
   SUBSCRIPTIONS_PER_CLIENT_MAX,
 } from '../../platform/limits.ts'
 import { scratchDirectory } from '../scratch.ts'
-import { type Bench, connectAs, message, publish, RawClient, READING, startBroker, until } from './harness.ts'
+import { type Bench, connectAs, publish, RawClient, startBroker, until } from './harness.ts'
 import { holding } from './held-log.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
@@ -347,51 +347,6 @@ test('a client id that connects again and again waits, then is refused; who has 
   assert.equal((await surplus.next('connack')).returnCode, 3)
   await surplus.untilClosed()
   assert.equal(await bench.metric('telltale_broker_refused_total{reason="too-many-connects"}'), 1)
-})
-
-test('a device over its rate is acknowledged, its messages dropped, counted, and told; the next second they pass', async (t) => {
-  let now = Date.now()
-  const deviceRate = { messagesPerSecond: 5, bytesPerSecond: 100_000 }
-  const bench = await startBroker(t, { clock: { now: () => now }, listeners: { deviceRate } })
-  const device = await bench.device('truck-7')
-  const reports: { code: string; stream: string }[] = []
-  device.on('message', (_topic, payload) => reports.push(JSON.parse(payload.toString())))
-  await device.subscribeAsync('devices/truck-7/errors')
-  const other = await bench.device('truck-8')
-  for (let sent = 0; sent < 8; sent++) await device.publishAsync(TOPIC, READING, { qos: sent % 2 === 0 ? 1 : 2 })
-  await other.publishAsync('devices/truck-8/telemetry/environment', READING, { qos: 1 })
-  assert.equal((await bench.entries()).length, 5 + 1)
-  assert.equal(await bench.metric('telltale_broker_refused_total{reason="rate-limited"}'), 3)
-  await until(() => reports.length === 3)
-  assert(reports.every(({ code, stream }) => code === 'rate-limited' && stream === 'environment'))
-  await device.endAsync()
-  const again = await bench.device('truck-7')
-  await again.publishAsync(TOPIC, READING, { qos: 1 })
-  assert.equal((await bench.entries()).length, 5 + 1, 'a new connection is no new allowance')
-  now += 1_000
-  await again.publishAsync(TOPIC, READING, { qos: 1 })
-  assert.equal((await bench.entries()).length, 5 + 1 + 1)
-})
-
-test('a device over its rate that dies is offline all the same: its will is not counted', async (t) => {
-  const now = Date.now()
-  const deviceRate = { messagesPerSecond: 2 }
-  const bench = await startBroker(t, { clock: { now: () => now }, listeners: { deviceRate } })
-  const app = await bench.app(['devices/+/status'])
-  await app.subscribeAsync('devices/+/status')
-  const will = {
-    topic: 'devices/truck-7/status',
-    payload: Buffer.from('{"online":false}'),
-    qos: 1 as const,
-    retain: true,
-  }
-  const device = await bench.device('truck-7', { will })
-  for (let sent = 0; sent < 5; sent++) await device.publishAsync(TOPIC, READING, { qos: 1 })
-  const told = message(app)
-  device.stream.destroy()
-  await until(async () => (await bench.metric('telltale_broker_connections')) === 1)
-  assert.equal(await bench.metric('telltale_broker_refused_total{reason="rate-limited"}'), 3)
-  assert.deepEqual(await told, ['devices/truck-7/status', '{"online":false}'])
 })
 
 test('an errors topic carries a limited number of reports a second; the rest is counted', async (t) => {
