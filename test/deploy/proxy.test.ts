@@ -14,7 +14,7 @@ import { RunningPlatform } from '../e2e/platform.ts'
 import { App, environment, NOW, onEachServer, startPlatform, type TestPlatform } from '../gateway/platform.ts'
 import { Peer } from '../gateway/server/harness.ts'
 import { scratchDirectory } from '../scratch.ts'
-import { freePort, requireProgram } from '../servers/server.ts'
+import { freePort, MissingServer, requireProgram, skipIfMissing } from '../servers/server.ts'
 import { readText } from './compose-file.ts'
 
 /** The block of that kind on the page. */
@@ -115,8 +115,9 @@ test('nginx as docs/deploy.md has it: MQTT', async (t) => {
   const program = requireProgram(t, 'nginx', 'apt install nginx')
   if (program === undefined) return
   const module = '/usr/lib/nginx/modules/ngx_stream_module.so'
-  if (!existsSync(module))
-    return t.skip(`nginx has no stream module: apt install libnginx-mod-stream (looked for ${module})`)
+  if (!existsSync(module)) {
+    return skipIfMissing(t, new MissingServer(`needs ${module} (apt install libnginx-mod-stream)`))
+  }
   const platform = await RunningPlatform.start(t)
   const port = await freePort()
   const own = documented('nginx-stream')
