@@ -1,6 +1,7 @@
 /**
  * Owns JSON as a framing: a payload that begins as an object or an array, read by the newest schema of the topic's stream
- * (json-mapper.ts). Bound: `SHOWN_LEVELS_MAX` levels are shown to a person.
+ * (json-mapper.ts). Before it there may be a byte order mark and white space, as editors and templates leave, and behind it the
+ * NUL that ends a string in C. Bound: `SHOWN_LEVELS_MAX` levels are shown to a person.
  */
 
 import { isUtf8 } from 'node:buffer'
@@ -12,6 +13,11 @@ import type { Registry } from './registry.ts'
 
 /** Levels of a payload that are shown to a person who looks at it; what lies deeper is left out, and said to be. */
 const SHOWN_LEVELS_MAX = 32
+
+/** U+FEFF in UTF-8. */
+const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf)
+/** RFC 8259 section 2. */
+const WHITE_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d])
 
 export class JsonFraming implements Framing {
   readonly format = 'JSON'
@@ -29,11 +35,14 @@ export class JsonFraming implements Framing {
   }
 
   claims({ payload }: Message): boolean {
-    return payload[0] === 0x7b || payload[0] === 0x5b
+    let at = hasMark(payload) ? BYTE_ORDER_MARK.length : 0
+    while (WHITE_SPACE.has(payload[at] ?? 0)) at++
+    return payload[at] === 0x7b || payload[at] === 0x5b
   }
 
   decode(message: Message): readonly Reading[] | Rejection {
-    const { payload, stream } = message
+    const { stream } = message
+    const payload = unwrapped(message.payload)
     const mapper = this.#mappers.get(stream)
     if (mapper === undefined) return new Rejection('unknown-schema', this.#registry.unknownStream(stream))
     if (!isUtf8(payload)) return new Rejection('malformed-json', 'the JSON is not UTF-8')
@@ -47,7 +56,8 @@ export class JsonFraming implements Framing {
     return mapper.map(parsed, message)
   }
 
-  show({ payload }: Message): Contents {
+  show(message: Message): Contents {
+    const payload = unwrapped(message.payload)
     if (!isUtf8(payload)) return malformed('it is not UTF-8')
     const text = payload.toString('utf8')
     let json: unknown
@@ -64,6 +74,15 @@ export class JsonFraming implements Framing {
       ],
     }
   }
+}
+
+const hasMark = (payload: Buffer) => BYTE_ORDER_MARK.equals(payload.subarray(0, BYTE_ORDER_MARK.length))
+
+/** What is JSON of a payload; `JSON.parse` takes white space, and neither of these. */
+function unwrapped(payload: Buffer): Buffer {
+  let end = payload.length
+  while (payload[end - 1] === 0) end--
+  return payload.subarray(hasMark(payload) ? BYTE_ORDER_MARK.length : 0, end)
 }
 
 function malformed(fault: string): Contents {

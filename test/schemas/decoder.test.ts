@@ -86,12 +86,29 @@ test('as many readings as a message may hold are decoded', () => {
   rejected(decoder(registry, 'vibration')(more), 'too-many-readings', /10001 readings or more; at most 10000/)
 })
 
+test('JSON may have a byte order mark and white space before it, and a NUL behind it', () => {
+  const json = JSON.stringify(RECORD)
+  const plain = readings(environment(Buffer.from(json)))
+  for (const [before, after] of [
+    ['\ufeff', ''],
+    [' \t\r\n', ''],
+    ['\ufeff\n', '\n'],
+    ['', '\0'],
+    ['\ufeff ', '\n\0\0'],
+  ]) {
+    assert.deepEqual(readings(environment(Buffer.from(`${before}${json}${after}`))), plain)
+    assert.deepEqual(readings(environment(Buffer.from(`${before}[${json}]${after}`))), plain)
+  }
+})
+
 test('each wrong framing has its code and a reason', () => {
   const header = shipped.encode('environment', RECORD).subarray(0, 10)
   const cases: [what: string, payload: string | Buffer, code: string, reason: RegExp][] = [
     ['nothing', '', 'empty', /empty; Avro or JSON is expected/],
     ['text', 'temperature=21.3', 'unknown-framing', /starts with the bytes 74656d70; it must start with c301/],
-    ['JSON after a space', ' {}', 'unknown-framing', /bytes 207b7d/],
+    ['white space and no JSON', '  x', 'unknown-framing', /bytes 202078/],
+    ['a byte order mark and no JSON', '\ufeffx', 'unknown-framing', /bytes efbbbf78/],
+    ['a NUL within JSON', '{"ts":\0}', 'malformed-json', /position/],
     ['a single byte C3', Buffer.from('c3', 'hex'), 'unknown-framing', /bytes c3/],
     ['C3 02', Buffer.from('c302', 'hex'), 'unknown-framing', /bytes c302/],
     ['half a fingerprint', header.subarray(0, 6), 'malformed-avro', /ends inside the fingerprint, after 6 bytes of 10/],
