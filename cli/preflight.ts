@@ -3,12 +3,16 @@
  * names the variable, its value and what is allowed.
  */
 
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { messageOf } from '../platform/errors.ts'
 import type { Settings } from '../platform/settings.ts'
 import { SettingsError } from '../platform/settings-error.ts'
+
+/** Each certificate of a PEM file. */
+const CERTIFICATES = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[\s\S]*?-----END (TRUSTED |X509 )?CERTIFICATE-----/g
 
 /** Throws a `SettingsError`; makes the data directory if it is missing. */
 export function preflight(settings: Settings): void {
@@ -23,12 +27,23 @@ export function preflight(settings: Settings): void {
   if (tlsCert === undefined || tlsKey === undefined) return
   check('TELLTALE_TLS_CERT', tlsCert, 'a PEM file', () => createSecureContext({ cert: readFileSync(tlsCert) }))
   check('TELLTALE_TLS_KEY', tlsKey, 'a PEM file', () => createSecureContext({ key: readFileSync(tlsKey) }))
-  check('TELLTALE_TLS_KEY', tlsKey, `the key of TELLTALE_TLS_CERT, ${tlsCert}`, () => {
-    createSecureContext({ cert: readFileSync(tlsCert), key: readFileSync(tlsKey) })
-  })
+  requireKeyOfFirst(tlsCert, tlsKey)
   if (tlsCa !== undefined) {
     check('TELLTALE_TLS_CA', tlsCa, 'a PEM file', () => createSecureContext({ ca: readFileSync(tlsCa) }))
   }
+}
+
+/** OpenSSL takes the first certificate of the file for the server's own, and blames the key for a chain in another order. */
+function requireKeyOfFirst(tlsCert: string, tlsKey: string): void {
+  const key = createPrivateKey(readFileSync(tlsKey))
+  const chain = readFileSync(tlsCert, 'utf8').match(CERTIFICATES) ?? []
+  const at = chain.findIndex((pem) => new X509Certificate(pem).checkPrivateKey(key))
+  if (at === 0) return
+  const message =
+    at > 0
+      ? `TELLTALE_TLS_CERT: the first certificate in ${tlsCert} does not belong to the key: the chain must begin with it`
+      : `TELLTALE_TLS_KEY is "${tlsKey}", which no certificate belongs to: allowed is the key of TELLTALE_TLS_CERT, ${tlsCert}`
+  throw new SettingsError('bad-setting', message)
 }
 
 function check(variable: string, value: string, allowed: string, use: () => void): void {
