@@ -19,14 +19,10 @@ import { readBuffered } from '../inbound/inbound.ts'
 import { packetBytes } from '../inbound/packet-rules.ts'
 import type { Beginner, PartialPackets } from '../inbound/partial-packets.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
+import { clearUnused, isConnect, notConnect } from './first-packet.ts'
 
 /** A CONNECT is larger: the connection is closed. Holds a token, a will and a user name. */
 export const CONNECT_BYTES_MAX = 64 * 1024
-
-/** The first byte of a CONNECT (section 3.1.1). */
-const CONNECT = 0x10
-/** The first byte of a TLS record with a ClientHello (RFC 8446 section 5.1). */
-const TLS_HANDSHAKE = 22
 
 export interface PendingConnectsOptions {
   readonly max: number
@@ -93,15 +89,19 @@ export class PendingConnects {
     if (arrival === undefined || piece === null) return
     arrival.pieces.push(piece)
     arrival.length += piece.length
-    arrival.bytes ??= packetBytes(Buffer.concat(arrival.pieces))
-    const { pieces, length, bytes } = arrival
-    if (pieces[0]?.[0] !== CONNECT) this.#close(stream, violation(noConnect(Buffer.concat(pieces))))
+    const { pieces, length } = arrival
+    const come = arrival.bytes === undefined ? Buffer.concat(pieces) : undefined
+    if (come !== undefined) arrival.bytes = packetBytes(come)
+    const { bytes } = arrival
+    if (come !== undefined && !isConnect(come)) this.#close(stream, violation(notConnect(come)))
     else if (bytes !== undefined && bytes > CONNECT_BYTES_MAX) {
       this.#close(stream, violation(`a CONNECT of ${bytes} bytes is larger than allowed, ${CONNECT_BYTES_MAX}`))
     } else if (bytes === undefined || length < bytes) this.#options.partialPackets.note(arrival, length, false)
     else {
       this.#leave(stream)
-      stream.unshift(Buffer.concat(pieces))
+      const connect = Buffer.concat(pieces)
+      clearUnused(connect)
+      stream.unshift(connect)
       const client = this.#options.arrived(stream)
       const answered = () => this.#unanswered.delete(client)
       this.#unanswered.add(client)
@@ -157,10 +157,3 @@ function ofStream<A extends unknown[]>(handle: (stream: Duplex, ...args: A) => v
 }
 
 const violation = (message: string) => new Disconnect('protocol-error', message)
-
-/** What else speaks first at a port for MQTT is most often a client of another port. */
-function noConnect(bytes: Buffer): string {
-  if (bytes[0] === TLS_HANDSHAKE) return 'it begins TLS, which is for the MQTTS port'
-  if (/^[A-Z]+ \//.test(bytes.toString('latin1'))) return 'it speaks HTTP, and this port is for MQTT'
-  return 'the first packet is no CONNECT'
-}

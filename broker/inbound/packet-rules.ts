@@ -36,16 +36,23 @@ const LEVELS: Readonly<Record<string, number>> = { MQIsdp: 3, MQTT: 4 }
 /** mqtt-packet gives -1 for an id that is not there. */
 const isPacketId = (id: number | undefined) => id !== undefined && id > 0
 
-/** How many bytes the packet has that begins here; undefined while its fixed header is not whole. (Whether the last byte of a length may go on is mqtt-packet's to say.) */
-export function packetBytes(packet: Buffer): number | undefined {
-  let length = 0
+/** How many bytes its fixed header has; undefined while it is not whole. */
+export function headerBytes(packet: Buffer): number | undefined {
   for (let index = 1; index < HEADER_BYTES_MAX; index++) {
     const byte = packet[index]
     if (byte === undefined) return undefined
-    length += (byte % 0x80) * 0x80 ** (index - 1)
-    if (byte < 0x80) return index + 1 + length
+    if (byte < 0x80) return index + 1
   }
-  return HEADER_BYTES_MAX + length
+  return HEADER_BYTES_MAX
+}
+
+/** How many bytes the packet has that begins here; likewise. (Whether a length may go on at its last byte is mqtt-packet's to say.) */
+export function packetBytes(packet: Buffer): number | undefined {
+  const header = headerBytes(packet)
+  if (header === undefined) return undefined
+  let length = 0
+  for (let index = 1; index < header; index++) length += ((packet[index] ?? 0) % 0x80) * 0x80 ** (index - 1)
+  return header + length
 }
 
 /** Whether a string field may be as it is. `bytes` gives what it was decoded from. */

@@ -91,11 +91,17 @@ test('a connection that does not become a client is told with the likely reason,
       },
     },
   })
-  const streams = Array.from({ length: 6 }, () => new PassThrough())
+  const streams = Array.from({ length: 8 }, () => new PassThrough())
   t.after(() => {
     for (const stream of streams) stream.destroy()
   })
-  const beginnings = [Buffer.of(22, 3, 1), Buffer.from('GET / HTTP/1.1'), Buffer.from('hello')]
+  const beginnings = [
+    Buffer.of(22, 3, 1),
+    Buffer.from('GET / HTTP/1.1'),
+    Buffer.from('PROXY TCP4 10.0.0.1 10.0.0.2 40000 1883\r\n'),
+    Buffer.from('0d0a0d0a000d0a515549540a21110000', 'hex'),
+    Buffer.from('hello'),
+  ]
   for (const bytes of beginnings) {
     const stream = streams.pop() ?? assert.fail()
     arrivals.add(stream)
@@ -111,6 +117,8 @@ test('a connection that does not become a client is told with the likely reason,
   assert.deepEqual(told, [
     'it begins TLS, which is for the MQTTS port',
     'it speaks HTTP, and this port is for MQTT',
+    'it begins with a PROXY header, which is taken with TELLTALE_PROXY_PROTOCOL=true',
+    'it begins with a PROXY header, which is taken with TELLTALE_PROXY_PROTOCOL=true',
     'the first packet is no CONNECT',
     'it has not connected, and others need the place',
     'ECONNRESET',
