@@ -92,6 +92,11 @@ export function answerOfFailure(
   throw refused(server, asked, `it answered ${reason}${hint}`, error)
 }
 
+/** Whether the server met an error of its own over a request (500): it may be what a line of it does to the server. */
+export function isInternalError(error: unknown): error is StoreError {
+  return error instanceof StoreError && error.cause instanceof HttpError && error.cause.statusCode === 500
+}
+
 function refused(server: string, asked: Asked, what: string, cause?: unknown): StoreError {
   const does = asked === 'writes' ? 'does not take writes' : 'does not answer queries'
   return new StoreError('store-refused', `${server} ${does}: ${what}`, { retry: 'slowly', cause })

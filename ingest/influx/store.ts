@@ -9,6 +9,8 @@
  * The lines of a device and stream stand together, in log order: those that a server refuses mostly are of one stream
  * (another type of field is there already) or of one device (its clock is wrong). Mixed with others, each would have to
  * be found by itself; together they are refused in a few requests.
+ * A request over which the server meets an error of its own (500) again and again is halved likewise: a line is refused if
+ * the server fails over it alone, and takes others of the same request meanwhile. If it takes none, it is ill, and is waited for.
  * Bound: `INFLUX_LINES_PER_REQUEST_MAX` lines a request.
  */
 
@@ -26,6 +28,7 @@ import {
   type SupersededReadings,
   type WriteOutcome,
 } from '../store.ts'
+import { isInternalError } from './answers.ts'
 import { InfluxConnection, type InfluxOptions } from './connection.ts'
 import { InfluxHistory } from './history.ts'
 import { RecentPoints } from './recent.ts'
@@ -33,6 +36,11 @@ import { Victoria } from './victoria.ts'
 
 /** Lines of one request to InfluxDB; a batch with more is several requests. */
 const INFLUX_LINES_PER_REQUEST_MAX = 5_000
+
+/** Internal errors of the server over the same lines after which it is looked for the line that causes them. */
+const INTERNAL_ERRORS_MAX = 5
+/** Requests of that search that may fail before one is taken: enough to find one line among those of a request. */
+const PROBES_MAX = 32
 
 /** How many readings of an entry were refused, and why the first was. */
 interface Refused {
@@ -49,6 +57,8 @@ interface Work {
   readonly readings: readonly Reading[]
   readonly refused: Set<number>
   done: number
+  /** Internal errors of the server since `done` last rose. */
+  internalErrors: number
 }
 
 export class InfluxStore implements PointStore {
@@ -63,6 +73,8 @@ export class InfluxStore implements PointStore {
   #victoria: Victoria | undefined
   /** Of the batch that was tried last, until it is through. */
   #work: Work | undefined
+  /** The line that was written last, of those that were taken. */
+  #newestLine: Buffer | undefined
 
   constructor(options: InfluxOptions, deps: StoreDependencies) {
     this.#connection = new InfluxConnection(options)
@@ -80,14 +92,21 @@ export class InfluxStore implements PointStore {
       while (work.done < work.lines.count) {
         const to = Math.min(work.lines.count, work.done + INFLUX_LINES_PER_REQUEST_MAX)
         const known = this.#victoria
-        await this.#write(work, work.done, to, signal)
+        if (work.internalErrors < INTERNAL_ERRORS_MAX) await this.#write(work, work.done, to, signal)
+        else await this.#isolate(work, to, signal)
         if (this.#victoria !== known) work = this.#reconsider(work)
       }
     } catch (error) {
-      if (error instanceof StoreError) error.progressed = work.done > before
+      if (error instanceof StoreError) {
+        error.progressed = work.done > before
+        if (error.progressed || !isInternalError(error)) work.internalErrors = 0
+        else work.internalErrors++
+      }
       throw error
     }
     this.#work = undefined
+    const newest = work.lines.count - 1
+    if (newest >= 0 && !work.refused.has(newest)) this.#newestLine = Buffer.from(work.lines.slice(newest, newest + 1))
     const superseded = this.#superseded(work)
     return {
       superseded,
@@ -124,7 +143,7 @@ export class InfluxStore implements PointStore {
         }
       }
     }
-    return { batch, lines, rejected, readings, refused: new Set(), done: 0 }
+    return { batch, lines, rejected, readings, refused: new Set(), done: 0, internalErrors: 0 }
   }
 
   /** Once all lines are written, for one that is refused replaces nothing. */
@@ -169,6 +188,81 @@ export class InfluxStore implements PointStore {
     const middle = from + (count >> 1)
     await this.#write(work, from, middle, signal)
     await this.#write(work, middle, to, signal)
+  }
+
+  /**
+   * Writes the lines up to `to` but for those over which alone the server fails; throws if it takes none of them. A server that
+   * falls ill or gets well meanwhile must not have good lines refused: so all others are taken before and after those fail once
+   * more, and in their order, so that of two values the newer stays.
+   */
+  async #isolate(work: Work, to: number, signal: AbortSignal): Promise<void> {
+    const start = work.done
+    try {
+      const suspects = await this.#suspects(work, start, to, signal)
+      await this.#writeAllBut(suspects, work, start, to, signal)
+      const guilty = new Map<number, string>()
+      for (const line of suspects) {
+        await this.#write(work, line, line + 1, signal).catch((error) => {
+          if (!isInternalError(error)) throw error
+          guilty.set(line, error.message)
+        })
+      }
+      await this.#writeAllBut([...guilty.keys()], work, start, to, signal)
+      for (const [line, reason] of guilty) {
+        work.refused.add(line)
+        reject(work.rejected, work.lines.entry(line), reason)
+      }
+      work.done = to
+      work.internalErrors = 0
+    } catch (error) {
+      work.done = start
+      throw error
+    }
+  }
+
+  /** The lines over which alone the server failed; throws if it took nothing before it had failed `PROBES_MAX` times. */
+  async #suspects(work: Work, start: number, to: number, signal: AbortSignal): Promise<readonly number[]> {
+    const suspects: number[] = []
+    let probes = 0
+    const look = async (from: number, end: number): Promise<void> => {
+      try {
+        await this.#write(work, from, end, signal)
+        probes = Number.NEGATIVE_INFINITY
+      } catch (error) {
+        if (!isInternalError(error) || ++probes > PROBES_MAX) throw error
+        if (end - from === 1) {
+          suspects.push(from)
+          // A request of one line: what tells an ill line from an ill server is that the server takes another.
+          if (to - start === 1) await this.#probe(error, signal)
+          return
+        }
+        const middle = from + ((end - from) >> 1)
+        await look(from, middle)
+        await look(middle, end)
+      }
+    }
+    await look(start, to)
+    return suspects
+  }
+
+  /** Writes again what was written last, which changes nothing; throws `error` if nothing was. */
+  async #probe(error: StoreError, signal: AbortSignal): Promise<void> {
+    if (this.#newestLine === undefined) throw error
+    await this.#connection.write(this.#newestLine, signal)
+  }
+
+  async #writeAllBut(
+    left: readonly number[],
+    work: Work,
+    start: number,
+    to: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    let from = start
+    for (const line of [...left, to]) {
+      if (line > from) await this.#write(work, from, line, signal)
+      from = line + 1
+    }
   }
 }
 

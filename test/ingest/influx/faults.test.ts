@@ -332,6 +332,36 @@ test('a reading that line protocol cannot express is set aside, its neighbours a
   assert.equal(server.lines.size, 2)
 })
 
+test('a line over which the server fails, again and again, is set aside; its neighbours are written', async (t) => {
+  const { server, store } = await open(t)
+  server.decide = (lines) => (lines.some((line) => /count=(7|4999)i/.test(line)) ? { status: 500 } : undefined)
+  const { outcome } = await persist(store, batch(6_000))
+  assert.deepEqual(
+    outcome.rejected.map(({ index }) => index).sort((a, b) => a - b),
+    [7, 4999],
+  )
+  assert.match(outcome.rejected[0]?.reason ?? '', /500/)
+  assert.equal(server.lines.size, 5_998)
+  server.decide = (lines) => (lines.some((line) => /count=8000i/.test(line)) ? { status: 500 } : undefined)
+  const { outcome: alone } = await persist(store, batch(1, 8_000))
+  assert.deepEqual(
+    alone.rejected.map(({ index }) => index),
+    [0],
+  )
+})
+
+test('a server that fails over everything is waited for, and nothing is set aside', async (t) => {
+  const { server, store } = await open(t)
+  const ill = 150
+  server.decide = (_lines, index) => (index < ill ? { status: 500 } : undefined)
+  for (const count of [3_000, 1]) {
+    const { outcome } = await persist(store, batch(count, count))
+    assert.deepEqual(outcome.rejected, [])
+    assert(server.requests.length > ill)
+  }
+  assert.equal(server.lines.size, 3_001)
+})
+
 test('an abort ends the wait for a store that asked for a long one', async (t) => {
   const { server, store } = await open(t)
   const stop = new AbortController()
