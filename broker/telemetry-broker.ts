@@ -21,7 +21,7 @@ import type { Deliver } from './outbound/deliveries.ts'
 import { Subscribers } from './outbound/subscribers.ts'
 import { Sweeps } from './outbound/sweeps.ts'
 import { type Publish, type Published, Publishes } from './publishes.ts'
-import { Disconnect, type Disconnects } from './reports/disconnects.ts'
+import { addressOf, Disconnect, type Disconnects } from './reports/disconnects.ts'
 import type { BrokerMetrics } from './reports/metrics.ts'
 import type { ThrottledLines } from './reports/throttled-lines.ts'
 
@@ -76,8 +76,9 @@ export class TelemetryBroker extends Aedes {
       disconnects,
       isRevoked: (principal) => dependencies.authentication.isRevoked(principal),
     })
-    patchRegistrations(this as unknown as Registering, (client) => {
-      disconnects.end(client, new Disconnect('taken-over', 'its client id has connected again'))
+    patchRegistrations(this as unknown as Registering, (before, by) => {
+      const text = `its client id has connected again, from ${addressOf(by)}`
+      disconnects.end(before, new Disconnect('taken-over', text))
     })
 
     this.preConnect = (client, _packet, done) => this.connections.takeTurn(client, () => done(null, true))

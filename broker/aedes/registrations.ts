@@ -11,8 +11,8 @@
 import type { Client } from 'aedes'
 import type { Registering } from './internals.ts'
 
-/** Puts itself in the place of the broker's three functions. `takenOver` ends a connection. */
-export function patchRegistrations(broker: Registering, takenOver: (client: Client) => void): void {
+/** Puts itself in the place of the broker's three functions. `takeOver` ends the first connection. */
+export function patchRegistrations(broker: Registering, takeOver: (before: Client, by: Client) => void): void {
   const { _finishRegisterClient: register, unregisterClient: unregister } = broker
   /** By client id, in the order they came. */
   const waiting = new Map<string, Client[]>()
@@ -28,7 +28,7 @@ export function patchRegistrations(broker: Registering, takenOver: (client: Clie
       return
     }
     waiting.set(client.id, [...(waiting.get(client.id) ?? []), client])
-    if (!before.closed) takenOver(before)
+    if (!before.closed) takeOver(before, client)
   }
 
   broker.unregisterClient = (client) => {

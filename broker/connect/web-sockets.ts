@@ -51,6 +51,8 @@ export function acceptWebSockets(server: Server, { accept, disconnects, refuseFo
   sockets.on('connection', (socket, request) => {
     const stream = createWebSocketStream(socket)
     stream._writev = (pieces, done) => sendPackets(socket, Buffer.concat(pieces.map(({ chunk }) => chunk)), done)
+    // As a socket has it, for log lines.
+    Object.defineProperty(stream, 'remoteAddress', { value: request.socket.remoteAddress })
     tellProgress(socket, request.socket, stream)
     socket.prependListener('message', (_data, isBinary) => {
       if (isBinary) return

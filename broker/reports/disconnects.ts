@@ -28,7 +28,7 @@ const IN_OTHER_WORDS: Readonly<Record<string, string>> = {
 
 /** Why a connection ends. The message is for the log. */
 export class Disconnect extends Error {
-  /** `taken-over`: another connection with its client id takes its place, which is nobody's fault and is not counted. */
+  /** `taken-over`: another connection with its client id takes its place, which is no refusal and is counted apart. */
   readonly reason: Refusal | 'taken-over'
   /** What the line in the log begins with. */
   readonly what: string = 'disconnected'
@@ -72,11 +72,12 @@ export class Disconnects {
     const { metrics, logger, lines } = this.#dependencies
     const told = asDisconnect(error)
     if (told === undefined || told.reason === 'protocol-error') metrics.protocolError()
-    if (told === undefined || told.reason === 'taken-over') {
+    if (told === undefined) {
       logger.debug({ ...whoIs(peer, stream), error: error.message }, 'connection ended')
       return
     }
-    metrics.refused(told.reason)
+    if (told.reason === 'taken-over') metrics.takenOver()
+    else metrics.refused(told.reason)
     lines.say(`${told.what}: ${told.message}`, { ...whoIs(peer, stream), reason: told.reason })
   }
 
@@ -99,6 +100,9 @@ function asDisconnect(error: Error): Disconnect | undefined {
   if ('code' in error || message === KEEPALIVE_TIMEOUT || message === CONNECTION_CLOSED) return undefined
   return new Disconnect('protocol-error', IN_OTHER_WORDS[message] ?? message)
 }
+
+/** Where a client comes from; empty for one that has gone. */
+export const addressOf = ({ conn }: Client): string => (conn as { remoteAddress?: string }).remoteAddress ?? ''
 
 /** One that has not shown its client id yet is known by where it comes from. */
 function whoIs(peer: Peer, stream: Duplex): { client: string; from?: string } {

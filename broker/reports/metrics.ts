@@ -40,6 +40,7 @@ export class BrokerMetrics {
   readonly #delayed: Counter<'by'>
   readonly #connects: Counter
   readonly #idsForgotten: Counter
+  readonly #takenOver: Counter
   readonly #heldBack: Counter
 
   constructor(registry: Metrics, connections: () => number) {
@@ -121,6 +122,11 @@ export class BrokerMetrics {
       help: 'Messages that waited, unacknowledged, for the rate of their device',
       registers,
     })
+    this.#takenOver = new Counter({
+      name: 'telltale_broker_taken_over_total',
+      help: 'Connections ended since another came with their client id: one device again, or two with one id',
+      registers,
+    })
     this.#idsForgotten = new Counter({
       name: 'telltale_broker_packet_ids_forgotten_total',
       help: 'QoS 2 messages received whose PUBREL is not awaited any more, since their session has too many of them',
@@ -165,6 +171,10 @@ export class BrokerMetrics {
 
   heldBack(): void {
     this.#heldBack.inc()
+  }
+
+  takenOver(): void {
+    this.#takenOver.inc()
   }
 
   packetIdForgotten(): void {

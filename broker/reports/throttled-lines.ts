@@ -20,7 +20,7 @@ interface Refused {
   readonly client: string
   /** The address it came from, where that is known. */
   readonly from?: string
-  readonly reason: Refusal
+  readonly reason: Refusal | 'taken-over'
 }
 
 export class ThrottledLines {

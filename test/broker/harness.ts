@@ -14,7 +14,7 @@ import { type Entry, readEntries } from '../../log/entry.ts'
 import { LocalLog } from '../../log/local/local-log.ts'
 import type { Log } from '../../log/log.ts'
 import { type Clock, systemClock } from '../../platform/clock.ts'
-import { silentLogger } from '../../platform/logger.ts'
+import { type Logger, silentLogger } from '../../platform/logger.ts'
 import { createMetrics, type Metrics } from '../../platform/metrics.ts'
 import { only } from '../log/only.ts'
 import { scratchDirectory } from '../scratch.ts'
@@ -42,6 +42,7 @@ export interface BenchOptions {
   readonly listeners?: Partial<BrokerOptions>
   readonly auth?: 'token' | 'off'
   readonly clock?: Clock
+  readonly logger?: Logger
   /** Stands between the broker and its log. */
   readonly through?: (log: Log) => Log
 }
@@ -49,7 +50,7 @@ export interface BenchOptions {
 export async function startBroker(t: Pick<TestContext, 'after'>, options: BenchOptions = {}): Promise<Bench> {
   const directory = options.directory ?? scratchDirectory(t)
   const clock = options.clock ?? systemClock
-  const logger = silentLogger()
+  const logger = options.logger ?? silentLogger()
   const metrics = createMetrics()
   const identity = new Identity({ directory: join(directory, 'keys') }, { clock })
   await identity.start()

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import mqttPacket from 'mqtt-packet'
 import { pino } from 'pino'
 import { WebSocket } from 'ws'
 import { ConnectRefused } from '../../../broker/connect/authentication.ts'
@@ -25,7 +27,7 @@ function record() {
   const lines = new ThrottledLines({ clock: systemClock, logger })
   const counted = async () => {
     const all = (await registry.metrics()).split('\n')
-    return all.filter((line) => /(refused|protocol_errors)_total(\{.*\})? [1-9]/.test(line))
+    return all.filter((line) => /(refused|protocol_errors|taken_over)_total(\{.*\})? [1-9]/.test(line))
   }
   return { disconnects: new Disconnects({ lines, metrics, logger }), told, counted }
 }
@@ -41,21 +43,25 @@ test('a connection ends once, with the reason that came first, whoever notices i
   assert.deepEqual(await counted(), ['telltale_broker_refused_total{reason="stuck-packet"} 1'])
 })
 
-test('each end has its reason: what the client did is said, what networks do and a connection taken over in detail only', async () => {
+test('each end has its reason: what the client did is said, and that another took its place; what networks do in detail only', async () => {
   const cases: [error: Error, line: string, ...counted: string[]][] = [
     [new ConnectRefused(4, 'bad-token', 'who?'), 'info connection refused: who? (bad-token)', '{reason="bad-token"}'],
     [new Error('drain timeout'), 'info disconnected: it reads nothing (slow-client)', '{reason="slow-client"}'],
     [new Error('keep alive timeout'), 'debug connection ended (keep alive timeout)', 'errors'],
     [Object.assign(new Error('reset'), { code: 'ECONNRESET' }), 'debug connection ended (reset)', 'errors'],
     [new Error('no'), 'info disconnected: no (protocol-error)', '{reason="protocol-error"}', 'errors'],
-    [new Disconnect('taken-over', 'another came'), 'debug connection ended (another came)'],
+    [new Disconnect('taken-over', 'another came'), 'info disconnected: another came (taken-over)', 'taken over'],
   ]
   for (const [error, line, ...expected] of cases) {
     const { disconnects, told, counted } = record()
     disconnects.ended(new PassThrough(), error)
     assert.deepEqual(told, [line])
     const names = (await counted()).map((each) =>
-      each.includes('errors') ? 'errors' : each.slice(each.indexOf('{'), -2),
+      each.includes('errors')
+        ? 'errors'
+        : each.includes('taken_over')
+          ? 'taken over'
+          : each.slice(each.indexOf('{'), -2),
     )
     assert.deepEqual(names, expected)
   }
@@ -70,7 +76,29 @@ test('a socket too many is counted and not told', async () => {
   assert.deepEqual(await counted(), ['telltale_broker_refused_total{reason="too-many-connections"} 2'])
 })
 
-test('who is taken over is ended, and counted as nothing; who sends text over WebSocket has broken a rule', async (t) => {
+test('of two clients with one id each takeover is said with both addresses, and counted', async (t) => {
+  const lines: { msg: string; client: string; from: string; level: number }[] = []
+  const logger = pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) })
+  const bench = await startBroker(t, { auth: 'off', logger, listeners: { webSocketPort: 0 } })
+  const { port } = bench.broker.addresses.find(({ scheme }) => scheme === 'ws') ?? assert.fail()
+  const socket = new WebSocket(`ws://127.0.0.1:${port}`, 'mqtt')
+  await once(socket, 'open')
+  socket.send(mqttPacket.generate(connectAs('a')))
+  await once(socket, 'message')
+  const gone = once(socket, 'close')
+  const second = await RawClient.open(t, bench.port)
+  second.send(connectAs('a'))
+  await gone
+  const [line] = lines.filter(({ msg }) => msg.startsWith('disconnected'))
+  assert.deepEqual(
+    [line?.msg, line?.client, line?.from],
+    ['disconnected: its client id has connected again, from 127.0.0.1', 'a', '127.0.0.1'],
+  )
+  assert.equal(await bench.metric('telltale_broker_taken_over_total'), 1)
+  assert.equal(await bench.metric('telltale_broker_protocol_errors_total'), 0)
+})
+
+test('who is taken over is no error; who sends text over WebSocket has broken a rule', async (t) => {
   const bench = await startBroker(t, { auth: 'off', listeners: { webSocketPort: 0 } })
   const first = await RawClient.open(t, bench.port)
   first.send(connectAs('a'))
