@@ -146,6 +146,7 @@ function brokerOptions(settings: Settings) {
     tlsPort: mqttsPort,
     webSocketPort: mqttWsPort,
     tls: tls && { ...tls, ca },
+    proxyProtocol: settings.proxyProtocol,
     deviceRate: { messagesPerSecond, bytesPerSecond },
     refuseForeign: settings.auth === 'off',
   }

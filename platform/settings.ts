@@ -68,6 +68,12 @@ const SETTINGS = {
   tlsCert: optional('TELLTALE_TLS_CERT', pemFile, 'certificate chain, for MQTTS and the gateway'),
   tlsKey: optional('TELLTALE_TLS_KEY', pemFile, 'private key of the certificate'),
   tlsCa: optional('TELLTALE_TLS_CA', pemFile, 'clients of MQTTS must show a certificate of this authority'),
+  proxyProtocol: setting(
+    'TELLTALE_PROXY_PROTOCOL',
+    boolean,
+    false,
+    'each MQTT connection begins with a PROXY header, version 1 or 2, of a load balancer',
+  ),
   insecure: setting('TELLTALE_INSECURE', boolean, false, 'allow a host beyond loopback without TLS'),
   gatewayHost: setting(
     'TELLTALE_GATEWAY_HOST',

@@ -222,6 +222,7 @@ test('a connection is ended in one place; its listeners and the room before it l
   assert.deepEqual(enders, [
     'broker/connect/listeners.ts',
     'broker/connect/pending-connects.ts',
+    'broker/connect/proxy-headers.ts',
     'broker/reports/disconnects.ts',
   ])
 })

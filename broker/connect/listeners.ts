@@ -3,7 +3,7 @@
  * section 6). Each is on or off by settings.
  *
  * Bounds: `connectionsMax` over all of them, and `ConnectThrottle`, for which `CONNECTS_WAITING_MAX` wait; one more is closed at
- * once and counted. Of one that waits nothing is read, but 64 KiB of an upgrade. A TLS handshake and a WebSocket upgrade have
+ * once and counted. Of one that waits nothing is read, but 64 KiB of an upgrade, or behind a PROXY header. A TLS handshake and a WebSocket upgrade have
  * to be done `CONNECT_TIMEOUT_MS` after they may begin, as a CONNECT has.
  */
 
@@ -20,6 +20,7 @@ import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FILES_FOR_CLIENTS_RATIO } from '..
 import { hasConnack } from '../aedes/internals.ts'
 import type { Disconnects } from '../reports/disconnects.ts'
 import { ConnectThrottle } from './connect-throttle.ts'
+import { ProxyHeaders } from './proxy-headers.ts'
 import { acceptWebSockets } from './web-sockets.ts'
 
 /** Those that wait for their address, of all; one more is closed at once. */
@@ -60,6 +61,8 @@ export interface ListenerOptions {
   readonly tls: TlsFiles | undefined
   /** Whether WebSockets of pages from elsewhere are refused: where no token keeps them out. */
   readonly refuseForeign?: boolean
+  /** Each connection begins with a PROXY header. */
+  readonly proxyProtocol?: boolean
 }
 
 export interface ListenersOptions extends ListenerOptions {
@@ -182,8 +185,7 @@ export class Listeners {
       this.#disconnects.turnAway(socket, 'too-many-connects')
       return
     }
-    this.#sockets.add(socket)
-    socket.on('close', this.#forget)
+    this.#hold(socket)
     if (waitMs === 0) {
       begin(socket)
       return
@@ -192,6 +194,12 @@ export class Listeners {
     this.#waiting++
     socket.on('error', ignore)
     setTimeout(this.#endWait, Math.ceil(waitMs / WAIT_STEP_MS) * WAIT_STEP_MS, socket, begin).unref()
+  }
+
+  #hold(socket: Socket): void {
+    if (this.#sockets.has(socket)) return
+    this.#sockets.add(socket)
+    socket.on('close', this.#forget)
   }
 
   readonly #endWait = (socket: Socket, begin: (socket: Socket) => void): void => {
@@ -217,7 +225,14 @@ export class Listeners {
     const begin = (socket: Socket) => {
       for (const listener of listeners) listener.call(server, socket)
     }
-    server.on('connection', (socket: Socket) => this.#limitRate(socket, begin))
+    if (this.#options.proxyProtocol) {
+      const headers = new ProxyHeaders(this.#disconnects)
+      server.prependListener('secureConnection', (socket: Socket) => headers.name(socket))
+      server.on('connection', (socket: Socket) => {
+        this.#hold(socket)
+        headers.read(socket, () => this.#limitRate(socket, begin))
+      })
+    } else server.on('connection', (socket: Socket) => this.#limitRate(socket, begin))
     this.#servers.push(server)
     this.addresses.push({ scheme, host, port: (server.address() as AddressInfo).port })
   }
