@@ -152,10 +152,8 @@ function checkWill(session: Session): void {
   const topic = session.topic(will.topic)
   const allowed = topic?.kind === 'status' || topic?.kind === 'telemetry'
   if (holder.kind !== 'device' || !allowed || topic.device !== holder.device) {
-    throw new ConnectRefused(
-      NOT_AUTHORIZED,
-      'wrong-will',
-      `the will's topic "${will.topic}" is not one this client may publish`,
-    )
+    const hint = will.topic.startsWith('$SYS/broker/connection/') ? ' (a Mosquitto bridge: notifications false)' : ''
+    const message = `the will's topic "${will.topic}" is not one this client may publish${hint}`
+    throw new ConnectRefused(NOT_AUTHORIZED, 'wrong-will', message)
   }
 }
