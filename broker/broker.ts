@@ -44,6 +44,8 @@ export interface BrokerDependencies {
 export interface BrokerOptions extends ListenerOptions {
   /** What one device may publish; not limited unless given. */
   readonly deviceRate?: RateLimits
+  /** Who shows a certificate over TLS is the device that it names. */
+  readonly byCertificate?: boolean
 }
 
 export class Broker implements Part {
@@ -53,6 +55,7 @@ export class Broker implements Part {
   readonly #reports: ErrorReports
   readonly #statusBoard: StatusBoard
   readonly #clock: Clock
+  readonly #certificates: Authentication['certificates']
   #sweeps: readonly NodeJS.Timeout[] = []
   #stopped: Promise<void> | undefined
 
@@ -80,8 +83,9 @@ export class Broker implements Part {
     }
     const lines = new ThrottledLines({ clock, logger })
     const disconnects = new Disconnects({ lines, metrics, logger })
-    const deviceRate = options.deviceRate ?? {}
-    const authentication = new Authentication({ deviceRate }, { identity, clock, metrics })
+    const { deviceRate = {}, byCertificate = false } = options
+    const authentication = new Authentication({ deviceRate, byCertificate }, { identity, clock, metrics })
+    this.#certificates = authentication.certificates
     this.#aedes = new TelemetryBroker(
       { connectionsMax },
       { authentication, admission, statusBoard, disconnects, lines, metrics, logger },
@@ -89,7 +93,10 @@ export class Broker implements Part {
     this.#listeners = new Listeners(
       { ...options, connectionsMax },
       {
-        accept: (stream) => this.#aedes.connections.pending.add(stream),
+        accept: (stream, socket) => {
+          authentication.certificates.note(stream, socket)
+          this.#aedes.connections.pending.add(stream)
+        },
         delayed: () => metrics.connectDelayed('address'),
         clock,
         disconnects,
@@ -112,6 +119,12 @@ export class Broker implements Part {
       setInterval(() => this.#aedes.sweeps.unread(), UNREAD_SWEEP_MS),
       setInterval(() => this.sweepStuck(), STUCK_SWEEP_MS),
     ]
+  }
+
+  /** Has new connections served by this certificate, and ends those of clients that are in its list of revoked ones. */
+  renewCertificate(pems: Parameters<Listeners['renewCertificate']>[0]): void {
+    this.#listeners.renewCertificate(pems)
+    this.#certificates.renew(pems)
   }
 
   /** Ends the connections whose token has expired or was revoked; a timer calls it, too. */

@@ -11,6 +11,7 @@ import type { Identity } from '../identity/identity.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import { createStore, STORES } from '../ingest/stores.ts'
 import { INGEST_READER } from '../log/log.ts'
+import { type CertificateFiles, CertificateWatch, type Pems } from '../platform/certificate-watch.ts'
 import { systemClock } from '../platform/clock.ts'
 import { growFileTable } from '../platform/files.ts'
 import type { Lifecycle } from '../platform/lifecycle.ts'
@@ -30,6 +31,8 @@ export interface Platform {
   readonly gateway: Gateway | undefined
   /** Rejects when a part fails for good; the process then ends with what it says. */
   readonly failed: Promise<never>
+  /** Looks at once at what is looked at all the time: keys, revocations, certificates. */
+  readonly reload: () => void
 }
 
 export interface PlatformDependencies {
@@ -53,8 +56,8 @@ export async function startPlatform(
   if (roles.has('broker')) growFileTable(clientsMax() + appsMax)
   const identity = await openIdentity(settings)
   const registry = loadRegistry(settings)
-  const watch = async () => identity.watch(logger('identity'))
-  await lifecycle.start({ name: identity.name, start: watch, stop: () => identity.stop() })
+  const watchKeys = async () => identity.watch(logger('identity'))
+  await lifecycle.start({ name: identity.name, start: watchKeys, stop: () => identity.stop() })
 
   const log = makeLog(settings, { writer: roles.has('broker') }, { logger: logger('log'), metrics })
   await lifecycle.start(log)
@@ -77,6 +80,16 @@ export async function startPlatform(
   }
 
   let gateway: Gateway | undefined
+  let broker: Broker | undefined
+  const files = tlsFiles(settings)
+  const renew = (pems: Pems) => {
+    broker?.renewCertificate(pems)
+    gateway?.renewCertificate()
+  }
+  const certificate = files && new CertificateWatch(files, { renew, logger: logger('certificate') })
+  // Before anybody is served by it: what is renewed from here on is noticed.
+  if (certificate !== undefined) await lifecycle.start(certificate)
+
   if (roles.has('gateway')) {
     gateway = new Gateway(gatewayOptions(settings, appsMax), {
       log,
@@ -92,7 +105,6 @@ export async function startPlatform(
     await lifecycle.start(gateway)
   }
 
-  let broker: Broker | undefined
   if (roles.has('broker')) {
     broker = new Broker(brokerOptions(settings), {
       log,
@@ -107,7 +119,11 @@ export async function startPlatform(
   const failed = Promise.race([log.failed, ...(ingest === undefined ? [] : [ingest.failed])])
   // Whoever has the platform may look later.
   failed.catch(() => undefined)
-  return { identity, broker, gateway, failed }
+  const reload = () => {
+    identity.look()
+    certificate?.look()
+  }
+  return { identity, broker, gateway, failed, reload }
 }
 
 /** With authentication off, on loopback only, every app may read everything. */
@@ -130,22 +146,21 @@ async function historyOf(
   return store.history
 }
 
-function tlsFiles(settings: Settings) {
-  const { tlsCert: cert, tlsKey: key } = settings
-  return cert === undefined || key === undefined ? undefined : { cert, key }
+function tlsFiles({ tlsCert: cert, tlsKey: key, tlsCa: ca, tlsCrl: crl }: Settings): CertificateFiles | undefined {
+  return cert === undefined || key === undefined ? undefined : { cert, key, ca, crl }
 }
 
 function brokerOptions(settings: Settings) {
-  const { mqttHost: host, mqttPort, mqttsPort, mqttWsPort, tlsCa: ca, insecure } = settings
+  const { mqttHost: host, mqttPort, mqttsPort, mqttWsPort, insecure } = settings
   const { deviceMessagesPerSecond: messagesPerSecond, deviceBytesPerSecond: bytesPerSecond } = settings
-  const tls = tlsFiles(settings)
   return {
     host,
     // Beyond loopback, tokens travel by TLS only.
     port: isLoopback(host) || insecure ? mqttPort : undefined,
     tlsPort: mqttsPort,
     webSocketPort: mqttWsPort,
-    tls: tls && { ...tls, ca },
+    tls: tlsFiles(settings),
+    byCertificate: settings.tlsIdentity === 'cert',
     proxyProtocol: settings.proxyProtocol,
     deviceRate: { messagesPerSecond, bytesPerSecond },
     refuseForeign: settings.auth === 'off',

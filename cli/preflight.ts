@@ -7,6 +7,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
+import { readCertificate } from '../platform/certificate-watch.ts'
 import { messageOf } from '../platform/errors.ts'
 import type { Settings } from '../platform/settings.ts'
 import { SettingsError } from '../platform/settings-error.ts'
@@ -20,7 +21,7 @@ export function preflight(settings: Settings): void {
     makeDirectory(resolve(settings.dataDir))
     accessSync(settings.dataDir, constants.W_OK)
   })
-  const { schemasDir, tlsCert, tlsKey, tlsCa } = settings
+  const { schemasDir, tlsCert, tlsKey, tlsCa, tlsCrl } = settings
   if (schemasDir !== undefined) {
     check('TELLTALE_SCHEMAS_DIR', schemasDir, 'a directory of <stream>/<n>.avsc', () => requireDirectory(schemasDir))
   }
@@ -30,6 +31,10 @@ export function preflight(settings: Settings): void {
   requireKeyOfFirst(tlsCert, tlsKey)
   if (tlsCa !== undefined) {
     check('TELLTALE_TLS_CA', tlsCa, 'a PEM file', () => createSecureContext({ ca: readFileSync(tlsCa) }))
+  }
+  if (tlsCrl !== undefined) {
+    const files = { cert: tlsCert, key: tlsKey, crl: tlsCrl }
+    check('TELLTALE_TLS_CRL', tlsCrl, 'a PEM file of X509 CRL', () => readCertificate(files))
   }
 }
 

@@ -29,6 +29,12 @@ async function up(rolesText: string): Promise<void> {
   const lifecycle = new Lifecycle(logger)
   const systemd = new Systemd(process.env, logger)
   const signal = untilSignal()
+  let reload = () => {}
+  // By default it ends a process; whoever renews a certificate sends it.
+  process.on('SIGHUP', () => {
+    logger.info('SIGHUP: keys, revocations and certificates are read again')
+    reload()
+  })
   let notReady: string | undefined = 'starting'
 
   const starting = startPlatform(settings, roles, { lifecycle, logger, metrics, notReady: () => notReady })
@@ -41,6 +47,7 @@ async function up(rolesText: string): Promise<void> {
     process.exit(0)
   }
   notReady = undefined
+  reload = platform.reload
   systemd.ready()
   const toPerson = process.stdout.isTTY
   process.stdout.write(

@@ -133,6 +133,11 @@ export class Gateway implements Part {
     }
   }
 
+  /** Has new connections served by what the certificate's files hold now. Throws a `ServerError` if that cannot be. */
+  renewCertificate(): void {
+    this.#server?.renewCertificate()
+  }
+
   stop(): Promise<void> {
     this.#stopped ??= this.#drain()
     return this.#stopped

@@ -52,6 +52,8 @@ export class Identity implements Part {
   #keys: Keys | undefined
   #hasNewKey = false
   #refreshing: NodeJS.Timeout | undefined
+  #logger: Logger | undefined
+  #told = ''
 
   constructor(options: IdentityOptions, dependencies: { readonly clock: Clock }) {
     this.files = new KeyFiles(options.directory)
@@ -74,17 +76,20 @@ export class Identity implements Part {
 
   /** Looks at the files from now on, and tells of one that cannot be used. Does not keep the process alive. */
   watch(logger: Logger): void {
-    let told = ''
-    this.#refreshing ??= setInterval(() => {
-      try {
-        this.refresh()
-        told = ''
-      } catch (error) {
-        if (messageOf(error) === told) return
-        told = messageOf(error)
-        logger.error(`${told}; the keys and revocations of before stay in force`)
-      }
-    }, REFRESH_MS).unref()
+    this.#logger = logger
+    this.#refreshing ??= setInterval(() => this.look(), REFRESH_MS).unref()
+  }
+
+  /** As `watch` does it. */
+  look(): void {
+    let problem = ''
+    try {
+      this.refresh()
+    } catch (error) {
+      problem = messageOf(error)
+      if (problem !== this.#told) this.#logger?.error(`${problem}; the keys and revocations of before stay in force`)
+    }
+    this.#told = problem
   }
 
   /** There was no signing key at the start: no token of before is good here. */

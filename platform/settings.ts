@@ -74,6 +74,13 @@ const SETTINGS = {
     false,
     'each MQTT connection begins with a PROXY header, version 1 or 2, of a load balancer',
   ),
+  tlsCrl: optional('TELLTALE_TLS_CRL', pemFile, 'certificates that the authority of TELLTALE_TLS_CA has revoked'),
+  tlsIdentity: setting(
+    'TELLTALE_TLS_IDENTITY',
+    choice('token', 'cert'),
+    'token',
+    "cert: over TLS a client's certificate names the device, and it needs no token",
+  ),
   insecure: setting('TELLTALE_INSECURE', boolean, false, 'allow a host beyond loopback without TLS'),
   gatewayHost: setting(
     'TELLTALE_GATEWAY_HOST',
@@ -199,6 +206,10 @@ function checkTogether(settings: Settings): void {
     refuse('TELLTALE_TLS_CERT and TELLTALE_TLS_KEY go together: only one of them is set')
   if (settings.tlsCa !== undefined && settings.tlsCert === undefined)
     refuse('TELLTALE_TLS_CA is set, but TELLTALE_TLS_CERT is not: both are needed')
+  if (settings.tlsCrl !== undefined && settings.tlsCa === undefined)
+    refuse('TELLTALE_TLS_CRL is set, but TELLTALE_TLS_CA is not: it is the list of that authority')
+  if (settings.tlsIdentity === 'cert' && settings.tlsCa === undefined)
+    refuse('TELLTALE_TLS_IDENTITY is "cert", but TELLTALE_TLS_CA is not set: whose certificates are good?')
   if (settings.mqttsPort !== undefined && settings.tlsCert === undefined)
     refuse(`TELLTALE_MQTTS_PORT is "${settings.mqttsPort}", but TELLTALE_TLS_CERT and TELLTALE_TLS_KEY are not set`)
   const hosts = { TELLTALE_MQTT_HOST: settings.mqttHost, TELLTALE_GATEWAY_HOST: settings.gatewayHost }

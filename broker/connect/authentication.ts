@@ -1,12 +1,13 @@
 /**
  * Owns who may connect (docs/contract.md, "Identity"), and how often. A device shows its id as user name and as client id, and its
- * token as password; an app shows `app` and its token. Anything else gets return code 4 or 5 (MQTT 3.1.1 section 3.2.2.3).
+ * token as password; an app shows `app` and its token. By settings a certificate stands for a device's token. Anything else gets return code 4 or 5 (MQTT 3.1.1 section 3.2.2.3).
  *
  * Always true: an app's client id lives apart from the devices' (it gets a prefix no device id can have), so that an app
  * cannot take over a device's connection.
  * Bound: `CONNECTS_PER_CLIENT`. Full: who connects with that id waits; one more gets return code 3.
  */
 
+import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AuthenticateError, Client } from 'aedes'
 import { IdentityError } from '../../identity/errors.ts'
@@ -23,7 +24,10 @@ import { type RateLimits, Rates } from '../session/rate.ts'
 import type { ReceiveWindow } from '../session/receive-window.ts'
 import { type Holder, Session } from '../session/session.ts'
 import { SubscriptionsTotal } from '../session/subscriptions.ts'
+import { ClientCertificates, NoDevice } from './client-certificates.ts'
 
+/** The user name of apps. */
+const APP = 'app'
 const SERVER_UNAVAILABLE = 3
 const BAD_USERNAME_OR_PASSWORD = 4
 const NOT_AUTHORIZED = 5
@@ -45,6 +49,8 @@ export class ConnectRefused extends Disconnect implements AuthenticateError {
 }
 
 export interface AuthenticationOptions {
+  /** Who shows a certificate is the device that it names, and needs no token; an app shows a token all the same. */
+  readonly byCertificate?: boolean
   /** What one device may publish. */
   readonly deviceRate: RateLimits
 }
@@ -57,12 +63,15 @@ export interface AuthenticationDependencies {
 }
 
 export class Authentication {
+  readonly certificates = new ClientCertificates()
+  readonly #byCertificate: boolean
   readonly #dependencies: AuthenticationDependencies
   readonly #rates: Rates
   readonly #subscriptionsTotal = new SubscriptionsTotal()
   readonly #throttle = new Throttle(CONNECTS_PER_CLIENT)
 
-  constructor({ deviceRate }: AuthenticationOptions, dependencies: AuthenticationDependencies) {
+  constructor({ deviceRate, byCertificate = false }: AuthenticationOptions, dependencies: AuthenticationDependencies) {
+    this.#byCertificate = byCertificate
     this.#dependencies = dependencies
     this.#rates = new Rates(deviceRate)
   }
@@ -75,8 +84,11 @@ export class Authentication {
     password: Buffer | undefined,
   ): Promise<Session> {
     const { identity } = this.#dependencies
+    const certified = this.#certified(client, username)
     const holder: Holder =
-      identity === undefined ? { kind: 'anyone' } : holderOf(client, username, await verified(identity, password))
+      identity === undefined
+        ? { kind: 'anyone' }
+        : holderOf(client, username ?? certified?.device, certified ?? (await verified(identity, password)))
     const rate = this.#rates.of(client.id)
     const session = new Session(holder, willOf(client), {
       receiveWindow,
@@ -91,7 +103,15 @@ export class Authentication {
 
   /** Whether what a client showed when it connected is good no more. */
   isRevoked(principal: Principal): boolean {
-    return this.#dependencies.identity?.isRevoked(principal) === true
+    return this.#dependencies.identity?.isRevoked(principal) === true || this.certificates.isRevoked(principal)
+  }
+
+  /** The device that the client's certificate names, where that is asked. */
+  #certified(client: Client, username: string | undefined) {
+    if (!this.#byCertificate || username === APP) return undefined
+    const certified = this.certificates.of(client.conn as Duplex)
+    if (certified instanceof NoDevice) throw new ConnectRefused(NOT_AUTHORIZED, 'wrong-certificate', certified.message)
+    return certified
   }
 
   /** After its token was checked: who only has somebody's id must not keep that one waiting. */
@@ -123,7 +143,7 @@ async function verified(identity: Verifies, password: Buffer | undefined): Promi
 
 function holderOf(client: Client, username: string | undefined, principal: Principal): Holder {
   if (principal.kind === 'app') {
-    if (username === 'app') return principal
+    if (username === APP) return principal
     throw new ConnectRefused(
       NOT_AUTHORIZED,
       'bad-token',
@@ -135,7 +155,7 @@ function holderOf(client: Client, username: string | undefined, principal: Princ
     throw new ConnectRefused(
       NOT_AUTHORIZED,
       'bad-token',
-      `the token is of device "${device}", the user name is "${username ?? ''}"`,
+      `what was shown is of device "${device}", the user name is "${username ?? ''}"`,
     )
   }
   if (client.id !== device) {

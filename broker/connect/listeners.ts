@@ -7,12 +7,12 @@
  * to be done `CONNECT_TIMEOUT_MS` after they may begin, as a CONNECT has.
  */
 
-import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { createServer as createTlsServer } from 'node:tls'
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
+import { type CertificateFiles, type Pems, readCertificate } from '../../platform/certificate-watch.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf, TelltaleError } from '../../platform/errors.ts'
 import { openFilesMax } from '../../platform/files.ts'
@@ -20,6 +20,7 @@ import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FILES_FOR_CLIENTS_RATIO } from '..
 import { hasConnack } from '../aedes/internals.ts'
 import type { Disconnects } from '../reports/disconnects.ts'
 import { ConnectThrottle } from './connect-throttle.ts'
+import { whyNoTls } from './handshakes.ts'
 import { ProxyHeaders } from './proxy-headers.ts'
 import { acceptWebSockets } from './web-sockets.ts'
 
@@ -28,7 +29,7 @@ const CONNECTS_WAITING_MAX = 4_000
 /** Silence on a TCP connection after which the peer is asked whether it is there. */
 const TCP_KEEPALIVE_MS = 60_000
 
-/** `cannot-listen`: the address is taken or not ours. `bad-certificate`: a TLS file cannot be used. */
+/** `cannot-listen`: the address is taken or not ours. */
 export class ListenError extends TelltaleError {}
 
 /** How often half-sent upgrade requests are looked for. */
@@ -45,20 +46,13 @@ export function clientsMax(): number {
   return Math.min(CONNECTIONS_MAX, Math.floor(openFilesMax() * FILES_FOR_CLIENTS_RATIO))
 }
 
-export interface TlsFiles {
-  readonly cert: string
-  readonly key: string
-  /** Clients must show a certificate of this authority. */
-  readonly ca?: string | undefined
-}
-
 export interface ListenerOptions {
   readonly host: string
   /** MQTT over TCP; undefined where only TLS is allowed. */
   readonly port: number | undefined
   readonly tlsPort: number | undefined
   readonly webSocketPort: number | undefined
-  readonly tls: TlsFiles | undefined
+  readonly tls: CertificateFiles | undefined
   /** Whether WebSockets of pages from elsewhere are refused: where no token keeps them out. */
   readonly refuseForeign?: boolean
   /** Each connection begins with a PROXY header. */
@@ -70,7 +64,8 @@ export interface ListenersOptions extends ListenerOptions {
 }
 
 export interface ListenerHandlers {
-  readonly accept: (stream: Duplex) => void
+  /** By `socket` came what `stream` carries: they differ for a WebSocket. */
+  readonly accept: (stream: Duplex, socket: Duplex) => void
   readonly delayed: () => void
 }
 
@@ -85,6 +80,7 @@ export class Listeners {
   readonly #handlers: ListenerHandlers
   readonly #disconnects: Disconnects
   readonly #servers: Server[] = []
+  readonly #tlsServers: TlsServer[] = []
   readonly #streams = new Set<Duplex>()
   /** All that were taken, a handshake or an upgrade not being done yet. */
   readonly #sockets = new Set<Socket>()
@@ -116,31 +112,32 @@ export class Listeners {
   /** Listens on all that is on. Rejects with a `ListenError`; what listened already is closed again. */
   async start(): Promise<void> {
     const { port, tlsPort, webSocketPort, tls } = this.#options
-    const accept = (stream: Duplex) => this.#accept(stream)
+    const accept = (stream: Duplex, socket: Duplex) => this.#accept(stream, socket)
+    const pems = tls && readCertificate(tls)
     try {
       // Half-open: a client that ends its side has still sent what it has sent.
       if (port !== undefined) {
         const server = createTcpServer({ ...UNREAD, allowHalfOpen: true }, (socket) => {
           // Not before it may begin: of a crowd that waits, each would cost two system calls more.
           socket.setNoDelay(SOCKETS.noDelay).setKeepAlive(SOCKETS.keepAlive, SOCKETS.keepAliveInitialDelay)
-          accept(socket)
+          accept(socket, socket)
         })
         await this.#listen(server, 'mqtt', port)
       }
-      if (tlsPort !== undefined && tls !== undefined) {
-        const server = createTlsServer({ ...tlsOptions(tls), ...SOCKETS, ...UNREAD }, (socket) => {
+      if (tlsPort !== undefined && pems !== undefined) {
+        const server = createTlsServer({ ...tlsOptions(pems), ...SOCKETS, ...UNREAD }, (socket) => {
           // Half-open from here on: whoever ends its side during the handshake has gone.
           socket.allowHalfOpen = true
-          accept(socket)
+          accept(socket, socket)
         })
-        // Node tells of a handshake that failed or took too long, and leaves the socket open.
-        server.on('tlsClientError', (_error, socket) => socket.destroy())
+        this.#watchHandshakes(server)
         await this.#listen(server, 'mqtts', tlsPort)
       }
       if (webSocketPort !== undefined) {
         const options = { connectionsCheckingInterval: UPGRADES_CHECKED_MS }
         const server =
-          tls === undefined ? createHttpServer(options) : createHttpsServer({ ...tlsOptions(tls), ...options })
+          pems === undefined ? createHttpServer(options) : createHttpsServer({ ...tlsOptions(pems), ...options })
+        if (pems !== undefined) this.#watchHandshakes(server as HttpsServer)
         const refuseForeign = this.#options.refuseForeign === true
         acceptWebSockets(server, { accept, disconnects: this.#disconnects, refuseForeign })
         await this.#listen(server, tls === undefined ? 'ws' : 'wss', webSocketPort)
@@ -151,6 +148,11 @@ export class Listeners {
     }
   }
 
+  /** Has new connections served by this certificate, and their clients checked by these authorities. */
+  renewCertificate(pems: Pems): void {
+    for (const server of this.#tlsServers) server.setSecureContext(pems)
+  }
+
   /** Accepts nobody any more; connections that are open stay with the broker, what never became a client is ended. */
   async stop(): Promise<void> {
     const closing = this.#servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve)))
@@ -159,7 +161,16 @@ export class Listeners {
     await Promise.all(closing)
   }
 
-  #accept(stream: Duplex): void {
+  #watchHandshakes(server: TlsServer): void {
+    this.#tlsServers.push(server)
+    // Node tells of a handshake that failed or took too long, and leaves the socket open.
+    server.on('tlsClientError', (error, socket: TLSSocket) => {
+      this.#disconnects.ended(socket, whyNoTls(error, socket))
+      socket.destroy()
+    })
+  }
+
+  #accept(stream: Duplex, socket: Duplex): void {
     // Errors come to the broker's own listener too; a stream that is ended here has only this one.
     stream.on('error', ignore)
     if (stream.destroyed) return
@@ -169,7 +180,7 @@ export class Listeners {
     }
     this.#streams.add(stream)
     const address = stream instanceof Socket ? addressOf(stream) : undefined
-    this.#handlers.accept(stream)
+    this.#handlers.accept(stream, socket)
     stream.once('close', () => {
       this.#streams.delete(stream)
       if (address === undefined || hasConnack(stream)) return
@@ -244,13 +255,7 @@ function addressOf(socket: Socket): string {
   return socket.remoteAddress ?? ''
 }
 
-function tlsOptions(files: TlsFiles) {
-  try {
-    const [cert, key] = [readFileSync(files.cert), readFileSync(files.key)]
-    const options = { cert, key, handshakeTimeout: CONNECT_TIMEOUT_MS }
-    if (files.ca === undefined) return options
-    return { ...options, ca: readFileSync(files.ca), requestCert: true, rejectUnauthorized: true }
-  } catch (cause) {
-    throw new ListenError('bad-certificate', `a TLS file cannot be read: ${messageOf(cause)}`, { cause })
-  }
+function tlsOptions(pems: Pems) {
+  const options = { ...pems, handshakeTimeout: CONNECT_TIMEOUT_MS }
+  return pems.ca === undefined ? options : { ...options, requestCert: true, rejectUnauthorized: true }
 }

@@ -21,7 +21,8 @@ const UNSUPPORTED_DATA = 1003
 const FORBIDDEN = 403
 
 export interface WebSocketHandlers {
-  readonly accept: (stream: Duplex) => void
+  /** With the socket beneath, which has a client's certificate. */
+  readonly accept: (stream: Duplex, socket: Duplex) => void
   readonly disconnects: Disconnects
   /** Whether pages from elsewhere are refused, see `foreignSign`. */
   readonly refuseForeign: boolean
@@ -59,7 +60,7 @@ export function acceptWebSockets(server: Server, { accept, disconnects, refuseFo
       disconnects.ended(stream, new Disconnect('protocol-error', 'a WebSocket frame is not binary'))
       socket.close(UNSUPPORTED_DATA)
     })
-    accept(stream)
+    accept(stream, request.socket)
   })
 }
 

@@ -30,15 +30,19 @@ export class Sweeps {
     this.#dependencies = dependencies
   }
 
-  /** Ends the connections whose token has expired, or was revoked. */
+  /** Ends the connections whose token or certificate has expired, or was revoked. */
   tokens(now: number): void {
     const { clients, connections, disconnects, isRevoked } = this.#dependencies
     for (const client of clients()) {
       const session = connections.get(client)?.session
       if (session === undefined || session.holder.kind === 'anyone') continue
-      if (session.hasExpired(now)) disconnects.end(client, new Disconnect('expired-token', 'the token has expired'))
+      if (session.hasExpired(now))
+        disconnects.end(client, new Disconnect('expired-token', 'the token, or the certificate, has expired'))
       else if (isRevoked(session.holder)) {
-        disconnects.end(client, new Disconnect('revoked-token', 'the token, or its key, was revoked'))
+        disconnects.end(
+          client,
+          new Disconnect('revoked-token', 'its token, the key of that, or its certificate was revoked'),
+        )
       }
     }
   }

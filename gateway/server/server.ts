@@ -41,6 +41,11 @@ export interface Server {
   listen(host: string, port: number): Promise<number>
   /** Sends `frame` to every socket that has joined `topic`. */
   publish(topic: string, frame: string): void
+  /**
+   * Has new connections served by what the certificate's files hold now; those that there are stay. Throws a `ServerError` if they
+   * cannot be used, and then nothing changes.
+   */
+  renewCertificate(): void
   /** Takes no more connections, and cuts those that there are. */
   close(): void
 }

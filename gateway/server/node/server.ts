@@ -3,11 +3,11 @@
  * those of the other; who breaks the WebSocket protocol is told the code for it (1002, 1007, 1009) and cut.
  */
 
-import { readFileSync } from 'node:fs'
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createServer as createSecureServer } from 'node:https'
+import { createServer as createSecureServer, type Server as HttpsServer } from 'node:https'
 import type { AddressInfo, Socket as Connection } from 'node:net'
 import { WebSocketServer } from 'ws'
+import { readCertificate } from '../../../platform/certificate-watch.ts'
 import { messageOf } from '../../../platform/errors.ts'
 import { HTTP_HEAD_BYTES_MAX, HTTP_IDLE_SECONDS_MAX, LIVE_COMMAND_BYTES_CUT } from '../../../platform/limits.ts'
 import type { Silent } from '../connections.ts'
@@ -97,6 +97,11 @@ class NodeServer implements Server {
 
   publish(topic: string, frame: string): void {
     this.#topics.publish(topic, frame)
+  }
+
+  renewCertificate(): void {
+    const { tls } = this.#options
+    if (tls !== undefined) (this.#http as HttpsServer).setSecureContext(readFiles(tls))
   }
 
   close(): void {
@@ -215,11 +220,18 @@ function isForWebSocket({ method, url = '', headers }: IncomingMessage, path: st
 
 function makeHttpServer(tls: ServerOptions['tls']): HttpServer {
   if (tls === undefined) return createServer(HTTP_OPTIONS)
+  return createSecureServer({
+    ...HTTP_OPTIONS,
+    handshakeTimeout: HTTP_IDLE_SECONDS_MAX * 1000,
+    ...readFiles(tls),
+  })
+}
+
+function readFiles({ certFile, keyFile }: { readonly certFile: string; readonly keyFile: string }) {
   try {
-    const files = { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile) }
-    return createSecureServer({ ...HTTP_OPTIONS, handshakeTimeout: HTTP_IDLE_SECONDS_MAX * 1000, ...files })
+    const { cert, key } = readCertificate({ cert: certFile, key: keyFile })
+    return { cert, key }
   } catch (cause) {
-    const message = `the certificate ${tls.certFile} and key ${tls.keyFile} cannot be used: allowed is a PEM file each`
-    throw new ServerError('listen-failed', message, { cause })
+    throw new ServerError('listen-failed', messageOf(cause), { cause })
   }
 }

@@ -27,6 +27,8 @@ import type { UserData } from './socket.ts'
 
 /** The library takes 8 to 960. */
 const FORGOTTEN_SECONDS = 240
+/** Of the certificates of before, with that in force; for one more, the connections of the oldest are cut. */
+const APPS_MAX = 4
 /** By default two processes may share a port, and each get some of the connections. */
 const EXCLUSIVE_PORT = 1
 /** The options after host and port are taken too, though the library's types do not say so (tried on 20.x). */
@@ -35,20 +37,92 @@ type Listen = (host: string, port: number, options: number, done: (socket: us_li
 export const makeServer: MakeServer = (options, handlers) => new UwsServer(options, handlers)
 
 class UwsServer implements Server {
-  readonly #app: TemplatedApp
+  readonly #options: ServerOptions
+  readonly #handlers: ServerHandlers
+  /** The last one listens; those before it had the certificates of before, and keep their connections. */
+  readonly #apps: TemplatedApp[] = []
   #listening: us_listen_socket | undefined
+  #host = ''
+  #port = 0
 
-  constructor({ tls, webSocketPath, connections }: ServerOptions, handlers: ServerHandlers) {
+  constructor(options: ServerOptions, handlers: ServerHandlers) {
+    this.#options = options
+    this.#handlers = handlers
+    this.#apps.push(this.#makeApp())
+  }
+
+  async listen(host: string, port: number): Promise<number> {
+    this.#host = host
+    this.#port = port
+    this.#listen()
+    if (port === 0 && this.#options.tls !== undefined) {
+      // A port that the system has chosen cannot be listened on again while there are connections; one that was named can.
+      uWS.us_listen_socket_close(this.#requireListening())
+      this.#listen()
+    }
+    return this.#port
+  }
+
+  publish(topic: string, frame: string): void {
+    for (const app of this.#apps) app.publish(topic, Buffer.from(frame), false)
+  }
+
+  /**
+   * The library takes a certificate when an app is made, and none later but for a name that the client must send (`addServerName`;
+   * who connects by an address sends none). So another app takes over the port, within this call: a connection that comes in
+   * this moment is refused.
+   */
+  renewCertificate(): void {
+    if (this.#options.tls === undefined || this.#host === '') return
+    this.#apps.push(this.#makeApp())
+    if (this.#listening !== undefined) uWS.us_listen_socket_close(this.#listening)
+    try {
+      this.#listen()
+    } catch (error) {
+      this.#apps.pop()
+      throw error
+    }
+    if (this.#apps.length > APPS_MAX) this.#apps.shift()?.close()
+  }
+
+  close(): void {
+    if (this.#listening) uWS.us_listen_socket_close(this.#listening)
+    this.#listening = undefined
+    for (const app of this.#apps) app.close()
+  }
+
+  /** With the newest app. The library calls back at once. */
+  #listen(): void {
+    const app = this.#apps.at(-1)
+    this.#listening = undefined
+    const listen = app?.listen.bind(app) as unknown as Listen
+    listen(this.#host, this.#port, EXCLUSIVE_PORT, (socket) => {
+      if (socket === false) return
+      this.#listening = socket
+      this.#port = uWS.us_socket_local_port(socket)
+    })
+    this.#requireListening()
+  }
+
+  #requireListening(): us_listen_socket {
+    if (this.#listening !== undefined) return this.#listening
+    throw new ServerError(
+      'listen-failed',
+      `cannot listen on ${this.#host}:${this.#port}: is it taken by another process?`,
+    )
+  }
+
+  #makeApp(): TemplatedApp {
+    const handlers = this.#handlers
+    const { tls, webSocketPath, connections } = this.#options
     const exchangeOf = (response: HttpResponse, request: HttpRequest, context?: us_socket_context_t) => {
       const exchange = new UwsExchange(response, request, connections, context)
       connections.spokeFrom(exchange.peer)
       return exchange
     }
-    this.#app = makeApp(tls)
-    this.#app.filter((response, change) =>
-      change === 1 ? takeConnection(response, connections) : connections.closed(),
-    )
-    this.#app.ws<UserData>(webSocketPath, {
+    const app = makeApp(tls)
+    app.filter((response, change) => (change === 1 ? takeConnection(response, connections) : connections.closed()))
+    app.ws<UserData>(webSocketPath, {
       maxPayloadLength: LIVE_COMMAND_BYTES_CUT,
       maxBackpressure: LIVE_BACKPRESSURE_BYTES_MAX,
       // The gateway pings by itself, and ends who does not answer; this is for one that it has let go of and that never closes.
@@ -66,31 +140,8 @@ class UwsServer implements Server {
         socket.getUserData().own.closed()
       },
     })
-    this.#app.any('/*', (response, request) => handlers.request(exchangeOf(response, request)))
-  }
-
-  listen(host: string, port: number): Promise<number> {
-    const listen: Listen = this.#app.listen.bind(this.#app) as unknown as Listen
-    return new Promise((resolve, reject) => {
-      listen(host, port, EXCLUSIVE_PORT, (socket) => {
-        if (socket === false) {
-          reject(new ServerError('listen-failed', `cannot listen on ${host}:${port}: is it taken by another process?`))
-          return
-        }
-        this.#listening = socket
-        resolve(uWS.us_socket_local_port(socket))
-      })
-    })
-  }
-
-  publish(topic: string, frame: string): void {
-    this.#app.publish(topic, Buffer.from(frame), false)
-  }
-
-  close(): void {
-    if (this.#listening) uWS.us_listen_socket_close(this.#listening)
-    this.#listening = undefined
-    this.#app.close()
+    app.any('/*', (response, request) => handlers.request(exchangeOf(response, request)))
+    return app
   }
 }
 
