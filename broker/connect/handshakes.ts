@@ -7,16 +7,15 @@ import type { TLSSocket } from 'node:tls'
 import { Disconnect } from '../reports/disconnects.ts'
 import type { Refusal } from '../reports/metrics.ts'
 
+/** Of what a certificate calls its owner, which may be anything, so much is shown. */
+const SUBJECT_CHARS_MAX = 100
+
 type Told = readonly [reason: Refusal, message: string]
 
 const UNTRUSTED: Told = ['untrusted-certificate', 'its certificate is not of the authority in TELLTALE_TLS_CA']
 
 /** By the codes of OpenSSL and Node; of what has none here the code is told. */
 const TOLD: Readonly<Record<string, Told>> = {
-  ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: [
-    'no-certificate',
-    'it shows no certificate, and TELLTALE_TLS_CA asks for one',
-  ],
   CERT_HAS_EXPIRED: ['expired-certificate', 'its certificate has expired'],
   CERT_NOT_YET_VALID: ['expired-certificate', 'its certificate is not valid yet: is a clock wrong?'],
   CERT_REVOKED: ['revoked-certificate', 'its certificate is in the list of TELLTALE_TLS_CRL'],
@@ -35,12 +34,25 @@ const TOLD: Readonly<Record<string, Told>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: ['tls-failed', 'it does not speak TLS: MQTT without it is for another port'],
 }
 
-/** Why the handshake of `socket` failed with `error`. */
-export function whyNoTls(error: NodeJS.ErrnoException, socket: TLSSocket): Error {
-  const unverified = socket.authorizationError as unknown as string | null | undefined
-  const code = unverified || error.code || ''
-  const told = TOLD[code] ?? (unverified ? (['untrusted-certificate', `its certificate: ${code}`] as const) : undefined)
+/** Why a handshake failed with `error`. */
+export function whyNoTls(error: NodeJS.ErrnoException): Error {
+  const code = error.code ?? ''
+  const told = TOLD[code]
   if (told !== undefined) return new Disconnect(told[0], `TLS: ${told[1]}`)
   if (code.startsWith('ERR_SSL_')) return new Disconnect('tls-failed', `TLS: ${error.message.split('\n')[0]}`)
   return error
+}
+
+/** Why a client must not come in, whose handshake is done; undefined if it may. */
+export function whyUnverified(socket: TLSSocket): Disconnect | undefined {
+  // First of all: a session of TLS 1.3 that is resumed without a certificate is `authorized` to Node 20 and 22.
+  const subject = socket.getPeerX509Certificate()?.subject
+  if (subject === undefined) {
+    return new Disconnect('no-certificate', 'TLS: it shows no certificate, and TELLTALE_TLS_CA asks for one')
+  }
+  if (socket.authorized) return undefined
+  const code = String(socket.authorizationError)
+  const [reason, message] = TOLD[code] ?? ['untrusted-certificate', `its certificate: ${code}`]
+  const shown = JSON.stringify(subject.replaceAll('\n', ', ').slice(0, SUBJECT_CHARS_MAX))
+  return new Disconnect(reason, `TLS: ${message} (it is of ${shown})`)
 }

@@ -20,7 +20,7 @@ import { CONNECT_TIMEOUT_MS, CONNECTIONS_MAX, FILES_FOR_CLIENTS_RATIO } from '..
 import { hasConnack } from '../aedes/internals.ts'
 import type { Disconnects } from '../reports/disconnects.ts'
 import { ConnectThrottle } from './connect-throttle.ts'
-import { whyNoTls } from './handshakes.ts'
+import { whyNoTls, whyUnverified } from './handshakes.ts'
 import { ProxyHeaders } from './proxy-headers.ts'
 import { acceptWebSockets } from './web-sockets.ts'
 
@@ -163,9 +163,17 @@ export class Listeners {
 
   #watchHandshakes(server: TlsServer): void {
     this.#tlsServers.push(server)
+    // Node would end who is not verified without a word of who it was.
+    const listeners = server.listeners('secureConnection')
+    server.removeAllListeners('secureConnection')
+    server.on('secureConnection', (socket: TLSSocket) => {
+      const refusal = this.#options.tls?.ca === undefined ? undefined : whyUnverified(socket)
+      if (refusal !== undefined) this.#disconnects.end(socket.on('error', ignore), refusal)
+      else for (const listener of listeners) listener.call(server, socket)
+    })
     // Node tells of a handshake that failed or took too long, and leaves the socket open.
     server.on('tlsClientError', (error, socket: TLSSocket) => {
-      this.#disconnects.ended(socket, whyNoTls(error, socket))
+      this.#disconnects.ended(socket, whyNoTls(error))
       socket.destroy()
     })
   }
@@ -257,5 +265,5 @@ function addressOf(socket: Socket): string {
 
 function tlsOptions(pems: Pems) {
   const options = { ...pems, handshakeTimeout: CONNECT_TIMEOUT_MS }
-  return pems.ca === undefined ? options : { ...options, requestCert: true, rejectUnauthorized: true }
+  return pems.ca === undefined ? options : { ...options, requestCert: true, rejectUnauthorized: false }
 }
