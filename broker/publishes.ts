@@ -15,6 +15,7 @@ import type { Admission, Message } from './admission/admission.ts'
 import type { Verdict } from './admission/verdict.ts'
 import type { Connection } from './inbound/connection.ts'
 import type { Subscribers } from './outbound/subscribers.ts'
+import type { Handling } from './session/awaiting-pubrel.ts'
 import type { Session } from './session/session.ts'
 
 /** Lets Aedes acknowledge, or end the connection. */
@@ -57,11 +58,26 @@ export class Publishes {
     } else if (packet.qos === 0) this.#admit(session, packet, done)
     else if (packet.qos === 1) this.#admit(session, packet, session.acks.enter(done))
     else {
-      this.#subscribers.persistent.awaitingPubrel(client, session).admit(packet as Read, {
-        append: (appended) => this.#admit(session, packet, appended),
-        repeated: () => this.#forNobody.add(packet),
-        done: session.acks.enter(done),
-      })
+      const ids = this.#subscribers.persistent.awaitingPubrel(client, session)
+      ids.admit(packet as Read, this.#handling(session, packet as Read, session.acks.enter(done)))
+    }
+  }
+
+  /** A repeat may wait as long as the first is held back, and counts as held back, too. */
+  #handling(session: Session, packet: Read, done: Done): Handling {
+    const { receiveWindow } = session
+    let waits = false
+    return {
+      append: (appended) => this.#admit(session, packet, appended),
+      waits: () => {
+        waits = true
+        receiveWindow.holdBack(packet.payload.length)
+      },
+      repeated: () => this.#forNobody.add(packet),
+      done: (error) => {
+        done(error)
+        if (waits) receiveWindow.letPass(packet.payload.length)
+      },
     }
   }
 

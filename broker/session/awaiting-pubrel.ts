@@ -12,7 +12,7 @@
  * Always true: until its PUBREL a message is appended once and published once, on whichever of the session's connections it
  * comes. The ids belong to the session and not to the client id: a clean one begins with none, whatever a connection before it
  * is still appending.
- * Bound: `AWAITING_PUBREL_MAX` ids, of each a hash. Losing: for one more the oldest is forgotten, and counted. Its message is on
+ * Bound: `AWAITING_PUBREL_MAX` ids, of each a hash; repeats that wait are the caller's to bound. Losing: for one more the oldest is forgotten, and counted. Its message is on
  * disk; only if just that one is sent again, it is appended again.
  */
 
@@ -36,6 +36,8 @@ interface Identified {
 
 export interface Handling {
   readonly append: (appended: Done) => void
+  /** The message is the same as one that is being appended, and waits for that. */
+  readonly waits: () => void
   /** The message is the same as one that was admitted: it goes to nobody. */
   readonly repeated: () => void
   /** Is told when the message is durable, or why it is not. */
@@ -68,8 +70,10 @@ export class AwaitingPubrel {
     const hash = hashOf(message)
     const known = this.#entries.get(id)
     if (known?.hash !== hash) this.#begin(id, hash, handling)
-    else if (known.waiting !== undefined) known.waiting.push(handling)
-    else {
+    else if (known.waiting !== undefined) {
+      handling.waits()
+      known.waiting.push(handling)
+    } else {
       handling.repeated()
       handling.done()
     }
@@ -101,8 +105,8 @@ export class AwaitingPubrel {
         }
       } else {
         entry.waiting = repeats
-        // The connection that it came on may be gone: that of a repeat is another.
-        if (next !== undefined) this.#append(id, entry, next)
+        // The connection that it came on may be gone: that of a repeat is another. (Many may be gone: not in one stack.)
+        if (next !== undefined) queueMicrotask(() => this.#append(id, entry, next))
         else if (this.#entries.get(id) === entry) this.#delete(id)
         done(error)
       }

@@ -161,3 +161,23 @@ test('the will of a device over its rate comes at once, and is counted', async (
   await again.next('pingresp')
   assert.deepEqual(again.packets, [], 'it paid for its will')
 })
+
+test('repeats of a QoS 2 message that is held back are bounded as messages are, and go with their connection', async (t) => {
+  const { bench, advance } = await limited(t, { messagesPerSecond: 1 })
+  const device = await connected(t, bench, 'truck-7', { clean: false })
+  device.send(...backlog(2, 2))
+  await device.next('pubrec')
+  const repeat = mqttPacket.generate(backlog(1, 2, 2)[0] ?? assert.fail())
+  const count = 12 * HELD_MESSAGES_PER_CLIENT_MAX
+  device.socket.write(Buffer.concat(Array.from({ length: count }, () => repeat)))
+  device.send({ cmd: 'pingreq' })
+  const silent = await connected(t, bench, 'silent', { keepalive: 1 })
+  await silent.untilClosed()
+  assert.deepEqual(device.packets, [], 'all repeats were read')
+  device.socket.destroy()
+  const again = await connected(t, bench, 'truck-7', { clean: false })
+  again.send(...backlog(1, 2, 2))
+  advance(1_000)
+  assert.equal((await again.next('pubrec')).messageId, 2)
+  assert.equal(await accepted(bench), 2)
+})
