@@ -4,7 +4,9 @@ FROM node:24-trixie-slim AS package
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
-COPY build.js LICENSE ./
+COPY build.js LICENSE README.md ARCHITECTURE.md CHANGELOG.md ./
+COPY docs ./docs
+COPY deploy ./deploy
 COPY platform ./platform
 COPY schemas ./schemas
 COPY log ./log
@@ -33,7 +35,6 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=package /app/package ./
-COPY deploy/healthcheck.js ./deploy/
 # The data directory is made here, for a new named volume takes its owner and mode from the image.
 RUN install --directory --owner=node --group=node --mode=0700 /data \
  && ln -s /app/cli/telltale.js /usr/local/bin/telltale

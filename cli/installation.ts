@@ -1,8 +1,10 @@
 /** Owns where things are in an installation's data directory, and its keys and schemas. */
 
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Identity } from '../identity/identity.ts'
 import { systemClock } from '../platform/clock.ts'
+import { TelltaleError } from '../platform/errors.ts'
 import type { Settings } from '../platform/settings.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../schemas/registry.ts'
 import { preflight } from './preflight.ts'
@@ -20,6 +22,17 @@ export async function openIdentity(settings: Settings): Promise<Identity> {
   const identity = new Identity(options, { clock: systemClock })
   await identity.start()
   return identity
+}
+
+/** The identity for a command that changes or shows what there is. Throws `no-installation` where there is none. */
+export async function openKnownIdentity(settings: Settings): Promise<Identity> {
+  if (!existsSync(keysDirectory(settings))) throw noInstallation(settings)
+  return openIdentity(settings)
+}
+
+export function noInstallation({ dataDir }: Settings): TelltaleError {
+  const hint = 'see TELLTALE_DATA_DIR, or start it once with telltale up'
+  return new TelltaleError('no-installation', `there is no installation in ${dataDir}: ${hint}`)
 }
 
 /** The identity for a command that makes tokens; a key made only now is told, for this may be the wrong directory. */

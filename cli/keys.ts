@@ -12,7 +12,7 @@ import { systemClock } from '../platform/clock.ts'
 import { TOKEN_TTL_MS_MAX } from '../platform/limits.ts'
 import { loadSettings } from '../platform/settings.ts'
 import { parseDuration } from '../platform/units.ts'
-import { openIdentity } from './installation.ts'
+import { openKnownIdentity } from './installation.ts'
 import { formatTable } from './table.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -38,7 +38,7 @@ export function keysCommand(): Command {
   const remove = new Command('remove')
     .description('ends all tokens of a key, and the key')
     .argument('<key>', 'its id, or the name of one that was added')
-    .action((key: string) => withKeys((identity) => identity.files.remove(key)))
+    .action((key: string) => withKeys((identity) => removeKey(identity, key)))
   return new Command('keys').addCommand(rotate).addCommand(list).addCommand(add).addCommand(remove)
 }
 
@@ -49,7 +49,7 @@ interface AddOptions {
 }
 
 async function withKeys(use: (identity: Identity) => void): Promise<void> {
-  const identity = await openIdentity(loadSettings())
+  const identity = await openKnownIdentity(loadSettings())
   use(identity)
 }
 
@@ -61,6 +61,11 @@ function rotateKeys({ files }: Identity, keepMs = TOKEN_TTL_MS_MAX): void {
   process.stdout.write(
     `${signing.kid} signs; ${retired.kid} verifies until ${until}, or telltale keys remove ${retired.kid}\n`,
   )
+}
+
+function removeKey({ files }: Identity, key: string): void {
+  files.remove(key)
+  process.stdout.write(`${key} is removed, and no token of it is good any more\n`)
 }
 
 function addKey({ files }: Identity, file: string, options: AddOptions): void {

@@ -5,11 +5,10 @@ import { join } from 'node:path'
 import { LocalLog } from '../log/local/local-log.ts'
 import type { Log } from '../log/log.ts'
 import { systemClock } from '../platform/clock.ts'
-import { TelltaleError } from '../platform/errors.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
 import { createMetrics, type Metrics } from '../platform/metrics.ts'
 import { loadSettings, type Settings } from '../platform/settings.ts'
-import { logDirectory } from './installation.ts'
+import { logDirectory, noInstallation } from './installation.ts'
 
 export interface LogDependencies {
   readonly logger: Logger
@@ -37,8 +36,7 @@ export async function withLog<T>(
 ): Promise<T> {
   const settings = loadSettings()
   if (!existsSync(join(logDirectory(settings), 'data.mdb'))) {
-    const hint = 'see TELLTALE_DATA_DIR, or start it once with telltale up'
-    throw new TelltaleError('no-installation', `there is no installation in ${settings.dataDir}: ${hint}`)
+    throw noInstallation(settings)
   }
   const logger = createLogger({ level: settings.logLevel, pretty: process.stderr.isTTY })
   const log = makeLog(settings, { writer }, { logger, metrics: createMetrics() })

@@ -12,7 +12,7 @@ import { TOKEN_TTL_MS_MAX } from '../platform/limits.ts'
 import { loadSettings } from '../platform/settings.ts'
 import { parseDuration } from '../platform/units.ts'
 import type { Registry } from '../schemas/registry.ts'
-import { loadRegistry, openIdentity, openSigner } from './installation.ts'
+import { loadRegistry, openKnownIdentity, openSigner } from './installation.ts'
 import { formatTable } from './table.ts'
 import { readTime } from './time.ts'
 import { UsageError } from './usage-error.ts'
@@ -73,15 +73,17 @@ async function revoke(ids: string[], options: { before?: number }): Promise<void
   if (options.before !== undefined && options.before > now) {
     throw new UsageError(`--before is ${new Date(options.before).toISOString()}: allowed is a time that has passed`)
   }
-  const { revocations } = await openIdentity(loadSettings())
+  const { revocations } = await openKnownIdentity(loadSettings())
   const nextSecond = (Math.floor(now / 1000) + 1) * 1000
   const before = options.before ?? nextSecond
   for (const id of ids) revocations.add({ id, before }, now)
   if (before > now) await delay(before - now)
+  const time = new Date(before).toISOString()
+  for (const id of ids) process.stdout.write(`${id}: no token that was issued before ${time} is good any more\n`)
 }
 
 async function listRevoked(options: { json?: boolean }): Promise<void> {
-  const { revocations } = await openIdentity(loadSettings())
+  const { revocations } = await openKnownIdentity(loadSettings())
   const rows = revocations.list.map(({ id, before }) => ({ id, before: new Date(before).toISOString() }))
   if (options.json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
   else

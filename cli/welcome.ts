@@ -68,7 +68,7 @@ async function nextSteps(address: Address, identity: Identity, environment: Node
     'Next, in a second terminal in this directory:',
     '',
     '  # a hundred simulated devices',
-    `  ${prefix}npm run simulate -- --devices 100 --rate 1 --stream environment --seed 7 --duration 60s`,
+    `  ${prefix}npx telltale simulate --devices 100 --rate 1 --stream environment --seed 7 --duration 10s`,
     '',
     '  # one reading by hand',
     `  mosquitto_pub ${to} -q 1 -t devices/truck-7/telemetry/environment -m '${reading}'`,

@@ -39,5 +39,10 @@ export const outside = (filter: string): string =>
 
 /** The token of a request: the header's, else that of the subprotocol or the query; empty if there is none. */
 export function tokenOf(authorization: string, otherToken: string | undefined): string {
-  return BEARER.exec(authorization)?.[1] ?? otherToken ?? ''
+  const token = BEARER.exec(authorization)?.[1] ?? otherToken
+  // Beside another token the header may be for somebody else, such as a proxy before this.
+  if (token === undefined && authorization !== '') {
+    throw new Refusal('token-invalid', 'the header Authorization is in another form: right is "Bearer <token>"')
+  }
+  return token ?? ''
 }

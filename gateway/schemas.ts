@@ -21,8 +21,8 @@ export function showSchema(registry: Pick<Registry, 'versions'>, stream: string,
   const versions = registry.versions(stream)
   const found = versions.find((schema) => String(schema.version) === version)
   if (found === undefined) {
-    const known = versions.length === 0 ? 'no stream of this name' : `versions 1 to ${versions.length}`
-    throw new Refusal('not-found', `there is no schema ${stream}/${version}: there is ${known}`)
+    const known = versions.length === 0 ? 'is no stream of this name' : `are versions 1 to ${versions.length}`
+    throw new Refusal('not-found', `there is no schema ${stream}/${version}: there ${known}`)
   }
   return { stream: found.stream, version: found.version, fingerprint: found.fingerprint, schema: found.schema }
 }

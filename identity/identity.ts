@@ -232,5 +232,5 @@ export class Identity implements Part {
   }
 }
 
-const FOREIGN = " (signed by another installation's key?)"
+const FOREIGN = " (signed by another installation's key, or not copied as it is?)"
 const DEVICE_ID_RULE = 'allowed are 1 to 64 of A-Z a-z 0-9 . _ : -'

@@ -13,10 +13,10 @@
  */
 
 import { createHash, createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { messageOf } from '../platform/errors.ts'
-import { makeFile, replaceFile } from '../platform/files.ts'
+import { makeDirectory, makeFile, replaceFile } from '../platform/files.ts'
 import { IdentityError } from './errors.ts'
 import { readScope, type Scope, writeScope } from './scope.ts'
 
@@ -70,9 +70,9 @@ export class KeyFiles {
 
   /** Makes the directory and the signing key where they are missing; true if the key was. */
   prepare(): boolean {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
     const file = join(this.#directory, SIGNING_FILE)
     try {
+      makeDirectory(this.#directory)
       // Most starts find one; they need not write anything, so they do on a full disk too.
       return !existsSync(file) && makeFile(file, newSecret())
     } catch (cause) {
@@ -229,10 +229,16 @@ function parseOwn(text: string, file: string): OwnKey {
 }
 
 function readPublicKey(text: string, file: string): KeyObject {
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
+    throw new IdentityError(
+      'bad-key',
+      `${file} is a private key, which belongs to who makes the tokens: add its public key`,
+    )
+  }
   try {
     return createPublicKey(text.slice(Math.max(0, text.indexOf(BEGIN))))
   } catch (cause) {
-    throw new IdentityError('bad-key', `${file} is no public key in PEM (SPKI): ${messageOf(cause)}`, { cause })
+    throw new IdentityError('bad-key', `${file} is no public key in PEM (SPKI)`, { cause })
   }
 }
 

@@ -6,9 +6,10 @@
  * Bound: `REVOCATIONS_MAX`; one more is refused. One is dropped when no token from before it can be good any more.
  */
 
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeFile } from '../platform/files.ts'
+import { messageOf } from '../platform/errors.ts'
+import { makeDirectory, makeFile } from '../platform/files.ts'
 import { TOKEN_TTL_MS_MAX } from '../platform/limits.ts'
 import { IdentityError } from './errors.ts'
 import { isDeviceId } from './topics.ts'
@@ -60,7 +61,7 @@ export class Revocations {
   add({ id, before: given }: Revocation, now: number): void {
     const before = Math.ceil(given / 1000) * 1000
     if (!isDeviceId(id)) throw new IdentityError('bad-device', `"${id}" is the id of neither a device nor a token`)
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+    makeDirectory(this.#directory)
     const remove = (needless: (each: Revocation) => boolean) => {
       for (const each of this.#files()) if (needless(each)) rmSync(this.#fileOf(each), { force: true })
     }
@@ -83,7 +84,7 @@ export class Revocations {
       names = readdirSync(this.#directory)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-      throw error
+      throw new IdentityError('bad-key', `what was revoked cannot be read: ${messageOf(error)}`, { cause: error })
     }
     return names.flatMap((name) => {
       const [, id, seconds] = FILE.exec(name) ?? []

@@ -1,6 +1,18 @@
 /** Owns making small files that are whole or not there, however the process or the machine ends; and how many may be open. */
 
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { devNull } from 'node:os'
 import { dirname } from 'node:path'
 
@@ -12,6 +24,7 @@ export function makeFile(file: string, text: string): boolean {
   const temporary = `${file}.${process.pid}.tmp`
   try {
     writeFileSync(temporary, text, { mode: 0o600, flush: true })
+    giveToOwner(temporary)
     // Unlike a rename it fails if another process was first.
     linkSync(temporary, file)
     flushDirectory(dirname(file))
@@ -29,11 +42,24 @@ export function replaceFile(file: string, text: string): void {
   const temporary = `${file}.${process.pid}.tmp`
   try {
     writeFileSync(temporary, text, { mode: 0o600, flush: true })
+    giveToOwner(temporary)
     renameSync(temporary, file)
     flushDirectory(dirname(file))
   } finally {
     rmSync(temporary, { force: true })
   }
+}
+
+/** Makes a directory, mode 0700, where there is none. */
+export function makeDirectory(directory: string): void {
+  if (mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) giveToOwner(directory)
+}
+
+/** What root makes in somebody else's directory is that one's, who could not read it otherwise: a service's, beside its own. */
+function giveToOwner(path: string): void {
+  if (process.getuid?.() !== 0) return
+  const { uid, gid } = statSync(dirname(path))
+  if (uid !== 0) chownSync(path, uid, gid)
 }
 
 /** Has the names in it survive a power cut. */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { SignJWT } from 'jose'
@@ -12,6 +12,7 @@ import { WebSocket } from 'ws'
 import { closed as closedOf } from '../broker/harness.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
+import { MissingServer, skipIfMissing } from '../servers/server.ts'
 import { telltale } from './telltale.ts'
 
 interface Listed {
@@ -107,7 +108,7 @@ function foreign(key: KeyObject): Promise<string> {
 
 test('what cannot be done is said, with what would be right', async (t) => {
   const directory = scratchDirectory(t)
-  await telltale(directory, ['keys', 'list'])
+  await telltale(directory, ['token', 'device', 'a'])
   const wrong: [args: string[], code: number, message: RegExp][] = [
     [['keys', 'add', 'x.pem'], 2, /needs --device or --filter/],
     [['keys', 'add', join(directory, 'x.pem'), '--device', '*'], 1, /x\.pem cannot be read: ENOENT/],
@@ -127,4 +128,35 @@ test('what cannot be done is said, with what would be right', async (t) => {
   const refused = await telltale(directory, ['token', 'device', 'd'])
   assert.deepEqual([refused.code, refused.stdout], [1, ''])
   assert.equal(refused.stderr, `telltale: ${key} can be read by others (mode 0644): chmod 600 ${key}\n`)
+})
+
+test('where there is no installation nothing is made, revoked or listed', async (t) => {
+  const directory = join(scratchDirectory(t), 'nowhere')
+  for (const args of [
+    ['token', 'revoke', 'a'],
+    ['token', 'revoked'],
+    ['keys', 'list'],
+    ['keys', 'rotate'],
+    ['keys', 'remove', 'x'],
+  ]) {
+    const { code, stdout, stderr } = await telltale(directory, args)
+    assert.deepEqual([code, stdout], [1, ''], args.join(' '))
+    assert.match(stderr, /there is no installation in .*nowhere: see TELLTALE_DATA_DIR/)
+    assert(!existsSync(join(directory, 'keys')))
+  }
+})
+
+test('what root changes in the keys of a service can be read by the service', async (t) => {
+  if (process.getuid?.() !== 0) return skipIfMissing(t, new MissingServer('needs to be root'))
+  const directory = scratchDirectory(t)
+  await telltale(directory, ['token', 'device', 'a'])
+  const keys = join(directory, 'keys')
+  const NOBODY = 65_534
+  for (const path of [directory, keys, join(keys, 'signing.key')]) chownSync(path, NOBODY, NOBODY)
+  await telltale(directory, ['keys', 'rotate'])
+  const { stdout } = await telltale(directory, ['token', 'revoke', 'a'])
+  assert.match(stdout, /^a: no token that was issued before \d{4}-.*Z is good any more\n$/)
+  const made = readdirSync(keys, { recursive: true }).map(String)
+  assert(made.length >= 4, `${made}`)
+  for (const name of made) assert.equal(statSync(join(keys, name)).uid, NOBODY, name)
 })

@@ -13,9 +13,18 @@ import { pack, packed } from './package.ts'
 
 test('the package has what is built and what it reads, and no source', () => {
   const files = packed(ROOT)
-  const wrong = files.filter((file) => !/^(dist\/.*\.js(\.map)?|schemas\/\w+\/\d+\.avsc)$/.test(file))
-  const others = ['LICENSE', 'README.md', 'cli/telltale.js', 'gateway/dashboard/index.html', 'package.json']
+  const wrong = files.filter((file) => !/^(dist\/.*\.js(\.map)?|schemas\/\w+\/\d+\.avsc|(docs|deploy)\/.*)$/.test(file))
+  const pages = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md']
+  const others = [...pages, 'cli/telltale.js', 'gateway/dashboard/index.html', 'log/FORMAT.md', 'package.json']
   assert.deepEqual(wrong, others)
+})
+
+test('what the pages of the package link to is in it', () => {
+  const files = new Set(packed(ROOT))
+  for (const page of ['README.md', 'ARCHITECTURE.md']) {
+    for (const [, target = ''] of readText(page).matchAll(/\]\(([^)#:]+)\)/g))
+      assert(files.has(target), `${page}: ${target}`)
+  }
 })
 
 test('the package runs where it is installed: its commands, and a platform that stores', async (t) => {

@@ -62,3 +62,15 @@ test('a file has every line', (t) => {
   const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
   assert.deepEqual([lines.length, JSON.parse(lines.at(-1) ?? '').line], [LINES, LINES - 1])
 })
+
+test('a token that somebody put where a name belongs is in no line', (t) => {
+  const { reading, writing } = pipe(t)
+  const logger = pino({ base: null, timestamp: false }, new LogOutput(writing, { clock }))
+  const token = `eyJhbGciOiJIUzI1NiJ9.${'a'.repeat(80)}.${'b'.repeat(43)}`
+  logger.info({ client: token, topic: `devices/${token}/errors` }, `the user name is "${token}"`)
+  logger.info({ client: token.slice(0, 100) }, 'cut short')
+  const text = readAll(reading)
+  assert(!/a{20}|b{20}/.test(text), text)
+  assert.equal(text.match(/eyJ\*\*\*/g)?.length, 4)
+  for (const line of text.trim().split('\n')) JSON.parse(line)
+})

@@ -83,7 +83,7 @@ class NodeServer implements Server {
   listen(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
       const failed = (cause: NodeJS.ErrnoException) => {
-        const why = cause.code === 'EADDRINUSE' ? 'is it taken by another process?' : messageOf(cause)
+        const why = cause.code === 'EADDRINUSE' ? 'it may be taken by another process' : messageOf(cause)
         reject(new ServerError('listen-failed', `cannot listen on ${host}:${port}: ${why}`, { cause }))
       }
       this.#http.once('error', failed)

@@ -108,7 +108,7 @@ class UwsServer implements Server {
     if (this.#listening !== undefined) return this.#listening
     throw new ServerError(
       'listen-failed',
-      `cannot listen on ${this.#host}:${this.#port}: is it taken by another process?`,
+      `cannot listen on ${this.#host}:${this.#port}: it may be taken by another process`,
     )
   }
 
