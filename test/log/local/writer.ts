@@ -1,6 +1,5 @@
 /** A process of its own for the log's tests: appends to the log in the directory named, prints each durable payload. */
 
-import { writeSync } from 'node:fs'
 import { LocalLog } from '../../../log/local/local-log.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { silentLogger } from '../../../platform/logger.ts'
@@ -16,5 +15,6 @@ for (let number = 0; number < ENTRIES_MAX; number++) {
   const text = `${process.pid}/${number}`
   const entry = { device: 'd', stream: 's', receivedAt: systemClock.now(), flags: 0, payload: Buffer.from(text) }
   await new Promise<void>((resolve, reject) => log.append(entry, (error) => (error ? reject(error) : resolve())))
-  writeSync(1, `${text}\n`)
+  // Whoever reads may be busy: the pipe is full then, and a write at once would fail.
+  await new Promise<void>((resolve) => process.stdout.write(`${text}\n`, () => resolve()))
 }
