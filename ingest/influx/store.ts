@@ -168,7 +168,7 @@ export class InfluxStore implements PointStore {
 
   /** Writes the lines from `from` (the first that is not done) to before `to`; those that are refused alone are rejected. */
   async #write(work: Work, from: number, to: number, signal: AbortSignal): Promise<void> {
-    const { lines, rejected, refused } = work
+    const { lines } = work
     const answer = await this.#connection.write(lines.slice(from, to), signal)
     const count = to - from
     if (answer.kind === 'written') {
@@ -178,10 +178,7 @@ export class InfluxStore implements PointStore {
     }
     // `dropped=N` of N lines: the whole part is refused, and halving it would only say so N times more.
     if (count === 1 || (answer.kind === 'bad-data' && answer.dropped === count)) {
-      for (let line = from; line < to; line++) {
-        reject(rejected, lines.entry(line), answer.reason)
-        refused.add(line)
-      }
+      for (let line = from; line < to; line++) refuse(work, line, answer.reason)
       work.done = to
       return
     }
@@ -208,10 +205,7 @@ export class InfluxStore implements PointStore {
         })
       }
       await this.#writeAllBut([...guilty.keys()], work, start, to, signal)
-      for (const [line, reason] of guilty) {
-        work.refused.add(line)
-        reject(work.rejected, work.lines.entry(line), reason)
-      }
+      for (const [line, reason] of guilty) refuse(work, line, reason)
       work.done = to
       work.internalErrors = 0
     } catch (error) {
@@ -264,6 +258,13 @@ export class InfluxStore implements PointStore {
       from = line + 1
     }
   }
+}
+
+/** A line may be refused again, when it is written again. */
+function refuse({ lines, rejected, refused }: Work, line: number, reason: string): void {
+  if (refused.has(line)) return
+  refused.add(line)
+  reject(rejected, lines.entry(line), reason)
 }
 
 /** The indexes of the batch's entries by stream and, within, by device: streams together, and each device's in log order. */

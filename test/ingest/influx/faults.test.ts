@@ -362,6 +362,24 @@ test('a server that fails over everything is waited for, and nothing is set asid
   assert.equal(server.lines.size, 3_001)
 })
 
+test('a line that is refused while another over which the server fails is looked for counts once', async (t) => {
+  const { server, store } = await open(t)
+  server.decide = (lines) => {
+    if (lines.some((line) => / count=7i /.test(line))) return { status: 500 }
+    const isBad = lines.some((line) => / count=3i /.test(line))
+    return isBad ? { status: 400, body: { code: 'invalid', message: 'unable to parse' } } : undefined
+  }
+  const { outcome } = await persist(store, batch(20))
+  assert.deepEqual(
+    outcome.rejected.map(({ index, refused }) => [index, refused]),
+    [
+      [3, 1],
+      [7, 1],
+    ],
+  )
+  assert.equal(server.lines.size, 18)
+})
+
 test('an abort ends the wait for a store that asked for a long one', async (t) => {
   const { server, store } = await open(t)
   const stop = new AbortController()
