@@ -10,7 +10,7 @@
  * (another type of field is there already) or of one device (its clock is wrong). Mixed with others, each would have to
  * be found by itself; together they are refused in a few requests.
  * A request over which the server meets an error of its own (500) again and again is halved likewise: a line is refused if
- * the server fails over it alone, and takes others of the same request meanwhile. If it takes none, it is ill, and is waited for.
+ * the server fails over it alone, and takes others meanwhile. If it takes none, it is ill, and is waited for.
  * Bound: `INFLUX_LINES_PER_REQUEST_MAX` lines a request.
  */
 
@@ -166,45 +166,53 @@ export class InfluxStore implements PointStore {
     return writer
   }
 
-  /** Writes the lines from `from` (the first that is not done) to before `to`; those that are refused alone are rejected. */
-  async #write(work: Work, from: number, to: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Writes the lines from `from` (the first that is not done) to before `to`; those that are refused alone are rejected. Whether
+   * the server has taken any.
+   */
+  async #write(work: Work, from: number, to: number, signal: AbortSignal): Promise<boolean> {
     const { lines } = work
     const answer = await this.#connection.write(lines.slice(from, to), signal)
     const count = to - from
     if (answer.kind === 'written') {
       work.done = to
       if (answer.isVictoria) this.#victoria ??= new Victoria(await this.#connection.metrics(signal))
-      return
+      return true
     }
     // `dropped=N` of N lines: the whole part is refused, and halving it would only say so N times more.
     if (count === 1 || (answer.kind === 'bad-data' && answer.dropped === count)) {
       for (let line = from; line < to; line++) refuse(work, line, answer.reason)
       work.done = to
-      return
+      return false
     }
     const middle = from + (count >> 1)
-    await this.#write(work, from, middle, signal)
-    await this.#write(work, middle, to, signal)
+    const tookFirst = await this.#write(work, from, middle, signal)
+    return (await this.#write(work, middle, to, signal)) || tookFirst
   }
 
   /**
-   * Writes the lines up to `to` but for those over which alone the server fails; throws if it takes none of them. A server that
-   * falls ill or gets well meanwhile must not have good lines refused: so all others are taken before and after those fail once
-   * more, and in their order, so that of two values the newer stays.
+   * Writes the lines up to `to` but for those over which alone the server fails; throws if it takes no line at all. A server that
+   * falls ill or gets well meanwhile must not have good lines refused: so it has to take others before and after those fail once
+   * more; and in their order, so that of two values the newer stays. (A line that it refuses shows nothing: a server that has no
+   * room to write refuses lines all the same.)
    */
   async #isolate(work: Work, to: number, signal: AbortSignal): Promise<void> {
     const start = work.done
     try {
-      const suspects = await this.#suspects(work, start, to, signal)
-      await this.#writeAllBut(suspects, work, start, to, signal)
+      const { suspects, error } = await this.#suspects(work, start, to, signal)
+      const writeOthers = async (left: readonly number[]) => {
+        const tookSome = await this.#writeAllBut(left, work, start, to, signal)
+        if (error !== undefined && !tookSome) await this.#probe(error, signal)
+      }
+      await writeOthers(suspects)
       const guilty = new Map<number, string>()
       for (const line of suspects) {
-        await this.#write(work, line, line + 1, signal).catch((error) => {
-          if (!isInternalError(error)) throw error
-          guilty.set(line, error.message)
+        await this.#write(work, line, line + 1, signal).catch((thrown) => {
+          if (!isInternalError(thrown)) throw thrown
+          guilty.set(line, thrown.message)
         })
       }
-      await this.#writeAllBut([...guilty.keys()], work, start, to, signal)
+      await writeOthers([...guilty.keys()])
       for (const [line, reason] of guilty) refuse(work, line, reason)
       work.done = to
       work.internalErrors = 0
@@ -214,20 +222,27 @@ export class InfluxStore implements PointStore {
     }
   }
 
-  /** The lines over which alone the server failed; throws if it took nothing before it had failed `PROBES_MAX` times. */
-  async #suspects(work: Work, start: number, to: number, signal: AbortSignal): Promise<readonly number[]> {
+  /**
+   * The lines over which alone the server failed, and what it said last; throws if it took nothing before it had failed
+   * `PROBES_MAX` times.
+   */
+  async #suspects(
+    work: Work,
+    start: number,
+    to: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly suspects: readonly number[]; readonly error: StoreError | undefined }> {
     const suspects: number[] = []
+    let last: StoreError | undefined
     let probes = 0
     const look = async (from: number, end: number): Promise<void> => {
       try {
-        await this.#write(work, from, end, signal)
-        probes = Number.NEGATIVE_INFINITY
+        if (await this.#write(work, from, end, signal)) probes = Number.NEGATIVE_INFINITY
       } catch (error) {
         if (!isInternalError(error) || ++probes > PROBES_MAX) throw error
+        last = error
         if (end - from === 1) {
           suspects.push(from)
-          // A request of one line: what tells an ill line from an ill server is that the server takes another.
-          if (to - start === 1) await this.#probe(error, signal)
           return
         }
         const middle = from + ((end - from) >> 1)
@@ -236,27 +251,31 @@ export class InfluxStore implements PointStore {
       }
     }
     await look(start, to)
-    return suspects
+    return { suspects, error: last }
   }
 
-  /** Writes again what was written last, which changes nothing; throws `error` if nothing was. */
+  /** Writes again what was taken last, which changes nothing; throws `error` if that is not taken, or nothing was yet. */
   async #probe(error: StoreError, signal: AbortSignal): Promise<void> {
-    if (this.#newestLine === undefined) throw error
-    await this.#connection.write(this.#newestLine, signal)
+    const newest = this.#newestLine
+    const answer = newest === undefined ? undefined : await this.#connection.write(newest, signal)
+    if (answer?.kind !== 'written') throw error
   }
 
+  /** Whether the server has taken any. */
   async #writeAllBut(
     left: readonly number[],
     work: Work,
     start: number,
     to: number,
     signal: AbortSignal,
-  ): Promise<void> {
+  ): Promise<boolean> {
     let from = start
+    let tookSome = false
     for (const line of [...left, to]) {
-      if (line > from) await this.#write(work, from, line, signal)
+      if (line > from && (await this.#write(work, from, line, signal))) tookSome = true
       from = line + 1
     }
+    return tookSome
   }
 }
 

@@ -362,6 +362,18 @@ test('a server that fails over everything is waited for, and nothing is set asid
   assert.equal(server.lines.size, 3_001)
 })
 
+for (const count of [2, 5, 16, 17]) {
+  test(`a server that fails over everything is waited for with ${count} lines, too`, async (t) => {
+    const { server, store } = await open(t)
+    await persist(store, batch(1, 100))
+    let failing = 200
+    server.decide = () => (failing-- > 0 ? { status: 500 } : undefined)
+    const { outcome } = await persist(store, batch(count))
+    assert.deepEqual(outcome.rejected, [])
+    assert.equal(server.lines.size, count + 1)
+  })
+}
+
 test('a line that is refused while another over which the server fails is looked for counts once', async (t) => {
   const { server, store } = await open(t)
   server.decide = (lines) => {
@@ -378,6 +390,24 @@ test('a line that is refused while another over which the server fails is looked
     ],
   )
   assert.equal(server.lines.size, 18)
+})
+
+test('a server that refuses a line and fails over all others is waited for: it has taken none', async (t) => {
+  const { server, store } = await open(t)
+  const refusal = { status: 400, body: { code: 'invalid', message: 'partial write: field type conflict dropped=1' } }
+  const ill = 400
+  server.decide = (lines, index) => {
+    const bad = lines.filter((line) => / count=3i /.test(line)).length
+    if (bad === lines.length || (bad > 0 && index >= ill)) return refusal
+    return index < ill ? { status: 500 } : undefined
+  }
+  const { outcome } = await persist(store, batch(20))
+  assert.deepEqual(
+    outcome.rejected.map(({ index }) => index),
+    [3],
+  )
+  assert(server.requests.length > ill)
+  assert.equal(server.lines.size, 19)
 })
 
 test('an abort ends the wait for a store that asked for a long one', async (t) => {
