@@ -73,7 +73,7 @@ export class InfluxStore implements PointStore {
   #victoria: Victoria | undefined
   /** Of the batch that was tried last, until it is through. */
   #work: Work | undefined
-  /** The line that was written last, of those that were taken. */
+  /** The line that was written last, of those that were taken: one before it may have been replaced since. */
   #newestLine: Buffer | undefined
 
   constructor(options: InfluxOptions, deps: StoreDependencies) {
@@ -105,8 +105,7 @@ export class InfluxStore implements PointStore {
       throw error
     }
     this.#work = undefined
-    const newest = work.lines.count - 1
-    if (newest >= 0 && !work.refused.has(newest)) this.#newestLine = Buffer.from(work.lines.slice(newest, newest + 1))
+    this.#newestLine = newestOf(work, work.lines.count) ?? this.#newestLine
     const superseded = this.#superseded(work)
     return {
       superseded,
@@ -202,7 +201,7 @@ export class InfluxStore implements PointStore {
       const { suspects, error } = await this.#suspects(work, start, to, signal)
       const writeOthers = async (left: readonly number[]) => {
         const tookSome = await this.#writeAllBut(left, work, start, to, signal)
-        if (error !== undefined && !tookSome) await this.#probe(error, signal)
+        if (error !== undefined && !tookSome) await this.#probe(work, start, error, signal)
       }
       await writeOthers(suspects)
       const guilty = new Map<number, string>()
@@ -255,8 +254,8 @@ export class InfluxStore implements PointStore {
   }
 
   /** Writes again what was taken last, which changes nothing; throws `error` if that is not taken, or nothing was yet. */
-  async #probe(error: StoreError, signal: AbortSignal): Promise<void> {
-    const newest = this.#newestLine
+  async #probe(work: Work, start: number, error: StoreError, signal: AbortSignal): Promise<void> {
+    const newest = newestOf(work, start) ?? this.#newestLine
     const answer = newest === undefined ? undefined : await this.#connection.write(newest, signal)
     if (answer?.kind !== 'written') throw error
   }
@@ -277,6 +276,14 @@ export class InfluxStore implements PointStore {
     }
     return tookSome
   }
+}
+
+/** The last of the lines before `end` that were taken: none behind it is of its series and time. */
+function newestOf({ lines, refused }: Work, end: number): Buffer | undefined {
+  for (let line = end - 1; line >= 0; line--) {
+    if (!refused.has(line)) return Buffer.from(lines.slice(line, line + 1))
+  }
+  return undefined
 }
 
 /** A line may be refused again, when it is written again. */

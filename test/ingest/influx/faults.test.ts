@@ -410,6 +410,43 @@ test('a server that refuses a line and fails over all others is waited for: it h
   assert.equal(server.lines.size, 19)
 })
 
+test('to see whether a server is ill, nothing is written that a later value has replaced', async (t) => {
+  const { server, store } = await open(t)
+  const stored = new Map<string, string>()
+  server.decide = (lines) => {
+    if (lines.some((line) => / count=666i /.test(line))) return { status: 500 }
+    if (lines.some((line) => / count=7i /.test(line))) return { status: 400, body: { code: 'invalid', message: 'no' } }
+    for (const line of lines) stored.set(line.replace(/ .* /, ' '), line)
+    return undefined
+  }
+  const at = (ts: number, count: number) => ({ stream: weather, readings: [reading(weather, 'a', ts, { count })] })
+  await persist(store, { entries: [at(T0, 1)] })
+  await persist(store, { entries: [at(T0, 2), at(T0 + 1, 7)] })
+  const { outcome } = await persist(store, { entries: [at(T0 + 2, 666)] })
+  assert.equal(outcome.rejected.length, 1)
+  assert.deepEqual([...stored.values()], [`weather,device=a count=2i ${T0}000000`])
+})
+
+test('the same within one batch, of which a part was written', async (t) => {
+  const { server, store } = await open(t)
+  const stored = new Map<string, string>()
+  server.decide = (lines) => {
+    if (lines.some((line) => / count=666i /.test(line))) return { status: 500 }
+    for (const line of lines) stored.set(line.replace(/ .* /, ' '), line)
+    return undefined
+  }
+  const at = (ts: number, count: number) => ({ stream: weather, readings: [reading(weather, 'a', ts, { count })] })
+  await persist(store, { entries: [at(T0, 1)] })
+  // One more than a request holds.
+  const first = Array.from({ length: 4_999 }, (_, n) => at(T0 + n, 10_000 + n))
+  const { outcome } = await persist(store, { entries: [...first, at(T0 + 5_000, 1_000), at(T0 + 5_001, 666)] })
+  assert.deepEqual(
+    outcome.rejected.map(({ index }) => index),
+    [5_000],
+  )
+  assert.equal(stored.get(`weather,device=a ${T0}000000`), `weather,device=a count=10000i ${T0}000000`)
+})
+
 test('an abort ends the wait for a store that asked for a long one', async (t) => {
   const { server, store } = await open(t)
   const stop = new AbortController()
