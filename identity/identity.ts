@@ -6,7 +6,7 @@
  * `REFRESH_MS`, so whatever a command changes holds everywhere soon, for those too that are connected (`isRevoked`).
  *
  * Always true: a secret never leaves its file (mode 0600). Files that cannot be used stop a start; while running they change nothing,
- * and are told once.
+ * and are told once; bad keys keep no revocation from taking effect.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -70,8 +70,12 @@ export class Identity implements Part {
 
   /** Looks at the files; `watch` does it all the time. Throws an `IdentityError` for one that cannot be used. */
   refresh(): void {
-    this.#keys = this.files.read()
-    this.revocations.read(this.#clock.now())
+    // Whichever of the two cannot be used, the other holds.
+    try {
+      this.#keys = this.files.read()
+    } finally {
+      this.revocations.read(this.#clock.now())
+    }
   }
 
   /** Looks at the files from now on, and tells of one that cannot be used. Does not keep the process alive. */
@@ -87,7 +91,7 @@ export class Identity implements Part {
       this.refresh()
     } catch (error) {
       problem = messageOf(error)
-      if (problem !== this.#told) this.#logger?.error(`${problem}; the keys and revocations of before stay in force`)
+      if (problem !== this.#told) this.#logger?.error(`${problem}; what they were before stays in force`)
     }
     this.#told = problem
   }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { createHmac, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { decodeJwt, decodeProtectedHeader, type JWTPayload, SignJWT } from 'jose'
@@ -191,4 +191,26 @@ test('keys are bounded: one more is refused, and says what to do', async (t) => 
   const { identity } = await open(t)
   for (let keys = 1; keys < 32; keys++) identity.files.rotate(NOW + DAY_MS)
   assert.throws(() => identity.files.rotate(NOW + DAY_MS), { code: 'too-many', message: /telltale keys remove one$/ })
+})
+
+test('a key file that cannot be used keeps no revocation from taking effect, nor the other way round', async (t) => {
+  const { identity, clock, directory } = await open(t)
+  const other = (await open(t, directory)).identity
+  const [device, app] = [
+    await identity.verify(await identity.signDevice('truck-7', DAY_MS)),
+    await identity.verify(await identity.signApp(['devices/#'], DAY_MS)),
+  ]
+  const { retired } = other.files.rotate(NOW + DAY_MS)
+  identity.look()
+  writeFileSync(join(directory, 'half.pem'), '-----BEGIN PUBLIC KEY-----')
+  other.revocations.add({ id: 'truck-7', before: clock.time + 1 }, clock.time)
+  identity.look()
+  assert.deepEqual([identity.isRevoked(device), identity.isRevoked(app)], [true, false])
+
+  rmSync(join(directory, 'half.pem'))
+  rmSync(join(directory, 'revoked'), { recursive: true })
+  writeFileSync(join(directory, 'revoked'), 'no directory')
+  other.files.remove(retired.kid)
+  identity.look()
+  assert.deepEqual([identity.isRevoked(device), identity.isRevoked(app)], [true, true])
 })
