@@ -69,11 +69,14 @@ export class DuckdbHistory implements History {
     const sql = (stream: Stream, where: string) => latestQuery(stream, where, limit)
     const { question, answers } = await this.#ask(this.#closing.signal, selected, sql)
     const readings: Reading[] = []
-    for (const answer of answers) {
-      for await (const piece of readingsOf(question, answer)) readings.push(...piece)
-      if (readings.length >= limit) break
+    try {
+      for (const answer of answers) {
+        for await (const piece of readingsOf(question, answer)) readings.push(...piece)
+        if (readings.length >= limit) break
+      }
+    } finally {
+      question.close()
     }
-    question.close()
     if (readings.length > limit) readings.length = limit
     return readings
   }

@@ -33,7 +33,10 @@ export class Question {
 
   static async begin(instance: DuckDBInstance, signal: AbortSignal): Promise<Question> {
     signal.throwIfAborted()
-    return new Question(await instance.connect(), signal)
+    const question = new Question(await instance.connect(), signal)
+    // A signal that has aborted meanwhile does not say so again.
+    if (signal.aborted) question.close()
+    return question
   }
 
   /** Keeps what a query answers as `table`; resolves with the number of rows. If it fails the question is closed. */

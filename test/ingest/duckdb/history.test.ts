@@ -41,3 +41,15 @@ test('a query that nobody wants any more is interrupted, and no other', async (t
   await history.close()
   await atClose
 })
+
+test('a question of which nothing was asked, for its asker left or there is no such stream, keeps nothing open', async (t) => {
+  const instance = await DuckDBInstance.create(':memory:')
+  t.after(() => instance.closeSync())
+  const history = new DuckdbHistory(instance, [weather])
+  const left = new AbortController()
+  const page = history.readings({ selections: [{ stream: 'unknown' }], from: T0, to: T0 + 1, limit: 10 }, left.signal)
+  // While DuckDB makes the connection.
+  left.abort()
+  await page.catch(() => undefined)
+  await history.close()
+})
