@@ -89,7 +89,8 @@ export class Authentication {
       identity === undefined
         ? { kind: 'anyone' }
         : holderOf(client, username ?? certified?.device, certified ?? (await verified(identity, password)))
-    const rate = this.#rates.of(client.id)
+    // An app publishes nothing, and its client id may be a device's: it must not use up what that one may publish.
+    const rate = holder.kind === 'app' ? undefined : this.#rates.of(client.id)
     const session = new Session(holder, willOf(client), {
       receiveWindow,
       heldBack: rate && new HeldBack(rate, { client: client.id, receiveWindow, clock: this.#dependencies.clock }),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import mqttPacket, { type Packet } from 'mqtt-packet'
 import { HELD_MESSAGES_PER_CLIENT_MAX } from '../../../broker/session/receive-window.ts'
-import { type Bench, connectAs, message, publish, RawClient, READING, startBroker, until } from '../harness.ts'
+import { type Bench, closed, connectAs, message, publish, RawClient, READING, startBroker, until } from '../harness.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
 const HELD_BACK = 'telltale_broker_held_back_total'
@@ -68,6 +68,20 @@ test('at QoS 0 what waits is taken too, and is dropped and counted if the device
   advance(1_000)
   await connected(t, bench)
   assert.equal(await accepted(bench), 2 * PER_SECOND)
+})
+
+test("an app that takes a device's id for its client id uses up nothing of the device's rate", async (t) => {
+  const now = Date.now()
+  const listeners = { deviceRate: { bytesPerSecond: 100 } }
+  const bench = await startBroker(t, { clock: { now: () => now }, listeners })
+  const app = await bench.app(['devices/#'], { clientId: 'truck-7' })
+  const gone = closed(app)
+  await app.publishAsync(TOPIC, Buffer.alloc(1_000), { qos: 0 })
+  await gone
+  const device = await bench.device('truck-7')
+  device.publish(TOPIC, READING, { qos: 1 })
+  await until(async () => (await accepted(bench)) + (await bench.metric(HELD_BACK)) === 1)
+  assert.equal(await bench.metric(HELD_BACK), 0)
 })
 
 test('the connections of one device, one after the other, share its rate; another device has its own', async (t) => {
