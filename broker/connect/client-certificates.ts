@@ -33,7 +33,8 @@ export class ClientCertificates {
     if (!(socket instanceof TLSSocket) || !socket.authorized) return
     const certificate = socket.getPeerX509Certificate()
     if (certificate === undefined) return
-    const { subject, subjectAltName = '', validTo, raw } = certificate
+    // To Node a subject that is empty is none.
+    const { subject = '', subjectAltName = '', validTo, raw } = certificate
     const name = nameIn(subject, subjectAltName)
     if (!isDeviceId(name)) {
       this.#devices.set(stream, new NoDevice(`the certificate names ${JSON.stringify(name)}, which is no device id`))

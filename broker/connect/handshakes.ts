@@ -46,13 +46,15 @@ export function whyNoTls(error: NodeJS.ErrnoException): Error {
 /** Why a client must not come in, whose handshake is done; undefined if it may. */
 export function whyUnverified(socket: TLSSocket): Disconnect | undefined {
   // First of all: a session of TLS 1.3 that is resumed without a certificate is `authorized` to Node 20 and 22.
-  const subject = socket.getPeerX509Certificate()?.subject
-  if (subject === undefined) {
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate === undefined) {
     return new Disconnect('no-certificate', 'TLS: it shows no certificate, and TELLTALE_TLS_CA asks for one')
   }
   if (socket.authorized) return undefined
   const code = String(socket.authorizationError)
   const [reason, message] = TOLD[code] ?? ['untrusted-certificate', `its certificate: ${code}`]
+  // To Node one that is empty is none.
+  const { subject = '' } = certificate
   const shown = JSON.stringify(subject.replaceAll('\n', ', ').slice(0, SUBJECT_CHARS_MAX))
   return new Disconnect(reason, `TLS: ${message} (it is of ${shown})`)
 }
