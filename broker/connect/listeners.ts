@@ -247,6 +247,7 @@ export class Listeners {
     if (this.#options.proxyProtocol) {
       const headers = new ProxyHeaders(this.#disconnects)
       server.prependListener('secureConnection', (socket: Socket) => headers.name(socket))
+      server.prependListener('tlsClientError', (_error: Error, socket: Socket) => headers.name(socket))
       server.on('connection', (socket: Socket) => {
         this.#hold(socket)
         headers.read(socket, () => this.#limitRate(socket, begin))

@@ -44,6 +44,8 @@ export class ProxyHeaders {
     const leave = () => {
       clearTimeout(timer)
       socket.off('readable', look).off('end', gone).off('error', gone).off('close', leave)
+      // Until somebody else listens: an error that nobody hears ends the process.
+      socket.on('error', ignore)
     }
     const gone = () => {
       leave()
@@ -51,7 +53,6 @@ export class ProxyHeaders {
     }
     const refuse = (message: string) => {
       leave()
-      socket.on('error', () => undefined)
       this.#disconnects.end(socket, new Disconnect('protocol-error', message))
     }
     const look = () => {
@@ -84,12 +85,14 @@ export class ProxyHeaders {
     setAddress(socket, origin)
   }
 
-  /** A TLS socket over one whose header was read. */
+  /** A TLS socket over one whose header was read; its handshake may have failed. */
   name(socket: Socket): void {
     const origin = this.#origins.get(peerOf(socket))
     if (origin !== undefined) setAddress(socket, origin)
   }
 }
+
+function ignore(): void {}
 
 const peerOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`
 

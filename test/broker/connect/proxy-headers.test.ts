@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import mqttPacket from 'mqtt-packet'
 import { pino } from 'pino'
 import { WebSocket } from 'ws'
-import { HEADER_BYTES_MAX, parseHeader } from '../../../broker/connect/proxy-headers.ts'
+import { HEADER_BYTES_MAX, ProxyHeaders, parseHeader } from '../../../broker/connect/proxy-headers.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { CONNECTS_PER_ADDRESS } from '../../../platform/limits.ts'
 import { selfSigned } from '../../servers/certificate.ts'
@@ -28,10 +28,14 @@ const LOCAL = Buffer.from(`${SIGNATURE}20000000`, 'hex')
 async function behindBalancer(t: TestContext, clock = systemClock) {
   const from: string[] = []
   const said: string[] = []
+  const saidOf: string[] = []
   const write = (text: string) => {
     const { msg, from: address } = JSON.parse(text)
     if (msg.includes('has connected again')) from.push(address)
-    else said.push(msg)
+    else {
+      said.push(msg)
+      saidOf.push(address)
+    }
   }
   const tls = selfSigned(t)
   const bench = await startBroker(t, {
@@ -42,7 +46,7 @@ async function behindBalancer(t: TestContext, clock = systemClock) {
   })
   const portOf = (wanted: string) =>
     bench.broker.addresses.find(({ scheme }) => scheme === wanted)?.port ?? assert.fail()
-  return { bench, from, said, portOf, ca: readFileSync(tls.cert) }
+  return { bench, from, said, saidOf, portOf, ca: readFileSync(tls.cert) }
 }
 
 /** Takes the place of the client `a`, so that the log says where that one came from. */
@@ -111,6 +115,40 @@ test('a client without a header is refused, and told why', async (t) => {
   await client.untilClosed()
   await until(() => said.length > 0)
   assert.match(said[0] ?? '', /begins with no PROXY header, which TELLTALE_PROXY_PROTOCOL=true asks/)
+})
+
+test('whose TLS handshake fails is named by its own address, too', async (t) => {
+  const { said, saidOf, portOf } = await behindBalancer(t)
+  for (const scheme of ['mqtts', 'wss']) {
+    const client = await RawClient.open(t, portOf(scheme))
+    client.socket.write(Buffer.concat([V4, Buffer.from('GET / HTTP/1.1\r\n\r\n')]))
+    await client.untilClosed()
+  }
+  await until(() => said.length === 2)
+  assert.match(said[0] ?? '', /it speaks HTTP without TLS/)
+  assert.deepEqual(saidOf, ['203.0.113.7', '203.0.113.7'])
+})
+
+test('a connection that is reset right behind its header ends nothing else', async (t) => {
+  const server = createServer({ pauseOnConnect: true })
+  t.after(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const accepted = once(server, 'connection')
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  t.after(() => client.destroy())
+  client.on('error', () => undefined).write(V4)
+  const [socket] = (await accepted) as [Socket]
+  let begun = false
+  new ProxyHeaders(undefined as never).read(socket, () => {
+    begun = true
+  })
+  await once(socket, 'readable')
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  socket.destroy(new Error('read ECONNRESET'))
+  await closed
+  await turn()
+  assert.equal(begun, false)
 })
 
 test('each address behind the balancer has its own limit', async (t) => {
