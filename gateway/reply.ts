@@ -25,6 +25,7 @@ export class Reply {
   readonly #head: boolean
   readonly #onEnd: (status: number) => void
   #over = false
+  #isGone = false
   #resume: (() => void) | undefined
   #whenGone: (() => void) | undefined
 
@@ -36,6 +37,7 @@ export class Reply {
     exchange.onGone(() => {
       if (this.#over) return
       this.#over = true
+      this.#isGone = true
       this.#resume?.()
       this.#whenGone?.()
       onEnd(499)
@@ -47,9 +49,10 @@ export class Reply {
     return this.#over
   }
 
-  /** `gone` is called if the peer goes away before the answer is whole. */
+  /** `gone` is called if the peer goes away before the answer is whole; at once, if it has. */
   whenGone(gone: () => void): void {
     this.#whenGone = gone
+    if (this.#isGone) gone()
   }
 
   send(status: string, headers: Headers, body: string | Buffer): void {
