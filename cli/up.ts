@@ -3,7 +3,7 @@
 import { Command } from 'commander'
 import { systemClock } from '../platform/clock.ts'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
-import { endAtOnce, Lifecycle, untilSignal } from '../platform/lifecycle.ts'
+import { endAtOnce, Lifecycle, onHangUp, untilSignal } from '../platform/lifecycle.ts'
 import { createLogger } from '../platform/logger.ts'
 import { createMetrics } from '../platform/metrics.ts'
 import { packageVersion } from '../platform/package.ts'
@@ -30,8 +30,7 @@ async function up(rolesText: string): Promise<void> {
   const systemd = new Systemd(process.env, logger)
   const signal = untilSignal()
   let reload = () => {}
-  // By default it ends a process; whoever renews a certificate sends it.
-  process.on('SIGHUP', () => {
+  onHangUp(() => {
     logger.info('SIGHUP: keys, revocations and certificates are read again')
     reload()
   })

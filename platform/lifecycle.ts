@@ -8,6 +8,7 @@
  * `STOP_DEADLINE_MS`; what has not stopped by then is named in the error.
  */
 
+import { isatty } from 'node:tty'
 import { STOP_DEADLINE_MS } from './limits.ts'
 import type { Logger } from './logger.ts'
 
@@ -83,6 +84,18 @@ export function untilSignal(): Promise<NodeJS.Signals> {
     }
     process.on('SIGTERM', onSignal)
     process.on('SIGINT', onSignal)
+  })
+}
+
+/**
+ * Calls `reload` at each SIGHUP, which ends a process by default. A terminal that is closed sends one too: there is nobody left to press
+ * Ctrl-C, and it counts as SIGTERM.
+ */
+export function onHangUp(reload: () => void): void {
+  const hadTerminal = isatty(0)
+  process.on('SIGHUP', () => {
+    if (hadTerminal && !isatty(0)) process.kill(process.pid, 'SIGTERM')
+    else reload()
   })
 }
 

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { packageVersion } from '../../platform/package.ts'
 import { plainEnvironment, RunningPlatform } from '../e2e/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
@@ -30,6 +31,30 @@ test('in a pipe or a file there is one line of JSON, and no token', async (t) =>
 })
 
 test('on a terminal there is a link to the dashboard, whose token no server is sent', async (t) => {
+  const run = await onTerminal(t)
+  if (run === undefined) return
+  const { terminal, printed, gateway } = run
+  assert.match(printed, new RegExp(`^ {2}http://127.0.0.1:${gateway}/#access_token=eyJ\\S+\\r$`, 'm'))
+  assert.doesNotMatch(printed, /[?&]access_token=/)
+  const exited = once(terminal, 'exit')
+  terminal.stdin.write('\x03')
+  assert.deepEqual(await exited, [0, null])
+})
+
+test('a platform whose terminal is closed stops: nobody is left to press Ctrl-C', async (t) => {
+  const run = await onTerminal(t)
+  if (run === undefined) return
+  run.terminal.kill('SIGKILL')
+  const answers = () =>
+    fetch(`http://127.0.0.1:${run.gateway}/healthz`).then(
+      () => true,
+      () => false,
+    )
+  while (await answers()) await setTimeout(50)
+})
+
+/** `telltale up` on a terminal, and what it has printed once it is ready; undefined where no terminal can be had. */
+async function onTerminal(t: TestContext) {
   if (requireProgram(t, 'script', 'apt install bsdutils') === undefined) return
   const [mqtt, gateway] = [await freePort(), await freePort()]
   const env = {
@@ -38,17 +63,13 @@ test('on a terminal there is a link to the dashboard, whose token no server is s
     TELLTALE_MQTT_PORT: String(mqtt),
     TELLTALE_GATEWAY_PORT: String(gateway),
   }
-  const command = `${process.execPath} ${join(ROOT, 'cli/telltale.js')} up`
-  const child = spawn('script', ['-qefc', command, '/dev/null'], { env })
-  t.after(() => child.kill('SIGKILL'))
+  const command = `exec ${process.execPath} ${join(ROOT, 'cli/telltale.js')} up`
+  const terminal = spawn('script', ['-qefc', command, '/dev/null'], { env })
+  t.after(() => terminal.kill('SIGKILL'))
   let printed = ''
-  child.stdout.on('data', (chunk) => {
+  terminal.stdout.on('data', (chunk) => {
     printed += chunk
   })
-  while (!printed.includes('Ctrl-C')) await once(child.stdout, 'data')
-  assert.match(printed, new RegExp(`^ {2}http://127.0.0.1:${gateway}/#access_token=eyJ\\S+\\r$`, 'm'))
-  assert.doesNotMatch(printed, /[?&]access_token=/)
-  const exited = once(child, 'exit')
-  child.stdin.write('\x03')
-  assert.deepEqual(await exited, [0, null])
-})
+  while (!printed.includes('Ctrl-C')) await once(terminal.stdout, 'data')
+  return { terminal, printed, gateway }
+}
