@@ -4,7 +4,7 @@ import { selectionOf } from '../identity/topics.ts'
 import { parseDuration, parseTime } from '../platform/units.ts'
 import type { Selection } from '../schemas/history.ts'
 import type { Access } from './access.ts'
-import { FILTER_RULE } from './commands.ts'
+import { FILTER_RULE } from './live/commands.ts'
 import { badParameter } from './refusal.ts'
 import type { Query } from './request.ts'
 

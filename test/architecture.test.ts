@@ -34,7 +34,7 @@ const INNER: Record<string, Record<string, readonly string[]>> = {
     outbound: ['inbound', 'session', 'aedes', 'reports'],
     '.': ['admission', 'connect', 'outbound', 'inbound', 'session', 'aedes', 'reports'],
   },
-  gateway: { server: [], '.': ['server'] },
+  gateway: { server: [], live: ['.', 'server'], '.': ['live', 'server'] },
   ingest: { duckdb: ['.'], influx: ['.'], '.': ['duckdb', 'influx'] },
   log: { local: ['.'], '.': [] },
 }

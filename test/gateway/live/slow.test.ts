@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { LIVE_SLOW_CLOSE_MS } from '../../gateway/live-session.ts'
-import { LIVE_FRAME_CHARS_MAX } from '../../platform/limits.ts'
-import { App, environment, NOW, onEachServer, startPlatform, type TestPlatform } from './platform.ts'
+import { LIVE_SLOW_CLOSE_MS } from '../../../gateway/live/session.ts'
+import { LIVE_FRAME_CHARS_MAX } from '../../../platform/limits.ts'
+import { App, environment, NOW, onEachServer, startPlatform, type TestPlatform } from '../platform.ts'
 
 /** Publishes batches until the gateway has dropped a frame. */
 async function overwhelm(platform: TestPlatform): Promise<void> {

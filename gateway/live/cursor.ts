@@ -5,8 +5,8 @@
  *   <position>   or   <position>~<readings>.<shard of the entry>, without the shard if that is 0
  */
 
-import { LogError } from '../log/log-error.ts'
-import { formatPosition, type LogIdentity, type Position, parsePosition } from '../log/position.ts'
+import { LogError } from '../../log/log-error.ts'
+import { formatPosition, type LogIdentity, type Position, parsePosition } from '../../log/position.ts'
 
 /** An entry of which some readings lie before a cursor: the next one of that shard. */
 export interface PartOfEntry {

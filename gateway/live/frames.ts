@@ -10,8 +10,8 @@ import {
   LIVE_FIELDS_MAX,
   LIVE_FRAME_CHARS_MAX,
   LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX,
-} from '../platform/limits.ts'
-import type { Reading, Value } from '../schemas/reading.ts'
+} from '../../platform/limits.ts'
+import type { Reading, Value } from '../../schemas/reading.ts'
 
 export const SUBPROTOCOL = 'telltale.v1'
 

@@ -10,8 +10,8 @@
  */
 
 import assert from 'node:assert/strict'
-import { LIVE_GROUPS_MAX } from '../platform/limits.ts'
-import type { Selection } from '../schemas/history.ts'
+import { LIVE_GROUPS_MAX } from '../../platform/limits.ts'
+import type { Selection } from '../../schemas/history.ts'
 
 /** What an app asks for. Options that change the frames (a rate, a reduction) belong in here when they come. */
 export interface Wanted {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Group, Groups } from '../../gateway/groups.ts'
-import { selectionOf } from '../../identity/topics.ts'
-import { App, environment, NOW, onEachServer, startPlatform, vibration } from './platform.ts'
+import { type Group, Groups } from '../../../gateway/live/groups.ts'
+import { selectionOf } from '../../../identity/topics.ts'
+import { App, environment, NOW, onEachServer, startPlatform, vibration } from '../platform.ts'
 
 /** Section 4.7 of MQTT 3.1.1, word for word and without a thought to speed. */
 function mqttMatches(filter: string[], topic: string[]): boolean {

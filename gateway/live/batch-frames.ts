@@ -6,9 +6,9 @@
  * many readings; the last frame of a group before `flush` has the cursor given to `flush`.
  */
 
-import type { Offset } from '../log/position.ts'
-import { LIVE_FRAME_CHARS_MAX } from '../platform/limits.ts'
-import type { Reading } from '../schemas/reading.ts'
+import type { Offset } from '../../log/position.ts'
+import { LIVE_FRAME_CHARS_MAX } from '../../platform/limits.ts'
+import type { Reading } from '../../schemas/reading.ts'
 import { encodeReading, readingsFrame, selectFields } from './frames.ts'
 import type { Group } from './groups.ts'
 

@@ -8,10 +8,10 @@
  * that is `late`. Losing: between rounds, a reading replaced by a newer of its series is not sent.
  */
 
-import { LIVE_FRAME_CHARS_MAX } from '../platform/limits.ts'
+import { LIVE_FRAME_CHARS_MAX } from '../../platform/limits.ts'
+import type { Latest, LatestSlot } from '../latest.ts'
 import { encodeReading, readingsFrame, selectFields } from './frames.ts'
 import type { Group } from './groups.ts'
-import type { Latest, LatestSlot } from './latest.ts'
 import type { Past, PastStep } from './past.ts'
 
 /** Times a snapshot is brought up to date for an app that takes it too slowly; then the socket is closed with 4408. */

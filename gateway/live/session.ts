@@ -10,14 +10,14 @@
  * Bound: `LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX`, `LIVE_ERRORS_PER_SOCKET_MAX`.
  */
 
-import { LIVE_PAST_PAUSE_BYTES, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../platform/limits.ts'
-import type { Access } from './access.ts'
+import { LIVE_PAST_PAUSE_BYTES, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../../platform/limits.ts'
+import type { Access } from '../access.ts'
+import type { Socket, SocketListener } from '../server/server.ts'
 import { CLOSE, type CloseReason } from './close-codes.ts'
 import type { CommandRefusal } from './commands.ts'
 import { errorFrame, liveFrame, subscribedFrame, WELCOME } from './frames.ts'
 import type { Group } from './groups.ts'
 import type { Past } from './past.ts'
-import type { Socket, SocketListener } from './server/server.ts'
 
 /** Error frames sent to one socket; at one more it is closed with 4503. */
 const LIVE_ERRORS_PER_SOCKET_MAX = 100

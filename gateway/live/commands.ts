@@ -3,9 +3,9 @@
  * answer with. What a command names that is not known is an error, so that a misspelt option is not ignored.
  */
 
-import { selectionOf } from '../identity/topics.ts'
-import { LIVE_FIELDS_MAX } from '../platform/limits.ts'
-import type { Selection } from '../schemas/history.ts'
+import { selectionOf } from '../../identity/topics.ts'
+import { LIVE_FIELDS_MAX } from '../../platform/limits.ts'
+import type { Selection } from '../../schemas/history.ts'
 import type { CommandError } from './frames.ts'
 
 /** Characters of the `id` of a command; a longer one is a bad command. */
