@@ -111,6 +111,7 @@ export class LocalLog implements Log, Part {
     const environment = await openEnvironment(this.#options.directory, (error) => this.#onFailed(error))
     const open = this.#openParts(environment)
     try {
+      open.reader.check()
       const writing = this.#options.writer ? await this.#startWriting(open) : undefined
       this.#state = writing ? { ...open, writing } : open
     } catch (error) {

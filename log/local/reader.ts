@@ -32,6 +32,14 @@ export class Reader {
     this.#environment = environment
   }
 
+  /** Throws `log-corrupt` if the oldest or the newest commit stands where it cannot have been written. */
+  check(): void {
+    const newest = newestCommit(this.#environment)
+    if (newest === undefined) return
+    this.#requireOwnPlace(this.first())
+    this.#requireOwnPlace(newest)
+  }
+
   /** Offset of the oldest retained entry. */
   first(): number {
     for (const offset of this.#environment.commits.getKeys({ limit: 1 })) return offset
@@ -92,7 +100,10 @@ export class Reader {
   #search(offset: number): number | undefined {
     const before = this.commitOf(offset)
     const end = before === offset ? 0 : before + this.#commit(before).count
-    if (end > offset) return before
+    if (end > offset) {
+      this.#requireOwnPlace(before)
+      return before
+    }
     for (const after of this.#environment.commits.getKeys({ start: offset, limit: 1 })) {
       // A hole is where retention has removed what was, or it is damage.
       if (after === this.first()) return after
@@ -113,6 +124,19 @@ export class Reader {
     for (const commitOffset of this.#environment.commits.getKeys({ start: offset, reverse: true, limit: 1 }))
       return commitOffset
     return offset
+  }
+
+  /**
+   * A key is in no checksum. Offsets are dense, so no commit begins before the one before it ends. (A hole is told by whoever reads up
+   * to it.)
+   */
+  #requireOwnPlace(offset: number): void {
+    const [before] = this.#environment.commits.getKeys({ start: offset, reverse: true, limit: 1, offset: 1 })
+    const [next] = this.#environment.commits.getKeys({ start: offset, limit: 1, offset: 1 })
+    const begin = before === undefined ? 0 : before + this.#commit(before).count
+    const end = offset + this.#commit(offset).count
+    if (Number.isSafeInteger(offset) && offset >= begin && (next ?? end) >= end) return
+    throw new LogError('log-corrupt', `a commit of the log stands at offset ${offset}, and was written elsewhere`)
   }
 
   #commit(offset: number): Commit {

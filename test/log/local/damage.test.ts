@@ -251,6 +251,26 @@ const CASES: readonly Case[] = [
       await assert.rejects(openRecorded(t, { directory }), { code: 'log-corrupt', message: /offset 11.*restore/ })
     },
   },
+  ...[
+    { from: 0, to: 1.3e-231, perRun: 4, error: 'the start' },
+    { from: 0, to: 2, perRun: 4, error: 'the start' },
+    { from: 8, to: 10, perRun: 4, error: 'the reading' },
+    { from: 4, to: 2, perRun: 4, error: 'the reading' },
+  ].map(({ from, to, perRun, error }) => ({
+    what: `a flipped bit in the key of a commit, ${to} for ${from}`,
+    outcome: `fails ${error}: nothing is read at an offset that is not its own`,
+    run: async (t: TestContext) => {
+      const { directory } = await smallLog(t, perRun)
+      const environment = await openEnvironment(directory)
+      const value = environment.commits.getBinary(from)
+      assert(value !== undefined)
+      await environment.commits.remove(from)
+      await environment.commits.put(to, value)
+      await environment.root.close()
+      const read = openRecorded(t, { directory, writer: false }).then(({ log }) => readAll(log))
+      await assert.rejects(read, { code: 'log-corrupt', message: /was written elsewhere|is due/ })
+    },
+  })),
   {
     what: 'a flipped bit anywhere in the pages in use',
     outcome: 'is an error, or what is read is what was appended',
