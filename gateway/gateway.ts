@@ -16,12 +16,16 @@ import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { Decoder } from '../schemas/decoder.ts'
 import type { History } from '../schemas/history.ts'
+import { seriesKey } from '../schemas/point.ts'
+import type { Reading } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { Columns } from './columns.ts'
 import { Http, type HttpOptions, LIVE_PATH } from './http.ts'
 import { Latest } from './latest.ts'
+import { Feeds } from './live/feeds.ts'
 import { Groups } from './live/groups.ts'
 import { Live } from './live/live.ts'
+import { Starts } from './live/starts.ts'
 import { Tail } from './live/tail.ts'
 import { GatewayMetrics } from './metrics.ts'
 import { Seed } from './seed.ts'
@@ -75,17 +79,47 @@ export class Gateway implements Part {
     const metrics = new GatewayMetrics(dependencies.metrics)
     const columns = new Columns(registry)
     const latest = new Latest(registry)
-    const groups = new Groups()
+    const { log } = dependencies
+    const seriesOf = (reading: Reading) => {
+      const stream = registry.stream(reading.stream)
+      return stream === undefined ? reading.stream : seriesKey(reading, stream)
+    }
+    const feeds = new Feeds({ log, tagsOf: columns.tagsOf, seriesOf })
+    const groups = new Groups((group) =>
+      feeds.of(group, group.wanted, (frame, readings) => this.#live.publish(group, frame, readings)),
+    )
+    const decoder = new Decoder(registry)
     const tokens = new Tokens(dependencies)
     const connections = new Connections({ max: options.connectionsMax }, (reason) =>
       metrics.connectionsCut.inc({ reason }),
     )
     this.#connections = connections
-    const parts = { ...dependencies, connections, tokens, metrics, columns, latest, groups, tagsOf: columns.tagsOf }
-    this.#http = new Http(options, { ...parts, registered: dependencies.metrics, ready: () => this.#notReady() })
+    const parts = {
+      ...dependencies,
+      connections,
+      tokens,
+      metrics,
+      columns,
+      latest,
+      groups,
+      feeds,
+      decoder,
+      tagsOf: columns.tagsOf,
+    }
+    this.#tail = new Tail({
+      ...parts,
+      publish: (group, frame, readings) => this.#live.publish(group, frame, readings),
+      published: () => this.#live.published(),
+    })
+    this.#http = new Http(options, {
+      ...parts,
+      registered: dependencies.metrics,
+      ready: () => this.#notReady(),
+      stream: (reply, request, access) => this.#live.stream(reply, request, access),
+    })
     const { reply, refuse, requireOurs } = this.#http
-    this.#live = new Live(options, { ...parts, reply, refuse, requireOurs, cursor: () => this.#tail.cursor })
-    this.#tail = new Tail({ ...parts, decoder: new Decoder(registry), publish: this.#live.publish })
+    const starts = new Starts({ ...parts, tail: this.#tail })
+    this.#live = new Live(options, { ...parts, starts, reply, refuse, requireOurs })
     this.#seed = new Seed({ latest, history, clock: dependencies.clock, logger: dependencies.logger })
     metrics.observe({
       connections: () => connections.open,

@@ -41,6 +41,8 @@ export interface HttpDependencies {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: GatewayMetrics
+  /** Answers `/v1/stream`. */
+  readonly stream: (reply: Reply, request: Request, access: Access) => Promise<void>
   /** All instruments of the process. */
   readonly registered: Metrics
 }
@@ -170,6 +172,7 @@ export class Http {
         reply.json(showSchema(registry, stream, version))
       },
       '/v1/ledger': async (reply, { query }, access) => reply.json(await ledgerOf(log, query, access)),
+      '/v1/stream': (reply, request, access) => this.#dependencies.stream(reply, request, access),
       [LIVE_PATH]: () => {
         throw new Refusal(
           'upgrade-required',

@@ -26,6 +26,8 @@ const LATEST_BYTES_MAX = 256 * 1024 * 1024
 /** The last reading of one series. */
 export interface LatestSlot {
   reading: Reading
+  /** When the platform had it, milliseconds; undefined of one of a store that does not know. */
+  received: number | undefined
   /** Its time, or its receipt if that is earlier; of the store's readings that are ahead of the clock, none. */
   at: number
   /** `sequence` of its newest change. */
@@ -100,7 +102,9 @@ export class Latest {
     device.touched = ++this.#sequence
     if (!(readings instanceof Rejection)) {
       if (device.clock.isDue(entry.receivedAt)) device.clock.take(entry.receivedAt, newestOf(readings))
-      for (const reading of readings) this.#put(device, reading, Math.min(reading.ts, entry.receivedAt), stream)
+      for (const reading of readings) {
+        this.#put(device, reading, entry.receivedAt, Math.min(reading.ts, entry.receivedAt), stream)
+      }
     }
     this.#makeRoom()
   }
@@ -114,7 +118,7 @@ export class Latest {
     const known = device.slots.get(this.#keyOf(reading, stream))
     if (known !== undefined && reading.ts < known.reading.ts) return
     device.touched = ++this.#sequence
-    this.#put(device, reading, reading.ts > now ? Number.NEGATIVE_INFINITY : reading.ts, stream)
+    this.#put(device, reading, undefined, reading.ts > now ? Number.NEGATIVE_INFINITY : reading.ts, stream)
     this.#makeRoom()
   }
 
@@ -145,23 +149,24 @@ export class Latest {
     return [...last.values()].map(({ reading }) => reading)
   }
 
-  /** The selected series that changed after `sequence`, each to be read when it is its turn. */
-  changed(selection: Selection, sequence: number): LatestSlot[] {
-    const found: LatestSlot[] = []
-    const { device, stream } = selection
-    const own = device === undefined ? undefined : this.#devices.get(device)
-    const devices = device === undefined ? this.#devices.values() : own ? [own] : []
-    for (const { touched, slots } of devices) {
-      if (touched <= sequence) continue
-      for (const slot of slots.values()) {
-        if (slot.touched > sequence && (stream === undefined || stream === slot.reading.stream)) found.push(slot)
+  /** The series that changed after `sequence` and that any of the `selections` selects, each to be read when it is its turn. */
+  changed(selections: readonly Selection[], sequence: number): LatestSlot[] {
+    const found = new Set<LatestSlot>()
+    for (const { device, stream } of selections) {
+      const own = device === undefined ? undefined : this.#devices.get(device)
+      const devices = device === undefined ? this.#devices.values() : own ? [own] : []
+      for (const { touched, slots } of devices) {
+        if (touched <= sequence) continue
+        for (const slot of slots.values()) {
+          if (slot.touched > sequence && (stream === undefined || stream === slot.reading.stream)) found.add(slot)
+        }
       }
     }
-    return found
+    return [...found]
   }
 
   /** Keeps `reading` if it is no older than the one known. */
-  #put(device: DeviceState, reading: Reading, at: number, stream: Stream): void {
+  #put(device: DeviceState, reading: Reading, received: number | undefined, at: number, stream: Stream): void {
     const key = this.#keyOf(reading, stream)
     const known = device.slots.get(key)
     if (known !== undefined && isBefore(at, reading, known)) return
@@ -170,13 +175,14 @@ export class Latest {
     if (known !== undefined) {
       this.#bytes -= known.bytes
       known.reading = reading
+      known.received = received
       known.at = at
       known.touched = this.#sequence
       known.bytes = bytes
       return
     }
     if (device.slots.size >= LATEST_SERIES_PER_DEVICE_MAX) this.#dropOldestSlot(device)
-    device.slots.set(key, { reading, at, touched: this.#sequence, bytes })
+    device.slots.set(key, { reading, received, at, touched: this.#sequence, bytes })
     this.#series++
   }
 

@@ -23,6 +23,7 @@ export class GatewayMetrics {
   readonly frames: Counter
   readonly deliveries: Counter
   readonly droppedFrames: Counter
+  readonly behind: Counter
   readonly connectionsCut: Counter<'reason'>
 
   constructor(registry: Metrics) {
@@ -41,6 +42,7 @@ export class GatewayMetrics {
       'Connections without a request that were cut to keep places: too many of one address, or in all',
       ['reason'],
     )
+    this.behind = this.#counter('behind_total', 'Times that an app left the live stream since it took too little')
     this.droppedFrames = this.#counter(
       'dropped_frames_total',
       'Frames dropped because a socket was not read; it is closed',

@@ -4,12 +4,9 @@ import { selectionOf } from '../identity/topics.ts'
 import { parseDuration, parseTime } from '../platform/units.ts'
 import type { Selection } from '../schemas/history.ts'
 import type { Access } from './access.ts'
-import { FILTER_RULE } from './live/commands.ts'
+import { FILTER_RULE, REQUEST_FILTERS_MAX } from './live/commands.ts'
 import { badParameter } from './refusal.ts'
 import type { Query } from './request.ts'
-
-/** Filters in one request. */
-const REQUEST_FILTERS_MAX = 20
 
 const EPOCH_MS = /^\d{1,15}$/
 /** Since when a number of seconds is taken for a slip of the pen. */

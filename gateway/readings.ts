@@ -170,7 +170,7 @@ function wantsCsv(accept: string): boolean {
 async function* jsonChunks({ pieces, truncated }: HistoryPage): AsyncGenerator<string> {
   let before = '{"readings":['
   for await (const readings of pieces) {
-    yield `${before}${readings.map(encodeReading).join(',\n')}`
+    yield `${before}${readings.map((reading) => encodeReading(reading)).join(',\n')}`
     before = ',\n'
   }
   yield `${before === ',\n' ? '' : before}],"truncated":${truncated}}\n`

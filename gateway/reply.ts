@@ -28,6 +28,7 @@ export class Reply {
   #isGone = false
   #resume: (() => void) | undefined
   #whenGone: (() => void) | undefined
+  #lasting: { gone(): void } | undefined
 
   /** `onEnd` is called once: with the status, or 499 if the peer went away before the answer was whole. */
   constructor(exchange: Exchange, options: { readonly head: boolean }, onEnd: (status: number) => void) {
@@ -35,6 +36,7 @@ export class Reply {
     this.#head = options.head
     this.#onEnd = onEnd
     exchange.onGone(() => {
+      this.#lasting?.gone()
       if (this.#over) return
       this.#over = true
       this.#isGone = true
@@ -107,6 +109,27 @@ export class Reply {
     this.#over = true
     this.#exchange.end()
     this.#onEnd(200)
+  }
+
+  /**
+   * Begins an answer that lasts as long as both want, and is counted as answered. `make` is given the way to write to the peer, and
+   * its result told when the peer has taken what was written, and when it leaves. Undefined if it has left, or asked for the head only.
+   */
+  open<Lasting extends { taken(): void; gone(): void }>(
+    headers: Headers,
+    make: (answer: Pick<Exchange, 'write' | 'end' | 'cut'>) => Lasting,
+  ): Lasting | undefined {
+    if (this.#over) return undefined
+    this.#over = true
+    const all = { ...EVERY_ANSWER, ...headers }
+    if (this.#head) this.#exchange.sendHead('200 OK', all)
+    const lasting = this.#head ? undefined : make(this.#exchange)
+    if (lasting !== undefined) {
+      this.#exchange.begin('200 OK', all, () => lasting.taken(), { isLasting: true })
+      this.#lasting = lasting
+    }
+    this.#onEnd(200)
+    return lasting
   }
 
   /** Ends an answer that was begun, without the rest of it. */

@@ -12,8 +12,12 @@ export interface Request {
   readonly method: string
   readonly path: string
   readonly query: Query
+  /** The peer's address. */
+  readonly peer: string
   readonly authorization: string
   readonly accept: string
+  /** The cursor of the last event that a browser has had, when it comes back. */
+  readonly lastEventId: string
   /** The peer is on this machine, and no proxy says that it speaks for another. */
   readonly local: boolean
   /** What shows that a page from elsewhere asks, as `foreignSign` says it. */
@@ -34,6 +38,8 @@ export function readRequest(exchange: Exchange): Request {
     query: new Query(exchange.query),
     authorization: exchange.header('authorization'),
     accept: exchange.header('accept'),
+    lastEventId: exchange.header('last-event-id'),
+    peer: exchange.peer,
     local: isLoopback(exchange.peer) && !exchange.hasHeader(OF_PROXIES),
     foreign: foreignSign({ host: exchange.header('host'), origin: exchange.header('origin') }),
   }

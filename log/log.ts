@@ -133,6 +133,8 @@ export interface Shard {
   /** The oldest retained entry's offset, and the one that the next entry will get. */
   first(): Promise<Offset>
   end(): Promise<Offset>
+  /** A place before every entry received at `time` or later, milliseconds, and not long before the first of them. */
+  at(time: number): Promise<Offset>
 
   /** The entries from `from` on, up to the limits of one read; undefined when there are none yet. */
   read(from: Offset): Promise<Batch | undefined>

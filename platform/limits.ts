@@ -148,10 +148,14 @@ export const LIVE_COMMAND_BYTES_MAX = 16 * KiB
 export const LIVE_COMMAND_BYTES_CUT = 64 * KiB
 /** Characters of a readings frame; it is split there. A single reading may be larger. */
 export const LIVE_FRAME_CHARS_MAX = 64 * KiB
-/** Bytes that wait for one socket beyond the kernel's buffers; at more, a frame is dropped and the socket closed with 4408. */
-export const LIVE_BACKPRESSURE_BYTES_MAX = 1 * MiB
-/** Bytes that wait for one socket at which sending its snapshot pauses until they have drained. */
-export const LIVE_PAST_PAUSE_BYTES = 256 * KiB
+/** Bytes that wait for one app beyond the kernel's buffers, at which it leaves the live stream, to be caught up as it takes them. */
+export const LIVE_BEHIND_BYTES = 512 * KiB
+/** Bytes published to apps after which each is looked at for that. */
+export const LIVE_LOOK_BYTES = 128 * KiB
+/** Bytes that wait for one app at most, as when one message makes many frames; at more, a frame is dropped and it is closed with 4408. */
+export const LIVE_BACKPRESSURE_BYTES_MAX = 8 * MiB
+/** Bytes that wait for one app at which sending the past pauses until they have drained. */
+export const LIVE_PAST_PAUSE_BYTES = 128 * KiB
 
 /** Bytes of a request's head, a token in it; a larger one is refused with 431, and the connection closed. */
 export const HTTP_HEAD_BYTES_MAX = 16 * KiB
@@ -169,7 +173,11 @@ export const LATEST_WARM_UP_MS_MAX = 3_000
 export const GATEWAY_DRAIN_MS = 3_000
 
 assert(LIVE_COMMAND_BYTES_MAX < LIVE_COMMAND_BYTES_CUT, 'an oversized frame must arrive for its sender to be told')
-assert(LIVE_PAST_PAUSE_BYTES < LIVE_BACKPRESSURE_BYTES_MAX / 2, 'the past must leave room for live frames')
+assert(LIVE_PAST_PAUSE_BYTES < LIVE_BEHIND_BYTES / 2, 'who is sent the past must not be behind when it becomes live')
+assert(
+  LIVE_BEHIND_BYTES + 2 * LIVE_LOOK_BYTES < LIVE_BACKPRESSURE_BYTES_MAX / 2,
+  'who is slow must leave before a frame is lost',
+)
 assert(TOKEN_CHARS_MAX < HTTP_HEAD_BYTES_MAX, 'every token must fit in a head')
 assert(LATEST_SERIES_PER_DEVICE_MAX < LATEST_SERIES_MAX / 10, 'no device may crowd out the others')
 assert(LATEST_WARM_UP_MS_MAX + GATEWAY_DRAIN_MS < STOP_DEADLINE_MS, 'a stop during a start must end in time')

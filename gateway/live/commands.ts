@@ -4,23 +4,54 @@
  */
 
 import { selectionOf } from '../../identity/topics.ts'
-import { LIVE_FIELDS_MAX } from '../../platform/limits.ts'
+import { LIVE_FIELDS_MAX, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../../platform/limits.ts'
+import { parseDuration } from '../../platform/units.ts'
 import type { Selection } from '../../schemas/history.ts'
-import type { CommandError } from './frames.ts'
+import { type Rate, REDUCTIONS } from './rate.ts'
 
 /** Characters of the `id` of a command; a longer one is a bad command. */
 const LIVE_COMMAND_ID_CHARS_MAX = 64
+/** Commands of one app in a second; one more is refused. An app that comes back begins all its subscriptions at once. */
+export const LIVE_COMMANDS_PER_SECOND_MAX = 50
+export const LIVE_COMMANDS_AT_ONCE_MAX = 2 * LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX
+/** Readings a second of one series that may be asked for at most. */
+export const LIVE_RATE_MIN = 0.001
+export const LIVE_RATE_MAX = 1_000
+/** How far back `last` may reach. */
+const LIVE_LAST_MS_MAX = 366 * 86_400_000
+/** Filters of one subscription, or of one request. */
+export const REQUEST_FILTERS_MAX = 20
+
+/** Where a subscription begins. */
+export type Start = 'now' | 'latest' | { readonly lastMs: number } | { readonly after: string }
+
+export interface SubscribeOptions {
+  readonly filters: readonly string[]
+  /** Of the filters, in their order. */
+  readonly selections: readonly Selection[]
+  readonly start: Start
+  readonly fields?: readonly string[]
+  readonly rate?: Rate
+  readonly maxDelayMs?: number
+}
 
 export type Command =
+  | { readonly type: 'subscribe'; readonly id: string; readonly options: SubscribeOptions }
   | {
-      readonly type: 'subscribe'
+      readonly type: 'update'
       readonly id: string
-      readonly filter: string
-      readonly selection: Selection
-      readonly start: 'now' | 'latest'
-      readonly fields?: readonly string[]
+      readonly subscription: string
+      /** Undefined lifts the limit. */
+      readonly rate: Rate | undefined
     }
   | { readonly type: 'unsubscribe'; readonly id: string; readonly subscription: string }
+
+export interface CommandError {
+  readonly code: string
+  readonly message: string
+  /** The same command may succeed later. */
+  readonly retry: boolean
+}
 
 /** A closed set: refusals are counted by these. */
 export type CommandErrorCode =
@@ -29,11 +60,15 @@ export type CommandErrorCode =
   | 'unknown-type'
   | 'bad-filter'
   | 'bad-field'
+  | 'bad-cursor'
+  | 'bad-rate'
   | 'unsupported'
   | 'forbidden'
   | 'unknown-subscription'
   | 'too-many-subscriptions'
   | 'too-many-groups'
+  | 'too-many-commands'
+  | 'store-unavailable'
 
 /** A command that cannot be done. */
 export class CommandRefusal {
@@ -49,7 +84,7 @@ export class CommandRefusal {
 type Fields = Readonly<Record<string, unknown>>
 
 const KNOWN = {
-  subscribe: ['type', 'id', 'filter', 'start', 'fields', 'maxRate', 'reduce'],
+  subscribe: ['type', 'id', 'filter', 'start', 'fields', 'maxRate', 'reduce', 'maxDelay'],
   update: ['type', 'id', 'subscription', 'maxRate', 'reduce'],
   unsubscribe: ['type', 'id', 'subscription'],
 } as const
@@ -71,35 +106,91 @@ export function readCommand(text: string): Command | CommandRefusal {
   if (unknown !== undefined) {
     return refuse('bad-command', `${fields.type} has no ${show(unknown)}: allowed is ${known.join(', ')}`)
   }
-  if (fields.type === 'update') return refuse('unsupported', 'update is not supported by this gateway yet')
-  if (fields.type === 'subscribe') return readSubscribe(fields, fields.id)
-  if (typeof fields.subscription !== 'string') {
-    return refuse('bad-command', `subscription is ${show(fields.subscription)}: allowed is a name that subscribed gave`)
+  const { id: own } = fields
+  try {
+    if (fields.type === 'subscribe') return { type: 'subscribe', id: own, options: readSubscribe(fields) }
+    const { subscription } = fields
+    if (typeof subscription !== 'string') {
+      throw new Wrong('bad-command', `subscription is ${show(subscription)}: allowed is a name that subscribed gave`)
+    }
+    if (fields.type === 'unsubscribe') return { type: 'unsubscribe', id: own, subscription }
+    if (fields.maxRate === undefined)
+      throw new Wrong('bad-rate', `update has no maxRate: ${RATE_RULE}, or null for no limit`)
+    const rate = fields.maxRate === null ? undefined : readRate(fields.maxRate, fields.reduce)
+    return { type: 'update', id: own, subscription, rate }
+  } catch (error) {
+    if (error instanceof Wrong) return refuse(error.code, error.message)
+    throw error
   }
-  return { type: 'unsubscribe', id: fields.id, subscription: fields.subscription }
 }
 
-function readSubscribe(command: Fields, id: string): Command | CommandRefusal {
-  const refuse = (code: CommandErrorCode, message: string) => new CommandRefusal(id, code, message)
-  const { filter, start = 'now', fields } = command
-  const selection = typeof filter === 'string' ? selectionOf(filter) : undefined
-  if (typeof filter !== 'string' || selection === undefined) {
-    return refuse('bad-filter', `filter is ${show(filter)}: allowed is ${FILTER_RULE}`)
+/** What is wrong with what an app wants, in whichever form it says so. */
+export class Wrong extends Error {
+  readonly code: CommandErrorCode
+
+  constructor(code: CommandErrorCode, message: string) {
+    super(message)
+    this.code = code
   }
-  for (const option of ['maxRate', 'reduce']) {
-    if (command[option] !== undefined) return refuse('unsupported', `${option} is not supported by this gateway yet`)
+}
+
+/** What an app wants, as the members of an object; throws a `Wrong` that says which one is not allowed. */
+export function readSubscribe(command: Fields): SubscribeOptions {
+  const { filter, start = 'now', fields, maxRate, reduce, maxDelay } = command
+  const filters = Array.isArray(filter) ? filter : [filter]
+  if (filters.length === 0 || filters.length > REQUEST_FILTERS_MAX) {
+    throw new Wrong('bad-filter', `filter has ${filters.length} filters: allowed are 1 to ${REQUEST_FILTERS_MAX}`)
   }
-  if (typeof start === 'object' && start !== null) {
-    return refuse('unsupported', `start is ${show(start)}: this gateway supports "now" and "latest" yet`)
+  const selections = filters.map((each) => {
+    const selection = typeof each === 'string' ? selectionOf(each) : undefined
+    if (selection === undefined) throw new Wrong('bad-filter', `filter is ${show(each)}: allowed is ${FILTER_RULE}`)
+    return selection
+  })
+  if (fields !== undefined && !isFields(fields)) {
+    const allowed = `an array of 1 to ${LIVE_FIELDS_MAX} column names`
+    throw new Wrong('bad-field', `fields is ${show(fields)}: allowed is ${allowed}`)
   }
-  if (start !== 'now' && start !== 'latest') {
-    return refuse('bad-command', `start is ${show(start)}: allowed is "now" or "latest"`)
+  if (maxRate === undefined && reduce !== undefined) throw new Wrong('bad-rate', 'reduce is given without maxRate')
+  const maxDelayMs = maxDelay === undefined ? undefined : readDuration('maxDelay', maxDelay)
+  return {
+    filters,
+    selections,
+    start: readStart(start),
+    ...(fields !== undefined && { fields }),
+    ...(maxRate !== undefined && { rate: readRate(maxRate, reduce) }),
+    ...(maxDelayMs !== undefined && { maxDelayMs }),
   }
-  if (fields === undefined) return { type: 'subscribe', id, filter, selection, start }
-  if (!isFields(fields)) {
-    return refuse('bad-field', `fields is ${show(fields)}: allowed is an array of 1 to ${LIVE_FIELDS_MAX} column names`)
+}
+
+function readStart(start: unknown): Start {
+  if (start === 'now' || start === 'latest') return start
+  if (typeof start === 'object' && start !== null && Object.keys(start).length === 1) {
+    const { last, after } = start as Fields
+    if (typeof after === 'string') return { after }
+    if (last !== undefined) return { lastMs: readDuration('last', last) }
   }
-  return { type: 'subscribe', id, filter, selection, start, fields }
+  const allowed = '"now", "latest", {"last":"15m"} or {"after":"<cursor>"}'
+  throw new Wrong('bad-command', `start is ${show(start)}: allowed is ${allowed}`)
+}
+
+function readDuration(name: string, value: unknown): number {
+  const ms = typeof value === 'string' ? parseDuration(value) : undefined
+  if (ms !== undefined && ms > 0 && ms <= LIVE_LAST_MS_MAX) return ms
+  throw new Wrong(
+    'bad-command',
+    `${name} is ${show(value)}: allowed is a duration such as 500ms, 30s, 15m, 24h, up to 366d`,
+  )
+}
+
+const RATE_RULE = `allowed is a number from ${LIVE_RATE_MIN} to ${LIVE_RATE_MAX}`
+
+function readRate(maxRate: unknown, reduce: unknown = 'last'): Rate {
+  if (typeof maxRate !== 'number' || !(maxRate >= LIVE_RATE_MIN && maxRate <= LIVE_RATE_MAX)) {
+    throw new Wrong('bad-rate', `maxRate is ${show(maxRate)}: ${RATE_RULE}`)
+  }
+  const known = REDUCTIONS.find((name) => name === reduce)
+  if (known === undefined) throw new Wrong('bad-rate', `reduce is ${show(reduce)}: allowed is ${REDUCTIONS.join(', ')}`)
+  return { maxRate, reduce: known }
 }
 
 export const FILTER_RULE =

@@ -1,8 +1,12 @@
 /**
- * Owns the text of cursors: a position of the log, and how many readings of one entry after it were already sent (one
- * message may hold more readings than a frame). Opaque to apps; outlives connection, process and machine as the position does.
+ * Owns cursors, the places from which an app goes on, and their text: a position of the log, how many readings of one entry after
+ * it were already sent (one message may hold more readings than a frame), and when the newest entry before it was received, by
+ * which a store is asked for what the log does not hold any more. Opaque to apps; outlives connection, process and machine as
+ * the position does.
  *
- *   <position>   or   <position>~<readings>.<shard of the entry>, without the shard if that is 0
+ *   <position>~<received, ms>[~<readings>[.<shard of the entry>]][!]
+ *
+ * The last sign says that it lies within a snapshot, which is begun again.
  */
 
 import { LogError } from '../../log/log-error.ts'
@@ -17,21 +21,32 @@ export interface PartOfEntry {
 export interface Cursor {
   readonly position: Position
   readonly part: PartOfEntry
+  /** When the newest entry before it was received, milliseconds; an estimate where none was read. */
+  readonly receivedAt: number
+  readonly isInSnapshot?: boolean
 }
 
-const WHOLE: PartOfEntry = { shard: 0, readings: 0 }
-const TEXT = /^([^~]*)(?:~(\d{1,9})(?:\.(\d{1,4}))?)?$/
+export const WHOLE: PartOfEntry = { shard: 0, readings: 0 }
+const TEXT = /^([^~]*)~([0-9a-z]{1,10})(?:~(\d{1,9})(?:\.(\d{1,4}))?)?(!?)$/
 
-export function formatCursor(log: LogIdentity, position: Position, { shard, readings }: PartOfEntry = WHOLE): string {
-  const text = formatPosition(log, position)
-  if (readings === 0) return text
-  return shard === 0 ? `${text}~${readings}` : `${text}~${readings}.${shard}`
+export function formatCursor(log: LogIdentity, { position, part, receivedAt, isInSnapshot }: Cursor): string {
+  const { shard, readings } = part
+  const text = `${formatPosition(log, position)}~${Math.max(0, Math.trunc(receivedAt)).toString(36)}`
+  const within = readings === 0 ? '' : shard === 0 ? `~${readings}` : `~${readings}.${shard}`
+  return isInSnapshot ? `${text}${within}!` : text + within
 }
 
 /** Throws a `LogError` `bad-position` for what is no cursor of this log. */
 export function parseCursor(log: LogIdentity, text: string): Cursor {
-  const [, position = '', readings = 0, shard = 0] = TEXT.exec(text) ?? []
+  const [, position = '', receivedAt = '', readings = 0, shard = 0, snapshot = ''] = TEXT.exec(text) ?? []
   const part = { shard: Number(shard), readings: Number(readings) }
-  if (part.shard >= log.shards.length) throw new LogError('bad-position', `"${text}" is no cursor of this log`)
-  return { position: parsePosition(log, position), part }
+  if (receivedAt === '' || part.shard >= log.shards.length) {
+    throw new LogError('bad-position', `"${text}" is no cursor of this log`)
+  }
+  return {
+    position: parsePosition(log, position),
+    part,
+    receivedAt: Number.parseInt(receivedAt, 36),
+    ...(snapshot !== '' && { isInSnapshot: true }),
+  }
 }

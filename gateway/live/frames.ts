@@ -1,5 +1,6 @@
 /**
- * Owns the text of the frames the gateway sends on `/v1/live` (docs/contract.md, "Live"), each a JSON object.
+ * Owns the frames the gateway sends to apps (docs/contract.md, "Live"): each a JSON object, but for the readings of a
+ * subscription that wants them undecoded (`raw-feed.ts`).
  *
  * A reading is `JSON.stringify` of the whole: on Node 20 that was as fast as joining it by hand (1.3 us for five
  * columns either way), and escapes right.
@@ -12,32 +13,50 @@ import {
   LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX,
 } from '../../platform/limits.ts'
 import type { Reading, Value } from '../../schemas/reading.ts'
+import type { Frame } from '../server/server.ts'
+import {
+  type CommandError,
+  LIVE_COMMANDS_PER_SECOND_MAX,
+  LIVE_RATE_MAX,
+  LIVE_RATE_MIN,
+  REQUEST_FILTERS_MAX,
+} from './commands.ts'
+import type { Rate } from './rate.ts'
 
-export const SUBPROTOCOL = 'telltale.v1'
+/** `telltale.v1` is text alone; of the other, readings of the log come as the devices sent them. */
+export const SUBPROTOCOLS = ['telltale.v1', 'telltale.v1.avro'] as const
+export type Subprotocol = (typeof SUBPROTOCOLS)[number]
 
-export const WELCOME = JSON.stringify({
-  type: 'welcome',
-  protocol: SUBPROTOCOL,
-  limits: {
+export function welcomeFrame(protocol: Subprotocol): Frame {
+  const limits = {
     subscriptions: LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX,
+    filters: REQUEST_FILTERS_MAX,
     fields: LIVE_FIELDS_MAX,
     commandBytes: LIVE_COMMAND_BYTES_MAX,
+    commandsPerSecond: LIVE_COMMANDS_PER_SECOND_MAX,
     frameChars: LIVE_FRAME_CHARS_MAX,
-  },
-})
-
-export function subscribedFrame(id: string, subscription: string): string {
-  return JSON.stringify({ type: 'subscribed', id, subscription })
+    maxRate: { min: LIVE_RATE_MIN, max: LIVE_RATE_MAX },
+  }
+  return textFrame({ type: 'welcome', protocol, limits })
 }
 
-export function liveFrame(subscription: string): string {
-  return JSON.stringify({ type: 'live', subscription })
+/** `replaces` is the subscription that goes on as this one. */
+export function subscribedFrame(id: string, subscription: string, rate: Rate | undefined, replaces?: string): Frame {
+  return textFrame({ type: 'subscribed', id, subscription, ...(replaces !== undefined && { replaces }), ...rate })
 }
 
-/** `readings` as encoded by `encodeReading`, at least one. */
-export function readingsFrame(subscription: string, cursor: string, readings: readonly string[]): string {
-  const head = `{"type":"readings","subscription":"${subscription}","cursor":${JSON.stringify(cursor)},"readings":[`
-  return `${head}${readings.join(',')}],"merged":0}`
+export function unsubscribedFrame(id: string, subscription: string): Frame {
+  return textFrame({ type: 'unsubscribed', id, subscription })
+}
+
+export function liveFrame(subscription: string, cursor: string): Frame {
+  return textFrame({ type: 'live', subscription, cursor }, cursor)
+}
+
+/** `readings` as encoded by `encodeReading`; `merged` are those that they stand for besides. */
+export function readingsFrame(subscription: string, cursor: string, readings: readonly string[], merged = 0): Frame {
+  const head = `{"type":"readings","subscription":"${subscription}","cursor":"${cursor}","readings":[`
+  return { event: 'readings', cursor, data: `${head}${readings.join(',')}],"merged":${merged}}` }
 }
 
 export interface Gap {
@@ -49,27 +68,28 @@ export interface Gap {
   readonly missed: number
 }
 
-export function gapFrame(subscription: string, gap: Gap): string {
-  const { after, before, reason, missed } = gap
-  return JSON.stringify({ type: 'gap', subscription, after, before, reason, missed })
+export function gapFrame(subscription: string, { after, before, reason, missed }: Gap): Frame {
+  return textFrame({ type: 'gap', subscription, after, before, reason, missed }, before)
 }
 
-export interface CommandError {
-  readonly code: string
-  readonly message: string
-  /** The same command may succeed later. */
-  readonly retry: boolean
+/** Before a close: an app should come back after so many milliseconds. */
+export function closingFrame(code: number, message: string, retryMs: number): Frame {
+  return textFrame({ type: 'closing', code, message, retryMs })
 }
 
 /** `id` is that of the command, if it had one. */
-export function errorFrame(id: string | undefined, error: CommandError): string {
+export function errorFrame(id: string | undefined, error: CommandError): Frame {
   const { code, message, retry } = error
-  return JSON.stringify({ type: 'error', ...(id !== undefined && { id }), code, message, retry })
+  return textFrame({ type: 'error', ...(id !== undefined && { id }), code, message, retry })
 }
 
-export function encodeReading(reading: Reading): string {
-  const { device, stream, ts, values } = reading
-  return JSON.stringify({ device, stream, ts, values })
+function textFrame(object: Readonly<Record<string, unknown>> & { readonly type: string }, cursor?: string): Frame {
+  return { event: object.type, ...(cursor !== undefined && { cursor }), data: JSON.stringify(object) }
+}
+
+/** `received`: when the platform had it, milliseconds; left out where nobody knows. */
+export function encodeReading({ device, stream, ts, values }: Reading, received?: number): string {
+  return JSON.stringify({ device, stream, ts, received, values })
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Owns the distinct subscriptions of all apps. Apps that asked for the same (selection, fields, options) share a group:
- * one name, one topic of the server, and each frame encoded once.
+ * Owns the distinct subscriptions of all apps. Apps that asked for the same (filters, fields, rate, form) share a group:
+ * one name, one topic of the server, one feed, and each frame encoded once.
  *
  * Always true: a group has at least one member; its name is never given to another. Bound: `LIVE_GROUPS_MAX`; when
  * full, a new one is refused.
@@ -12,36 +12,69 @@
 import assert from 'node:assert/strict'
 import { LIVE_GROUPS_MAX } from '../../platform/limits.ts'
 import type { Selection } from '../../schemas/history.ts'
+import type { Feed, FeedTarget } from './feed.ts'
+import type { Rate } from './rate.ts'
 
-/** What an app asks for. Options that change the frames (a rate, a reduction) belong in here when they come. */
+/** What an app asks for. */
 export interface Wanted {
-  readonly selection: Selection
+  /** The union of these; at least one. */
+  readonly selections: readonly Selection[]
   /** Columns to send; all if absent. */
   readonly fields?: readonly string[]
+  readonly maxDelayMs?: number
+  readonly rate?: Rate
+  /** The messages as they came, undecoded. */
+  readonly isRaw?: boolean
 }
 
-export interface Group {
-  /** The subscription's name to apps, and its topic. */
+export class Group implements FeedTarget {
   readonly name: string
   readonly key: string
-  readonly selection: Selection
+  readonly wanted: Wanted
   readonly fields: ReadonlySet<string> | undefined
-  /** Groups of the same fields share the encoding of a reading under this key; empty for all columns. */
   readonly fieldsKey: string
-  /** Subscriptions of sockets. */
-  readonly members: number
-}
+  readonly maxDelayMs: number | undefined
+  /** What the live tail takes in for it. */
+  readonly feed: Feed
+  /** Subscriptions of apps. */
+  members = 0
+  /** When a frame was last sent to all of it, milliseconds. */
+  publishedAt = 0
 
-type MutableGroup = Group & { members: number }
+  constructor(name: string, key: string, wanted: Wanted, makeFeed: (group: Group) => Feed) {
+    this.name = name
+    this.key = key
+    this.wanted = wanted
+    this.fields = wanted.fields && new Set(wanted.fields)
+    this.fieldsKey = wanted.fields?.join('\n') ?? ''
+    this.maxDelayMs = wanted.maxDelayMs
+    this.feed = makeFeed(this)
+  }
+
+  wants(device: string, stream: string): boolean {
+    for (const own of this.wanted.selections) {
+      if ((own.device ?? device) === device && (own.stream ?? stream) === stream) return true
+    }
+    return false
+  }
+}
 
 /** In place of a device or a stream: any. Neither may be empty. */
 const ANY = ''
 
 export class Groups {
-  readonly #byKey = new Map<string, MutableGroup>()
-  readonly #index = new Map<string, Map<string, MutableGroup[]>>()
+  readonly #makeFeed: (group: Group) => Feed
+  readonly #byKey = new Map<string, Group>()
+  readonly #reduced = new Set<Group>()
+  readonly #index = new Map<string, Map<string, Group[]>>()
   #named = 0
   #subscriptions = 0
+  /** Groups of more than one selection: a message may be found for one twice. */
+  #unions = 0
+
+  constructor(makeFeed: (group: Group) => Feed) {
+    this.#makeFeed = makeFeed
+  }
 
   get size(): number {
     return this.#byKey.size
@@ -56,11 +89,18 @@ export class Groups {
     return this.#byKey.values()
   }
 
+  /** Those whose readings wait for a window's end. */
+  get reduced(): ReadonlySet<Group> {
+    return this.#reduced
+  }
+
   /** The group of those who want the same, with one member more; undefined if it would be one group too many. */
   join(wanted: Wanted): Group | undefined {
+    const selections = distinct(wanted.selections)
     const fields = wanted.fields && [...new Set(wanted.fields)].sort()
-    const key = JSON.stringify([wanted.selection.device, wanted.selection.stream, fields])
-    const group = this.#byKey.get(key) ?? this.#open(key, wanted.selection, fields)
+    const { maxDelayMs, rate, isRaw } = wanted
+    const key = JSON.stringify([selections, fields, maxDelayMs, rate?.maxRate, rate?.reduce, isRaw])
+    const group = this.#byKey.get(key) ?? this.#open(key, { ...wanted, selections, ...(fields && { fields }) })
     if (group) {
       group.members++
       this.#subscriptions++
@@ -89,32 +129,46 @@ export class Groups {
       if (only === NONE) only = groups
       else several = [...(several ?? only), ...groups]
     }
-    return several ?? only
+    if (several === undefined) return only
+    return this.#unions === 0 ? several : [...new Set(several)]
   }
 
-  #open(key: string, selection: Selection, fields: readonly string[] | undefined): MutableGroup | undefined {
+  #open(key: string, wanted: Wanted): Group | undefined {
     if (this.#byKey.size >= LIVE_GROUPS_MAX) return undefined
-    const name = `s${++this.#named}`
-    const fieldsKey = fields?.join('\n') ?? ''
-    const group = { name, key, selection, fields: fields && new Set(fields), fieldsKey, members: 0 }
+    const group = new Group(`s${++this.#named}`, key, wanted, this.#makeFeed)
     this.#byKey.set(key, group)
-    const { device = ANY, stream = ANY } = selection
-    const ofDevice = this.#index.get(device) ?? new Map<string, MutableGroup[]>()
-    this.#index.set(device, ofDevice)
-    // A new list each time: a list that was handed out by `match` must not change under its reader.
-    ofDevice.set(stream, [...(ofDevice.get(stream) ?? []), group])
+    if (wanted.rate !== undefined) this.#reduced.add(group)
+    if (wanted.selections.length > 1) this.#unions++
+    for (const { device = ANY, stream = ANY } of wanted.selections) {
+      const ofDevice = this.#index.get(device) ?? new Map<string, Group[]>()
+      this.#index.set(device, ofDevice)
+      // A new list each time: a list that was handed out by `match` must not change under its reader.
+      ofDevice.set(stream, [...(ofDevice.get(stream) ?? []), group])
+    }
     return group
   }
 
-  #close(group: MutableGroup): void {
+  #close(group: Group): void {
     this.#byKey.delete(group.key)
-    const { device = ANY, stream = ANY } = group.selection
-    const ofDevice = this.#index.get(device)
-    const left = ofDevice?.get(stream)?.filter((other) => other !== group) ?? []
-    if (left.length > 0) ofDevice?.set(stream, left)
-    else ofDevice?.delete(stream)
-    if (ofDevice?.size === 0) this.#index.delete(device)
+    this.#reduced.delete(group)
+    if (group.wanted.selections.length > 1) this.#unions--
+    for (const { device = ANY, stream = ANY } of group.wanted.selections) {
+      const ofDevice = this.#index.get(device)
+      const left = ofDevice?.get(stream)?.filter((other) => other !== group) ?? []
+      if (left.length > 0) ofDevice?.set(stream, left)
+      else ofDevice?.delete(stream)
+      if (ofDevice?.size === 0) this.#index.delete(device)
+    }
+    group.feed.drop()
   }
+}
+
+/** Each once, in an order of its own: two apps that name the same filters want the same. */
+function distinct(selections: readonly Selection[]): Selection[] {
+  const byText = new Map(
+    selections.map((selection) => [`${selection.device ?? ANY}/${selection.stream ?? ANY}`, selection]),
+  )
+  return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, selection]) => selection)
 }
 
 const NONE: readonly Group[] = []

@@ -1,45 +1,63 @@
 /**
- * Owns one app's WebSocket: its subscriptions and how it ends.
+ * Owns one app's connection: its subscriptions and how it ends. Of each subscription:
  *
- *   open --a frame was dropped--> slow --drained, or LIVE_SLOW_CLOSE_MS--> closed (4408)
- *   open --end(reason)--------------------------------------------------> closed
+ *   past --done--> live --too much waits for the app--> behind --it takes again--> past
  *
- * Always true: a frame lost is never followed by a later one: a socket that is slow has left all its topics, and is
- * told 4408 as soon as it has room. A server may drop close frames too while a socket is full (uWebSockets.js does), so that must wait.
- * An app is pinged every `LIVE_PING_MS`, and cut when it is silent for `LIVE_PINGS_UNANSWERED_MAX` of them.
- * Bound: `LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX`, `LIVE_ERRORS_PER_SOCKET_MAX`.
+ * and of the connection:
+ *
+ *   open --a frame was dropped--> lossy --drained, or LIVE_SLOW_CLOSE_MS--> closed (4408)
+ *   open --end(reason)---------------------------------------------------> closed
+ *
+ * Always true: who is behind has left its topics before anything was lost, and goes on from that place. A frame lost all the same is
+ * never followed by a later one, and the app is told 4408 as soon as it has room: a server may drop close frames too while a socket
+ * is full (uWebSockets.js does). An app is pinged every `LIVE_PING_MS`, and cut when it is silent for `LIVE_PINGS_UNANSWERED_MAX` of them;
+ * one that is behind and takes nothing for `LIVE_SLOW_CLOSE_MS` is closed with 4408.
+ * Bound: `LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX`, `LIVE_ERRORS_PER_SOCKET_MAX`, `LIVE_COMMANDS_PER_SECOND_MAX`; what waits for it.
  */
 
-import { LIVE_PAST_PAUSE_BYTES, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../../platform/limits.ts'
+import { LIVE_BEHIND_BYTES, LIVE_PAST_PAUSE_BYTES, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../../platform/limits.ts'
+import { TokenBucket } from '../../platform/token-bucket.ts'
 import type { Access } from '../access.ts'
-import type { Socket, SocketListener } from '../server/server.ts'
+import type { Frame, Socket, SocketListener } from '../server/server.ts'
 import { CLOSE, type CloseReason } from './close-codes.ts'
-import type { CommandRefusal } from './commands.ts'
-import { errorFrame, liveFrame, subscribedFrame, WELCOME } from './frames.ts'
+import { type CommandRefusal, LIVE_COMMANDS_AT_ONCE_MAX, LIVE_COMMANDS_PER_SECOND_MAX } from './commands.ts'
+import {
+  closingFrame,
+  errorFrame,
+  liveFrame,
+  type Subprotocol,
+  subscribedFrame,
+  unsubscribedFrame,
+  welcomeFrame,
+} from './frames.ts'
 import type { Group } from './groups.ts'
 import type { Past } from './past.ts'
 
 /** Error frames sent to one socket; at one more it is closed with 4503. */
 const LIVE_ERRORS_PER_SOCKET_MAX = 100
-/** Frames of the past sent before other work gets its turn. */
-const LIVE_PAST_FRAMES_PER_TURN = 4
 /** How often an app is pinged: proxies end what is quiet for a minute (nginx's `proxy_read_timeout`). */
 export const LIVE_PING_MS = 25_000
 /** Pings in a row without a word from an app, pongs included, after which its connection is cut. */
 export const LIVE_PINGS_UNANSWERED_MAX = 4
-/** How long a socket that lost a frame may take to drain and be told so (4408), before it is cut. */
+/** How long an app that is behind may take nothing; and how long one that lost a frame may take to drain and be told so. */
 export const LIVE_SLOW_CLOSE_MS = 10_000
 
 /** What a session needs of `/v1/live`. */
 export interface SessionOwner {
-  /** The live tail's cursor at the time of the call. */
-  readonly cursor: () => string
   readonly now: () => number
   readonly whyOver: (access: Access) => 'expired' | 'revoked' | undefined
+  /** The text of the place after all that was sent to the group. */
+  readonly cursorOf: (group: Group) => string
+  /** What a live member of the group has to be sent from this instant on, once it takes frames again. */
+  readonly behind: (group: Group) => () => Past
+  /** It has something of the past to send. */
+  readonly hasPast: (session: LiveSession) => void
   readonly opened: (session: LiveSession) => void
   readonly closed: (session: LiveSession) => void
   /** The app has sent a frame. */
   readonly message: (session: LiveSession, data: Buffer, isBinary: boolean) => void
+  /** The past could not be read. */
+  readonly failed: (session: LiveSession, error: unknown) => void
   /** A frame for the app was dropped. */
   readonly dropped: () => void
   /** The socket has left `group`. */
@@ -48,31 +66,47 @@ export interface SessionOwner {
   readonly closing: (reason: CloseReason) => void
 }
 
+interface Subscription {
+  readonly group: Group
+  /** What is sent before it is live. */
+  past: Past | undefined
+  /** It is behind: makes its past when there is room for it. */
+  behind: (() => Past) | undefined
+}
+
 export class LiveSession implements SocketListener {
   readonly access: Access
   /** From where it came: by this and by `access` its share is counted. */
   readonly address: string
+  readonly protocol: Subprotocol
   readonly #owner: SessionOwner
-  readonly #groups = new Map<string, Group>()
-  /** Those still being sent, by the subscription's name. */
-  readonly #pasts = new Map<string, Past>()
+  readonly #subscriptions = new Map<string, Subscription>()
+  /** Those that are not live, and wait for nothing but room. */
+  readonly #due = new Set<Subscription>()
+  readonly #commands = new TokenBucket({
+    capacity: LIVE_COMMANDS_AT_ONCE_MAX,
+    perSecond: LIVE_COMMANDS_PER_SECOND_MAX,
+  })
   #socket: Socket | undefined
-  #slowSince: number | undefined
+  #lossySince: number | undefined
+  #isBehind = false
+  /** What waits for it, as of the last look, and since when it took nothing of it. */
+  #waiting = { bytes: 0, since: 0 }
   #errors = 0
-  #pumping = false
   #pingedAt: number
   #unanswered = 0
 
-  constructor(access: Access, address: string, owner: SessionOwner) {
+  constructor(access: Access, address: string, protocol: Subprotocol, owner: SessionOwner) {
     this.access = access
     this.address = address
+    this.protocol = protocol
     this.#owner = owner
     this.#pingedAt = owner.now()
   }
 
   opened(socket: Socket): void {
     this.#socket = socket
-    this.#send(WELCOME)
+    socket.send(welcomeFrame(this.protocol))
     this.#owner.opened(this)
   }
 
@@ -92,40 +126,70 @@ export class LiveSession implements SocketListener {
     this.#owner.closed(this)
   }
 
-  get full(): boolean {
-    return this.#groups.size >= LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX
+  get isOpen(): boolean {
+    return this.#socket !== undefined
   }
 
-  has(subscription: string): boolean {
-    return this.#groups.has(subscription)
+  get full(): boolean {
+    return this.#subscriptions.size >= LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX
+  }
+
+  /** Whether one more command may be carried out now; it has been counted. */
+  mayCommand(): boolean {
+    const now = this.#owner.now()
+    if (this.#commands.tokens(now) < 1) return false
+    this.#commands.take(now)
+    return true
+  }
+
+  groupOf(subscription: string): Group | undefined {
+    return this.#subscriptions.get(subscription)?.group
   }
 
   /**
    * Answers `subscribed`, the past if one is wanted, `live`, and from then on what is published to the group. To
    * subscribe again to the same is answered the same; it stays one subscription. Returns whether it is new.
    */
-  subscribe(id: string, group: Group, past: Past | undefined): boolean {
-    const isNew = !this.#groups.has(group.name)
-    this.#groups.set(group.name, group)
-    this.#send(subscribedFrame(id, group.name))
-    this.#pasts.delete(group.name)
+  subscribe(id: string, group: Group, past: Past | undefined, replaces?: string): boolean {
+    const known = this.#subscriptions.get(group.name)
+    const subscription = known ?? { group, past: undefined, behind: undefined }
+    this.#subscriptions.set(group.name, subscription)
+    this.#send(subscribedFrame(id, group.name, group.wanted.rate, replaces))
+    subscription.past?.drop()
+    subscription.behind = undefined
     if (past === undefined) {
-      this.#goLive(group)
+      this.#goLive(subscription)
     } else {
-      if (!isNew) this.#socket?.leave(group.name)
-      this.#pasts.set(group.name, past)
-      this.pump()
+      if (known !== undefined) this.#socket?.leave(group.name)
+      this.#setPast(subscription, past)
     }
-    return isNew
+    return known === undefined
   }
 
-  unsubscribe(subscription: string): void {
-    const group = this.#groups.get(subscription)
-    if (group === undefined) return
-    this.#groups.delete(subscription)
-    this.#pasts.delete(subscription)
-    this.#socket?.leave(group.name)
-    this.#owner.left(group)
+  /** Goes on with a subscription as a member of `group`, neither with a gap nor with a repeat; as `subscribe` says. */
+  update(id: string, subscription: string, group: Group): boolean {
+    const known = this.#subscriptions.get(subscription)
+    if (known === undefined || known.group === group) return this.#answerSame(id, group)
+    if (this.#subscriptions.has(group.name)) {
+      this.#remove(known)
+      return this.#answerSame(id, group, subscription)
+    }
+    const past = (known.past ?? (known.behind ?? this.#owner.behind(known.group))()).for(group)
+    this.#remove(known)
+    return this.subscribe(id, group, past, subscription)
+  }
+
+  /** It has such a subscription already. */
+  #answerSame(id: string, group: Group, replaces?: string): boolean {
+    this.#send(subscribedFrame(id, group.name, group.wanted.rate, replaces))
+    return false
+  }
+
+  unsubscribe(id: string, name: string): void {
+    const subscription = this.#subscriptions.get(name)
+    if (subscription === undefined) return
+    this.#remove(subscription)
+    this.#send(unsubscribedFrame(id, name))
   }
 
   refuse(refusal: CommandRefusal): void {
@@ -133,59 +197,111 @@ export class LiveSession implements SocketListener {
     else this.#send(errorFrame(refusal.id, refusal.error))
   }
 
-  /** Sends what there is room for of the past, a few frames a turn. */
-  pump(): void {
-    if (this.#pumping) return
-    for (let frames = 0; frames < LIVE_PAST_FRAMES_PER_TURN; frames++) {
-      const past: Past | undefined = this.#pasts.values().next().value
-      const socket = this.#socket
-      if (past === undefined || socket === undefined || this.#slowSince !== undefined) return
-      if (socket.bufferedBytes > LIVE_PAST_PAUSE_BYTES) return // Until it drains.
-      const step = past.next(this.#owner.cursor())
-      if (step === 'late') {
-        this.end(CLOSE.slow)
-      } else if (step === 'done') {
-        this.#pasts.delete(past.group.name)
-        this.#goLive(past.group)
-      } else {
-        this.#send(step.frame)
+  /** Sends one frame of the past, if there is one and room for it. Returns whether there is more to do. */
+  step(): boolean {
+    const socket = this.#socket
+    if (socket === undefined || this.#lossySince !== undefined) return false
+    if (socket.bufferedBytes > LIVE_PAST_PAUSE_BYTES) return false // Until it drains.
+    const [subscription] = this.#due
+    if (subscription === undefined) return false
+    // Each in its turn.
+    this.#due.delete(subscription)
+    this.#takeStep(subscription, socket)
+    return this.#due.size > 0
+  }
+
+  #takeStep(subscription: Subscription, socket: Socket): void {
+    subscription.past ??= subscription.behind?.()
+    subscription.behind = undefined
+    const { past } = subscription
+    const step = past?.next() ?? 'done'
+    if (step === 'late') {
+      this.end(CLOSE.slow)
+    } else if (step === 'done') {
+      this.#goLive(subscription)
+    } else if ('rest' in step) {
+      this.#setPast(subscription, step.rest)
+    } else if ('frame' in step) {
+      socket.send(step.frame)
+      this.#due.add(subscription)
+    } else {
+      const again = () => {
+        if (
+          past !== undefined &&
+          subscription.past === past &&
+          this.#subscriptions.get(subscription.group.name) === subscription
+        ) {
+          this.#setPast(subscription, past)
+        }
       }
+      step.then(again, (error: unknown) => this.#owner.failed(this, error))
     }
-    this.#pumping = true
-    setImmediate(() => {
-      this.#pumping = false
-      this.pump()
-    })
+  }
+
+  /** Looks whether the app takes what it is sent; if not it leaves the live stream, before anything is lost. Whether it did. */
+  look(): boolean {
+    const socket = this.#socket
+    if (socket === undefined || socket.bufferedBytes <= LIVE_BEHIND_BYTES) return false
+    let hasLeft = false
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription.past !== undefined || subscription.behind !== undefined) continue
+      socket.leave(subscription.group.name)
+      subscription.behind = this.#owner.behind(subscription.group)
+      this.#due.add(subscription)
+      hasLeft = true
+    }
+    if (hasLeft && !this.#isBehind) {
+      this.#isBehind = true
+      this.#waiting = { bytes: socket.bufferedBytes, since: this.#owner.now() }
+    }
+    return hasLeft
   }
 
   /** It gets nothing more but its close code. */
   dropped(): void {
     this.#owner.dropped()
-    if (this.#slowSince !== undefined) return
-    this.#slowSince = this.#owner.now()
+    if (this.#lossySince !== undefined) return
+    this.#lossySince = this.#owner.now()
     // Not at once: the server is going through the topics that this changes.
     setImmediate(() => this.#leaveAll())
   }
 
   drained(): void {
-    if (this.#slowSince !== undefined) this.end(CLOSE.slow)
-    else this.pump()
+    this.#waiting.since = this.#owner.now()
+    if (this.#lossySince !== undefined) this.end(CLOSE.slow)
+    else if (this.#due.size > 0) this.#owner.hasPast(this)
   }
 
   /** What time alone brings about. */
   sweep(now: number): void {
-    if (this.#slowSince !== undefined) {
-      if (now - this.#slowSince > LIVE_SLOW_CLOSE_MS) this.cut(CLOSE.slow)
+    if (this.#lossySince !== undefined) {
+      if (now - this.#lossySince > LIVE_SLOW_CLOSE_MS) this.cut(CLOSE.slow)
       return
     }
     const over = this.#owner.whyOver(this.access)
     if (over !== undefined) {
       this.end(over === 'expired' ? CLOSE.tokenExpired : CLOSE.tokenRevoked)
+    } else if (this.#isStalled(now)) {
+      this.end(CLOSE.slow)
     } else if (Math.abs(now - this.#pingedAt) >= LIVE_PING_MS) {
       this.#pingedAt = now
       if (this.#unanswered++ >= LIVE_PINGS_UNANSWERED_MAX) this.cut(CLOSE.silent)
       else this.#socket?.ping()
     }
+  }
+
+  /** Whether it is behind and has taken nothing for too long. */
+  #isStalled(now: number): boolean {
+    const bytes = this.#socket?.bufferedBytes ?? 0
+    if (!this.#isBehind || bytes !== this.#waiting.bytes) this.#waiting = { bytes, since: now }
+    return bytes > 0 && now - this.#waiting.since > LIVE_SLOW_CLOSE_MS
+  }
+
+  /** Asks the app to come back after so many milliseconds. */
+  drain(retryMs: number): void {
+    const { code, text } = CLOSE.draining
+    this.#send(closingFrame(code, text, retryMs))
+    this.end(CLOSE.draining)
   }
 
   /** Closes the socket and says why. */
@@ -206,17 +322,35 @@ export class LiveSession implements SocketListener {
     socket.cut()
   }
 
-  #goLive(group: Group): void {
-    this.#send(liveFrame(group.name))
-    if (this.#slowSince === undefined) this.#socket?.join(group.name)
+  #setPast(subscription: Subscription, past: Past): void {
+    subscription.past = past
+    this.#due.add(subscription)
+    this.#owner.hasPast(this)
+  }
+
+  #goLive(subscription: Subscription): void {
+    const { group } = subscription
+    subscription.past = undefined
+    if (this.#due.size === 0) this.#isBehind = false
+    this.#send(liveFrame(group.name, this.#owner.cursorOf(group)))
+    if (this.#lossySince === undefined) this.#socket?.join(group.name)
+  }
+
+  #remove(subscription: Subscription): void {
+    const { group, past } = subscription
+    this.#subscriptions.delete(group.name)
+    this.#due.delete(subscription)
+    past?.drop()
+    this.#socket?.leave(group.name)
+    this.#owner.left(group)
   }
 
   #leaveAll(): void {
-    for (const name of [...this.#groups.keys()]) this.unsubscribe(name)
+    for (const subscription of [...this.#subscriptions.values()]) this.#remove(subscription)
   }
 
-  /** A frame that does not fit makes the socket slow, by `dropped`. */
-  #send(frame: string): void {
-    if (this.#slowSince === undefined) this.#socket?.send(frame)
+  /** A frame that does not fit makes the connection lossy, by `dropped`. */
+  #send(frame: Frame): void {
+    if (this.#lossySince === undefined) this.#socket?.send(frame)
   }
 }

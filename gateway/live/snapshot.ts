@@ -17,29 +17,34 @@ import type { Past, PastStep } from './past.ts'
 /** Times a snapshot is brought up to date for an app that takes it too slowly; then the socket is closed with 4408. */
 const LIVE_SNAPSHOT_ROUNDS_MAX = 20
 
+export interface SnapshotDependencies {
+  readonly latest: Pick<Latest, 'changed' | 'sequence'>
+  /** The names of a stream's tag columns. */
+  readonly tagsOf: (stream: string) => ReadonlySet<string>
+  /** The text of a cursor within a snapshot, at this instant. */
+  readonly cursor: () => string
+  /** What is left when all was sent as it is at this instant, if anything. */
+  readonly rest: (group: Group) => Past | undefined
+}
+
 export class Snapshot implements Past {
-  readonly group: Group
-  readonly #latest: Pick<Latest, 'changed' | 'sequence'>
-  readonly #tagsOf: (stream: string) => ReadonlySet<string>
+  readonly #group: Group
+  readonly #dependencies: SnapshotDependencies
   #slots: LatestSlot[] = []
   #at = 0
   #sequence = -1
   #rounds = 0
 
-  constructor(
-    group: Group,
-    dependencies: {
-      readonly latest: Pick<Latest, 'changed' | 'sequence'>
-      /** The names of a stream's tag columns. */
-      readonly tagsOf: (stream: string) => ReadonlySet<string>
-    },
-  ) {
-    this.group = group
-    this.#latest = dependencies.latest
-    this.#tagsOf = dependencies.tagsOf
+  constructor(group: Group, dependencies: SnapshotDependencies) {
+    this.#group = group
+    this.#dependencies = dependencies
   }
 
-  next(cursor: string): PastStep {
+  for(group: Group): Past {
+    return new Snapshot(group, this.#dependencies)
+  }
+
+  next(): PastStep {
     const readings: string[] = []
     let chars = 0
     while (chars < LIVE_FRAME_CHARS_MAX) {
@@ -47,28 +52,33 @@ export class Snapshot implements Past {
       if (slot === undefined) {
         if (readings.length > 0) break
         if (this.#rounds++ >= LIVE_SNAPSHOT_ROUNDS_MAX) return 'late'
-        if (!this.#nextRound()) return 'done'
-        continue
+        if (this.#nextRound()) continue
+        const rest = this.#dependencies.rest(this.#group)
+        return rest === undefined ? 'done' : { rest }
       }
       const text = this.#encode(slot)
       if (text === undefined) continue
       readings.push(text)
       chars += text.length
     }
-    return { frame: readingsFrame(this.group.name, cursor, readings) }
+    return { frame: readingsFrame(this.#group.name, this.#dependencies.cursor(), readings) }
   }
+
+  drop(): void {}
 
   /** Whether any selected series changed since the last round. */
   #nextRound(): boolean {
-    this.#slots = this.#latest.changed(this.group.selection, this.#sequence)
-    this.#sequence = this.#latest.sequence
+    const { latest } = this.#dependencies
+    this.#slots = latest.changed(this.#group.wanted.selections, this.#sequence)
+    this.#sequence = latest.sequence
     this.#at = 0
     return this.#slots.length > 0
   }
 
-  #encode({ reading }: LatestSlot): string | undefined {
-    const { fields } = this.group
-    const selected = fields ? selectFields(reading, fields, this.#tagsOf(reading.stream)) : reading
-    return selected && encodeReading(selected)
+  #encode({ reading, received }: LatestSlot): string | undefined {
+    const { fields, maxDelayMs } = this.#group
+    if (maxDelayMs !== undefined && received !== undefined && received - reading.ts > maxDelayMs) return undefined
+    const selected = fields ? selectFields(reading, fields, this.#dependencies.tagsOf(reading.stream)) : reading
+    return selected && encodeReading(selected, received)
   }
 }

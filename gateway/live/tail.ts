@@ -15,7 +15,7 @@
 
 import assert from 'node:assert/strict'
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
-import { type Batch, type Entry, REPLAYED, readEntries } from '../../log/entry.ts'
+import type { Batch, Entry } from '../../log/entry.ts'
 import { INGEST_READER, type Shard } from '../../log/log.ts'
 import { formatPosition, type Offset, type Position } from '../../log/position.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -26,15 +26,19 @@ import type { Decoder } from '../../schemas/decoder.ts'
 import { Rejection } from '../../schemas/reading.ts'
 import type { Latest } from '../latest.ts'
 import type { GatewayMetrics } from '../metrics.ts'
-import { BatchFrames } from './batch-frames.ts'
-import { formatCursor } from './cursor.ts'
+import type { Frame } from '../server/server.ts'
+import { type Cursor, formatCursor, WHOLE } from './cursor.ts'
+import type { Feed } from './feed.ts'
 import { gapFrame } from './frames.ts'
 import type { Group, Groups } from './groups.ts'
+import type { LiveEdge } from './log-past.ts'
+import { Message } from './message.ts'
+import { isTelemetry, piecesOf } from './telemetry.ts'
 
-/** Payload bytes that the tail handles before other work gets its turn; at least one entry. */
-export const TAIL_BYTES_PER_TURN = 64 * 1024
 /** How long the tail waits after the log failed before it reads on. */
 const TAIL_RETRY_MS = 1_000
+/** How often it is looked whether windows of subscriptions with a rate are over, while there are such. */
+const LIVE_TICK_MS = 20
 
 type TailedShard = Pick<Shard, 'first' | 'end' | 'read' | 'follow' | 'checkpoint'>
 
@@ -43,19 +47,23 @@ export interface TailDependencies {
   readonly decoder: Pick<Decoder, 'decode'>
   readonly latest: Latest
   readonly groups: Groups
-  /** Sends `frame`, of `readings` readings, to every socket of the group. */
-  readonly publish: (group: Group, frame: string, readings: number) => void
+  /** Sends `frame`, of `readings` readings, to every app of the group. */
+  readonly publish: (group: Group, frame: Frame, readings: number) => void
+  /** All of a turn was published. */
+  readonly published: () => void
   readonly tagsOf: (stream: string) => ReadonlySet<string>
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: GatewayMetrics
 }
 
-export class Tail {
+export class Tail implements LiveEdge {
   readonly #dependencies: TailDependencies
   readonly #stopping = new AbortController()
-  /** After everything that was published; empty until it is live. */
-  #position: Position = []
+  /** After everything that was taken in; without a position until it is live. */
+  #place: Cursor = { position: [], part: WHOLE, receivedAt: 0 }
+  #moving: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
+  #ticking: NodeJS.Timeout | undefined
   /** Of each shard that cannot be read just now, why. */
   readonly #problems = new Map<number, string>()
   #running: Promise<unknown> | undefined
@@ -71,9 +79,21 @@ export class Tail {
     return undefined
   }
 
-  /** The cursor after everything that was published. */
-  get cursor(): string {
-    return this.#running === undefined ? '' : formatCursor(this.#dependencies.log, this.#position)
+  /** The place after everything that was taken in: published, or waiting for the end of a window. */
+  get place(): Cursor {
+    return this.#place
+  }
+
+  /** Resolves when more was taken in or published. */
+  moved(): Promise<void> {
+    if (this.#moving === undefined) {
+      let resolve = () => {}
+      const promise = new Promise<void>((done) => {
+        resolve = done
+      })
+      this.#moving = { promise, resolve }
+    }
+    return this.#moving.promise
   }
 
   /** Resolves when the tail is live. Rejects with a `LogError` if the log cannot be read. */
@@ -81,13 +101,15 @@ export class Tail {
     const { shards } = this.#dependencies.log
     const end = await Promise.all(shards.map((shard) => shard.end()))
     await this.#warmUp(end)
-    this.#position = end
+    this.#place = { position: end, part: WHOLE, receivedAt: this.#dependencies.clock.now() }
     this.#running = Promise.all(shards.map((shard, index) => this.#run(shard, index)))
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort()
+    clearInterval(this.#ticking)
     await this.#running
+    this.#noteMoved()
   }
 
   async #warmUp(end: Position): Promise<void> {
@@ -139,66 +161,81 @@ export class Tail {
   }
 
   #offset(shard: number): Offset {
-    const { [shard]: offset } = this.#position
+    const { [shard]: offset } = this.#place.position
     assert(offset !== undefined, `the tail has no place in shard ${shard}`)
     return offset
   }
 
   async #take(shard: number, batch: Batch): Promise<void> {
-    const { groups, latest, log, decoder, metrics } = this.#dependencies
+    const { published, metrics } = this.#dependencies
     if (batch.missed > 0) this.#tellGap(shard, batch)
-    const frames = new BatchFrames({
-      ...this.#dependencies,
-      cursorAt: (offset, readings) => formatCursor(log, this.#position.with(shard, offset), { shard, readings }),
-    })
     for (const { entries, next } of piecesOf(batch)) {
-      for (const entry of entries) {
-        if (!isTelemetry(entry)) continue
-        const readings = decoder.decode(entry)
-        latest.take(entry, readings)
-        if (readings instanceof Rejection) continue // Ingest sets it aside and says why.
-        frames.add(entry.offset, readings, groups.match(entry.device, entry.stream))
-      }
-      this.#position = this.#position.with(shard, next)
-      frames.flush(this.cursor)
+      const feeds = new Set<Feed>()
+      for (const entry of entries) this.#takeEntry(shard, entry, feeds)
+      this.#place = { ...this.#place, position: this.#place.position.with(shard, next) }
+      for (const feed of feeds) feed.flush(this.#place)
       metrics.entries.inc(entries.length)
-      // Sockets get their turn between pieces, also while the tail is behind.
+      published()
+      this.#noteMoved()
+      // Apps get their turn between pieces, also while the tail is behind.
       await nextTurn()
     }
   }
 
+  #takeEntry(shard: number, entry: Entry, feeds: Set<Feed>): void {
+    const { groups, latest, decoder, tagsOf } = this.#dependencies
+    if (!isTelemetry(entry)) return
+    const readings = decoder.decode(entry)
+    latest.take(entry, readings)
+    if (readings instanceof Rejection) return // Ingest sets it aside and says why.
+    if (entry.receivedAt > this.#place.receivedAt) this.#place = { ...this.#place, receivedAt: entry.receivedAt }
+    const wanting = groups.match(entry.device, entry.stream)
+    if (wanting.length === 0) return
+    const { position, receivedAt } = this.#place
+    const before = (index: number): Cursor => ({
+      position: position.with(shard, entry.offset),
+      part: { shard, readings: index },
+      receivedAt,
+    })
+    const message = new Message(entry, readings, { before }, tagsOf)
+    for (const { feed } of wanting) {
+      feed.take(message)
+      feeds.add(feed)
+    }
+  }
+
+  /** Sees to it that windows end also while nothing comes: there is a subscription with a rate. */
+  keepTime(): void {
+    this.#ticking ??= setInterval(() => this.#tick(), LIVE_TICK_MS).unref()
+  }
+
+  /** Publishes what windows that are over hold. */
+  #tick(): void {
+    const { groups, clock, published } = this.#dependencies
+    if (groups.reduced.size === 0) {
+      clearInterval(this.#ticking)
+      this.#ticking = undefined
+    }
+    const now = clock.now()
+    for (const { feed } of groups.reduced) feed.tick(now, this.#place)
+    published()
+    this.#noteMoved()
+  }
+
+  #noteMoved(): void {
+    this.#moving?.resolve()
+    this.#moving = undefined
+  }
+
   /** Tells every group that entries before this batch are gone, and goes on after them. */
   #tellGap(shard: number, batch: Batch): void {
-    const { groups, publish, logger } = this.#dependencies
-    const after = this.cursor
-    this.#position = this.#position.with(shard, batch.firstOffset)
-    const gap = { after, before: this.cursor, reason: 'retention', missed: batch.missed } as const
+    const { groups, publish, logger, log } = this.#dependencies
+    for (const { feed } of groups.reduced) feed.finish(this.#place)
+    const after = formatCursor(log, this.#place)
+    this.#place = { ...this.#place, position: this.#place.position.with(shard, batch.firstOffset) }
+    const before = formatCursor(log, this.#place)
+    const gap = { after, before, reason: 'retention', missed: batch.missed } as const
     logger.warn({ missed: batch.missed }, 'retention removed entries before they were sent to apps')
     for (const group of groups.all()) publish(group, gapFrame(group.name, gap), 0)
   }
-}
-
-/** A message, or one appended again that apps have not had. One that was decoded before (`DELIVERED_LIVE`) would come twice. */
-const isTelemetry = (entry: Entry) => (entry.flags & ~REPLAYED) === 0
-
-interface Piece {
-  readonly entries: readonly Entry[]
-  /** Of the entry after it. */
-  readonly next: Offset
-}
-
-/** The entries of a batch in pieces of at most `TAIL_BYTES_PER_TURN` of payload, but at least one entry. */
-function* piecesOf(batch: Batch): Generator<Piece> {
-  let entries: Entry[] = []
-  let bytes = 0
-  for (const entry of readEntries(batch)) {
-    bytes += entry.payload.length
-    if (bytes > TAIL_BYTES_PER_TURN && entries.length > 0) {
-      yield { entries, next: entry.offset }
-      entries = []
-      bytes = entry.payload.length
-    }
-    entries.push(entry)
-  }
-  yield { entries, next: batch.next }
 }

@@ -13,6 +13,15 @@ import type { Connections } from './connections.ts'
 
 export type Headers = Readonly<Record<string, string>>
 
+/** What is sent to an app at once: text, or bytes. */
+export interface Frame {
+  /** What it is, to apps that get events. */
+  readonly event: string
+  /** The place that an app which has it may go on from. */
+  readonly cursor?: string
+  readonly data: string | Buffer
+}
+
 /** `listen-failed`: the port is taken, or the certificate cannot be used. `server-unusable`: its library cannot be loaded. */
 export class ServerError extends TelltaleError {}
 
@@ -40,7 +49,7 @@ export interface Server {
   /** Resolves with the port: a free one for 0. Rejects with a `ServerError` `listen-failed`. */
   listen(host: string, port: number): Promise<number>
   /** Sends `frame` to every socket that has joined `topic`. */
-  publish(topic: string, frame: string): void
+  publish(topic: string, frame: Frame): void
   /**
    * Has new connections served by what the certificate's files hold now; those that there are stay. Throws a `ServerError` if they
    * cannot be used, and then nothing changes.
@@ -71,8 +80,11 @@ export interface Exchange {
   send(status: string, headers: Headers, body: string | Buffer): void
   /** Only the head of an answer, which tells the body's length where it is known. */
   sendHead(status: string, headers: Headers, bodyBytes?: number): void
-  /** Begins an answer that comes in pieces. `taken` is called whenever the peer has taken what was written. */
-  begin(status: string, headers: Headers, taken: () => void): void
+  /**
+   * Begins an answer that comes in pieces. `taken` is called whenever the peer has taken what was written. One that is lasting may be
+   * quiet for long, and whoever writes it says when a peer has taken nothing for too long.
+   */
+  begin(status: string, headers: Headers, taken: () => void, options?: { readonly isLasting: boolean }): void
   /** Whether more may be written at once; if not, `taken` will be called. */
   write(chunk: string): boolean
   end(): void
@@ -101,7 +113,7 @@ export interface SocketListener {
 
 /** One app's WebSocket. */
 export interface Socket {
-  send(frame: string): void
+  send(frame: Frame): void
   /** What waits in this process to be taken, bytes. */
   readonly bufferedBytes: number
   join(topic: string): void

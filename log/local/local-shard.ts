@@ -59,6 +59,10 @@ export class LocalShard implements Shard {
     return this.#open().reader.end() as Offset
   }
 
+  async at(time: number): Promise<Offset> {
+    return this.#refreshed().reader.at(time) as Offset
+  }
+
   async read(from: Offset): Promise<Batch | undefined> {
     const read = this.#open().reader.read(from, LOG_READ_BYTES_MAX, LOG_READ_ENTRIES_MAX)
     if (read === undefined) return undefined

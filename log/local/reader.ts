@@ -119,6 +119,18 @@ export class Reader {
     return isDamaged ? undefined : newestAt
   }
 
+  /** The offset of the first commit whose newest entry was received at `time` or later; the end if there is none. */
+  at(time: number): number {
+    let [from, to] = [this.first(), this.end()]
+    while (from < to) {
+      const commit = this.commitOf(Math.floor((from + to) / 2))
+      // One that is damaged does not say when: it is taken for a late one, and so are those after it.
+      if ((this.committedAt(commit) ?? Number.POSITIVE_INFINITY) >= time) to = commit
+      else from = commit + this.#commit(commit).count
+    }
+    return from
+  }
+
   /** The key at which reading from `offset` starts: the last commit that starts at or before it. */
   commitOf(offset: number): number {
     for (const commitOffset of this.#environment.commits.getKeys({ start: offset, reverse: true, limit: 1 }))

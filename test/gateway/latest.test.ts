@@ -82,7 +82,7 @@ test('streams with tags have a last reading of each series', () => {
   const latest = new Latest(registry)
   take(latest, entry('a', 'vibration', [vibration(NOW, 's1'), vibration(NOW + 1, 's2'), vibration(NOW - 1, 's2')]))
   take(latest, entry('a', 'vibration', vibration(NOW + 2, 's1', 'y')))
-  const series = () => latest.changed({ stream: 'vibration' }, -1).map(({ reading }) => reading.ts)
+  const series = () => latest.changed([{ stream: 'vibration' }], -1).map(({ reading }) => reading.ts)
   assert.deepEqual(
     series().map((ts) => ts - NOW),
     [0, 1, 2],
@@ -97,7 +97,7 @@ test('changes are found by selection and by when they came', () => {
   take(latest, entry('b', 'environment', environment(NOW)))
   take(latest, entry('b', 'vibration', vibration(NOW)))
   const found = (selection: object, since: number) =>
-    latest.changed(selection, since).map(({ reading }) => `${reading.device} ${reading.stream}`)
+    latest.changed([selection], since).map(({ reading }) => `${reading.device} ${reading.stream}`)
   assert.deepEqual(found({}, before), ['b environment', 'b vibration'])
   assert.deepEqual(found({ stream: 'environment' }, -1), ['a environment', 'b environment'])
   assert.deepEqual(found({ device: 'a' }, -1), ['a environment'])
@@ -133,7 +133,7 @@ test('one device cannot fill the table with series of its own', () => {
   for (let index = 0; index < LATEST_SERIES_PER_DEVICE_MAX + 50; index++) {
     take(latest, entry('a', 'vibration', vibration(NOW, `s${index}`)))
   }
-  assert.equal(latest.changed({}, -1).length, LATEST_SERIES_PER_DEVICE_MAX)
+  assert.equal(latest.changed([{}], -1).length, LATEST_SERIES_PER_DEVICE_MAX)
   assert.equal(latest.dropped, 50)
 })
 

@@ -24,6 +24,8 @@ export const NOW = 1_763_864_000_000
 
 export interface TestPlatform {
   readonly gateway: Gateway
+  /** Stops the gateway and starts another on the same log. */
+  restart(): Promise<void>
   readonly log: LocalLog
   readonly identity: Identity
   readonly registry: Registry
@@ -95,39 +97,51 @@ export async function startPlatform(
   await log.start()
   stops.push(() => log.stop())
   await given.prepare?.(log, registry)
-  const gateway = new Gateway(
-    {
-      host: '127.0.0.1',
-      port: 0,
-      server,
-      connectionsMax: 10_000,
-      loopbackMetrics: true,
-      refuseForeign: false,
-      ...given.options,
-    },
-    {
-      log,
-      presence: log.presence,
-      registry,
-      history: { ...NO_HISTORY, ...given.history },
-      identity: given.identity ?? identity,
-      ready: given.ready ?? (() => undefined),
-      clock,
-      logger,
-      metrics,
-    },
-  )
+  const makeGateway = (port: number) =>
+    new Gateway(
+      {
+        host: '127.0.0.1',
+        server,
+        connectionsMax: 10_000,
+        loopbackMetrics: true,
+        refuseForeign: false,
+        ...given.options,
+        port,
+      },
+      {
+        log,
+        presence: log.presence,
+        registry,
+        history: { ...NO_HISTORY, ...given.history },
+        identity: given.identity ?? identity,
+        ready: given.ready ?? (() => undefined),
+        clock,
+        logger,
+        metrics,
+      },
+    )
+  let gateway = makeGateway(given.options?.port ?? 0)
   stops.push(() => gateway.stop())
   await gateway.start()
-  const url = `http${given.options?.tls ? 's' : ''}://127.0.0.1:${gateway.port}`
+  const url = () => `http${given.options?.tls ? 's' : ''}://127.0.0.1:${gateway.port}`
   const token = await identity.signApp(['devices/+/telemetry/#'], HOUR_MS)
   return {
-    gateway,
+    get gateway() {
+      return gateway
+    },
+    restart: async () => {
+      await gateway.stop()
+      metrics.clear()
+      gateway = makeGateway(0)
+      await gateway.start()
+    },
     log,
     identity,
     registry,
     metrics,
-    url,
+    get url() {
+      return url()
+    },
     clock,
     token,
     publish: (device, stream, payload) => publish(log, clock.now(), device, stream, payload),
@@ -135,7 +149,7 @@ export async function startPlatform(
       const bearer = options.token === undefined ? token : options.token
       const authorization = bearer === null ? {} : { authorization: `Bearer ${bearer}` }
       const headers = { ...authorization, ...options.headers }
-      return fetch(`${url}${path}`, { method: options.method ?? 'GET', headers })
+      return fetch(`${url()}${path}`, { method: options.method ?? 'GET', headers })
     },
   }
 }
@@ -164,6 +178,7 @@ export interface FrameReading {
   readonly device: string
   readonly stream: string
   readonly ts: number
+  readonly received?: number
   readonly values: Readonly<Record<string, unknown>>
 }
 
@@ -176,8 +191,8 @@ export class App {
 
   private constructor(socket: WebSocket) {
     this.socket = socket
-    socket.on('message', (data) => {
-      this.frames.push(JSON.parse(String(data)))
+    socket.on('message', (data, isBinary) => {
+      this.frames.push(isBinary ? readRaw(data as Buffer) : JSON.parse(String(data)))
       this.#changed()
     })
     socket.on('close', (code, reason) => {
@@ -188,9 +203,14 @@ export class App {
   }
 
   /** Resolves when `welcome` has come. */
-  static async connect(t: TestContext, platform: TestPlatform, token = platform.token): Promise<App> {
+  static async connect(
+    t: TestContext,
+    platform: Pick<TestPlatform, 'url' | 'token'>,
+    token = platform.token,
+    protocol = 'telltale.v1',
+  ): Promise<App> {
     const url = `${platform.url.replace('http', 'ws')}/v1/live?access_token=${token}`
-    const app = new App(new WebSocket(url, 'telltale.v1', { rejectUnauthorized: false }))
+    const app = new App(new WebSocket(url, protocol, { rejectUnauthorized: false }))
     t.after(() => app.socket.terminate())
     await app.until(() => app.frames.length > 0)
     return app
@@ -238,6 +258,30 @@ export class App {
     await this.until(() => this.close)
     return this.close ?? { code: 0, reason: '' }
   }
+}
+
+/** A frame of `telltale.v1.avro`, as docs/contract.md has it. */
+function readRaw(bytes: Buffer): Frame {
+  let at = 1
+  const name = (length: number) => {
+    at += length
+    return bytes.toString('latin1', at - length, at)
+  }
+  const subscription = name(bytes.readUInt8(at++))
+  at += 2
+  const cursor = name(bytes.readUInt16LE(at - 2))
+  const messages: object[] = []
+  while (at < bytes.length) {
+    const received = bytes.readDoubleLE(at)
+    const skip = bytes.readUInt32LE(at + 8)
+    at += 12
+    const device = name(bytes.readUInt8(at++))
+    const stream = name(bytes.readUInt8(at++))
+    const length = bytes.readUInt32LE(at)
+    at += 4 + length
+    messages.push({ received, skip, device, stream, payload: bytes.subarray(at - length, at) })
+  }
+  return { type: bytes[0] === 1 ? 'raw' : 'unknown', subscription, cursor, messages }
 }
 
 /** A port that nobody listens on just now. */

@@ -4,13 +4,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Latest } from '../../gateway/latest.ts'
 import { parseCursor } from '../../gateway/live/cursor.ts'
+import { Feeds } from '../../gateway/live/feeds.ts'
 import { Groups } from '../../gateway/live/groups.ts'
 import { Tail } from '../../gateway/live/tail.ts'
 import { GatewayMetrics } from '../../gateway/metrics.ts'
 import { Ingest } from '../../ingest/ingest.ts'
 import type { StoreOptions } from '../../ingest/stores.ts'
 import { INGEST_READER } from '../../log/log.ts'
-import { parsePosition } from '../../log/position.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
@@ -69,25 +69,31 @@ test('ingest stores what is in every shard, and a store that lost it is given it
 test('a frame lies after all readings before its cursor, in every shard, and before the others', async (t) => {
   const log = await ShardedLog.open(t, scratchDirectory(t), 3)
   for (const device of DEVICES) await append(log, device, environment(T0, 1))
-  const groups = new Groups()
-  assert(groups.join({ selection: {} }))
   const latest = new Latest(registry)
   const sent = new Map<string, number>()
   let frames = 0
   const readingsOf = (devices: string) => [...devices].reduce((sum, device) => sum + (sent.get(device) ?? 0), 0)
-  const tail = new Tail({
-    log,
-    decoder: new Decoder(registry),
-    latest,
-    groups,
-    publish: (_group, text) => {
-      const frame: { readonly cursor: string; readonly readings: readonly { device: string }[] } = JSON.parse(text)
+  const feeds = new Feeds({ log, tagsOf: () => new Set(), seriesOf: ({ device }) => device })
+  const groups = new Groups((group) =>
+    feeds.of(group, group.wanted, ({ data }) => {
+      const frame: { readonly cursor: string; readonly readings: readonly { device: string }[] } = JSON.parse(
+        String(data),
+      )
       for (const { device } of frame.readings) sent.set(device, (sent.get(device) ?? 0) + 1)
       // A message a reading; those before the start were not sent.
       const { position } = parseCursor(log, frame.cursor)
       assert.deepEqual(position, [readingsOf('c') + 1, readingsOf('ad') + 2, readingsOf('be') + 2])
       frames++
-    },
+    }),
+  )
+  assert(groups.join({ selections: [{}] }))
+  const tail = new Tail({
+    log,
+    decoder: new Decoder(registry),
+    latest,
+    groups,
+    publish: () => assert.fail('there is no gap'),
+    published: () => undefined,
     tagsOf: () => new Set(),
     clock: systemClock,
     logger: silentLogger(),
@@ -102,5 +108,5 @@ test('a frame lies after all readings before its cursor, in every shard, and bef
   await until(() => readingsOf('abcde') === 500)
   assert(frames >= 3)
   const end = await Promise.all(log.shards.map((shard) => shard.end()))
-  assert.deepEqual(parsePosition(log, tail.cursor), end)
+  assert.deepEqual(tail.place.position, end)
 })

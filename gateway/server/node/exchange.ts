@@ -70,9 +70,13 @@ export class NodeExchange implements Exchange {
     this.#response.end()
   }
 
-  begin(status: string, headers: Headers, taken: () => void): void {
+  begin(status: string, headers: Headers, taken: () => void, { isLasting } = { isLasting: false }): void {
     this.#response.on('drain', taken)
     this.#head(status, headers)
+    if (isLasting) {
+      this.#response.setTimeout(0)
+      this.#response.flushHeaders()
+    }
   }
 
   write(chunk: string): boolean {

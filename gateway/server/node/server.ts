@@ -12,6 +12,7 @@ import { messageOf } from '../../../platform/errors.ts'
 import { HTTP_HEAD_BYTES_MAX, HTTP_IDLE_SECONDS_MAX, LIVE_COMMAND_BYTES_CUT } from '../../../platform/limits.ts'
 import type { Silent } from '../connections.ts'
 import {
+  type Frame,
   type MakeServer,
   type Server,
   ServerError,
@@ -19,9 +20,9 @@ import {
   type ServerOptions,
   type SocketListener,
 } from '../server.ts'
+import { Topics } from '../topics.ts'
 import { addressOf, NodeExchange, NodeUpgradeExchange, responseOn } from './exchange.ts'
-import { NodeSocket } from './socket.ts'
-import { Topics } from './topics.ts'
+import { bytesOf, type FrameBytes, NodeSocket } from './socket.ts'
 
 /** How often requests that take too long are looked for. */
 const HTTP_CHECK_MS = 2_000
@@ -41,7 +42,7 @@ class NodeServer implements Server {
   readonly #handlers: ServerHandlers
   readonly #http: HttpServer
   readonly #webSockets: WebSocketServer
-  readonly #topics = new Topics()
+  readonly #topics = new Topics<FrameBytes>()
   /** All there are, those of WebSockets too. */
   readonly #connections = new Set<Connection>()
   /** Those without a request so far, by `peerOf`. */
@@ -95,8 +96,8 @@ class NodeServer implements Server {
     })
   }
 
-  publish(topic: string, frame: string): void {
-    this.#topics.publish(topic, frame)
+  publish(topic: string, frame: Frame): void {
+    this.#topics.publish(topic, () => bytesOf(frame))
   }
 
   renewCertificate(): void {

@@ -6,22 +6,33 @@
 import type { Socket as Connection } from 'node:net'
 import type { WebSocket } from 'ws'
 import { LIVE_BACKPRESSURE_BYTES_MAX } from '../../../platform/limits.ts'
-import type { Socket, SocketListener } from '../server.ts'
-import type { Topics } from './topics.ts'
+import type { Frame, Socket, SocketListener } from '../server.ts'
+import type { Member, Topics } from '../topics.ts'
 
-const TEXT = { binary: false, compress: false } as const
+/** A frame as its bytes, which nobody may change any more. */
+export interface FrameBytes {
+  readonly bytes: Buffer
+  readonly binary: boolean
+  readonly compress: false
+}
 
-export class NodeSocket implements Socket {
+export const bytesOf = ({ data }: Frame): FrameBytes => ({
+  bytes: typeof data === 'string' ? Buffer.from(data) : data,
+  binary: typeof data !== 'string',
+  compress: false,
+})
+
+export class NodeSocket implements Socket, Member<FrameBytes> {
   readonly #socket: WebSocket
   readonly #connection: Connection
   readonly #listener: SocketListener
-  readonly #topics: Topics
+  readonly #topics: Topics<FrameBytes>
   /** Topics it is in. */
   readonly #joined = new Set<string>()
   #isOver = false
   #isCorked = false
 
-  constructor(socket: WebSocket, connection: Connection, listener: SocketListener, topics: Topics) {
+  constructor(socket: WebSocket, connection: Connection, listener: SocketListener, topics: Topics<FrameBytes>) {
     this.#socket = socket
     this.#connection = connection
     this.#listener = listener
@@ -43,19 +54,18 @@ export class NodeSocket implements Socket {
     listener.opened(this)
   }
 
-  send(frame: string): void {
-    this.sendBytes(Buffer.from(frame))
+  send(frame: Frame): void {
+    this.deliver(bytesOf(frame))
   }
 
-  /** A frame as its bytes, which nobody may change any more. */
-  sendBytes(frame: Buffer): void {
+  deliver(frame: FrameBytes): void {
     if (this.#isOver) return
     if (this.bufferedBytes > LIVE_BACKPRESSURE_BYTES_MAX) {
       this.#listener.dropped()
       return
     }
     this.#cork()
-    this.#socket.send(frame, TEXT)
+    this.#socket.send(frame.bytes, frame)
   }
 
   get bufferedBytes(): number {

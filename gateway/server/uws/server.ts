@@ -20,7 +20,14 @@ import type {
 } from 'uWebSockets.js'
 import { LIVE_BACKPRESSURE_BYTES_MAX, LIVE_COMMAND_BYTES_CUT } from '../../../platform/limits.ts'
 import type { Connections, Silent } from '../connections.ts'
-import { type MakeServer, type Server, ServerError, type ServerHandlers, type ServerOptions } from '../server.ts'
+import {
+  type Frame,
+  type MakeServer,
+  type Server,
+  ServerError,
+  type ServerHandlers,
+  type ServerOptions,
+} from '../server.ts'
 import { peerOf, UwsExchange } from './exchange.ts'
 import { uWS } from './library.ts'
 import type { UserData } from './socket.ts'
@@ -63,8 +70,9 @@ class UwsServer implements Server {
     return this.#port
   }
 
-  publish(topic: string, frame: string): void {
-    for (const app of this.#apps) app.publish(topic, Buffer.from(frame), false)
+  publish(topic: string, { data }: Frame): void {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data
+    for (const app of this.#apps) app.publish(topic, bytes, typeof data !== 'string')
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 
 import type { WebSocket } from 'uWebSockets.js'
-import type { Socket, SocketListener } from '../server.ts'
+import type { Frame, Socket, SocketListener } from '../server.ts'
 
 export interface UserData {
   readonly own: UwsSocket
@@ -28,8 +28,9 @@ export class UwsSocket implements Socket {
     this.listener.closed()
   }
 
-  send(frame: string): void {
-    this.#socket?.send(Buffer.from(frame), false)
+  send({ data }: Frame): void {
+    if (typeof data === 'string') this.#socket?.send(Buffer.from(data), false)
+    else this.#socket?.send(data, true)
   }
 
   get bufferedBytes(): number {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { BatchFrames } from '../../../gateway/live/batch-frames.ts'
 import { CLOSE, mayComeBack } from '../../../gateway/live/close-codes.ts'
-import { formatCursor, parseCursor } from '../../../gateway/live/cursor.ts'
+import { type Cursor, formatCursor, parseCursor } from '../../../gateway/live/cursor.ts'
+import { PlainFeed } from '../../../gateway/live/feed.ts'
 import { readingsFrame } from '../../../gateway/live/frames.ts'
-import { type Group, Groups } from '../../../gateway/live/groups.ts'
+import { Message } from '../../../gateway/live/message.ts'
 import type { Offset } from '../../../log/position.ts'
 import { LIVE_FRAME_CHARS_MAX } from '../../../platform/limits.ts'
 import type { Reading } from '../../../schemas/reading.ts'
@@ -13,7 +13,12 @@ import { at } from '../../log/only.ts'
 
 const LOG = { id: 'log', shards: [0, 1] }
 /** In a log of two shards, of which this is the second. */
-const cursorAt = (offset: Offset, readings = 0) => formatCursor(LOG, [at(3), offset], { shard: 1, readings })
+const placeAt = (offset: Offset, readings = 0): Cursor => ({
+  position: [at(3), offset],
+  part: { shard: 1, readings },
+  receivedAt: 1,
+})
+const cursorText = (cursor: Cursor) => formatCursor(LOG, cursor)
 
 interface Frame {
   readonly cursor: string
@@ -22,16 +27,17 @@ interface Frame {
 
 /** The frames of a batch of messages with so many readings of so many characters each, for one group that wants all. */
 function framesOf(messages: readonly { readings: number; chars: number }[]): { frames: Frame[]; sizes: number[] } {
-  const group = new Groups().join({ selection: {} })
-  assert(group)
   const frames: Frame[] = []
   const sizes: number[] = []
-  const publish = (_group: Group, frame: string, readings: number) => {
-    frames.push(JSON.parse(frame))
-    sizes.push(frame.length)
-    assert.equal(frames.at(-1)?.readings.length, readings)
-  }
-  const open = new BatchFrames({ cursorAt, publish, tagsOf: () => new Set() })
+  const target = { name: 's1', fields: undefined, fieldsKey: '', maxDelayMs: undefined }
+  const feed = new PlainFeed(target, {
+    cursorText,
+    publish: ({ data }, readings) => {
+      frames.push(JSON.parse(String(data)))
+      sizes.push(data.length)
+      assert.equal(frames.at(-1)?.readings.length, readings)
+    },
+  })
   for (const [index, { readings, chars }] of messages.entries()) {
     const made = Array.from({ length: readings }, (_, part) => ({
       device: 'a',
@@ -39,9 +45,11 @@ function framesOf(messages: readonly { readings: number; chars: number }[]): { f
       ts: index * 1e6 + part,
       values: { text: 'x'.repeat(chars) },
     }))
-    open.add(at(10 + index), made, [group])
+    const offset = at(10 + index)
+    const entry = { offset, device: 'a', stream: 's', receivedAt: 1, flags: 0, payload: Buffer.alloc(0) }
+    feed.take(new Message(entry, made, { before: (part) => placeAt(offset, part) }, () => new Set()))
   }
-  open.flush(cursorAt(at(99)))
+  feed.flush(placeAt(at(99)))
   return { frames, sizes }
 }
 
@@ -59,7 +67,7 @@ test('frames are split at their limit, and a cursor lies between what was sent a
       for (const [index, { cursor }] of frames.entries()) {
         const next = frames[index + 1]?.readings[0]
         if (next === undefined) {
-          assert.equal(cursor, cursorAt(at(99)))
+          assert.equal(cursor, cursorText(placeAt(at(99))))
           continue
         }
         const { position, part } = parseCursor(LOG, cursor)
@@ -77,9 +85,15 @@ test('a cursor reads back as what it was made of', () => {
     { shard: 0, readings: 7 },
     { shard: 1, readings: 70 },
   ]) {
-    assert.deepEqual(parseCursor(LOG, formatCursor(LOG, position, part)), { position, part })
+    for (const cursor of [
+      { position, part, receivedAt: 1_763_864_000_000 },
+      { position, part, receivedAt: 0, isInSnapshot: true },
+    ]) {
+      assert.deepEqual(parseCursor(LOG, cursorText(cursor)), cursor)
+    }
   }
-  assert.equal(formatCursor({ id: 'log', shards: [0] }, [at(70)], { shard: 0, readings: 7 }), 'log-1y~7')
+  const only = { position: [at(70)], part: { shard: 0, readings: 7 }, receivedAt: 36 }
+  assert.equal(formatCursor({ id: 'log', shards: [0] }, only), 'log-1y~10~7')
 })
 
 test('what is no cursor of this log is refused', () => {
@@ -90,23 +104,24 @@ test('what is no cursor of this log is refused', () => {
     'log-1',
     'log-1.2.3',
     'other-1.2',
+    'log-1.2',
     'log-1.2~',
-    'log-1.2~x',
-    'log-1.2~3.2',
-    'log-1.2~3~4',
+    'log-1.2~0~x',
+    'log-1.2~0~3.2',
+    'log-1.2~0~3~4',
   ]) {
     assert.throws(() => parseCursor(LOG, nonsense), { code: 'bad-position' }, nonsense)
   }
 })
 
 test('a frame is JSON whatever is in it', () => {
-  const frame = readingsFrame('s1', 'a"b', [JSON.stringify({ device: 'a' })])
-  assert.deepEqual(JSON.parse(frame), {
+  const frame = readingsFrame('s1', 'a-1~2', [JSON.stringify({ device: 'a"b' })], 3)
+  assert.deepEqual(JSON.parse(String(frame.data)), {
     type: 'readings',
     subscription: 's1',
-    cursor: 'a"b',
-    readings: [{ device: 'a' }],
-    merged: 0,
+    cursor: 'a-1~2',
+    readings: [{ device: 'a"b' }],
+    merged: 3,
   })
 })
 

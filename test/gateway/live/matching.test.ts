@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { type Group, Groups } from '../../../gateway/live/groups.ts'
 import { selectionOf } from '../../../identity/topics.ts'
 import { App, environment, NOW, onEachServer, startPlatform, vibration } from '../platform.ts'
+import { NO_FEED } from './no-feed.ts'
 
 /** Section 4.7 of MQTT 3.1.1, word for word and without a thought to speed. */
 function mqttMatches(filter: string[], topic: string[]): boolean {
@@ -35,14 +36,14 @@ const filter: fc.Arbitrary<string[]> = fc.oneof(
 test('the groups that match are those whose filters match, as subscriptions come and go', () => {
   fc.assert(
     fc.property(fc.array(fc.record({ filter, leaves: fc.boolean() })), device, stream, (steps, ofDevice, ofStream) => {
-      const groups = new Groups()
+      const groups = new Groups(() => NO_FEED)
       const joined: { levels: string[]; group: Group }[] = []
       for (const { filter: levels, leaves } of steps) {
         const left = leaves ? joined.shift() : undefined
         if (left) groups.leave(left.group)
         const selection = selectionOf(levels.join('/'))
         assert(selection)
-        const group = groups.join({ selection })
+        const group = groups.join({ selections: [selection] })
         assert(group)
         joined.push({ levels, group })
       }

@@ -1,21 +1,23 @@
 import assert from 'node:assert/strict'
+import { setImmediate as turn } from 'node:timers/promises'
 import { LIVE_SLOW_CLOSE_MS } from '../../../gateway/live/session.ts'
 import { LIVE_FRAME_CHARS_MAX } from '../../../platform/limits.ts'
 import { App, environment, NOW, onEachServer, startPlatform, type TestPlatform } from '../platform.ts'
 
-/** Publishes batches until the gateway has dropped a frame. */
-async function overwhelm(platform: TestPlatform): Promise<void> {
-  const batch = Array.from({ length: 5000 }, (_, index) => environment(NOW + index))
-  const payload = platform.registry.encode('environment', batch)
-  for (let sent = 0; sent < 400; sent++) {
-    await platform.publish('a', 'environment', payload)
-    if (!/dropped_frames_total 0\n/.test(await platform.metrics.metrics())) return
+/** Publishes messages of so many readings each until an app has left the live stream; resolves with how many readings they had. */
+async function overwhelm(platform: TestPlatform, perMessage = 500): Promise<number> {
+  let sent = 0
+  while (/gateway_behind_total 0\n/.test(await platform.metrics.metrics())) {
+    assert.ok(sent < 2_000_000, 'nobody is behind')
+    const batch = Array.from({ length: perMessage }, (_, index) => environment(NOW + sent + index))
+    await platform.publish('a', 'environment', platform.registry.encode('environment', batch))
+    sent += perMessage
   }
-  assert.fail('nothing was dropped')
+  return sent
 }
 
 onEachServer(
-  'an app that stops reading loses nothing in silence: it is closed with 4408 as soon as it reads',
+  'an app that stops reading is sent all it missed when it reads again, and then it is live; others never wait',
   async (t, server) => {
     const platform = await startPlatform(t, server)
     const slow = await App.connect(t, platform)
@@ -23,32 +25,60 @@ onEachServer(
     const name = await slow.subscribe({ filter: '#' })
     await other.subscribe({ filter: '#' })
     slow.socket.pause()
-    await overwhelm(platform)
-    await platform.publish('last', 'environment', environment(NOW))
-    await other.until(() => other.readings().some((reading) => reading.device === 'last'))
-    assert.equal(other.close, undefined)
+    let sent = await overwhelm(platform)
+    for (let more = 0; more < 20; more++, sent++) await platform.publish('a', 'environment', environment(NOW + sent))
+    await other.until(() => other.readings().length === sent)
     slow.socket.resume()
-    assert.equal((await slow.untilClosed()).code, 4408)
-    const got = slow.readings(name)
+    await slow.until(() => slow.frames.filter(({ type }) => type === 'live').length === 2)
+    await platform.publish('a', 'environment', environment(NOW + sent))
+    await slow.until(() => slow.readings(name).length > sent)
     assert.deepEqual(
-      got.map((reading) => reading.ts),
-      got.map((_, index) => NOW + (index % 5000)),
-      'what came is without a hole',
+      slow.readings(name).map(({ ts }) => ts - NOW),
+      Array.from({ length: sent + 1 }, (_, index) => index),
     )
+    assert.match(await platform.metrics.metrics(), /dropped_frames_total 0\n/)
+    assert.ok(!slow.frames.some(({ type }) => type === 'gap'))
   },
 )
 
-onEachServer('an app that never reads again is cut', async (t, server) => {
+onEachServer(
+  'an app far behind gets the last reading of each series, and is told how many it stands for',
+  async (t, server) => {
+    const platform = await startPlatform(t, server)
+    const slow = await App.connect(t, platform)
+    const name = await slow.subscribe({ filter: '#' })
+    slow.socket.pause()
+    let sent = await overwhelm(platform)
+    const entries = sent / 500 + 150_001 + 1
+    const payload = platform.registry.encode('environment', environment(NOW + sent))
+    for (let more = 0; more < 150_001; more++, sent++) {
+      platform.log.append({ device: 'b', stream: 'environment', receivedAt: NOW, flags: 0, payload }, () => undefined)
+    }
+    await platform.publish('a', 'environment', environment(NOW + sent++))
+    while (!(await platform.metrics.metrics()).includes(`log_entries_total ${entries}\n`)) await turn()
+    slow.socket.resume()
+    await slow.until(() => slow.frames.filter(({ type }) => type === 'live').length === 2)
+    const readings = slow.readings(name)
+    const merged = slow.frames.reduce((sum, frame) => sum + Number(frame.merged ?? 0), 0)
+    assert.equal(readings.length + merged, sent)
+    assert.ok(merged > 50_000)
+    assert.equal(readings.at(-1)?.ts ?? 0, NOW + sent - 1)
+  },
+)
+
+onEachServer('an app that is behind and takes nothing is closed with 4408', async (t, server) => {
   const platform = await startPlatform(t, server)
   const slow = await App.connect(t, platform)
   await slow.subscribe({ filter: '#' })
   slow.socket.pause()
   await overwhelm(platform)
-  platform.clock.time += LIVE_SLOW_CLOSE_MS + 1
-  while (!/telltale_gateway_sockets 0\n/.test(await platform.metrics.metrics())) await platform.get('/healthz')
-  assert.match(await platform.metrics.metrics(), /closes_total\{code="4408"\} 1\n/)
+  // The first look sees what waits, a later one that it is still all there.
+  while (!/closes_total\{code="4408"\} 1\n/.test(await platform.metrics.metrics())) {
+    platform.clock.time += LIVE_SLOW_CLOSE_MS
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
   slow.socket.resume()
-  await slow.untilClosed()
+  assert.equal((await slow.untilClosed()).code, 4408)
 })
 
 onEachServer(

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { Latest } from '../../../gateway/latest.ts'
-import { parseCursor } from '../../../gateway/live/cursor.ts'
+import { Feeds } from '../../../gateway/live/feeds.ts'
 import { Groups } from '../../../gateway/live/groups.ts'
-import { TAIL_BYTES_PER_TURN, Tail } from '../../../gateway/live/tail.ts'
+import { Tail } from '../../../gateway/live/tail.ts'
+import { TAIL_BYTES_PER_TURN } from '../../../gateway/live/telemetry.ts'
 import { GatewayMetrics } from '../../../gateway/metrics.ts'
 import { type Batch, entryBytes, type NewEntry, writeEntry } from '../../../log/entry.ts'
 import type { Shard } from '../../../log/log.ts'
@@ -37,8 +38,6 @@ test('others get their turn within a batch, and then the cursor lies between wha
   const large = Buffer.alloc(3 * TAIL_BYTES_PER_TURN, '{')
   const batch = batchOf([...messages.slice(0, 30), large, ...messages.slice(30)])
   const logger = silentLogger()
-  const groups = new Groups()
-  assert(groups.join({ selection: {} }))
   let sent = 0
   let sentThisTurn = 0
   const latest = new Latest(registry)
@@ -53,16 +52,21 @@ test('others get their turn within a batch, and then the cursor lies between wha
     },
   }
   const log = { id: 'log', shards: [shard] }
-  const offsetOf = (cursor: string) => parseCursor(log, cursor).position[0] ?? assert.fail(cursor)
+  const feeds = new Feeds({ log, tagsOf: () => new Set(), seriesOf: () => '' })
+  const groups = new Groups((group) =>
+    feeds.of(group, group.wanted, (_frame, readings) => {
+      sent += readings
+      sentThisTurn += readings
+    }),
+  )
+  assert(groups.join({ selections: [{}] }))
   const tail = new Tail({
     log,
     decoder: new Decoder(registry),
     latest,
     groups,
-    publish: (_group, _frame, readings) => {
-      sent += readings
-      sentThisTurn += readings
-    },
+    publish: () => assert.fail('there is no gap'),
+    published: () => undefined,
     tagsOf: () => new Set(),
     clock: { now: () => NOW },
     logger,
@@ -73,7 +77,7 @@ test('others get their turn within a batch, and then the cursor lies between wha
   let turns = 0
   while (sent < messages.length * perMessage) {
     await new Promise(setImmediate)
-    const readOf = offsetOf(tail.cursor)
+    const readOf = tail.place.position[0] ?? assert.fail()
     assert.equal(sent, (readOf > 30 ? readOf - 1 : readOf) * perMessage)
     assert.equal(latest.lastOf('a')[0]?.ts ?? NOW - 1, NOW - 1 + sent)
     assert.ok((sentThisTurn / perMessage) * message(0).length <= TAIL_BYTES_PER_TURN)
@@ -81,5 +85,5 @@ test('others get their turn within a batch, and then the cursor lies between wha
     sentThisTurn = 0
   }
   assert.ok(turns > 5)
-  assert.equal(offsetOf(tail.cursor), batch.count)
+  assert.equal(tail.place.position[0] ?? assert.fail(), batch.count)
 })

@@ -7,7 +7,7 @@ import type { Exchange } from '../../../gateway/server/server.ts'
 import { ServerError } from '../../../gateway/server/server.ts'
 import { HTTP_HEAD_BYTES_MAX, LIVE_BACKPRESSURE_BYTES_MAX, LIVE_COMMAND_BYTES_CUT } from '../../../platform/limits.ts'
 import { freePort, onEachServer, SERVERS } from '../platform.ts'
-import { Harness, PATH } from './harness.ts'
+import { frame, Harness, PATH } from './harness.ts'
 
 const HOST = 'Host: x\r\n'
 const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n'
@@ -247,23 +247,23 @@ onEachServer('frames go out in order, of whatever length, and to whom they are f
   two.socket.join('both')
   const sent: string[] = []
   for (const length of [0, 1, 125, 126, 65_535, 65_536, 200_000]) {
-    harness.server.publish('a', 'x'.repeat(length))
-    one.socket.send('é'.repeat(length))
-    harness.server.publish('both', `both ${length}`)
+    harness.server.publish('a', frame('x'.repeat(length)))
+    one.socket.send(frame('é'.repeat(length)))
+    harness.server.publish('both', frame(`both ${length}`))
     sent.push('x'.repeat(length), 'é'.repeat(length), `both ${length}`)
   }
-  harness.server.publish('nobody', 'x')
+  harness.server.publish('nobody', frame('x'))
   await one.client.until(() => one.client.frames.length === sent.length)
   // Between what is published and what is sent to one, no order is promised.
   assert.deepEqual(one.client.frames.toSorted(), sent.toSorted())
   await two.client.until(() => two.client.frames.length === 7)
   assert.deepEqual(
     two.client.frames,
-    sent.filter((frame) => frame.startsWith('both')),
+    sent.filter((text) => text.startsWith('both')),
   )
   two.socket.leave('both')
-  harness.server.publish('both', 'last')
-  two.socket.send('end')
+  harness.server.publish('both', frame('last'))
+  two.socket.send(frame('end'))
   await two.client.until(() => two.client.frames.includes('end'))
   await one.client.until(() => one.client.frames.includes('last'))
   assert.ok(!two.client.frames.includes('last'))
@@ -292,7 +292,7 @@ onEachServer(
     let published = 0
     while (!slow.app.told.includes('dropped')) {
       assert.ok(published < 1000, 'nothing was dropped')
-      harness.server.publish('all', `${published++} ${'x'.repeat(LIVE_BACKPRESSURE_BYTES_MAX / 16)}`)
+      harness.server.publish('all', frame(`${published++} ${'x'.repeat(LIVE_BACKPRESSURE_BYTES_MAX / 16)}`))
       await new Promise((resolve) => setImmediate(resolve))
     }
     assert.ok(slow.socket.bufferedBytes > 0)
@@ -301,9 +301,9 @@ onEachServer(
     slow.client.socket.resume()
     await slow.app.until(() => slow.app.told.at(-1) === 'drained')
     slow.socket.leave('all')
-    slow.socket.send('end')
+    slow.socket.send(frame('end'))
     await slow.client.until(() => slow.client.frames.at(-1) === 'end')
-    const numbers = slow.client.frames.slice(0, -1).map((frame) => Number(frame.split(' ')[0]))
+    const numbers = slow.client.frames.slice(0, -1).map((text) => Number(text.split(' ')[0]))
     assert.deepEqual(numbers, [...numbers.keys()])
     assert.ok(!other.app.told.includes('dropped'))
   },
@@ -313,10 +313,10 @@ onEachServer('a close is told once, whoever begins it, and the code arrives', as
   const harness = await Harness.start(t, server)
   const ours = await harness.app(t)
   ours.socket.join('a')
-  ours.socket.send('before')
+  ours.socket.send(frame('before'))
   ours.socket.end(4001, 'come back')
-  harness.server.publish('a', 'after')
-  ours.socket.send('after')
+  harness.server.publish('a', frame('after'))
+  ours.socket.send(frame('after'))
   ours.socket.end(4002, 'again')
   await ours.client.until(() => ours.client.close)
   assert.deepEqual(ours.client.close, { code: 4001, reason: 'come back' })
@@ -332,7 +332,7 @@ onEachServer('a close is told once, whoever begins it, and the code arrives', as
   await cut.client.until(() => cut.client.close)
   assert.equal(cut.client.close?.code, 1006)
   for (const { app, socket } of [ours, theirs, gone, cut]) {
-    socket.send('nobody')
+    socket.send(frame('nobody'))
     socket.join('a')
     socket.leave('a')
     socket.ping()
@@ -355,7 +355,7 @@ onEachServer('who breaks the protocol is closed, and nobody else', async (t, ser
     await app.until(() => app.told.includes('closed'))
     assert.deepEqual(app.told, ['opened', 'closed'])
   }
-  other.socket.send('still there')
+  other.socket.send(frame('still there'))
   await other.client.until(() => other.client.frames.length === 1)
 })
 
@@ -373,7 +373,7 @@ onEachServer('close ends every connection, and its port can be had again at once
     const again = await Harness.start(t, next, harness.port)
     const { socket } = await again.app(t)
     again.server.close()
-    socket.send('nobody')
+    socket.send(frame('nobody'))
   }
 })
 

@@ -6,7 +6,14 @@ import type { TestContext } from 'node:test'
 import { WebSocket } from 'ws'
 import { chooseServer } from '../../../gateway/server/choose.ts'
 import { Connections } from '../../../gateway/server/connections.ts'
-import type { Exchange, Server, Socket, SocketListener, UpgradeExchange } from '../../../gateway/server/server.ts'
+import type {
+  Exchange,
+  Frame,
+  Server,
+  Socket,
+  SocketListener,
+  UpgradeExchange,
+} from '../../../gateway/server/server.ts'
 import type { ServerKind } from '../platform.ts'
 
 export const PATH = '/live'
@@ -189,3 +196,5 @@ export class Peer extends Changes {
     return this.received
   }
 }
+
+export const frame = (data: string | Buffer): Frame => ({ event: 'test', data })

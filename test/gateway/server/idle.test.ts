@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { WebSocket } from 'ws'
 import { selfSigned } from '../../servers/certificate.ts'
 import { onEachServer } from '../platform.ts'
-import { Harness, PATH } from './harness.ts'
+import { frame, Harness, PATH } from './harness.ts'
 
 const HOST = 'Host: x\r\n'
 const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n'
@@ -45,9 +45,9 @@ onEachServer('over TLS: requests and WebSockets, and who begins no handshake is 
   plain.connection.write(`GET / HTTP/1.1\r\n${HOST}\r\n`)
   const socket = new WebSocket(`wss://127.0.0.1:${harness.port}${PATH}`, { rejectUnauthorized: false })
   await once(socket, 'open')
-  harness.apps[0]?.socket?.send('é')
-  const [frame] = (await once(socket, 'message')) as [Buffer]
-  assert.equal(frame.toString(), 'é')
+  harness.apps[0]?.socket?.send(frame('é'))
+  const [message] = (await once(socket, 'message')) as [Buffer]
+  assert.equal(message.toString(), 'é')
   socket.terminate()
   await plain.until(() => plain.isClosed)
   await silent.until(() => silent.isClosed)

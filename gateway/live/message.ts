@@ -1,0 +1,70 @@
+/**
+ * Owns one entry of the log on its way to apps: its readings, each encoded once for all subscriptions that want the same
+ * columns of it.
+ */
+
+import type { Entry } from '../../log/entry.ts'
+import type { Reading } from '../../schemas/reading.ts'
+import type { Cursor } from './cursor.ts'
+import { encodeReading, selectFields } from './frames.ts'
+
+/** What of a message a subscription wants. */
+export interface Part {
+  /** Columns; all if undefined. */
+  readonly fields: ReadonlySet<string> | undefined
+  /** Equal for equal `fields`; empty for all. */
+  readonly fieldsKey: string
+  /** A reading that was received more than so long after its own time is left out, milliseconds. */
+  readonly maxDelayMs: number | undefined
+  /** A reading of an earlier time is left out, milliseconds. */
+  readonly since?: number
+}
+
+export class Message {
+  readonly entry: Entry
+  readonly readings: readonly Reading[]
+  /** So many of the readings were sent before. */
+  readonly skip: number
+  /** The place before the reading with this index, which is after all before it. */
+  readonly before: (index: number) => Cursor
+  readonly #tagsOf: (stream: string) => ReadonlySet<string>
+  readonly #texts = new Map<string, (string | undefined)[]>()
+
+  constructor(
+    entry: Entry,
+    readings: readonly Reading[],
+    options: { readonly skip?: number; readonly before: (index: number) => Cursor },
+    tagsOf: (stream: string) => ReadonlySet<string>,
+  ) {
+    this.entry = entry
+    this.readings = readings
+    this.skip = options.skip ?? 0
+    this.before = options.before
+    this.#tagsOf = tagsOf
+  }
+
+  /** The reading with this index, as it is wanted; undefined if nothing of it is. */
+  select(index: number, { fields, maxDelayMs, since }: Part): Reading | undefined {
+    const reading = this.readings[index]
+    if (reading === undefined) return undefined
+    if (since !== undefined && reading.ts < since) return undefined
+    if (maxDelayMs !== undefined && this.entry.receivedAt - reading.ts > maxDelayMs) return undefined
+    return fields === undefined ? reading : selectFields(reading, fields, this.#tagsOf(reading.stream))
+  }
+
+  /** The same, encoded. */
+  text(index: number, part: Part): string | undefined {
+    const { fieldsKey, maxDelayMs, since } = part
+    const key = maxDelayMs === undefined && since === undefined ? fieldsKey : `${maxDelayMs} ${since} ${fieldsKey}`
+    let texts = this.#texts.get(key)
+    if (texts === undefined) {
+      texts = new Array(this.readings.length)
+      this.#texts.set(key, texts)
+    }
+    if (!(index in texts)) {
+      const selected = this.select(index, part)
+      texts[index] = selected && encodeReading(selected, this.entry.receivedAt)
+    }
+    return texts[index]
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Owns the binary frames of a subscription that wants its messages undecoded (docs/contract.md, "Live"):
+ *
+ *   u8 1 · u8 length, subscription · u16 length, cursor · messages                                (little-endian, names ASCII)
+ *   message: f64 received (ms) · u32 readings of it to skip · u8 length, device · u8 length, stream · u32 length, payload
+ */
+
+import type { Frame } from '../server/server.ts'
+import type { Cursor } from './cursor.ts'
+import type { Feed, FeedOutput, FeedTarget } from './feed.ts'
+import type { Message } from './message.ts'
+
+/** Bytes of messages in a frame; a larger message has one to itself. */
+const FRAME_BYTES_MAX = 64 * 1024
+const READINGS = 1
+
+export class RawFeed implements Feed {
+  readonly pendingSince = undefined
+  readonly #target: FeedTarget
+  readonly #output: FeedOutput
+  #messages: Buffer[] = []
+  #bytes = 0
+
+  constructor(target: FeedTarget, output: FeedOutput) {
+    this.#target = target
+    this.#output = output
+  }
+
+  take(message: Message): void {
+    if (!message.readings.some((_reading, index) => index >= message.skip && message.select(index, this.#target)))
+      return
+    const bytes = encodeMessage(message)
+    if (this.#bytes > 0 && this.#bytes + bytes.length > FRAME_BYTES_MAX) this.flush(message.before(message.skip))
+    this.#messages.push(bytes)
+    this.#bytes += bytes.length
+  }
+
+  flush(place: Cursor): void {
+    if (this.#messages.length === 0) return
+    const { cursorText, publish } = this.#output
+    publish(rawFrame(this.#target.name, cursorText(place), this.#messages), this.#messages.length)
+    this.#messages = []
+    this.#bytes = 0
+  }
+
+  tick(): void {}
+
+  finish(place: Cursor): void {
+    this.flush(place)
+  }
+
+  drop(): void {}
+}
+
+function encodeMessage({ entry, skip }: Message): Buffer {
+  const { device, stream, receivedAt, payload } = entry
+  const bytes = Buffer.allocUnsafe(18 + device.length + stream.length + payload.length)
+  let at = bytes.writeDoubleLE(receivedAt, 0)
+  at = bytes.writeUInt32LE(skip, at)
+  at = writeName(bytes, at, device)
+  at = writeName(bytes, at, stream)
+  at = bytes.writeUInt32LE(payload.length, at)
+  payload.copy(bytes, at)
+  return bytes
+}
+
+function rawFrame(subscription: string, cursor: string, messages: readonly Buffer[]): Frame {
+  const head = Buffer.allocUnsafe(4 + subscription.length + cursor.length)
+  let at = head.writeUInt8(READINGS, 0)
+  at = writeName(head, at, subscription)
+  at = head.writeUInt16LE(cursor.length, at)
+  head.write(cursor, at, 'latin1')
+  return { event: 'readings', cursor, data: Buffer.concat([head, ...messages]) }
+}
+
+function writeName(bytes: Buffer, at: number, name: string): number {
+  const start = bytes.writeUInt8(name.length, at)
+  return start + bytes.write(name, start, 'latin1')
+}
