@@ -49,9 +49,9 @@ onEachServer(
     const name = await slow.subscribe({ filter: '#' })
     slow.socket.pause()
     let sent = await overwhelm(platform)
-    const entries = sent / 500 + 150_001 + 1
+    const entries = sent / 500 + 300_001 + 1
     const payload = platform.registry.encode('environment', environment(NOW + sent))
-    for (let more = 0; more < 150_001; more++, sent++) {
+    for (let more = 0; more < 300_001; more++, sent++) {
       platform.log.append({ device: 'b', stream: 'environment', receivedAt: NOW, flags: 0, payload }, () => undefined)
     }
     await platform.publish('a', 'environment', environment(NOW + sent++))
