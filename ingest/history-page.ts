@@ -1,10 +1,11 @@
 /**
- * Owns the shape of a page of history, so that every store's comes out alike: the order, the cut, the pieces, and which streams
- * and devices a list of selections comes down to.
+ * Owns the shape of a page of history, so that every store's comes out alike: the cut, the pieces, and which streams and devices
+ * a list of selections comes down to.
  */
 
 import type { Aggregate, HistoryPage, Selection } from '../schemas/history.ts'
 import type { Column, Reading, Stream } from '../schemas/reading.ts'
+import type { HistoryOrder } from './history-order.ts'
 
 /** Readings of a piece of a page: as many as are in memory at once for each answer, and for each stream of it. */
 const PIECE_READINGS = 1_000
@@ -38,11 +39,14 @@ export function aggregatedColumns(stream: Stream, aggregate: Aggregate): readonl
   return stream.columns.filter(({ tag, kind }) => !tag && (!numeric || kind === 'integer' || kind === 'float'))
 }
 
-/** A page of readings that are all here, in whatever order; cut if they are more than `limit`. */
-export function wholePage(readings: Reading[], limit: number): HistoryPage {
+/** A page of readings that are all here, in whatever order; cut if they are more than `limit`, or the store has more. */
+export function wholePage(readings: Reading[], limit: number, order: HistoryOrder, hasMore = false): HistoryPage {
   const streams = [...new Set(readings.map(({ stream }) => stream))]
-  readings.sort(byTimeDeviceStream)
-  return { truncated: readings.length > limit, streams, pieces: merged([slices(readings)], limit) }
+  readings.sort(order.compare)
+  const truncated = hasMore || readings.length > limit
+  if (readings.length > limit) readings.length = limit
+  const last = readings.at(-1)
+  return { truncated, ...(truncated && last && { next: order.keyOf(last) }), streams, pieces: slices(readings) }
 }
 
 async function* slices(readings: readonly Reading[]): AsyncGenerator<readonly Reading[]> {
@@ -84,6 +88,7 @@ class Source {
 export async function* merged(
   sources: readonly AsyncIterable<readonly Reading[]>[],
   limit: number,
+  order: HistoryOrder,
 ): AsyncGenerator<readonly Reading[]> {
   let left = limit
   let piece: Reading[] = []
@@ -93,7 +98,7 @@ export async function* merged(
     let first: Source | undefined
     for (const source of open) {
       if (first?.head === undefined) first = source
-      else if (source.head !== undefined && byTimeDeviceStream(source.head, first.head) < 0) first = source
+      else if (source.head !== undefined && order.compare(source.head, first.head) < 0) first = source
     }
     if (first?.head === undefined) break
     piece.push(first.head)
@@ -105,10 +110,4 @@ export async function* merged(
     piece = []
   }
   if (piece.length > 0) yield piece
-}
-
-function byTimeDeviceStream(a: Reading, b: Reading): number {
-  if (a.ts !== b.ts) return a.ts - b.ts
-  if (a.device !== b.device) return a.device < b.device ? -1 : 1
-  return a.stream === b.stream ? 0 : a.stream < b.stream ? -1 : 1
 }

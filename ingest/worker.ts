@@ -93,9 +93,9 @@ class Worker {
     if (question.about === 'latest') return history.latest(question.selections, question.limit)
     const page: OpenPage = { left: new AbortController(), pieces: undefined }
     this.#pages.set(id, page)
-    const { truncated, streams, pieces } = await history.readings(question.query, page.left.signal)
+    const { pieces, ...head } = await history.readings(question.query, page.left.signal)
     page.pieces = pieces[Symbol.asyncIterator]()
-    return { truncated, streams }
+    return head
   }
 
   async #more(id: number): Promise<HistoryAnswer> {

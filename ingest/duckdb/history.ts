@@ -1,15 +1,17 @@
 /**
- * Owns the reading of history from DuckDB: one query a stream, merged into a page. Device ids are bound; names are quoted;
- * times are integers computed here.
+ * Owns the reading of history from DuckDB: one query a stream, in the order of `HistoryOrder`, merged into a page. Device ids and
+ * tags are bound; names are quoted; times are integers computed here.
  *
  * Bounds: of a page, `ROWS_PER_PIECE` rows of each stream are in memory as readings; the others wait in the `Question`. How many
  * questions there are at once is bounded by whoever asks.
  */
 
+import assert from 'node:assert/strict'
 import type { DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
 import { TelltaleError } from '../../platform/errors.ts'
-import type { Aggregate, History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
+import type { Aggregate, History, HistoryKey, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
 import type { Column, Reading, Stream, Value } from '../../schemas/reading.ts'
+import { HistoryOrder, tagsOf, textIn, timesBehind } from '../history-order.ts'
 import { aggregatedColumns, merged, type StreamSelection, selectStreams } from '../history-page.ts'
 import { Question } from './question.ts'
 import { identifier } from './sql.ts'
@@ -27,6 +29,17 @@ const CALLS = {
 
 /** Rows that become readings at a time. */
 const ROWS_PER_PIECE = 5_000
+
+/** How a query names the time of its rows, microseconds. Neither a column nor a stream has a space in its name. */
+const ROW_TIME = identifier('row time')
+const LAST = 'last of page'
+
+/** A query, and the values that it binds behind the device ids. */
+interface StreamQuery {
+  readonly text: string
+  readonly columns: readonly Column[]
+  readonly values?: readonly string[]
+}
 
 /** What one query answered: the rows of a table of its `question`. */
 interface Answer {
@@ -49,18 +62,21 @@ export class DuckdbHistory implements History {
 
   async readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage> {
     const selections = selectStreams(query.selections, this.#streams)
+    const order = new HistoryOrder(query, this.#streams)
     const { question, answers } = await this.#ask(
       signal,
       selections,
-      (stream, where) => readingsQuery(stream, where, query),
-      query,
+      (stream, where, bound) => readingsQuery(stream, where, bound, query),
+      timesBehind(query),
     )
     // Each stream was asked for one more than the limit, so the sum tells whether there is more.
     const rows = answers.reduce((sum, answer) => sum + answer.rows, 0)
+    const truncated = rows > query.limit
     return {
-      truncated: rows > query.limit,
+      truncated,
+      ...(truncated && { next: await lastOf(question, answers, query, order) }),
       streams: answers.map(({ stream }) => stream.name),
-      pieces: piecesOf(question, answers, query.limit),
+      pieces: piecesOf(question, answers, query.limit, order),
     }
   }
 
@@ -90,7 +106,7 @@ export class DuckdbHistory implements History {
   async #ask(
     signal: AbortSignal,
     selections: readonly StreamSelection[],
-    sql: (stream: Stream, where: string) => { text: string; columns: readonly Column[] },
+    sql: (stream: Stream, where: string, bound: number) => StreamQuery,
     range?: { readonly from: number; readonly to: number },
   ): Promise<{ question: Question; answers: readonly Answer[] }> {
     const answers: Answer[] = []
@@ -99,9 +115,10 @@ export class DuckdbHistory implements History {
       this.#questions.add(question)
       void question.closed.then(() => this.#questions.delete(question))
       for (const [index, { stream, devices }] of selections.entries()) {
-        const { text, columns } = sql(stream, conditionsOf(devices, range))
+        const bound = devices ?? []
+        const { text, columns, values = [] } = sql(stream, conditionsOf(devices, range), bound.length)
         const table = `answer ${index}`
-        const rows = await question.keep(table, text, devices ?? [])
+        const rows = await question.keep(table, text, [...bound, ...values])
         if (rows > 0) answers.push({ stream, columns, table, rows })
       }
       return { question, answers }
@@ -126,10 +143,39 @@ function conditionsOf(
   return conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
 }
 
-async function* piecesOf(question: Question, answers: readonly Answer[], limit: number) {
+/** The place of the last reading of a page that is cut, before the page is made: an answer's rows are numbered in their order. */
+async function lastOf(
+  question: Question,
+  answers: readonly Answer[],
+  query: HistoryQuery,
+  order: HistoryOrder,
+): Promise<HistoryKey> {
+  const direction = query.order === 'newest' ? 'DESC' : 'ASC'
+  const byName = [...answers].sort((a, b) => (a.stream.name < b.stream.name ? -1 : 1))
+  const places = byName.map(({ table }, index) => {
+    return `SELECT ${ROW_TIME}, device, ${index} AS stream, rowid AS number FROM ${identifier(table)}`
+  })
+  const sorted = [ROW_TIME, 'device', 'stream'].map((key) => `${key} ${direction}`)
+  const last = `SELECT stream, number FROM (${places.join(' UNION ALL ')}) ORDER BY ${sorted.join(', ')}, number LIMIT 1 OFFSET ${query.limit - 1}`
+  try {
+    await question.keep(LAST, last, [])
+    const [place] = await question.read(LAST, 0, 1)
+    const [index, number] = (place ?? []).map(Number)
+    const answer = byName[index ?? 0]
+    assert(answer !== undefined && number !== undefined)
+    const [row] = await question.read(answer.table, number, 1)
+    assert(row !== undefined)
+    return order.keyOf(readingOf(answer.stream, answer.columns, row))
+  } catch (cause) {
+    question.close()
+    throw unavailable(cause)
+  }
+}
+
+async function* piecesOf(question: Question, answers: readonly Answer[], limit: number, order: HistoryOrder) {
   const sources = answers.map((answer) => readingsOf(question, answer))
   try {
-    yield* merged(sources, limit)
+    yield* merged(sources, limit, order)
   } catch (cause) {
     throw unavailable(cause)
   } finally {
@@ -144,28 +190,57 @@ async function* readingsOf(question: Question, { stream, columns, table, rows }:
   }
 }
 
-function readingsQuery(stream: Stream, where: string, { window, limit }: HistoryQuery) {
-  const from = `FROM ${identifier(stream.name)} ${where}`
+/** `bound`: how many values the condition `where` binds. */
+function readingsQuery(stream: Stream, where: string, bound: number, query: HistoryQuery): StreamQuery {
+  const { window, limit } = query
+  const time = window === undefined ? 'epoch_us(time)' : startOf(window)
+  const behind = behindCondition(stream, time, bound, query)
+  const from = `FROM ${identifier(stream.name)} ${where}${behind.text}`
+  const place = [window === undefined ? 'time' : ROW_TIME, 'device', ...tagsOf(stream).map(tagText)]
+  const sorted = place.map((key) => `${key} ${query.order === 'newest' ? 'DESC' : 'ASC'}`)
+  const end = `ORDER BY ${sorted.join(', ')} LIMIT ${limit + 1}`
   if (window === undefined) {
     const names = stream.columns.map(({ name }) => identifier(name))
-    const text = `SELECT epoch_us(time), device, ${names.join(', ')} ${from} ORDER BY time, device LIMIT ${limit + 1}`
-    return { text, columns: stream.columns }
+    const text = `SELECT ${[`${time} AS ${ROW_TIME}`, 'device', ...names].join(', ')} ${from} ${end}`
+    return { text, columns: stream.columns, values: behind.values }
   }
-  const { aggregate, everyMs } = window
+  const { aggregate } = window
   const aggregated = aggregatedColumns(stream, aggregate)
   const columns = stream.columns.filter((column) => column.tag || aggregated.includes(column))
   const selected = columns.map(({ name, tag }) => (tag ? identifier(name) : CALLS[aggregate](identifier(name))))
-  const start = `epoch_us(time) - epoch_us(time) % ${micros(everyMs)}`
-  const groups = ['1', 'device', ...columns.filter(({ tag }) => tag).map(({ name }) => identifier(name))].join(', ')
+  const groups = ['1', 'device', ...tagsOf(stream).map(identifier)].join(', ')
   // A window without any value of these columns says nothing.
   const present = aggregated.map(({ name }) => `count(${identifier(name)}) > 0`)
   const having = `HAVING ${present.length === 0 ? 'false' : present.join(' OR ')}`
-  const text = `SELECT ${[start, 'device', ...selected].join(', ')} ${from} GROUP BY ${groups} ${having} ORDER BY 1, device LIMIT ${limit + 1}`
-  return { text, columns }
+  const text = `SELECT ${[`${time} AS ${ROW_TIME}`, 'device', ...selected].join(', ')} ${from} GROUP BY ${groups} ${having} ${end}`
+  return { text, columns, values: behind.values }
+}
+
+/** The start of a row's window, microseconds. */
+const startOf = ({ everyMs }: { readonly everyMs: number }) => `epoch_us(time) - epoch_us(time) % ${micros(everyMs)}`
+
+/** An absent tag and an empty one are the same. */
+const tagText = (name: string) => `coalesce(${identifier(name)}, '')`
+
+/** For rows, or those of windows, to stand behind the query's `after`; `time` is what they are ordered by first. */
+function behindCondition(stream: Stream, time: string, bound: number, { after, order }: HistoryQuery) {
+  if (after === undefined) return { text: '', values: [] }
+  const isOfStream = stream.name === after.stream
+  const tags = isOfStream ? tagsOf(stream) : []
+  const keys = ['device', ...tags.map(tagText)]
+  // Of what has the same time and device, another stream's is behind or before as a whole.
+  let text = String(!isOfStream && stream.name > after.stream === (order !== 'newest'))
+  const beyond = order === 'newest' ? '<' : '>'
+  for (let at = keys.length - 1; at >= 0; at--) {
+    const value = `$${bound + at + 1}`
+    text = `(${keys[at]} ${beyond} ${value} OR (${keys[at]} = ${value} AND ${text}))`
+  }
+  text = ` AND (${time} ${beyond} ${micros(after.ts)} OR (${time} = ${micros(after.ts)} AND ${text}))`
+  return { text, values: [after.device, ...tags.map((name) => textIn(after.tags, name))] }
 }
 
 /** A series has one row a time, so its newest time names one row. */
-function latestQuery(stream: Stream, where: string, limit: number) {
+function latestQuery(stream: Stream, where: string, limit: number): StreamQuery {
   const table = identifier(stream.name)
   const keys = ['device', ...stream.columns.filter(({ tag }) => tag).map(({ name }) => identifier(name))]
   const same = keys.map((key) => `t.${key} IS NOT DISTINCT FROM newest.${key}`).join(' AND ')
@@ -191,4 +266,4 @@ export function readingOf(stream: Stream, columns: readonly Column[], row: reado
   return { device: String(row[1]), stream: stream.name, ts: Number(row[0]) / 1000, values }
 }
 
-const micros = (ms: number): number => Math.ceil(ms * 1000)
+const micros = (ms: number): number => Math.round(ms * 1000)

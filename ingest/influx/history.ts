@@ -11,9 +11,11 @@ import { z } from 'zod'
 import { TelltaleError } from '../../platform/errors.ts'
 import type { History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
 import type { Reading, Stream, Value } from '../../schemas/reading.ts'
+import { pageByTime } from '../history-by-time.ts'
+import { HistoryOrder } from '../history-order.ts'
 import { type StreamSelection, selectStreams, wholePage } from '../history-page.ts'
 import type { InfluxConnection } from './connection.ts'
-import { latestStatement, readingsStatement } from './influxql.ts'
+import { latestStatement, readingsStatement, windowsStatement } from './influxql.ts'
 
 const cell = z.union([z.string(), z.number(), z.boolean(), z.null()])
 const answerShape = z.object({
@@ -54,44 +56,59 @@ export class InfluxHistory implements History {
   }
 
   async readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage> {
-    const asked: [StreamSelection, string][] = []
-    for (const selection of selectStreams(query.selections, this.#streams)) {
-      const statement = readingsStatement(selection, query)
-      if (statement !== undefined) asked.push([selection, statement])
-    }
-    // A series cut at limit + 1 makes the merged page longer than the limit too, so the page's own cut tells of it.
-    return wholePage(await this.#ask(asked, query.window?.aggregate === 'count', signal), query.limit)
+    const selections = selectStreams(query.selections, this.#streams)
+    const order = new HistoryOrder(query, this.#streams)
+    if (query.window !== undefined) return this.#windows(query, selections, order, signal)
+    return pageByTime(query, selections, order, (stretches) => {
+      const asked = stretches.map((stretch) => ({ ...stretch, statement: readingsStatement(stretch, query.order) }))
+      return this.#ask(asked, false, signal)
+    })
+  }
+
+  /** Of each series the store answers as many windows as a page has, so the page's own cut tells whether there is more. */
+  async #windows(
+    query: HistoryQuery,
+    selections: readonly StreamSelection[],
+    order: HistoryOrder,
+    signal: AbortSignal,
+  ): Promise<HistoryPage> {
+    const asked = selections.flatMap(({ stream, devices }) => {
+      const statement = windowsStatement({ stream, devices }, query)
+      return statement === undefined ? [] : [{ stream, statement }]
+    })
+    const answers = await this.#ask(asked, query.window?.aggregate === 'count', signal)
+    const windows = answers.flatMap(({ readings }) => readings.filter(order.isBehind))
+    return wholePage(windows, query.limit, order)
   }
 
   async latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]> {
-    const asked = selectStreams(selections, this.#streams).map((selection): [StreamSelection, string] => [
-      selection,
-      latestStatement(selection, limit),
-    ])
-    const readings = await this.#ask(asked, false, new AbortController().signal)
+    const asked = selectStreams(selections, this.#streams).map((selection) => ({
+      stream: selection.stream,
+      statement: latestStatement(selection, limit),
+    }))
+    const answers = await this.#ask(asked, false, new AbortController().signal)
+    const readings = answers.flatMap((answer) => answer.readings)
     if (readings.length > limit) readings.length = limit
     return readings
   }
 
-  async #ask(
-    asked: readonly (readonly [StreamSelection, string])[],
-    counts: boolean,
-    signal: AbortSignal,
-  ): Promise<Reading[]> {
+  /** The answers to the statements, in their order. */
+  async #ask(asked: readonly Asked[], counts: boolean, signal: AbortSignal): Promise<readonly Answer[]> {
     if (asked.length === 0) return []
-    const statements = asked.map(([, statement]) => statement).join(';')
+    const statements = asked.map(({ statement }) => statement).join(';')
     const results = parse(await this.#connection.query(statements, signal))
-    const readings: Reading[] = []
+    const answers = asked.map((): Answer => ({ readings: [], rows: 0, lastTs: undefined }))
     const answered = new Set<number>()
     for (let index = 0; index < results.length; index++) {
       const result = results[index]
       const statement = result?.statement_id ?? index
-      const [selection] = asked[statement] ?? []
+      const stream = asked[statement]?.stream
+      const answer = answers[statement]
       if (result?.error !== undefined) throw unavailable(result.error)
       let isPartial = result?.partial === true
       for (const series of result?.series ?? []) {
-        if (series.name !== selection?.stream.name) throw unsupported()
-        collect(series, selection.stream, counts, readings)
+        if (stream === undefined || answer === undefined || series.name !== stream.name) throw unsupported()
+        collect(series, stream, counts, answer)
         if (series.partial) isPartial = true
       }
       if (isPartial) answered.delete(statement)
@@ -100,8 +117,20 @@ export class InfluxHistory implements History {
     if (answered.size < asked.length) {
       throw unavailable('it left out a part of the answer (a max-row-limit?): ask for a shorter time or fewer devices')
     }
-    return readings
+    return answers
   }
+}
+
+interface Asked {
+  readonly stream: Stream
+  readonly statement: string
+}
+
+/** As `StretchAnswer`, being made. */
+interface Answer {
+  readonly readings: Reading[]
+  rows: number
+  lastTs: number | undefined
 }
 
 /** The results of all chunks; a line each, and no line feed stands within JSON as InfluxDB writes it. */
@@ -124,14 +153,18 @@ function parseChunk(text: string): readonly Result[] {
 }
 
 /** Adds the rows of one series of an answer, with the values in the order of the stream's columns. */
-function collect(series: Series, stream: Stream, counts: boolean, into: Reading[]): void {
+function collect(series: Series, stream: Stream, counts: boolean, into: Answer): void {
   const timeAt = series.columns.indexOf('time')
   const deviceAt = series.columns.indexOf('device')
   const sources = stream.columns.map((column) => ({ column, at: series.columns.indexOf(column.name) }))
   for (const row of series.values as readonly (readonly Cell[])[]) {
     const device = series.tags?.device ?? row[deviceAt]
     const micros = row[timeAt]
-    if (typeof device !== 'string' || typeof micros !== 'number') continue
+    if (typeof micros !== 'number') continue
+    const ts = micros / 1000
+    into.rows++
+    into.lastTs = ts
+    if (typeof device !== 'string') continue
     const values: Record<string, Value> = {}
     let fields = 0
     for (const { column, at } of sources) {
@@ -142,7 +175,7 @@ function collect(series: Series, stream: Stream, counts: boolean, into: Reading[
       values[column.name] = value
       if (!column.tag) fields++
     }
-    if (fields > 0) into.push({ device, stream: stream.name, ts: micros / 1000, values })
+    if (fields > 0) into.readings.push({ device, stream: stream.name, ts, values })
   }
 }
 

@@ -8,38 +8,51 @@
 
 import type { HistoryQuery } from '../../schemas/history.ts'
 import type { Stream } from '../../schemas/reading.ts'
+import type { Stretch } from '../history-by-time.ts'
+import { tagsOf, timesBehind } from '../history-order.ts'
 import { aggregatedColumns, type StreamSelection } from '../history-page.ts'
 
-/** One statement for a stream, or undefined if nothing can come of it. */
-export function readingsStatement({ stream, devices }: StreamSelection, query: HistoryQuery): string | undefined {
-  const where = `WHERE time >= ${time(query.from)} AND time < ${time(query.to)}${deviceCondition(devices)}`
-  const from = `FROM ${identifier(stream.name)}`
-  if (query.window === undefined) {
-    const names = ['device', ...stream.columns.map(({ name }) => name)].map(identifier)
-    // One more than asked for, to know whether there is more.
-    return `SELECT ${names.join(',')} ${from} ${where} ORDER BY time ASC LIMIT ${query.limit + 1}`
-  }
+/** The readings of a stretch of time, in the order of time alone: at one time they come as they may. */
+export function readingsStatement(stretch: Stretch, order: HistoryQuery['order']): string {
+  const { stream, devices, from, to, rowsMax } = stretch
+  const names = ['device', ...stream.columns.map(({ name }) => name)].map(identifier)
+  const limit = rowsMax === undefined ? '' : ` LIMIT ${rowsMax}`
+  return `SELECT ${names.join(',')} FROM ${identifier(stream.name)} ${where(from, to, devices)} ${byTime(order)}${limit}`
+}
+
+/** The windows of a stream, or undefined if nothing can come of it. */
+export function windowsStatement({ stream, devices }: StreamSelection, query: HistoryQuery): string | undefined {
+  const { from, to } = timesBehind(query)
+  if (query.window === undefined || from >= to) return undefined
   const { aggregate, everyMs } = query.window
   const columns = aggregatedColumns(stream, aggregate)
   if (columns.length === 0) return undefined
   const calls = columns.map(({ name }) => `${aggregate}(${identifier(name)}) AS ${identifier(name)}`)
   const groups = [...seriesTags(stream).map(identifier), `time(${everyMs}ms)`]
-  // The limit counts windows of each series; the page is cut again when the series are merged.
-  return `SELECT ${calls.join(',')} ${from} ${where} GROUP BY ${groups.join(',')} fill(none) ORDER BY time ASC LIMIT ${query.limit + 1}`
+  // The limit counts windows of each series; the page is cut again when the series are merged. One more is asked for, to know
+  // whether there is more, and one that the page before may have had.
+  const limit = query.limit + (query.after === undefined ? 1 : 2)
+  return `SELECT ${calls.join(',')} FROM ${identifier(stream.name)} ${where(from, to, devices)} GROUP BY ${groups.join(',')} fill(none) ${byTime(query.order)} LIMIT ${limit}`
 }
 
 /** The newest point of each series of the stream. */
 export function latestStatement({ stream, devices }: StreamSelection, limit: number): string {
   const names = stream.columns.filter(({ tag }) => !tag).map(({ name }) => identifier(name))
   const condition = deviceCondition(devices)
-  const where = condition === '' ? '' : ` WHERE ${condition.slice(' AND '.length)}`
+  const ofDevices = condition === '' ? '' : ` WHERE ${condition.slice(' AND '.length)}`
   const groups = seriesTags(stream).map(identifier)
-  return `SELECT ${names.join(',')} FROM ${identifier(stream.name)}${where} GROUP BY ${groups.join(',')} ORDER BY time DESC LIMIT 1 SLIMIT ${limit}`
+  return `SELECT ${names.join(',')} FROM ${identifier(stream.name)}${ofDevices} GROUP BY ${groups.join(',')} ORDER BY time DESC LIMIT 1 SLIMIT ${limit}`
 }
 
 function seriesTags(stream: Stream): string[] {
-  return ['device', ...stream.columns.filter(({ tag }) => tag).map(({ name }) => name)]
+  return ['device', ...tagsOf(stream)]
 }
+
+function where(from: number, to: number, devices: readonly string[] | undefined): string {
+  return `WHERE time >= ${time(from)} AND time < ${time(to)}${deviceCondition(devices)}`
+}
+
+const byTime = (order: HistoryQuery['order']): string => `ORDER BY time ${order === 'newest' ? 'DESC' : 'ASC'}`
 
 function deviceCondition(devices: readonly string[] | undefined): string {
   if (devices === undefined) return ''
@@ -47,6 +60,6 @@ function deviceCondition(devices: readonly string[] | undefined): string {
 }
 
 /** Milliseconds as a time literal in microseconds. */
-const time = (ms: number): string => `${Math.ceil(ms * 1000)}u`
+const time = (ms: number): string => `${Math.round(ms * 1000)}u`
 const identifier = (name: string): string => `"${name.replace(/["\\]/g, '\\$&')}"`
 const string = (text: string): string => `'${text.replace(/['\\]/g, '\\$&')}'`

@@ -10,6 +10,7 @@ import type { StoreBatch } from '../../../ingest/store.ts'
 import type { Column, Reading, Stream } from '../../../schemas/reading.ts'
 import { fileSizeLimit } from '../../file-size-limit.ts'
 import { pageOf } from '../../history.ts'
+import { historyContract } from '../history-contract.ts'
 import { storeContract, write } from '../store-contract.ts'
 import { reading, STREAMS, T0, weather } from '../streams.ts'
 
@@ -27,7 +28,9 @@ async function open(path: string, streams: readonly Stream[] = STREAMS): Promise
 
 const all = { selections: [{}], from: T0 - 1000, to: T0 + 86_400_000, limit: 100_000 }
 
-storeContract('duckdb', async (t, streams) => new DuckdbStore({ kind: 'duckdb', path: await file(t) }, { streams }))
+for (const contract of [storeContract, historyContract]) {
+  contract('duckdb', async (t, streams) => new DuckdbStore({ kind: 'duckdb', path: await file(t) }, { streams }))
+}
 
 test('a run that is written again after a restart, in smaller and larger pieces, changes nothing', async (t) => {
   const path = await file(t)
