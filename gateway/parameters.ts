@@ -1,21 +1,22 @@
 /** Owns how query parameters are read: each into its value, or a `Refusal` that names it, its value and what is allowed. */
 
 import { selectionOf } from '../identity/topics.ts'
-import { parseDuration, parseTime } from '../platform/units.ts'
+import { parseDuration, parseTimeMicros } from '../platform/units.ts'
 import type { Selection } from '../schemas/history.ts'
 import type { Access } from './access.ts'
 import { FILTER_RULE, REQUEST_FILTERS_MAX } from './live/commands.ts'
 import { badParameter } from './refusal.ts'
 import type { Query } from './request.ts'
 
-const EPOCH_MS = /^\d{1,15}$/
+const EPOCH_MS = /^\d{1,15}(\.\d{1,3})?$/
 /** Since when a number of seconds is taken for a slip of the pen. */
 const SECONDS_MIN_MS = Date.UTC(2000, 0, 1)
 const SECONDS_AHEAD_MS = 10 * 365 * 86_400_000
 const RELATIVE = /^-(.+)$/
-const TIME_RULE = 'ISO 8601 (2025-11-23T12:00:00Z), milliseconds since 1970, a time ago (-15m), or now'
+const TIME_RULE =
+  'ISO 8601 (2025-11-23T12:00:00Z), milliseconds since 1970, either to the microsecond, a time ago (-15m), or now'
 
-/** Milliseconds since 1970-01-01T00:00Z. */
+/** Milliseconds since 1970-01-01T00:00Z, with up to three decimals. */
 export function readTime(name: string, text: string, now: number): number {
   if (text === 'now') return now
   if (EPOCH_MS.test(text)) {
@@ -25,10 +26,10 @@ export function readTime(name: string, text: string, now: number): number {
     throw badParameter(name, text, `${TIME_RULE}: ${hint}`)
   }
   const ago = parseDuration(RELATIVE.exec(text)?.[1] ?? '')
-  if (ago !== undefined) return now - ago
-  const time = parseTime(text)
-  if (time === undefined) throw badParameter(name, text, TIME_RULE)
-  return time
+  if (ago !== undefined) return Math.max(0, Math.round((now - ago) * 1000) / 1000)
+  const micros = parseTimeMicros(text)
+  if (micros === undefined) throw badParameter(name, text, TIME_RULE)
+  return micros / 1000
 }
 
 /** The milliseconds of a number that is a time of these decades in seconds, and of January 1970 in milliseconds. */

@@ -2,16 +2,18 @@
  * Owns `GET /v1/readings`: history, as JSON or CSV.
  *
  * Always true: the store works for nobody who has left, nor longer than `HISTORY_QUERY_MS_MAX`: then the query is interrupted.
+ * A page that was cut says where the next begins (`history-cursor.ts`).
  * Bounds: `HistoryPlaces`; `HISTORY_ANSWER_MS_MAX` for taking the answer, then it is cut. The answer is made and sent a piece at
  * a time, so that a large one neither fills the memory nor holds up live frames.
  */
 
 import type { Clock } from '../platform/clock.ts'
 import { parseDuration } from '../platform/units.ts'
-import { AGGREGATES, type History, type HistoryPage, type HistoryQuery } from '../schemas/history.ts'
+import { AGGREGATES, HISTORY_ORDERS, type History, type HistoryPage, type HistoryQuery } from '../schemas/history.ts'
 import type { Access } from './access.ts'
 import type { Columns } from './columns.ts'
 import { CsvTable } from './csv.ts'
+import { type HistoryCursor, hashOf, readCursor, writeCursor } from './history-cursor.ts'
 import { HistoryPlaces } from './history-places.ts'
 import { encodeReading } from './live/frames.ts'
 import { readLimit, readSelections, readTime } from './parameters.ts'
@@ -32,7 +34,9 @@ const HISTORY_WINDOWS_MAX = 1_000_000
 /** Without `to`, what a device whose clock is a little ahead has just sent is shown too. */
 const CLOCK_AHEAD_MS = 300_000
 const HOUR_MS = 3_600_000
-const PARAMETERS = ['filter', 'from', 'to', 'every', 'fn', 'limit']
+/** Those that make the question, of which pages are parts. */
+const QUESTION = ['filter', 'from', 'to', 'every', 'fn'] as const
+const PARAMETERS = [...QUESTION, 'order', 'after', 'limit']
 
 /** Milliseconds: until the store has answered, and until the answer is sent. */
 export interface HistoryTimes {
@@ -58,9 +62,10 @@ export class Readings {
   }
 
   async answer(reply: Reply, request: Request, access: Access): Promise<void> {
-    const query = readHistoryQuery(request.query, access, this.#clock.now())
+    const question = readQuestion(request.query, access, this.#clock.now())
+    const { query } = question
     const csv = wantsCsv(request.accept)
-    if (query.selections.length === 0) return this.#write(reply, query, NOTHING, csv)
+    if (query.selections.length === 0) return this.#write(reply, question, NOTHING, csv)
     this.#places.take(access)
     const asked = new AbortController()
     reply.whenGone(() => asked.abort(new Refusal('store-unavailable', 'the app has left')))
@@ -69,7 +74,7 @@ export class Readings {
       reply.cut()
     }, this.#times.answerMs)
     try {
-      await this.#write(reply, query, await this.#ask(query, access, asked), csv)
+      await this.#write(reply, question, await this.#ask(query, access, asked), csv)
     } catch (error) {
       if (!reply.over || !asked.signal.aborted) throw error
     } finally {
@@ -95,14 +100,17 @@ export class Readings {
     }
   }
 
-  #write(reply: Reply, query: HistoryQuery, page: HistoryPage, csv: boolean): Promise<void> {
-    if (!csv) return reply.stream(JSON_TYPE, jsonChunks(page))
+  #write(reply: Reply, { query, hash }: Question, page: HistoryPage, csv: boolean): Promise<void> {
+    const { from, to, order = 'oldest' } = query
+    const next = page.next && writeCursor({ order, hash, from, to, after: page.next })
+    if (!csv) return reply.stream(JSON_TYPE, jsonChunks(page, next))
     const named = new Set(page.streams)
     for (const { stream } of query.selections) if (stream !== undefined) named.add(stream)
     const streams = this.#columns.streamsOf({}).filter((stream) => named.has(stream.name))
     const headers = {
       'Content-Type': 'text/csv; charset=utf-8; header=present',
       'X-Telltale-Truncated': String(page.truncated),
+      ...(next !== undefined && { 'X-Telltale-Next': next }),
       Vary: 'Accept',
     }
     return reply.stream(headers, csvChunks(new CsvTable(streams), page))
@@ -122,19 +130,45 @@ function unlessAborted<T>(page: Promise<T>, signal: AbortSignal): Promise<T> {
   })
 }
 
-/** The query's parameters, by default the last hour up to now. */
-function readHistoryQuery(query: Query, access: Access, now: number): HistoryQuery {
+/** A query, and the hash of the parameters that make it, by which the `after` of another is known. */
+interface Question {
+  readonly query: HistoryQuery
+  readonly hash: string
+}
+
+/** The query's parameters, by default the last hour up to now; of a page that goes on, the times that the first was asked for. */
+function readQuestion(query: Query, access: Access, now: number): Question {
   query.allow(PARAMETERS)
   const selections = readSelections(query, access)
+  const order = readOrder(query)
+  const hash = hashOf(QUESTION.map((name) => query.all(name).sort()))
+  const afterText = query.one('after')
+  const cursor = afterText === undefined ? undefined : readCursor(afterText, order, hash)
+  const { from, to } = cursor ?? readTimes(query, now)
+  const window = readWindow(query, to - from)
+  const limit = readLimit(query, HISTORY_LIMIT_DEFAULT, HISTORY_LIMIT_MAX)
+  const more = {
+    ...(window && { window }),
+    ...(order !== 'oldest' && { order }),
+    ...(cursor && { after: cursor.after }),
+  }
+  return { query: { selections, from, to, limit, ...more }, hash }
+}
+
+function readTimes(query: Query, now: number): Pick<HistoryCursor, 'from' | 'to'> {
   const toText = query.one('to')
   const to = toText === undefined ? now + CLOCK_AHEAD_MS : readTime('to', toText, now)
   const fromText = query.one('from')
   const from = fromText === undefined ? Math.min(now, to) - HOUR_MS : readTime('from', fromText, now)
-  if (from >= to)
-    throw badParameter('from', fromText ?? String(from), `a time before to, ${new Date(to).toISOString()}`)
-  const window = readWindow(query, to - from)
-  const limit = readLimit(query, HISTORY_LIMIT_DEFAULT, HISTORY_LIMIT_MAX)
-  return { selections, from, to, limit, ...(window && { window }) }
+  if (from < to) return { from, to }
+  throw badParameter('from', fromText ?? String(from), `a time before to, ${new Date(to).toISOString()}`)
+}
+
+function readOrder(query: Query): (typeof HISTORY_ORDERS)[number] {
+  const text = query.one('order')
+  const order = HISTORY_ORDERS.find((name) => name === (text ?? 'oldest'))
+  if (order === undefined) throw badParameter('order', text ?? '', `${HISTORY_ORDERS.join(' or ')} (first)`)
+  return order
 }
 
 function readWindow(query: Query, rangeMs: number): HistoryQuery['window'] {
@@ -167,13 +201,13 @@ function wantsCsv(accept: string): boolean {
   return csv >= 0 && (json < 0 || csv < json)
 }
 
-async function* jsonChunks({ pieces, truncated }: HistoryPage): AsyncGenerator<string> {
+async function* jsonChunks({ pieces, truncated }: HistoryPage, next?: string): AsyncGenerator<string> {
   let before = '{"readings":['
   for await (const readings of pieces) {
     yield `${before}${readings.map((reading) => encodeReading(reading)).join(',\n')}`
     before = ',\n'
   }
-  yield `${before === ',\n' ? '' : before}],"truncated":${truncated}}\n`
+  yield `${before === ',\n' ? '' : before}],"truncated":${truncated}${next === undefined ? '' : `,"next":"${next}"`}}\n`
 }
 
 async function* csvChunks(table: CsvTable, { pieces }: HistoryPage): AsyncGenerator<string> {

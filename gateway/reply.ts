@@ -15,7 +15,7 @@ import type { Exchange, Headers } from './server/server.ts'
  */
 const EVERY_ANSWER: Headers = {
   'Access-Control-Allow-Origin': '*',
-  'Access-Control-Expose-Headers': 'X-Telltale-Truncated, Retry-After',
+  'Access-Control-Expose-Headers': 'X-Telltale-Truncated, X-Telltale-Next, Retry-After',
   'X-Content-Type-Options': 'nosniff',
   'Cache-Control': 'no-store',
 }

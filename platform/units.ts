@@ -7,14 +7,21 @@ const DURATION = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d)$/
 /** A date, or a date and time; without a zone it is UTC. */
 const ISO_8601 = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/
 
-/** Milliseconds since 1970-01-01T00:00Z of a time in ISO 8601; undefined if it is none. */
+/** Milliseconds since 1970-01-01T00:00Z of a time in ISO 8601, without what is finer; undefined if it is none. */
 export function parseTime(text: string): number | undefined {
-  const [, date, ofDay, , , zone] = ISO_8601.exec(text) ?? []
+  const micros = parseTimeMicros(text)
+  return micros === undefined ? undefined : Math.floor(micros / 1000)
+}
+
+/** As `parseTime`, in microseconds. */
+export function parseTimeMicros(text: string): number | undefined {
+  const [, date, ofDay, , fraction = '', zone] = ISO_8601.exec(text) ?? []
   const day = Date.parse(date ?? '')
   // `Date` takes 30 February for 2 March.
   if (date === undefined || Number.isNaN(day) || !new Date(day).toISOString().startsWith(date)) return undefined
   const time = Date.parse(ofDay !== undefined && zone === undefined ? `${text}Z` : text)
-  return Number.isNaN(time) ? undefined : time
+  // `Date` leaves out what is finer than milliseconds: of `.123456789` the 456 is for us, the rest for nobody.
+  return Number.isNaN(time) ? undefined : time * 1000 + Number(fraction.slice(4, 7).padEnd(3, '0'))
 }
 
 /** Milliseconds of a duration such as `500ms`, `90s`, `15m`, `24h`, `365d`; undefined if it is none. */

@@ -7,7 +7,7 @@
  */
 
 import { READINGS_PER_MESSAGE_MAX } from '../platform/limits.ts'
-import { parseTime } from '../platform/units.ts'
+import { parseTimeMicros } from '../platform/units.ts'
 import type { Definition, Field, Leaf, RecordShape } from './definition.ts'
 import { LONG_MAX, LONG_MIN, tooMany } from './guard.ts'
 import { type Reading, Rejection, type Value } from './reading.ts'
@@ -195,6 +195,6 @@ function wantedOf(shape: Leaf | RecordShape): string {
 /** What would be right in place of `value`, which is no time; the number that it would be if it is one in ISO 8601. */
 function rightTime(value: unknown, precision: 'ms' | 'us'): string {
   const right = `whole ${precision === 'ms' ? 'milliseconds' : 'microseconds'} since 1970 are right`
-  const time = typeof value === 'string' ? parseTime(value) : undefined
-  return time === undefined ? right : `${right}: ${precision === 'ms' ? time : time * 1000}`
+  const micros = typeof value === 'string' ? parseTimeMicros(value) : undefined
+  return micros === undefined ? right : `${right}: ${precision === 'ms' ? Math.floor(micros / 1000) : micros}`
 }

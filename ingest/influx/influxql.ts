@@ -59,7 +59,7 @@ function deviceCondition(devices: readonly string[] | undefined): string {
   return ` AND (${devices.map((device) => `"device" = ${string(device)}`).join(' OR ')})`
 }
 
-/** Milliseconds as a time literal in microseconds. */
-const time = (ms: number): string => `${Math.round(ms * 1000)}u`
+/** Milliseconds as a time literal in microseconds: of 1970 to 2255, for beyond its own times InfluxDB refuses the statement. */
+const time = (ms: number): string => `${Math.min(Math.max(Math.round(ms * 1000), 0), Number.MAX_SAFE_INTEGER)}u`
 const identifier = (name: string): string => `"${name.replace(/["\\]/g, '\\$&')}"`
 const string = (text: string): string => `'${text.replace(/['\\]/g, '\\$&')}'`

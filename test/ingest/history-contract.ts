@@ -254,6 +254,18 @@ export function historyContract(name: string, open: OpenStore): void {
       }
     })
 
+    contract('all of time may be asked for, and no time', async (store) => {
+      const written = [1, 2, 3].map((n) => reading(weather, 'b', BEGIN + n, { count: n }))
+      await write(store, ...written)
+      const always = { selections: [{}], from: Date.parse('0001-01-01'), to: 999_999_999_999_999, limit: 2 }
+      for (const order of HISTORY_ORDERS) {
+        assert.deepEqual(await pages(store, { ...always, order }, [2]), sorted(written, order))
+        const window = { everyMs: MINUTE_MS, aggregate: 'count' } as const
+        assert.equal((await pages(store, { ...always, order, window }, [1])).length, 1)
+        assert.deepEqual(await pages(store, { ...always, order, from: BEGIN + 2, to: BEGIN + 2 }, [2]), [])
+      }
+    })
+
     contract('a place beyond what is asked for, or that no reading has, is one like others', async (store) => {
       const written = [1, 2, 3].map((n) => reading(weather, 'b', BEGIN + n, { count: n }))
       await write(store, ...written)

@@ -10,6 +10,7 @@ import { createStore } from '../../../ingest/stores.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { silentLogger } from '../../../platform/logger.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
+import { HISTORY_ORDERS } from '../../../schemas/history.ts'
 import type { Reading } from '../../../schemas/reading.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
 import { pageOf } from '../../history.ts'
@@ -76,6 +77,41 @@ for (const start of [startInfluxdb1, startInfluxdb2]) {
   })
 }
 
+for (const start of [startInfluxdb1, startInfluxdb2]) {
+  test(`${start.name}: what somebody else wrote into a measurement, without a device, ends no paging`, async (t) => {
+    const server = await requireServer<Influxdb1 | Influxdb2>(t, start)
+    if (server === undefined) return
+    const path =
+      server.api === 'v2' ? `/api/v2/write?org=${server.org}&bucket=${server.bucket}` : `/write?db=${server.bucket}`
+    const headers = { authorization: `Token ${server.token}` }
+    const foreign = Array.from({ length: 3_000 }, (_, n) => `weather,host=h${n % 5} count=${n}i ${T0 + n}000000`)
+    await fetch(server.url + path, { method: 'POST', headers, body: foreign.join('\n') })
+    const store = new InfluxStore(server.store, { streams: STREAMS })
+    t.after(() => store.stop())
+    const readings = [0, 1, 2_999, 2_999.5].map((n, index) =>
+      reading(weather, `d${index}`, T0 + Math.floor(n), { count: index }),
+    )
+    await store.write({ entries: readings.map(entry) }, signal)
+    for (const order of HISTORY_ORDERS) {
+      const found: Reading[] = []
+      let page: Awaited<ReturnType<typeof pageOf>> | undefined
+      do {
+        const query = {
+          selections: [{}],
+          from: T0,
+          to: T0 + 10_000,
+          limit: 1,
+          order,
+          ...(page?.next && { after: page.next }),
+        }
+        page = await pageOf(store.history, query)
+        found.push(...page.readings)
+      } while (page.next !== undefined)
+      assert.deepEqual(found, order === 'oldest' ? readings : readings.toReversed())
+    }
+  })
+}
+
 test('InfluxDB 1.x with max-row-limit: history and the last readings are whole all the same', async (t) => {
   const server = await requireServer(t, () => startInfluxdb1({ maxRowLimit: 10 }))
   if (server === undefined) return
@@ -90,7 +126,8 @@ test('InfluxDB 1.x with max-row-limit: history and the last readings are whole a
   const query = { selections: [{}], from: T0, to: T0 + 1000, limit: 1000 }
   assert.deepEqual(await pageOf(store.history, query), { readings, truncated: false })
   const cut = await pageOf(store.history, { ...query, limit: 10 })
-  assert.deepEqual(cut, { readings: readings.slice(0, 10), truncated: true })
+  const next = { ts: T0 + 9, device: 'd9', stream: 'pulses', tags: {} }
+  assert.deepEqual(cut, { readings: readings.slice(0, 10), truncated: true, next })
   assert.equal((await store.history.latest([{}], 1000)).length, 30)
 })
 
