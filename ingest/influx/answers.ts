@@ -56,7 +56,7 @@ export function answerOfFailure(
 ): Exclude<WriteAnswer, { kind: 'written' }> {
   if (error instanceof StoreError) throw error
   if (error instanceof AnswerTooLarge) {
-    throw new StoreError('store-unavailable', `${server}: ${error.message}`, { retry: 'slowly' })
+    throw new StoreError('store-unavailable', `${server}: ${error.message}`, { retry: 'slowly', cause: error })
   }
   if (!(error instanceof HttpError)) {
     throw new StoreError('store-unavailable', `${server} cannot be reached: ${networkReason(error)}`, {

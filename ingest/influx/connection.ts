@@ -37,6 +37,8 @@ export interface InfluxOptions {
   /** Bucket (`v2`) or database (`v1`). */
   readonly bucket: string
   readonly api: 'v1' | 'v2'
+  /** Of an answer to a history query; `INFLUX_ANSWER_BYTES_MAX` unless given. */
+  readonly answerBytesMax?: number
 }
 
 /** A request without an answer is aborted after so long. */
@@ -58,10 +60,12 @@ export class InfluxConnection {
   readonly #writePath: string
   /** Not within one machine: it would cost both ends 0.7 us a line to spare a network that is not there. */
   readonly #compresses: boolean
+  readonly #answerBytesMax: number
 
   constructor(options: InfluxOptions) {
     this.#server = `InfluxDB at ${maskPassword(options.url)}`
     this.#database = databaseOf(options)
+    this.#answerBytesMax = options.answerBytesMax ?? INFLUX_ANSWER_BYTES_MAX
     this.#compresses = !isLoopback(new URL(options.url).hostname)
     this.#agent = options.url.startsWith('https:')
       ? new HttpsAgent({ keepAlive: true })
@@ -177,12 +181,12 @@ export class InfluxConnection {
           },
           next: (chunk) => {
             bytes += chunk.byteLength
-            if (bytes <= INFLUX_ANSWER_BYTES_MAX) chunks.push(chunk)
+            if (bytes <= this.#answerBytesMax) chunks.push(chunk)
             else {
               settled()
               reject(
                 new AnswerTooLarge(
-                  `the answer is larger than ${INFLUX_ANSWER_BYTES_MAX} bytes: ask for a shorter time, fewer devices, or windows`,
+                  `the answer is larger than ${this.#answerBytesMax} bytes: ask for a shorter time, fewer devices, or windows`,
                 ),
               )
               abort.abort()

@@ -11,9 +11,11 @@ import { z } from 'zod'
 import { TelltaleError } from '../../platform/errors.ts'
 import type { History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
 import type { Reading, Stream, Value } from '../../schemas/reading.ts'
-import { pageByTime } from '../history-by-time.ts'
+import { type AsksByTime, pageByTime, pageOfWindows } from '../history-by-time.ts'
 import { HistoryOrder } from '../history-order.ts'
-import { type StreamSelection, selectStreams, wholePage } from '../history-page.ts'
+import { selectStreams } from '../history-page.ts'
+import { StoreError } from '../store.ts'
+import { AnswerTooLarge } from './answers.ts'
 import type { InfluxConnection } from './connection.ts'
 import { latestStatement, readingsStatement, windowsStatement } from './influxql.ts'
 
@@ -58,27 +60,24 @@ export class InfluxHistory implements History {
   async readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage> {
     const selections = selectStreams(query.selections, this.#streams)
     const order = new HistoryOrder(query, this.#streams)
-    if (query.window !== undefined) return this.#windows(query, selections, order, signal)
-    return pageByTime(query, selections, order, (stretches) => {
-      const asked = stretches.map((stretch) => ({ ...stretch, statement: readingsStatement(stretch, query.order) }))
-      return this.#ask(asked, false, signal)
-    })
-  }
-
-  /** Of each series the store answers as many windows as a page has, so the page's own cut tells whether there is more. */
-  async #windows(
-    query: HistoryQuery,
-    selections: readonly StreamSelection[],
-    order: HistoryOrder,
-    signal: AbortSignal,
-  ): Promise<HistoryPage> {
-    const asked = selections.flatMap(({ stream, devices }) => {
-      const statement = windowsStatement({ stream, devices }, query)
-      return statement === undefined ? [] : [{ stream, statement }]
-    })
-    const answers = await this.#ask(asked, query.window?.aggregate === 'count', signal)
-    const windows = answers.flatMap(({ readings }) => readings.filter(order.isBehind))
-    return wholePage(windows, query.limit, order)
+    const store: AsksByTime = {
+      stretches: (stretches) => {
+        const asked = stretches.map((stretch) => ({ ...stretch, statement: readingsStatement(stretch, query.order) }))
+        return this.#ask(asked, false, signal)
+      },
+      windows: async (times) => {
+        const asked = selections.flatMap(({ stream, devices }) => {
+          const statement = windowsStatement({ stream, devices }, times, query)
+          return statement === undefined ? [] : [{ stream, statement }]
+        })
+        const answers = await this.#ask(asked, query.window?.aggregate === 'count', signal)
+        return answers.flatMap(({ readings }) => readings)
+      },
+      isTooLarge: (error) => error instanceof StoreError && error.cause instanceof AnswerTooLarge,
+    }
+    return query.window === undefined
+      ? pageByTime(query, selections, order, store)
+      : pageOfWindows(query, query.window.everyMs, order, store)
   }
 
   async latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]> {

@@ -8,8 +8,8 @@
 
 import type { HistoryQuery } from '../../schemas/history.ts'
 import type { Stream } from '../../schemas/reading.ts'
-import type { Stretch } from '../history-by-time.ts'
-import { tagsOf, timesBehind } from '../history-order.ts'
+import type { Stretch, Times } from '../history-by-time.ts'
+import { tagsOf } from '../history-order.ts'
 import { aggregatedColumns, type StreamSelection } from '../history-page.ts'
 
 /** The readings of a stretch of time, in the order of time alone: at one time they come as they may. */
@@ -20,10 +20,13 @@ export function readingsStatement(stretch: Stretch, order: HistoryQuery['order']
   return `SELECT ${names.join(',')} FROM ${identifier(stream.name)} ${where(from, to, devices)} ${byTime(order)}${limit}`
 }
 
-/** The windows of a stream, or undefined if nothing can come of it. */
-export function windowsStatement({ stream, devices }: StreamSelection, query: HistoryQuery): string | undefined {
-  const { from, to } = timesBehind(query)
-  if (query.window === undefined || from >= to) return undefined
+/** The windows of a stream that begin in the times, or undefined if nothing can come of it. */
+export function windowsStatement(
+  { stream, devices }: StreamSelection,
+  { from, to }: Times,
+  query: HistoryQuery,
+): string | undefined {
+  if (query.window === undefined) return undefined
   const { aggregate, everyMs } = query.window
   const columns = aggregatedColumns(stream, aggregate)
   if (columns.length === 0) return undefined

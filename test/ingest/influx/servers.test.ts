@@ -112,6 +112,35 @@ for (const start of [startInfluxdb1, startInfluxdb2]) {
   })
 }
 
+for (const start of [startInfluxdb1, startInfluxdb2]) {
+  test(`${start.name}: a page whose answer would be too large is asked for in parts, but for the readings of one time`, async (t) => {
+    const server = await requireServer<Influxdb1 | Influxdb2>(t, start)
+    if (server === undefined) return
+    const store = new InfluxStore({ ...server.store, answerBytesMax: 20_000 }, { streams: STREAMS })
+    t.after(() => store.stop())
+    const readings = Array.from({ length: 1_200 }, (_, n) =>
+      reading(weather, `d${n % 20}`, T0 + Math.floor(n / 3) * 100, { count: n }),
+    )
+    const whole = [...readings].sort((a, b) => a.ts - b.ts || (a.device < b.device ? -1 : 1))
+    const crowd = Array.from({ length: 1_000 }, (_, n) => reading(weather, `d${n}`, T0 + 86_400_000, { count: n }))
+    await store.write({ entries: [...readings, ...crowd].map(entry) }, signal)
+    const query = { selections: [{}], from: T0, to: T0 + 86_400_000, limit: 1_000 }
+    for (const order of HISTORY_ORDERS) {
+      const first = await pageOf(store.history, { ...query, order })
+      assert(first.next)
+      const second = await pageOf(store.history, { ...query, order, after: first.next })
+      assert.equal(second.truncated, false)
+      const both = [...first.readings, ...second.readings]
+      assert.deepEqual(both, order === 'oldest' ? whole : whole.toReversed())
+      const window = { everyMs: 100, aggregate: 'last' } as const
+      const windows = await pageOf(store.history, { ...query, order, window, limit: 2_000 })
+      assert.deepEqual(windows, { readings: both, truncated: false })
+    }
+    const ofOneTime = pageOf(store.history, { ...query, from: query.to, to: query.to + 1 })
+    await assert.rejects(ofOneTime, { code: 'store-unavailable', message: /larger than 20000 bytes/ })
+  })
+}
+
 test('InfluxDB 1.x with max-row-limit: history and the last readings are whole all the same', async (t) => {
   const server = await requireServer(t, () => startInfluxdb1({ maxRowLimit: 10 }))
   if (server === undefined) return
