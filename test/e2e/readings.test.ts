@@ -5,11 +5,18 @@ import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { connectAsync } from 'mqtt'
+import type { Reading } from '../../schemas/reading.ts'
 import { requireProgram } from '../servers/server.ts'
 import { environmentBody, singleObject } from './avro-by-hand.ts'
 import { LiveSocket } from './live-socket.ts'
 import { RunningPlatform } from './platform.ts'
 import { STORES } from './stores.ts'
+
+interface Page {
+  readonly readings: readonly Reading[]
+  readonly truncated: boolean
+  readonly next?: string
+}
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
 
@@ -70,8 +77,13 @@ for (const [name, startStore] of Object.entries(STORES)) {
         ],
       )
       assert.equal(temperature?.metric.device, 'truck-7')
+      await assert.rejects(platform.readings('order=newest'), /history-unsupported/)
     } else {
       assert.deepEqual(await platform.readings(''), [json, avro])
+      const page = await platform.get<Page>('/v1/readings?order=newest&limit=1')
+      assert.deepEqual([page.readings, page.truncated], [[avro], true])
+      const rest = await platform.get<Page>(`/v1/readings?order=newest&after=${page.next}`)
+      assert.deepEqual(rest, { readings: [json], truncated: false })
     }
     assert.equal(await platform.stop(), 0)
   })
