@@ -15,7 +15,7 @@ export const CLOSE = {
   internal: { code: 4002, text: 'the gateway failed: come back in a moment' },
   slow: {
     code: 4408,
-    text: 'the app read too slowly and frames were lost: come back and resume after your last cursor',
+    text: 'the app took what it was sent too slowly: come back and go on after your last cursor',
   },
   silent: { code: 4409, text: 'the app has answered no ping for too long: come back' },
   notText: { code: 4500, text: 'frames to the gateway are text: a JSON object each' },
