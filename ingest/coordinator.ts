@@ -24,7 +24,7 @@ import { Throttle } from '../platform/throttle.ts'
 import { type Group, GroupBuilder, joinProgress, type ShardProgress } from './group.ts'
 import { IngestError } from './ingest-error.ts'
 import type { IngestMetrics, StoreState } from './ingest-metrics.ts'
-import { positionOf, readForIngest, type Source, startOfIngest } from './source.ts'
+import { endOf, heldOf, positionOf, readForIngest, type Source, startOfIngest } from './source.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 import type { WorkerThread } from './worker-thread.ts'
 
@@ -46,6 +46,8 @@ interface WorkerSlot {
   thread: WorkerThread | undefined
   /** Up to where an embedded store held everything when its thread began. */
   held: Position | undefined
+  /** What its store holds is of another log, or of a state that is no more: told with the first group. */
+  isOtherLog: boolean
   /** Sequence of the next group it is to be given. */
   next: number
   /** The thread that is starting for it; never rejects. */
@@ -102,6 +104,7 @@ export class Coordinator {
       index,
       thread: undefined,
       held: undefined,
+      isOtherLog: false,
       starting: Promise.resolve(),
       next: 0,
       has: [],
@@ -226,7 +229,8 @@ export class Coordinator {
         slot.has.push(group.sequence)
         // It was written before a crash, and not accounted for.
         const isRepeat = group.firstOffset < (slot.held?.[group.shard] ?? 0)
-        slot.thread.take(group, isRepeat)
+        slot.thread.take(group, isRepeat, slot.isOtherLog)
+        slot.isOtherLog = false
       }
     }
   }
@@ -298,6 +302,7 @@ export class Coordinator {
   }
 
   async #occupy(slot: WorkerSlot): Promise<void> {
+    const end = await endOf(this.#deps.log)
     const thread = this.#options.makeThread(slot.index, {
       onDone: (outcome) => this.#onDone(slot, outcome),
       onTrouble: (trouble) => {
@@ -309,8 +314,10 @@ export class Coordinator {
       onDeath: (error) => this.#onDeath(slot, error),
     })
     await thread.start()
+    const { checkpoint } = thread
     slot.thread = thread
-    slot.held = thread.checkpoint === undefined ? undefined : positionOf(this.#deps.log, thread.checkpoint)
+    slot.held = checkpoint === undefined ? undefined : positionOf(this.#deps.log, checkpoint)
+    slot.isOtherLog = checkpoint !== undefined && heldOf(this.#deps.log, checkpoint, end) === undefined
     this.#pump()
   }
 

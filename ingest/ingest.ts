@@ -80,6 +80,7 @@ export class Ingest implements Part {
     return {
       readings: async (query, signal) => thread().readings(query, signal),
       latest: async (selections, limit) => thread().latest(selections, limit),
+      received: async (query, signal) => thread().received(query, signal),
     }
   }
 }

@@ -10,7 +10,7 @@ import type { Offset } from '../log/position.ts'
 import type { Decoder } from '../schemas/decoder.ts'
 import { Rejection } from '../schemas/reading.ts'
 import type { RejectedEntry, StoreBatch, StoreEntry, SupersededReadings, WriteOutcome } from './store.ts'
-import type { SetAside } from './worker-messages.ts'
+import type { SetAside, ToWorker } from './worker-messages.ts'
 
 export interface Share {
   readonly batch: StoreBatch
@@ -36,18 +36,16 @@ export interface Partition {
 
 /**
  * Decodes the entries of the devices that are this worker's. A device is always the same worker's, which writes its
- * groups one after another: so of two values with the same series and time the newer is written last. `checkpoint` is the
- * log's position after the group.
+ * groups one after another: so of two values with the same series and time the newer is written last.
  */
 export function decodeShare(
-  bytes: Buffer,
-  firstOffset: Offset,
-  checkpoint: string,
-  isRepeat: boolean,
+  group: Extract<ToWorker, { kind: 'group' }>,
   decoder: Decoder,
-  partition: Partition,
+  { index, workers }: Partition,
 ): Share {
-  const { index, workers } = partition
+  const { shard, firstOffset, checkpoint, isRepeat, isOtherLog } = group
+  const bytes = Buffer.from(group.bytes)
+  let next = firstOffset
   const entries: StoreEntry[] = []
   const devices: string[] = []
   const starts: number[] = []
@@ -55,6 +53,7 @@ export function decodeShare(
   const setAside: SetAside[] = []
   const remarks = new Map<string, NewNotice>()
   eachEntry(bytes, firstOffset, (at, offset) => {
+    next = (offset + 1) as Offset
     if (workers > 1 && deviceHash(bytes, at) % workers !== index) return
     const entry = readEntry(bytes, at, offset)
     const decoded = (entry.flags & DAMAGED) === 0 ? decoder.decode(entry) : LOG_DAMAGED
@@ -66,13 +65,13 @@ export function decodeShare(
     assert(stream, `decoded ${entry.stream}, which the registry does not know`)
     const remark = decoder.remark(entry)
     if (remark !== undefined) remarks.set(entry.device, { device: entry.device, stream: entry.stream, ...remark })
-    entries.push({ stream, readings: decoded })
+    entries.push({ stream, readings: decoded, receivedAt: entry.receivedAt, offset })
     devices.push(entry.device)
     starts.push(at)
     offsets.push(offset)
   })
   return {
-    batch: { entries, checkpoint, isRepeat },
+    batch: { entries, source: { shard, first: firstOffset, next, checkpoint }, isRepeat, isOtherLog },
     devices,
     starts,
     offsets,

@@ -12,7 +12,7 @@ import assert from 'node:assert/strict'
 import { type Batch, entriesBefore } from '../log/entry.ts'
 import { INGEST_READER, type Shards } from '../log/log.ts'
 import { LogError } from '../log/log-error.ts'
-import { formatPosition, type Offset, type Position, parsePosition } from '../log/position.ts'
+import { formatPosition, type LogIdentity, type Offset, type Position, parsePosition } from '../log/position.ts'
 import type { Logger } from '../platform/logger.ts'
 
 export interface Source {
@@ -84,9 +84,9 @@ async function heldBy(text: string | undefined, log: Shards, checkpoint: Positio
     logger.warn({ stored }, 'the store is empty, though messages of this log were stored: they are written to it again')
     return Promise.all(log.shards.map((shard) => shard.first()))
   }
-  const end = await Promise.all(log.shards.map((shard) => shard.end()))
-  const held = positionOf(log, text)
-  if (held?.every((offset, shard) => offset <= (end[shard] ?? offset))) {
+  const end = await endOf(log)
+  const held = heldOf(log, text, end)
+  if (held !== undefined) {
     if (held.some((offset, shard) => offset < (checkpoint[shard] ?? offset))) {
       const positions = { store: text, log: formatPosition(log, checkpoint) }
       logger.warn(positions, 'the store lacks messages that were stored: they are written to it again from the log')
@@ -101,8 +101,16 @@ async function heldBy(text: string | undefined, log: Shards, checkpoint: Positio
   return checkpoint
 }
 
+export const endOf = (log: Shards): Promise<Position> => Promise.all(log.shards.map((shard) => shard.end()))
+
+/** The position that a store's checkpoint names; undefined if it is another log's, or of a later state of this one. */
+export function heldOf(log: LogIdentity, text: string, end: Position): Position | undefined {
+  const held = positionOf(log, text)
+  return held?.every((offset, shard) => offset <= (end[shard] ?? offset)) ? held : undefined
+}
+
 /** Undefined if it is none of this log's. */
-export function positionOf(log: Shards, text: string): Position | undefined {
+export function positionOf(log: LogIdentity, text: string): Position | undefined {
   try {
     return parsePosition(log, text)
   } catch (error) {

@@ -10,22 +10,34 @@
 import type { Clock } from '../platform/clock.ts'
 import { TelltaleError } from '../platform/errors.ts'
 import type { Settings } from '../platform/settings.ts'
-import type { History } from '../schemas/history.ts'
+import type { History, LogStretch } from '../schemas/history.ts'
 import type { Reading, Stream } from '../schemas/reading.ts'
 
 /** The readings of one log entry, all of one stream. */
 export interface StoreEntry {
   readonly stream: Stream
   readonly readings: readonly Reading[]
+  /** When the platform received it, milliseconds; of one that was set aside and replayed the first time. */
+  readonly receivedAt: number
+  /** In its shard of the log. */
+  readonly offset: number
+}
+
+/** The stretch of the log that a batch is made of; of its entries, those without a reading or of another writer's are not in the batch. */
+export interface BatchSource extends LogStretch {
+  /** The log's position after it, as text. */
+  readonly checkpoint: string
 }
 
 /** A run of entries in log order. A store with several writers gets each device's entries from one writer only. */
 export interface StoreBatch {
   readonly entries: readonly StoreEntry[]
-  /** The log's position after this batch, as text. An embedded store keeps it in the transaction of the rows. */
-  readonly checkpoint?: string
+  /** An embedded store keeps it in the transaction of the rows. Without it, the rows are of no known place. */
+  readonly source?: BatchSource
   /** The store may hold some of it already, from before a crash: what it replaces in the store is not to be counted. */
   readonly isRepeat?: boolean
+  /** What the store holds was written from another log, or from a state of this one that is no more: places in it mean nothing. */
+  readonly isOtherLog?: boolean
 }
 
 /** An entry of which the store refused at least one reading; its other readings are written. */

@@ -2,7 +2,7 @@
 
 import type { DeviceProgress, NewNotice } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
-import type { HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
+import type { HistoryPage, HistoryQuery, ReceivedPage, ReceivedQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { Retry, SupersededReadings } from './store.ts'
 import type { StoreOptions } from './stores.ts'
@@ -21,6 +21,7 @@ export interface WorkerSetup {
 export type HistoryQuestion =
   | { readonly about: 'readings'; readonly query: HistoryQuery }
   | { readonly about: 'latest'; readonly selections: readonly Selection[]; readonly limit: number }
+  | { readonly about: 'received'; readonly query: ReceivedQuery }
 
 export type ToWorker =
   | {
@@ -28,11 +29,14 @@ export type ToWorker =
       readonly kind: 'group'
       readonly sequence: number
       readonly bytes: SharedArrayBuffer
+      readonly shard: number
       readonly firstOffset: Offset
       /** The text of the log's position after the group. */
       readonly checkpoint: string
       /** The store may hold some of it already. */
       readonly isRepeat: boolean
+      /** What the store holds was written from another log, or from a state of this one that is no more. */
+      readonly isOtherLog: boolean
     }
   | { readonly kind: 'question'; readonly id: number; readonly question: HistoryQuestion }
   /** The next piece of a page. */
@@ -76,8 +80,8 @@ export interface StoreTrouble {
   readonly waitMs: number
 }
 
-/** To `readings` the page's head, and then a piece whenever one is asked for, undefined after the last; to `latest` all. */
-export type HistoryAnswer = Omit<HistoryPage, 'pieces'> | readonly Reading[] | undefined
+/** To `readings` the page's head, and then a piece whenever one is asked for, undefined after the last; to the others all. */
+export type HistoryAnswer = Omit<HistoryPage, 'pieces'> | ReceivedPage | readonly Reading[] | undefined
 
 export type FromWorker =
   /** It is open; an embedded store says up to which position of the log it holds the points. */

@@ -11,7 +11,7 @@
 import { Worker } from 'node:worker_threads'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { INGEST_CLOSE_MS } from '../platform/limits.ts'
-import type { HistoryPage, HistoryQuery, Selection } from '../schemas/history.ts'
+import type { HistoryPage, HistoryQuery, ReceivedPage, ReceivedQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { Group } from './group.ts'
 import type { StoreAtStart } from './source.ts'
@@ -81,10 +81,14 @@ export class WorkerThread {
     }
   }
 
-  /** `isRepeat`: the store may hold some of it already. */
-  take(group: Pick<Group, 'sequence' | 'bytes' | 'firstOffset' | 'checkpoint'>, isRepeat = false): void {
-    const { sequence, bytes, firstOffset, checkpoint } = group
-    this.#post({ kind: 'group', sequence, bytes, firstOffset, checkpoint, isRepeat })
+  /** `isRepeat`: the store may hold some of it already. `isOtherLog`: what it holds is of another log. */
+  take(
+    group: Pick<Group, 'sequence' | 'bytes' | 'shard' | 'firstOffset' | 'checkpoint'>,
+    isRepeat = false,
+    isOtherLog = false,
+  ): void {
+    const { sequence, bytes, shard, firstOffset, checkpoint } = group
+    this.#post({ kind: 'group', sequence, bytes, shard, firstOffset, checkpoint, isRepeat, isOtherLog })
   }
 
   /** The store as it was when the thread started. */
@@ -94,13 +98,24 @@ export class WorkerThread {
 
   /** Asks the store that this thread has open, as `History` does. */
   async readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage> {
-    signal.throwIfAborted()
-    const id = this.#nextQuestion++
-    const leave = () => this.#post({ kind: 'leave', id })
-    signal.addEventListener('abort', leave, { once: true })
+    const id = this.#questionLeftOn(signal)
     const question = { about: 'readings', query } as const
     const head = (await this.#ask({ kind: 'question', id, question })) as Omit<HistoryPage, 'pieces'>
     return { ...head, pieces: this.#pieces(id, signal) }
+  }
+
+  /** Likewise. */
+  async received(query: ReceivedQuery, signal: AbortSignal): Promise<ReceivedPage> {
+    const id = this.#questionLeftOn(signal)
+    return (await this.#ask({ kind: 'question', id, question: { about: 'received', query } })) as ReceivedPage
+  }
+
+  /** The id of a question that the worker need not answer any more once `signal` aborts. */
+  #questionLeftOn(signal: AbortSignal): number {
+    signal.throwIfAborted()
+    const id = this.#nextQuestion++
+    signal.addEventListener('abort', () => this.#post({ kind: 'leave', id }), { once: true })
+    return id
   }
 
   /** Likewise. */

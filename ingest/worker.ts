@@ -47,10 +47,8 @@ class Worker {
   take(message: ToWorker): void {
     switch (message.kind) {
       case 'group': {
-        const { sequence, firstOffset, checkpoint, isRepeat } = message
-        const bytes = Buffer.from(message.bytes)
-        const share = decodeShare(bytes, firstOffset, checkpoint, isRepeat, this.#decoder, setup)
-        this.#writes = this.#writes.then(() => this.#write(sequence, share))
+        const share = decodeShare(message, this.#decoder, setup)
+        this.#writes = this.#writes.then(() => this.#write(message.sequence, share))
         break
       }
       case 'question':
@@ -93,6 +91,12 @@ class Worker {
     if (question.about === 'latest') return history.latest(question.selections, question.limit)
     const page: OpenPage = { left: new AbortController(), pieces: undefined }
     this.#pages.set(id, page)
+    if (question.about === 'received') {
+      assert(history.received, `the store ${this.#store.name} keeps no places`)
+      const received = await history.received(question.query, page.left.signal)
+      this.#pages.delete(id)
+      return received
+    }
     const { pieces, ...head } = await history.readings(question.query, page.left.signal)
     page.pieces = pieces[Symbol.asyncIterator]()
     return head

@@ -5,6 +5,28 @@
 
 import type { Reading } from './reading.ts'
 
+/**
+ * A place in the log, as a cursor names it: of each shard an offset, and how many readings of the message at the offset of one
+ * shard lie before it.
+ */
+export interface Place {
+  readonly position: readonly number[]
+  readonly part: { readonly shard: number; readonly readings: number }
+}
+
+/** The messages of `shard` from the offset `first` on, before the offset `next`. */
+export interface LogStretch {
+  readonly shard: number
+  readonly first: number
+  readonly next: number
+}
+
+/** A position of the log that has this id. */
+export interface LogPosition {
+  readonly log: string
+  readonly position: readonly number[]
+}
+
 /** Which readings: an absent `device` or `stream` means any. */
 export interface Selection {
   readonly device?: string
@@ -49,6 +71,11 @@ export interface HistoryQuery {
   readonly after?: HistoryKey
   /** At most so many readings, the first in that order. */
   readonly limit: number
+  /**
+   * Only of messages that stood in the log before this position, and before what the store has not taken yet: the page says
+   * where the log goes on from it. For a store that can answer `received` only.
+   */
+  readonly upTo?: LogPosition
 }
 
 /**
@@ -64,6 +91,51 @@ export interface HistoryPage {
   readonly streams: readonly string[]
   /** In order, to be taken once; a piece is made when it is asked for. Rejects as `readings` does. */
   readonly pieces: AsyncIterable<readonly Reading[]>
+  /** Of a query that had it: every message before this position is in the page, as far as it was selected, and none after it. */
+  readonly upTo?: readonly number[]
+}
+
+/** What was received at or after one place of the log and before another. */
+export interface ReceivedQuery {
+  /** The union of these; at least one. */
+  readonly selections: readonly Selection[]
+  /** The id of the log. */
+  readonly log: string
+  readonly from: Place
+  readonly before: readonly number[]
+  /** At most so many readings, the first of the log's order. A store may take much longer for more than some thousands. */
+  readonly limit: number
+}
+
+/** In which order the shards of a page follow one another: that of `from.part` is first, for a place has only one part. */
+export const turnOf = ({ part }: Place, shard: number): number => (shard === part.shard ? -1 : shard)
+
+/** Where what was asked for goes on behind one of its readings. */
+export function placeAfter({ from, before }: ReceivedQuery, { shard, offset, index }: PlacedReading): Place {
+  const turn = turnOf(from, shard)
+  const position = from.position.map((first, other) => (turnOf(from, other) < turn ? (before[other] ?? first) : first))
+  return { position: position.with(shard, offset), part: { shard, readings: index + 1 } }
+}
+
+/** A reading, and the message that it came in. */
+export interface PlacedReading {
+  readonly reading: Reading
+  readonly shard: number
+  readonly offset: number
+  /** Which of its message's readings it is, from 0. */
+  readonly index: number
+}
+
+export interface ReceivedPage {
+  /** By shard (`turnOf`), then offset, then index. One that another of its series and time has replaced is not among them. */
+  readonly readings: readonly PlacedReading[]
+  /** The limit cut the page: there is more behind its last reading. */
+  readonly truncated: boolean
+  /**
+   * In the order of the readings: messages between the places that were asked for, of which the store cannot tell. It was not
+   * given them, or has kept no places of that time. Of all others, each reading that was stored and not replaced can be had.
+   */
+  readonly lacking: readonly LogStretch[]
 }
 
 export interface History {
@@ -74,4 +146,6 @@ export interface History {
   readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage>
   /** The last reading of each series (device, stream, tags) the store holds; at most `limit` of them. */
   latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]>
+  /** Of a store that knows of each row where its message stood in the log. Rejects, and is interrupted, as `readings` is. */
+  received?(query: ReceivedQuery, signal: AbortSignal): Promise<ReceivedPage>
 }

@@ -11,6 +11,8 @@ export interface Reading {
   readonly stream: string
   /** Milliseconds since 1970-01-01T00:00Z; a `timestamp-micros` stream has up to three decimals. */
   readonly ts: number
+  /** When the platform received its message, milliseconds; undefined where that is not known, or not asked for. */
+  readonly received?: number
   /** By column name, in the schema's order, nulls left out; nested records are flattened with `_`; tags are included. */
   readonly values: Readonly<Record<string, Value>>
 }

@@ -9,10 +9,23 @@
 import assert from 'node:assert/strict'
 import type { DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
 import { TelltaleError } from '../../platform/errors.ts'
-import type { Aggregate, History, HistoryKey, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
+import {
+  type Aggregate,
+  type History,
+  type HistoryKey,
+  type HistoryPage,
+  type HistoryQuery,
+  type LogStretch,
+  type PlacedReading,
+  type ReceivedPage,
+  type ReceivedQuery,
+  type Selection,
+  turnOf,
+} from '../../schemas/history.ts'
 import type { Column, Reading, Stream, Value } from '../../schemas/reading.ts'
 import { HistoryOrder, tagsOf, textIn, timesBehind } from '../history-order.ts'
 import { aggregatedColumns, merged, type StreamSelection, selectStreams } from '../history-page.ts'
+import { inOrder, isBefore, isBetween, ofPlace } from './place.ts'
 import { Question } from './question.ts'
 import { identifier } from './sql.ts'
 
@@ -49,7 +62,7 @@ interface Answer {
   readonly rows: number
 }
 
-export class DuckdbHistory implements History {
+export class DuckdbHistory implements Omit<History, 'received'> {
   readonly #instance: DuckDBInstance
   readonly #streams: readonly Stream[]
   readonly #closing = new AbortController()
@@ -61,12 +74,14 @@ export class DuckdbHistory implements History {
   }
 
   async readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage> {
+    const { upTo } = query
     const selections = selectStreams(query.selections, this.#streams)
     const order = new HistoryOrder(query, this.#streams)
     const { question, answers } = await this.#ask(
       signal,
       selections,
-      (stream, where, bound) => readingsQuery(stream, where, bound, query),
+      (stream, where, bound) =>
+        readingsQuery(stream, upTo === undefined ? where : also(where, isBefore(upTo.position)), bound, query),
       timesBehind(query),
     )
     // Each stream was asked for one more than the limit, so the sum tells whether there is more.
@@ -95,6 +110,27 @@ export class DuckdbHistory implements History {
     }
     if (readings.length > limit) readings.length = limit
     return readings
+  }
+
+  /** `lacking` is the page's. */
+  async received(query: ReceivedQuery, lacking: readonly LogStretch[], signal: AbortSignal): Promise<ReceivedPage> {
+    const { from, before, limit } = query
+    const selected = selectStreams(query.selections, this.#streams)
+    const sql = (stream: Stream, where: string) => receivedQuery(stream, also(where, isBetween(from, before)), query)
+    const { question, answers } = await this.#ask(signal, selected, sql)
+    const readings: PlacedReading[] = []
+    try {
+      for (const answer of answers) {
+        for (const row of await question.read(answer.table, 0, answer.rows)) readings.push(placedReadingOf(answer, row))
+      }
+    } catch (cause) {
+      throw unavailable(cause)
+    } finally {
+      question.close()
+    }
+    const turn = ({ shard }: PlacedReading) => turnOf(from, shard)
+    readings.sort((a, b) => turn(a) - turn(b) || a.offset - b.offset || a.index - b.index)
+    return { readings: readings.slice(0, limit), truncated: readings.length > limit, lacking }
   }
 
   /** Ends the questions under way and refuses more; then the database may be closed. */
@@ -142,6 +178,8 @@ function conditionsOf(
   if (devices !== undefined) conditions.push(`device IN (${devices.map((_, index) => `$${index + 1}`).join(', ')})`)
   return conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
 }
+
+const also = (where: string, condition: string): string => `${where === '' ? 'WHERE' : `${where} AND`} ${condition}`
 
 /** The place of the last reading of a page that is cut, before the page is made: an answer's rows are numbered in their order. */
 async function lastOf(
@@ -201,7 +239,8 @@ function readingsQuery(stream: Stream, where: string, bound: number, query: Hist
   const end = `ORDER BY ${sorted.join(', ')} LIMIT ${limit + 1}`
   if (window === undefined) {
     const names = stream.columns.map(({ name }) => identifier(name))
-    const text = `SELECT ${[`${time} AS ${ROW_TIME}`, 'device', ...names].join(', ')} ${from} ${end}`
+    const selected = [`${time} AS ${ROW_TIME}`, 'device', ...names, 'epoch_ms(_received)']
+    const text = `SELECT ${selected.join(', ')} ${from} ${end}`
     return { text, columns: stream.columns, values: behind.values }
   }
   const { aggregate } = window
@@ -246,13 +285,28 @@ function latestQuery(stream: Stream, where: string, limit: number): StreamQuery 
   const same = keys.map((key) => `t.${key} IS NOT DISTINCT FROM newest.${key}`).join(' AND ')
   const names = stream.columns.map(({ name }) => `t.${identifier(name)}`)
   const text =
-    `SELECT epoch_us(t.time), t.device, ${names.join(', ')} FROM ${table} t JOIN ` +
+    `SELECT epoch_us(t.time), t.device, ${names.join(', ')}, epoch_ms(t._received) FROM ${table} t JOIN ` +
     `(SELECT ${keys.join(', ')}, max(time) AS at FROM ${table} ${where} GROUP BY ${keys.join(', ')}) newest ` +
     `ON t.time = newest.at AND ${same} ORDER BY t.device LIMIT ${limit}`
   return { text, columns: stream.columns }
 }
 
-/** The row's values in the order of the stream's columns: time, device, then `columns`. */
+function receivedQuery(stream: Stream, where: string, { from: place, limit }: ReceivedQuery) {
+  const names = stream.columns.map(({ name }) => identifier(name))
+  const selected = ['epoch_us(time)', 'device', ...names, 'epoch_ms(_received)', '_place', '_index']
+  const from = `FROM ${identifier(stream.name)} ${where}`
+  return {
+    text: `SELECT ${selected.join(', ')} ${from} ORDER BY ${inOrder(place)} LIMIT ${limit + 1}`,
+    columns: stream.columns,
+  }
+}
+
+function placedReadingOf({ stream, columns }: Answer, row: readonly DuckDBValue[]): PlacedReading {
+  const [place, index] = row.slice(-2)
+  return { reading: readingOf(stream, columns, row), ...ofPlace(place as bigint), index: Number(index) }
+}
+
+/** The row's values in the order of the stream's columns: time, device, then `columns`; then its receipt, if that was asked for. */
 export function readingOf(stream: Stream, columns: readonly Column[], row: readonly DuckDBValue[]): Reading {
   const values: Record<string, Value> = {}
   for (let index = 0; index < columns.length; index++) {
@@ -263,7 +317,14 @@ export function readingOf(stream: Stream, columns: readonly Column[], row: reado
     else if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean')
       values[column.name] = value
   }
-  return { device: String(row[1]), stream: stream.name, ts: Number(row[0]) / 1000, values }
+  const received = row[columns.length + 2]
+  return {
+    device: String(row[1]),
+    stream: stream.name,
+    ts: Number(row[0]) / 1000,
+    ...(typeof received === 'bigint' && { received: Number(received) }),
+    values,
+  }
 }
 
 const micros = (ms: number): number => Math.round(ms * 1000)

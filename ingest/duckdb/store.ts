@@ -1,9 +1,6 @@
 /**
  * Owns the embedded store: one DuckDB file, a table a stream, one transaction a batch, rows and checkpoint together.
  *
- * The checkpoint is not needed to write once what is replayed (see `table.ts`); it tells whether the log is still the one
- * that the rows came from.
- *
  * Always true: a batch is in the file whole or not at all, and durable when `write` resolves (DuckDB flushes its
  * write-ahead log on commit). All access is from the thread that started it: `DuckDBInstance.fromCache` keeps one cache a
  * thread, so two threads of a process got two instances of one file, each blind to what the other wrote (tried with
@@ -19,8 +16,17 @@ import { readlink, realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { messageOf } from '../../platform/errors.ts'
-import type { History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
+import type {
+  History,
+  HistoryPage,
+  HistoryQuery,
+  LogPosition,
+  ReceivedPage,
+  ReceivedQuery,
+  Selection,
+} from '../../schemas/history.ts'
 import type { Reading, Stream } from '../../schemas/reading.ts'
+import { positionOf } from '../source.ts'
 import {
   type PointStore,
   type StoreBatch,
@@ -33,7 +39,7 @@ import {
 } from '../store.ts'
 import { UnfitValue } from './append.ts'
 import { DuckdbHistory } from './history.ts'
-import { identifier } from './sql.ts'
+import { type Kept, keptAfter, lackingIn, openCheckpoint, readCheckpoint, writeCheckpoint } from './log-checkpoint.ts'
 import { StreamTable } from './table.ts'
 
 export interface DuckdbOptions {
@@ -52,9 +58,6 @@ export const DUCKDB_WAL_BYTES_MAX = 16 * 1024 * 1024
 /** What DuckDB (1.5.6) says where a value is at fault, and neither the disk nor its memory. */
 const ABOUT_DATA = /^(Conversion|Constraint|Invalid Input|Out of Range|Mismatch Type|Invalid Type) Error/
 
-/** No stream's name has a space in it. */
-const CHECKPOINT = identifier('log checkpoint')
-
 interface Open {
   readonly instance: DuckDBInstance
   readonly path: string
@@ -62,6 +65,8 @@ interface Open {
   readonly writer: DuckDBConnection
   readonly history: DuckdbHistory
   readonly tables: ReadonlyMap<string, StreamTable>
+  /** As of the newest commit. */
+  kept: Kept
 }
 
 export class DuckdbStore implements PointStore, History {
@@ -93,9 +98,9 @@ export class DuckdbStore implements PointStore, History {
       const writer = await instance.connect()
       const tables = new Map(this.#streams.map((stream) => [stream.name, new StreamTable(stream, writer)]))
       for (const table of tables.values()) await table.prepare()
-      await writer.run(`CREATE TABLE IF NOT EXISTS ${CHECKPOINT} (position VARCHAR NOT NULL)`)
+      const kept = await openCheckpoint(writer)
       const { ino: inode } = statSync(path)
-      this.#open = { instance, path, inode, writer, tables, history: new DuckdbHistory(instance, this.#streams) }
+      this.#open = { instance, path, inode, writer, tables, kept, history: new DuckdbHistory(instance, this.#streams) }
     } catch (error) {
       instance?.closeSync()
       throw storeFailed(`the store ${this.#path} cannot be opened (docs/deploy.md, "Another store")`, error)
@@ -104,6 +109,7 @@ export class DuckdbStore implements PointStore, History {
 
   async write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
     if (this.#broken) await this.#openAnew()
+    if (batch.isOtherLog) await this.#forgetPlaces()
     try {
       return { rejected: [], superseded: await this.#transact(batch, 'COMMIT', signal) }
     } catch (error) {
@@ -142,31 +148,31 @@ export class DuckdbStore implements PointStore, History {
   }
 
   async #transact(
-    { entries, checkpoint, isRepeat = false }: StoreBatch,
+    { entries, source, isRepeat = false }: StoreBatch,
     end: 'COMMIT' | 'ROLLBACK',
     signal: AbortSignal,
   ): Promise<readonly SupersededReadings[]> {
-    const { writer, tables } = this.#opened()
-    const byStream = new Map<string, Reading[]>()
-    for (const { stream, readings } of entries) {
-      let all = byStream.get(stream.name)
-      if (all === undefined) {
-        all = []
-        byStream.set(stream.name, all)
-      }
-      for (const reading of readings) all.push(reading)
+    const open = this.#opened()
+    const { writer, tables } = open
+    const byStream = new Map<string, StoreEntry[]>()
+    for (const entry of entries) {
+      const ofStream = byStream.get(entry.stream.name)
+      if (ofStream === undefined) byStream.set(entry.stream.name, [entry])
+      else ofStream.push(entry)
     }
-    if (byStream.size === 0 && checkpoint === undefined) return []
+    if (byStream.size === 0 && source === undefined) return []
     this.#assertItsFile()
     // A thread must not be ended while DuckDB works in it: that aborts the process. So an abort interrupts the work.
     const onAbort = () => writer.interrupt()
     signal.addEventListener('abort', onAbort, { once: true })
     const superseded = new Superseded()
+    const kept = source === undefined ? open.kept : keptAfter(open.kept, source)
     try {
       await writer.run('BEGIN TRANSACTION')
-      for (const [stream, readings] of byStream) await tables.get(stream)?.write(readings, superseded, isRepeat)
-      if (checkpoint !== undefined) await keepCheckpoint(writer, checkpoint)
+      for (const [stream, all] of byStream) await tables.get(stream)?.write(all, source?.shard, superseded, isRepeat)
+      if (source !== undefined) await writeCheckpoint(writer, kept)
       await writer.run(end)
+      if (end === 'COMMIT') open.kept = kept
       return superseded.list
     } catch (error) {
       for (const table of tables.values()) table.discard()
@@ -186,13 +192,48 @@ export class DuckdbStore implements PointStore, History {
     throw new StoreError('store-lost', `${path} was removed or replaced while it was in use`, { retry: 'slowly' })
   }
 
+  /** If it fails the tables are not as they were described: the file is opened anew. */
+  async #forgetPlaces(): Promise<void> {
+    const open = this.#opened()
+    const { writer, tables } = open
+    const kept = { ...open.kept, held: [] }
+    try {
+      await writer.run('BEGIN TRANSACTION')
+      for (const table of tables.values()) await table.forgetPlaces()
+      await writeCheckpoint(writer, kept)
+      await writer.run('COMMIT')
+      open.kept = kept
+    } catch (error) {
+      this.#broken = true
+      throw storeFailed(`writing to ${this.#path} failed`, error)
+    }
+  }
+
   async checkpoint(): Promise<string | undefined> {
-    const kept = await this.#opened().writer.runAndReadAll(`SELECT position FROM ${CHECKPOINT}`)
-    return kept.getRows()[0]?.map(String)[0]
+    return (await readCheckpoint(this.#opened().writer)).position
   }
 
   async readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage> {
-    return this.#opened().history.readings(query, signal)
+    const { upTo, ...rest } = query
+    if (upTo === undefined) return this.#opened().history.readings(query, signal)
+    const position = this.#takenOf(upTo)
+    const page = await this.#opened().history.readings({ ...rest, upTo: { ...upTo, position } }, signal)
+    return { ...page, upTo: position }
+  }
+
+  /** Up to where the store has taken every message before a position of the log; of another log it has taken none. */
+  #takenOf({ log, position }: LogPosition): readonly number[] {
+    const taken = positionOf({ id: log, shards: position }, this.#opened().kept.position ?? '')
+    return position.map((offset, shard) => Math.min(offset, taken?.[shard] ?? 0))
+  }
+
+  async received(query: ReceivedQuery, signal: AbortSignal): Promise<ReceivedPage> {
+    const { history, kept } = this.#opened()
+    const { log, from, before } = query
+    const isOfItsLog = positionOf({ id: log, shards: before }, kept.position ?? '') !== undefined
+    const lacking = lackingIn(isOfItsLog ? kept.held : [], from, before)
+    if (!isOfItsLog) return { readings: [], truncated: false, lacking }
+    return history.received(query, lacking, signal)
   }
 
   async latest(selections: readonly Selection[], limit: number): Promise<readonly Reading[]> {
@@ -234,11 +275,6 @@ async function linkTarget(path: string): Promise<string> {
     const target = await readlink(path).catch(() => undefined)
     return target === undefined ? path : linkTarget(resolve(dirname(path), target))
   }
-}
-
-async function keepCheckpoint(writer: DuckDBConnection, position: string): Promise<void> {
-  await writer.run(`DELETE FROM ${CHECKPOINT}`)
-  await writer.run(`INSERT INTO ${CHECKPOINT} VALUES (?)`, [position])
 }
 
 function isAboutData(error: unknown): boolean {

@@ -7,28 +7,36 @@
  * series: the writer remembers each series' newest time, and only a row that is not later has its older copy deleted
  * first (5 to 20 ms for 5,000 such rows among 2 million). So a replay of the log changes nothing, and needs no trust
  * in a checkpoint that could disagree with the log (a restored backup of either).
+ * Of each row is known when the platform received its message, where that stood in the log (`place.ts`), and which of its
+ * readings the row is. A row that was written before the table had these columns has nulls there.
  *
  * Bound: `DUCKDB_SERIES_MAX` series remembered; one more and the longest known is forgotten, which costs its next row a
  * look into the table.
  */
 
+import assert from 'node:assert/strict'
 import {
   BIGINT,
   BOOLEAN,
   DOUBLE,
   type DuckDBAppender,
   type DuckDBConnection,
+  DuckDBTimestampMillisecondsValue,
   DuckDBTimestampValue,
   type DuckDBType,
   type DuckDBValue,
   TIMESTAMP,
+  TIMESTAMP_MS,
+  USMALLINT,
   VARCHAR,
 } from '@duckdb/node-api'
+import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { seriesKey } from '../../schemas/point.ts'
 import { type Column, type ColumnKind, type Reading, type Stream, type Value, valueIn } from '../../schemas/reading.ts'
-import { StoreError, type Superseded } from '../store.ts'
+import { type StoreEntry, StoreError, type Superseded } from '../store.ts'
 import { type AppendColumn, appendRows } from './append.ts'
 import { readingOf } from './history.ts'
+import { placeOf } from './place.ts'
 import { identifier } from './sql.ts'
 
 /** Series whose newest time the writer remembers; one more, and it forgets the oldest known, whose next row costs a look. */
@@ -38,11 +46,27 @@ const TYPES = { integer: BIGINT, float: DOUBLE, boolean: BOOLEAN, string: VARCHA
   ColumnKind,
   DuckDBType
 >
-/** A reading on its way into the table. */
-interface Row {
+/**
+ * Beside the time and the device. No schema's column is named so: theirs begin with a letter. Of 1 million rows of five values they
+ * take 1.9 bytes a row on disk (8.1 without them), and to write 0.7 us of CPU (4.2 without them).
+ */
+const RECEIPT = { _received: TIMESTAMP_MS, _place: BIGINT, _index: USMALLINT } as const
+
+assert(READINGS_PER_MESSAGE_MAX <= 2 ** 16, 'a USMALLINT numbers the readings of a message')
+
+/** A reading, and what names its row. */
+interface Known {
   readonly reading: Reading
   readonly series: string
   readonly micros: number
+}
+
+/** A reading on its way into the table. */
+interface Row extends Known {
+  readonly received: DuckDBTimestampMillisecondsValue
+  /** Null if nobody knows it. */
+  readonly place: bigint | null
+  readonly index: number
 }
 
 export class StreamTable {
@@ -79,6 +103,9 @@ export class StreamTable {
       `CREATE TABLE IF NOT EXISTS ${this.#table} (time TIMESTAMP NOT NULL, device VARCHAR NOT NULL)`,
     )
     const existing = await this.#describe()
+    for (const [name, type] of Object.entries(RECEIPT)) {
+      if (!existing.has(name)) await this.#connection.run(`ALTER TABLE ${this.#table} ADD COLUMN ${name} ${type}`)
+    }
     for (const { name, kind } of stream.columns) {
       const wanted = String(TYPES[kind])
       const found = existing.get(name.toLowerCase())
@@ -97,6 +124,9 @@ export class StreamTable {
     this.#columns = [...(await this.#describe())].map(([name, type]) => {
       if (name === 'time') return TIME
       if (name === 'device') return DEVICE
+      if (name === '_received') return RECEIVED
+      if (name === '_place') return PLACE
+      if (name === '_index') return INDEX
       const column = columns.get(name)
       return column === undefined ? absentColumn(type) : appendColumn(column)
     })
@@ -113,18 +143,40 @@ export class StreamTable {
   }
 
   /**
-   * Writes the readings, in log order, within the transaction that is open on the connection, and adds to `superseded`. What
-   * replaces a row of the table is not counted if it `isRepeat`: the row may be of the very same messages.
+   * Nobody knows any more where in the log the rows stood; when they were received they still say. Within the transaction that is
+   * open on the connection. Of 3 million rows a column that goes and comes again takes 10 ms, one that is set to null 90 ms.
    */
-  async write(readings: readonly Reading[], superseded: Superseded, isRepeat: boolean): Promise<void> {
+  async forgetPlaces(): Promise<void> {
+    await this.#connection.run(`ALTER TABLE ${this.#table} DROP COLUMN _place`)
+    await this.prepare()
+  }
+
+  /**
+   * Writes the readings of entries of one shard of the log, in its order, within the transaction that is open on the connection,
+   * and adds to `superseded`. What replaces a row of the table is not counted if it `isRepeat`: the row may be of the very same
+   * messages.
+   */
+  async write(
+    entries: readonly StoreEntry[],
+    shard: number | undefined,
+    superseded: Superseded,
+    isRepeat: boolean,
+  ): Promise<void> {
     const rows: Row[] = []
     const unknown = new Map<string, Row>()
     let earliest = Number.POSITIVE_INFINITY
-    for (const reading of readings) {
-      const row = { reading, series: seriesKey(reading, this.stream), micros: Math.round(reading.ts * 1000) }
-      if (row.micros < earliest) earliest = row.micros
-      if (!this.#newest.has(row.series)) unknown.set(row.series, row)
-      rows.push(row)
+    for (const { readings, receivedAt, offset } of entries) {
+      const received = new DuckDBTimestampMillisecondsValue(BigInt(Math.round(receivedAt)))
+      const place = shard === undefined ? null : placeOf(shard, offset)
+      let index = 0
+      for (const reading of readings) {
+        const series = seriesKey(reading, this.stream)
+        const row: Row = { reading, series, micros: Math.round(reading.ts * 1000), received, place, index }
+        index++
+        if (row.micros < earliest) earliest = row.micros
+        if (!this.#newest.has(row.series)) unknown.set(row.series, row)
+        rows.push(row)
+      }
     }
     if (unknown.size > 0) await this.#learn([...unknown.values()], earliest)
     const suspects: Row[] = []
@@ -168,7 +220,7 @@ export class StreamTable {
   }
 
   /** Deletes what the table holds at the series and times of `rows`, and gives it. */
-  async #remove(rows: readonly Row[]): Promise<Row[]> {
+  async #remove(rows: readonly Row[]): Promise<Known[]> {
     await this.#stage(rows)
     let from = Number.POSITIVE_INFINITY
     let to = 0
@@ -220,6 +272,9 @@ const TIME: AppendColumn<Row> = {
   value: ({ micros }) => new DuckDBTimestampValue(BigInt(micros)),
 }
 const DEVICE: AppendColumn<Row> = { type: VARCHAR, value: ({ reading }) => reading.device }
+const RECEIVED: AppendColumn<Row> = { type: RECEIPT._received, value: ({ received }) => received }
+const PLACE: AppendColumn<Row> = { type: RECEIPT._place, value: ({ place }) => place }
+const INDEX: AppendColumn<Row> = { type: RECEIPT._index, value: ({ index }) => index }
 
 function appendColumn({ name, kind, tag }: Column): AppendColumn<Row> {
   return { type: TYPES[kind], value: ({ reading }) => cell(valueIn(reading.values, name), kind, tag) }
@@ -239,8 +294,8 @@ function cell(value: Value | undefined, kind: ColumnKind, tag: boolean): DuckDBV
 }
 
 /** Of rows with the same series and time the last; each other that it, or a row between them, differs from is superseded. */
-function lastOfEach(rows: readonly Row[], removed: readonly Row[], stream: Stream, superseded: Superseded): Row[] {
-  const before = new Map<string, Row>()
+function lastOfEach(rows: readonly Row[], removed: readonly Known[], stream: Stream, superseded: Superseded): Row[] {
+  const before = new Map<string, Known>()
   for (const row of removed) before.set(`${row.micros} ${row.series}`, row)
   const last = new Map<string, Row>()
   for (const row of rows) {

@@ -7,6 +7,7 @@
  * series `databases`, and even names an InfluxDB version in its headers) is found by that: `history-unsupported`.
  */
 
+import assert from 'node:assert/strict'
 import { z } from 'zod'
 import { TelltaleError } from '../../platform/errors.ts'
 import type { History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
@@ -58,6 +59,7 @@ export class InfluxHistory implements History {
   }
 
   async readings(query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage> {
+    assert(query.upTo === undefined, 'InfluxDB keeps no places of the log')
     const selections = selectStreams(query.selections, this.#streams)
     const order = new HistoryOrder(query, this.#streams)
     const store: AsksByTime = {

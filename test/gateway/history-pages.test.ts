@@ -25,7 +25,7 @@ async function startWith(t: TestContext, server: ServerKind, readings: readonly 
     const entries = written.map((one) => {
       const stream = streams.find(({ name }) => name === one.stream)
       assert(stream)
-      return { stream, readings: [one] }
+      return { stream, readings: [one], receivedAt: one.ts, offset: 0 }
     })
     const { rejected } = await store.write({ entries }, new AbortController().signal)
     assert.deepEqual(rejected, [])

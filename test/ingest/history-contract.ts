@@ -15,8 +15,8 @@ import {
   type HistoryQuery,
 } from '../../schemas/history.ts'
 import { type Reading, valueIn } from '../../schemas/reading.ts'
-import { pageOf } from '../history.ts'
-import { type OpenStore, write } from './store-contract.ts'
+
+import { type OpenStore, pageFrom, write } from './store-contract.ts'
 import { members, pulses, reading, STREAMS, T0, weather } from './streams.ts'
 
 const MINUTE_MS = 60_000
@@ -126,7 +126,7 @@ async function pages(
   let after: HistoryKey | undefined
   for (let page = 0; ; page++) {
     const limit = limits[page % limits.length] ?? 1
-    const { readings, truncated, next } = await pageOf(store.history, { ...query, limit, ...(after && { after }) })
+    const { readings, truncated, next } = await pageFrom(store, { ...query, limit, ...(after && { after }) })
     all.push(...readings)
     assert.equal(next !== undefined, truncated)
     if (next === undefined) return all
@@ -165,7 +165,7 @@ export function historyContract(name: string, open: OpenStore): void {
             const query = { selections, order, from: begin + from / 1000, to: begin + to / 1000, limit: 1_000 }
             const isAsked = (one: Reading) => one.ts >= query.from && one.ts < query.to && isSelected(one, selections)
             const whole = sorted(written.filter(isAsked), order)
-            assert.deepEqual((await pageOf(store.history, query)).readings, whole)
+            assert.deepEqual((await pageFrom(store, query)).readings, whole)
             assert.deepEqual(await pages(store, query, limits), whole)
             const late = distinct(meanwhile.map((one, index) => readingOf(one, begin, 1_000 + index)))
             const places = new Set(written.map((one) => JSON.stringify(keyOf(one))))
@@ -208,7 +208,7 @@ export function historyContract(name: string, open: OpenStore): void {
           const windows = new Map(
             written.filter(isAsked).map((one) => [JSON.stringify(keyOf(one, everyMs)), keyOf(one, everyMs)]),
           )
-          const whole = (await pageOf(store.history, query)).readings
+          const whole = (await pageFrom(store, query)).readings
           assert.deepEqual(
             whole.map((one) => keyOf(one)),
             [...windows.values()].sort(compareIn(order)),
@@ -272,7 +272,7 @@ export function historyContract(name: string, open: OpenStore): void {
       const ask = async (order: HistoryOrderName, after: Partial<HistoryKey>, more: object = {}) => {
         const place = { ts: BEGIN + 2, device: 'b', stream: 'weather', tags: {}, ...after }
         const query = { selections: [{}], from: BEGIN, to: BEGIN + 10, limit: 10, order, after: place, ...more }
-        return (await pageOf(store.history, query)).readings.map(({ ts }) => ts - BEGIN)
+        return (await pageFrom(store, query)).readings.map(({ ts }) => ts - BEGIN)
       }
       assert.deepEqual(await ask('oldest', {}), [3])
       assert.deepEqual(await ask('newest', {}), [1])

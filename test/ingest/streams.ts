@@ -1,5 +1,7 @@
 /** The streams and readings that store tests use: every kind of column, tags, both precisions. */
 
+import assert from 'node:assert/strict'
+import type { StoreEntry } from '../../ingest/store.ts'
 import type { Reading, Stream, Value } from '../../schemas/reading.ts'
 
 const column = (name: string, kind: 'integer' | 'float' | 'boolean' | 'string', tag = false) => ({ name, kind, tag })
@@ -51,3 +53,13 @@ export const reading = (stream: Stream, device: string, ts: number, values: Reco
   ts,
   values,
 })
+
+/** When the platform received what tests write. */
+export const RECEIVED = T0 + 3_600_000
+
+/** A message of these readings, of one stream. */
+export function entryOf(...readings: Reading[]): StoreEntry {
+  const stream = STREAMS.find(({ name }) => name === readings[0]?.stream)
+  assert(stream)
+  return { stream, readings, receivedAt: RECEIVED, offset: 0 }
+}

@@ -9,10 +9,9 @@ import { DUCKDB_WAL_BYTES_MAX, DuckdbStore } from '../../../ingest/duckdb/store.
 import type { StoreBatch } from '../../../ingest/store.ts'
 import type { Column, Reading, Stream } from '../../../schemas/reading.ts'
 import { fileSizeLimit } from '../../file-size-limit.ts'
-import { pageOf } from '../../history.ts'
 import { historyContract } from '../history-contract.ts'
-import { storeContract, write } from '../store-contract.ts'
-import { reading, STREAMS, T0, weather } from '../streams.ts'
+import { pageFrom, storeContract, write } from '../store-contract.ts'
+import { entryOf, reading, STREAMS, T0, weather } from '../streams.ts'
 
 async function file(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'telltale-duckdb-'))
@@ -42,7 +41,7 @@ test('a run that is written again after a restart, in smaller and larger pieces,
     for (let from = 0; from < (piece === 1 ? 5 : run.length); from += piece) {
       await write(store, ...run.slice(from, from + piece))
     }
-    assert.deepEqual((await pageOf(store.history, all)).readings, run)
+    assert.deepEqual((await pageFrom(store, all)).readings, run)
     await store.stop()
   }
 })
@@ -62,7 +61,7 @@ test('an entry with a value that no column takes is named, and its neighbours ar
   const bad = wrong.map((values, n) => reading(weather, 'd', T0 + 1000 + n, values))
   const mixed = [...good.slice(0, 30), ...bad, ...good.slice(30)]
   const rejected = await write(store, ...mixed)
-  const held = (await pageOf(store.history, all)).readings
+  const held = (await pageFrom(store, all)).readings
   assert.deepEqual(
     held.filter(({ ts }) => ts < T0 + 1000),
     good,
@@ -91,7 +90,7 @@ test('behind a link to a file that is not there yet, what is written is found ag
   await copyFile(`${target}.wal`, `${left}.wal`)
   const again = await open(`${left}.link`)
   t.after(() => again.stop())
-  assert.equal((await pageOf(again.history, all)).readings.length, 1)
+  assert.equal((await pageFrom(again, all)).readings.length, 1)
 })
 
 test('a file without a byte, as a first start on a full disk leaves it, is begun anew; any other that is none is left', async (t) => {
@@ -110,9 +109,11 @@ test('the checkpoint is kept with the rows of its batch', async (t) => {
   const path = await file(t)
   const first = await open(path)
   assert.equal(await first.checkpoint(), undefined)
-  const entries = [{ stream: weather, readings: [reading(weather, 'a', T0, { count: 1 })] }]
-  await first.write({ entries, checkpoint: 'x-1' }, new AbortController().signal)
-  await first.write({ entries, checkpoint: 'x-2' }, new AbortController().signal)
+  const entries = [entryOf(reading(weather, 'a', T0, { count: 1 }))]
+  for (const checkpoint of ['x-1', 'x-2']) {
+    const source = { shard: 0, first: 0, next: 1, checkpoint }
+    await first.write({ entries, source }, new AbortController().signal)
+  }
   await first.stop()
   const again = await open(path)
   t.after(() => again.stop())
@@ -146,7 +147,7 @@ test('whatever the order and the restarts, each series and time is held once wit
           store = await open(path)
         }
       }
-      const { readings } = await pageOf(store.history, all)
+      const { readings } = await pageFrom(store, all)
       await store.stop()
       const held = readings.map(({ device, ts, values }) => [`${device} ${values.site ?? ''} ${ts - T0}`, values.count])
       assert.deepEqual(held.sort(), [...model].sort())
@@ -165,7 +166,7 @@ test('columns are added as a schema grows; what it no longer has stays in the ta
   const second = await open(path, [grown(column('c', 'string'), column('a', 'float'))])
   await write(second, reading(weather, 'd', T0 + 1, { c: 'new', a: 2.5 }))
   assert.deepEqual(
-    (await pageOf(second.history, all)).readings.map(({ values }) => values),
+    (await pageFrom(second, all)).readings.map(({ values }) => values),
     [{ a: 1 }, { c: 'new', a: 2.5 }],
   )
   await second.stop()
@@ -179,7 +180,7 @@ test('an abort interrupts a write, which leaves nothing of it; written again, it
   const store = await open(await file(t))
   t.after(() => store.stop())
   const readings = Array.from({ length: 100_000 }, (_, n) => reading(weather, `d${n % 7}`, T0 + n, { count: n }))
-  const batch = { entries: [{ stream: weather, readings }] }
+  const batch = { entries: readings.map((one) => entryOf(one)) }
   const stop = new AbortController()
   const writing = store.write(batch, stop.signal)
   setImmediate(() => stop.abort())
@@ -187,10 +188,10 @@ test('an abort interrupts a write, which leaves nothing of it; written again, it
     () => 'written',
     (error) => error.code,
   )
-  const { readings: held } = await pageOf(store.history, all)
+  const { readings: held } = await pageFrom(store, all)
   assert.equal(held.length, outcome === 'written' ? 100_000 : 0)
   await store.write(batch, new AbortController().signal)
-  assert.equal((await pageOf(store.history, all)).readings.length, 100_000)
+  assert.equal((await pageFrom(store, all)).readings.length, 100_000)
 })
 
 const FULL_DISKS = [
@@ -222,7 +223,7 @@ for (const { when, bytes, message } of FULL_DISKS) {
     assert.match((await writeOnce(store, refused?.batch ?? { entries: [] }))?.message ?? '', message)
     limit.lift()
     assert.equal(await writeOnce(store, refused?.batch ?? { entries: [] }), undefined)
-    const held = (await pageOf(store.history, all)).readings.map(({ ts }) => ts - T0)
+    const held = (await pageFrom(store, all)).readings.map(({ ts }) => ts - T0)
     assert.deepEqual(held, [...Array(count).keys()])
   })
 }
@@ -232,7 +233,7 @@ function* bigBatches(): Generator<StoreBatch> {
   for (let at = 0; at < (100 * DUCKDB_WAL_BYTES_MAX) / 1024; at += 256) {
     const entries = Array.from({ length: 256 }, (_, n) => {
       const note = randomBytes(768).toString('base64')
-      return { stream: weather, readings: [reading(weather, 'd', T0 + at + n, { note })] }
+      return entryOf(reading(weather, 'd', T0 + at + n, { note }))
     })
     yield { entries }
   }

@@ -12,16 +12,13 @@ import { InfluxStore } from '../../../ingest/influx/store.ts'
 import { retryWaitMs, writeUntilStored } from '../../../ingest/retry.ts'
 import { type StoreBatch, StoreError } from '../../../ingest/store.ts'
 import { pageOf } from '../../history.ts'
-import { pulses, reading, STREAMS, T0, weather } from '../streams.ts'
+import { entryOf, pulses, reading, STREAMS, T0, weather } from '../streams.ts'
 import { startFaultServer } from './fault-server.ts'
 
 const ONE_MIB = Buffer.alloc(2 ** 20, 'x')
 const signal = () => new AbortController().signal
 const batch = (count: number, from = 0): StoreBatch => ({
-  entries: Array.from({ length: count }, (_, n) => ({
-    stream: weather,
-    readings: [reading(weather, 'a', T0 + from + n, { count: from + n })],
-  })),
+  entries: Array.from({ length: count }, (_, n) => entryOf(reading(weather, 'a', T0 + from + n, { count: from + n }))),
 })
 
 async function open(t: test.TestContext, options: Partial<InfluxOptions> = {}) {
@@ -285,8 +282,8 @@ test('a stream, and a device, of which every line is refused costs a few request
   }
   const entries = Array.from({ length: 5000 }, (_, n) =>
     n % 3 === 0
-      ? { stream: pulses, readings: [reading(pulses, `p${n % 50}`, T0 + n, { level: n })] }
-      : { stream: weather, readings: [reading(weather, `w${n % 50}`, T0 + n, { count: n })] },
+      ? entryOf(reading(pulses, `p${n % 50}`, T0 + n, { level: n }))
+      : entryOf(reading(weather, `w${n % 50}`, T0 + n, { count: n })),
   )
   const { rejected } = await store.write({ entries }, signal())
   const bad = entries.flatMap(({ readings: [first] }, index) =>
@@ -323,7 +320,7 @@ test('a reading that line protocol cannot express is set aside, its neighbours a
     reading(weather, 'a', T0, { site: 'only a tag' }),
     reading(weather, 'a', T0, { site: 'tail\\', count: 1 }),
     reading(weather, 'a', T0 + 1, { count: 2 }),
-  ].map((one) => ({ stream: weather, readings: [one] }))
+  ].map((one) => entryOf(one))
   const { rejected } = await store.write({ entries }, signal())
   assert.deepEqual(
     rejected.map(({ index }) => index),
@@ -419,7 +416,7 @@ test('to see whether a server is ill, nothing is written that a later value has 
     for (const line of lines) stored.set(line.replace(/ .* /, ' '), line)
     return undefined
   }
-  const at = (ts: number, count: number) => ({ stream: weather, readings: [reading(weather, 'a', ts, { count })] })
+  const at = (ts: number, count: number) => entryOf(reading(weather, 'a', ts, { count }))
   await persist(store, { entries: [at(T0, 1)] })
   await persist(store, { entries: [at(T0, 2), at(T0 + 1, 7)] })
   const { outcome } = await persist(store, { entries: [at(T0 + 2, 666)] })
@@ -435,7 +432,7 @@ test('the same within one batch, of which a part was written', async (t) => {
     for (const line of lines) stored.set(line.replace(/ .* /, ' '), line)
     return undefined
   }
-  const at = (ts: number, count: number) => ({ stream: weather, readings: [reading(weather, 'a', ts, { count })] })
+  const at = (ts: number, count: number) => entryOf(reading(weather, 'a', ts, { count }))
   await persist(store, { entries: [at(T0, 1)] })
   // One more than a request holds.
   const first = Array.from({ length: 4_999 }, (_, n) => at(T0 + n, 10_000 + n))

@@ -9,7 +9,7 @@ import { writeUntilStored } from '../../../ingest/retry.ts'
 import type { StoreBatch, StoreError } from '../../../ingest/store.ts'
 import { startInfluxdb2 } from '../../servers/influxdb2.ts'
 import { requireServer } from '../../servers/server.ts'
-import { reading, STREAMS, T0, weather } from '../streams.ts'
+import { entryOf, reading, STREAMS, T0, weather } from '../streams.ts'
 
 /**
  * What happens to one connection. `half-open`: it stays up, and carries nothing. `cut`: the request goes through, and the
@@ -22,10 +22,7 @@ const SLOW_MS = 1_500
 const POINTS = 3_000
 
 const batch: StoreBatch = {
-  entries: Array.from({ length: POINTS }, (_, n) => ({
-    stream: weather,
-    readings: [reading(weather, 'a', T0 + n, { count: n })],
-  })),
+  entries: Array.from({ length: POINTS }, (_, n) => entryOf(reading(weather, 'a', T0 + n, { count: n }))),
 }
 
 /** A proxy in front of `port`: connection number n has trouble `script[n]`; those after have none. */

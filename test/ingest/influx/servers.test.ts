@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { InfluxStore } from '../../../ingest/influx/store.ts'
 import { Ingest } from '../../../ingest/ingest.ts'
-import type { StoreEntry } from '../../../ingest/store.ts'
 import { createStore } from '../../../ingest/stores.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { silentLogger } from '../../../platform/logger.ts'
@@ -19,13 +18,10 @@ import { createBucket, type Influxdb2, startInfluxdb2 } from '../../servers/infl
 import { requireServer } from '../../servers/server.ts'
 import { startVictoriaMetrics } from '../../servers/victoriametrics.ts'
 import { append, openLog, registry, settled, temporaryDirectory } from '../log-fixture.ts'
-import { pulses, reading, STREAMS, T0, weather } from '../streams.ts'
+import { entryOf, pulses, reading, STREAMS, T0, weather } from '../streams.ts'
 
 const signal = new AbortController().signal
-const entry = (one: Reading): StoreEntry => ({
-  stream: one.stream === 'weather' ? weather : pulses,
-  readings: [one],
-})
+const entry = (one: Reading) => entryOf(one)
 const full = reading(weather, 'truck-7', T0 + 123, { site: 'a b', temperature: 21.3, count: 55, on: true, note: 'x' })
 
 for (const start of [startInfluxdb1, startInfluxdb2]) {
