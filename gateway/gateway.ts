@@ -20,12 +20,14 @@ import { seriesKey } from '../schemas/point.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { Columns } from './columns.ts'
+import { HistoryPlaces } from './history-places.ts'
 import { Http, type HttpOptions, LIVE_PATH } from './http.ts'
 import { Latest } from './latest.ts'
 import { Feeds } from './live/feeds.ts'
 import { Groups } from './live/groups.ts'
 import { Live } from './live/live.ts'
 import { Starts } from './live/starts.ts'
+import { StoreReads } from './live/store-reads.ts'
 import { Tail } from './live/tail.ts'
 import { GatewayMetrics } from './metrics.ts'
 import { Seed } from './seed.ts'
@@ -89,6 +91,8 @@ export class Gateway implements Part {
       feeds.of(group, group.wanted, (frame, readings) => this.#live.publish(group, frame, readings)),
     )
     const decoder = new Decoder(registry)
+    const places = new HistoryPlaces()
+    const store = new StoreReads({ history, places })
     const tokens = new Tokens(dependencies)
     const connections = new Connections({ max: options.connectionsMax }, (reason) =>
       metrics.connectionsCut.inc({ reason }),
@@ -104,6 +108,8 @@ export class Gateway implements Part {
       groups,
       feeds,
       decoder,
+      places,
+      store,
       tagsOf: columns.tagsOf,
     }
     this.#tail = new Tail({

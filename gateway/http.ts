@@ -14,6 +14,7 @@ import { Access, tokenOf } from './access.ts'
 import type { Columns } from './columns.ts'
 import { type Dashboard, loadDashboard } from './dashboard.ts'
 import { Devices } from './devices.ts'
+import type { HistoryPlaces } from './history-places.ts'
 import type { Latest } from './latest.ts'
 import { ledgerOf } from './ledger.ts'
 import type { GatewayMetrics } from './metrics.ts'
@@ -32,6 +33,7 @@ export interface HttpDependencies {
   readonly presence: Presence
   readonly registry: Registry
   readonly history: History
+  readonly places: HistoryPlaces
   readonly tokens: Tokens
   readonly latest: Latest
   readonly columns: Columns

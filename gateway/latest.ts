@@ -118,7 +118,7 @@ export class Latest {
     const known = device.slots.get(this.#keyOf(reading, stream))
     if (known !== undefined && reading.ts < known.reading.ts) return
     device.touched = ++this.#sequence
-    this.#put(device, reading, undefined, reading.ts > now ? Number.NEGATIVE_INFINITY : reading.ts, stream)
+    this.#put(device, reading, reading.received, reading.ts > now ? Number.NEGATIVE_INFINITY : reading.ts, stream)
     this.#makeRoom()
   }
 

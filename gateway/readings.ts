@@ -14,7 +14,7 @@ import type { Access } from './access.ts'
 import type { Columns } from './columns.ts'
 import { CsvTable } from './csv.ts'
 import { type HistoryCursor, hashOf, readCursor, writeCursor } from './history-cursor.ts'
-import { HistoryPlaces } from './history-places.ts'
+import type { HistoryPlaces } from './history-places.ts'
 import { encodeReading } from './live/frames.ts'
 import { readLimit, readSelections, readTime } from './parameters.ts'
 import { badParameter, Refusal } from './refusal.ts'
@@ -49,13 +49,19 @@ export class Readings {
   readonly #columns: Columns
   readonly #clock: Clock
   readonly #times: HistoryTimes
-  readonly #places = new HistoryPlaces()
+  readonly #places: HistoryPlaces
 
   constructor(
-    dependencies: { readonly history: History; readonly columns: Columns; readonly clock: Clock },
+    dependencies: {
+      readonly history: History
+      readonly places: HistoryPlaces
+      readonly columns: Columns
+      readonly clock: Clock
+    },
     times: HistoryTimes = { queryMs: HISTORY_QUERY_MS_MAX, answerMs: HISTORY_ANSWER_MS_MAX },
   ) {
     this.#history = dependencies.history
+    this.#places = dependencies.places
     this.#columns = dependencies.columns
     this.#clock = dependencies.clock
     this.#times = times
@@ -204,7 +210,7 @@ function wantsCsv(accept: string): boolean {
 async function* jsonChunks({ pieces, truncated }: HistoryPage, next?: string): AsyncGenerator<string> {
   let before = '{"readings":['
   for await (const readings of pieces) {
-    yield `${before}${readings.map((reading) => encodeReading(reading)).join(',\n')}`
+    yield `${before}${readings.map((reading) => encodeReading(reading, reading.received)).join(',\n')}`
     before = ',\n'
   }
   yield `${before === ',\n' ? '' : before}],"truncated":${truncated}${next === undefined ? '' : `,"next":"${next}"`}}\n`

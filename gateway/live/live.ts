@@ -12,7 +12,7 @@ import { LIVE_COMMAND_BYTES_MAX, LIVE_LOOK_BYTES, LIVE_SUBSCRIPTIONS_PER_SOCKET_
 import type { Logger } from '../../platform/logger.ts'
 import { type Access, tokenOf } from '../access.ts'
 import type { GatewayMetrics } from '../metrics.ts'
-import { fullRefusal, Refusal } from '../refusal.ts'
+import { fullRefusal, Refusal, refusalOf } from '../refusal.ts'
 import type { Reply } from '../reply.ts'
 import { type Query, type Request, readRequest } from '../request.ts'
 import type { Connections } from '../server/connections.ts'
@@ -98,12 +98,17 @@ export class Live {
       now: () => clock.now(),
       whyOver: (access) => dependencies.tokens.whyOver(access),
       cursorOf: (group) => starts.cursorOf(group),
-      behind: (group) => starts.behind(group),
+      behind: (group, access) => starts.behind(group, access),
       hasPast: (session) => this.#catchUps.add(session),
       opened: (session) => this.#opened(session),
       closed: (session) => this.#closed(session),
       message: (session, data, isBinary) => this.#message(session, data, isBinary),
-      failed: (session, error) => this.#failed(session, error),
+      refusalOf: (session, id, error) => {
+        const refusal = refusalOf(error)
+        if (refusal !== undefined) return new CommandRefusal(id, 'store-unavailable', refusal.message, true)
+        this.#failed(session, error)
+        return undefined
+      },
       dropped: () => metrics.droppedFrames.inc(),
       left: (group) => groups.leave(group),
       closing: (reason) => metrics.closes.inc({ code: reason.code }),
@@ -193,7 +198,7 @@ export class Live {
     this.#requireRoom(access, address)
     const session = new LiveSession(access, address, 'telltale.v1', this.#owner)
     const { starts } = this.#dependencies
-    const begin = await starts.begin(options, starts.wanted(options, access, false)).catch(refuseWrong)
+    const begin = await starts.begin(options, starts.wanted(options, access, false), access).catch(refuseWrong)
     const { group, past } = begin()
     const stream: EventStream | undefined = reply.open(
       EVENT_HEADERS,
@@ -282,7 +287,7 @@ export class Live {
   async subscribe(session: LiveSession, id: string, options: SubscribeOptions): Promise<void> {
     const { groups, starts } = this.#dependencies
     const wanted = starts.wanted(options, session.access, session.protocol === 'telltale.v1.avro')
-    const begin = await starts.begin(options, wanted)
+    const begin = await starts.begin(options, wanted, session.access)
     if (!session.isOpen) return
     if (session.full) {
       const message = `this socket has ${LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX} subscriptions: no more are taken`

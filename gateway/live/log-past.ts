@@ -14,8 +14,11 @@ import assert from 'node:assert/strict'
 import { type Entry, entriesBefore } from '../../log/entry.ts'
 import type { Shard } from '../../log/log.ts'
 import type { Offset, Position } from '../../log/position.ts'
+import type { Logger } from '../../platform/logger.ts'
 import type { Decoder } from '../../schemas/decoder.ts'
+import type { LogStretch, PlacedReading, ReceivedPage } from '../../schemas/history.ts'
 import { Rejection } from '../../schemas/reading.ts'
+import type { Access } from '../access.ts'
 import type { Frame } from '../server/server.ts'
 import { type Cursor, formatCursor, parseCursor, WHOLE } from './cursor.ts'
 import type { Feed, FeedTarget } from './feed.ts'
@@ -24,16 +27,19 @@ import { gapFrame } from './frames.ts'
 import type { Group } from './groups.ts'
 import { Message } from './message.ts'
 import type { Past, PastStep } from './past.ts'
+import type { StoreReads } from './store-reads.ts'
 import { isTelemetry, type Piece, piecesOf } from './telemetry.ts'
 
 /** Messages behind the live stream beyond which a slow app is not sent each of them, but the last reading of each series. */
 const LIVE_BEHIND_MESSAGES_MAX = 100_000
 
 export interface LogPastDependencies {
-  readonly log: { readonly id: string; readonly shards: readonly Pick<Shard, 'read'>[] }
+  readonly log: { readonly id: string; readonly shards: readonly Pick<Shard, 'read' | 'first' | 'checkpoint'>[] }
   readonly decoder: Pick<Decoder, 'decode'>
   readonly feeds: Feeds
   readonly tail: LiveEdge
+  readonly store: StoreReads
+  readonly logger: Logger
 }
 
 /** How far the live tail has come. */
@@ -48,6 +54,10 @@ export interface LogPastOptions {
   readonly from: Cursor
   /** Readings of an earlier time are left out, milliseconds. */
   readonly since?: number
+  /** Encoded without receipt: readings that were sent before, and are not to be sent again. */
+  readonly seen?: ReadonlySet<string>
+  /** Who asks: by it the store takes its turns. */
+  readonly access: Access
   /** Why something may be missing. */
   readonly reason: 'retention' | 'slow'
 }
@@ -60,6 +70,9 @@ export class LogPast implements Past {
   #feed: Feed
   /** It has fallen too far behind for every reading. */
   #isMerging = false
+  readonly #dropped = new AbortController()
+  /** What the store has is decoded, also for who wants messages undecoded. */
+  #storeFeed: Feed
   /** Ready to be sent. */
   readonly #frames: Frame[] = []
   /** After all that was read, and after all that was given to be sent. */
@@ -75,9 +88,12 @@ export class LogPast implements Past {
     this.#place = options.from
     this.#sent = options.from
     const { name, fields, fieldsKey, maxDelayMs, wanted } = group
-    const { since } = options
-    this.#target = { name, fields, fieldsKey, maxDelayMs, ...(since !== undefined && { since }) }
+    const { since, seen } = options
+    this.#target = { name, fields, fieldsKey, maxDelayMs, ...(since !== undefined && { since }), ...(seen && { seen }) }
     this.#feed = dependencies.feeds.of(this.#target, wanted, this.#publish)
+    this.#storeFeed = wanted.isRaw
+      ? dependencies.feeds.of(this.#target, { ...wanted, isRaw: false }, this.#publish)
+      : this.#feed
   }
 
   for(group: Group): Past {
@@ -92,9 +108,10 @@ export class LogPast implements Past {
     const target = placeOf(this.#group, this.#dependencies.tail).position
     this.#mergeIfFarBehind(target)
     let isAhead = part.readings > 0
-    for (const [shard, offset] of position.entries()) {
+    for (const shard of this.#shardsInTurn()) {
       const { [shard]: end } = target
-      assert(end !== undefined, `the tail has no shard ${shard}`)
+      const { [shard]: offset } = position
+      assert(end !== undefined && offset !== undefined, `the tail has no shard ${shard}`)
       if (offset < end) return this.#read(shard, end)
       if (offset > end) isAhead = true
     }
@@ -105,7 +122,15 @@ export class LogPast implements Past {
   }
 
   drop(): void {
+    this.#dropped.abort()
     this.#feed.drop()
+  }
+
+  /** A place has one part only: the message that is partly sent comes to its end before another shard is read. */
+  #shardsInTurn(): number[] {
+    const { position, part } = this.#place
+    const shards = [...position.keys()]
+    return part.readings === 0 ? shards : [part.shard, ...shards.filter((shard) => shard !== part.shard)]
   }
 
   readonly #publish = (frame: Frame): void => {
@@ -121,6 +146,7 @@ export class LogPast implements Past {
     this.#isMerging = true
     this.#feed.finish(this.#place)
     this.#feed = this.#dependencies.feeds.merging(this.#target, wanted, this.#publish)
+    this.#storeFeed = this.#feed
   }
 
   #send(frame: Frame): PastStep {
@@ -134,8 +160,7 @@ export class LogPast implements Past {
     assert(from !== undefined)
     const batch = await log.shards[shard]?.read(from)
     if (batch === undefined) return
-    if (batch.missed > 0) this.#tellGap(shard, batch.firstOffset < end ? batch.firstOffset : end, batch.missed)
-    if (batch.firstOffset >= end) return
+    if (batch.missed > 0) return this.#askStore(shard, batch.firstOffset < end ? batch.firstOffset : end)
     const part = batch.next <= end ? batch : entriesBefore(batch, end)
     this.#pieces = { shard, rest: piecesOf(part) }
   }
@@ -175,15 +200,100 @@ export class LogPast implements Past {
     this.#place = { position: position.with(shard, offset), part: rest, receivedAt }
   }
 
-  #tellGap(shard: number, offset: Offset, missed: number): void {
+  /** Takes from the store, a page of it, what the log has lost of a shard before `until`; what the store lacks too is told. */
+  async #askStore(shard: number, until: Offset): Promise<void> {
+    const { log, store, logger } = this.#dependencies
+    const { access } = this.#options
+    const { position, part } = this.#place
+    if (!store.keepsPlaces) return this.#tellGap(shard, until)
+    const { selections } = this.#group.wanted
+    const query = { selections, log: log.id, from: { position, part }, before: position.with(shard, until) }
+    let page: ReceivedPage
+    try {
+      page = await store.received(query, access, this.#dropped.signal)
+    } catch (error) {
+      if (!this.#dropped.signal.aborted) {
+        logger.warn({ err: error }, 'the store could not be asked for what the log has lost: an app is told of a gap')
+        this.#tellGap(shard, until)
+      }
+      return
+    }
+    const lacking = [...page.lacking]
+    const tellLacking = (before: number) => {
+      while (lacking[0] !== undefined && lacking[0].next <= before) {
+        const { first, next } = lacking.shift() as LogStretch
+        this.#storeFeed.flush(this.#place)
+        this.#moveTo(shard, Math.max(first, this.#place.position[shard] ?? first) as Offset)
+        this.#tellGap(shard, next as Offset)
+      }
+    }
+    for (const message of messagesOf(page.readings)) {
+      tellLacking(message.offset)
+      this.#takeStored(shard, message)
+    }
+    if (page.truncated) {
+      this.#storeFeed.flush(this.#place)
+      return
+    }
+    tellLacking(until)
+    this.#moveTo(shard, until)
+    this.#storeFeed.flush(this.#place)
+  }
+
+  /** The readings of one message that the store has still; they are sent decoded, whatever was asked for. */
+  #takeStored(shard: number, { offset, readings }: StoredMessage): void {
+    const [first] = readings
+    assert(first !== undefined)
+    const { device, stream, received = 0 } = first.reading
+    const receivedAt = Math.max(this.#place.receivedAt, received)
+    const placeBefore = (index: number): Cursor => ({
+      position: this.#place.position.with(shard, offset as Offset),
+      part: index === 0 ? WHOLE : { shard, readings: index },
+      receivedAt,
+    })
+    const entry = { offset: offset as Offset, device, stream, receivedAt: received, flags: 0, payload: NOTHING }
+    const before = (index: number) => placeBefore(readings[index]?.index ?? 0)
+    this.#storeFeed.take(
+      new Message(
+        entry,
+        readings.map(({ reading }) => reading),
+        { before },
+        this.#dependencies.feeds.tagsOf,
+      ),
+    )
+    // Behind the last of its readings that the store has: others of it may follow on the next page.
+    this.#place = placeBefore((readings.at(-1)?.index ?? 0) + 1)
+  }
+
+  /** Goes on at `offset` of the shard, and says that what is before it is missing. */
+  #tellGap(shard: number, offset: Offset): void {
     const { log } = this.#dependencies
     this.#feed.finish(this.#place)
+    const missed = offset - (this.#place.position[shard] ?? offset)
     const after = formatCursor(log, this.#place)
     this.#moveTo(shard, offset)
     const before = formatCursor(log, this.#place)
     this.#frames.push(gapFrame(this.#group.name, { after, before, reason: this.#options.reason, missed }))
   }
 }
+
+interface StoredMessage {
+  readonly offset: number
+  readonly readings: readonly PlacedReading[]
+}
+
+/** The readings of one message stand together. */
+function messagesOf(readings: readonly PlacedReading[]): StoredMessage[] {
+  const messages: { offset: number; readings: PlacedReading[] }[] = []
+  for (const reading of readings) {
+    const last = messages.at(-1)
+    if (last?.offset === reading.offset) last.readings.push(reading)
+    else messages.push({ offset: reading.offset, readings: [reading] })
+  }
+  return messages
+}
+
+const NOTHING = Buffer.alloc(0)
 
 /** The place after all that was published to the group. */
 export function placeOf(group: Group, tail: LiveEdge): Cursor {

@@ -18,6 +18,8 @@ export interface Part {
   readonly maxDelayMs: number | undefined
   /** A reading of an earlier time is left out, milliseconds. */
   readonly since?: number
+  /** Encoded without receipt: readings that were sent before. */
+  readonly seen?: ReadonlySet<string>
 }
 
 export class Message {
@@ -25,6 +27,8 @@ export class Message {
   readonly readings: readonly Reading[]
   /** So many of the readings were sent before. */
   readonly skip: number
+  /** When the platform had it, milliseconds; undefined where nobody knows. */
+  readonly received: number | undefined
   /** The place before the reading with this index, which is after all before it. */
   readonly before: (index: number) => Cursor
   readonly #tagsOf: (stream: string) => ReadonlySet<string>
@@ -33,21 +37,28 @@ export class Message {
   constructor(
     entry: Entry,
     readings: readonly Reading[],
-    options: { readonly skip?: number; readonly before: (index: number) => Cursor },
+    options: {
+      readonly skip?: number
+      readonly before: (index: number) => Cursor
+      /** As apps are told it, if that is another than the entry's: undefined where nobody knows. */
+      readonly received?: number | undefined
+    },
     tagsOf: (stream: string) => ReadonlySet<string>,
   ) {
     this.entry = entry
     this.readings = readings
     this.skip = options.skip ?? 0
     this.before = options.before
+    this.received = 'received' in options ? options.received : entry.receivedAt
     this.#tagsOf = tagsOf
   }
 
   /** The reading with this index, as it is wanted; undefined if nothing of it is. */
-  select(index: number, { fields, maxDelayMs, since }: Part): Reading | undefined {
+  select(index: number, { fields, maxDelayMs, since, seen }: Part): Reading | undefined {
     const reading = this.readings[index]
     if (reading === undefined) return undefined
     if (since !== undefined && reading.ts < since) return undefined
+    if (seen?.has(encodeReading(reading))) return undefined
     if (maxDelayMs !== undefined && this.entry.receivedAt - reading.ts > maxDelayMs) return undefined
     return fields === undefined ? reading : selectFields(reading, fields, this.#tagsOf(reading.stream))
   }
@@ -63,7 +74,7 @@ export class Message {
     }
     if (!(index in texts)) {
       const selected = this.select(index, part)
-      texts[index] = selected && encodeReading(selected, this.entry.receivedAt)
+      texts[index] = selected && encodeReading(selected, this.received)
     }
     return texts[index]
   }

@@ -1,6 +1,6 @@
 /**
  * Owns the door to the past of one subscription: what an app is sent before the present begins, frame by frame as its
- * connection has room. `Snapshot` and `LogPast` are two.
+ * connection has room. `Snapshot`, `LogPast` and `StorePast` are three.
  */
 
 import type { Frame } from '../server/server.ts'

@@ -66,9 +66,9 @@ export class ReducedFeed implements Feed {
       const key = this.#shared.keyOf(reading)
       const known = this.#waiting.get(key)
       if (known === undefined) {
-        this.#waiting.set(key, new Window(this.#reduce, reading, receivedAt, this.#shared.tagsOf(reading.stream)))
+        this.#waiting.set(key, new Window(this.#reduce, reading, message.received, this.#shared.tagsOf(reading.stream)))
         this.#shared.count++
-      } else known.add(reading, receivedAt)
+      } else known.add(reading, message.received)
       this.#taken++
     }
   }
@@ -122,29 +122,29 @@ class Window {
   readonly #tags: ReadonlySet<string>
   /** `first` or `last`; of the others the last, whose time and tags the result has. */
   #reading: Reading
-  #receivedAt: number
+  #received: number | undefined
   /** Of each numeric column, or for `count` of each column: what was reduced so far, and of how many values. */
   readonly #columns: Map<string, { value: number; count: number }> | undefined
 
-  constructor(reduce: Reduction, reading: Reading, receivedAt: number, tags: ReadonlySet<string>) {
+  constructor(reduce: Reduction, reading: Reading, received: number | undefined, tags: ReadonlySet<string>) {
     this.#reduce = reduce
     this.#tags = tags
     this.#reading = reading
-    this.#receivedAt = receivedAt
+    this.#received = received
     if (reduce === 'first' || reduce === 'last') return
     this.#columns = new Map()
     this.#addColumns(reading, this.#columns)
   }
 
-  add(reading: Reading, receivedAt: number): void {
+  add(reading: Reading, received: number | undefined): void {
     if (this.#reduce === 'first') return
     this.#reading = reading
-    this.#receivedAt = receivedAt
+    this.#received = received
     if (this.#columns !== undefined) this.#addColumns(reading, this.#columns)
   }
 
   encode(): string {
-    return encodeReading(this.#columns === undefined ? this.#reading : this.#reduced(this.#columns), this.#receivedAt)
+    return encodeReading(this.#columns === undefined ? this.#reading : this.#reduced(this.#columns), this.#received)
   }
 
   #addColumns(reading: Reading, columns: Map<string, { value: number; count: number }>): void {

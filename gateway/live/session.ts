@@ -49,15 +49,15 @@ export interface SessionOwner {
   /** The text of the place after all that was sent to the group. */
   readonly cursorOf: (group: Group) => string
   /** What a live member of the group has to be sent from this instant on, once it takes frames again. */
-  readonly behind: (group: Group) => () => Past
+  readonly behind: (group: Group, access: Access) => () => Past
   /** It has something of the past to send. */
   readonly hasPast: (session: LiveSession) => void
   readonly opened: (session: LiveSession) => void
   readonly closed: (session: LiveSession) => void
   /** The app has sent a frame. */
   readonly message: (session: LiveSession, data: Buffer, isBinary: boolean) => void
-  /** The past could not be read. */
-  readonly failed: (session: LiveSession, error: unknown) => void
+  /** Why a past could not be had, for the app; undefined if that was our own mistake, of which the connection is ended. */
+  readonly refusalOf: (session: LiveSession, id: string, error: unknown) => CommandRefusal | undefined
   /** A frame for the app was dropped. */
   readonly dropped: () => void
   /** The socket has left `group`. */
@@ -67,6 +67,8 @@ export interface SessionOwner {
 }
 
 interface Subscription {
+  /** Of the command that asked for it. */
+  id: string
   readonly group: Group
   /** What is sent before it is live. */
   past: Past | undefined
@@ -152,7 +154,8 @@ export class LiveSession implements SocketListener {
    */
   subscribe(id: string, group: Group, past: Past | undefined, replaces?: string): boolean {
     const known = this.#subscriptions.get(group.name)
-    const subscription = known ?? { group, past: undefined, behind: undefined }
+    const subscription = known ?? { id, group, past: undefined, behind: undefined }
+    subscription.id = id
     this.#subscriptions.set(group.name, subscription)
     this.#send(subscribedFrame(id, group.name, group.wanted.rate, replaces))
     subscription.past?.drop()
@@ -174,7 +177,7 @@ export class LiveSession implements SocketListener {
       this.#remove(known)
       return this.#answerSame(id, group, subscription)
     }
-    const past = (known.past ?? (known.behind ?? this.#owner.behind(known.group))()).for(group)
+    const past = (known.past ?? (known.behind ?? this.#owner.behind(known.group, this.access))()).for(group)
     this.#remove(known)
     return this.subscribe(id, group, past, subscription)
   }
@@ -234,8 +237,18 @@ export class LiveSession implements SocketListener {
           this.#setPast(subscription, past)
         }
       }
-      step.then(again, (error: unknown) => this.#owner.failed(this, error))
+      step.then(again, (error: unknown) => {
+        if (this.#subscriptions.get(subscription.group.name) === subscription) this.#fail(subscription, error)
+      })
     }
+  }
+
+  /** Its past cannot be had. */
+  #fail(subscription: Subscription, error: unknown): void {
+    const refusal = this.#owner.refusalOf(this, subscription.id, error)
+    if (refusal === undefined) return
+    this.#remove(subscription)
+    this.refuse(refusal)
   }
 
   /** Looks whether the app takes what it is sent; if not it leaves the live stream, before anything is lost. Whether it did. */
@@ -246,7 +259,7 @@ export class LiveSession implements SocketListener {
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.past !== undefined || subscription.behind !== undefined) continue
       socket.leave(subscription.group.name)
-      subscription.behind = this.#owner.behind(subscription.group)
+      subscription.behind = this.#owner.behind(subscription.group, this.access)
       this.#due.add(subscription)
       hasLeft = true
     }

@@ -5,6 +5,7 @@
 
 import type { Log } from '../../log/log.ts'
 import { LogError } from '../../log/log-error.ts'
+import type { Offset } from '../../log/position.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { LIVE_GROUPS_MAX } from '../../platform/limits.ts'
 import { type Access, outside } from '../access.ts'
@@ -15,9 +16,12 @@ import type { Group, Groups, Wanted } from './groups.ts'
 import { type LiveEdge, LogPast, type LogPastDependencies, placeOf } from './log-past.ts'
 import type { Past } from './past.ts'
 import { Snapshot, type SnapshotDependencies } from './snapshot.ts'
+import { StorePast } from './store-past.ts'
 
 /** How far a device's clock may be ahead for its readings to be found among the last ones. */
 const CLOCK_AHEAD_MS = 60_000
+/** Messages of the log that are read for what was read since a time; if there are more, the store is asked. */
+const LIVE_LAST_MESSAGES_MAX = 200_000
 
 export interface StartsDependencies extends LogPastDependencies {
   readonly log: Pick<Log, 'id' | 'shards'>
@@ -70,13 +74,15 @@ export class Starts {
   }
 
   /** Resolves with what joins the group and makes its past, at the instant at which that is called; rejects with a `Wrong`. */
-  async begin({ start }: SubscribeOptions, wanted: Wanted): Promise<() => Begun> {
-    if (start === 'now') return () => this.join(wanted, (group) => this.#fromNow(group))
-    if (start === 'latest') return () => this.join(wanted, (group) => this.#snapshot(group))
-    const from = 'after' in start ? await this.#after(start.after) : await this.#last(start.lastMs)
-    if (from.isInSnapshot) return () => this.join(wanted, (group) => this.#snapshot(group))
-    const since = 'lastMs' in start ? { since: this.#dependencies.clock.now() - start.lastMs } : {}
-    return () => this.join(wanted, (group) => this.#logPast(group, from, since))
+  async begin({ start }: SubscribeOptions, wanted: Wanted, access: Access): Promise<() => Begun> {
+    const join = (pastOf: (group: Group) => Past | undefined) => () => this.join(wanted, pastOf)
+    if (start === 'now') return join((group) => this.#fromNow(group, access))
+    if (start === 'latest') return join((group) => this.#snapshot(group, access))
+    if ('lastMs' in start) return join(await this.#since(this.#dependencies.clock.now() - start.lastMs, access))
+    const from = await this.#after(start.after)
+    if (from.again === 'latest') return join((group) => this.#snapshot(group, access))
+    if (from.again !== undefined) return join(await this.#since(from.again, access))
+    return join((group) => this.#logPast(group, from, access))
   }
 
   /** Throws a `Wrong` if there are too many. */
@@ -101,30 +107,30 @@ export class Starts {
   }
 
   /** What a member of the group that leaves it at this instant is sent when it takes frames again. */
-  behind(group: Group): () => Past {
+  behind(group: Group, access: Access): () => Past {
     const { tail } = this.#dependencies
     const from = placeOf(group, tail)
-    return () => new LogPast(group, { from, reason: 'slow' }, this.#dependencies)
+    return () => new LogPast(group, { from, reason: 'slow', access }, this.#dependencies)
   }
 
   /** Of a group whose readings wait for the end of a window, some were before now. */
-  #fromNow(group: Group): Past | undefined {
-    const { tail } = this.#dependencies
-    return group.wanted.rate === undefined ? undefined : this.#logPast(group, tail.place, {})
+  #fromNow(group: Group, access: Access): Past | undefined {
+    return group.wanted.rate === undefined ? undefined : this.#logPast(group, this.#dependencies.tail.place, access)
   }
 
-  #snapshot(group: Group): Past {
+  #snapshot(group: Group, access: Access): Past {
     const { latest, log, tail, feeds } = this.#dependencies
     return new Snapshot(group, {
       latest,
       tagsOf: feeds.tagsOf,
-      cursor: () => formatCursor(log, { ...tail.place, isInSnapshot: true }),
-      rest: (member) => this.#fromNow(member),
+      cursor: () => formatCursor(log, { ...tail.place, again: 'latest' }),
+      rest: (member) => this.#fromNow(member, access),
     })
   }
 
-  #logPast(group: Group, from: Cursor, options: { readonly since?: number }): Past {
-    return new LogPast(group, { from, reason: 'retention', ...options }, this.#dependencies)
+  #logPast(group: Group, from: Cursor, access: Access, since?: number): Past {
+    const options = { from, reason: 'retention', access, ...(since !== undefined && { since }) } as const
+    return new LogPast(group, options, this.#dependencies)
   }
 
   async #after(text: string): Promise<Cursor> {
@@ -144,15 +150,27 @@ export class Starts {
     return cursor
   }
 
-  async #last(lastMs: number): Promise<Cursor> {
-    const { log, clock, tail } = this.#dependencies
-    const receivedAt = clock.now() - lastMs - CLOCK_AHEAD_MS
-    const found = await Promise.all(log.shards.map((shard) => shard.at(receivedAt)))
-    // Of what came after the look the tail knows best.
-    const position = found.map(
-      (offset, shard) => Math.min(offset, tail.place.position[shard] ?? offset) as typeof offset,
-    )
-    return { position, part: WHOLE, receivedAt }
+  /** What was read since a time is read from the log, if it reaches back so far and is not too long; else from the store first. */
+  async #since(since: number, access: Access): Promise<(group: Group) => Past> {
+    const { log, tail } = this.#dependencies
+    const receivedAt = since - CLOCK_AHEAD_MS
+    const { position: end } = tail.place
+    let messages = 0
+    let isWhole = true
+    const position: Offset[] = []
+    for (const [index, shard] of log.shards.entries()) {
+      const [first, found] = [await shard.first(), await shard.at(receivedAt)]
+      // Of what came after the look the tail knows best.
+      const { [index]: last = found } = end
+      position.push(Math.min(found, last) as Offset)
+      messages += last - (position[index] ?? last)
+      // If nothing was ever removed, what the log does not hold never was.
+      isWhole &&= found > first || first === 0
+    }
+    if (isWhole && messages <= LIVE_LAST_MESSAGES_MAX) {
+      return (group) => this.#logPast(group, { position, part: WHOLE, receivedAt }, access, since)
+    }
+    return (group) => new StorePast(group, since, access, this.#dependencies)
   }
 }
 

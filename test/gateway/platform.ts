@@ -10,6 +10,8 @@ import { Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
 import { chooseServer } from '../../gateway/server/choose.ts'
 import type { Verifies } from '../../gateway/tokens.ts'
 import { Identity } from '../../identity/identity.ts'
+import { Ingest } from '../../ingest/ingest.ts'
+import { createStore, STORES, type StoreOptions } from '../../ingest/stores.ts'
 import { LocalLog } from '../../log/local/local-log.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics, type Metrics } from '../../platform/metrics.ts'
@@ -45,6 +47,8 @@ export interface TestPlatform {
 
 export interface TestPlatformOptions {
   readonly history?: Partial<History>
+  /** What is in the log is stored there, and history comes from it. */
+  readonly store?: (directory: string) => StoreOptions
   readonly ready?: () => string | undefined
   readonly options?: Partial<GatewayOptions>
   /** In place of the installation's. */
@@ -97,6 +101,20 @@ export async function startPlatform(
   await log.start()
   stops.push(() => log.stop())
   await given.prepare?.(log, registry)
+  let stored: History | undefined
+  if (given.store !== undefined) {
+    const options = { workers: 1, store: given.store(directory), schemasDir: SHIPPED_SCHEMAS_DIR }
+    const ingest = new Ingest(options, { log, clock, logger, metrics })
+    await ingest.start()
+    stops.push(() => ingest.stop())
+    stored = ingest.history
+    if (!STORES[options.store.kind].isEmbedded) {
+      const remote = await createStore(options.store, { streams: registry.streams })
+      await remote.start()
+      stops.push(() => remote.stop())
+      stored = remote.history
+    }
+  }
   const makeGateway = (port: number) =>
     new Gateway(
       {
@@ -112,7 +130,7 @@ export async function startPlatform(
         log,
         presence: log.presence,
         registry,
-        history: { ...NO_HISTORY, ...given.history },
+        history: stored ?? { ...NO_HISTORY, ...given.history },
         identity: given.identity ?? identity,
         ready: given.ready ?? (() => undefined),
         clock,

@@ -87,7 +87,8 @@ test('a cursor reads back as what it was made of', () => {
   ]) {
     for (const cursor of [
       { position, part, receivedAt: 1_763_864_000_000 },
-      { position, part, receivedAt: 0, isInSnapshot: true },
+      { position, part, receivedAt: 0, again: 'latest' as const },
+      { position, part, receivedAt: 0, again: 1_763_864_000_000 },
     ]) {
       assert.deepEqual(parseCursor(LOG, cursorText(cursor)), cursor)
     }
