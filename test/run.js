@@ -1,6 +1,6 @@
 /**
- * Runs the tests: every `*.test.ts` below `test/`, or the files named. `node --test` with a folder or a quoted glob ran
- * nothing and exited 0 on Node 20, so the files are listed here and an empty list is an error.
+ * Runs the tests: every `*.test.ts` below `test/`, or what is named: flags of `node --test`, then files. With a folder or a
+ * quoted glob that ran nothing and exited 0 on Node 20, so the files are listed here and an empty list is an error.
  */
 
 import { spawnSync } from 'node:child_process'

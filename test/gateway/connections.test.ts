@@ -156,7 +156,7 @@ onEachServer('connections are counted to the end, however they end', async (t, s
   const silent = connect(platform.gateway.port, '127.0.0.1')
   await once(silent, 'connect')
   const upgraded = peerOf(t, platform)
-  upgraded.connection.write('nonsense\r\n\r\n')
+  upgraded.connection.write('non sense\r\n\r\n')
   await upgraded.until(() => upgraded.isClosed)
   while ((await metric(platform, OPEN)) !== 3) await new Promise((resolve) => setImmediate(resolve))
   app.socket.terminate()

@@ -59,7 +59,7 @@ export interface TestPlatformOptions {
 
 export type ServerKind = 'uws' | 'node'
 
-/** Those that can be loaded here. `test/gateway/server/choose.test.ts` says where that must be both. */
+/** Those that can be loaded here. */
 export const SERVERS: readonly ServerKind[] = (await chooseServer('auto')).kind === 'uws' ? ['uws', 'node'] : ['node']
 
 /** A test of the gateway that holds whatever serves it. */
@@ -257,13 +257,15 @@ export class App {
     return frame
   }
 
-  /** Subscribes; resolves with the subscription's name when it is live. */
+  /** Subscribes; resolves with the subscription's name when it is live, rejects if it is refused. */
   async subscribe(command: object): Promise<string> {
     const from = this.frames.length
     this.send({ type: 'subscribe', id: '1', ...command })
-    const { subscription } = await this.next('subscribed', from)
-    await this.next('live', from)
-    return String(subscription)
+    const frame = (type: string) => this.frames.slice(from).find((one) => one.type === type)
+    await this.until(() => frame('error') ?? frame('live'))
+    const refused = frame('error')
+    if (refused !== undefined) throw new Error(`refused: ${refused.message}`)
+    return String(frame('subscribed')?.subscription)
   }
 
   readings(subscription?: string): FrameReading[] {

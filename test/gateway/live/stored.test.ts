@@ -1,7 +1,7 @@
 /** What the log does not hold any more comes from the store: of the embedded one exactly; what a store cannot know is told. */
 
 import assert from 'node:assert/strict'
-import type { TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { INGEST_READER } from '../../../log/log.ts'
 import { startInfluxdb2 } from '../../servers/influxdb2.ts'
@@ -94,22 +94,19 @@ onEachServer('last: more than the log holds comes from the store, then from the 
   assert.deepEqual(numbers(app), upTo(602))
 })
 
-onEachServer(
-  'InfluxDB does not know places: an app that the log cannot continue is told of the gap',
-  async (t, server) => {
-    const influx = await requireServer(t, startInfluxdb2)
-    if (influx === undefined) return
-    const { platform, token, cursors, first, firstOffset } = await aged(t, server, () => influx.store)
-    const [[had, cursor] = [0, '']] = cursors
-    const app = await App.connect(t, platform, token)
-    await app.subscribe({ filter: 'devices/a/#', start: { after: cursor } })
-    const gap = app.frames.find(({ type }) => type === 'gap')
-    assert.deepEqual([gap?.after, gap?.missed], [cursor, firstOffset - ((had / 3) * 2 - 1)])
-    assert.deepEqual(numbers(app), upTo(600, first))
-    const last = await App.connect(t, platform, token)
-    await last.subscribe({ filter: 'devices/a/#', start: { last: '11h' } })
-    await platform.publish('a', 'environment', environment(NOW + 600))
-    await last.until(() => last.readings().some(({ ts }) => ts === NOW + 600))
-    assert.deepEqual(numbers(last), upTo(601))
-  },
-)
+test('InfluxDB does not know places: an app that the log cannot continue is told of the gap', async (t) => {
+  const influx = await requireServer(t, startInfluxdb2)
+  if (influx === undefined) return
+  const { platform, token, cursors, first, firstOffset } = await aged(t, 'node', () => influx.store)
+  const [[had, cursor] = [0, '']] = cursors
+  const app = await App.connect(t, platform, token)
+  await app.subscribe({ filter: 'devices/a/#', start: { after: cursor } })
+  const gap = app.frames.find(({ type }) => type === 'gap')
+  assert.deepEqual([gap?.after, gap?.missed], [cursor, firstOffset - ((had / 3) * 2 - 1)])
+  assert.deepEqual(numbers(app), upTo(600, first))
+  const last = await App.connect(t, platform, token)
+  await last.subscribe({ filter: 'devices/a/#', start: { last: '11h' } })
+  await platform.publish('a', 'environment', environment(NOW + 600))
+  await last.until(() => last.readings().some(({ ts }) => ts === NOW + 600))
+  assert.deepEqual(numbers(last), upTo(601))
+})
