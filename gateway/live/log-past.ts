@@ -11,7 +11,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { type Entry, entriesBefore } from '../../log/entry.ts'
+import { type Entry, entriesBefore, readEntry } from '../../log/entry.ts'
 import type { Shard } from '../../log/log.ts'
 import type { Offset, Position } from '../../log/position.ts'
 import type { Logger } from '../../platform/logger.ts'
@@ -32,6 +32,8 @@ import { isTelemetry, type Piece, piecesOf } from './telemetry.ts'
 
 /** Messages behind the live stream beyond which a slow app is not sent each of them, but the last reading of each series. */
 const LIVE_BEHIND_MESSAGES_MAX = 100_000
+/** How far the times of readings may lie around the times at which what was lost was received, for the store to be asked for them. */
+const LIVE_LOST_AROUND_MS = 60_000
 
 export interface LogPastDependencies {
   readonly log: { readonly id: string; readonly shards: readonly Pick<Shard, 'read' | 'first' | 'checkpoint'>[] }
@@ -60,6 +62,18 @@ export interface LogPastOptions {
   readonly access: Access
   /** Why something may be missing. */
   readonly reason: 'retention' | 'slow'
+  /** Of a store that keeps no places: what it has, by the readings' time, of what a gap was told for. Once. */
+  readonly fill?: ((group: Group, lost: Lost) => Past) | undefined
+}
+
+/** What the log does not hold any more, and a gap was told for. */
+export interface Lost {
+  /** Readings of these times may have been received in it, milliseconds; `to` is not among them. */
+  readonly since: number
+  readonly to: number
+  /** The places before it, and after it. */
+  readonly after: Cursor
+  readonly before: Cursor
 }
 
 export class LogPast implements Past {
@@ -78,6 +92,8 @@ export class LogPast implements Past {
   /** After all that was read, and after all that was given to be sent. */
   #place: Cursor
   #sent: Cursor
+  /** By what the store is asked for what was lost, once the frames are sent. */
+  #lost: Lost | undefined
   /** Of the batch that is being handled. */
   #pieces: { readonly shard: number; readonly rest: Iterator<Piece> } | undefined
 
@@ -103,6 +119,7 @@ export class LogPast implements Past {
   next(): PastStep {
     const frame = this.#frames.shift()
     if (frame !== undefined) return this.#send(frame)
+    if (this.#lost !== undefined && this.#options.fill) return { rest: this.#options.fill(this.#group, this.#lost) }
     if (this.#pieces !== undefined) return this.#takePiece(this.#pieces)
     const { position, part } = this.#place
     const target = placeOf(this.#group, this.#dependencies.tail).position
@@ -160,7 +177,18 @@ export class LogPast implements Past {
     assert(from !== undefined)
     const batch = await log.shards[shard]?.read(from)
     if (batch === undefined) return
-    if (batch.missed > 0) return this.#askStore(shard, batch.firstOffset < end ? batch.firstOffset : end)
+    if (batch.missed > 0) {
+      const until = batch.firstOffset < end ? batch.firstOffset : end
+      if (this.#dependencies.store.keepsPlaces) return this.#askStore(shard, until)
+      const after = this.#place
+      this.#tellGap(shard, until)
+      const to = batch.count === 0 ? undefined : readEntry(batch.bytes, 0, batch.firstOffset).receivedAt
+      if (to !== undefined && !this.#isMerging) {
+        const [since, until] = [after.receivedAt - LIVE_LOST_AROUND_MS, to + LIVE_LOST_AROUND_MS]
+        this.#lost = { since, to: until, after, before: this.#place }
+      }
+      return
+    }
     const part = batch.next <= end ? batch : entriesBefore(batch, end)
     this.#pieces = { shard, rest: piecesOf(part) }
   }
@@ -205,7 +233,6 @@ export class LogPast implements Past {
     const { log, store, logger } = this.#dependencies
     const { access } = this.#options
     const { position, part } = this.#place
-    if (!store.keepsPlaces) return this.#tellGap(shard, until)
     const { selections } = this.#group.wanted
     const query = { selections, log: log.id, from: { position, part }, before: position.with(shard, until) }
     let page: ReceivedPage

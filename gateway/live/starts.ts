@@ -13,7 +13,7 @@ import type { Columns } from '../columns.ts'
 import { type SubscribeOptions, Wrong } from './commands.ts'
 import { type Cursor, formatCursor, parseCursor, WHOLE } from './cursor.ts'
 import type { Group, Groups, Wanted } from './groups.ts'
-import { type LiveEdge, LogPast, type LogPastDependencies, placeOf } from './log-past.ts'
+import { type LiveEdge, LogPast, type LogPastDependencies, type Lost, placeOf } from './log-past.ts'
 import type { Past } from './past.ts'
 import { Snapshot, type SnapshotDependencies } from './snapshot.ts'
 import { StorePast } from './store-past.ts'
@@ -110,7 +110,7 @@ export class Starts {
   behind(group: Group, access: Access): () => Past {
     const { tail } = this.#dependencies
     const from = placeOf(group, tail)
-    return () => new LogPast(group, { from, reason: 'slow', access }, this.#dependencies)
+    return () => new LogPast(group, { from, reason: 'slow', access, fill: this.#fillFor(access) }, this.#dependencies)
   }
 
   /** Of a group whose readings wait for the end of a window, some were before now. */
@@ -129,8 +129,13 @@ export class Starts {
   }
 
   #logPast(group: Group, from: Cursor, access: Access, since?: number): Past {
-    const options = { from, reason: 'retention', access, ...(since !== undefined && { since }) } as const
+    const fill = this.#fillFor(access)
+    const options = { from, reason: 'retention', access, fill, ...(since !== undefined && { since }) } as const
     return new LogPast(group, options, this.#dependencies)
+  }
+
+  #fillFor(access: Access): (group: Group, lost: Lost) => Past {
+    return (group, lost) => new StorePast(group, { since: lost.since, lost, access }, this.#dependencies)
   }
 
   async #after(text: string): Promise<Cursor> {
@@ -170,7 +175,7 @@ export class Starts {
     if (isWhole && messages <= LIVE_LAST_MESSAGES_MAX) {
       return (group) => this.#logPast(group, { position, part: WHOLE, receivedAt }, access, since)
     }
-    return (group) => new StorePast(group, since, access, this.#dependencies)
+    return (group) => new StorePast(group, { since, access }, this.#dependencies)
   }
 }
 

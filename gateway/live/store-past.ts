@@ -1,17 +1,17 @@
 /**
  * Owns the past of one subscription as the store has it: what was read since a time, oldest first; what is not in the store yet
- * comes from the log behind it.
+ * comes from the log behind it. Also what a store that keeps no places has of what the log has lost (`Lost`).
  *
  *   a page of the store --sent--> ... --the last page--> rest: a `LogPast`
  *
  * Always true: of a store that keeps places, everything before the place at which the log is read on is in the pages, and nothing of what
  * is behind it. Of another it is everything that was stored when the first page was asked for, and what of the rest is among
  * them is not sent again, as long as it is one of the newest `LIVE_SEEN_READINGS_MAX`.
- * A cursor that is given meanwhile begins all of it again. Bound: a page is held.
+ * A cursor that is given meanwhile begins all of it again; of what the log has lost, with the gap. Bound: a page is held.
  */
 
 import { INGEST_READER } from '../../log/log.ts'
-import type { Offset, Position } from '../../log/position.ts'
+import type { Offset } from '../../log/position.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { HistoryKey } from '../../schemas/history.ts'
 import type { Reading } from '../../schemas/reading.ts'
@@ -21,7 +21,7 @@ import { type Cursor, WHOLE } from './cursor.ts'
 import type { FeedTarget } from './feed.ts'
 import { encodeReading } from './frames.ts'
 import type { Group } from './groups.ts'
-import { LogPast, type LogPastDependencies } from './log-past.ts'
+import { LogPast, type LogPastDependencies, type Lost } from './log-past.ts'
 import { Message } from './message.ts'
 import type { Past, PastStep } from './past.ts'
 
@@ -34,35 +34,41 @@ export interface StorePastDependencies extends LogPastDependencies {
   readonly clock: Clock
 }
 
+export interface StorePastOptions {
+  /** By the readings' time, milliseconds. */
+  readonly since: number
+  readonly lost?: Lost
+  readonly access: Access
+}
+
 export class StorePast implements Past {
   readonly #group: Group
-  readonly #since: number
-  readonly #access: Access
+  readonly #options: StorePastOptions
   readonly #dependencies: StorePastDependencies
   readonly #dropped = new AbortController()
   readonly #frames: Frame[] = []
   readonly #seen = new Set<string>()
   /** Where the log goes on, once the store has said so. */
-  #rest: Position | undefined
+  #rest: Cursor | undefined
   #after: HistoryKey | undefined
   #isLast = false
 
-  constructor(group: Group, since: number, access: Access, dependencies: StorePastDependencies) {
+  constructor(group: Group, options: StorePastOptions, dependencies: StorePastDependencies) {
     this.#group = group
-    this.#since = since
-    this.#access = access
+    this.#options = options
     this.#dependencies = dependencies
+    this.#rest = options.lost?.before
   }
 
   for(group: Group): Past {
-    return new StorePast(group, this.#since, this.#access, this.#dependencies)
+    return new StorePast(group, this.#options, this.#dependencies)
   }
 
   next(): PastStep {
     const frame = this.#frames.shift()
     if (frame !== undefined) return { frame }
     if (this.#isLast && this.#rest !== undefined) return { rest: this.#logPast(this.#rest) }
-    return this.#read()
+    return this.#read().catch((error: unknown) => this.#failed(error))
   }
 
   drop(): void {
@@ -71,18 +77,20 @@ export class StorePast implements Past {
 
   async #read(): Promise<void> {
     const { log, store, tail, clock, feeds } = this.#dependencies
+    const { since, lost, access } = this.#options
     const { wanted } = this.#group
     const query = {
       selections: wanted.selections,
-      from: this.#since,
-      to: clock.now() + AHEAD_MS,
+      from: since,
+      to: lost?.to ?? clock.now() + AHEAD_MS,
       ...(this.#after && { after: this.#after }),
     }
-    const upTo = this.#rest ?? (store.keepsPlaces ? tail.place.position : await this.#stored())
+    const upTo = this.#rest?.position ?? (store.keepsPlaces ? tail.place.position : await this.#stored())
     const asked = store.keepsPlaces ? { ...query, upTo: { log: log.id, position: upTo } } : query
-    const page = await store.page(asked, this.#access, this.#dropped.signal)
-    this.#rest ??= (page.upTo as readonly Offset[] | undefined) ?? upTo
-    const place = { position: this.#rest, part: WHOLE, receivedAt: this.#since, again: this.#since }
+    const page = await store.page(asked, access, this.#dropped.signal)
+    const position = (page.upTo as readonly Offset[] | undefined) ?? upTo
+    this.#rest ??= { position, part: WHOLE, receivedAt: since }
+    const place = lost?.after ?? { ...this.#rest, again: since }
     const feed = feeds.of(this.#target(), { ...wanted, isRaw: false }, (frame) => this.#frames.push(frame))
     for (const reading of page.readings) {
       feed.take(messageOf(reading, place, feeds.tagsOf))
@@ -91,6 +99,14 @@ export class StorePast implements Past {
     feed.finish(place)
     this.#after = page.next
     this.#isLast = !page.truncated
+  }
+
+  /** What was lost is told already. */
+  #failed(error: unknown): void {
+    if (this.#options.lost === undefined || this.#dropped.signal.aborted) throw error
+    const { logger } = this.#dependencies
+    logger.warn({ err: error }, 'the store could not be asked for what the log has lost: an app was told of a gap')
+    this.#isLast = true
   }
 
   /** Where ingest has come to: all before that is in the store. */
@@ -111,10 +127,10 @@ export class StorePast implements Past {
     return { name, fields, fieldsKey, maxDelayMs }
   }
 
-  #logPast(position: Position): Past {
-    const from = { position, part: WHOLE, receivedAt: this.#since }
+  #logPast(from: Cursor): Past {
+    const { since, lost, access } = this.#options
     const seen = this.#seen.size === 0 ? {} : { seen: this.#seen }
-    const options = { from, since: this.#since, reason: 'retention', access: this.#access, ...seen } as const
+    const options = { from, reason: 'retention', access, ...(lost === undefined && { since }), ...seen } as const
     return new LogPast(this.#group, options, this.#dependencies)
   }
 }
