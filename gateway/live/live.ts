@@ -195,16 +195,20 @@ export class Live {
     const { query, lastEventId, peer: address } = request
     query.allow(STREAM_PARAMETERS)
     const options = readStreamOptions(query, lastEventId)
+    const { starts } = this.#dependencies
+    const wanted = wrongRefused(() => starts.wanted(options, access, false))
+    const begin = await starts.begin(options, wanted, access).catch(refuseWrong)
     this.#requireRoom(access, address)
     const session = new LiveSession(access, address, 'telltale.v1', this.#owner)
-    const { starts } = this.#dependencies
-    const begin = await starts.begin(options, starts.wanted(options, access, false), access).catch(refuseWrong)
-    const { group, past } = begin()
+    const { group, past } = wrongRefused(begin)
     const stream: EventStream | undefined = reply.open(
       EVENT_HEADERS,
       (answer) => new EventStream(answer, session, this.#streams),
     )
-    if (stream === undefined) return this.#dependencies.groups.leave(group)
+    if (stream === undefined) {
+      past?.drop()
+      return this.#dependencies.groups.leave(group)
+    }
     session.opened(stream)
     session.subscribe('1', group, past)
   }
@@ -344,8 +348,13 @@ function readStreamOptions(query: Query, lastEventId: string): SubscribeOptions 
     reduce: query.one('reduce'),
     maxDelay: query.one('maxDelay'),
   }
+  return wrongRefused(() => readSubscribe(given))
+}
+
+/** What `make` makes; throws a `Refusal` for a `Wrong`. */
+function wrongRefused<T>(make: () => T): T {
   try {
-    return readSubscribe(given)
+    return make()
   } catch (error) {
     return refuseWrong(error)
   }
