@@ -19,6 +19,7 @@ import type { History } from '../../schemas/history.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { pageWith } from '../history.ts'
 import { scratchDirectory } from '../scratch.ts'
+import { CheckedAnswers } from './api/openapi.ts'
 
 export const HOUR_MS = 3_600_000
 /** 2025-11-23T02:13:20Z */
@@ -39,6 +40,9 @@ export interface TestPlatform {
   readonly token: string
   /** Appends one message; resolves when it is durable. */
   publish(device: string, stream: string, payload: Buffer | object): Promise<void>
+  /** What `get` was given. */
+  readonly answers: CheckedAnswers
+  /** An answer that is not as docs/openapi.yaml says fails the test at its end. */
   get(
     path: string,
     options?: { token?: string | null; headers?: Record<string, string>; method?: string },
@@ -82,6 +86,8 @@ export async function startPlatform(
   t.after(async () => {
     for (const stop of stops.reverse()) await stop()
   })
+  const answers = new CheckedAnswers()
+  stops.push(() => answers.end())
   const directory = scratchDirectory(t)
   const clock = {
     time: NOW,
@@ -162,12 +168,16 @@ export async function startPlatform(
     },
     clock,
     token,
+    answers,
     publish: (device, stream, payload) => publish(log, clock.now(), device, stream, payload),
-    get: (path, options = {}) => {
+    get: async (path, options = {}) => {
       const bearer = options.token === undefined ? token : options.token
       const authorization = bearer === null ? {} : { authorization: `Bearer ${bearer}` }
       const headers = { ...authorization, ...options.headers }
-      return fetch(`${url()}${path}`, { method: options.method ?? 'GET', headers })
+      const method = options.method ?? 'GET'
+      const response = await fetch(`${url()}${path}`, { method, headers })
+      answers.take({ method, target: path, headers }, response)
+      return response
     },
   }
 }

@@ -1,0 +1,238 @@
+/** Everything that docs/openapi.yaml describes is tried, on each server: operations, parameters, answers, and errors by their code. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
+import type { TestContext } from 'node:test'
+import { decodeJwt } from 'jose'
+import { WebSocket } from 'ws'
+import { HISTORY_QUERIES_PER_TOKEN_MAX } from '../../../gateway/history-places.ts'
+import { TelltaleError } from '../../../platform/errors.ts'
+import { pageWith } from '../../history.ts'
+import {
+  environment,
+  HOUR_MS,
+  NOW,
+  onEachServer,
+  type ServerKind,
+  startPlatform,
+  type TestPlatform,
+  type TestPlatformOptions,
+} from '../platform.ts'
+import { HTTP_API } from './openapi.ts'
+
+const OPERATIONS = ['/healthz', '/readyz', '/metrics']
+const OTHERS = ['/v1/devices', '/v1/readings', '/v1/schemas', '/v1/schemas/environment/1', '/v1/ledger']
+
+/** Asks one gateway after the other, and keeps none for the next. */
+class Trial {
+  readonly #t: TestContext
+  readonly #server: ServerKind
+  #platform: TestPlatform | undefined
+
+  constructor(t: TestContext, server: ServerKind) {
+    this.#t = t
+    this.#server = server
+  }
+
+  async start(given: TestPlatformOptions = {}): Promise<TestPlatform> {
+    await this.end()
+    this.#platform = await startPlatform(this.#t, this.#server, given)
+    return this.#platform
+  }
+
+  /** Resolves when every answer was looked at. */
+  async end(): Promise<void> {
+    await this.#platform?.answers.end()
+  }
+
+  /** Asks for a WebSocket; resolves with the status. */
+  async upgrade(
+    token: string | undefined,
+    {
+      query = '',
+      protocol = 'telltale.v1',
+      headers = {},
+    }: Partial<Record<'query' | 'protocol', string>> & {
+      headers?: Record<string, string>
+    } = {},
+  ): Promise<number> {
+    assert(this.#platform)
+    const target = `/v1/live${query}`
+    const all = { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) }
+    const socket = new WebSocket(`${this.#platform.url.replace('http', 'ws')}${target}`, protocol, { headers: all })
+    this.#t.after(() => socket.terminate())
+    socket.on('error', () => undefined)
+    const [response] = await Promise.race([
+      once(socket, 'upgrade') as Promise<[IncomingMessage]>,
+      once(socket, 'unexpected-response').then(([, answer]) => [answer as IncomingMessage] as const),
+    ])
+    const status = response.statusCode ?? 0
+    const body = status === 101 ? '' : await text(response)
+    const asked = { 'Sec-WebSocket-Protocol': protocol, 'Sec-WebSocket-Version': '13', ...all }
+    const answered = new Headers(response.headers as Record<string, string>)
+    HTTP_API.check({ method: 'GET', target, headers: asked }, { status, headers: answered }, body)
+    return status
+  }
+}
+
+/** Tokens that are not good, and no token. */
+async function badTokens(platform: TestPlatform): Promise<(string | null)[]> {
+  const expired = await platform.identity.signApp(['#'], 1_000)
+  const revoked = await platform.identity.signApp(['#'], HOUR_MS)
+  platform.clock.time += 2_000
+  platform.identity.revocations.add({ id: String(decodeJwt(revoked).jti), before: NOW + HOUR_MS }, NOW)
+  platform.identity.refresh()
+  return [null, 'x', expired, revoked]
+}
+
+async function tryWhatIsThere(trial: Trial): Promise<void> {
+  const reading = { device: 'a', stream: 'environment', ts: NOW, values: { temperature: 1, fleet: 'x', on: true } }
+  const platform = await trial.start({
+    history: { readings: async () => pageWith([reading]), latest: async () => [reading] },
+    prepare: (log) => log.presence.update('b', () => ({ online: true, since: NOW })),
+  })
+  await platform.publish('a', 'environment', environment(NOW))
+  const targets = [
+    ...['/', ...OPERATIONS, ...OTHERS],
+    '/v1/devices?filter=devices/+/telemetry/environment&limit=1&after=0',
+    '/v1/readings?filter=devices/a/%23&filter=devices/b/%23&from=-15m&to=now&every=1m&fn=max&limit=10',
+    '/v1/ledger?device=a',
+  ]
+  for (const target of targets) {
+    for (const method of ['GET', 'HEAD']) assert.equal((await platform.get(target, { method })).status, 200, target)
+    assert.equal((await platform.get(target, { method: 'OPTIONS' })).status, 204)
+    assert.equal((await platform.get(target, { method: 'DELETE' })).status, 405)
+  }
+  assert.equal((await platform.get('/v1/readings', { headers: { accept: 'text/csv' } })).status, 200)
+  assert.equal(await trial.upgrade(platform.token), 101)
+  assert.equal((await platform.get('/v1')).status, 404)
+}
+
+async function tryWhoMay(trial: Trial): Promise<void> {
+  const platform = await trial.start({ options: { loopbackMetrics: false } })
+  const device = await platform.identity.signDevice('a', HOUR_MS)
+  const narrow = await platform.identity.signApp(['devices/a/telemetry/environment'], HOUR_MS)
+  const blind = await platform.identity.signApp(['devices/+/status'], HOUR_MS)
+  for (const token of await badTokens(platform)) {
+    for (const target of [...OPERATIONS, ...OTHERS])
+      assert.equal((await platform.get(target, { token })).status, 401, `${target} ${token}`)
+    assert.equal(await trial.upgrade(token ?? undefined), 401)
+  }
+  for (const target of [...OPERATIONS, ...OTHERS])
+    assert.equal((await platform.get(target, { token: device })).status, 403)
+  for (const target of ['/v1/devices?filter=%23', '/v1/readings?filter=%23', '/v1/ledger?device=b'])
+    assert.equal((await platform.get(target, { token: narrow })).status, 403, target)
+  assert.equal(await trial.upgrade(device), 403)
+  assert.equal(await trial.upgrade(blind), 403)
+
+  const open = await trial.start({ options: { refuseForeign: true } })
+  const headers = { origin: 'https://elsewhere.example' }
+  for (const target of ['/', '/nowhere', ...OPERATIONS, ...OTHERS])
+    assert.equal((await open.get(target, { headers })).status, 403, target)
+  assert.equal(await trial.upgrade(open.token, { headers }), 403)
+}
+
+async function tryWhatIsWrong(trial: Trial): Promise<void> {
+  const platform = await trial.start()
+  for (const target of OTHERS) assert.equal((await platform.get(`${target}?x=1`)).status, 400)
+  assert.equal(await trial.upgrade(platform.token, { query: '?x=1' }), 400)
+  assert.equal(await trial.upgrade(platform.token, { protocol: 'other' }), 400)
+  assert.equal((await platform.get('/v1/live')).status, 426)
+  assert.equal((await platform.get('/v1/schemas/environment/9')).status, 404)
+
+  const refused = async () => {
+    throw new Error('for this test')
+  }
+  const options = { loopbackMetrics: false }
+  const failing = await trial.start({ options, identity: { verify: refused, isRevoked: () => false } })
+  for (const target of [...OPERATIONS, ...OTHERS]) assert.equal((await failing.get(target)).status, 500)
+  assert.equal(await trial.upgrade('x'), 500)
+}
+
+async function tryTheStore(trial: Trial): Promise<void> {
+  let code = 'history-unsupported'
+  const platform = await trial.start({
+    history: { readings: () => Promise.reject(new TelltaleError(code, 'for this test')) },
+  })
+  assert.equal((await platform.get('/v1/readings')).status, 501)
+  for (code of ['store-unavailable', 'store-busy', 'store-refused'])
+    assert.equal((await platform.get('/v1/readings')).status, 503)
+}
+
+/** A store that answers when `answer` is called. */
+function heldStore() {
+  let answer: () => void = () => undefined
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve
+  })
+  let ask: () => void = () => undefined
+  const asked = new Promise<void>((resolve) => {
+    ask = resolve
+  })
+  const readings = () => {
+    ask()
+    return answered.then(() => pageWith())
+  }
+  return { asked, answer, history: { readings } }
+}
+
+async function tryWhatIsTaken(trial: Trial): Promise<void> {
+  const queries = heldStore()
+  const asking = await trial.start({ history: queries.history })
+  const held = Array.from({ length: HISTORY_QUERIES_PER_TOKEN_MAX }, () => asking.get('/v1/readings'))
+  let refused: Response
+  // Of those that were sent at once one may have come after this.
+  do refused = await Promise.race([asking.get('/v1/readings'), ...held])
+  while (refused.status !== 429)
+  queries.answer()
+  await Promise.all(held)
+
+  // Of two connections one is a WebSocket at most for each token.
+  const two = await trial.start({ options: { connectionsMax: 2 } })
+  assert.equal(await trial.upgrade(two.token), 101)
+  assert.equal(await trial.upgrade(two.token), 429)
+
+  // One connection takes all there are.
+  const full = heldStore()
+  const one = await trial.start({ history: full.history, options: { connectionsMax: 1, loopbackMetrics: true } })
+  const last = one.get('/v1/readings')
+  await full.asked
+  for (const target of ['/', '/metrics', ...OTHERS]) assert.equal((await one.get(target)).status, 503)
+  assert.equal(await trial.upgrade(one.token), 503)
+  assert.equal((await one.get('/healthz')).status, 200)
+  full.answer()
+  assert.equal((await last).status, 200)
+}
+
+async function tryAtTheEnd(trial: Trial): Promise<void> {
+  const full = await trial.start({ ready: () => 'the log is full' })
+  assert.equal((await full.get('/readyz')).status, 503)
+
+  const held = heldStore()
+  const stopping = await trial.start({ history: held.history })
+  const last = stopping.get('/v1/readings')
+  await held.asked
+  const stopped = stopping.gateway.stop()
+  let status: number
+  do status = await trial.upgrade(stopping.token)
+  while (status === 101)
+  assert.equal(status, 503)
+  held.answer()
+  assert.equal((await last).status, 200)
+  await stopped
+}
+
+onEachServer('everything that docs/openapi.yaml describes is seen', async (t, server) => {
+  HTTP_API.seen.clear()
+  const trial = new Trial(t, server)
+  for (const part of [tryWhatIsThere, tryWhoMay, tryWhatIsWrong, tryTheStore, tryWhatIsTaken, tryAtTheEnd]) {
+    await part(trial)
+  }
+  await trial.end()
+  assert.deepEqual(
+    HTTP_API.described().filter((unit) => !HTTP_API.seen.has(unit)),
+    [],
+  )
+})
