@@ -19,6 +19,7 @@ import type { History } from '../../schemas/history.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { pageWith } from '../history.ts'
 import { scratchDirectory } from '../scratch.ts'
+import { CheckedSocket } from './api/asyncapi.ts'
 import { CheckedAnswers } from './api/openapi.ts'
 
 export const HOUR_MS = 3_600_000
@@ -210,15 +211,17 @@ export interface FrameReading {
   readonly values: Readonly<Record<string, unknown>>
 }
 
-/** An app on `/v1/live`, with every frame it received. */
+/** An app on `/v1/live`, with every frame it received. What is not as docs/asyncapi.yaml says fails the test. */
 export class App {
   readonly socket: WebSocket
   readonly frames: Frame[] = []
   close: { readonly code: number; readonly reason: string } | undefined
+  readonly #checked: CheckedSocket
   #changed: () => void = () => undefined
 
   private constructor(socket: WebSocket) {
     this.socket = socket
+    this.#checked = new CheckedSocket(socket)
     socket.on('message', (data, isBinary) => {
       this.frames.push(isBinary ? readRaw(data as Buffer) : JSON.parse(String(data)))
       this.#changed()
@@ -239,18 +242,25 @@ export class App {
   ): Promise<App> {
     const url = `${platform.url.replace('http', 'ws')}/v1/live?access_token=${token}`
     const app = new App(new WebSocket(url, protocol, { rejectUnauthorized: false }))
-    t.after(() => app.socket.terminate())
+    t.after(() => {
+      app.socket.terminate()
+      app.#checked.throwIfWrong()
+    })
     await app.until(() => app.frames.length > 0)
     return app
   }
 
   send(command: object | string): void {
-    this.socket.send(typeof command === 'string' ? command : JSON.stringify(command))
+    const text = typeof command === 'string' ? command : JSON.stringify(command)
+    this.#checked.sent(text)
+    this.socket.send(text)
   }
 
   /** Resolves when `state` holds, which is looked at after each frame and at the close. */
   async until(state: () => unknown): Promise<void> {
-    while (!state()) {
+    for (;;) {
+      this.#checked.throwIfWrong()
+      if (state()) return
       if (this.close) throw new Error(`closed with ${this.close.code} ${this.close.reason} while something was awaited`)
       await new Promise<void>((resolve) => {
         this.#changed = resolve

@@ -20,9 +20,11 @@ import {
   type TestPlatform,
   type TestPlatformOptions,
 } from '../platform.ts'
+import { type Events, readEvents } from './events.ts'
 import { HTTP_API } from './openapi.ts'
 
 const OPERATIONS = ['/healthz', '/readyz', '/metrics']
+const STREAM = '/v1/stream?filter=devices/a/telemetry/environment'
 const OTHERS = ['/v1/devices', '/v1/readings', '/v1/schemas', '/v1/schemas/environment/1', '/v1/ledger']
 
 /** Asks one gateway after the other, and keeps none for the next. */
@@ -30,6 +32,7 @@ class Trial {
   readonly #t: TestContext
   readonly #server: ServerKind
   #platform: TestPlatform | undefined
+  #hasStream: boolean | undefined
 
   constructor(t: TestContext, server: ServerKind) {
     this.#t = t
@@ -39,12 +42,29 @@ class Trial {
   async start(given: TestPlatformOptions = {}): Promise<TestPlatform> {
     await this.end()
     this.#platform = await startPlatform(this.#t, this.#server, given)
+    this.#hasStream ??= (await fetch(`${this.#platform.url}/v1/stream`)).status === 401
     return this.#platform
+  }
+
+  /** Where nothing is refused that a token allows. */
+  get others(): readonly string[] {
+    return this.#hasStream ? [...OTHERS, STREAM] : OTHERS
+  }
+
+  /** Whether the gateway has `/v1/stream` yet. */
+  get hasStream(): boolean {
+    return this.#hasStream === true
   }
 
   /** Resolves when every answer was looked at. */
   async end(): Promise<void> {
     await this.#platform?.answers.end()
+  }
+
+  /** The events of a stream, which ends with the test. */
+  events(target: string, headers: Record<string, string> = {}): Promise<Events> {
+    assert(this.#platform)
+    return readEvents(this.#t, `${this.#platform.url}${target}`, this.#platform.token, headers)
   }
 
   /** Asks for a WebSocket; resolves with the status. */
@@ -108,6 +128,17 @@ async function tryWhatIsThere(trial: Trial): Promise<void> {
   assert.equal((await platform.get('/v1/readings', { headers: { accept: 'text/csv' } })).status, 200)
   assert.equal(await trial.upgrade(platform.token), 101)
   assert.equal((await platform.get('/v1')).status, 404)
+  if (trial.hasStream) await tryEvents(trial, platform)
+}
+
+async function tryEvents(trial: Trial, platform: TestPlatform): Promise<void> {
+  const rate = 'maxRate=2&reduce=mean&maxDelay=1m'
+  const first = await trial.events(`${STREAM}&filter=devices/b/%23&start=latest&fields=temperature&${rate}`)
+  const { id = '' } = await first.until('live')
+  const cursor = encodeURIComponent(id)
+  for (const more of ['&last=15m', `&after=${cursor}`]) await (await trial.events(`${STREAM}${more}`)).until('live')
+  await (await trial.events(STREAM, { 'last-event-id': id })).until('live')
+  assert.equal((await platform.get(STREAM, { method: 'HEAD' })).status, 200)
 }
 
 async function tryWhoMay(trial: Trial): Promise<void> {
@@ -116,27 +147,29 @@ async function tryWhoMay(trial: Trial): Promise<void> {
   const narrow = await platform.identity.signApp(['devices/a/telemetry/environment'], HOUR_MS)
   const blind = await platform.identity.signApp(['devices/+/status'], HOUR_MS)
   for (const token of await badTokens(platform)) {
-    for (const target of [...OPERATIONS, ...OTHERS])
+    for (const target of [...OPERATIONS, ...trial.others])
       assert.equal((await platform.get(target, { token })).status, 401, `${target} ${token}`)
     assert.equal(await trial.upgrade(token ?? undefined), 401)
   }
-  for (const target of [...OPERATIONS, ...OTHERS])
+  for (const target of [...OPERATIONS, ...trial.others])
     assert.equal((await platform.get(target, { token: device })).status, 403)
-  for (const target of ['/v1/devices?filter=%23', '/v1/readings?filter=%23', '/v1/ledger?device=b'])
+  const beyond = ['/v1/devices?filter=%23', '/v1/readings?filter=%23', '/v1/ledger?device=b']
+  for (const target of [...beyond, ...(trial.hasStream ? ['/v1/stream?filter=%23'] : [])])
     assert.equal((await platform.get(target, { token: narrow })).status, 403, target)
   assert.equal(await trial.upgrade(device), 403)
   assert.equal(await trial.upgrade(blind), 403)
 
   const open = await trial.start({ options: { refuseForeign: true } })
   const headers = { origin: 'https://elsewhere.example' }
-  for (const target of ['/', '/nowhere', ...OPERATIONS, ...OTHERS])
+  for (const target of ['/', '/nowhere', ...OPERATIONS, ...trial.others])
     assert.equal((await open.get(target, { headers })).status, 403, target)
   assert.equal(await trial.upgrade(open.token, { headers }), 403)
 }
 
 async function tryWhatIsWrong(trial: Trial): Promise<void> {
   const platform = await trial.start()
-  for (const target of OTHERS) assert.equal((await platform.get(`${target}?x=1`)).status, 400)
+  for (const target of trial.others)
+    assert.equal((await platform.get(`${target}${target.includes('?') ? '&' : '?'}x=1`)).status, 400)
   assert.equal(await trial.upgrade(platform.token, { query: '?x=1' }), 400)
   assert.equal(await trial.upgrade(platform.token, { protocol: 'other' }), 400)
   assert.equal((await platform.get('/v1/live')).status, 426)
@@ -147,7 +180,7 @@ async function tryWhatIsWrong(trial: Trial): Promise<void> {
   }
   const options = { loopbackMetrics: false }
   const failing = await trial.start({ options, identity: { verify: refused, isRevoked: () => false } })
-  for (const target of [...OPERATIONS, ...OTHERS]) assert.equal((await failing.get(target)).status, 500)
+  for (const target of [...OPERATIONS, ...trial.others]) assert.equal((await failing.get(target)).status, 500)
   assert.equal(await trial.upgrade('x'), 500)
 }
 
@@ -193,13 +226,14 @@ async function tryWhatIsTaken(trial: Trial): Promise<void> {
   const two = await trial.start({ options: { connectionsMax: 2 } })
   assert.equal(await trial.upgrade(two.token), 101)
   assert.equal(await trial.upgrade(two.token), 429)
+  if (trial.hasStream) assert.equal((await two.get(STREAM)).status, 429)
 
   // One connection takes all there are.
   const full = heldStore()
   const one = await trial.start({ history: full.history, options: { connectionsMax: 1, loopbackMetrics: true } })
   const last = one.get('/v1/readings')
   await full.asked
-  for (const target of ['/', '/metrics', ...OTHERS]) assert.equal((await one.get(target)).status, 503)
+  for (const target of ['/', '/metrics', ...trial.others]) assert.equal((await one.get(target)).status, 503)
   assert.equal(await trial.upgrade(one.token), 503)
   assert.equal((await one.get('/healthz')).status, 200)
   full.answer()
@@ -219,6 +253,7 @@ async function tryAtTheEnd(trial: Trial): Promise<void> {
   do status = await trial.upgrade(stopping.token)
   while (status === 101)
   assert.equal(status, 503)
+  if (trial.hasStream) assert.equal((await stopping.get(STREAM)).status, 503)
   held.answer()
   assert.equal((await last).status, 200)
   await stopped
@@ -232,7 +267,9 @@ onEachServer('everything that docs/openapi.yaml describes is seen', async (t, se
   }
   await trial.end()
   assert.deepEqual(
-    HTTP_API.described().filter((unit) => !HTTP_API.seen.has(unit)),
+    HTTP_API.described().filter(
+      (unit) => !HTTP_API.seen.has(unit) && (trial.hasStream || !unit.startsWith('/v1/stream')),
+    ),
     [],
   )
 })

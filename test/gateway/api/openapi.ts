@@ -92,6 +92,7 @@ export class HttpDescription {
     }
     const content = answer.content[type ?? '']
     assert(content !== undefined, `${what} has the type ${type}: docs/openapi.yaml has ${Object.keys(answer.content)}`)
+    if (type?.startsWith('text/event-stream')) this.seen.add(`${found.path} ${status} ${type}`)
     if (body === undefined || asked.method === 'HEAD') return
     const value = type?.startsWith('application/json') ? JSON.parse(body) : body
     const problem = this.schemas.problem(content.schema, value)
@@ -163,7 +164,7 @@ export class HttpDescription {
     const { type } = resolve<Schema>(this.document, parameter.schema)
     if (type === 'array') return given
     const text = typeof given === 'string' ? given : given[0]
-    return type === 'integer' ? Number(text) : text
+    return type === 'integer' || type === 'number' ? Number(text) : text
   }
 
   #checkHeaders(what: string, answer: Answer, headers: Headers): void {

@@ -7,7 +7,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import type { Ajv, ValidateFunction } from 'ajv'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { parse } from 'yaml'
 import { PACKAGE_DIR } from '../../../platform/package.ts'
@@ -38,11 +39,13 @@ export function resolve<T extends object>(description: Description, value: T | {
 
 /** Makes schemas of one description into functions, each once. A misspelt keyword throws. */
 export class Schemas {
-  readonly #ajv = new Ajv2020({ allErrors: true, strictTypes: false, strictRequired: false })
+  readonly #ajv: Ajv
   readonly #components: unknown
   readonly #compiled = new Map<object, ValidateFunction>()
 
-  constructor(description: Description) {
+  /** By JSON Schema 2020-12, or by the draft that `Draft` is of. */
+  constructor(description: Description, Draft: typeof Ajv2020 | typeof Ajv = Ajv2020) {
+    this.#ajv = new Draft({ allErrors: true, strictTypes: false, strictRequired: false })
     addFormats.default(this.#ajv)
     // The root of each schema has the description's, so that references lead there.
     this.#ajv.addKeyword('components')
