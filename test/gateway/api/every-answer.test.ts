@@ -26,13 +26,13 @@ import { HTTP_API } from './openapi.ts'
 const OPERATIONS = ['/healthz', '/readyz', '/metrics']
 const STREAM = '/v1/stream?filter=devices/a/telemetry/environment'
 const OTHERS = ['/v1/devices', '/v1/readings', '/v1/schemas', '/v1/schemas/environment/1', '/v1/ledger']
+const ALL = [...OTHERS, STREAM]
 
 /** Asks one gateway after the other, and keeps none for the next. */
 class Trial {
   readonly #t: TestContext
   readonly #server: ServerKind
   #platform: TestPlatform | undefined
-  #hasStream: boolean | undefined
 
   constructor(t: TestContext, server: ServerKind) {
     this.#t = t
@@ -42,18 +42,7 @@ class Trial {
   async start(given: TestPlatformOptions = {}): Promise<TestPlatform> {
     await this.end()
     this.#platform = await startPlatform(this.#t, this.#server, given)
-    this.#hasStream ??= (await fetch(`${this.#platform.url}/v1/stream`)).status === 401
     return this.#platform
-  }
-
-  /** Where nothing is refused that a token allows. */
-  get others(): readonly string[] {
-    return this.#hasStream ? [...OTHERS, STREAM] : OTHERS
-  }
-
-  /** Whether the gateway has `/v1/stream` yet. */
-  get hasStream(): boolean {
-    return this.#hasStream === true
   }
 
   /** Resolves when every answer was looked at. */
@@ -109,8 +98,9 @@ async function badTokens(platform: TestPlatform): Promise<(string | null)[]> {
 
 async function tryWhatIsThere(trial: Trial): Promise<void> {
   const reading = { device: 'a', stream: 'environment', ts: NOW, values: { temperature: 1, fleet: 'x', on: true } }
+  const next = { ts: NOW, device: 'a', stream: 'environment', tags: {} }
   const platform = await trial.start({
-    history: { readings: async () => pageWith([reading]), latest: async () => [reading] },
+    history: { readings: async () => ({ ...pageWith([reading], true), next }), latest: async () => [reading] },
     prepare: (log) => log.presence.update('b', () => ({ online: true, since: NOW })),
   })
   await platform.publish('a', 'environment', environment(NOW))
@@ -125,10 +115,12 @@ async function tryWhatIsThere(trial: Trial): Promise<void> {
     assert.equal((await platform.get(target, { method: 'OPTIONS' })).status, 204)
     assert.equal((await platform.get(target, { method: 'DELETE' })).status, 405)
   }
-  assert.equal((await platform.get('/v1/readings', { headers: { accept: 'text/csv' } })).status, 200)
+  const page = (await (await platform.get('/v1/readings?order=newest')).json()) as { next: string }
+  const second = `/v1/readings?order=newest&after=${page.next}`
+  assert.equal((await platform.get(second, { headers: { accept: 'text/csv' } })).status, 200)
   assert.equal(await trial.upgrade(platform.token), 101)
   assert.equal((await platform.get('/v1')).status, 404)
-  if (trial.hasStream) await tryEvents(trial, platform)
+  await tryEvents(trial, platform)
 }
 
 async function tryEvents(trial: Trial, platform: TestPlatform): Promise<void> {
@@ -147,28 +139,30 @@ async function tryWhoMay(trial: Trial): Promise<void> {
   const narrow = await platform.identity.signApp(['devices/a/telemetry/environment'], HOUR_MS)
   const blind = await platform.identity.signApp(['devices/+/status'], HOUR_MS)
   for (const token of await badTokens(platform)) {
-    for (const target of [...OPERATIONS, ...trial.others])
+    for (const target of [...OPERATIONS, ...ALL])
       assert.equal((await platform.get(target, { token })).status, 401, `${target} ${token}`)
     assert.equal(await trial.upgrade(token ?? undefined), 401)
   }
-  for (const target of [...OPERATIONS, ...trial.others])
+  for (const target of [...OPERATIONS, ...ALL])
     assert.equal((await platform.get(target, { token: device })).status, 403)
-  const beyond = ['/v1/devices?filter=%23', '/v1/readings?filter=%23', '/v1/ledger?device=b']
-  for (const target of [...beyond, ...(trial.hasStream ? ['/v1/stream?filter=%23'] : [])])
-    assert.equal((await platform.get(target, { token: narrow })).status, 403, target)
+  const beyond = [
+    ...['/v1/devices?filter=%23', '/v1/readings?filter=%23', '/v1/stream?filter=%23'],
+    '/v1/ledger?device=b',
+  ]
+  for (const target of beyond) assert.equal((await platform.get(target, { token: narrow })).status, 403, target)
   assert.equal(await trial.upgrade(device), 403)
   assert.equal(await trial.upgrade(blind), 403)
 
   const open = await trial.start({ options: { refuseForeign: true } })
   const headers = { origin: 'https://elsewhere.example' }
-  for (const target of ['/', '/nowhere', ...OPERATIONS, ...trial.others])
+  for (const target of ['/', '/nowhere', ...OPERATIONS, ...ALL])
     assert.equal((await open.get(target, { headers })).status, 403, target)
   assert.equal(await trial.upgrade(open.token, { headers }), 403)
 }
 
 async function tryWhatIsWrong(trial: Trial): Promise<void> {
   const platform = await trial.start()
-  for (const target of trial.others)
+  for (const target of ALL)
     assert.equal((await platform.get(`${target}${target.includes('?') ? '&' : '?'}x=1`)).status, 400)
   assert.equal(await trial.upgrade(platform.token, { query: '?x=1' }), 400)
   assert.equal(await trial.upgrade(platform.token, { protocol: 'other' }), 400)
@@ -180,7 +174,7 @@ async function tryWhatIsWrong(trial: Trial): Promise<void> {
   }
   const options = { loopbackMetrics: false }
   const failing = await trial.start({ options, identity: { verify: refused, isRevoked: () => false } })
-  for (const target of [...OPERATIONS, ...trial.others]) assert.equal((await failing.get(target)).status, 500)
+  for (const target of [...OPERATIONS, ...ALL]) assert.equal((await failing.get(target)).status, 500)
   assert.equal(await trial.upgrade('x'), 500)
 }
 
@@ -226,14 +220,14 @@ async function tryWhatIsTaken(trial: Trial): Promise<void> {
   const two = await trial.start({ options: { connectionsMax: 2 } })
   assert.equal(await trial.upgrade(two.token), 101)
   assert.equal(await trial.upgrade(two.token), 429)
-  if (trial.hasStream) assert.equal((await two.get(STREAM)).status, 429)
+  assert.equal((await two.get(STREAM)).status, 429)
 
   // One connection takes all there are.
   const full = heldStore()
   const one = await trial.start({ history: full.history, options: { connectionsMax: 1, loopbackMetrics: true } })
   const last = one.get('/v1/readings')
   await full.asked
-  for (const target of ['/', '/metrics', ...trial.others]) assert.equal((await one.get(target)).status, 503)
+  for (const target of ['/', '/metrics', ...ALL]) assert.equal((await one.get(target)).status, 503)
   assert.equal(await trial.upgrade(one.token), 503)
   assert.equal((await one.get('/healthz')).status, 200)
   full.answer()
@@ -253,7 +247,7 @@ async function tryAtTheEnd(trial: Trial): Promise<void> {
   do status = await trial.upgrade(stopping.token)
   while (status === 101)
   assert.equal(status, 503)
-  if (trial.hasStream) assert.equal((await stopping.get(STREAM)).status, 503)
+  assert.equal((await stopping.get(STREAM)).status, 503)
   held.answer()
   assert.equal((await last).status, 200)
   await stopped
@@ -267,9 +261,7 @@ onEachServer('everything that docs/openapi.yaml describes is seen', async (t, se
   }
   await trial.end()
   assert.deepEqual(
-    HTTP_API.described().filter(
-      (unit) => !HTTP_API.seen.has(unit) && (trial.hasStream || !unit.startsWith('/v1/stream')),
-    ),
+    HTTP_API.described().filter((unit) => !HTTP_API.seen.has(unit)),
     [],
   )
 })
