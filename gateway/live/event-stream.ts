@@ -2,14 +2,16 @@
  * Owns one app's answer of `/v1/stream`: frames as events (HTML standard, "Server-sent events"), each with its cursor for an id, so
  * that a browser goes on from there by itself.
  *
- *   open --end or cut, or the peer leaves--> over
+ *   open --end or cut, or the peer leaves, or its subscription cannot go on--> over
  *
+ * Always true: there is one subscription and no command but the first, so an error ends the answer: a browser comes back by itself.
  * Bound: `LIVE_BACKPRESSURE_BYTES_MAX` wait for the peer to take them; one more event is dropped, and `dropped` told.
  */
 
 import { LIVE_BACKPRESSURE_BYTES_MAX } from '../../platform/limits.ts'
 import type { Exchange, Frame, Headers, Socket, SocketListener } from '../server/server.ts'
 import type { Member, Topics } from '../server/topics.ts'
+import { CLOSE } from './close-codes.ts'
 
 /** nginx keeps an answer until a buffer is full unless it is told not to. */
 export const EVENT_HEADERS: Headers = { 'Content-Type': 'text/event-stream; charset=utf-8', 'X-Accel-Buffering': 'no' }
@@ -37,6 +39,11 @@ export class EventStream implements Socket, Member<string> {
   }
 
   send(frame: Frame): void {
+    if (frame.event === 'error') {
+      const { message } = JSON.parse(String(frame.data)) as { message: string }
+      this.end(CLOSE.internal.code, message)
+      return
+    }
     if (frame.event === 'closing') {
       this.#hasSaidWhy = true
       // After so long a browser asks again.

@@ -97,7 +97,8 @@ async function badTokens(platform: TestPlatform): Promise<(string | null)[]> {
 }
 
 async function tryWhatIsThere(trial: Trial): Promise<void> {
-  const reading = { device: 'a', stream: 'environment', ts: NOW, values: { temperature: 1, fleet: 'x', on: true } }
+  const values = { temperature: 1, fleet: 'x', on: true }
+  const reading = { device: 'a', stream: 'environment', ts: NOW, received: NOW + 1, values }
   const next = { ts: NOW, device: 'a', stream: 'environment', tags: {} }
   const platform = await trial.start({
     history: { readings: async () => ({ ...pageWith([reading], true), next }), latest: async () => [reading] },
@@ -115,7 +116,8 @@ async function tryWhatIsThere(trial: Trial): Promise<void> {
     assert.equal((await platform.get(target, { method: 'OPTIONS' })).status, 204)
     assert.equal((await platform.get(target, { method: 'DELETE' })).status, 405)
   }
-  const page = (await (await platform.get('/v1/readings?order=newest')).json()) as { next: string }
+  const page = (await (await platform.get('/v1/readings?order=newest')).json()) as { readings: unknown; next: string }
+  assert.deepEqual(page.readings, [reading])
   const second = `/v1/readings?order=newest&after=${page.next}`
   assert.equal((await platform.get(second, { headers: { accept: 'text/csv' } })).status, 200)
   assert.equal(await trial.upgrade(platform.token), 101)
