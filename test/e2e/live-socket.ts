@@ -1,8 +1,9 @@
-/** Owns an app's WebSocket on `/v1/live`, written with nothing of ours: frames come out in order. */
+/** Owns an app's WebSocket on `/v1/live`, written with nothing of ours: frames come out in order, each as docs/asyncapi.yaml says. */
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
+import { CheckedSocket } from '../gateway/api/asyncapi.ts'
 
 export interface Frame {
   readonly type: string
@@ -11,12 +12,14 @@ export interface Frame {
 
 export class LiveSocket {
   readonly #socket: WebSocket
+  readonly #checked: CheckedSocket
   readonly #frames: Frame[] = []
   #arrived: (() => void) | undefined
   #closed = ''
 
   constructor(socket: WebSocket) {
     this.#socket = socket
+    this.#checked = new CheckedSocket(socket)
     socket.on('message', (data) => {
       this.#frames.push(JSON.parse(String(data)) as Frame)
       this.#arrived?.()
@@ -35,12 +38,15 @@ export class LiveSocket {
   }
 
   send(frame: object): void {
-    this.#socket.send(JSON.stringify(frame))
+    const text = JSON.stringify(frame)
+    this.#checked.sent(text)
+    this.#socket.send(text)
   }
 
   /** The next frame of this type; those of other types before it are dropped. */
   async next(type: string): Promise<Frame> {
     for (;;) {
+      this.#checked.throwIfWrong()
       const frame = this.#frames.shift()
       if (frame?.type === type) return frame
       if (frame !== undefined) continue

@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import type { StoreOptions } from '../../ingest/stores.ts'
 import type { Ledger } from '../../log/log.ts'
 import type { Reading } from '../../schemas/reading.ts'
+import { HTTP_API } from '../gateway/api/openapi.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort } from '../servers/server.ts'
 
@@ -145,12 +146,13 @@ export class RunningPlatform {
     return this.#appToken
   }
 
+  /** What is not as docs/openapi.yaml says is an error. */
   async get<T>(path: string): Promise<T> {
-    const response = await fetch(`${this.url}${path}`, {
-      headers: { authorization: `Bearer ${await this.appToken()}` },
-    })
+    const headers = { authorization: `Bearer ${await this.appToken()}` }
+    const response = await fetch(`${this.url}${path}`, { headers })
     const text = await response.text()
     assert.equal(response.status, 200, `${path}: ${text}`)
+    HTTP_API.check({ method: 'GET', target: path, headers }, response, text)
     return JSON.parse(text) as T
   }
 
