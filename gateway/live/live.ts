@@ -251,9 +251,12 @@ export class Live {
       return
     }
     this.#obey(session, command).catch((error: unknown) => {
-      if (error instanceof Wrong)
+      if (error instanceof Wrong) {
         this.#refuse(session, new CommandRefusal(command.id, error.code, error.message, MAY_RETRY.has(error.code)))
-      else this.#failed(session, error)
+      } else if (!(error instanceof Refusal && error.code === 'not-ready')) {
+        // Of a gateway that stops, the close that follows tells.
+        this.#failed(session, error)
+      }
     })
   }
 

@@ -10,6 +10,7 @@ import type { Clock } from '../../platform/clock.ts'
 import { LIVE_GROUPS_MAX } from '../../platform/limits.ts'
 import { type Access, outside } from '../access.ts'
 import type { Columns } from '../columns.ts'
+import { Refusal } from '../refusal.ts'
 import { type SubscribeOptions, Wrong } from './commands.ts'
 import { type Cursor, formatCursor, parseCursor, WHOLE } from './cursor.ts'
 import type { Group, Groups, Wanted } from './groups.ts'
@@ -17,6 +18,7 @@ import { type LiveEdge, LogPast, type LogPastDependencies, type Lost, placeOf } 
 import type { Past } from './past.ts'
 import { Snapshot, type SnapshotDependencies } from './snapshot.ts'
 import { StorePast } from './store-past.ts'
+import type { Tail } from './tail.ts'
 
 /** How far a device's clock may be ahead for its readings to be found among the last ones. */
 const CLOCK_AHEAD_MS = 60_000
@@ -29,7 +31,7 @@ export interface StartsDependencies extends LogPastDependencies {
   readonly latest: SnapshotDependencies['latest']
   readonly columns: Columns
   readonly clock: Clock
-  readonly tail: LiveEdge & { readonly keepTime: () => void }
+  readonly tail: LiveEdge & Pick<Tail, 'keepTime' | 'live'>
 }
 
 /** A group that was joined, and what its new member is sent before it is live. */
@@ -73,8 +75,12 @@ export class Starts {
     }
   }
 
-  /** Resolves with what joins the group and makes its past, at the instant at which that is called; rejects with a `Wrong`. */
+  /**
+   * Resolves with what joins the group and makes its past, at the instant at which that is called; rejects with a `Wrong`. While the
+   * tail warms up there is no place to begin at: it is waited for. Rejects with a `Refusal` if the gateway stops before.
+   */
   async begin({ start }: SubscribeOptions, wanted: Wanted, access: Access): Promise<() => Begun> {
+    if (!(await this.#dependencies.tail.live())) throw new Refusal('not-ready', 'the gateway is stopping')
     const join = (pastOf: (group: Group) => Past | undefined) => () => this.join(wanted, pastOf)
     if (start === 'now') return join((group) => this.#fromNow(group, access))
     if (start === 'latest') return join((group) => this.#snapshot(group, access))

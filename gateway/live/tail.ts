@@ -79,6 +79,12 @@ export class Tail implements LiveEdge {
     return undefined
   }
 
+  /** Resolves when it is live, with whether it is: not if it was stopped before. */
+  async live(): Promise<boolean> {
+    while (this.#place.position.length === 0 && !this.#stopping.signal.aborted) await this.moved()
+    return !this.#stopping.signal.aborted
+  }
+
   /** The place after everything that was taken in: published, or waiting for the end of a window. */
   get place(): Cursor {
     return this.#place
@@ -103,6 +109,7 @@ export class Tail implements LiveEdge {
     await this.#warmUp(end)
     this.#place = { position: end, part: WHOLE, receivedAt: this.#dependencies.clock.now() }
     this.#running = Promise.all(shards.map((shard, index) => this.#run(shard, index)))
+    this.#noteMoved()
   }
 
   async stop(): Promise<void> {

@@ -28,8 +28,8 @@ export const NOW = 1_763_864_000_000
 
 export interface TestPlatform {
   readonly gateway: Gateway
-  /** Stops the gateway and starts another on the same log. */
-  restart(): Promise<void>
+  /** Stops the gateway and starts another on the same log, on any port unless given. */
+  restart(port?: number): Promise<void>
   readonly log: LocalLog
   readonly identity: Identity
   readonly registry: Registry
@@ -154,10 +154,10 @@ export async function startPlatform(
     get gateway() {
       return gateway
     },
-    restart: async () => {
+    restart: async (port = 0) => {
       await gateway.stop()
       metrics.clear()
-      gateway = makeGateway(0)
+      gateway = makeGateway(port)
       await gateway.start()
     },
     log,

@@ -7,6 +7,7 @@ import {
   App,
   environment,
   type Frame,
+  freePort,
   HOUR_MS,
   NOW,
   onEachServer,
@@ -348,3 +349,38 @@ onEachServer('undecoded: messages come as they were sent, live and from the log'
   again.send({ type: 'subscribe', id: '9', filter: '#', maxRate: 1 })
   assert.equal((await again.next('error')).code, 'unsupported')
 })
+
+onEachServer(
+  'apps that come back while the gateway still warms up wait for it, and miss nothing',
+  async (t, server) => {
+    const port = await freePort()
+    const padding = ' '.repeat(200_000)
+    const platform = await startPlatform(t, server, { options: { port } })
+    const before = await App.connect(t, platform)
+    await before.subscribe({ filter: 'devices/a/#' })
+    const cursor = lastCursor(before)
+    await number(platform, 0, 10)
+    // Nothing of it is stored, so all of it is looked at before the gateway is live.
+    for (let each = 0; each < 200; each++) {
+      await platform.publish('b', 'environment', Buffer.from(JSON.stringify(environment(NOW + each)) + padding))
+    }
+    const restarted = platform.restart(port)
+    const came = async () => {
+      for (;;) {
+        const app = await App.connect(t, platform).catch(() => undefined)
+        if (app !== undefined) return app
+      }
+    }
+    const [first, second] = [await came(), await came()]
+    const events = fetch(
+      `${platform.url}/v1/stream?filter=devices/a/%23&after=${cursor}&access_token=${platform.token}`,
+    )
+    await first.subscribe({ filter: 'devices/a/#', start: { after: cursor } })
+    await second.subscribe({ filter: 'devices/a/#', start: 'latest' })
+    assert.deepEqual(numbers(first), upTo(10))
+    assert.deepEqual(numbers(second), [9])
+    assert.equal((await events).status, 200)
+    await (await events).body?.cancel()
+    await restarted
+  },
+)
