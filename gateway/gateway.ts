@@ -132,6 +132,7 @@ export class Gateway implements Part {
       sockets: () => this.#live.sockets,
       groups: () => groups.size,
       subscriptions: () => groups.subscriptions,
+      waitingBytes: () => this.#live.waitingBytes,
       series: () => latest.series,
       latestBytes: () => latest.bytes,
       latestDropped: () => latest.dropped,

@@ -9,6 +9,7 @@ export interface GatewayState {
   readonly sockets: () => number
   readonly groups: () => number
   readonly subscriptions: () => number
+  readonly waitingBytes: () => number
   readonly series: () => number
   readonly latestBytes: () => number
   readonly latestDropped: () => number
@@ -54,6 +55,7 @@ export class GatewayMetrics {
     this.#gauge('sockets', 'Open WebSockets', state.sockets)
     this.#gauge('groups', 'Distinct live subscriptions', state.groups)
     this.#gauge('subscriptions', 'Live subscriptions of all sockets', state.subscriptions)
+    this.#gauge('waiting_bytes', 'Bytes that wait for live apps to take them', state.waitingBytes)
     this.#gauge('latest_series', 'Devices and series in the table of last readings', state.series)
     this.#gauge('latest_bytes', 'Estimated size of the table of last readings', state.latestBytes)
     const dropped = state.latestDropped

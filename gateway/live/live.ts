@@ -119,6 +119,13 @@ export class Live {
     return this.#sessions.size
   }
 
+  /** What waits in this process for apps to take it. */
+  get waitingBytes(): number {
+    let bytes = 0
+    for (const session of this.#sessions) bytes += session.waitingBytes
+    return bytes
+  }
+
   /** Publishes by `server` from now on. */
   start(server: Pick<Server, 'publish'>): void {
     this.#server = server

@@ -132,6 +132,11 @@ export class LiveSession implements SocketListener {
     return this.#socket !== undefined
   }
 
+  /** What waits in this process for the app to take it. */
+  get waitingBytes(): number {
+    return this.#socket?.bufferedBytes ?? 0
+  }
+
   get full(): boolean {
     return this.#subscriptions.size >= LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX
   }
@@ -305,7 +310,7 @@ export class LiveSession implements SocketListener {
 
   /** Whether it is behind and has taken nothing for too long. */
   #isStalled(now: number): boolean {
-    const bytes = this.#socket?.bufferedBytes ?? 0
+    const bytes = this.waitingBytes
     if (!this.#isBehind || bytes !== this.#waiting.bytes) this.#waiting = { bytes, since: now }
     return bytes > 0 && now - this.#waiting.since > LIVE_SLOW_CLOSE_MS
   }

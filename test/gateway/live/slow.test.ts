@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { LIVE_SLOW_CLOSE_MS } from '../../../gateway/live/session.ts'
-import { LIVE_FRAME_CHARS_MAX } from '../../../platform/limits.ts'
+import { LIVE_BEHIND_BYTES, LIVE_FRAME_CHARS_MAX } from '../../../platform/limits.ts'
 import { App, environment, NOW, onEachServer, startPlatform, type TestPlatform } from '../platform.ts'
 
 /** Publishes messages of so many readings each until an app has left the live stream; resolves with how many readings they had. */
@@ -26,6 +26,8 @@ onEachServer(
     await other.subscribe({ filter: '#' })
     slow.socket.pause()
     let sent = await overwhelm(platform)
+    const [, waiting] = /gateway_waiting_bytes (\d+)\n/.exec(await platform.metrics.metrics()) ?? []
+    assert.ok(Number(waiting) > LIVE_BEHIND_BYTES, `${waiting} bytes wait for it`)
     for (let more = 0; more < 20; more++, sent++) await platform.publish('a', 'environment', environment(NOW + sent))
     await other.until(() => other.readings().length === sent)
     slow.socket.resume()
