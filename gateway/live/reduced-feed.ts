@@ -4,7 +4,8 @@
  *
  *   first reading of a window -> window is over: all series are published at once -> ...
  *
- * Windows are of the time of receipt, aligned to 1970-01-01T00:00Z, so the past comes out as the present did. All series go
+ * Windows are of the time of receipt, aligned to 1970-01-01T00:00Z, so the past comes out as the present did, but for what came
+ * when its window had been published: it is counted to the next, or there would be more readings than were asked for. All series go
  * together, so that a cursor says what was published and what not; only the last frame of a window lies after it, those before
  * it lie before it. Bound: `LIVE_REDUCED_SERIES_MAX` series of all windows together; one more, and its own window is published early.
  */
@@ -54,7 +55,7 @@ export class ReducedFeed implements Feed {
   take(message: Message): void {
     const { receivedAt } = message.entry
     const window = Math.floor(receivedAt / this.#periodMs)
-    // One that was replayed is received late; it belongs to the window that is open.
+    // One that was replayed is received late, and one may have been on its way when its window was over: to the open one with it.
     if (window > this.#window) {
       this.finish(message.before(message.skip))
       this.#window = window
@@ -78,7 +79,10 @@ export class ReducedFeed implements Feed {
   }
 
   tick(now: number, place: Cursor): void {
-    if (Math.floor(now / this.#periodMs) > this.#window) this.finish(place)
+    const window = Math.floor(now / this.#periodMs)
+    if (window <= this.#window) return
+    this.finish(place)
+    this.#window = window
   }
 
   finish(place: Cursor): void {

@@ -1,6 +1,7 @@
 /** Where subscriptions begin and go on: cursors, the last minutes, updates; and what is sent to whom wants fewer readings. */
 
 import assert from 'node:assert/strict'
+import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { INGEST_READER } from '../../../log/log.ts'
 import {
@@ -227,6 +228,26 @@ onEachServer(
     )
   },
 )
+
+onEachServer('maxRate: what comes when its window was sent counts to the next one', async (t, server) => {
+  const platform = await startPlatform(t, server)
+  const app = await App.connect(t, platform)
+  await app.subscribe({ filter: '#', maxRate: 1, reduce: 'count' })
+  const begin = Math.ceil(platform.clock.time / 1_000) * 1_000
+  const receivedAt = (time: number) => publish(platform.log, time, 'a', 'environment', environment(time))
+  await receivedAt(begin)
+  platform.clock.time = begin + 1_000
+  await app.until(() => app.readings().length === 1)
+  await receivedAt(begin + 999)
+  await receivedAt(begin + 1_000)
+  while (!(await platform.metrics.metrics()).includes('log_entries_total 3\n')) await turn()
+  platform.clock.time = begin + 2_000
+  await app.until(() => app.readings().length === 2)
+  assert.deepEqual(
+    app.readings().map(({ values }) => values.temperature),
+    [1, 2],
+  )
+})
 
 onEachServer('update goes on where it was, at another rate, under another name', async (t, server) => {
   const platform = await startPlatform(t, server)
