@@ -63,7 +63,7 @@ async function main(options: FanoutOptions): Promise<void> {
     }
     const app = new RawApp(options.gatewayPort, { buffer, onBytes: onChunk, onFailed: fail })
     apps.push(app)
-    await app.subscribe(options.appToken, FILTER)
+    await app.subscribe(options.appToken, { filter: FILTER })
   }
   const perDevice = Math.floor(messages / devices.length)
   let from = Date.now()

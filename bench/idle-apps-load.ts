@@ -1,4 +1,7 @@
-/** Owns the process of apps that connect, subscribe to a device that says nothing, and stay. A line of options, then its answer. */
+/**
+ * Owns the process of apps that connect, subscribe to a device that says nothing, and stay. A line of options, then its answer.
+ * No token may have all connections, so they take turns.
+ */
 
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -6,7 +9,7 @@ import { RawApp } from './raw-app.ts'
 
 export interface IdleAppsOptions {
   readonly gatewayPort: number
-  readonly appToken: string
+  readonly appTokens: readonly string[]
   readonly apps: number
 }
 
@@ -18,13 +21,14 @@ const AT_ONCE = 50
 
 const buffer = Buffer.allocUnsafe(READ_BYTES)
 
-function connectOne({ gatewayPort, appToken }: IdleAppsOptions): Promise<void> {
+function connectOne({ gatewayPort, appTokens }: IdleAppsOptions, index: number): Promise<void> {
+  const token = appTokens[index % appTokens.length] ?? ''
   return new Promise((resolve, reject) => {
     const onBytes = (chunk: Buffer) => {
       if (chunk.includes(LIVE)) resolve()
     }
     const app = new RawApp(gatewayPort, { buffer, onBytes, onFailed: fail })
-    app.subscribe(appToken, FILTER).catch(reject)
+    app.subscribe(token, { filter: FILTER }).catch(reject)
   })
 }
 
@@ -38,7 +42,8 @@ for (;;) {
   const [line] = (await once(lines, 'line')) as [string]
   const options = JSON.parse(line) as IdleAppsOptions
   for (let connected = 0; connected < options.apps; connected += AT_ONCE) {
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, options.apps - connected) }, () => connectOne(options)))
+    const some = Array.from({ length: Math.min(AT_ONCE, options.apps - connected) }, (_, index) => index)
+    await Promise.all(some.map((index) => connectOne(options, index)))
   }
   console.log('connected')
 }

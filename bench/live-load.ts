@@ -8,9 +8,9 @@
  */
 
 import { once } from 'node:events'
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { WebSocket } from 'ws'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../schemas/registry.ts'
+import { Latencies, type Percentiles } from './latencies.ts'
 import { LoadClient } from './load-client.ts'
 import { makePublishes } from './publishes.ts'
 
@@ -30,11 +30,8 @@ export interface LiveOptions {
   readonly deadlineMs: number
 }
 
-export interface LiveResult {
+export interface LiveResult extends Percentiles {
   readonly kind: 'window' | 'whole'
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly maxMs: number
   readonly perSecond: number
   /** Readings that the app had, those of the warm-up included. */
   readonly messages: number
@@ -47,11 +44,10 @@ interface Frame {
 
 const PIECE_SECONDS = 1
 const START_AFTER_MS = 100
-const US_PER_MS = 1000
 
-/** The latencies of one stretch of time. */
-class Latencies {
-  readonly #histogram: RecordableHistogram = createHistogram()
+/** What the app had in one stretch of time. */
+class Stretch {
+  readonly latencies = new Latencies()
   readonly #startedAt: number
   readings = 0
 
@@ -59,19 +55,9 @@ class Latencies {
     this.#startedAt = startedAt
   }
 
-  add(ms: number): void {
-    this.#histogram.record(Math.max(1, Math.round(ms * US_PER_MS)))
-  }
-
   result(kind: LiveResult['kind'], now: number): LiveResult {
-    return {
-      kind,
-      p50Ms: this.#histogram.percentile(50) / US_PER_MS,
-      p99Ms: this.#histogram.percentile(99) / US_PER_MS,
-      maxMs: this.#histogram.max / US_PER_MS,
-      perSecond: (this.readings * 1000) / (now - this.#startedAt),
-      messages: this.readings,
-    }
+    const perSecond = (this.readings * 1000) / (now - this.#startedAt)
+    return { kind, ...this.latencies.percentiles, perSecond, messages: this.readings }
   }
 }
 
@@ -105,8 +91,8 @@ async function main(options: LiveOptions): Promise<void> {
   }
   const app = await subscribe(options)
   const startedAt = performance.now() + START_AFTER_MS
-  const whole = new Latencies(startedAt)
-  let window = new Latencies(startedAt)
+  const whole = new Stretch(startedAt)
+  let window = new Stretch(startedAt)
 
   const numberOf = new Map(devices.map((device, index) => [device, index]))
   /** Readings had of each device; which is the number of the next one. */
@@ -125,8 +111,8 @@ async function main(options: LiveOptions): Promise<void> {
         window.readings++
         const due = ((next * devices.length + index) * 1000) / rate
         if (due < warmSeconds * 1000) continue
-        whole.add(now - startedAt - due)
-        window.add(now - startedAt - due)
+        whole.latencies.add(now - startedAt - due)
+        window.latencies.add(now - startedAt - due)
       }
       if (whole.readings === total) resolve()
     })
@@ -148,7 +134,7 @@ async function main(options: LiveOptions): Promise<void> {
     setInterval(() => {
       const now = performance.now()
       console.log(JSON.stringify(window.result('window', now)))
-      window = new Latencies(now)
+      window = new Stretch(now)
     }, windowSeconds * 1000)
   const missing = () => fail(new Error(`${total - whole.readings} of ${total} readings never came`))
   const late = setTimeout(missing, deadlineMs)

@@ -6,6 +6,7 @@
 import { availableParallelism, cpus, loadavg, release } from 'node:os'
 import { parseArgs } from 'node:util'
 import { measureAccept } from './accept.ts'
+import { measureApps, measureCatchUp, measureDistinct, measureRate, measureStalled } from './apps.ts'
 import { measureConnections } from './connections.ts'
 import { measureFanout } from './fanout.ts'
 import { type Figure, figureTable, missRatio } from './figure.ts'
@@ -13,7 +14,7 @@ import { measureHostile } from './hostile.ts'
 import { measureLive } from './live.ts'
 import { measurePath } from './path.ts'
 import { FULL, type Plan, QUICK } from './plan.ts'
-import { measureServers } from './servers.ts'
+import { measureIdle, measureServers } from './servers.ts'
 
 const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   accept: measureAccept,
@@ -23,6 +24,12 @@ const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   servers: measureServers,
   connections: measureConnections,
   hostile: measureHostile,
+  idle: measureIdle,
+  apps: measureApps,
+  distinct: measureDistinct,
+  stalled: measureStalled,
+  rate: measureRate,
+  catchup: measureCatchUp,
 }
 
 const USAGE = `npm run bench -- [--quick] [--only ${Object.keys(MEASURES).join('|')}] [--json]`

@@ -14,6 +14,10 @@ export interface Plan {
   /** Of the case in which each reading goes alone. */
   readonly fanoutSingles: number
   readonly idleApps: number
+  /** A round of the measures of many apps. */
+  readonly appsSeconds: number
+  /** That an app which resumes has missed. */
+  readonly messagesBefore: number
   readonly activeDevices: number
   readonly idleDevices: number
   readonly hostileRate: number
@@ -33,6 +37,8 @@ export const FULL: Plan = {
   fanoutMessages: 20_000,
   fanoutSingles: 300,
   idleApps: 10_000,
+  appsSeconds: 10,
+  messagesBefore: 100_000,
   activeDevices: 500,
   idleDevices: 10_000,
   hostileRate: 1_000,
@@ -47,6 +53,8 @@ export const QUICK: Plan = {
   liveSeconds: 4,
   fanoutMessages: 5_000,
   idleApps: 1_000,
+  appsSeconds: 3,
+  messagesBefore: 20_000,
   activeDevices: 50,
   idleDevices: 1_000,
   hostileSeconds: 2,

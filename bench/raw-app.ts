@@ -15,6 +15,8 @@ export interface RawAppOptions {
   /** What comes is read into it, again and again. */
   readonly buffer: Buffer
   readonly onBytes: (chunk: Buffer) => void
+  /** After each chunk it reads no more until `read` is called: a thousand apps then take less of the machine they share. */
+  readonly isResting?: boolean
   readonly onFailed: (error: Error) => void
 }
 
@@ -27,8 +29,9 @@ export class RawApp {
   #last: Buffer = Buffer.alloc(0)
   readonly #socket: Socket
   readonly #onFailed: (error: Error) => void
+  #isClosing = false
 
-  constructor(port: number, { buffer, onBytes, onFailed }: RawAppOptions) {
+  constructor(port: number, { buffer, onBytes, isResting = false, onFailed }: RawAppOptions) {
     this.#socket = connect({
       port,
       host: '127.0.0.1',
@@ -40,19 +43,23 @@ export class RawApp {
             this.#last = Buffer.from(chunk.buffer.slice(chunk.byteOffset, chunk.byteOffset + count))
           if (this.bytes === count) this.#upgrade(Buffer.from(chunk.buffer, chunk.byteOffset, count).toString('latin1'))
           onBytes(Buffer.from(chunk.buffer, chunk.byteOffset, count))
-          return true
+          return !isResting
         },
       },
     })
     this.#socket.on('close', () => {
+      if (this.#isClosing) return
       const why = this.#last[0] === CLOSE ? `${this.#last.readUInt16BE(2)} ${this.#last.subarray(4)}` : 'no close frame'
       onFailed(new Error(`the gateway closed an app after ${this.bytes} bytes: ${why}`))
     })
-    this.#socket.on('error', onFailed)
+    this.#socket.on('error', (error) => {
+      if (!this.#isClosing) onFailed(error)
+    })
     this.#onFailed = onFailed
   }
 
-  async subscribe(token: string, filter: string): Promise<void> {
+  /** `wish`: members of the command. Resolves when it has asked. */
+  async subscribe(token: string, wish: object): Promise<void> {
     await once(this.#socket, 'connect')
     const key = Buffer.from("telltale's bench").toString('base64')
     const lines = [
@@ -70,7 +77,17 @@ export class RawApp {
     })
     this.#socket.write(`${lines.join('\r\n')}\r\n\r\n`)
     await upgraded
-    this.#socket.write(textFrame(JSON.stringify({ type: 'subscribe', id: '1', filter, start: 'now' })))
+    this.#socket.write(textFrame(JSON.stringify({ type: 'subscribe', id: '1', start: 'now', ...wish })))
+  }
+
+  /** Reads on, after it rested. */
+  read(): void {
+    this.#socket.resume()
+  }
+
+  close(): void {
+    this.#isClosing = true
+    this.#socket.destroy()
   }
 
   #upgrade(answer: string): void {

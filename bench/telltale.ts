@@ -39,9 +39,18 @@ export class Telltale {
   /** At the end, however the bench ends. */
   readonly #remove = () => rmSync(this.#directory, { recursive: true, force: true, maxRetries: 3 })
 
-  private constructor(directory: string, ports: readonly [number, number], roles: string, env: Record<string, string>) {
+  readonly #ownsDirectory: boolean
+
+  private constructor(
+    directory: string,
+    ports: readonly [number, number],
+    roles: string,
+    env: Record<string, string>,
+    ownsDirectory = true,
+  ) {
     this.#directory = directory
-    process.on('exit', this.#remove)
+    this.#ownsDirectory = ownsDirectory
+    if (ownsDirectory) process.on('exit', this.#remove)
     ;[this.mqttPort, this.gatewayPort] = ports
     this.#env = {
       TELLTALE_DATA_DIR: join(directory, 'data'),
@@ -57,13 +66,30 @@ export class Telltale {
   static async start(roles: string, env: Record<string, string> = {}): Promise<Telltale> {
     const directory = mkdtempSync(join(tmpdir(), 'telltale-bench-'))
     const telltale = new Telltale(directory, [await freePort(), await freePort()], roles, env)
+    await telltale.#started()
+    return telltale
+  }
+
+  /** Other roles of the same installation, in a process of their own; to be stopped before this one. */
+  async startBeside(roles: string, env: Record<string, string> = {}): Promise<Telltale> {
+    const ports = [this.mqttPort, await freePort()] as const
+    const telltale = new Telltale(this.#directory, ports, roles, env, false)
+    await telltale.#started()
+    return telltale
+  }
+
+  async #started(): Promise<void> {
     try {
-      await telltale.#child.line((line) => line.includes('"msg":"started","version":'), READY_MS)
+      await this.#child.line((line) => line.includes('"msg":"started","version":'), READY_MS)
     } catch (error) {
-      await telltale.stop()
+      await this.stop()
       throw error
     }
-    return telltale
+  }
+
+  /** For another process that reads the same log. */
+  get dataDirectory(): string {
+    return join(this.#directory, 'data')
   }
 
   /** Runs a measure; when it fails because telltale has ended, the error is what telltale said last. */
@@ -122,6 +148,7 @@ export class Telltale {
 
   async stop(): Promise<void> {
     await this.#child.stop()
+    if (!this.#ownsDirectory) return
     process.off('exit', this.#remove)
     this.#remove()
   }
@@ -131,4 +158,13 @@ export class Telltale {
     const { stdout } = await promisify(execFile)(process.execPath, [CLI, 'token', ...args], { env })
     return stdout.trim().split('\n')
   }
+}
+
+/** The value of one of a gateway's metrics. */
+export async function gatewayMetric(gatewayPort: number, name: string): Promise<number> {
+  const url = `http://127.0.0.1:${gatewayPort}/metrics`
+  const answer = await fetch(url)
+  const value = new RegExp(`^${name} (\\S+)$`, 'm').exec(await answer.text())?.[1]
+  if (!answer.ok || value === undefined) throw new Error(`${url} has no ${name}: ${answer.status}`)
+  return Number(value)
 }
