@@ -36,10 +36,20 @@ export interface Head {
   readonly headers: Headers
 }
 
-/** Of every answer, or of HTTP itself. */
+/** Of every answer, or of HTTP itself; `server` is that of a proxy before the gateway. */
 const EVERYWHERE = new Set([
   ...['access-control-allow-origin', 'access-control-expose-headers', 'cache-control', 'x-content-type-options'],
-  ...['connection', 'content-length', 'content-type', 'date', 'keep-alive', 'transfer-encoding', 'uwebsockets', 'vary'],
+  ...[
+    'connection',
+    'content-length',
+    'content-type',
+    'date',
+    'keep-alive',
+    'server',
+    'transfer-encoding',
+    'uwebsockets',
+    'vary',
+  ],
 ])
 
 export class HttpDescription {
