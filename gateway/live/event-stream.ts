@@ -20,14 +20,18 @@ export function eventOf({ event, cursor, data }: Frame): string {
   return `event: ${event}\n${cursor === undefined ? '' : `id: ${cursor}\n`}data: ${data}\n\n`
 }
 
+/** What waits is handed over in pieces of about so many characters, so that a reader that takes little is seen to take it. */
+const PIECE_CHARS = 64 * 1024
+
 export class EventStream implements Socket, Member<string> {
   readonly #answer: Pick<Exchange, 'write' | 'end' | 'cut'>
   readonly #listener: SocketListener
   readonly #topics: Topics<string>
   readonly #joined = new Set<string>()
   #waiting: string[] = []
-  /** Of what waits, and of what the server has not got rid of. */
-  #bytes = 0
+  #waitingChars = 0
+  /** Of what the server has not got rid of. */
+  #handedChars = 0
   #isFull = false
   #isOver = false
   #hasSaidWhy = false
@@ -57,16 +61,16 @@ export class EventStream implements Socket, Member<string> {
     if (this.#isOver) return
     if (!this.#isFull) {
       this.#write(event)
-    } else if (this.#bytes > LIVE_BACKPRESSURE_BYTES_MAX) {
+    } else if (this.bufferedBytes > LIVE_BACKPRESSURE_BYTES_MAX) {
       this.#listener.dropped()
     } else {
       this.#waiting.push(event)
-      this.#bytes += event.length
+      this.#waitingChars += event.length
     }
   }
 
   get bufferedBytes(): number {
-    return this.#bytes
+    return this.#waitingChars + this.#handedChars
   }
 
   join(topic: string): void {
@@ -91,7 +95,7 @@ export class EventStream implements Socket, Member<string> {
     if (!this.#hasSaidWhy) {
       this.deliver(eventOf({ event: 'closing', data: JSON.stringify({ type: 'closing', code, message: reason }) }))
     }
-    this.#flush()
+    if (this.#waiting.length > 0) this.#write(this.#waiting.join(''))
     this.#over()
     this.#answer.end()
   }
@@ -106,7 +110,7 @@ export class EventStream implements Socket, Member<string> {
   taken(): void {
     if (this.#isOver) return
     this.#isFull = false
-    this.#bytes = 0
+    this.#handedChars = 0
     this.#flush()
     this.#listener.drained()
   }
@@ -116,17 +120,20 @@ export class EventStream implements Socket, Member<string> {
     if (!this.#isOver) this.#over()
   }
 
-  /** Writes what waits, in one piece. */
+  /** Writes what waits, as long as it is taken. */
   #flush(): void {
-    if (this.#waiting.length === 0) return
-    const events = this.#waiting.join('')
-    this.#waiting = []
-    this.#write(events)
+    while (!this.#isFull && this.#waiting.length > 0) {
+      let chars = 0
+      let count = 0
+      while (chars < PIECE_CHARS && count < this.#waiting.length) chars += this.#waiting[count++]?.length ?? 0
+      this.#waitingChars -= chars
+      this.#write(this.#waiting.splice(0, count).join(''))
+    }
   }
 
   #write(text: string): void {
     this.#isFull = !this.#answer.write(text)
-    if (this.#isFull) this.#bytes = text.length
+    if (this.#isFull) this.#handedChars = text.length
   }
 
   #over(): void {

@@ -34,7 +34,7 @@ import {
 import { EVENT_HEADERS, EventStream, eventOf } from './event-stream.ts'
 import { readingsFrame, SUBPROTOCOLS, type Subprotocol } from './frames.ts'
 import type { Group, Groups } from './groups.ts'
-import { LiveSession, type SessionOwner } from './session.ts'
+import { LIVE_STREAM_PING_MS, LiveSession, type SessionOwner } from './session.ts'
 import type { Starts } from './starts.ts'
 
 /** Sockets of `/v1/live`, and their share of all connections; one more is refused with 503 before the upgrade. */
@@ -69,6 +69,8 @@ const VERSION = '13'
 /** Refusals of commands that may be carried out later. */
 const MAY_RETRY: ReadonlySet<string> = new Set(['too-many-groups', 'too-many-commands', 'store-unavailable'])
 const STREAM_PARAMETERS = ['filter', 'start', 'last', 'after', 'fields', 'maxRate', 'reduce', 'maxDelay']
+/** Of what JavaScript takes for numbers, what people do: not `0x10`. */
+const DECIMAL = /^\d+(\.\d+)?$/
 /** A subprotocol that begins so is a token. */
 const TOKEN_SUBPROTOCOL = 'telltale.token.'
 
@@ -206,7 +208,7 @@ export class Live {
     const wanted = wrongRefused(() => starts.wanted(options, access, false))
     const begin = await starts.begin(options, wanted, access).catch(refuseWrong)
     this.#requireRoom(access, address)
-    const session = new LiveSession(access, address, 'telltale.v1', this.#owner)
+    const session = new LiveSession(access, address, 'telltale.v1', this.#owner, LIVE_STREAM_PING_MS)
     const { group, past } = wrongRefused(begin)
     const stream: EventStream | undefined = reply.open(
       EVENT_HEADERS,
@@ -354,7 +356,7 @@ function readStreamOptions(query: Query, lastEventId: string): SubscribeOptions 
     filter: query.all('filter').filter((filter) => filter !== ''),
     start: after !== undefined ? { after } : last !== undefined ? { last } : start,
     fields: query.one('fields')?.split(','),
-    maxRate: maxRate === undefined || Number.isNaN(Number(maxRate)) ? maxRate : Number(maxRate),
+    maxRate: maxRate !== undefined && DECIMAL.test(maxRate) ? Number(maxRate) : maxRate,
     reduce: query.one('reduce'),
     maxDelay: query.one('maxDelay'),
   }

@@ -10,8 +10,8 @@
  *
  * Always true: who is behind has left its topics before anything was lost, and goes on from that place. A frame lost all the same is
  * never followed by a later one, and the app is told 4408 as soon as it has room: a server may drop close frames too while a socket
- * is full (uWebSockets.js does). An app is pinged every `LIVE_PING_MS`, and cut when it is silent for `LIVE_PINGS_UNANSWERED_MAX` of them;
- * one that is behind and takes nothing for `LIVE_SLOW_CLOSE_MS` is closed with 4408.
+ * is full (uWebSockets.js does). An app is pinged every `LIVE_PING_MS`, or `LIVE_STREAM_PING_MS`, and cut when it is silent for
+ * `LIVE_PINGS_UNANSWERED_MAX` of them; one that is behind and takes nothing for `LIVE_SLOW_CLOSE_MS` is closed with 4408.
  * Bound: `LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX`, `LIVE_ERRORS_PER_SOCKET_MAX`, `LIVE_COMMANDS_PER_SECOND_MAX`; what waits for it.
  */
 
@@ -37,6 +37,8 @@ import type { Past } from './past.ts'
 const LIVE_ERRORS_PER_SOCKET_MAX = 100
 /** How often an app is pinged: proxies end what is quiet for a minute (nginx's `proxy_read_timeout`). */
 export const LIVE_PING_MS = 25_000
+/** The same of an app that has events: nothing but this tells a browser's proxies that there is still somebody. */
+export const LIVE_STREAM_PING_MS = 15_000
 /** Pings in a row without a word from an app, pongs included, after which its connection is cut. */
 export const LIVE_PINGS_UNANSWERED_MAX = 4
 /** How long an app that is behind may take nothing; and how long one that lost a frame may take to drain and be told so. */
@@ -82,6 +84,7 @@ export class LiveSession implements SocketListener {
   readonly address: string
   readonly protocol: Subprotocol
   readonly #owner: SessionOwner
+  readonly #pingMs: number
   readonly #subscriptions = new Map<string, Subscription>()
   /** Those that are not live, and wait for nothing but room. */
   readonly #due = new Set<Subscription>()
@@ -98,11 +101,12 @@ export class LiveSession implements SocketListener {
   #pingedAt: number
   #unanswered = 0
 
-  constructor(access: Access, address: string, protocol: Subprotocol, owner: SessionOwner) {
+  constructor(access: Access, address: string, protocol: Subprotocol, owner: SessionOwner, pingMs = LIVE_PING_MS) {
     this.access = access
     this.address = address
     this.protocol = protocol
     this.#owner = owner
+    this.#pingMs = pingMs
     this.#pingedAt = owner.now()
   }
 
@@ -301,7 +305,7 @@ export class LiveSession implements SocketListener {
       this.end(over === 'expired' ? CLOSE.tokenExpired : CLOSE.tokenRevoked)
     } else if (this.#isStalled(now)) {
       this.end(CLOSE.slow)
-    } else if (Math.abs(now - this.#pingedAt) >= LIVE_PING_MS) {
+    } else if (Math.abs(now - this.#pingedAt) >= this.#pingMs) {
       this.#pingedAt = now
       if (this.#unanswered++ >= LIVE_PINGS_UNANSWERED_MAX) this.cut(CLOSE.silent)
       else this.#socket?.ping()

@@ -201,6 +201,18 @@ export function environment(ts: number, temperature = 21.3): object {
   return { ts, temperature, humidity: 40.5, pressure: 1013.25, battery: 87, rssi: -61 }
 }
 
+/** Publishes messages of so many readings each until an app has left the live stream; resolves with how many readings they had. */
+export async function overwhelm(platform: TestPlatform, perMessage = 500): Promise<number> {
+  let sent = 0
+  while (/gateway_behind_total 0\n/.test(await platform.metrics.metrics())) {
+    if (sent > 2_000_000) throw new Error('nobody is behind')
+    const batch = Array.from({ length: perMessage }, (_, index) => environment(NOW + sent + index))
+    await platform.publish('a', 'environment', platform.registry.encode('environment', batch))
+    sent += perMessage
+  }
+  return sent
+}
+
 export type Frame = Readonly<Record<string, unknown>> & { readonly type: string }
 
 export interface FrameReading {

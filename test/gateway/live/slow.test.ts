@@ -2,19 +2,7 @@ import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { LIVE_SLOW_CLOSE_MS } from '../../../gateway/live/session.ts'
 import { LIVE_BEHIND_BYTES, LIVE_FRAME_CHARS_MAX } from '../../../platform/limits.ts'
-import { App, environment, NOW, onEachServer, startPlatform, type TestPlatform } from '../platform.ts'
-
-/** Publishes messages of so many readings each until an app has left the live stream; resolves with how many readings they had. */
-async function overwhelm(platform: TestPlatform, perMessage = 500): Promise<number> {
-  let sent = 0
-  while (/gateway_behind_total 0\n/.test(await platform.metrics.metrics())) {
-    assert.ok(sent < 2_000_000, 'nobody is behind')
-    const batch = Array.from({ length: perMessage }, (_, index) => environment(NOW + sent + index))
-    await platform.publish('a', 'environment', platform.registry.encode('environment', batch))
-    sent += perMessage
-  }
-  return sent
-}
+import { App, environment, NOW, onEachServer, overwhelm, startPlatform } from '../platform.ts'
 
 onEachServer(
   'an app that stops reading is sent all it missed when it reads again, and then it is live; others never wait',
