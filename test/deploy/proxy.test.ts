@@ -8,9 +8,11 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import test from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { connectAsync } from 'mqtt'
-import { LIVE_PING_MS } from '../../gateway/live/session.ts'
+import { LIVE_PING_MS, LIVE_STREAM_PING_MS } from '../../gateway/live/session.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
+import { Events } from '../gateway/live/events.ts'
 import { App, environment, NOW, onEachServer, startPlatform, type TestPlatform } from '../gateway/platform.ts'
 import { Peer } from '../gateway/server/harness.ts'
 import { scratchDirectory } from '../scratch.ts'
@@ -95,6 +97,41 @@ onEachServer('nginx as docs/deploy.md has it: HTTP and WebSocket, quiet ones too
   await startNginx(t, program, port, `http {\n${own}}\n`)
   await throughProxy(t, platform, port)
 })
+
+onEachServer(
+  'nginx with its defaults: events come as they are sent, quiet ones stay, and resume',
+  async (t, server) => {
+    const program = requireProgram(t, 'nginx', 'apt install nginx')
+    if (program === undefined) return
+    const platform = await startPlatform(t, server)
+    const port = await freePort()
+    // What docs/deploy.md says that uWebSockets.js needs, of an nginx before 1.29.7.
+    const version = server === 'uws' ? 'proxy_http_version 1.1;' : ''
+    const location = `location / { proxy_pass http://127.0.0.1:${platform.gateway.port}; ${version} }`
+    await startNginx(t, program, port, `http {\nserver { listen 127.0.0.1:${port}; ${location} }\n}\n`)
+    const proxied = { ...platform, url: `http://127.0.0.1:${port}` }
+    const first = await Events.open(t, proxied, 'filter=%23')
+    for (let quarters = 1; quarters <= 5; quarters++) {
+      platform.clock.time += LIVE_STREAM_PING_MS
+      await first.until(() => first.comments === quarters)
+    }
+    await platform.publish('a', 'environment', environment(NOW))
+    await first.until(() => first.readings.length === 1)
+    first.response.destroy()
+    // The proxy ends its side too.
+    while (!/^telltale_gateway_subscriptions 0$/m.test(await platform.metrics.metrics())) await turn()
+    await platform.publish('a', 'environment', environment(NOW + 1))
+    const headers = { 'last-event-id': first.lastEventId }
+    const second = await Events.open(t, proxied, 'filter=%23', { headers })
+    assert.deepEqual(
+      second.readings.map(({ ts }) => ts),
+      [NOW + 1],
+    )
+    await platform.gateway.stop()
+    await second.untilOver()
+    assert.deepEqual([second.isWhole, (await second.next('closing')).code], [true, 4001])
+  },
+)
 
 onEachServer('HAProxy as docs/deploy.md has it: HTTP and WebSocket, quiet ones too', async (t, server) => {
   const program = requireProgram(t, 'haproxy', 'apt install haproxy')

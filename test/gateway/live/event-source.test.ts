@@ -1,0 +1,86 @@
+/** `/v1/stream` as a browser's own `EventSource` takes it: a page of another origin, which does nothing to come back. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { TestContext } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { showPage } from '../browser.ts'
+import { startPassage } from '../passage.ts'
+import { environment, NOW, onEachServer, startPlatform } from '../platform.ts'
+
+/** Shows every reading to the test; at that with the time `last` it has had enough. */
+const pageOf = (stream: string, last: number) => `<!doctype html><script>
+  const events = new EventSource(${JSON.stringify(stream)})
+  const tell = (path, what) => fetch(path, { method: 'POST', body: JSON.stringify(what) })
+  events.addEventListener('live', () => tell('/live'))
+  events.addEventListener('readings', ({ data }) => {
+    const times = JSON.parse(data).readings.map(({ ts }) => ts)
+    tell('/times', times)
+    if (times.includes(${last})) events.close()
+  })
+</script>`
+
+interface Told {
+  readonly url: string
+  /** How often it was told that it is live. */
+  live: number
+  /** Of readings, in the order in which the page had them. */
+  readonly numbers: number[]
+}
+
+async function servePage(t: TestContext, page: string): Promise<Told> {
+  const numbers: number[] = []
+  const server = createServer(async (request, response) => {
+    let body = ''
+    for await (const piece of request.setEncoding('utf8')) body += piece
+    if (request.url === '/live') told.live++
+    if (request.url === '/times') numbers.push(...(JSON.parse(body) as number[]).map((ts) => ts - NOW))
+    response.setHeader('Content-Type', 'text/html')
+    response.end(request.method === 'GET' ? page : '')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const told = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, live: 0, numbers }
+  return told
+}
+
+onEachServer(
+  'an EventSource whose gateway stops comes back by itself, and has every reading once; when it closes, it is gone',
+  async (t, server) => {
+    const platform = await startPlatform(t, server)
+    const passage = await startPassage(t, () => platform.gateway.port)
+    let sent = 0
+    const publish = async (count: number) => {
+      for (const end = sent + count; sent < end; sent++)
+        await platform.publish('a', 'environment', environment(NOW + sent))
+    }
+    const stream = `http://127.0.0.1:${passage.port}/v1/stream?filter=%23&access_token=${platform.token}`
+    const told = await servePage(t, pageOf(stream, NOW + 29))
+    await showPage(t, told.url, async () => {
+      while (told.live < 1) await turn()
+      await publish(10)
+      while (told.numbers.length < 10) await turn()
+      await platform.restart()
+      await publish(10)
+      while (told.live < 2) await turn()
+      await publish(10)
+      while (told.numbers.length < 30) await turn()
+      // Posts may overtake one another.
+      const inOrder = told.numbers.toSorted((one, other) => one - other)
+      assert.deepEqual(
+        inOrder,
+        Array.from({ length: 30 }, (_, index) => index),
+      )
+      while (!/^telltale_gateway_subscriptions 0$/m.test(await platform.metrics.metrics())) await turn()
+      const asked = passage.heads().filter((head) => head.startsWith('GET /v1/stream?'))
+      assert.doesNotMatch(asked[0] ?? '', /last-event-id/i)
+      assert.match(asked.at(-1) ?? '', /last-event-id: \S+/i)
+    })
+  },
+)
