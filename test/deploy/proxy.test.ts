@@ -1,10 +1,8 @@
 /** The proxies' configurations of docs/deploy.md, as they stand there, before a real gateway. Only ports are others. */
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import test from 'node:test'
@@ -17,49 +15,7 @@ import { App, environment, NOW, onEachServer, startPlatform, type TestPlatform }
 import { Peer } from '../gateway/server/harness.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort, MissingServer, requireProgram, skipIfMissing } from '../servers/server.ts'
-import { readText } from './compose-file.ts'
-
-/** The block of that kind on the page. */
-function documented(kind: string): string {
-  const block = new RegExp(`^\`\`\`${kind}\\n(.*?)^\`\`\``, 'ms').exec(readText('docs/deploy.md'))?.[1]
-  return block ?? assert.fail(`docs/deploy.md has no ${kind}`)
-}
-
-/** Runs a program until the test ends; resolves when `port` takes connections. */
-async function run(t: TestContext, port: number, program: string, ...args: string[]): Promise<void> {
-  const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-  let said = ''
-  child.stderr?.on('data', (data) => {
-    said += data
-  })
-  const ended = once(child, 'exit')
-  t.after(async () => {
-    child.kill('SIGTERM')
-    await ended
-  })
-  for (;;) {
-    assert.equal(child.exitCode, null, said)
-    const socket = connect(port, '127.0.0.1')
-    const isOpen = await new Promise((resolve) => {
-      socket.once('connect', () => resolve(true))
-      socket.once('error', () => resolve(false))
-    })
-    socket.destroy()
-    if (isOpen) return
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-
-async function startNginx(t: TestContext, program: string, port: number, text: string, module?: string): Promise<void> {
-  const directory = scratchDirectory(t)
-  const file = join(directory, 'nginx.conf')
-  const places = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    .map((name) => `${name}_temp_path ${directory}/${name};`)
-    .join(' ')
-  const own = `${module === undefined ? '' : `load_module ${module};\n`}daemon off; pid ${directory}/pid; error_log stderr; events {}\n`
-  writeFileSync(file, own + text.replace('http {', `http { access_log off; ${places}\n`))
-  await run(t, port, program, '-e', 'stderr', '-p', directory, '-c', file)
-}
+import { documented, runProxy, startNginx } from './proxies.ts'
 
 async function throughProxy(t: TestContext, platform: TestPlatform, port: number): Promise<void> {
   const proxied = { ...platform, url: `http://127.0.0.1:${port}` }
@@ -144,7 +100,7 @@ onEachServer('HAProxy as docs/deploy.md has it: HTTP and WebSocket, quiet ones t
     .replace('127.0.0.1:8080', `127.0.0.1:${platform.gateway.port}`)
   const file = join(scratchDirectory(t), 'haproxy.cfg')
   writeFileSync(file, own)
-  await run(t, port, program, '-db', '-f', file)
+  await runProxy(t, port, program, '-db', '-f', file)
   await throughProxy(t, platform, port)
 })
 
@@ -175,7 +131,7 @@ test('HAProxy as docs/deploy.md has it: MQTT', async (t) => {
     .replace('127.0.0.1:1883', `127.0.0.1:${platform.mqttPort}`)
   const file = join(scratchDirectory(t), 'haproxy.cfg')
   writeFileSync(file, own)
-  await run(t, mqttPort, program, '-db', '-f', file)
+  await runProxy(t, mqttPort, program, '-db', '-f', file)
   await publishThrough(platform, mqttPort)
 })
 
