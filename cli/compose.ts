@@ -168,7 +168,13 @@ function brokerOptions(settings: Settings) {
 }
 
 function gatewayOptions(settings: Settings, connectionsMax: number) {
-  const { gatewayHost: host, gatewayPort: port, gatewayServer: server, loopbackMetrics } = settings
+  const {
+    gatewayHost: host,
+    gatewayPort: port,
+    gatewayServer: server,
+    loopbackMetrics,
+    gatewayOrigins: origins,
+  } = settings
   const tls = tlsFiles(settings)
   return {
     host,
@@ -177,6 +183,7 @@ function gatewayOptions(settings: Settings, connectionsMax: number) {
     connectionsMax,
     loopbackMetrics,
     refuseForeign: settings.auth === 'off',
+    ...(origins && { origins }),
     ...(tls && { tls: { certFile: tls.cert, keyFile: tls.key } }),
   }
 }

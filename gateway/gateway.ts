@@ -123,9 +123,9 @@ export class Gateway implements Part {
       ready: () => this.#notReady(),
       stream: (reply, request, access) => this.#live.stream(reply, request, access),
     })
-    const { reply, refuse, requireOurs } = this.#http
+    const { reply, refuse, requireOrigin } = this.#http
     const starts = new Starts({ ...parts, tail: this.#tail })
-    this.#live = new Live(options, { ...parts, starts, reply, refuse, requireOurs })
+    this.#live = new Live(options, { ...parts, starts, reply, refuse, requireOrigin })
     this.#seed = new Seed({ latest, history, clock: dependencies.clock, logger: dependencies.logger })
     metrics.observe({
       connections: () => connections.open,

@@ -19,6 +19,7 @@ import type { Latest } from './latest.ts'
 import { ledgerOf } from './ledger.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import { answerHealth, answerMetrics, answerReadiness, isHealth, OPERATIONS } from './operations.ts'
+import { Origins, type OriginsOptions } from './origins.ts'
 import { type HistoryTimes, Readings } from './readings.ts'
 import { fullRefusal, Refusal, refusalOf } from './refusal.ts'
 import { Reply } from './reply.ts'
@@ -49,11 +50,9 @@ export interface HttpDependencies {
   readonly registered: Metrics
 }
 
-export interface HttpOptions {
+export interface HttpOptions extends OriginsOptions {
   /** Whether peers on this machine need no token for `/healthz`, `/readyz` and `/metrics`. */
   readonly loopbackMetrics: boolean
-  /** Whether pages from elsewhere are refused whatever they ask: where no token keeps them out. */
-  readonly refuseForeign: boolean
   /** How long history may take; by default as `readings.ts` says. */
   readonly historyTimes?: HistoryTimes
 }
@@ -78,6 +77,7 @@ const PREFLIGHT = {
 export class Http {
   readonly #options: HttpOptions
   readonly #dependencies: HttpDependencies
+  readonly #origins: Origins
   readonly #dashboard: Dashboard = loadDashboard()
   readonly #routes: ReadonlyMap<string, Route>
   readonly #readings: Readings
@@ -88,6 +88,7 @@ export class Http {
   constructor(options: HttpOptions, dependencies: HttpDependencies) {
     this.#options = options
     this.#dependencies = dependencies
+    this.#origins = new Origins(options)
     this.#readings = new Readings(dependencies, options.historyTimes)
     this.#devices = new Devices(dependencies)
     this.#routes = this.#makeRoutes()
@@ -116,11 +117,8 @@ export class Http {
     reply.refuse(refusal)
   }
 
-  /** Throws a `Refusal` for a page from elsewhere, where no token keeps it out. */
-  readonly requireOurs = ({ foreign }: Request): void => {
-    if (!this.#options.refuseForeign || foreign === undefined) return
-    throw new Refusal('foreign-page', `${foreign}: allowed is this machine only, for TELLTALE_AUTH is off`)
-  }
+  /** Throws a `Refusal` for a page that may not ask. */
+  readonly requireOrigin = (request: Request): void => this.#origins.require(request)
 
   readonly answer = (exchange: Exchange): void => {
     const request = readRequest(exchange)
@@ -130,7 +128,7 @@ export class Http {
   }
 
   async #dispatch(reply: Reply, request: Request, route: Route | undefined): Promise<void> {
-    this.requireOurs(request)
+    this.requireOrigin(request)
     if (route === undefined) throw new Refusal('not-found', `there is nothing at ${JSON.stringify(request.path)}`)
     if (this.#dependencies.connections.isFull && !isHealth(request.path)) throw fullRefusal()
     if (request.method === 'OPTIONS') return reply.send('204 No Content', PREFLIGHT, '')
@@ -187,7 +185,8 @@ export class Http {
 
   #reply(exchange: Exchange, route: string, head: boolean): Reply {
     this.#underWay++
-    return new Reply(exchange, { head }, (status) => {
+    const headers = this.#origins.headersFor(exchange.header('origin'))
+    return new Reply(exchange, { head, headers }, (status) => {
       this.#dependencies.metrics.requests.inc({ route, status })
       if (--this.#underWay === 0) this.#whenIdle?.()
     })

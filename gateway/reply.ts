@@ -9,20 +9,23 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Refusal } from './refusal.ts'
 import type { Exchange, Headers } from './server/server.ts'
 
-/**
- * Browsers on any origin may read: access is by token alone, which a page must have been given, and never by a cookie
- * that a browser would add by itself.
- */
 const EVERY_ANSWER: Headers = {
-  'Access-Control-Allow-Origin': '*',
   'Access-Control-Expose-Headers': 'X-Telltale-Truncated, X-Telltale-Next, Retry-After',
   'X-Content-Type-Options': 'nosniff',
   'Cache-Control': 'no-store',
 }
 
+export interface ReplyOptions {
+  /** Whether the head is all that was asked for. */
+  readonly head: boolean
+  /** Of whatever is answered. */
+  readonly headers: Headers
+}
+
 export class Reply {
   readonly #exchange: Exchange
   readonly #head: boolean
+  readonly #always: Headers
   readonly #onEnd: (status: number) => void
   #over = false
   #isGone = false
@@ -31,9 +34,10 @@ export class Reply {
   #lasting: { gone(): void } | undefined
 
   /** `onEnd` is called once: with the status, or 499 if the peer went away before the answer was whole. */
-  constructor(exchange: Exchange, options: { readonly head: boolean }, onEnd: (status: number) => void) {
+  constructor(exchange: Exchange, options: ReplyOptions, onEnd: (status: number) => void) {
     this.#exchange = exchange
     this.#head = options.head
+    this.#always = { ...EVERY_ANSWER, ...options.headers }
     this.#onEnd = onEnd
     exchange.onGone(() => {
       this.#lasting?.gone()
@@ -60,8 +64,8 @@ export class Reply {
   send(status: string, headers: Headers, body: string | Buffer): void {
     if (this.#over) return
     this.#over = true
-    if (this.#head) this.#exchange.sendHead(status, { ...EVERY_ANSWER, ...headers }, Buffer.byteLength(body))
-    else this.#exchange.send(status, { ...EVERY_ANSWER, ...headers }, body)
+    if (this.#head) this.#exchange.sendHead(status, { ...this.#always, ...headers }, Buffer.byteLength(body))
+    else this.#exchange.send(status, { ...this.#always, ...headers }, body)
     this.#onEnd(Number.parseInt(status, 10))
   }
 
@@ -89,11 +93,11 @@ export class Reply {
     if (this.#over) return
     if (this.#head) {
       this.#over = true
-      this.#exchange.sendHead('200 OK', { ...EVERY_ANSWER, ...headers })
+      this.#exchange.sendHead('200 OK', { ...this.#always, ...headers })
       this.#onEnd(200)
       return
     }
-    this.#exchange.begin('200 OK', { ...EVERY_ANSWER, ...headers }, () => this.#resume?.())
+    this.#exchange.begin('200 OK', { ...this.#always, ...headers }, () => this.#resume?.())
     try {
       for await (const chunk of chunks) {
         if (this.#over) return
@@ -121,7 +125,7 @@ export class Reply {
   ): Lasting | undefined {
     if (this.#over) return undefined
     this.#over = true
-    const all = { ...EVERY_ANSWER, ...headers }
+    const all = { ...this.#always, ...headers }
     if (this.#head) this.#exchange.sendHead('200 OK', all)
     const lasting = this.#head ? undefined : make(this.#exchange)
     if (lasting !== undefined) {

@@ -18,6 +18,9 @@ export interface Request {
   readonly accept: string
   /** The cursor of the last event that a browser has had, when it comes back. */
   readonly lastEventId: string
+  /** As a browser says it for a page: `https://app.example`, or `null`; empty if none is said. */
+  readonly origin: string
+  readonly host: string
   /** The peer is on this machine, and no proxy says that it speaks for another. */
   readonly local: boolean
   /** What shows that a page from elsewhere asks, as `foreignSign` says it. */
@@ -32,6 +35,7 @@ const OF_PROXIES =
   /^(forwarded|via|cdn-loop|x-forwarded(-.*)?|x-original-.*|x-real-ip|x-proxy.*|(x-|true-|x-cluster-)?client-ip|(cf|fastly|fly|x-envoy|x-azure|x-appengine|x-amzn|x-amz-cf|x-vercel|akamai|x-akamai|x-arr)-.*)$/
 
 export function readRequest(exchange: Exchange): Request {
+  const [host, origin] = [exchange.header('host'), exchange.header('origin')]
   return {
     method: exchange.method,
     path: exchange.path,
@@ -41,7 +45,9 @@ export function readRequest(exchange: Exchange): Request {
     lastEventId: exchange.header('last-event-id'),
     peer: exchange.peer,
     local: isLoopback(exchange.peer) && !exchange.hasHeader(OF_PROXIES),
-    foreign: foreignSign({ host: exchange.header('host'), origin: exchange.header('origin') }),
+    origin,
+    host,
+    foreign: foreignSign({ host, origin }),
   }
 }
 

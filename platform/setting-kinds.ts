@@ -46,6 +46,21 @@ export const url: SettingKind<string> = {
   show: maskPassword,
 }
 
+/** What a browser calls where a page is from (RFC 6454 section 6.1). */
+function originOf(text: string): string {
+  const { origin, href } = new URL(z.url({ protocol: /^https?$/ }).parse(text))
+  // No browser would ever say one with a wildcard.
+  if (href !== `${origin}/` || origin.includes('*')) throw new RangeError('not an origin')
+  return origin
+}
+
+export const origins: SettingKind<readonly string[]> = {
+  type: 'origins',
+  parse: (value) => (value === 'self' ? [] : value.split(',').map((each) => originOf(each.trim()))),
+  allowed: 'origins such as https://app.example, with commas between them; self for none but its own pages',
+  show: (value) => (value.length === 0 ? 'self' : value.join(',')),
+}
+
 /** May hold anything; shown masked. */
 export const secret = (allowed: string): SettingKind<string> => ({
   type: 'secret',

@@ -15,6 +15,7 @@ import {
   duration,
   integer,
   maskPassword,
+  origins,
   pemFile,
   port,
   type SettingKind,
@@ -94,6 +95,11 @@ const SETTINGS = {
     choice('auto', 'uws', 'node'),
     'auto',
     'what serves apps: uWebSockets.js, node:http with ws, or auto: the first where it can be loaded, else the second',
+  ),
+  gatewayOrigins: optional(
+    'TELLTALE_GATEWAY_ORIGINS',
+    origins,
+    'pages of which origins may ask the gateway, with a token; any unless set',
   ),
   loopbackMetrics: setting(
     'TELLTALE_LOOPBACK_METRICS',

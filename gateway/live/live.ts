@@ -58,8 +58,8 @@ export interface LiveDependencies {
   /** Answers a request that is not upgraded, counted under `/v1/live`. */
   readonly reply: (exchange: UpgradeExchange) => Reply
   readonly refuse: (reply: Reply, error: unknown) => void
-  /** Throws a `Refusal` for a page from elsewhere, where no token keeps it out. */
-  readonly requireOurs: (request: Request) => void
+  /** Throws a `Refusal` for a page that may not ask. */
+  readonly requireOrigin: (request: Request) => void
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: GatewayMetrics
@@ -182,7 +182,7 @@ export class Live {
     const address = exchange.peer
     const reply = this.#dependencies.reply(exchange)
     const admit = async () => {
-      this.#dependencies.requireOurs(request)
+      this.#dependencies.requireOrigin(request)
       requireVersion(version)
       const offer = readOffer(protocols)
       const { authorization, query } = request

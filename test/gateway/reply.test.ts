@@ -9,7 +9,7 @@ test('who works for an answer is told that its peer has gone, also if that was b
     leave = gone
   }
   const statuses: number[] = []
-  const reply = new Reply({ onGone } as Exchange, { head: false }, (status) => statuses.push(status))
+  const reply = new Reply({ onGone } as Exchange, { head: false, headers: {} }, (status) => statuses.push(status))
   leave()
   let told = 0
   reply.whenGone(() => told++)

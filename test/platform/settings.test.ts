@@ -28,6 +28,19 @@ test('values are read with their units, an empty variable counts as unset', () =
   assert.equal(settings.dataDir, './data')
 })
 
+test('origins are read as browsers spell them; self is none', () => {
+  const originsOf = (TELLTALE_GATEWAY_ORIGINS: string) => loadSettings({ TELLTALE_GATEWAY_ORIGINS }).gatewayOrigins
+  assert.equal(originsOf(''), undefined)
+  assert.deepEqual(originsOf('self'), [])
+  const read = ['https://app.example', 'http://localhost:5173']
+  assert.deepEqual(originsOf('HTTPS://App.Example:443/, http://localhost:5173'), read)
+  for (const origins of ['self', read.join(',')]) {
+    const environment = { TELLTALE_GATEWAY_ORIGINS: origins }
+    const listing = listSettings(loadSettings(environment), environment)
+    assert.equal(listing.find(({ variable }) => variable === 'TELLTALE_GATEWAY_ORIGINS')?.value, origins)
+  }
+})
+
 test('INFLUX_URL makes influx the store', () => {
   const settings = loadSettings({ INFLUX_URL: 'http://127.0.0.1:8086', INFLUX_ORG: 'o' })
   assert.equal(settings.store, 'influx')
@@ -38,6 +51,14 @@ const wrong: [environment: Record<string, string>, named: RegExp][] = [
   [{ TELLTALE_MQTT_PORT: '65536' }, /^TELLTALE_MQTT_PORT is "65536": allowed is a port/],
   [{ TELLTALE_MQTT_PORT: '18 83' }, /^TELLTALE_MQTT_PORT is "18 83"/],
   [{ TELLTALE_GATEWAY_PORT: '-1' }, /^TELLTALE_GATEWAY_PORT is "-1"/],
+  [
+    { TELLTALE_GATEWAY_ORIGINS: 'app.example' },
+    /^TELLTALE_GATEWAY_ORIGINS is "app.example": allowed is origins such as https:/,
+  ],
+  [{ TELLTALE_GATEWAY_ORIGINS: '*' }, /^TELLTALE_GATEWAY_ORIGINS is "\*": /],
+  [{ TELLTALE_GATEWAY_ORIGINS: 'https://a.example,' }, /^TELLTALE_GATEWAY_ORIGINS is /],
+  [{ TELLTALE_GATEWAY_ORIGINS: 'https://a.example/app' }, /^TELLTALE_GATEWAY_ORIGINS is /],
+  [{ TELLTALE_GATEWAY_ORIGINS: 'https://*.example' }, /^TELLTALE_GATEWAY_ORIGINS is /],
   [{ TELLTALE_LOG_LEVEL: 'loud' }, /^TELLTALE_LOG_LEVEL is "loud": allowed is trace, debug, info/],
   [{ TELLTALE_LOG_MAX_BYTES: '1MiB' }, /^TELLTALE_LOG_MAX_BYTES is "1MiB": allowed is 16MiB to 16TiB/],
   [{ TELLTALE_LOG_RETENTION: '1 year' }, /^TELLTALE_LOG_RETENTION is "1 year": allowed is a duration/],

@@ -1,4 +1,4 @@
-/** `/v1/stream` as a browser's own `EventSource` takes it: a page of another origin, which does nothing to come back. */
+/** `/v1/stream` as a browser's own `EventSource` takes it: a page of another origin that is allowed, which does nothing to come back. */
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -23,14 +23,15 @@ const pageOf = (stream: string, last: number) => `<!doctype html><script>
 </script>`
 
 interface Told {
-  readonly url: string
+  readonly origin: string
   /** How often it was told that it is live. */
   live: number
   /** Of readings, in the order in which the page had them. */
   readonly numbers: number[]
 }
 
-async function servePage(t: TestContext, page: string): Promise<Told> {
+/** The page is made when it is asked for. */
+async function servePage(t: TestContext, page: () => string): Promise<Told> {
   const numbers: number[] = []
   const server = createServer(async (request, response) => {
     let body = ''
@@ -38,7 +39,7 @@ async function servePage(t: TestContext, page: string): Promise<Told> {
     if (request.url === '/live') told.live++
     if (request.url === '/times') numbers.push(...(JSON.parse(body) as number[]).map((ts) => ts - NOW))
     response.setHeader('Content-Type', 'text/html')
-    response.end(request.method === 'GET' ? page : '')
+    response.end(request.method === 'GET' ? page() : '')
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -46,14 +47,15 @@ async function servePage(t: TestContext, page: string): Promise<Told> {
     server.close()
     server.closeAllConnections()
   })
-  const told = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, live: 0, numbers }
+  const told = { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, live: 0, numbers }
   return told
 }
 
 onEachServer(
   'an EventSource whose gateway stops comes back by itself, and has every reading once; when it closes, it is gone',
   async (t, server) => {
-    const platform = await startPlatform(t, server)
+    const told = await servePage(t, () => pageOf(stream, NOW + 29))
+    const platform = await startPlatform(t, server, { options: { origins: [told.origin] } })
     const passage = await startPassage(t, () => platform.gateway.port)
     let sent = 0
     const publish = async (count: number) => {
@@ -61,8 +63,7 @@ onEachServer(
         await platform.publish('a', 'environment', environment(NOW + sent))
     }
     const stream = `http://127.0.0.1:${passage.port}/v1/stream?filter=%23&access_token=${platform.token}`
-    const told = await servePage(t, pageOf(stream, NOW + 29))
-    await showPage(t, told.url, async () => {
+    await showPage(t, told.origin, async () => {
       while (told.live < 1) await turn()
       await publish(10)
       while (told.numbers.length < 10) await turn()
