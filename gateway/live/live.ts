@@ -1,5 +1,5 @@
 /**
- * Owns `/v1/live`: who may connect, what apps ask for, and the fan-out of frames to them.
+ * Owns `/v1/live` and `/v1/stream`: who may connect, what apps ask for, and the fan-out of frames to them.
  *
  * Frames of a subscription are published once, to the topic of its group. Bounds: `LIVE_SOCKETS_MAX` or a share of all
  * connections, one more is refused with 503; a share of that for one token and for one address, one more is refused with 429.
@@ -37,7 +37,7 @@ import type { Group, Groups } from './groups.ts'
 import { LIVE_STREAM_PING_MS, LiveSession, type SessionOwner } from './session.ts'
 import type { Starts } from './starts.ts'
 
-/** Sockets of `/v1/live`, and their share of all connections; one more is refused with 503 before the upgrade. */
+/** Apps at once, by `/v1/live` and `/v1/stream`, and their share of all connections; one more is refused with 503. */
 const LIVE_SOCKETS_MAX = 20_000
 const LIVE_SOCKETS_RATIO = 0.8
 /** Shares of one token and of one address (all apps behind a proxy have its own); one more is refused with 429. */
@@ -229,10 +229,10 @@ export class Live {
       throw new Refusal('too-busy', `${this.#socketsMax} apps are connected: no more are taken`)
     }
     if (!this.#byToken.hasRoom(access)) {
-      throw new Refusal('too-many-sockets', `this token has ${this.#byToken.max} WebSockets: no more are taken`)
+      throw new Refusal('too-many-sockets', `this token has ${this.#byToken.max} live connections: no more are taken`)
     }
     if (!this.#byAddress.hasRoom(address)) {
-      throw new Refusal('too-many-sockets', `${address} has ${this.#byAddress.max} WebSockets: no more are taken`)
+      throw new Refusal('too-many-sockets', `${address} has ${this.#byAddress.max} live connections: no more are taken`)
     }
   }
 

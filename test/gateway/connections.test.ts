@@ -126,9 +126,9 @@ onEachServer('WebSockets have a share by token and by address; one that ends mak
   const [one = '', two = '', three = ''] = tokens
   const first: App[] = []
   for (let index = 0; index < 16; index++) first.push(await App.connect(t, platform, one))
-  assert.match(await refusalOf(platform, one), /^429 .*too-many-sockets.*this token has 16 WebSockets/)
+  assert.match(await refusalOf(platform, one), /^429 .*too-many-sockets.*this token has 16 live connections/)
   for (let index = 0; index < 8; index++) await App.connect(t, platform, two)
-  assert.match(await refusalOf(platform, three), /^429 .*too-many-sockets.*127\.0\.0\.1 has 24 WebSockets/)
+  assert.match(await refusalOf(platform, three), /^429 .*too-many-sockets.*127\.0\.0\.1 has 24 live connections/)
   const sockets = /^telltale_gateway_sockets (\d+)$/m
   first[0]?.socket.terminate()
   while ((await metric(platform, sockets)) === 24) await new Promise((resolve) => setImmediate(resolve))
