@@ -16,7 +16,7 @@ import type { Query } from './request.ts'
 
 /** Devices of one answer unless `limit` says otherwise, and at most. */
 const DEVICES_LIMIT_DEFAULT = 1_000
-const DEVICES_LIMIT_MAX = 10_000
+export const DEVICES_LIMIT_MAX = 10_000
 
 /** A clock that is off by less is not told. */
 const CLOCK_OFFSET_MS_MIN = 60_000

@@ -23,7 +23,7 @@ import type { Query, Request } from './request.ts'
 
 /** Readings of one answer of history unless `limit` says otherwise, and at most. */
 const HISTORY_LIMIT_DEFAULT = 10_000
-const HISTORY_LIMIT_MAX = 100_000
+export const HISTORY_LIMIT_MAX = 100_000
 /** How long an app waits for the store, its turn included; then 503, and the query is interrupted. */
 const HISTORY_QUERY_MS_MAX = 30_000
 /** How long the whole may take, to the last byte of the answer; then the connection is cut. */

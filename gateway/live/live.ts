@@ -38,11 +38,11 @@ import { LIVE_STREAM_PING_MS, LiveSession, type SessionOwner } from './session.t
 import type { Starts } from './starts.ts'
 
 /** Apps at once, by `/v1/live` and `/v1/stream`, and their share of all connections; one more is refused with 503. */
-const LIVE_SOCKETS_MAX = 20_000
-const LIVE_SOCKETS_RATIO = 0.8
+export const LIVE_SOCKETS_MAX = 20_000
+export const LIVE_SOCKETS_RATIO = 0.8
 /** Shares of one token and of one address (all apps behind a proxy have its own); one more is refused with 429. */
-const LIVE_SOCKETS_PER_TOKEN_RATIO = 0.5
-const LIVE_SOCKETS_PER_ADDRESS_RATIO = 0.75
+export const LIVE_SOCKETS_PER_TOKEN_RATIO = 0.5
+export const LIVE_SOCKETS_PER_ADDRESS_RATIO = 0.75
 /** How often apps are looked over for tokens that are over and for those that take nothing. */
 const LIVE_SWEEP_MS = 1_000
 /** How long a subscription may be quiet before its apps are told where it has come to: a cursor must not get old. */

@@ -34,7 +34,7 @@ import type { Group } from './groups.ts'
 import type { Past } from './past.ts'
 
 /** Error frames sent to one socket; at one more it is closed with 4503. */
-const LIVE_ERRORS_PER_SOCKET_MAX = 100
+export const LIVE_ERRORS_PER_SOCKET_MAX = 100
 /** How often an app is pinged: proxies end what is quiet for a minute (nginx's `proxy_read_timeout`). */
 export const LIVE_PING_MS = 25_000
 /** The same of an app that has events: nothing but this tells a browser's proxies that there is still somebody. */

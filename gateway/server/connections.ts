@@ -22,7 +22,7 @@ import { openFilesMax } from '../../platform/files.ts'
 import { FILES_FOR_APPS_RATIO, FILES_FOR_CLIENTS_RATIO } from '../../platform/limits.ts'
 
 /** Connections at once, of whatever kind, where enough files may be open. */
-const APP_CONNECTIONS_MAX = 24_000
+export const APP_CONNECTIONS_MAX = 24_000
 /** Silent connections of one address; as many come at once when a crowd behind one address comes back. */
 const SILENT_PER_ADDRESS_MAX = 2_000
 /** Connections beyond all others, to be asked for the gateway's health. */
