@@ -145,6 +145,12 @@ test('a folder does not import the packages of another role', () => {
   assert.deepEqual(wrong, [])
 })
 
+test('the SDK needs nothing: one command of it Node, and no file a package', () => {
+  const others = imports.filter(({ folder, target }) => folder === 'client' && !target.startsWith('.'))
+  assert.deepEqual([...new Set(others.map(({ file }) => file))], ['client/command.ts'])
+  assert(others.every(({ target }) => target.startsWith('node:')))
+})
+
 test("the gateway's libraries are named in their rooms only", () => {
   const rooms: Record<string, string> = {
     'uWebSockets.js': 'gateway/server/uws/',
@@ -196,7 +202,8 @@ test('the clock, chance and the environment are read where they belong', () => {
     const isSettings = file === 'platform/settings.ts'
     const readsClock = !isClock && /\bDate\.now\(\)|\bnew Date\(\)/.test(text)
     const isRandom = /\bMath\.random\(\)/.test(text)
-    const readsEnvironment = !isSettings && !file.startsWith('cli/') && /\bprocess\.env\b(?!\.\w+ = )/.test(text)
+    const isCommand = file.startsWith('cli/') || file === 'client/command.ts'
+    const readsEnvironment = !isSettings && !isCommand && /\bprocess\.env\b(?!\.\w+ = )/.test(text)
     return readsClock || isRandom || readsEnvironment
   })
   assert.deepEqual(wrong, [])

@@ -1,0 +1,146 @@
+/**
+ * Owns an app's way to a gateway of Telltale, and is what the package exports.
+ *
+ *   const live = connect('https://telltale.example', { token: async () => (await fetch('/my/token')).text() })
+ *   for await (const reading of live.subscribe('devices/+/telemetry/environment', { start: { last: '15m' } })) ...
+ *
+ * A WebSocket is open while something is subscribed, and a second for what it cannot hold besides. So a program ends when its
+ * loops have.
+ */
+
+import { Connection } from './connection.ts'
+import { type Device, type DevicesOptions, readDevices } from './devices.ts'
+import { TelltaleError } from './error.ts'
+import { type Encoding, type FrameDecoder, json } from './frames.ts'
+import { type HistoryOptions, readHistory } from './history.ts'
+import { Http } from './http.ts'
+import type { FieldOf, Reading, ReadingOf, WithFields } from './readings.ts'
+import { findWebSocket, type WebSocketClass } from './socket.ts'
+import type { Streams } from './streams.ts'
+import { LiveSubscription, type SubscribeOptions, type Subscription } from './subscription.ts'
+import { type Token, TokenSource } from './token.ts'
+
+export type { Device, DevicesOptions } from './devices.ts'
+export { TelltaleError } from './error.ts'
+export type { Encoding } from './frames.ts'
+export type { HistoryOptions, Time } from './history.ts'
+export type { Batch, FieldOf, Gap, Reading, ReadingOf, SubscriptionEvent, Value, WithFields } from './readings.ts'
+export type { WebSocketClass } from './socket.ts'
+export type { Environment, Power, Streams, Vehicle, Vibration } from './streams.ts'
+export type { Rate, Reduce, Start, SubscribeOptions, Subscription, SubscriptionState } from './subscription.ts'
+export type { Token } from './token.ts'
+
+export interface ConnectOptions {
+  /** None is needed where the gateway asks for none. A function is called again when its token has expired or was revoked. */
+  readonly token?: Token | undefined
+  /** By default JSON; `avro`, of the module `@telltale/client/avro`, for fewer bytes. */
+  readonly encoding?: Encoding | undefined
+  /** In place of the platform's own. */
+  readonly WebSocket?: WebSocketClass | undefined
+  /** From 0 to less than 1; by default `Math.random`. */
+  readonly random?: (() => number) | undefined
+}
+
+/** Connects when something is asked for. `url` is where the gateway is: `https://telltale.example`, with a path if it has one. */
+export function connect<S extends object = Streams>(url: string | URL, options: ConnectOptions = {}): Client<S> {
+  return new Client<S>(url, options)
+}
+
+/** One filter, or up to 20: what any of them selects. */
+export type Filter<F extends string> = F | readonly F[]
+
+export class Client<S extends object = Streams> {
+  readonly #url: string
+  readonly #tokens: TokenSource
+  readonly #http: Http
+  readonly #random: () => number
+  readonly #webSocket: () => Promise<WebSocketClass>
+  readonly #encoding: Encoding
+  readonly #decoders = new Map<Encoding, FrameDecoder>()
+  readonly #connections = new Map<Connection, Encoding>()
+  #isClosed = false
+
+  constructor(url: string | URL, { token, encoding, WebSocket: given, random }: ConnectOptions) {
+    const base = new URL(url)
+    const isSecure = base.protocol === 'https:' || base.protocol === 'wss:'
+    const rest = `${base.host}${base.pathname.replace(/\/+$/, '')}`
+    this.#url = `ws${isSecure ? 's' : ''}://${rest}/v1/live`
+    this.#random = random ?? Math.random
+    this.#tokens = new TokenSource(token)
+    this.#http = new Http(`http${isSecure ? 's' : ''}://${rest}`, this.#tokens, this.#random)
+    this.#webSocket = given === undefined ? findWebSocket : async () => given
+    this.#encoding = encoding ?? json
+  }
+
+  /**
+   * Readings as they come. They wait for the loop; when too many do, the gateway waits, and goes on where it was. After a break
+   * it goes on where it was, too. The loop throws a `TelltaleError` for what would not get better.
+   */
+  subscribe<const F extends string, const N extends FieldOf<ReadingOf<S, F>> = FieldOf<ReadingOf<S, F>>>(
+    filter: Filter<F>,
+    options: SubscribeOptions<N> = {},
+  ): Subscription<WithFields<ReadingOf<S, F>, N>> {
+    const subscription = new LiveSubscription<unknown>(listOf(filter), options)
+    if (this.#isClosed) subscription.failed(new TelltaleError('over', 'close() was called: connect anew'))
+    else this.#connectionFor(subscription).join(subscription)
+    return subscription as Subscription<unknown> as Subscription<WithFields<ReadingOf<S, F>, N>>
+  }
+
+  /** The last reading of each series, as it is now. */
+  async latest<const F extends string, const N extends FieldOf<ReadingOf<S, F>> = FieldOf<ReadingOf<S, F>>>(
+    filter: Filter<F>,
+    { fields, signal }: Pick<SubscribeOptions<N>, 'fields' | 'signal'> = {},
+  ): Promise<WithFields<ReadingOf<S, F>, N>[]> {
+    const subscription = this.subscribe<F, N>(filter, { start: 'latest', fields, signal })
+    const readings: WithFields<ReadingOf<S, F>, N>[] = []
+    for await (const event of subscription.events()) {
+      if (event.type === 'readings') readings.push(...event.readings)
+      if (event.type === 'live') return readings
+    }
+    throw signal?.reason ?? new TelltaleError('over', 'close() was called')
+  }
+
+  /** What is stored, oldest first, asked for as the loop takes it. */
+  history<const F extends string>(filter: Filter<F>, options: HistoryOptions = {}): AsyncIterable<ReadingOf<S, F>> {
+    return readHistory(this.#http, listOf(filter), options) as AsyncIterable<Reading> as AsyncIterable<ReadingOf<S, F>>
+  }
+
+  /** The devices that the filter selects, by default all that the token does. */
+  devices(filter: Filter<string> = [], options: DevicesOptions = {}): AsyncIterable<Device> {
+    return readDevices(this.#http, listOf(filter), options)
+  }
+
+  /** Ends all subscriptions. */
+  close(): void {
+    this.#isClosed = true
+    for (const connection of [...this.#connections.keys()]) connection.end()
+  }
+
+  /** One that has room and nobody who asks for the same. */
+  #connectionFor(subscription: LiveSubscription<unknown>): Connection {
+    const encoding = subscription.isSelective ? json : this.#encoding
+    for (const [connection, its] of this.#connections) {
+      if (its === encoding && connection.hasRoomFor(subscription)) return connection
+    }
+    const connection = new Connection({
+      url: this.#url,
+      subprotocol: encoding.subprotocol,
+      decoder: this.#decoderOf(encoding),
+      tokens: this.#tokens,
+      whyRefused: (token) => this.#http.whyRefused(token),
+      webSocket: this.#webSocket,
+      random: this.#random,
+      over: (ended) => this.#connections.delete(ended),
+    })
+    this.#connections.set(connection, encoding)
+    return connection
+  }
+
+  #decoderOf(encoding: Encoding): FrameDecoder {
+    const decoder = this.#decoders.get(encoding) ?? encoding.decoder((path) => this.#http.get(path))
+    this.#decoders.set(encoding, decoder)
+    return decoder
+  }
+}
+
+const listOf = <F extends string>(filter: Filter<F>): readonly F[] => (typeof filter === 'string' ? [filter] : filter)

@@ -1,0 +1,441 @@
+/**
+ * Owns one WebSocket to `/v1/live` and its comings back; what is subscribed on it, and which frame is for whom.
+ *
+ *   connecting --welcome--> open --closed, or silent--> waiting --its time--> connecting
+ *   connecting --refused, or no welcome in time--> waiting
+ *   open --nobody subscribed for `IDLE_MS`--> over
+ *   any --a close code that says so, a token that cannot be had--> over, and what is subscribed has failed
+ *
+ * Always true: no two subscriptions of it ask for the same, since the gateway would make one of them. A frame goes to whom it was
+ * sent for: between a command to subscribe and its answer, nothing is taken for that subscription.
+ * Close codes as docs/contract.md has them: 4000 to 4499 come back, 4501 and 4504 with another token, other 45xx do not.
+ */
+
+import { Backoff } from './backoff.ts'
+import { errorOf, TelltaleError } from './error.ts'
+import type { Frame, FrameDecoder, SubscriptionFrame } from './frames.ts'
+import { OPEN, type Socket, type WebSocketClass } from './socket.ts'
+import type { LiveSubscription, Rate } from './subscription.ts'
+import type { TokenSource } from './token.ts'
+
+/** Until the gateway has said `welcome`. */
+const WELCOME_MS = 20_000
+/** Nothing in so long, where the gateway says something every 30 s: the connection is lost without a word. */
+const SILENT_MS = 45_000
+/** A connection that lasted so long was a good one: the pauses before the next begin small again. */
+const GOOD_MS = 10_000
+/** How long a connection is kept without subscriptions. */
+const IDLE_MS = 1_000
+const SUBSCRIPTIONS_MAX = 100
+
+const TOKEN_CLOSES: ReadonlySet<number> = new Set([4501, 4504])
+/** We broke the WebSocket protocol (RFC 6455 section 7.4.1), and would again. */
+const OUR_FAULT: ReadonlySet<number> = new Set([1002, 1003, 1007, 1009])
+
+export interface ConnectionDependencies {
+  readonly url: string
+  readonly subprotocol: string
+  readonly decoder: FrameDecoder
+  readonly tokens: TokenSource
+  readonly whyRefused: (token: string | undefined) => Promise<TelltaleError | undefined>
+  readonly webSocket: () => Promise<WebSocketClass>
+  readonly random: () => number
+  readonly over: (connection: Connection) => void
+}
+
+/** A subscription's place on the connection. */
+interface Seat {
+  readonly subscription: LiveSubscription<unknown>
+  /** Errors of the gateway's that pass. */
+  readonly backoff: Backoff
+  /** As the gateway calls it. */
+  name: string | undefined
+  /** Of the command to subscribe that has no answer yet. */
+  asked: string | undefined
+  /** Called when it has one, or never will. */
+  answered: (() => void)[]
+  /** An update has no answer yet: by which name it goes on is not known. */
+  updating: boolean
+  /** The app has ended it. */
+  left: boolean
+}
+
+interface Command {
+  readonly seat: Seat
+  readonly type: 'subscribe' | 'update' | 'unsubscribe'
+  readonly settle?: (error: TelltaleError | undefined) => void
+}
+
+export class Connection {
+  readonly #dependencies: ConnectionDependencies
+  readonly #backoff: Backoff
+  readonly #seats = new Map<LiveSubscription<unknown>, Seat>()
+  readonly #names = new Map<string, Seat>()
+  readonly #commands = new Map<string, Command>()
+  #state: 'connecting' | 'open' | 'waiting' | 'over' = 'connecting'
+  #socket: Socket | undefined
+  #token: string | undefined
+  #isWelcome = false
+  #subscriptionsMax = SUBSCRIPTIONS_MAX
+  /** What came while a frame before it is still being decoded. */
+  #undecoded: unknown[] | undefined
+  #retryMs: number | undefined
+  #openedAt = 0
+  #heard = false
+  #commandsSent = 0
+  /** What is to happen next by time alone. */
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #idle: ReturnType<typeof setTimeout> | undefined
+
+  /** Connects. */
+  constructor(dependencies: ConnectionDependencies) {
+    this.#dependencies = dependencies
+    this.#backoff = new Backoff(dependencies.random)
+    void this.#connect()
+  }
+
+  hasRoomFor(subscription: LiveSubscription<unknown>): boolean {
+    if (this.#state === 'over' || this.#seats.size >= this.#subscriptionsMax) return false
+    return ![...this.#seats.keys()].some(({ key }) => key === subscription.key)
+  }
+
+  join(subscription: LiveSubscription<unknown>): void {
+    clearTimeout(this.#idle)
+    const seat: Seat = {
+      subscription,
+      backoff: new Backoff(this.#dependencies.random),
+      name: undefined,
+      asked: undefined,
+      answered: [],
+      updating: false,
+      left: false,
+    }
+    this.#seats.set(subscription, seat)
+    subscription.carriedBy({
+      ask: () => this.#ask(seat),
+      pause: () => this.#unsubscribe(seat),
+      update: (rate) => this.#update(seat, rate),
+      leave: () => this.#leave(seat),
+    })
+    this.#ask(seat)
+  }
+
+  /** Ends it, and what is subscribed on it: with an error if there is one. */
+  end(error?: TelltaleError): void {
+    if (this.#state === 'over') return
+    this.#state = 'over'
+    this.#letGo()
+    clearTimeout(this.#timer)
+    clearTimeout(this.#idle)
+    for (const seat of this.#seats.values()) {
+      settled(seat)
+      const { subscription } = seat
+      if (error === undefined) subscription.close()
+      else subscription.failed(error)
+    }
+    this.#dependencies.over(this)
+  }
+
+  async #connect(): Promise<void> {
+    this.#state = 'connecting'
+    const { tokens, webSocket, url, subprotocol, decoder } = this.#dependencies
+    let token: string | undefined
+    try {
+      const [WebSocket, given] = await Promise.all([webSocket(), tokens.get()])
+      token = given
+      if (this.#state !== 'connecting') return
+      this.#token = token
+      const protocols = token === undefined ? [subprotocol] : [subprotocol, `telltale.token.${token}`]
+      this.#listen(new WebSocket(url, protocols) as Socket)
+      decoder.opened()
+    } catch (thrown) {
+      if (isFinal(thrown)) this.end(errorOf(thrown, 'bad-token'))
+      else this.#lost(errorOf(thrown, 'no-token'))
+    }
+  }
+
+  #listen(socket: Socket): void {
+    this.#socket = socket
+    socket.binaryType = 'arraybuffer'
+    socket.onmessage = ({ data }) => this.#receive(socket, data)
+    socket.onclose = ({ code, reason }) => this.#closed(code, reason)
+    socket.onerror = () => undefined // `close` follows.
+    const message = `the gateway has not said welcome within ${WELCOME_MS / 1000} s`
+    this.#after(WELCOME_MS, () => this.#lost(new TelltaleError('unreachable', message, { retry: true })))
+  }
+
+  #receive(socket: Socket, data: unknown): void {
+    this.#heard = true
+    if (this.#undecoded !== undefined) {
+      this.#undecoded.push(data)
+      return
+    }
+    try {
+      const frame = this.#dependencies.decoder.decode(data)
+      if (frame instanceof Promise) void this.#receiveLater(socket, frame)
+      else this.#take(frame)
+    } catch (error) {
+      this.#lost(errorOf(error, 'bad-answer'))
+    }
+  }
+
+  /** In order: what comes meanwhile waits. */
+  async #receiveLater(socket: Socket, first: Promise<Frame>): Promise<void> {
+    const undecoded: unknown[] = []
+    this.#undecoded = undecoded
+    try {
+      for (let frame = await first; socket === this.#socket; ) {
+        this.#take(frame)
+        if (undecoded.length === 0) {
+          this.#undecoded = undefined
+          return
+        }
+        frame = await this.#dependencies.decoder.decode(undecoded.shift())
+      }
+    } catch (error) {
+      if (socket === this.#socket) this.#lost(errorOf(error, 'bad-answer'))
+    }
+  }
+
+  #take(frame: Frame): void {
+    switch (frame.type) {
+      case 'readings':
+      case 'gap':
+      case 'live':
+        this.#pass(frame)
+        break
+      case 'welcome':
+        this.#welcome(frame.limits.subscriptions)
+        break
+      case 'subscribed':
+        this.#subscribed(frame.id, frame.subscription, frame.replaces)
+        break
+      case 'unsubscribed':
+        this.#commands.delete(frame.id)
+        break
+      case 'closing':
+        this.#retryMs = frame.retryMs
+        break
+      case 'error': {
+        const { id, code, message, retry } = frame
+        this.#refused(id, new TelltaleError(code, message, { retry }))
+      }
+    }
+  }
+
+  #pass(frame: SubscriptionFrame): void {
+    const seat = this.#names.get(frame.subscription)
+    if (seat === undefined || seat.asked !== undefined || seat.left) return
+    seat.backoff.reset()
+    seat.subscription.take(frame)
+  }
+
+  #welcome(subscriptionsMax: number | undefined): void {
+    this.#state = 'open'
+    this.#isWelcome = true
+    this.#openedAt = performance.now()
+    this.#subscriptionsMax = subscriptionsMax ?? SUBSCRIPTIONS_MAX
+    this.#dependencies.tokens.accepted()
+    for (const seat of this.#seats.values()) this.#ask(seat)
+    this.#watch()
+  }
+
+  /** A connection that is cut somewhere on the way says nothing, not even that it is. */
+  #watch(): void {
+    this.#heard = false
+    this.#after(SILENT_MS, () => {
+      const isAwaited = [...this.#seats.values()].some(({ name, subscription }) => name && subscription.request)
+      if (this.#heard || !isAwaited) return this.#watch()
+      const message = `the gateway has said nothing for ${SILENT_MS / 1000} s`
+      this.#lost(new TelltaleError('unreachable', message, { retry: true }))
+    })
+  }
+
+  #subscribed(id: string, name: string, replaces: string | undefined): void {
+    const command = this.#commands.get(id)
+    this.#commands.delete(id)
+    if (command === undefined) return
+    const { seat, type, settle } = command
+    if (type === 'update') {
+      if (replaces !== undefined) this.#name(seat, name)
+      this.#updated(seat)
+      settle?.(undefined)
+    } else if (seat.asked === id) {
+      this.#name(seat, name)
+      settled(seat)
+      if (seat.left) this.#leave(seat)
+      else seat.subscription.subscribed()
+    }
+  }
+
+  /** What the subscription has wanted meanwhile. */
+  #updated(seat: Seat): void {
+    seat.updating = false
+    if (seat.left) this.#leave(seat)
+    else if (seat.subscription.state === 'paused') this.#unsubscribe(seat)
+    else if (seat.subscription.state === 'connecting') this.#ask(seat)
+  }
+
+  #name(seat: Seat, name: string): void {
+    this.#unname(seat)
+    seat.name = name
+    this.#names.set(name, seat)
+  }
+
+  #unname(seat: Seat): void {
+    if (seat.name !== undefined && this.#names.get(seat.name) === seat) this.#names.delete(seat.name)
+    seat.name = undefined
+  }
+
+  #refused(id: string | undefined, error: TelltaleError): void {
+    const command = id === undefined ? undefined : this.#commands.get(id)
+    if (id !== undefined) this.#commands.delete(id)
+    if (command?.type === 'subscribe') this.#notSubscribed(command.seat, error)
+    else if (command?.type === 'update') {
+      this.#updated(command.seat)
+      command.settle?.(error)
+    } else if (command !== undefined) return
+    else if (error.retry) this.#lost(error)
+    else this.end(error)
+  }
+
+  #notSubscribed(seat: Seat, error: TelltaleError): void {
+    settled(seat)
+    if (seat.left) this.#free(seat)
+    else if (!error.retry) seat.subscription.failed(error)
+    else {
+      seat.subscription.disconnected(error)
+      setTimeout(() => this.#ask(seat), seat.backoff.next())
+    }
+  }
+
+  #ask(seat: Seat): void {
+    const { request } = seat.subscription
+    const isBusy = seat.asked !== undefined || seat.updating
+    if (this.#state !== 'open' || seat.left || isBusy || request === undefined) return
+    seat.asked = this.#send('subscribe', seat, request)
+  }
+
+  #unsubscribe(seat: Seat): void {
+    if (this.#state === 'open' && seat.name !== undefined && !seat.updating) {
+      this.#send('unsubscribe', seat, { subscription: seat.name })
+    }
+  }
+
+  async #update(seat: Seat, { maxRate = null, reduce }: Rate): Promise<void> {
+    if (seat.asked !== undefined) await new Promise<void>((resolve) => seat.answered.push(resolve))
+    const subscription = seat.name
+    // One that is not subscribed now is asked for with the new rate.
+    if (this.#state !== 'open' || subscription === undefined || seat.subscription.request === undefined) return
+    await new Promise<void>((resolve, reject) => {
+      const settle = (error: TelltaleError | undefined) => (error === undefined ? resolve() : reject(error))
+      seat.updating = true
+      this.#send('update', seat, { subscription, maxRate, ...(maxRate !== null && { reduce }) }, settle)
+    })
+  }
+
+  #send(type: Command['type'], seat: Seat, fields: object, settle?: Command['settle']): string {
+    const id = String(++this.#commandsSent)
+    this.#commands.set(id, { seat, type, ...(settle && { settle }) })
+    if (this.#socket?.readyState === OPEN) this.#socket.send(JSON.stringify({ type, id, ...fields }))
+    return id
+  }
+
+  /** The app has ended it. What has no answer yet keeps its place, so that nobody asks for the same before it is there. */
+  #leave(seat: Seat): void {
+    seat.left = true
+    if (seat.asked !== undefined || seat.updating) return
+    if (seat.subscription.state !== 'paused') this.#unsubscribe(seat)
+    this.#free(seat)
+  }
+
+  #free(seat: Seat): void {
+    this.#unname(seat)
+    this.#seats.delete(seat.subscription)
+    if (this.#seats.size > 0 || this.#state === 'over') return
+    if (this.#state === 'open') this.#idle = setTimeout(() => this.end(), IDLE_MS)
+    else this.end()
+  }
+
+  #closed(code: number, reason: string): void {
+    const name = reason === '' ? `with ${code}` : `with ${code}: ${reason}`
+    const error = new TelltaleError('closed', `the gateway has closed the connection ${name}`, {
+      closeCode: code,
+      retry: true,
+    })
+    if (TOKEN_CLOSES.has(code)) this.#tokenRefused(error)
+    else if (OUR_FAULT.has(code) || (code >= 4500 && code <= 4999)) this.end(error)
+    else this.#lost(error, this.#isWelcome ? undefined : () => this.#whyRefused())
+  }
+
+  /** Before another connection is tried, since the close code of one that was refused says nothing. */
+  async #whyRefused(): Promise<void> {
+    const why = await this.#dependencies.whyRefused(this.#token)
+    if (this.#state !== 'waiting' || why === undefined || why.retry) return // It says nothing of the token.
+    if (why.status === 401) this.#tokenRefused(why)
+    else this.end(why)
+  }
+
+  #tokenRefused(why: TelltaleError): void {
+    try {
+      this.#dependencies.tokens.refuse(this.#token, why)
+      this.#lost(why)
+    } catch (error) {
+      this.end(errorOf(error, 'token-refused'))
+    }
+  }
+
+  /** Comes back after a pause, and after `first`. */
+  #lost(why: TelltaleError, first?: () => Promise<void>): void {
+    if (this.#state === 'over' || this.#state === 'waiting') return
+    if (this.#isWelcome && performance.now() - this.#openedAt > GOOD_MS) this.#backoff.reset()
+    const retryMs = this.#retryMs ?? this.#backoff.next()
+    this.#state = 'waiting'
+    this.#letGo()
+    for (const seat of [...this.#seats.values()]) {
+      this.#unname(seat)
+      settled(seat)
+      seat.updating = false
+      if (seat.left) this.#free(seat)
+      else seat.subscription.disconnected(why)
+    }
+    if (this.#seats.size === 0) this.end()
+    else void this.#comeBack(retryMs, first)
+  }
+
+  async #comeBack(afterMs: number, first: (() => Promise<void>) | undefined): Promise<void> {
+    await first?.()
+    if (this.#state === 'waiting') this.#after(afterMs, () => void this.#connect())
+  }
+
+  /** Of the socket nothing more is heard. */
+  #letGo(): void {
+    const socket = this.#socket
+    this.#socket = undefined
+    this.#isWelcome = false
+    this.#undecoded = undefined
+    this.#retryMs = undefined
+    for (const { settle } of this.#commands.values()) settle?.(undefined)
+    this.#commands.clear()
+    if (socket === undefined) return
+    socket.onmessage = () => undefined
+    socket.onclose = () => undefined
+    socket.close(1000)
+  }
+
+  #after(ms: number, run: () => void): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(run, ms)
+  }
+}
+
+/** Its command to subscribe is done with. */
+function settled(seat: Seat): void {
+  seat.asked = undefined
+  for (const answered of seat.answered.splice(0)) answered()
+}
+
+/** An error for which there is nothing to wait: no WebSocket at all, or a token that cannot stand in a subprotocol. */
+const isFinal = (thrown: unknown) =>
+  (thrown instanceof TelltaleError && thrown.code === 'no-websocket') ||
+  (thrown instanceof Error && thrown.name === 'SyntaxError')

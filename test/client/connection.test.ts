@@ -1,0 +1,178 @@
+/** How the SDK comes back, or does not: each close code, tokens that are over, gateways that are gone or refuse. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { Backoff } from '../../client/backoff.ts'
+import { type ConnectOptions, connect, type TelltaleError } from '../../client/client.ts'
+import { freePort } from '../servers/server.ts'
+import { reading, ScriptedGateway } from './scripted-gateway.ts'
+
+async function all<T>(given: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of given) items.push(item)
+  return items
+}
+
+const ENVIRONMENT = 'devices/+/telemetry/environment'
+
+async function start(t: TestContext, options: ConnectOptions = {}) {
+  const gateway = await ScriptedGateway.start(t)
+  const live = connect(gateway.url, { random: () => 0, ...options })
+  t.after(() => live.close())
+  return { gateway, live, subscribe: () => live.subscribe(ENVIRONMENT)[Symbol.asyncIterator]() }
+}
+
+for (const code of [1000, 1001, 1011, 1012, 4000, 4001, 4002, 4408, 4409, 4499]) {
+  test(`closed with ${code} it comes back, and goes on`, async (t) => {
+    const { gateway, subscribe } = await start(t)
+    const readings = subscribe()
+    const first = await gateway.app()
+    await first.subscribe()
+    first.readings('c1', 1)
+    first.socket.close(code)
+    const second = await gateway.app()
+    assert.deepEqual((await second.subscribe()).start, { after: 'c1' })
+    second.readings('c2', 2)
+    assert.deepEqual(
+      [await readings.next(), await readings.next()].map(({ value }) => value),
+      [reading(1), reading(2)],
+    )
+  })
+}
+
+for (const code of [1002, 1003, 1007, 1009, 4500, 4502, 4503, 4999]) {
+  test(`closed with ${code} it does not come back: the loop gets what came before, and why`, async (t) => {
+    const { gateway, live, subscribe } = await start(t, { token: () => 'a' })
+    const readings = subscribe()
+    const app = await gateway.app()
+    await app.subscribe()
+    app.readings('c1', 1)
+    app.socket.close(code, 'because')
+    assert.deepEqual((await readings.next()).value, reading(1))
+    const message = `the gateway has closed the connection with ${code}: because`
+    for (let times = 0; times < 2; times++) {
+      await assert.rejects(readings.next(), { code: 'closed', closeCode: code, message })
+    }
+    assert.equal(gateway.connections, 1)
+    // What is asked for after that is tried.
+    live.subscribe(ENVIRONMENT)
+    await (await gateway.app()).next('subscribe')
+  })
+}
+
+for (const code of [4501, 4504]) {
+  test(`closed with ${code} it comes back with another token; with one that is a string it does not`, async (t) => {
+    const tokens = ['first', 'second']
+    const { gateway, subscribe } = await start(t, { token: async () => tokens.shift() ?? 'none is left' })
+    subscribe()
+    const first = await gateway.app()
+    assert.equal(first.token, 'first')
+    await first.subscribe('s1', 'c1')
+    first.socket.close(code)
+    const second = await gateway.app()
+    assert.equal(second.token, 'second')
+    assert.deepEqual((await second.subscribe()).start, { after: 'c1' })
+
+    const live = connect(gateway.url, { token: 'text' })
+    const ended = live.subscribe(ENVIRONMENT)[Symbol.asyncIterator]().next()
+    const third = await gateway.app()
+    await third.subscribe()
+    third.socket.close(code)
+    await assert.rejects(ended, { code: 'closed', closeCode: code })
+  })
+}
+
+test('a token that is refused before there is a WebSocket is replaced, and a third that is refused ends it', async (t) => {
+  const given: string[] = []
+  const token = () => {
+    given.push(`t${given.length + 1}`)
+    return given.at(-1) ?? ''
+  }
+  const { gateway, live, subscribe } = await start(t, { token })
+  gateway.refuse = (shown) => (shown === 't1' ? { status: 401, code: 'token-expired' } : undefined)
+  const readings = subscribe()
+  const app = await gateway.app()
+  assert.equal(app.token, 't2')
+  await app.subscribe()
+  assert.deepEqual(given, ['t1', 't2'])
+  gateway.refuse = () => ({ status: 401, code: 'token-revoked' })
+  app.socket.close(4504)
+  await assert.rejects(readings.next(), { code: 'token-refused' })
+  assert.deepEqual(given, ['t1', 't2', 't3', 't4'])
+  await assert.rejects(all(live.devices()), { code: 'token-refused' })
+})
+
+test('a refusal that is not of the token ends it with what the gateway says', async (t) => {
+  const { gateway, subscribe } = await start(t, { token: 'of-a-device' })
+  gateway.refuse = () => ({ status: 403, code: 'not-an-app' })
+  await assert.rejects(subscribe().next(), { code: 'not-an-app', status: 403, message: 'it is not-an-app' })
+})
+
+test('a gateway that is full, or a proxy that has none behind it, is tried again', async (t) => {
+  const { gateway, subscribe } = await start(t)
+  let refusals = 0
+  gateway.refuse = () => (refusals++ < 6 ? { status: 503, code: 'too-busy' } : undefined)
+  subscribe()
+  await (await gateway.app()).subscribe()
+  assert(gateway.connections >= 3)
+})
+
+test('an app whose token cannot be had just now is tried again', async (t) => {
+  const whys: (TelltaleError | undefined)[] = []
+  let asked = 0
+  const token = async () => {
+    if (asked++ === 0) throw new Error('the login is away')
+    return 'here'
+  }
+  const { gateway, live } = await start(t, { token })
+  live.subscribe(ENVIRONMENT, { onState: (_, why) => whys.push(why) })
+  assert.equal((await gateway.app()).token, 'here')
+})
+
+test('one that says when to come back is believed', async (t) => {
+  const { gateway, subscribe } = await start(t, { random: () => 0.999 })
+  subscribe()
+  const app = await gateway.app()
+  await app.subscribe()
+  app.send({ type: 'closing', code: 4001, message: 'stopping', retryMs: 1 })
+  app.socket.close(4001)
+  await (await gateway.app()).subscribe()
+})
+
+test('nobody there, and then a gateway', async (t) => {
+  const port = await freePort()
+  const live = connect(`ws://127.0.0.1:${port}/`, { random: () => 0.1 })
+  t.after(() => live.close())
+  const why = await new Promise((resolve) => {
+    live.subscribe(ENVIRONMENT, { onState: (state, error) => resolve([state, error?.code]) })
+    // It is connecting already, so nothing is told before there is something new.
+    ScriptedGateway.start(t, port).then(async (gateway) => (await gateway.app()).subscribe())
+  })
+  assert.deepEqual(why, ['catching-up', undefined])
+})
+
+test('the pauses between are random, up to a bound that doubles', () => {
+  const backoff = new Backoff(() => 0.5)
+  const pauses = (count: number) => Array.from({ length: count }, () => backoff.next())
+  assert.deepEqual(pauses(8), [250, 500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000])
+  backoff.reset()
+  assert.deepEqual(pauses(1), [250])
+})
+
+test('what is no gateway says so', async (t) => {
+  const server = createServer((socket) =>
+    socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello'),
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const address = server.address()
+  assert(typeof address === 'object' && address !== null)
+  const live = connect(`http://127.0.0.1:${address.port}`, { random: () => 0 })
+  await assert.rejects(all(live.devices()), {
+    code: 'bad-answer',
+    message: '/v1/devices was answered with 200, and not by a gateway of Telltale',
+  })
+})

@@ -1,0 +1,254 @@
+/** Subscriptions of the SDK against a server that does what the test says: what the loop gets, and what the gateway is told. */
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { type ConnectOptions, connect, type Subscription } from '../../client/client.ts'
+import { ScriptedGateway } from './scripted-gateway.ts'
+
+const ENVIRONMENT = 'devices/+/telemetry/environment'
+
+async function start(t: TestContext, options: ConnectOptions = {}) {
+  const gateway = await ScriptedGateway.start(t)
+  const live = connect(gateway.url, { random: () => 0, ...options })
+  t.after(() => live.close())
+  return { gateway, live }
+}
+
+/** The numbers of the next readings. */
+async function take(readings: AsyncIterator<{ readonly values: { readonly temperature: number } }>, count: number) {
+  const numbers: number[] = []
+  while (numbers.length < count) {
+    const { done, value } = await readings.next()
+    if (done) break
+    numbers.push(value.values.temperature)
+  }
+  return numbers
+}
+
+test('a loop gets the readings in order, and to leave it ends the subscription and the connection', async (t) => {
+  const { gateway, live } = await start(t)
+  const numbers: number[] = []
+  const loop = (async () => {
+    for await (const { device, values } of live.subscribe(ENVIRONMENT, { fields: ['temperature'] })) {
+      numbers.push(values.temperature)
+      if (numbers.length === 3) return device
+    }
+    return undefined
+  })()
+  const app = await gateway.app()
+  assert.deepEqual(app.protocols, ['telltale.v1'])
+  const { filter, start: from, fields } = await app.subscribe()
+  assert.deepEqual([filter, from, fields], [ENVIRONMENT, undefined, ['temperature']])
+  app.readings('c2', 1, 2)
+  app.readings('c4', 3, 4)
+  assert.equal(await loop, 'truck-7')
+  assert.deepEqual(numbers, [1, 2, 3])
+  assert.equal((await app.next('unsubscribe')).subscription, 's1')
+  assert.equal(await app.untilClosed(), 1000)
+})
+
+test('after a lost connection it goes on behind the last frame, whatever of it the loop has had', async (t) => {
+  const { gateway, live } = await start(t)
+  const states: string[] = []
+  const subscription = live.subscribe(ENVIRONMENT, {
+    start: { last: '15m' },
+    onState: (state, why) => states.push(why === undefined ? state : `${state} ${why.code} ${why.closeCode}`),
+  })
+  const readings = subscription[Symbol.asyncIterator]()
+  const first = await gateway.app()
+  assert.deepEqual((await first.subscribe()).start, { last: '15m' })
+  first.readings('c2', 1, 2)
+  assert.deepEqual(await take(readings, 1), [1])
+  first.socket.terminate()
+  const second = await gateway.app()
+  assert.deepEqual((await second.subscribe()).start, { after: 'c2' })
+  second.readings('c3', 3)
+  assert.deepEqual(await take(readings, 2), [2, 3])
+  assert.deepEqual(states, ['catching-up', 'live', 'connecting closed 1006', 'catching-up', 'live'])
+})
+
+test('the cursor is that of what the loop is done with; quiet moves it', async (t) => {
+  const { gateway, live } = await start(t)
+  const subscription = live.subscribe(ENVIRONMENT, { start: { after: 'c0' } })
+  const readings = subscription[Symbol.asyncIterator]()
+  assert.equal(subscription.cursor, 'c0')
+  const app = await gateway.app()
+  await app.subscribe('s1', 'c1')
+  app.readings('c3', 2, 3)
+  assert.deepEqual(await take(readings, 1), [2])
+  assert.equal(subscription.cursor, 'c1')
+  await take(readings, 1)
+  assert.equal(subscription.cursor, 'c1')
+  app.readings('c9')
+  app.readings('c10', 10)
+  await take(readings, 1)
+  assert.equal(subscription.cursor, 'c9')
+})
+
+test('batches have their cursor, and events what is between, in order', async (t) => {
+  const { gateway, live } = await start(t)
+  const gaps: number[] = []
+  const batches = live.subscribe(ENVIRONMENT, { onGap: ({ missed }) => gaps.push(missed) })
+  const taking = batches.batches()[Symbol.asyncIterator]()
+  const events: unknown[] = []
+  const app = await gateway.app()
+  await app.subscribe()
+  const gap = { type: 'gap', subscription: 's1', after: 'c1', before: 'c5', reason: 'retention', missed: 4 }
+  app.readings('c1', 1)
+  app.send(gap)
+  app.send({ type: 'readings', subscription: 's1', cursor: 'c6', readings: [], merged: 0 })
+  const { value } = await taking.next()
+  assert.deepEqual([value?.cursor, value?.readings.length, value?.merged, gaps], ['c1', 1, 0, []])
+  app.readings('c7', 7)
+  assert.equal((await taking.next()).value?.cursor, 'c7')
+  assert.deepEqual([gaps, batches.missed, batches.cursor], [[4], 4, 'c6'])
+  batches.close()
+  assert.deepEqual(await taking.next(), { done: true, value: undefined })
+
+  const other = live.subscribe('devices/+/telemetry/+')
+  await app.next('unsubscribe')
+  await app.subscribe()
+  app.send(gap)
+  app.readings('c7', 7)
+  for await (const event of other.events()) {
+    events.push(event.type, event.cursor)
+    if (event.type === 'readings') break
+  }
+  assert.deepEqual(events, ['live', undefined, 'gap', 'c5', 'readings', 'c7'])
+})
+
+test('a loop that is slow has the gateway wait, and goes on behind what it has: nothing is lost, nothing comes twice', async (t) => {
+  const { gateway, live } = await start(t)
+  const subscription = live.subscribe(ENVIRONMENT, { buffer: 16 })
+  const readings = subscription[Symbol.asyncIterator]()
+  const app = await gateway.app()
+  await app.subscribe()
+  app.readings('c4', 1, 2, 3, 4)
+  app.readings('c8', 5, 6, 7, 8)
+  const { id } = await app.next('unsubscribe')
+  assert.equal(subscription.state, 'paused')
+  // On the way still: kept as far as there is room.
+  app.readings('c12', 9, 10, 11, 12)
+  app.readings('c18', 13, 14, 15, 16, 17, 18)
+  app.readings('c19', 19)
+  app.send({ type: 'unsubscribed', id, subscription: 's1' })
+  await app.settled()
+  assert.deepEqual(await take(readings, 9), [1, 2, 3, 4, 5, 6, 7, 8, 9])
+  const again = await app.next('subscribe')
+  assert.deepEqual(again.start, { after: 'c12' })
+  app.readings('c20', 20) // As if the answer were late.
+  app.send({ type: 'subscribed', id: again.id, subscription: 's1' })
+  app.readings('c18', 13, 14, 15, 16, 17, 18)
+  app.send({ type: 'live', subscription: 's1', cursor: 'c18' })
+  assert.deepEqual(await take(readings, 9), [10, 11, 12, 13, 14, 15, 16, 17, 18])
+  assert.equal(subscription.state, 'live')
+})
+
+test('a snapshot is not paused, for it would begin again', async (t) => {
+  const { gateway, live } = await start(t)
+  const latest = live.latest(ENVIRONMENT)
+  const subscription = live.subscribe('devices/+/telemetry/+', { start: 'latest', buffer: 2 })
+  const app = await gateway.app()
+  for (const [name, command] of [
+    ['s1', await app.next('subscribe')],
+    ['s2', await app.next('subscribe')],
+  ] as const) {
+    assert.equal(command.start, 'latest')
+    app.send({ type: 'subscribed', id: command.id, subscription: name })
+    for (const number of [1, 2, 3]) {
+      const readings = [{ device: `d${number}`, stream: 'environment', ts: 1, values: { temperature: number } }]
+      app.send({ type: 'readings', subscription: name, cursor: `c${number}`, readings, merged: 0 })
+    }
+    app.send({ type: 'live', subscription: name, cursor: 'c3' })
+  }
+  assert.deepEqual(
+    (await latest).map(({ device }) => device),
+    ['d1', 'd2', 'd3'],
+  )
+  const told = [await app.next('unsubscribe'), await app.next('unsubscribe')]
+  assert.deepEqual(told.map(({ subscription: name }) => name).sort(), ['s1', 's2'])
+  assert.equal(subscription.state, 'paused')
+})
+
+test('an error that passes is waited for, another ends the loop with it', async (t) => {
+  const { gateway, live } = await start(t)
+  const readings = live.subscribe(ENVIRONMENT)[Symbol.asyncIterator]()
+  const app = await gateway.app()
+  const { id } = await app.next('subscribe')
+  app.send({ type: 'error', id, code: 'store-unavailable', message: 'not now', retry: true })
+  const again = await app.next('subscribe')
+  app.send({ type: 'error', id: again.id, code: 'forbidden', message: 'not yours', retry: false })
+  await assert.rejects(take(readings, 1), { name: 'TelltaleError', code: 'forbidden', message: 'not yours' })
+})
+
+test('the rate is changed while it runs, and stays as it was if that is refused', async (t) => {
+  const { gateway, live } = await start(t)
+  const subscription = live.subscribe(ENVIRONMENT, { maxRate: 2 })
+  const readings = subscription[Symbol.asyncIterator]()
+  const app = await gateway.app()
+  assert.equal((await app.subscribe()).maxRate, 2)
+  const updated = subscription.update({ maxRate: 0.5, reduce: 'mean' })
+  const { id, ...command } = await app.next('update')
+  assert.deepEqual(command, { type: 'update', subscription: 's1', maxRate: 0.5, reduce: 'mean' })
+  app.readings('c1', 1)
+  app.send({ type: 'subscribed', id, subscription: 's9', replaces: 's1', maxRate: 0.5, reduce: 'mean' })
+  await updated
+  const frame = { type: 'readings', subscription: 's9', cursor: 'c2', readings: [], merged: 0 }
+  app.send({ ...frame, readings: [{ values: { temperature: 2 } }], merged: 3 })
+  assert.deepEqual(await take(readings, 2), [1, 2])
+  assert.equal(subscription.merged, 3)
+
+  const refused = subscription.update({ maxRate: null })
+  const lifted = await app.next('update')
+  assert.deepEqual([lifted.subscription, lifted.maxRate], ['s9', null])
+  app.send({ type: 'error', id: lifted.id, code: 'bad-rate', message: 'no', retry: false })
+  await assert.rejects(refused, { code: 'bad-rate' })
+  app.socket.terminate()
+  const { maxRate, reduce, start: from } = await (await gateway.app()).subscribe()
+  assert.deepEqual([maxRate, reduce, from], [0.5, 'mean', { after: 'c2' }])
+})
+
+test('an update on its way is waited for by what comes after it', async (t) => {
+  const { gateway, live } = await start(t)
+  const subscription = live.subscribe(ENVIRONMENT, { maxRate: 2, buffer: 2 })
+  const app = await gateway.app()
+  await app.subscribe()
+  const updated = subscription.update({ maxRate: 1 })
+  const { id } = await app.next('update')
+  app.readings('c2', 1, 2)
+  while (subscription.state !== 'paused') await new Promise((resolve) => setImmediate(resolve))
+  app.send({ type: 'subscribed', id, subscription: 's9', replaces: 's1', maxRate: 1 })
+  await updated
+  assert.equal((await app.next('unsubscribe')).subscription, 's9')
+})
+
+test('two that ask for the same have a connection each, for the gateway would make one of them', async (t) => {
+  const { gateway, live } = await start(t)
+  const [one, same, other] = [ENVIRONMENT, ENVIRONMENT, 'devices/+/telemetry/+'].map((filter) => live.subscribe(filter))
+  const [first, second] = [await gateway.app(), await gateway.app()]
+  await first.subscribe('s1')
+  await first.subscribe('s2')
+  await second.subscribe('s1')
+  assert.equal(gateway.connections, 2)
+  second.readings('c1', 1)
+  const taken = (subscription: Subscription | undefined) => subscription?.[Symbol.asyncIterator]().next()
+  const { value } = (await taken(same)) ?? {}
+  assert.equal(value?.ts, 1_763_864_000_001)
+  for (const each of [one, same, other]) each?.close()
+  assert.deepEqual([await first.untilClosed(), await second.untilClosed()], [1000, 1000])
+})
+
+test('a signal ends the loop, close() every loop', async (t) => {
+  const { gateway, live } = await start(t)
+  const ending = new AbortController()
+  const readings = live.subscribe(ENVIRONMENT, { signal: ending.signal })[Symbol.asyncIterator]()
+  const app = await gateway.app()
+  await app.subscribe()
+  const taken = take(readings, 1)
+  ending.abort()
+  assert.deepEqual(await taken, [])
+  const others = live.subscribe('devices/+/telemetry/power')[Symbol.asyncIterator]().next()
+  live.close()
+  assert.deepEqual(await others, { done: true, value: undefined })
+  await assert.rejects(take(live.subscribe(ENVIRONMENT)[Symbol.asyncIterator](), 1), { code: 'over' })
+})
