@@ -1,0 +1,82 @@
+/**
+ * Owns a schema reduced to what matters for its bytes and its values. The platform has taken the schema (docs/schemas.md): it is a
+ * record without arrays, maps and bytes, a union is null with one other type, and it has one time.
+ */
+
+export type Scalar = 'int' | 'long' | 'float' | 'double' | 'boolean' | 'string'
+
+export interface EnumShape {
+  readonly kind: 'enum'
+  readonly symbols: readonly string[]
+  /** What one that is not known is read as. */
+  readonly default: string | undefined
+}
+
+export interface RecordShape {
+  readonly kind: 'record'
+  readonly fields: readonly Field[]
+}
+
+export type Shape = { readonly kind: Scalar } | EnumShape | RecordShape
+
+export interface Field {
+  readonly name: string
+  readonly aliases: readonly string[]
+  readonly shape: Shape
+  /** Where `null` stands in the union with it; undefined if it cannot be null. */
+  readonly nullBranch: number | undefined
+  /** As JSON; undefined if there is none. */
+  readonly default: unknown
+  readonly isTag: boolean
+  /** The reading's time: how many of its units are a millisecond. */
+  readonly unitsPerMs: number | undefined
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+export function shapeOf(schema: unknown): RecordShape {
+  return new Reader().type(schema, '') as RecordShape
+}
+
+class Reader {
+  readonly #named = new Map<string, Shape>()
+
+  type(type: unknown, namespace: string): Shape {
+    if (typeof type === 'string') return this.#named.get(fullName(type, namespace)) ?? { kind: type as Scalar }
+    const json = type as Json
+    if (json.type !== 'record' && json.type !== 'enum') return this.type(json.type, namespace)
+    const own = typeof json.namespace === 'string' ? json.namespace : namespace
+    const name = fullName(String(json.name), own)
+    const inside = name.slice(0, Math.max(0, name.lastIndexOf('.')))
+    const shape: Shape =
+      json.type === 'enum'
+        ? { kind: 'enum', symbols: json.symbols as string[], default: json.default as string | undefined }
+        : { kind: 'record', fields: (json.fields as Json[]).map((field) => this.#field(field, inside)) }
+    this.#named.set(name, shape)
+    return shape
+  }
+
+  #field(field: Json, namespace: string): Field {
+    const union = Array.isArray(field.type) ? field.type : undefined
+    const nullBranch = union?.indexOf('null')
+    const type = union === undefined ? field.type : union[1 - (nullBranch ?? 0)]
+    return {
+      name: String(field.name),
+      aliases: Array.isArray(field.aliases) ? field.aliases : [],
+      shape: this.type(type, namespace),
+      nullBranch,
+      default: field.default,
+      isTag: field.tag === true,
+      unitsPerMs: unitsPerMs(type),
+    }
+  }
+}
+
+function unitsPerMs(type: unknown): number | undefined {
+  const { logicalType } = (typeof type === 'object' ? type : {}) as Json
+  if (logicalType === 'timestamp-millis') return 1
+  return logicalType === 'timestamp-micros' ? 1_000 : undefined
+}
+
+const fullName = (name: string, namespace: string) =>
+  name.includes('.') || namespace === '' ? name : `${namespace}.${name}`
