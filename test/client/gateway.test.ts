@@ -1,0 +1,173 @@
+/** The SDK on the platform's own gateway, over real sockets. */
+
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { connect, type Reading, type TelltaleError } from '../../client/client.ts'
+import {
+  environment,
+  HOUR_MS,
+  NOW,
+  onEachServer,
+  type ServerKind,
+  startPlatform,
+  type TestPlatform,
+} from '../gateway/platform.ts'
+import { pageWith } from '../history.ts'
+
+const ENVIRONMENT = 'devices/+/telemetry/environment'
+
+async function all<T>(given: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of given) items.push(item)
+  return items
+}
+
+function app(t: TestContext, platform: TestPlatform, token: string | (() => Promise<string>) = platform.token) {
+  const live = connect(platform.url, { token, random: () => 0.1 })
+  t.after(() => live.close())
+  return live
+}
+
+/** Whether this gateway goes on after a cursor. */
+async function resumes(platform: TestPlatform): Promise<boolean> {
+  const live = connect(platform.url, { token: platform.token })
+  try {
+    for await (const event of live.subscribe(ENVIRONMENT, { start: { last: '1m' } }).events())
+      return event !== undefined
+    return false
+  } catch (error) {
+    assert.equal((error as TelltaleError).code, 'unsupported')
+    return false
+  } finally {
+    live.close()
+  }
+}
+
+onEachServer('readings as they come, with the fields that were asked for', async (t, server) => {
+  const platform = await startPlatform(t, server)
+  const live = app(t, platform)
+  const subscription = live.subscribe(['devices/a/telemetry/environment'], { fields: ['temperature', 'rssi'] })
+  for await (const event of subscription.events()) {
+    if (event.type === 'live') {
+      await platform.publish('b', 'environment', environment(NOW, 1))
+      await platform.publish('a', 'environment', environment(NOW, 2))
+    }
+    if (event.type !== 'readings') continue
+    const [{ device, stream, ts, values } = assert.fail()] = event.readings
+    assert.deepEqual(
+      { device, stream, ts, values },
+      { device: 'a', stream: 'environment', ts: NOW, values: { temperature: 2, rssi: -61 } },
+    )
+    break
+  }
+})
+
+onEachServer('the last reading of each series, and then what comes', async (t, server) => {
+  const platform = await startPlatform(t, server)
+  for (const device of ['a', 'b', 'c']) await platform.publish(device, 'environment', environment(NOW, 1))
+  const live = app(t, platform)
+  const latest = await live.latest(ENVIRONMENT)
+  assert.deepEqual(latest.map(({ device }) => device).sort(), ['a', 'b', 'c'])
+  const temperatures: number[] = []
+  for await (const { values } of live.subscribe(ENVIRONMENT, { start: 'latest' })) {
+    temperatures.push(values.temperature)
+    if (temperatures.length === 3) await platform.publish('d', 'environment', environment(NOW, 4))
+    if (temperatures.length === 4) break
+  }
+  assert.deepEqual(temperatures, [1, 1, 1, 4])
+})
+
+onEachServer('what the token does not allow ends the loop, and says what it does', async (t, server) => {
+  const platform = await startPlatform(t, server)
+  const live = app(t, platform, await platform.identity.signApp(['devices/a/telemetry/#'], HOUR_MS))
+  await assert.rejects(live.subscribe(ENVIRONMENT)[Symbol.asyncIterator]().next(), { code: 'forbidden' })
+  await assert.rejects(live.latest('devices/a/telemetry/environment', { fields: ['wrong' as 'rssi'] }), {
+    code: 'bad-field',
+  })
+  await assert.rejects(all(live.history(ENVIRONMENT)), { code: 'forbidden', status: 403 })
+  await assert.rejects(all(app(t, platform, 'nonsense').devices()), { code: 'token-invalid', status: 401 })
+})
+
+onEachServer('a token that expires is replaced while readings come', async (t, server) => {
+  const platform = await startPlatform(t, server)
+  const given: string[] = []
+  const live = app(t, platform, async () => {
+    given.push(await platform.identity.signApp([ENVIRONMENT], HOUR_MS))
+    return given.at(-1) ?? ''
+  })
+  let lives = 0
+  for await (const event of live.subscribe(ENVIRONMENT).events()) {
+    if (event.type === 'live' && lives++ === 0) platform.clock.time += 2 * HOUR_MS
+    else if (event.type === 'live') await platform.publish('a', 'environment', environment(platform.clock.time))
+    else break
+  }
+  assert.deepEqual([lives, given.length], [2, 2])
+  assert.deepEqual(await live.latest(ENVIRONMENT, { fields: ['rssi'] }).then(([last]) => last?.values), { rssi: -61 })
+  platform.clock.time += 2 * HOUR_MS
+  await all(live.devices())
+  assert.equal(given.length, 3)
+})
+
+onEachServer('history and devices, all of them, as the loop takes them', async (t, server) => {
+  const readings = Array.from({ length: 25 }, (_, index): Reading => {
+    return { device: 'a', stream: 'environment', ts: NOW - 25 + index, values: { temperature: index } }
+  })
+  let asked: object | undefined
+  const history = {
+    readings: async (query: object) => {
+      asked = query
+      return pageWith(readings)
+    },
+  }
+  const platform = await startPlatform(t, server, { history })
+  const live = app(t, platform)
+  const from = new Date(NOW - HOUR_MS)
+  const page = await all(live.history(ENVIRONMENT, { from, to: NOW, every: '1m', fn: 'max', limit: 100 }))
+  assert.deepEqual(page, readings)
+  assert.deepEqual(asked, {
+    ...asked,
+    selections: [{ stream: 'environment' }],
+    from: NOW - HOUR_MS,
+    to: NOW,
+    limit: 100,
+    window: { everyMs: 60_000, aggregate: 'max' },
+  })
+  const first: number[] = []
+  for await (const { values } of live.history(ENVIRONMENT, { limit: 3 })) first.push(values.temperature)
+  assert.deepEqual(first.slice(0, 3), [0, 1, 2])
+
+  for (let index = 0; index < 1_005; index++)
+    await platform.publish(`d${index}`, 'environment', environment(NOW, index))
+  while ((await all(live.devices())).length < 1_005) await new Promise(setImmediate)
+  const devices = await all(live.devices(ENVIRONMENT))
+  assert.equal(new Set(devices.map(({ device }) => device)).size, 1_005)
+  assert.deepEqual(Object.keys(devices[0]?.last ?? {}), ['environment'])
+})
+
+onEachServer('a loop that is slow loses nothing, and the gateway does not wait for it', async (t, server) => {
+  await slowLoop(t, server)
+})
+
+async function slowLoop(t: TestContext, server: ServerKind): Promise<void> {
+  const platform = await startPlatform(t, server)
+  if (!(await resumes(platform))) return t.skip('this gateway does not go on after a cursor')
+  const live = app(t, platform)
+  const subscription = live.subscribe(ENVIRONMENT, { buffer: 50 })
+  const states = new Set<string>()
+  const temperatures: number[] = []
+  for await (const event of subscription.events()) {
+    if (event.type === 'live' && temperatures.length === 0) {
+      const publishing = Array.from({ length: 2_000 }, (_, index) =>
+        platform.publish('a', 'environment', environment(NOW + index, index)),
+      )
+      await Promise.all(publishing)
+    }
+    states.add(subscription.state)
+    if (event.type === 'readings') temperatures.push(...event.readings.map(({ values }) => values.temperature))
+    assert.notEqual(event.type, 'gap')
+    if (temperatures.length >= 2_000) break
+    await new Promise(setImmediate)
+  }
+  assert.deepEqual(temperatures, [...temperatures.keys()])
+  assert(states.has('paused'))
+}

@@ -1,0 +1,136 @@
+/** The types of readings: made of the schemas, and found by the filter. */
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import {
+  type Client,
+  connect,
+  type Environment,
+  type Reading,
+  type Streams,
+  type Subscription,
+  type Value,
+} from '../../client/client.ts'
+import { type AvroRecord, declareStreams } from '../../client/declarations.ts'
+import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { startPlatform } from '../gateway/platform.ts'
+import { probe, schemaFolder } from '../schemas/schema-folder.ts'
+import { ROOT } from '../tree.ts'
+
+const COMMAND = ['--import', 'tsx', join(ROOT, 'client/command.ts')]
+
+async function command(...args: string[]) {
+  const env = { ...process.env, NODE_OPTIONS: '' }
+  const run = promisify(execFile)(process.execPath, [...COMMAND, ...args], { cwd: ROOT, env })
+  return run
+    .then(({ stdout, stderr }) => ({ code: 0, stdout, stderr }))
+    .catch(({ code, stdout, stderr }) => ({ code, stdout, stderr }))
+}
+
+test('the types that the SDK has are those of the shipped schemas: `node --import tsx client/command.ts types schemas > client/streams.ts`', async () => {
+  const { stdout } = await command('types', 'schemas')
+  assert.equal(stdout, readFileSync(join(ROOT, 'client/streams.ts'), 'utf8'))
+})
+
+test("the command prints a gateway's types, and says what is wrong", async (t) => {
+  const platform = await startPlatform(t, 'node')
+  const { stdout } = await command('types', platform.url, '--token', platform.token)
+  assert.equal(stdout, readFileSync(join(ROOT, 'client/streams.ts'), 'utf8'))
+  const { code, stderr } = await command('types', platform.url)
+  assert.deepEqual([code, /token/.test(stderr), stderr.split('\n').length], [1, true, 2])
+  assert.match((await command('types', '/nowhere')).stderr, /^ENOENT: [^\n]+\n$/)
+  assert.equal((await command('tpyes', platform.url)).code, 2)
+})
+
+test('each type has its own, nested and null as readings have them; the columns are those of the platform', (t) => {
+  const mode = { type: 'enum', name: 'mode', symbols: ['on', 'off'] }
+  const point = {
+    type: 'record',
+    name: 'point',
+    fields: [
+      { name: 'x', type: 'double' },
+      { name: 'label', type: ['string', 'null'] },
+    ],
+  }
+  const schema = probe(
+    { name: 'mode', type: mode, doc: 'What it does, */ or\n  not.' },
+    { name: 'was', type: ['null', 'mode'], default: null },
+    { name: 'at', type: point },
+    { name: 'goal', type: ['null', 'point'], default: null, unit: undefined },
+    { name: 'count', type: { type: 'long' }, unit: '1' },
+    { name: 'on', type: 'boolean' },
+    { name: 'site', type: 'string', tag: true },
+  )
+  const folder = schemaFolder(t, { 'probe/1.avsc': schema })
+  const text = declareStreams([{ stream: 'probe_two', version: 1, schema: schema as AvroRecord }])
+  const lines = text.split('\n').filter((line) => line.startsWith('  '))
+  assert.deepEqual(lines, [
+    '  /** What it does, * / or not. */',
+    "  readonly mode: 'on' | 'off'",
+    "  readonly was?: 'on' | 'off'",
+    '  readonly at_x: number',
+    '  readonly at_label?: string',
+    '  readonly goal_x?: number',
+    '  readonly goal_label?: string',
+    '  readonly count: number',
+    '  readonly on: boolean',
+    '  /** A tag. */',
+    '  readonly site?: string',
+    '  readonly probe_two: ProbeTwo',
+  ])
+  const [stream] = Registry.load(folder).streams
+  const named = lines.map((line) => /readonly (\w+)\??:/.exec(line)?.[1]).filter((name) => name !== undefined)
+  assert.deepEqual(
+    named.slice(0, -1),
+    stream?.columns.map(({ name }) => name),
+  )
+  for (const { name } of Registry.load(SHIPPED_SCHEMAS_DIR).streams)
+    assert.match(declared, new RegExp(`readonly ${name}: `))
+})
+
+const declared = readFileSync(join(ROOT, 'client/streams.ts'), 'utf8')
+
+/** Holds where it compiles: two types that are one. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const same = <A, B>(..._: Same<A, B> extends true ? [] : [never]): void => undefined
+
+test('a filter gives its readings their types', () => {
+  const live: Client = connect('http://127.0.0.1:1')
+  const device = 'truck-7' as string
+  // Never called: that it compiles is the test.
+  const typed = async () => {
+    const one = live.subscribe('devices/+/telemetry/environment')
+    same<typeof one, Subscription<Reading<'environment', Environment>>>()
+    const built = live.subscribe(`devices/${device}/telemetry/environment`)
+    same<typeof built, typeof one>()
+    const two = live.subscribe(['devices/a/telemetry/environment', 'devices/a/telemetry/power'])
+    for await (const reading of two) {
+      if (reading.stream === 'power') same<typeof reading.values.circuit, string | undefined>()
+      else same<typeof reading.values.temperature, number>()
+    }
+    const any = live.subscribe('devices/+/telemetry/#')
+    for await (const reading of any) same<typeof reading.stream, keyof Streams>()
+    const own = live.subscribe('devices/+/telemetry/tasmota')
+    for await (const { values } of own) same<(typeof values)[string], Value>()
+    const chosen = await live.latest('devices/+/telemetry/environment', { fields: ['temperature'] })
+    same<NonNullable<(typeof chosen)[number]>['values']['temperature'], number>()
+    same<NonNullable<(typeof chosen)[number]>['values']['rssi'], number | undefined>()
+    // @ts-expect-error: no such column
+    live.subscribe('devices/+/telemetry/environment', { fields: ['temprature'] })
+    const text: string = 'devices/+/telemetry/environment'
+    const untyped = live.subscribe(text)
+    same<typeof untyped, Subscription<Reading>>()
+    for await (const { values } of live.history('devices/a/telemetry/vibration'))
+      same<typeof values.axis, 'x' | 'y' | 'z'>()
+    interface Own {
+      readonly tasmota: { readonly current?: number }
+    }
+    const mine = connect<Own>('http://127.0.0.1:1').subscribe('devices/+/telemetry/tasmota')
+    for await (const { values } of mine) same<typeof values.current, number | undefined>()
+  }
+  assert.equal(typeof typed, 'function')
+})
