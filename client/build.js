@@ -1,8 +1,8 @@
 /**
  * Owns `client/dist/`, which the package has: each source as JavaScript with a source map and its types; and
- * `telltale.global.js`, one file for pages that have no bundler, which sets `telltale`. `node build.js DIRECTORY` builds there.
+ * `telltale.global.js`, one file for pages that have no bundler, which sets `telltale`. `node build.js DIRECTORY` builds it there.
  *
- * Always true: what is there was built of the sources of now, all of it.
+ * Always true: what is in `dist/` was built of the sources of now, all of it.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -16,7 +16,7 @@ const DIST = resolve(process.argv[2] ?? join(ROOT, 'dist'))
 /** As old as a browser may be: private methods, `replaceAll`, `??=`. */
 const TARGET = 'es2022'
 
-rmSync(DIST, { recursive: true, force: true })
+if (process.argv[2] === undefined) rmSync(DIST, { recursive: true, force: true })
 const sources = ['.', 'avro'].flatMap((folder) =>
   readdirSync(join(ROOT, folder))
     .filter((name) => name.endsWith('.ts'))
