@@ -7,11 +7,16 @@ import type { Batch, Gap } from './readings.ts'
 export type SubscriptionFrame =
   | ({ readonly type: 'readings'; readonly subscription: string } & Batch)
   | ({ readonly type: 'gap'; readonly subscription: string } & Gap)
-  | { readonly type: 'live'; readonly subscription: string; readonly cursor?: string }
+  | { readonly type: 'live'; readonly subscription: string; readonly cursor: string }
+
+export interface Limits {
+  readonly subscriptions: number
+  readonly commandsPerSecond: number
+}
 
 export type Frame =
   | SubscriptionFrame
-  | { readonly type: 'welcome'; readonly protocol: string; readonly limits: { readonly subscriptions?: number } }
+  | { readonly type: 'welcome'; readonly protocol: string; readonly limits: Limits }
   | { readonly type: 'subscribed'; readonly id: string; readonly subscription: string; readonly replaces?: string }
   | { readonly type: 'unsubscribed'; readonly id: string; readonly subscription: string }
   | { readonly type: 'closing'; readonly code: number; readonly message: string; readonly retryMs: number }

@@ -63,4 +63,4 @@ export type SubscriptionEvent<R = Reading> =
   | ({ readonly type: 'readings' } & Batch<R>)
   | ({ readonly type: 'gap'; readonly cursor: string } & Gap)
   /** All that was in the past has come; from here on it is now. Comes again after a break. */
-  | { readonly type: 'live'; readonly cursor: string | undefined }
+  | { readonly type: 'live'; readonly cursor: string }

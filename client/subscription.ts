@@ -7,9 +7,9 @@
  *   any --close(), the loop is left, an error--> ended
  *
  * Always true: what the loop gets has no hole that it is not told of and nothing twice: the gateway is asked to go on after the
- * cursor of the last frame that was kept. The one thing that begins again after a break is the snapshot of `latest`, if it was
- * not whole yet; so it is not paused either.
- * Bound: `buffer` readings wait, and a frame; what comes beyond that before the gateway has stopped is let go, and comes again.
+ * cursor of the last frame that was kept. The snapshot of `latest`, which the gateway begins again after a break, is given whole.
+ * Bound: `buffer` readings wait, and a frame; what comes beyond that before the gateway has stopped is let go, and comes again. A
+ * snapshot has a reading of each series that was asked for.
  */
 
 import type { TelltaleError } from './error.ts'
@@ -89,7 +89,7 @@ const PAUSE_RATIO = 1 / 2
 const RESUME_RATIO = 1 / 8
 
 /** An event whose cursor moves while nothing comes behind it. */
-type Item = { cursor: string | undefined } & (
+type Item = { cursor: string } & (
   | { readonly type: 'readings'; readonly readings: readonly Reading[]; readonly merged: number }
   | ({ readonly type: 'gap' } & Gap)
   | { readonly type: 'live' }
@@ -106,8 +106,8 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
   #carrier: Carrier | undefined
   #state: SubscriptionState = 'connecting'
   #error: TelltaleError | undefined
-  /** Until the first `live` of one that starts with `latest`. */
-  #inSnapshot: boolean
+  /** What has come of the snapshot of one that starts with `latest`; undefined when it is whole, and if there is none. */
+  #snapshot: Reading[] | undefined
   #queue: Item[] = []
   /** Readings in it. */
   #waiting = 0
@@ -129,7 +129,7 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
     this.#options = options
     this.#rate = { maxRate: options.maxRate, reduce: options.reduce }
     this.#buffer = Math.max(1, options.buffer ?? BUFFER_READINGS)
-    this.#inSnapshot = options.start === 'latest'
+    this.#snapshot = options.start === 'latest' ? [] : undefined
     const { start } = options
     if (typeof start === 'object' && 'after' in start) this.#cursor = start.after
   }
@@ -166,7 +166,7 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
         if (item === undefined) return undefined
         if (item.type !== 'readings') continue
         const { readings, cursor, merged } = item
-        return { readings: readings as readonly R[], cursor: cursor as string, merged }
+        return { readings: readings as readonly R[], cursor, merged }
       }
     }
     return { [Symbol.asyncIterator]: () => this.#iterator(batch) }
@@ -255,17 +255,14 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
         break
       }
       case 'live':
-        this.#inSnapshot = false
-        this.#kept = frame.cursor ?? this.#kept
-        this.#add({ type: 'live', cursor: frame.cursor })
-        if (this.#state === 'catching-up') this.#enter('live')
-        this.#pauseIfFull()
+        this.#live(frame.cursor)
     }
   }
 
   /** It goes on by itself. */
   disconnected(why: TelltaleError | undefined): void {
     this.#letGo = false
+    if (this.#snapshot !== undefined) this.#snapshot = []
     if (this.#state !== 'paused' && this.#state !== 'ended') this.#enter('connecting', why)
   }
 
@@ -274,7 +271,21 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
     this.#end(error)
   }
 
+  #live(cursor: string): void {
+    const snapshot = this.#snapshot ?? []
+    this.#snapshot = undefined
+    this.#kept = cursor
+    if (snapshot.length > 0) this.#add({ type: 'readings', readings: snapshot, cursor, merged: 0 })
+    this.#add({ type: 'live', cursor })
+    if (this.#state === 'catching-up') this.#enter('live')
+    this.#pauseIfFull()
+  }
+
   #keep({ readings, cursor, merged }: Batch): void {
+    if (this.#snapshot !== undefined) {
+      for (const reading of readings) this.#snapshot.push(reading)
+      return
+    }
     const isFull = this.#waiting > 0 && this.#waiting + readings.length > this.#buffer
     if (isFull && this.#state === 'paused') {
       this.#letGo = true
@@ -299,7 +310,7 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
   }
 
   #pauseIfFull(): void {
-    if (this.#waiting < this.#buffer * PAUSE_RATIO || this.#inSnapshot) return
+    if (this.#waiting < this.#buffer * PAUSE_RATIO) return
     if (this.#state !== 'live' && this.#state !== 'catching-up') return
     this.#enter('paused')
     this.#carrier?.pause()

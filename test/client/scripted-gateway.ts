@@ -75,7 +75,7 @@ export class AppSocket {
   }
 
   /** Answers a command to subscribe, and is live. */
-  async subscribe(subscription = 's1', cursor?: string): Promise<AppCommand> {
+  async subscribe(subscription = 's1', cursor = 'c0'): Promise<AppCommand> {
     const command = await this.next('subscribe')
     this.send({ type: 'subscribed', id: command.id, subscription }, { type: 'live', subscription, cursor })
     return command
@@ -94,7 +94,11 @@ export const reading = (number: number) => ({
   values: { temperature: number },
 })
 
-export const WELCOME = { type: 'welcome', protocol: 'telltale.v1', limits: { subscriptions: 100 } }
+export const WELCOME = {
+  type: 'welcome',
+  protocol: 'telltale.v1',
+  limits: { subscriptions: 100, commandsPerSecond: 50 },
+}
 
 /** What `GET /v1/live` answers, which says why a WebSocket would be refused. */
 const UPGRADE_REQUIRED = { status: 426, code: 'upgrade-required' }

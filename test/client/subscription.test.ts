@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type ConnectOptions, connect, type Subscription } from '../../client/client.ts'
-import { ScriptedGateway } from './scripted-gateway.ts'
+import { reading, ScriptedGateway } from './scripted-gateway.ts'
 
 const ENVIRONMENT = 'devices/+/telemetry/environment'
 
@@ -114,7 +114,7 @@ test('batches have their cursor, and events what is between, in order', async (t
     events.push(event.type, event.cursor)
     if (event.type === 'readings') break
   }
-  assert.deepEqual(events, ['live', undefined, 'gap', 'c5', 'readings', 'c7'])
+  assert.deepEqual(events, ['live', 'c0', 'gap', 'c5', 'readings', 'c7'])
 })
 
 test('a loop that is slow has the gateway wait, and goes on behind what it has: nothing is lost, nothing comes twice', async (t) => {
@@ -144,30 +144,32 @@ test('a loop that is slow has the gateway wait, and goes on behind what it has: 
   assert.equal(subscription.state, 'live')
 })
 
-test('a snapshot is not paused, for it would begin again', async (t) => {
+test('a snapshot comes whole, in one batch that it can go on from; one that a break has cut begins again', async (t) => {
   const { gateway, live } = await start(t)
-  const latest = live.latest(ENVIRONMENT)
-  const subscription = live.subscribe('devices/+/telemetry/+', { start: 'latest', buffer: 2 })
+  const subscription = live.subscribe(ENVIRONMENT, { start: 'latest', buffer: 2 })
+  const batches = subscription.batches()[Symbol.asyncIterator]()
+  const cut = await gateway.app()
+  const { id } = await cut.next('subscribe')
+  cut.send({ type: 'subscribed', id, subscription: 's1' })
+  cut.readings('c1!', 1)
+  cut.readings('c1!', 2)
+  cut.socket.terminate()
+
   const app = await gateway.app()
-  for (const [name, command] of [
-    ['s1', await app.next('subscribe')],
-    ['s2', await app.next('subscribe')],
-  ] as const) {
-    assert.equal(command.start, 'latest')
-    app.send({ type: 'subscribed', id: command.id, subscription: name })
-    for (const number of [1, 2, 3]) {
-      const readings = [{ device: `d${number}`, stream: 'environment', ts: 1, values: { temperature: number } }]
-      app.send({ type: 'readings', subscription: name, cursor: `c${number}`, readings, merged: 0 })
-    }
-    app.send({ type: 'live', subscription: name, cursor: 'c3' })
-  }
-  assert.deepEqual(
-    (await latest).map(({ device }) => device),
-    ['d1', 'd2', 'd3'],
-  )
-  const told = [await app.next('unsubscribe'), await app.next('unsubscribe')]
-  assert.deepEqual(told.map(({ subscription: name }) => name).sort(), ['s1', 's2'])
-  assert.equal(subscription.state, 'paused')
+  const again = await app.next('subscribe')
+  assert.equal(again.start, 'latest')
+  app.send({ type: 'subscribed', id: again.id, subscription: 's1' })
+  app.readings('c2!', 1)
+  app.readings('c2!', 2)
+  app.readings('c2!', 3)
+  app.send({ type: 'live', subscription: 's1', cursor: 'c3' })
+  const { value } = await batches.next()
+  assert.deepEqual([value?.cursor, value?.readings], ['c3', [1, 2, 3].map(reading)])
+  assert.equal((await app.next('unsubscribe')).subscription, 's1')
+  const taking = batches.next()
+  assert.deepEqual((await app.subscribe()).start, { after: 'c3' })
+  app.readings('c4', 4)
+  assert.deepEqual((await taking).value?.readings, [reading(4)])
 })
 
 test('an error that passes is waited for, another ends the loop with it', async (t) => {
