@@ -13,7 +13,7 @@
 
 import { Backoff } from './backoff.ts'
 import { errorOf, TelltaleError } from './error.ts'
-import type { Frame, FrameDecoder, SubscriptionFrame } from './frames.ts'
+import type { Frame, FrameDecoder, Limits, SubscriptionFrame } from './frames.ts'
 import { OPEN, type Socket, type WebSocketClass } from './socket.ts'
 import type { LiveSubscription, Rate } from './subscription.ts'
 import type { TokenSource } from './token.ts'
@@ -26,7 +26,10 @@ const SILENT_MS = 45_000
 const GOOD_MS = 10_000
 /** How long a connection is kept without subscriptions. */
 const IDLE_MS = 1_000
-const SUBSCRIPTIONS_MAX = 100
+/** Until the gateway has said its own. */
+const LIMITS: Limits = { subscriptions: 100, commandsPerSecond: 50 }
+/** Of the commands that the gateway takes in a second: to subscribe. The others are those to stop. */
+const ASKS_RATIO = 0.4
 
 const TOKEN_CLOSES: ReadonlySet<number> = new Set([4501, 4504])
 /** We broke the WebSocket protocol (RFC 6455 section 7.4.1), and would again. */
@@ -56,6 +59,8 @@ interface Seat {
   answered: (() => void)[]
   /** An update has no answer yet: by which name it goes on is not known. */
   updating: boolean
+  /** When it is asked for again. */
+  later: ReturnType<typeof setTimeout> | undefined
   /** The app has ended it. */
   left: boolean
 }
@@ -76,7 +81,9 @@ export class Connection {
   #socket: Socket | undefined
   #token: string | undefined
   #isWelcome = false
-  #subscriptionsMax = SUBSCRIPTIONS_MAX
+  #limits = LIMITS
+  /** When the next command to subscribe has its time; it may come earlier by the time of `limits.subscriptions` of them. */
+  #askAt = 0
   /** What came while a frame before it is still being decoded. */
   #undecoded: unknown[] | undefined
   #retryMs: number | undefined
@@ -95,7 +102,7 @@ export class Connection {
   }
 
   hasRoomFor(subscription: LiveSubscription<unknown>): boolean {
-    if (this.#state === 'over' || this.#seats.size >= this.#subscriptionsMax) return false
+    if (this.#state === 'over' || this.#seats.size >= this.#limits.subscriptions) return false
     return ![...this.#seats.keys()].some(({ key }) => key === subscription.key)
   }
 
@@ -108,6 +115,7 @@ export class Connection {
       asked: undefined,
       answered: [],
       updating: false,
+      later: undefined,
       left: false,
     }
     this.#seats.set(subscription, seat)
@@ -205,7 +213,7 @@ export class Connection {
         this.#pass(frame)
         break
       case 'welcome':
-        this.#welcome(frame.limits.subscriptions)
+        this.#welcome(frame.limits)
         break
       case 'subscribed':
         this.#subscribed(frame.id, frame.subscription, frame.replaces)
@@ -230,11 +238,12 @@ export class Connection {
     seat.subscription.take(frame)
   }
 
-  #welcome(subscriptionsMax: number | undefined): void {
+  #welcome(limits: Limits): void {
     this.#state = 'open'
     this.#isWelcome = true
     this.#openedAt = performance.now()
-    this.#subscriptionsMax = subscriptionsMax ?? SUBSCRIPTIONS_MAX
+    this.#limits = limits
+    this.#askAt = 0
     this.#dependencies.tokens.accepted()
     for (const seat of this.#seats.values()) this.#ask(seat)
     this.#watch()
@@ -305,7 +314,7 @@ export class Connection {
     else if (!error.retry) seat.subscription.failed(error)
     else {
       seat.subscription.disconnected(error)
-      setTimeout(() => this.#ask(seat), seat.backoff.next())
+      this.#askLater(seat, seat.backoff.next())
     }
   }
 
@@ -313,7 +322,24 @@ export class Connection {
     const { request } = seat.subscription
     const isBusy = seat.asked !== undefined || seat.updating
     if (this.#state !== 'open' || seat.left || isBusy || request === undefined) return
-    seat.asked = this.#send('subscribe', seat, request)
+    const earlyMs = this.#earlyMs()
+    if (earlyMs > 0) this.#askLater(seat, earlyMs)
+    else seat.asked = this.#send('subscribe', seat, request)
+  }
+
+  #askLater(seat: Seat, ms: number): void {
+    clearTimeout(seat.later)
+    seat.later = setTimeout(() => this.#ask(seat), ms)
+  }
+
+  /** How long a command to subscribe has to wait: loops that stop and go on often must not be too many commands. */
+  #earlyMs(): number {
+    const { subscriptions, commandsPerSecond } = this.#limits
+    const periodMs = 1_000 / (commandsPerSecond * ASKS_RATIO)
+    const now = performance.now()
+    const earlyMs = this.#askAt - subscriptions * periodMs - now
+    if (earlyMs <= 0) this.#askAt = Math.max(this.#askAt, now) + periodMs
+    return earlyMs
   }
 
   #unsubscribe(seat: Seat): void {
@@ -350,6 +376,7 @@ export class Connection {
   }
 
   #free(seat: Seat): void {
+    clearTimeout(seat.later)
     this.#unname(seat)
     this.#seats.delete(seat.subscription)
     if (this.#seats.size > 0 || this.#state === 'over') return
@@ -431,6 +458,7 @@ export class Connection {
 
 /** Its command to subscribe is done with. */
 function settled(seat: Seat): void {
+  clearTimeout(seat.later)
   seat.asked = undefined
   for (const answered of seat.answered.splice(0)) answered()
 }

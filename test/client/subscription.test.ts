@@ -172,6 +172,22 @@ test('a snapshot comes whole, in one batch that it can go on from; one that a br
   assert.deepEqual((await taking).value?.readings, [reading(4)])
 })
 
+test('a loop that stops and goes on often is not more commands than the gateway takes', async (t) => {
+  const { gateway, live } = await start(t)
+  const rounds = 130
+  const loop = take(live.subscribe(ENVIRONMENT, { buffer: 2 })[Symbol.asyncIterator](), rounds)
+  const app = await gateway.app()
+  const startedAt = performance.now()
+  for (let round = 1; round <= rounds; round++) {
+    await app.subscribe()
+    app.readings(`c${round}`, round)
+    await app.next('unsubscribe')
+  }
+  assert.equal((await loop).length, rounds)
+  // 100 at once, and the others 20 a second.
+  assert(performance.now() - startedAt > 1_000)
+})
+
 test('an error that passes is waited for, another ends the loop with it', async (t) => {
   const { gateway, live } = await start(t)
   const readings = live.subscribe(ENVIRONMENT)[Symbol.asyncIterator]()
