@@ -100,7 +100,7 @@ export class Client<S extends object = Streams> {
     throw signal?.reason ?? new TelltaleError('over', 'close() was called')
   }
 
-  /** What is stored, oldest first, asked for as the loop takes it. */
+  /** What is stored, asked for page by page as the loop takes it. */
   history<const F extends string>(filter: Filter<F>, options: HistoryOptions = {}): AsyncIterable<ReadingOf<S, F>> {
     return readHistory(this.#http, listOf(filter), options) as AsyncIterable<Reading> as AsyncIterable<ReadingOf<S, F>>
   }

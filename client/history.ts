@@ -1,6 +1,5 @@
 /** Owns `/v1/readings` for apps: all readings of a question, page by page, as the loop takes them. */
 
-import { TelltaleError } from './error.ts'
 import type { Http } from './http.ts'
 import type { Reading } from './readings.ts'
 
@@ -19,6 +18,8 @@ export interface HistoryOptions {
   readonly every?: string | undefined
   /** What is made of a window's readings; by default `mean`. */
   readonly fn?: 'mean' | 'min' | 'max' | 'first' | 'last' | 'count' | undefined
+  /** By default `oldest` first. */
+  readonly order?: 'oldest' | 'newest' | undefined
   /** The most readings in all; by default there is no limit. */
   readonly limit?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -26,32 +27,25 @@ export interface HistoryOptions {
 
 interface Page {
   readonly readings: readonly Reading[]
-  readonly truncated?: boolean
   /** There are more: pass this as `after`. */
   readonly next?: string
 }
 
-/** Rejects with a `TelltaleError`: `truncated` if the gateway knows no pages and there is more than one. */
 export async function* readHistory(
   http: Http,
   filters: readonly string[],
-  { from, to, every, fn, limit = Number.POSITIVE_INFINITY, signal }: HistoryOptions,
+  { from, to, every, fn, order, limit = Number.POSITIVE_INFINITY, signal }: HistoryOptions,
 ): AsyncGenerator<Reading, undefined> {
   let left = limit
   let after: string | undefined
   while (left > 0) {
     const asked = Math.min(left, PAGE_READINGS)
-    const parameters = { filter: filters, from: timeOf(from), to: timeOf(to), every, fn, limit: asked, after }
+    const parameters = { filter: filters, from: timeOf(from), to: timeOf(to), every, fn, order, limit: asked, after }
     const page: Page = await http.get<Page>('/v1/readings', parameters, signal)
     yield* page.readings
     left -= page.readings.length
     after = page.next
-    if (after !== undefined) continue
-    if (page.truncated && left > 0) {
-      const message = `there are more than ${asked} readings, and this gateway gives no cursor to go on: ask for less`
-      throw new TelltaleError('truncated', message)
-    }
-    return undefined
+    if (after === undefined) return undefined
   }
   return undefined
 }
