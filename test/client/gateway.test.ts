@@ -152,8 +152,8 @@ async function slowLoop(t: TestContext, server: ServerKind): Promise<void> {
   const platform = await startPlatform(t, server)
   if (!(await resumes(platform))) return t.skip('this gateway does not go on after a cursor')
   const live = app(t, platform)
-  const subscription = live.subscribe(ENVIRONMENT, { buffer: 50 })
   const states = new Set<string>()
+  const subscription = live.subscribe(ENVIRONMENT, { buffer: 50, onState: (state) => states.add(state) })
   const temperatures: number[] = []
   for await (const event of subscription.events()) {
     if (event.type === 'live' && temperatures.length === 0) {
@@ -162,7 +162,6 @@ async function slowLoop(t: TestContext, server: ServerKind): Promise<void> {
       )
       await Promise.all(publishing)
     }
-    states.add(subscription.state)
     if (event.type === 'readings') temperatures.push(...event.readings.map(({ values }) => values.temperature))
     assert.notEqual(event.type, 'gap')
     if (temperatures.length >= 2_000) break
