@@ -20,13 +20,9 @@ import { ROOT } from './tree.ts'
 const MESSAGES = 100
 const EXAMPLES = join(ROOT, 'examples')
 
-/** An installation that has sent some, if its gateway goes on after a cursor; the test is skipped otherwise. */
-async function start(t: TestContext): Promise<Installation | undefined> {
+/** An installation that has sent some. */
+async function start(t: TestContext): Promise<Installation> {
   const installation = await Installation.start(t)
-  if (!(await installation.resumes())) {
-    t.skip('this gateway does not go on after a cursor')
-    return undefined
-  }
   await installation.publish(MESSAGES)
   return installation
 }
@@ -84,7 +80,6 @@ function assertWhole(numbers: readonly (number | undefined)[], count: number): v
 
 test('chart.html: a page that is left open through a restart of the gateway shows a chart without a hole', async (t) => {
   const installation = await start(t)
-  if (installation === undefined) return
   // As it lies in a checkout whose SDK is built.
   const directory = scratchDirectory(t)
   mkdirSync(join(directory, 'examples'))
@@ -115,7 +110,6 @@ test('chart.html: a page that is left open through a restart of the gateway show
 
 test('keep.js: killed with its gateway, it goes on where its file ends', async (t) => {
   const installation = await start(t)
-  if (installation === undefined) return
   const cwd = join(scratchDirectory(t), 'app')
   mkdirSync(cwd)
   writeFileSync(join(cwd, 'package.json'), '{ "type": "module" }')
@@ -167,7 +161,6 @@ test('follow.py: goes on where it was when the gateway comes back', async (t) =>
     return skipIfMissing(t, error)
   }
   const installation = await start(t)
-  if (installation === undefined) return
   const follow = new Example(t, python, [join(EXAMPLES, 'follow.py'), FILTER], {
     env: await environmentOf(installation),
   })
@@ -183,11 +176,7 @@ test('follow.py: goes on where it was when the gateway comes back', async (t) =>
 test('follow.sh: goes on where it was when the gateway comes back', async (t) => {
   if (requireProgram(t, 'curl', 'apt install curl') === undefined) return
   const installation = await start(t)
-  if (installation === undefined) return
   const env = await environmentOf(installation)
-  const answer = await fetch(`${installation.gateway.url}/v1/stream?access_token=${env.TELLTALE_TOKEN}&filter=x`)
-  await answer.body?.cancel()
-  if (answer.status === 404) return t.skip('this gateway has no /v1/stream')
   const follow = new Example(t, 'bash', [join(EXAMPLES, 'follow.sh'), FILTER], { env })
   const numbers = () => {
     const lines = follow.printed.split('\n').slice(0, -1)

@@ -5,7 +5,6 @@
 
 import type { TestContext } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
-import { connect, type TelltaleError } from '../../client/client.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { environment } from '../gateway/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
@@ -50,20 +49,6 @@ export class Installation {
     for (const end = this.next + count; this.next < end; this.next++) {
       const reading = environment(this.#startedAt + this.next, this.next)
       await this.#device.publishAsync(`devices/${DEVICE}/telemetry/environment`, JSON.stringify(reading), { qos: 1 })
-    }
-  }
-
-  /** Whether this gateway goes on after a cursor. */
-  async resumes(): Promise<boolean> {
-    const live = connect(this.gateway.url, { token: await this.gateway.appToken() })
-    try {
-      for await (const event of live.subscribe(FILTER, { start: { last: '1m' } }).events()) return event !== undefined
-      return false
-    } catch (error) {
-      if ((error as TelltaleError).code !== 'unsupported') throw error
-      return false
-    } finally {
-      live.close()
     }
   }
 }

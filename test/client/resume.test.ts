@@ -16,7 +16,6 @@ for (const [name, encoding] of [
 ] as const) {
   test(`${name}: the gateway is killed and comes back, and the loop has no hole and nothing twice`, async (t) => {
     const installation = await Installation.start(t)
-    if (!(await installation.resumes())) return t.skip('this gateway does not go on after a cursor')
     const { gateway } = installation
     const app = connect(gateway.url, { token: await gateway.appToken(), encoding })
     t.after(() => app.close())
