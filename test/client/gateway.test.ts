@@ -2,9 +2,12 @@
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { connect, type Reading } from '../../client/client.ts'
+import { connect, type HistoryOptions, type Reading } from '../../client/client.ts'
+import { DuckdbStore } from '../../ingest/duckdb/store.ts'
+import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { environment, HOUR_MS, NOW, onEachServer, startPlatform, type TestPlatform } from '../gateway/platform.ts'
 import { pageWith } from '../history.ts'
+import { scratchDirectory } from '../scratch.ts'
 
 const ENVIRONMENT = 'devices/+/telemetry/environment'
 
@@ -119,6 +122,36 @@ onEachServer('history and devices, all of them, as the loop takes them', async (
   const devices = await all(live.devices(ENVIRONMENT))
   assert.equal(new Set(devices.map(({ device }) => device)).size, 1_005)
   assert.deepEqual(Object.keys(devices[0]?.last ?? {}), ['environment'])
+})
+
+onEachServer('history of more than a page, of the embedded store: each reading once, either way', async (t, server) => {
+  const { streams } = Registry.load(SHIPPED_SCHEMAS_DIR)
+  const store = new DuckdbStore({ kind: 'duckdb', path: `${scratchDirectory(t)}/store.duckdb` }, { streams })
+  await store.start()
+  t.after(() => store.stop())
+  const stream = streams.find(({ name }) => name === 'environment') ?? assert.fail()
+  // Ten of each time, and a page ends amidst them.
+  const written = Array.from({ length: 20_015 }, (_, index) => {
+    return {
+      device: `d${index % 10}`,
+      stream: 'environment',
+      ts: NOW + Math.floor(index / 10),
+      values: { rssi: index },
+    }
+  })
+  const entries = written.map((one, offset) => ({ stream, readings: [one], receivedAt: one.ts, offset }))
+  await store.write({ entries }, new AbortController().signal)
+  const platform = await startPlatform(t, server, {
+    history: { readings: (...asked) => store.readings(...asked) },
+  })
+  const live = app(t, platform)
+  const range = { from: NOW, to: NOW + HOUR_MS }
+  const numbers = async (options: HistoryOptions) =>
+    (await all(live.history(ENVIRONMENT, { ...range, ...options }))).map(({ values }) => values.rssi)
+  const expected = [...written.keys()]
+  assert.deepEqual(await numbers({}), expected)
+  assert.deepEqual(await numbers({ order: 'newest' }), expected.toReversed())
+  assert.deepEqual(await numbers({ limit: 10_007 }), expected.slice(0, 10_007))
 })
 
 onEachServer('a loop that is slow loses nothing, and has the gateway wait', async (t, server) => {
