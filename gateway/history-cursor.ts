@@ -5,12 +5,12 @@
  * repeats; the times that the first page was asked for, for `-1h` or now are others by the next page; and a hash of the parameters,
  * so that it is not taken for the place in another question. It says nothing that the app has not been told, and allows nothing:
  * the filters are the request's own.
- * Bound: about 200 characters, and four thirds of the tags' bytes (`TAG_CHARS_MAX` a tag).
+ * Bound: 60 characters more than a key.
  */
 
 import { createHash } from 'node:crypto'
-import { isDeviceId, isStreamName } from '../identity/topics.ts'
 import { HISTORY_ORDERS, type HistoryKey, type HistoryOrderName } from '../schemas/history.ts'
+import { isMicros, micros, readKey, writeKey } from './history-key.ts'
 import { badParameter, Refusal } from './refusal.ts'
 
 export interface HistoryCursor {
@@ -23,10 +23,8 @@ export interface HistoryCursor {
   readonly after: HistoryKey
 }
 
-/** The version, then base64url (RFC 4648 section 5) of a list in JSON, times in microseconds. */
+/** The version, then a key with what the first page was asked for before it, times in microseconds. */
 const TEXT = /^h1\.([A-Za-z0-9_-]+)$/
-/** More than any time that a request can name. */
-const MICROS_MAX = 1e18
 const HASH_CHARS = 8
 
 /** Of the texts of the parameters. */
@@ -35,9 +33,7 @@ export function hashOf(parameters: readonly (readonly string[])[]): string {
 }
 
 export function writeCursor({ order, hash, from, to, after }: HistoryCursor): string {
-  const { ts, device, stream, tags } = after
-  const fields = [order, hash, micros(from), micros(to), micros(ts), device, stream, tags]
-  return `h1.${Buffer.from(JSON.stringify(fields)).toString('base64url')}`
+  return `h1.${writeKey(after, order, hash, micros(from), micros(to))}`
 }
 
 /** Throws a `Refusal` if the text is none, or was given for another order or other parameters. */
@@ -55,29 +51,9 @@ export function readCursor(text: string, order: HistoryOrderName, hash: string):
 }
 
 function parse(text: string): HistoryCursor | undefined {
-  let fields: unknown
-  try {
-    fields = JSON.parse(Buffer.from(TEXT.exec(text)?.[1] ?? '', 'base64url').toString())
-  } catch {
-    return undefined
-  }
-  if (!Array.isArray(fields) || fields.length !== 8) return undefined
-  const [name, hash, from, to, ts, device, stream, tags] = fields as unknown[]
+  const { head: [name, hash, from, to] = [], key } = readKey(TEXT.exec(text)?.[1] ?? '', 4) ?? {}
   const order = HISTORY_ORDERS.find((one) => one === name)
-  if (order === undefined || typeof hash !== 'string') return undefined
-  if (!isTime(from) || !isTime(to) || !isTime(ts)) return undefined
-  if (typeof device !== 'string' || !isDeviceId(device)) return undefined
-  if (typeof stream !== 'string' || !isStreamName(stream)) return undefined
-  if (!isTags(tags)) return undefined
-  return { order, hash, from: from / 1000, to: to / 1000, after: { ts: ts / 1000, device, stream, tags } }
-}
-
-const micros = (ms: number): number => Math.round(ms * 1000)
-
-const isTime = (value: unknown): value is number =>
-  typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= MICROS_MAX
-
-function isTags(value: unknown): value is HistoryKey['tags'] {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  return Object.values(value).every((tag) => typeof tag === 'string')
+  if (key === undefined || order === undefined || typeof hash !== 'string') return undefined
+  if (!isMicros(from) || !isMicros(to)) return undefined
+  return { order, hash, from: from / 1000, to: to / 1000, after: key }
 }

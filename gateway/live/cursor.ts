@@ -4,14 +4,16 @@
  * which a store is asked for what the log does not hold any more. Opaque to apps; outlives connection, process and machine as
  * the position does.
  *
- *   <position>~<received, ms>[~<readings>[.<shard of the entry>]][!<since, ms>]
+ *   <position>~<received, ms>[~<readings>[.<shard of the entry>]][![<since, ms>[.<history key>]]]
  *
- * The last part says that the place lies within what is sent in another order than the log's, which is begun again: a snapshot, or
- * what the store has of the time since.
+ * The last part says that the place lies within what is sent in another order than the log's, before what the log has from the
+ * position on: a snapshot, which is begun again, or what the store has of the time since, behind a reading.
  */
 
 import { LogError } from '../../log/log-error.ts'
 import { formatPosition, type LogIdentity, type Position, parsePosition } from '../../log/position.ts'
+import type { HistoryKey } from '../../schemas/history.ts'
+import { readKey, writeKey } from '../history-key.ts'
 
 /** An entry of which some readings lie before a cursor: the next one of that shard. */
 export interface PartOfEntry {
@@ -19,37 +21,53 @@ export interface PartOfEntry {
   readonly readings: number
 }
 
+/** Within what the store has of the time since, milliseconds: at its beginning, or behind a reading. */
+export interface StorePlace {
+  readonly since: number
+  readonly after?: HistoryKey
+}
+
 export interface Cursor {
   readonly position: Position
   readonly part: PartOfEntry
   /** When the newest entry before it was received, milliseconds; an estimate where none was read. */
   readonly receivedAt: number
-  /** What is begun again: what was read since then, milliseconds, or the last readings of all. */
-  readonly again?: number | 'latest'
+  /** `latest`: within a snapshot. */
+  readonly within?: 'latest' | StorePlace
 }
 
 export const WHOLE: PartOfEntry = { shard: 0, readings: 0 }
-const TEXT = /^([^~]*)~([0-9a-z]{1,10})(?:~(\d{1,9})(?:\.(\d{1,4}))?)?(?:!([0-9a-z]{0,10}))?$/
+const TEXT = /^([^~]*)~([0-9a-z]{1,10})(?:~(\d{1,9})(?:\.(\d{1,4}))?)?(?:!([0-9a-z]{0,10})(?:\.([A-Za-z0-9_-]+))?)?$/
 
-export function formatCursor(log: LogIdentity, { position, part, receivedAt, again }: Cursor): string {
+export function formatCursor(log: LogIdentity, { position, part, receivedAt, within }: Cursor): string {
   const { shard, readings } = part
-  const text = `${formatPosition(log, position)}~${Math.max(0, Math.trunc(receivedAt)).toString(36)}`
-  const within = readings === 0 ? '' : shard === 0 ? `~${readings}` : `~${readings}.${shard}`
-  if (again === undefined) return text + within
-  return `${text}${within}!${again === 'latest' ? '' : Math.max(0, Math.trunc(again)).toString(36)}`
+  const text = `${formatPosition(log, position)}~${formatTime(receivedAt)}`
+  const ofEntry = readings === 0 ? '' : shard === 0 ? `~${readings}` : `~${readings}.${shard}`
+  if (within === undefined) return text + ofEntry
+  if (within === 'latest') return `${text}${ofEntry}!`
+  const key = within.after === undefined ? '' : `.${writeKey(within.after)}`
+  return `${text}${ofEntry}!${formatTime(within.since)}${key}`
 }
+
+const formatTime = (ms: number): string => Math.max(0, Math.trunc(ms)).toString(36)
 
 /** Throws a `LogError` `bad-position` for what is no cursor of this log. */
 export function parseCursor(log: LogIdentity, text: string): Cursor {
-  const [, position = '', receivedAt = '', readings = 0, shard = 0, again] = TEXT.exec(text) ?? []
+  const [, position = '', receivedAt = '', readings = 0, shard = 0, since, key] = TEXT.exec(text) ?? []
   const part = { shard: Number(shard), readings: Number(readings) }
-  if (receivedAt === '' || part.shard >= log.shards.length) {
+  const after = key === undefined ? undefined : readKey(key)?.key
+  if (
+    receivedAt === '' ||
+    part.shard >= log.shards.length ||
+    (key !== undefined && (after === undefined || since === ''))
+  ) {
     throw new LogError('bad-position', `"${text}" is no cursor of this log`)
   }
   return {
     position: parsePosition(log, position),
     part,
     receivedAt: Number.parseInt(receivedAt, 36),
-    ...(again !== undefined && { again: again === '' ? 'latest' : Number.parseInt(again, 36) }),
+    ...(since === '' && { within: 'latest' }),
+    ...(since && { within: { since: Number.parseInt(since, 36), ...(after && { after }) } }),
   }
 }

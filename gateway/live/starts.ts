@@ -5,14 +5,14 @@
 
 import type { Log } from '../../log/log.ts'
 import { LogError } from '../../log/log-error.ts'
-import type { Offset } from '../../log/position.ts'
+import type { Offset, Position } from '../../log/position.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { LIVE_GROUPS_MAX } from '../../platform/limits.ts'
 import { type Access, outside } from '../access.ts'
 import type { Columns } from '../columns.ts'
 import { Refusal } from '../refusal.ts'
 import { type SubscribeOptions, Wrong } from './commands.ts'
-import { type Cursor, formatCursor, parseCursor, WHOLE } from './cursor.ts'
+import { type Cursor, formatCursor, parseCursor, type StorePlace, WHOLE } from './cursor.ts'
 import type { Group, Groups, Wanted } from './groups.ts'
 import { type LiveEdge, LogPast, type LogPastDependencies, type Lost, placeOf } from './log-past.ts'
 import type { Past } from './past.ts'
@@ -86,8 +86,9 @@ export class Starts {
     if (start === 'latest') return join((group) => this.#snapshot(group, access))
     if ('lastMs' in start) return join(await this.#since(this.#dependencies.clock.now() - start.lastMs, access))
     const from = await this.#after(start.after)
-    if (from.again === 'latest') return join((group) => this.#snapshot(group, access))
-    if (from.again !== undefined) return join(await this.#since(from.again, access))
+    const { within } = from
+    if (within === 'latest') return join((group) => this.#snapshot(group, access))
+    if (within !== undefined) return join((group) => this.#storePast(group, within, access, from.position))
     return join((group) => this.#logPast(group, from, access))
   }
 
@@ -129,7 +130,7 @@ export class Starts {
     return new Snapshot(group, {
       latest,
       tagsOf: feeds.tagsOf,
-      cursor: () => formatCursor(log, { ...tail.place, again: 'latest' }),
+      cursor: () => formatCursor(log, { ...tail.place, within: 'latest' }),
       rest: (member) => this.#fromNow(member, access),
     })
   }
@@ -141,7 +142,11 @@ export class Starts {
   }
 
   #fillFor(access: Access): (group: Group, lost: Lost) => Past {
-    return (group, lost) => new StorePast(group, { since: lost.since, lost, access }, this.#dependencies)
+    return (group, lost) => new StorePast(group, { from: { since: lost.since }, lost, access }, this.#dependencies)
+  }
+
+  #storePast(group: Group, from: StorePlace, access: Access, rest?: Position): Past {
+    return new StorePast(group, { from, access, ...(rest && { rest }) }, this.#dependencies)
   }
 
   async #after(text: string): Promise<Cursor> {
@@ -181,7 +186,7 @@ export class Starts {
     if (isWhole && messages <= LIVE_LAST_MESSAGES_MAX) {
       return (group) => this.#logPast(group, { position, part: WHOLE, receivedAt }, access, since)
     }
-    return (group) => new StorePast(group, { since, access }, this.#dependencies)
+    return (group) => this.#storePast(group, { since }, access)
   }
 }
 

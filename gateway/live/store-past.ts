@@ -6,18 +6,21 @@
  *
  * Always true: of a store that keeps places, everything before the place at which the log is read on is in the pages, and nothing of what
  * is behind it. Of another it is everything that was stored when the first page was asked for, and what of the rest is among
- * them is not sent again, as long as it is one of the newest `LIVE_SEEN_READINGS_MAX`.
- * A cursor that is given meanwhile begins all of it again; of what the log has lost, with the gap. Bound: a page is held.
+ * them is not sent again, as long as it is one of the newest `LIVE_SEEN_READINGS_MAX` and this connection was sent it.
+ * Each cursor has the key of the reading before it and the place where the log is read on, so any process goes on from it; within what
+ * the log has lost it is the one before the gap, which is told again.
+ * Bound: a page is held.
  */
 
+import assert from 'node:assert/strict'
 import { INGEST_READER } from '../../log/log.ts'
-import type { Offset } from '../../log/position.ts'
+import type { Offset, Position } from '../../log/position.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { HistoryKey } from '../../schemas/history.ts'
-import type { Reading } from '../../schemas/reading.ts'
+import { type Reading, valueIn } from '../../schemas/reading.ts'
 import type { Access } from '../access.ts'
 import type { Frame } from '../server/server.ts'
-import { type Cursor, WHOLE } from './cursor.ts'
+import { type Cursor, parseCursor, type StorePlace, WHOLE } from './cursor.ts'
 import type { FeedTarget } from './feed.ts'
 import { encodeReading } from './frames.ts'
 import type { Group } from './groups.ts'
@@ -35,8 +38,10 @@ export interface StorePastDependencies extends LogPastDependencies {
 }
 
 export interface StorePastOptions {
-  /** By the readings' time, milliseconds. */
-  readonly since: number
+  readonly from: StorePlace
+  /** Where the log is read on, if that was decided before. */
+  readonly rest?: Position
+  /** Of this alone. */
   readonly lost?: Lost
   readonly access: Access
 }
@@ -44,29 +49,39 @@ export interface StorePastOptions {
 export class StorePast implements Past {
   readonly #group: Group
   readonly #options: StorePastOptions
+  readonly #since: number
   readonly #dependencies: StorePastDependencies
   readonly #dropped = new AbortController()
   readonly #frames: Frame[] = []
   readonly #seen = new Set<string>()
   /** Where the log goes on, once the store has said so. */
-  #rest: Cursor | undefined
+  #rest: Position | undefined
+  /** Behind all that was read. */
   #after: HistoryKey | undefined
+  /** Behind all that was given to be sent. */
+  #sent: string | undefined
   #isLast = false
 
   constructor(group: Group, options: StorePastOptions, dependencies: StorePastDependencies) {
     this.#group = group
     this.#options = options
+    this.#since = options.from.since
+    this.#rest = options.lost?.before.position ?? options.rest
+    this.#after = options.from.after
     this.#dependencies = dependencies
-    this.#rest = options.lost?.before
   }
 
   for(group: Group): Past {
-    return new StorePast(group, this.#options, this.#dependencies)
+    const isBegun = this.#sent !== undefined && this.#options.lost === undefined
+    return new StorePast(group, isBegun ? this.#behind(this.#sent ?? '') : this.#options, this.#dependencies)
   }
 
   next(): PastStep {
     const frame = this.#frames.shift()
-    if (frame !== undefined) return { frame }
+    if (frame !== undefined) {
+      this.#sent = frame.cursor
+      return { frame }
+    }
     if (this.#isLast && this.#rest !== undefined) return { rest: this.#logPast(this.#rest) }
     return this.#read().catch((error: unknown) => this.#failed(error))
   }
@@ -77,27 +92,24 @@ export class StorePast implements Past {
 
   async #read(): Promise<void> {
     const { log, store, tail, clock, feeds } = this.#dependencies
-    const { since, lost, access } = this.#options
     const { wanted } = this.#group
     const query = {
       selections: wanted.selections,
-      from: since,
-      to: lost?.to ?? clock.now() + AHEAD_MS,
+      from: this.#since,
+      to: this.#options.lost?.to ?? clock.now() + AHEAD_MS,
       ...(this.#after && { after: this.#after }),
     }
-    const upTo = this.#rest?.position ?? (store.keepsPlaces ? tail.place.position : await this.#stored())
+    const upTo = this.#rest ?? (store.keepsPlaces ? tail.place.position : await this.#stored())
     const asked = store.keepsPlaces ? { ...query, upTo: { log: log.id, position: upTo } } : query
-    const page = await store.page(asked, access, this.#dropped.signal)
-    const position = (page.upTo as readonly Offset[] | undefined) ?? upTo
-    this.#rest ??= { position, part: WHOLE, receivedAt: since }
-    const place = lost?.after ?? { ...this.#rest, again: since }
+    const page = await store.page(asked, this.#options.access, this.#dropped.signal)
+    this.#rest ??= (page.upTo as readonly Offset[] | undefined) ?? upTo
     const feed = feeds.of(this.#target(), { ...wanted, isRaw: false }, (frame) => this.#frames.push(frame))
     for (const reading of page.readings) {
-      feed.take(messageOf(reading, place, feeds.tagsOf))
+      feed.take(messageOf(reading, this.#place(this.#rest), feeds.tagsOf))
+      this.#after = this.#keyOf(reading)
       if (!store.keepsPlaces) this.#remember(reading)
     }
-    feed.finish(place)
-    this.#after = page.next
+    feed.finish(this.#place(this.#rest))
     this.#isLast = !page.truncated
   }
 
@@ -107,6 +119,28 @@ export class StorePast implements Past {
     const { logger } = this.#dependencies
     logger.warn({ err: error }, 'the store could not be asked for what the log has lost: an app was told of a gap')
     this.#isLast = true
+  }
+
+  /** Behind all that was read of the store. */
+  #place(rest: Position): Cursor {
+    if (this.#options.lost !== undefined) return this.#options.lost.after
+    const within = { since: this.#since, ...(this.#after && { after: this.#after }) }
+    return { position: rest, part: WHOLE, receivedAt: this.#since, within }
+  }
+
+  #behind(cursor: string): StorePastOptions {
+    const { within, position } = parseCursor(this.#dependencies.log, cursor)
+    assert(typeof within === 'object', `${cursor} does not lie within the store`)
+    return { ...this.#options, from: within, rest: position }
+  }
+
+  #keyOf({ ts, device, stream, values }: Reading): HistoryKey {
+    const tags: [string, string][] = []
+    for (const name of this.#dependencies.feeds.tagsOf(stream)) {
+      const value = valueIn(values, name)
+      if (typeof value === 'string' && value !== '') tags.push([name, value])
+    }
+    return { ts, device, stream, tags: Object.fromEntries(tags) }
   }
 
   /** Where ingest has come to: all before that is in the store. */
@@ -127,11 +161,12 @@ export class StorePast implements Past {
     return { name, fields, fieldsKey, maxDelayMs }
   }
 
-  #logPast(from: Cursor): Past {
-    const { since, lost, access } = this.#options
+  #logPast(position: Position): Past {
+    const { lost, access } = this.#options
+    const from = lost?.before ?? { position, part: WHOLE, receivedAt: this.#since }
+    const since = lost === undefined ? { since: this.#since } : {}
     const seen = this.#seen.size === 0 ? {} : { seen: this.#seen }
-    const options = { from, reason: 'retention', access, ...(lost === undefined && { since }), ...seen } as const
-    return new LogPast(this.#group, options, this.#dependencies)
+    return new LogPast(this.#group, { from, reason: 'retention', access, ...since, ...seen }, this.#dependencies)
   }
 }
 

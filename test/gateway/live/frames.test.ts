@@ -87,8 +87,17 @@ test('a cursor reads back as what it was made of', () => {
   ]) {
     for (const cursor of [
       { position, part, receivedAt: 1_763_864_000_000 },
-      { position, part, receivedAt: 0, again: 'latest' as const },
-      { position, part, receivedAt: 0, again: 1_763_864_000_000 },
+      { position, part, receivedAt: 0, within: 'latest' as const },
+      { position, part, receivedAt: 0, within: { since: 1_763_864_000_000 } },
+      {
+        position,
+        part,
+        receivedAt: 0,
+        within: {
+          since: 0,
+          after: { ts: 1_763_864_000_000.001, device: 'a.b', stream: 'vehicle', tags: { fleet: 'ä "\u{1f600}' } },
+        },
+      },
     ]) {
       assert.deepEqual(parseCursor(LOG, cursorText(cursor)), cursor)
     }
@@ -110,6 +119,9 @@ test('what is no cursor of this log is refused', () => {
     'log-1.2~0~x',
     'log-1.2~0~3.2',
     'log-1.2~0~3~4',
+    'log-1.2~0!.AAAA',
+    'log-1.2~0!1.AAAA',
+    `log-1.2~0!1.${Buffer.from('[1,"a/b","vehicle",{}]').toString('base64url')}`,
   ]) {
     assert.throws(() => parseCursor(LOG, nonsense), { code: 'bad-position' }, nonsense)
   }

@@ -1,64 +1,14 @@
 /** What the log does not hold any more comes from the store: of the embedded one exactly; what a store cannot know is told. */
 
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
-import { INGEST_READER } from '../../../log/log.ts'
+import { test } from 'node:test'
 import { startInfluxdb2 } from '../../servers/influxdb2.ts'
 import { requireServer } from '../../servers/server.ts'
-import {
-  App,
-  environment,
-  HOUR_MS,
-  NOW,
-  onEachServer,
-  type ServerKind,
-  startPlatform,
-  type TestPlatform,
-  type TestPlatformOptions,
-} from '../platform.ts'
-
-const duckdb = (directory: string) => ({ kind: 'duckdb', path: `${directory}/store.duckdb` }) as const
+import { App, environment, NOW, onEachServer } from '../platform.ts'
+import { aged, duckdb } from './aged.ts'
 
 const upTo = (count: number, from = 0) => Array.from({ length: count - from }, (_, index) => from + index)
 const numbers = (app: App) => app.readings().map(({ ts }) => ts - NOW)
-
-interface Aged {
-  readonly platform: TestPlatform
-  readonly token: string
-  /** After so many readings of 600. */
-  readonly cursors: ReadonlyMap<number, string>
-  /** The first message, and the first reading of "a", that the log still holds. */
-  readonly firstOffset: number
-  readonly first: number
-}
-
-/** A platform whose log has lost the first of 600 readings in 200 messages, all of them stored. */
-async function aged(t: TestContext, server: ServerKind, store: TestPlatformOptions['store']): Promise<Aged> {
-  const platform = await startPlatform(t, server, { ...(store && { store }) })
-  const token = await platform.identity.signApp(['#'], 100 * HOUR_MS)
-  const app = await App.connect(t, platform, token)
-  await app.subscribe({ filter: 'devices/a/#' })
-  const cursors = new Map<number, string>()
-  for (let message = 0; message < 200; message++) {
-    platform.clock.time = NOW + message * 3
-    const batch = upTo(3).map((index) => environment(NOW + message * 3 + index))
-    await platform.publish('a', 'environment', platform.registry.encode('environment', batch))
-    await platform.publish('b', 'environment', environment(NOW + message))
-    if (message % 50 === 10) {
-      await app.until(() => app.readings().length === (message + 1) * 3)
-      cursors.set((message + 1) * 3, String(app.frames.findLast(({ cursor }) => cursor)?.cursor))
-    }
-  }
-  const [shard] = platform.log.shards
-  assert(shard)
-  while ((await shard.checkpoint(INGEST_READER)) !== (await shard.end())) await delay(20)
-  platform.clock.time = NOW + 10 * HOUR_MS
-  while ((await shard.first()) === 0) await delay(20)
-  // Of two messages one is of "a".
-  const firstOffset = await shard.first()
-  return { platform, token, cursors, firstOffset, first: Math.ceil(firstOffset / 2) * 3 }
-}
 
 onEachServer('embedded store: an app goes on from a cursor that the log has lost, exactly', async (t, server) => {
   const { platform, token, cursors, first } = await aged(t, server, duckdb)
@@ -93,6 +43,36 @@ onEachServer('last: more than the log holds comes from the store, then from the 
   await app.until(() => app.readings().some(({ ts }) => ts === NOW + 601))
   assert.deepEqual(numbers(app), upTo(602))
 })
+
+onEachServer(
+  'from within what the store sends, an app goes on behind each frame: by its cursor, and by update',
+  async (t, server) => {
+    const { platform, token } = await aged(t, server, duckdb)
+    const whole = await App.connect(t, platform, token)
+    await whole.subscribe({ filter: 'devices/a/#', start: { last: '11h' } })
+    const frames = whole.frames.filter(({ type }) => type === 'readings')
+    assert.ok(frames.length > 1)
+    // One that is received meanwhile, of a time that was sent already, and one that is now.
+    await platform.publish('a', 'environment', environment(NOW - 1))
+    await platform.publish('a', 'environment', environment(NOW + 600))
+    let had = 0
+    for (const { cursor, readings } of frames) {
+      had += (readings as unknown[]).length
+      const again = await App.connect(t, platform, token)
+      await again.subscribe({ filter: 'devices/a/#', start: { after: cursor } })
+      assert.deepEqual(numbers(again), [...upTo(600, had), -1, 600])
+      again.socket.terminate()
+    }
+    const updated = await App.connect(t, platform, token)
+    updated.send({ type: 'subscribe', id: '1', filter: 'devices/a/#', start: { last: '11h' }, fields: ['rssi'] })
+    const { subscription } = await updated.next('subscribed')
+    updated.send({ type: 'update', id: '2', subscription, maxRate: 1000 })
+    await updated.until(() => updated.frames.some(({ type, id }) => type === 'subscribed' && id === '2'))
+    await updated.next('live')
+    const merged = updated.frames.reduce((sum, frame) => sum + Number(frame.merged ?? 0), 0)
+    assert.equal(updated.readings().length + merged, 602)
+  },
+)
 
 test('InfluxDB does not know places: an app is told of the gap, and sent what was read since', async (t) => {
   const influx = await requireServer(t, startInfluxdb2)

@@ -257,7 +257,7 @@ export class App {
     const [to, how] = [this.#chronicle.cursor(text), this.#how]
     if (type === 'live') this.#nowLive()
     // The last readings come in no order of the log.
-    if (to.again !== undefined) return
+    if (to.within !== undefined) return
     if (type === 'live') {
       this.account.take({ kind: 'place', to, how })
     } else if (type === 'gap') {
