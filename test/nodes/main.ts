@@ -21,6 +21,7 @@ const TESTS = [
   'gateway',
   'devices',
   'cli',
+  'client',
   'conformance',
   'e2e/readings.test.ts',
   'e2e/processes.test.ts',
@@ -28,6 +29,7 @@ const TESTS = [
   'storm/storm.test.ts',
   'build.test.ts',
   'readme.test.ts',
+  'examples.test.ts',
 ]
 /** The Nodes for which uWebSockets.js has a binary that needs a newer GLIBC than Debian 12 has. */
 const ON_DEBIAN_13 = [22, 24]
