@@ -5,12 +5,12 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
-import { scratchDirectory } from '../scratch.ts'
 import { requireProgram } from '../servers/server.ts'
 
 interface Answer {
@@ -34,7 +34,7 @@ export class Browser {
   static async open(t: TestContext, url: string): Promise<Browser | undefined> {
     const chromium = requireProgram(t, 'chromium', 'apt install chromium')
     if (chromium === undefined) return undefined
-    const profile = scratchDirectory(t)
+    const profile = mkdtempSync(join(tmpdir(), 'telltale-test-'))
     const flags = [
       '--headless',
       '--no-sandbox',
@@ -47,6 +47,8 @@ export class Browser {
       const gone = once(child, 'exit')
       process.kill(-(child.pid ?? 0), 'SIGKILL')
       await gone
+      // Its other processes are killed too, but not waited for.
+      rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
     })
     const portFile = join(profile, 'DevToolsActivePort')
     while (!existsSync(portFile) || readFileSync(portFile, 'utf8') === '') await pause(20)

@@ -28,13 +28,16 @@ export class Installation {
   }
 
   static async start(t: TestContext): Promise<Installation> {
+    const running: RunningPlatform[] = []
+    // Before their directory is removed.
+    t.after(() => Promise.all(running.map((platform) => platform.kill())))
     const directory = scratchDirectory(t)
     const ports = { mqtt: await freePort(), gateway: await freePort() }
     const [broker, gateway] = ['broker', 'ingest,gateway'].map(
       (roles) => new RunningPlatform(directory, ports, { roles }),
     )
     if (broker === undefined || gateway === undefined) throw new Error('two were made')
-    t.after(() => Promise.all([broker.kill(), gateway.kill()]))
+    running.push(broker, gateway)
     await broker.start()
     await gateway.start()
     const password = await broker.deviceToken(DEVICE)
