@@ -14,6 +14,8 @@ import type { Message, Part } from './message.ts'
 export interface FeedTarget extends Part {
   /** The subscription's name. */
   readonly name: string
+  /** What is taken is what a store has of the time of a gap. */
+  readonly byTime?: boolean
 }
 
 export interface FeedOutput {
@@ -77,7 +79,7 @@ export class PlainFeed implements Feed {
 
   #publish(place: Cursor): void {
     const { cursorText, publish } = this.#output
-    publish(readingsFrame(this.#target.name, cursorText(place), this.#readings), this.#readings.length)
+    publish(readingsFrame(this.#target, cursorText(place), this.#readings), this.#readings.length)
     this.#readings = []
     this.#chars = 0
   }

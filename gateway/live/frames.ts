@@ -53,10 +53,22 @@ export function liveFrame(subscription: string, cursor: string): Frame {
   return textFrame({ type: 'live', subscription, cursor }, cursor)
 }
 
-/** `readings` as encoded by `encodeReading`; `merged` are those that they stand for besides. */
-export function readingsFrame(subscription: string, cursor: string, readings: readonly string[], merged = 0): Frame {
-  const head = `{"type":"readings","subscription":"${subscription}","cursor":"${cursor}","readings":[`
-  return { event: 'readings', cursor, data: `${head}${readings.join(',')}],"merged":${merged}}` }
+/**
+ * `readings` as encoded by `encodeReading`; `merged` are those that they stand for besides. `byTime`: they are what a store has of
+ * the time of a gap.
+ */
+export function readingsFrame(
+  { name, byTime = false }: { readonly name: string; readonly byTime?: boolean },
+  cursor: string,
+  readings: readonly string[],
+  merged = 0,
+): Frame {
+  const head = `{"type":"readings","subscription":"${name}","cursor":"${cursor}","readings":[`
+  return {
+    event: 'readings',
+    cursor,
+    data: `${head}${readings.join(',')}],"merged":${merged}${byTime ? ',"byTime":true' : ''}}`,
+  }
 }
 
 export interface Gap {

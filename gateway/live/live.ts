@@ -163,7 +163,7 @@ export class Live {
     for (const session of this.#sessions) session.sweep(now)
     for (const group of groups.all()) {
       if (Math.abs(now - group.publishedAt) < LIVE_QUIET_MS) continue
-      this.publish(group, readingsFrame(group.name, starts.cursorOf(group), []), 0)
+      this.publish(group, readingsFrame(group, starts.cursorOf(group), []), 0)
     }
   }
 

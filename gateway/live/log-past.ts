@@ -71,8 +71,7 @@ export interface Lost {
   /** Readings of these times may have been received in it, milliseconds; `to` is not among them. */
   readonly since: number
   readonly to: number
-  /** The places before it, and after it. */
-  readonly after: Cursor
+  /** The place after it. */
   readonly before: Cursor
 }
 
@@ -180,12 +179,12 @@ export class LogPast implements Past {
     if (batch.missed > 0) {
       const until = batch.firstOffset < end ? batch.firstOffset : end
       if (this.#dependencies.store.keepsPlaces) return this.#askStore(shard, until)
-      const after = this.#place
+      const { receivedAt } = this.#place
       this.#tellGap(shard, until)
       const to = batch.count === 0 ? undefined : readEntry(batch.bytes, 0, batch.firstOffset).receivedAt
       if (to !== undefined && !this.#isMerging) {
-        const [since, until] = [after.receivedAt - LIVE_LOST_AROUND_MS, to + LIVE_LOST_AROUND_MS]
-        this.#lost = { since, to: until, after, before: this.#place }
+        const [since, until] = [receivedAt - LIVE_LOST_AROUND_MS, to + LIVE_LOST_AROUND_MS]
+        this.#lost = { since, to: until, before: this.#place }
       }
       return
     }

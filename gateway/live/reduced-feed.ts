@@ -116,7 +116,7 @@ export class ReducedFeed implements Feed {
   }
 
   #publish(cursor: string, readings: readonly string[], merged: number): void {
-    this.#output.publish(readingsFrame(this.#target.name, cursor, readings, merged), readings.length)
+    this.#output.publish(readingsFrame(this.#target, cursor, readings, merged), readings.length)
   }
 }
 

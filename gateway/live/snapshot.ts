@@ -61,7 +61,7 @@ export class Snapshot implements Past {
       readings.push(text)
       chars += text.length
     }
-    return { frame: readingsFrame(this.#group.name, this.#dependencies.cursor(), readings) }
+    return { frame: readingsFrame(this.#group, this.#dependencies.cursor(), readings) }
   }
 
   drop(): void {}

@@ -7,8 +7,8 @@
  * Always true: of a store that keeps places, everything before the place at which the log is read on is in the pages, and nothing of what
  * is behind it. Of another it is everything that was stored when the first page was asked for, and what of the rest is among
  * them is not sent again, as long as it is one of the newest `LIVE_SEEN_READINGS_MAX` and this connection was sent it.
- * Each cursor has the key of the reading before it and the place where the log is read on, so any process goes on from it; within what
- * the log has lost it is the one before the gap, which is told again.
+ * Each cursor has the key of the reading before it and the place where the log is read on, so any process goes on from it. What was
+ * lost is sent once, as well as the store knows it (`byTime`): the gap has been told, and cursors lie after it.
  * Bound: a page is held.
  */
 
@@ -107,7 +107,7 @@ export class StorePast implements Past {
     for (const reading of page.readings) {
       feed.take(messageOf(reading, this.#place(this.#rest), feeds.tagsOf))
       this.#after = this.#keyOf(reading)
-      if (!store.keepsPlaces) this.#remember(reading)
+      if (!store.keepsPlaces && this.#options.lost === undefined) this.#remember(reading)
     }
     feed.finish(this.#place(this.#rest))
     this.#isLast = !page.truncated
@@ -123,7 +123,7 @@ export class StorePast implements Past {
 
   /** Behind all that was read of the store. */
   #place(rest: Position): Cursor {
-    if (this.#options.lost !== undefined) return this.#options.lost.after
+    if (this.#options.lost !== undefined) return this.#options.lost.before
     const within = { since: this.#since, ...(this.#after && { after: this.#after }) }
     return { position: rest, part: WHOLE, receivedAt: this.#since, within }
   }
@@ -158,7 +158,7 @@ export class StorePast implements Past {
 
   #target(): FeedTarget {
     const { name, fields, fieldsKey, maxDelayMs } = this.#group
-    return { name, fields, fieldsKey, maxDelayMs }
+    return { name, fields, fieldsKey, maxDelayMs, byTime: this.#options.lost !== undefined }
   }
 
   #logPast(position: Position): Past {

@@ -185,14 +185,13 @@ async function tryTheStore(t: TestContext, platform: TestPlatform, token: string
     const from = app.frames.length
     app.send({ type: 'subscribe', id, filter: FILTER, start })
     const { subscription } = await app.next('subscribed', from)
-    const { cursor } = await app.next('readings', from)
+    // Given on the way, a cursor goes on there.
+    if (id === '1') start = { after: (await app.next('readings', from)).cursor }
     const error = await app.next('error', from)
     assert.deepEqual([error.id, error.code, error.retry], [id, 'store-unavailable', true])
     app.send({ type: 'unsubscribe', id: `${id}u`, subscription })
     const gone = await app.next('error', app.frames.length)
     assert.deepEqual([gone.id, gone.code], [`${id}u`, 'unknown-subscription'])
-    // Given on the way, it begins all of it again.
-    start = { after: cursor }
   }
   const events = await readEvents(t, `${platform.url}/v1/stream?filter=${FILTER}&last=11h`, token)
   await events.until('readings')

@@ -128,7 +128,7 @@ test('what is no cursor of this log is refused', () => {
 })
 
 test('a frame is JSON whatever is in it', () => {
-  const frame = readingsFrame('s1', 'a-1~2', [JSON.stringify({ device: 'a"b' })], 3)
+  const frame = readingsFrame({ name: 's1' }, 'a-1~2', [JSON.stringify({ device: 'a"b' })], 3)
   assert.deepEqual(JSON.parse(String(frame.data)), {
     type: 'readings',
     subscription: 's1',

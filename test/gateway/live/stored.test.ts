@@ -77,14 +77,17 @@ onEachServer(
 test('InfluxDB does not know places: an app is told of the gap, and sent what was read since', async (t) => {
   const influx = await requireServer(t, startInfluxdb2)
   if (influx === undefined) return
-  const { platform, token, cursors, firstOffset } = await aged(t, 'node', () => influx.store)
+  const { platform, token, cursors, first, firstOffset } = await aged(t, 'node', () => influx.store)
   const [[had, cursor] = [0, '']] = cursors
   const app = await App.connect(t, platform, token)
   await app.subscribe({ filter: 'devices/a/#', start: { after: cursor } })
   const gap = app.frames.find(({ type }) => type === 'gap')
   assert.deepEqual([gap?.after, gap?.missed], [cursor, firstOffset - ((had / 3) * 2 - 1)])
-  // From a minute before the cursor: all that there is.
-  assert.deepEqual(numbers(app), upTo(600))
+  // From a minute before the cursor: all that there is. Then what the log has.
+  assert.deepEqual(numbers(app), [...upTo(600), ...upTo(600, first)])
+  const byTime = app.frames.filter((frame) => frame.byTime)
+  assert.equal(byTime.flatMap(({ readings }) => readings).length, 600)
+  assert.ok(byTime.every(({ cursor }) => cursor === gap?.before))
   const last = await App.connect(t, platform, token)
   await last.subscribe({ filter: 'devices/a/#', start: { last: '11h' } })
   await platform.publish('a', 'environment', environment(NOW + 600))
