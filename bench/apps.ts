@@ -20,6 +20,7 @@ const WARM_SECONDS = 2
 const ROUNDS_MAX = 3
 const TIMED_EVERY = 20
 const MIB = 1024 * 1024
+const US_PER_SECOND = 1_000_000
 
 interface Measured extends AppsResult {
   /** Of the process that serves apps, in the stretch that counts: share of a core. */
@@ -121,6 +122,7 @@ function figuresOf(found: Readonly<Record<string, readonly Measured[]>>): Figure
       of('p99', 'ms', ({ p99Ms }) => p99Ms),
       of('deliveries', '/s', ({ deliveriesPerSecond }) => deliveriesPerSecond),
       of('CPU', '% of a core', ({ cpu }) => cpu * 100),
+      of('CPU', 'us a delivery', ({ cpu, deliveriesPerSecond }) => (cpu * US_PER_SECOND) / deliveriesPerSecond),
       of('memory', 'MiB', (each) => each.memory / MIB),
     ]
   })
