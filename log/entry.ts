@@ -36,12 +36,12 @@ export interface Entry extends NewEntry {
   readonly payload: Buffer
 }
 
-/** Entries of one shard, one after another, as one piece of memory, which may be transferred to a worker thread as it is. */
+/** Entries of one shard, one after another, as one piece of memory. */
 export interface Batch {
   /** Offset of the first entry; the others follow densely. */
   readonly firstOffset: Offset
   readonly count: number
-  /** Owned by the receiver: a copy, never a view of the log's memory map. */
+  /** They never change, so keeping them is safe; another follower may have the same memory, so nobody writes to it. */
   readonly bytes: Buffer
   /** Where to read on. */
   readonly next: Offset

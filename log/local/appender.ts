@@ -36,13 +36,21 @@ interface Transaction {
   readonly onDurable: OnDurable
 }
 
+export interface DurableCommit {
+  readonly firstOffset: number
+  readonly count: number
+  /** Of the whole value. */
+  readonly byteLength: number
+  readonly entries: Buffer
+}
+
 export interface AppenderOptions {
   readonly environment: Environment
   /** The offset of the next entry. */
   readonly end: number
   readonly preallocation: Pick<Preallocation, 'ready'>
-  /** Called after each durable commit, before its callbacks. */
-  readonly onCommit: (end: number, bytes: number, entries: number) => void
+  /** Called after each durable commit, before its callbacks. What it is given is a view, used again afterwards. */
+  readonly onCommit: (commit: DurableCommit) => void
 }
 
 export class Appender {
@@ -137,8 +145,7 @@ export class Appender {
       await this.#options.preallocation.ready()
       const { commits, durable } = this.#options.environment
       await durable(commits.put(this.#end, value))
-      this.#end += commit.count
-      this.#options.onCommit(this.#end, value.length, commit.count)
+      this.#advance(commit.count, value)
     } catch (cause) {
       error = cause instanceof LogError ? cause : new LogError('log-failed', messageOf(cause), { cause })
     }
@@ -150,22 +157,31 @@ export class Appender {
   async #transact({ fill, onDurable }: Transaction): Promise<void> {
     const { root, commits, durable } = this.#options.environment
     const commit = this.#spare.pop() ?? new CommitBuilder()
+    let value: Buffer | undefined
     let error: LogError | undefined
     try {
       await this.#options.preallocation.ready()
       await durable(
         root.transaction(() => {
           fill((entry, keptFrom) => commit.add(entry, keptFrom))
-          if (commit.count > 0) commits.put(this.#end, commit.finish())
+          if (commit.count === 0) return
+          value = commit.finish()
+          commits.put(this.#end, value)
         }),
       )
-      this.#end += commit.count
-      if (commit.count > 0) this.#options.onCommit(this.#end, commit.length, commit.count)
+      if (value !== undefined) this.#advance(commit.count, value)
     } catch (cause) {
       error = cause instanceof LogError ? cause : new LogError('log-failed', messageOf(cause), { cause })
     }
     this.#release(commit)
     onDurable(error)
+  }
+
+  #advance(count: number, value: Buffer): void {
+    const firstOffset = this.#end
+    this.#end += count
+    const entries = value.subarray(COMMIT_HEADER_BYTES)
+    this.#options.onCommit({ firstOffset, count, byteLength: value.length, entries })
   }
 
   #release(commit: CommitBuilder): void {

@@ -31,6 +31,7 @@ import {
 } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import type { Presence } from '../presence.ts'
+import type { DurableCommit } from './appender.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
 import { bytesOfCommits, type Environment, openEnvironment } from './environment.ts'
@@ -228,12 +229,12 @@ export class LocalLog implements Log, Part {
 
   async #startWriting({ environment, ledgers, reader, shard, replays, preallocation }: Open): Promise<Writing> {
     const { clock, logger } = this.#dependencies
-    const onAppended = (end: number) => shard.appended(end)
+    const onAppended = (commit: DurableCommit) => shard.appended(commit)
     const failure = () => this.#failure
     const metrics = this.#metrics
     const parts = { environment, ledgers, reader, replays, preallocation, metrics, clock, logger, failure, onAppended }
     const writing = await Writing.start(this.#options, parts)
-    shard.appended(writing.appender.end)
+    shard.appendsFrom(writing.appender.end)
     return writing
   }
 

@@ -11,11 +11,13 @@ import type { Batch } from '../entry.ts'
 import type { Ledger, Progress, Shard } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import type { Offset } from '../position.ts'
+import type { DurableCommit } from './appender.ts'
 import { bytesOfLetters } from './dead-letters.ts'
 import type { Environment } from './environment.ts'
 import type { Ledgers } from './ledgers.ts'
 import type { Preallocation } from './preallocation.ts'
 import type { Reader } from './reader.ts'
+import { RecentCommits } from './recent-commits.ts'
 import { Signal } from './signal.ts'
 
 /** How often another process's appends are looked for, and dead letters too. */
@@ -38,6 +40,7 @@ export class LocalShard implements Shard {
   readonly #dependencies: LocalShardDependencies
   /** Raised when entries were committed by this process. */
   readonly #appended = new Signal()
+  readonly #recent = new RecentCommits()
   /** The end, if this process appends: it is known without a look. */
   #ownEnd: number | undefined
   #isClosed = false
@@ -78,17 +81,24 @@ export class LocalShard implements Shard {
   }
 
   async *follow(from: Offset, signal: AbortSignal): AsyncGenerator<Batch> {
-    let offset = from
-    while (!signal.aborted) {
-      const seen = this.#appended.raised
-      this.#refreshed()
-      const batch = offset === this.#ownEnd ? undefined : await this.read(offset)
-      if (batch !== undefined) {
-        offset = batch.next
-        yield batch
-      } else {
-        await this.#appended.wait(seen, LOG_POLL_MS)
+    const wake = () => this.#appended.raise()
+    signal.addEventListener('abort', wake, { once: true })
+    this.#recent.join()
+    try {
+      for (let offset = from; !signal.aborted; ) {
+        const seen = this.#appended.raised
+        const batch = await this.#next(offset)
+        if (batch === undefined) {
+          // Nobody appends but one process: where it is this one, there is nothing to look for.
+          await this.#appended.wait(seen, this.#ownEnd === undefined ? LOG_POLL_MS : undefined)
+        } else {
+          offset = batch.next
+          yield batch
+        }
       }
+    } finally {
+      this.#recent.leave()
+      signal.removeEventListener('abort', wake)
     }
   }
 
@@ -109,15 +119,32 @@ export class LocalShard implements Shard {
     return ledgers.ledger(reader, entries.end())
   }
 
-  /** This process has committed entries up to `end`. */
-  appended(end: number): void {
+  /** This process alone appends, and `end` is where it begins. */
+  appendsFrom(end: number): void {
     this.#ownEnd = end
+  }
+
+  /** This process has committed entries. */
+  appended({ firstOffset, count, entries }: DurableCommit): void {
+    this.#ownEnd = firstOffset + count
+    this.#recent.add(firstOffset, count, entries)
+    // Whoever got them from here may read on from LMDB within this event turn.
+    this.#refreshed()
     this.#appended.raise()
   }
 
   close(): void {
     this.#isClosed = true
     this.#appended.raise()
+  }
+
+  async #next(offset: Offset): Promise<Batch | undefined> {
+    this.#open()
+    if (offset === this.#ownEnd) return undefined
+    const recent = this.#recent.from(offset)
+    if (recent !== undefined) return recent
+    this.#refreshed()
+    return this.read(offset)
   }
 
   /** Says that dead letters are full, once in a while. */

@@ -81,7 +81,6 @@ export class Reader {
       commitOffset += commit.count
       commit = commitAt(this.#environment, commitOffset)
     }
-    // A piece of memory of its own, so that it can be transferred to another thread.
     const bytes = Buffer.allocUnsafeSlow(length)
     this.#gathered.copy(bytes, 0, 0, length)
     return { firstOffset, count, bytes, missed: firstOffset - offset, damagedAt }

@@ -9,8 +9,8 @@ export class Signal {
     return this.#raised
   }
 
-  /** Resolves at the first raise after `seen`, or after `timeoutMs`. */
-  async wait(seen: number, timeoutMs: number): Promise<void> {
+  /** Resolves at the first raise after `seen`, or after `timeoutMs` if that is given. */
+  async wait(seen: number, timeoutMs?: number): Promise<void> {
     if (seen !== this.#raised) return
     await new Promise<void>((resolve) => {
       const done = () => {
@@ -18,7 +18,7 @@ export class Signal {
         this.#waiters.delete(done)
         resolve()
       }
-      const timer = setTimeout(done, timeoutMs)
+      const timer = timeoutMs === undefined ? undefined : setTimeout(done, timeoutMs)
       this.#waiters.add(done)
     })
   }

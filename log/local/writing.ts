@@ -10,7 +10,7 @@ import { LOG_FULL_INTERVAL_MS, RETENTION_INTERVAL_MS } from '../../platform/limi
 import type { Logger } from '../../platform/logger.ts'
 import { INGEST_READER } from '../log.ts'
 import { LogError } from '../log-error.ts'
-import { Appender } from './appender.ts'
+import { Appender, type DurableCommit } from './appender.ts'
 import type { Environment } from './environment.ts'
 import type { Ledgers } from './ledgers.ts'
 import { acquireLock, releaseLock } from './lock.ts'
@@ -39,8 +39,8 @@ export interface WritingDependencies {
   readonly logger: Logger
   /** Why nothing may be written any more, once the disk has refused a commit. */
   readonly failure: () => LogError | undefined
-  /** Called after each durable commit of entries, with the log's end. */
-  readonly onAppended: (end: number) => void
+  /** Called after each durable commit of entries. */
+  readonly onAppended: (commit: DurableCommit) => void
 }
 
 export class Writing {
@@ -77,14 +77,14 @@ export class Writing {
       environment,
       end,
       preallocation,
-      onCommit: (end, bytes, entries) => {
+      onCommit: (commit) => {
         const wasDue = this.#retention.isDue
-        this.#retention.added(bytes)
+        this.#retention.added(commit.byteLength)
         if (this.#retention.isDue && !wasDue) this.#filled.raise()
         preallocation.spent()
-        metrics.committed(bytes, entries)
+        metrics.committed(commit.byteLength, commit.count)
         this.#noteFull()
-        onAppended(end)
+        onAppended(commit)
       },
     })
     this.appender.full = this.full
