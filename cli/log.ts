@@ -21,8 +21,9 @@ export function makeLog(
   { writer }: { readonly writer: boolean },
   dependencies: LogDependencies,
 ): Log {
-  const { logMaxBytes: maxBytes, logRetentionMs: retentionMs, deadLettersMaxBytes: deadLetterBytesMax } = settings
-  const options = { directory: logDirectory(settings), writer, maxBytes, retentionMs, deadLetterBytesMax }
+  const { logMaxBytes: maxBytes, logRetentionMs: retentionMs, commitWaitMaxMs } = settings
+  const bounds = { maxBytes, retentionMs, commitWaitMaxMs, deadLetterBytesMax: settings.deadLettersMaxBytes }
+  const options = { directory: logDirectory(settings), writer, ...bounds }
   return new LocalLog(options, { clock: systemClock, ...dependencies })
 }
 

@@ -99,6 +99,8 @@ assert(FRAME_BYTES_MAX < OUTBOUND_BYTES_MAX, 'the largest message must be delive
 export const LOG_PENDING_BYTES_MAX = 64 * MiB
 /** One group commit is written when it reaches this size, even if more is waiting. */
 export const LOG_COMMIT_BYTES_MAX = 1 * MiB
+/** Under load a commit waits for more messages, so long at most, unless `TELLTALE_COMMIT_WAIT` says otherwise. */
+export const LOG_COMMIT_WAIT_MS_MAX = 2
 /** One read returns at most this many payload bytes (always at least one entry). */
 export const LOG_READ_BYTES_MAX = 1 * MiB
 /** One read returns at most this many entries. */

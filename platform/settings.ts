@@ -6,7 +6,7 @@
  */
 
 import { availableParallelism } from 'node:os'
-import { DEAD_LETTERS_BYTES_MAX, READING_TIME_MIN_MS, TOKEN_TTL_MS_MAX } from './limits.ts'
+import { DEAD_LETTERS_BYTES_MAX, LOG_COMMIT_WAIT_MS_MAX, READING_TIME_MIN_MS, TOKEN_TTL_MS_MAX } from './limits.ts'
 import { LOG_LEVELS } from './logger.ts'
 import { isLoopback } from './loopback.ts'
 import {
@@ -151,6 +151,12 @@ const SETTINGS = {
     duration(60_000, 3650 * DAY_MS),
     DAY_MS,
     'how long entries stay in the log once stored',
+  ),
+  commitWaitMaxMs: setting(
+    'TELLTALE_COMMIT_WAIT',
+    duration(0, 100),
+    LOG_COMMIT_WAIT_MS_MAX,
+    'how long, at most, messages wait for others under load, to be flushed to disk together; 0ms: they do not',
   ),
   deadLettersMaxBytes: setting(
     'TELLTALE_DEAD_LETTERS_MAX_BYTES',

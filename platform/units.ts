@@ -43,6 +43,8 @@ export const formatDuration = (ms: number): string => inUnits(ms, DURATION_UNITS
 export const formatBytes = (bytes: number): string => inUnits(bytes, BYTE_UNITS)
 
 function inUnits(value: number, units: Readonly<Record<string, number>>): string {
-  const [unit, size] = Object.entries(units).reduce((best, each) => (value % each[1] === 0 ? each : best))
+  const [unit, size] = Object.entries(units).reduce((best, each) =>
+    value !== 0 && value % each[1] === 0 ? each : best,
+  )
   return `${value / size}${unit}`
 }

@@ -1,7 +1,11 @@
 /**
  * Owns the writing end of a local log: group commit. While one commit is being flushed, the next one fills.
  *
- *   idle --append--> filling --end of the event turn--> flushing (and filling again) --durable--> callbacks, in order
+ *   idle --append--> filling --end of the event turn--> pausing --paced, full or stopping--> flushing (and filling again)
+ *                                                          ^                                    |
+ *                                                          '------ more came meanwhile -------- durable --> callbacks, in order
+ *
+ * `pacing.ts` says how long a pause is: none unless there is load.
  *
  * Always true: `onDurable` is called once for each append, in append order, and without an error only after the flush.
  * Bound: `LOG_PENDING_BYTES_MAX` wait in memory; beyond it, and beyond the log's own size, an append is refused.
@@ -13,6 +17,7 @@ import { entryBytes, type NewEntry } from '../entry.ts'
 import { LogError } from '../log-error.ts'
 import { COMMIT_HEADER_BYTES, CommitBuilder } from './commit.ts'
 import type { Environment } from './environment.ts'
+import { Pacing } from './pacing.ts'
 import type { Preallocation } from './preallocation.ts'
 
 type OnDurable = (error?: LogError) => void
@@ -30,6 +35,12 @@ interface Filling {
  * full; `keptFrom` is when retention starts to count, milliseconds.
  */
 export type Fill = (add: (entry: NewEntry, keptFrom: number) => boolean) => void
+
+interface Pause {
+  readonly end: () => void
+  /** When an entry came last, by `performance.now()`; when it began, if none did. */
+  joinedAt: number
+}
 
 interface Transaction {
   readonly fill: Fill
@@ -49,12 +60,15 @@ export interface AppenderOptions {
   /** The offset of the next entry. */
   readonly end: number
   readonly preallocation: Pick<Preallocation, 'ready'>
+  /** What pacing may add to the time until a message is durable, at most. */
+  readonly waitMaxMs: number
   /** Called after each durable commit, before its callbacks. What it is given is a view, used again afterwards. */
   readonly onCommit: (commit: DurableCommit) => void
 }
 
 export class Appender {
   readonly #options: AppenderOptions
+  readonly #pacing: Pacing
   readonly #spare: CommitBuilder[] = []
   /** Filling, oldest first; more than one only when a commit's size is reached within one flush. */
   #waiting: Filling[] = []
@@ -62,6 +76,8 @@ export class Appender {
   #pendingBytes = 0
   #flushing: Promise<void> | undefined
   #scheduled = false
+  /** While the commit that could begin waits for more. */
+  #pause: Pause | undefined
   #end: number
   #stopped = false
   /** Why nothing is taken now; undefined while there is room. Kept by `Writing`, so that no append has to ask. */
@@ -69,6 +85,7 @@ export class Appender {
 
   constructor(options: AppenderOptions) {
     this.#options = options
+    this.#pacing = new Pacing(options.waitMaxMs)
     this.#end = options.end
   }
 
@@ -88,7 +105,10 @@ export class Appender {
       filling = { commit: this.#spare.pop() ?? new CommitBuilder(), callbacks: [] }
       filling.commit.add(entry)
       this.#waiting.push(filling)
+      // The one before it is full.
+      this.#pause?.end()
     }
+    if (this.#pause !== undefined) this.#pause.joinedAt = performance.now()
     filling.callbacks.push(onDurable)
     this.#pendingBytes += entryBytes(entry)
     this.#schedule()
@@ -99,6 +119,7 @@ export class Appender {
     return new Promise((resolve, reject) => {
       if (this.#stopped) return reject(new LogError('log-busy', 'the log is being closed'))
       this.#transactions.push({ fill, onDurable: (error) => (error === undefined ? resolve() : reject(error)) })
+      this.#pause?.end()
       this.#schedule()
     })
   }
@@ -106,6 +127,7 @@ export class Appender {
   /** Takes nothing more; resolves when what was taken is durable or has failed. */
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#pause?.end()
     if (this.#scheduled) await new Promise((resolve) => setImmediate(resolve))
     await this.#flushing
   }
@@ -130,12 +152,33 @@ export class Appender {
 
   async #flushAll(): Promise<void> {
     while (this.#waiting.length > 0 || this.#transactions.length > 0) {
+      await this.#pace()
       const filled = this.#waiting.shift()
       if (filled !== undefined) await this.#flush(filled)
       const transaction = this.#transactions.shift()
       if (transaction !== undefined) await this.#transact(transaction)
     }
     this.#flushing = undefined
+  }
+
+  /** Resolves when the next commit is to begin. */
+  async #pace(): Promise<void> {
+    const mayWait = this.#waiting.length === 1 && this.#transactions.length === 0 && !this.#stopped
+    const beganAt = performance.now()
+    const waitMs = mayWait ? this.#pacing.wait(beganAt) : 0
+    if (waitMs === 0) return this.#pacing.began(beganAt)
+    let timer: NodeJS.Timeout | undefined
+    const pause: Pause = await new Promise((resolve) => {
+      const end = () => resolve(begun)
+      const begun = { end, joinedAt: beganAt }
+      this.#pause = begun
+      timer = setTimeout(end, waitMs)
+    })
+    clearTimeout(timer)
+    this.#pause = undefined
+    const now = performance.now()
+    this.#pacing.waited(now - beganAt, now - pause.joinedAt)
+    this.#pacing.began(now)
   }
 
   async #flush({ commit, callbacks }: Filling): Promise<void> {

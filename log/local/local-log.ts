@@ -13,7 +13,7 @@
 
 import type { Clock } from '../../platform/clock.ts'
 import type { Part } from '../../platform/lifecycle.ts'
-import { DEAD_LETTERS_BYTES_MAX } from '../../platform/limits.ts'
+import { DEAD_LETTERS_BYTES_MAX, LOG_COMMIT_WAIT_MS_MAX } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { NewEntry } from '../entry.ts'
@@ -57,6 +57,8 @@ export interface LocalLogOptions {
   readonly writer: boolean
   readonly maxBytes: number
   readonly retentionMs: number
+  /** What a commit may wait for more under load, milliseconds; `LOG_COMMIT_WAIT_MS_MAX` unless given. */
+  readonly commitWaitMaxMs?: number
   /** Bytes of dead letters kept; `DEAD_LETTERS_BYTES_MAX` unless given. */
   readonly deadLetterBytesMax?: number
   /** What is left of the disk to others; `DISK_RESERVE_BYTES`, or less of a small disk, unless given. */
@@ -233,7 +235,7 @@ export class LocalLog implements Log, Part {
     const failure = () => this.#failure
     const metrics = this.#metrics
     const parts = { environment, ledgers, reader, replays, preallocation, metrics, clock, logger, failure, onAppended }
-    const writing = await Writing.start(this.#options, parts)
+    const writing = await Writing.start({ commitWaitMaxMs: LOG_COMMIT_WAIT_MS_MAX, ...this.#options }, parts)
     shard.appendsFrom(writing.appender.end)
     return writing
   }

@@ -26,6 +26,7 @@ const FULL = 'full'
 export interface WritingOptions {
   readonly maxBytes: number
   readonly retentionMs: number
+  readonly commitWaitMaxMs: number
 }
 
 export interface WritingDependencies {
@@ -63,7 +64,11 @@ export class Writing {
     return new Writing(options, dependencies, end)
   }
 
-  private constructor({ maxBytes, retentionMs }: WritingOptions, dependencies: WritingDependencies, end: number) {
+  private constructor(
+    { maxBytes, retentionMs, commitWaitMaxMs }: WritingOptions,
+    dependencies: WritingDependencies,
+    end: number,
+  ) {
     const { environment, ledgers, replays, preallocation, metrics, clock, logger, onAppended } = dependencies
     this.#dependencies = dependencies
     this.#retention = new Retention(
@@ -77,6 +82,7 @@ export class Writing {
       environment,
       end,
       preallocation,
+      waitMaxMs: commitWaitMaxMs,
       onCommit: (commit) => {
         const wasDue = this.#retention.isDue
         this.#retention.added(commit.byteLength)
