@@ -8,6 +8,8 @@
  *   So the readings of a device are written in log order, whatever the number of workers.
  * - The checkpoint covers only groups of which every worker has reported, without a gap.
  * - A group's bytes are kept until then, so what a dead worker had is handed to its successor.
+ * - Writes are of sizes that suit the store (`writes` in its row of the table of stores): entries wait for others for at most its
+ *   `intervalMs`, and not at all after a quiet time, when many wait, or when ingest stops.
  * Bounds: `INGEST_GROUPS_MAX` groups, `INGEST_GROUPS_PER_WORKER_MAX` at a worker; when full, the log is not read on.
  * Loses nothing: entries that were not finished are read again after a restart, and writing them again changes nothing.
  */
@@ -25,6 +27,7 @@ import { type Group, GroupBuilder, joinProgress, type ShardProgress } from './gr
 import { IngestError } from './ingest-error.ts'
 import type { IngestMetrics, StoreState } from './ingest-metrics.ts'
 import { endOf, heldOf, positionOf, readForIngest, type Source, startOfIngest } from './source.ts'
+import type { StoreWrites } from './store.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 import type { WorkerThread } from './worker-thread.ts'
 
@@ -32,8 +35,6 @@ import type { WorkerThread } from './worker-thread.ts'
 const INGEST_GROUPS_MAX = 4
 /** Groups at one worker: one is written while the next is decoded. Of two, so that order is kept, one waits. */
 const INGEST_GROUPS_PER_WORKER_MAX = 2
-/** Under a steady trickle a write starts so long after the one before, unless a full group is waiting. */
-const INGEST_WRITE_INTERVAL_MS = 25
 /** A device is told so often, at most, that readings of it replace one another. */
 const NOTICES_PER_DEVICE = { burst: 1, perSecond: 1 / 60, waitingMax: 0 }
 /** Workers that died within the window below; at one more, ingest ends with an error. */
@@ -58,6 +59,8 @@ interface WorkerSlot {
 
 export interface CoordinatorOptions {
   readonly workers: number
+  /** Of each worker's. */
+  readonly writes: StoreWrites
   readonly makeThread: (index: number, events: ConstructorParameters<typeof WorkerThread>[1]) => WorkerThread
 }
 
@@ -91,6 +94,8 @@ export class Coordinator {
   #wake: () => void = () => {}
   /** The log had no room for dead letters when last asked. */
   #isWaitingForRoom = false
+  /** What waits for others need not any more. */
+  #isEnding = false
   #stopped = false
   #fail: (error: Error) => void = () => {}
   /** Rejects when ingest cannot go on. */
@@ -99,7 +104,7 @@ export class Coordinator {
   constructor(options: CoordinatorOptions, deps: CoordinatorDependencies) {
     this.#options = options
     this.#deps = deps
-    this.#groupBuilder = new GroupBuilder(options.workers)
+    this.#groupBuilder = new GroupBuilder(options.writes.entriesMax * options.workers)
     this.#slots = Array.from({ length: options.workers }, (_, index) => ({
       index,
       thread: undefined,
@@ -140,6 +145,8 @@ export class Coordinator {
 
   /** Drains for at most `INGEST_DRAIN_MS`, but waits for no store that is failing; then ends the workers. */
   async stop(): Promise<void> {
+    this.#isEnding = true
+    if (!this.#following.signal.aborted) this.#pump()
     this.#stopped = true
     this.#following.abort()
     clearTimeout(this.#sealTimer)
@@ -210,8 +217,8 @@ export class Coordinator {
       ({ thread, next, has }) => thread && has.length < INGEST_GROUPS_PER_WORKER_MAX && next === this.#nextSequence,
     )
     if (!hasCapacity) return false
-    const waitMs = this.#lastSealAt + INGEST_WRITE_INTERVAL_MS - performance.now()
-    if (waitMs <= 0 || this.#groupBuilder.isFull) return true
+    const waitMs = this.#lastSealAt + this.#options.writes.intervalMs - performance.now()
+    if (waitMs <= 0 || this.#groupBuilder.isFull || this.#isEnding) return true
     this.#sealTimer ??= setTimeout(() => {
       this.#sealTimer = undefined
       this.#pump()

@@ -3,11 +3,12 @@
  * they report of it.
  */
 
+import assert from 'node:assert/strict'
 import type { Batch } from '../log/entry.ts'
 import { readEntry } from '../log/entry.ts'
 import type { DeviceProgress, NewDeadLetter, NewNotice, Progress } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
-import { INGEST_ENTRIES_PER_WRITE_MAX } from '../platform/limits.ts'
+import { LOG_READ_ENTRIES_MAX } from '../platform/limits.ts'
 import type { Source } from './source.ts'
 import type { SupersededReadings } from './store.ts'
 import type { GroupOutcome } from './worker-messages.ts'
@@ -26,8 +27,10 @@ export class GroupBuilder {
   /** A batch did not fit. */
   #refused = false
 
-  constructor(workers: number) {
-    this.#entriesMax = INGEST_ENTRIES_PER_WRITE_MAX * workers
+  /** A group has at most `entriesMax` entries; a batch of the log must have no more. */
+  constructor(entriesMax: number) {
+    assert(entriesMax >= LOG_READ_ENTRIES_MAX, 'a batch of the log must fit one group')
+    this.#entriesMax = entriesMax
   }
 
   get isEmpty(): boolean {

@@ -41,11 +41,12 @@ export class Ingest implements Part {
     this.#options = options
     const instruments = new IngestMetrics(metrics, async () => (await log.ledger(INGEST_READER)).pending)
     const storeState = new StoreState(logger, instruments, clock)
-    const workers = Math.min(options.workers, STORES[options.store.kind].writersMax)
+    const { writersMax, writes } = STORES[options.store.kind]
+    const workers = Math.min(options.workers, writersMax)
     const { store, schemasDir, readingTimeMinMs } = options
     const setup = { workers, store, schemasDir, readingTimeMinMs }
     this.#coordinator = new Coordinator(
-      { workers, makeThread: (index, events) => new WorkerThread({ index, ...setup }, events) },
+      { workers, writes, makeThread: (index, events) => new WorkerThread({ index, ...setup }, events) },
       { log, clock, logger, metrics: instruments, storeState },
     )
   }

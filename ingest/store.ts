@@ -134,12 +134,21 @@ export interface StoreDependencies {
   readonly clock?: Clock
 }
 
+/** Sizes of writes that suit a kind of store: what a write costs beside its entries is to be small beside what they cost. */
+export interface StoreWrites {
+  /** Entries of one write; more wait for the next. Half as many do not wait for others. */
+  readonly entriesMax: number
+  /** A write begins so long after the one before, milliseconds, if fewer entries wait. */
+  readonly intervalMs: number
+}
+
 /** A row of the table of stores (`stores.ts`): what is known of a kind of store before one is open. */
 export interface StoreKind<Options extends { readonly kind: string }> {
   /** It lives in one thread: history is asked of the worker that writes (`Ingest.history`). It keeps its batches' checkpoint. */
   readonly isEmbedded: boolean
   /** How many threads may write to it at once; one, if it is embedded. */
   readonly writersMax: number
+  readonly writes: StoreWrites
   optionsFrom(settings: Settings): Options
   /** What it is and where, for a person to read. */
   describe(settings: Settings): string

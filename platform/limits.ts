@@ -186,8 +186,6 @@ assert(LATEST_WARM_UP_MS_MAX + GATEWAY_DRAIN_MS < STOP_DEADLINE_MS, 'a stop duri
 
 // --- ingest
 
-/** Entries handed to one worker at a time; more wait for the next write. 5,000 lines is InfluxDB's documented optimum. */
-export const INGEST_ENTRIES_PER_WRITE_MAX = 5_000
 /** How long a stop waits for groups being written; what is not done then is written again after the next start. */
 export const INGEST_DRAIN_MS = 5_000
 /** How long a stop waits after that for the threads to close their store, before they are ended. */
@@ -196,5 +194,4 @@ export const INGEST_CLOSE_MS = 2_000
 /** Bytes of an answer to a history query; a larger one is an error that asks for a narrower query. */
 export const INFLUX_ANSWER_BYTES_MAX = 128 * MiB
 
-assert(LOG_READ_ENTRIES_MAX <= INGEST_ENTRIES_PER_WRITE_MAX, 'a batch of the log must fit one group')
 assert(INGEST_DRAIN_MS + INGEST_CLOSE_MS < STOP_DEADLINE_MS, 'ingest must be able to drain within a stop')

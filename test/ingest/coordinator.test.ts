@@ -4,6 +4,7 @@ import test, { type TestContext } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Coordinator, type CoordinatorOptions, INGEST_WORKER_DEATHS_MAX } from '../../ingest/coordinator.ts'
 import { IngestMetrics, StoreState } from '../../ingest/ingest-metrics.ts'
+import type { StoreWrites } from '../../ingest/store.ts'
 import type { StoreOptions } from '../../ingest/stores.ts'
 import { WorkerThread } from '../../ingest/worker-thread.ts'
 import { systemClock } from '../../platform/clock.ts'
@@ -12,6 +13,9 @@ import { createMetrics } from '../../platform/metrics.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { startFaultServer } from './influx/fault-server.ts'
 import { append, environment, openLog, settled, temporaryDirectory, until } from './log-fixture.ts'
+
+/** So that there are many groups. */
+const SMALL: StoreWrites = { entriesMax: 5_000, intervalMs: 25 }
 
 const T0 = Date.now() - 600_000
 
@@ -24,10 +28,10 @@ class MortalThread extends WorkerThread {
   }
 }
 
-async function open(t: TestContext, workers: number, mayDie: () => boolean) {
+async function open(t: TestContext, workers: number, mayDie: () => boolean, writes = SMALL) {
   const server = await startFaultServer(t)
   const store = { kind: 'influx', url: server.url, token: '', org: 'o', bucket: 'b', api: 'v2' } as const
-  return { server, ...(await openWith(t, await temporaryDirectory(t), store, workers, mayDie)) }
+  return { server, ...(await openWith(t, await temporaryDirectory(t), store, workers, mayDie, writes)) }
 }
 
 async function openWith(
@@ -36,6 +40,7 @@ async function openWith(
   store: StoreOptions,
   workers: number,
   mayDie: () => boolean,
+  writes = SMALL,
 ) {
   const log = await openLog(join(directory, 'log'))
   t.after(() => log.stop())
@@ -43,6 +48,7 @@ async function openWith(
   const coordinator = new Coordinator(
     {
       workers,
+      writes,
       makeThread: (index, events) => {
         const thread = new MortalThread({ index, workers, store, schemasDir: SHIPPED_SCHEMAS_DIR }, events)
         thread.mayDie = mayDie
@@ -85,6 +91,7 @@ test('when a worker cannot start, one that is still starting is ended too', asyn
   const coordinator = new Coordinator(
     {
       workers: 2,
+      writes: SMALL,
       makeThread,
     },
     {
@@ -97,6 +104,33 @@ test('when a worker cannot start, one that is still starting is ended too', asyn
   )
   await assert.rejects(coordinator.start())
   assert.deepEqual([...ended], [1])
+})
+
+test('entries wait for others while few come; not the first, not when they are many, not when ingest stops', async (t) => {
+  const { log, server, coordinator } = await open(t, 1, () => false, { entriesMax: 5_000, intervalMs: 3_600_000 })
+  const [shard] = log.shards
+  assert(shard)
+  let waiting = 0
+  const follow = shard.follow.bind(shard)
+  shard.follow = async function* (...args) {
+    for await (const batch of follow(...args)) {
+      yield batch
+      waiting += batch.count
+    }
+  }
+  await coordinator.start()
+  await append(log, 'a', environment(T0, 0))
+  assert.equal((await settled(log)).stored, 1)
+  for (let n = 1; n <= 10; n++) await append(log, 'a', environment(T0 + n, n))
+  await until(() => waiting === 11)
+  assert.deepEqual([(await log.ledger('ingest')).pending, server.requests.length], [10, 1])
+  await Promise.all(Array.from({ length: 2_490 }, (_, n) => append(log, 'a', environment(T0 + 11 + n, n))))
+  assert.equal((await settled(log)).stored, 2_501)
+  assert.equal(server.requests.length, 2)
+  await append(log, 'a', environment(T0 + 5_000, 0))
+  await until(() => waiting === 2_502)
+  await coordinator.stop()
+  assert.deepEqual([(await log.ledger('ingest')).stored, server.requests.length], [2_502, 3])
 })
 
 test('a worker that dies is replaced, and what it had is stored by its successor', async (t) => {
