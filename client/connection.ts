@@ -31,6 +31,8 @@ const LIMITS: Limits = { subscriptions: 100, commandsPerSecond: 50 }
 /** Of the commands that the gateway takes in a second: to subscribe. The others are those to stop. */
 const ASKS_RATIO = 0.4
 
+/** What `close` says of a connection that was never made. */
+const NOT_MADE = 1006
 const TOKEN_CLOSES: ReadonlySet<number> = new Set([4501, 4504])
 /** We broke the WebSocket protocol (RFC 6455 section 7.4.1), and would again. */
 const OUR_FAULT: ReadonlySet<number> = new Set([1002, 1003, 1007, 1009])
@@ -167,7 +169,10 @@ export class Connection {
     socket.binaryType = 'arraybuffer'
     socket.onmessage = ({ data }) => this.#receive(socket, data)
     socket.onclose = ({ code, reason }) => this.#closed(code, reason)
-    socket.onerror = () => undefined // `close` follows.
+    // `close` follows, but on Node 22 not that of a connection that was never made (nodejs/undici#3546).
+    socket.onerror = () => {
+      if (!this.#isWelcome) this.#closed(NOT_MADE, '')
+    }
     const message = `the gateway has not said welcome within ${WELCOME_MS / 1000} s`
     this.#after(WELCOME_MS, () => this.#lost(new TelltaleError('unreachable', message, { retry: true })))
   }
@@ -447,6 +452,7 @@ export class Connection {
     if (socket === undefined) return
     socket.onmessage = () => undefined
     socket.onclose = () => undefined
+    socket.onerror = () => undefined
     socket.close(1000)
   }
 
