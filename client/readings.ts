@@ -47,6 +47,8 @@ export interface Batch<R = Reading> {
   readonly cursor: string
   /** Readings that stand in these besides (`maxRate`). */
   readonly merged: number
+  /** Behind a gap: what a store has of its time. Some of these were there before, or come again. */
+  readonly byTime?: true
 }
 
 /** Messages that neither the log nor the store has any more; not all of them need have been of this subscription. */

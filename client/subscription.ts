@@ -90,7 +90,7 @@ const RESUME_RATIO = 1 / 8
 
 /** An event whose cursor moves while nothing comes behind it. */
 type Item = { cursor: string } & (
-  | { readonly type: 'readings'; readonly readings: readonly Reading[]; readonly merged: number }
+  | ({ readonly type: 'readings' } & Omit<Batch, 'cursor'>)
   | ({ readonly type: 'gap' } & Gap)
   | { readonly type: 'live' }
 )
@@ -165,8 +165,8 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
         const item = await this.#take()
         if (item === undefined) return undefined
         if (item.type !== 'readings') continue
-        const { readings, cursor, merged } = item
-        return { readings: readings as readonly R[], cursor, merged }
+        const { type: _, ...batch } = item
+        return batch as Batch<R>
       }
     }
     return { [Symbol.asyncIterator]: () => this.#iterator(batch) }
@@ -281,7 +281,7 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
     this.#pauseIfFull()
   }
 
-  #keep({ readings, cursor, merged }: Batch): void {
+  #keep({ readings, cursor, merged, byTime }: Batch): void {
     if (this.#snapshot !== undefined) {
       for (const reading of readings) this.#snapshot.push(reading)
       return
@@ -293,7 +293,7 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
     }
     this.#kept = cursor
     if (readings.length > 0) {
-      this.#add({ type: 'readings', readings, cursor, merged })
+      this.#add({ type: 'readings', readings, cursor, merged, ...(byTime && { byTime }) })
       this.#pauseIfFull()
       return
     }

@@ -4,7 +4,7 @@
  * which a store is asked for what the log does not hold any more. Opaque to apps; outlives connection, process and machine as
  * the position does.
  *
- *   <position>~<received, ms>[~<readings>[.<shard of the entry>]][![<since, ms>[.<history key>]]]
+ *   <position>~<received, ms>[~<readings>[.<shard of the entry>]][![<since, ms>[-<to, ms>][.<history key>]]]
  *
  * The last part says that the place lies within what is sent in another order than the log's, before what the log has from the
  * position on: a snapshot, which is begun again, or what the store has of the time since, behind a reading.
@@ -21,9 +21,11 @@ export interface PartOfEntry {
   readonly readings: number
 }
 
-/** Within what the store has of the time since, milliseconds: at its beginning, or behind a reading. */
+/** Within what the store has of a time, milliseconds: at its beginning, or behind a reading. */
 export interface StorePlace {
   readonly since: number
+  /** Of what the log has lost, for which a gap was told: the end of the time, not part of it. */
+  readonly to?: number
   readonly after?: HistoryKey
 }
 
@@ -37,7 +39,8 @@ export interface Cursor {
 }
 
 export const WHOLE: PartOfEntry = { shard: 0, readings: 0 }
-const TEXT = /^([^~]*)~([0-9a-z]{1,10})(?:~(\d{1,9})(?:\.(\d{1,4}))?)?(?:!([0-9a-z]{0,10})(?:\.([A-Za-z0-9_-]+))?)?$/
+const TEXT =
+  /^([^~]*)~([0-9a-z]{1,10})(?:~(\d{1,9})(?:\.(\d{1,4}))?)?(?:!([0-9a-z]{0,10})(?:-([0-9a-z]{1,10}))?(?:\.([A-Za-z0-9_-]+))?)?$/
 
 export function formatCursor(log: LogIdentity, { position, part, receivedAt, within }: Cursor): string {
   const { shard, readings } = part
@@ -45,21 +48,23 @@ export function formatCursor(log: LogIdentity, { position, part, receivedAt, wit
   const ofEntry = readings === 0 ? '' : shard === 0 ? `~${readings}` : `~${readings}.${shard}`
   if (within === undefined) return text + ofEntry
   if (within === 'latest') return `${text}${ofEntry}!`
+  const to = within.to === undefined ? '' : `-${formatTime(within.to)}`
   const key = within.after === undefined ? '' : `.${writeKey(within.after)}`
-  return `${text}${ofEntry}!${formatTime(within.since)}${key}`
+  return `${text}${ofEntry}!${formatTime(within.since)}${to}${key}`
 }
 
 const formatTime = (ms: number): string => Math.max(0, Math.trunc(ms)).toString(36)
 
 /** Throws a `LogError` `bad-position` for what is no cursor of this log. */
 export function parseCursor(log: LogIdentity, text: string): Cursor {
-  const [, position = '', receivedAt = '', readings = 0, shard = 0, since, key] = TEXT.exec(text) ?? []
+  const [, position = '', receivedAt = '', readings = 0, shard = 0, since, to, key] = TEXT.exec(text) ?? []
   const part = { shard: Number(shard), readings: Number(readings) }
   const after = key === undefined ? undefined : readKey(key)?.key
   if (
     receivedAt === '' ||
     part.shard >= log.shards.length ||
-    (key !== undefined && (after === undefined || since === ''))
+    (key !== undefined && after === undefined) ||
+    (since === '' && (to ?? key) !== undefined)
   ) {
     throw new LogError('bad-position', `"${text}" is no cursor of this log`)
   }
@@ -68,6 +73,12 @@ export function parseCursor(log: LogIdentity, text: string): Cursor {
     part,
     receivedAt: Number.parseInt(receivedAt, 36),
     ...(since === '' && { within: 'latest' }),
-    ...(since && { within: { since: Number.parseInt(since, 36), ...(after && { after }) } }),
+    ...(since && {
+      within: {
+        since: Number.parseInt(since, 36),
+        ...(to && { to: Number.parseInt(to, 36) }),
+        ...(after && { after }),
+      },
+    }),
   }
 }

@@ -20,7 +20,7 @@ import type { LogStretch, PlacedReading, ReceivedPage } from '../../schemas/hist
 import { Rejection } from '../../schemas/reading.ts'
 import type { Access } from '../access.ts'
 import type { Frame } from '../server/server.ts'
-import { type Cursor, formatCursor, parseCursor, WHOLE } from './cursor.ts'
+import { type Cursor, formatCursor, parseCursor, type StorePlace, WHOLE } from './cursor.ts'
 import type { Feed, FeedTarget } from './feed.ts'
 import type { Feeds } from './feeds.ts'
 import { gapFrame } from './frames.ts'
@@ -63,16 +63,7 @@ export interface LogPastOptions {
   /** Why something may be missing. */
   readonly reason: 'retention' | 'slow'
   /** Of a store that keeps no places: what it has, by the readings' time, of what a gap was told for. Once. */
-  readonly fill?: ((group: Group, lost: Lost) => Past) | undefined
-}
-
-/** What the log does not hold any more, and a gap was told for. */
-export interface Lost {
-  /** Readings of these times may have been received in it, milliseconds; `to` is not among them. */
-  readonly since: number
-  readonly to: number
-  /** The place after it. */
-  readonly before: Cursor
+  readonly fill?: ((group: Group, lost: StorePlace, rest: Cursor) => Past) | undefined
 }
 
 export class LogPast implements Past {
@@ -91,8 +82,8 @@ export class LogPast implements Past {
   /** After all that was read, and after all that was given to be sent. */
   #place: Cursor
   #sent: Cursor
-  /** By what the store is asked for what was lost, once the frames are sent. */
-  #lost: Lost | undefined
+  /** Where the store is asked for what was lost, once the frames are sent: readings of these times may have been received in it. */
+  #lost: StorePlace | undefined
   /** Of the batch that is being handled. */
   #pieces: { readonly shard: number; readonly rest: Iterator<Piece> } | undefined
 
@@ -112,13 +103,17 @@ export class LogPast implements Past {
   }
 
   for(group: Group): Past {
-    return new LogPast(group, { ...this.#options, from: this.#sent }, this.#dependencies)
+    const { within, ...from } = this.#sent
+    const { fill } = this.#options
+    if (typeof within === 'object' && fill !== undefined) return fill(group, within, from)
+    return new LogPast(group, { ...this.#options, from }, this.#dependencies)
   }
 
   next(): PastStep {
     const frame = this.#frames.shift()
     if (frame !== undefined) return this.#send(frame)
-    if (this.#lost !== undefined && this.#options.fill) return { rest: this.#options.fill(this.#group, this.#lost) }
+    const { fill } = this.#options
+    if (this.#lost !== undefined && fill !== undefined) return { rest: fill(this.#group, this.#lost, this.#place) }
     if (this.#pieces !== undefined) return this.#takePiece(this.#pieces)
     const { position, part } = this.#place
     const target = placeOf(this.#group, this.#dependencies.tail).position
@@ -179,13 +174,12 @@ export class LogPast implements Past {
     if (batch.missed > 0) {
       const until = batch.firstOffset < end ? batch.firstOffset : end
       if (this.#dependencies.store.keepsPlaces) return this.#askStore(shard, until)
-      const { receivedAt } = this.#place
-      this.#tellGap(shard, until)
-      const to = batch.count === 0 ? undefined : readEntry(batch.bytes, 0, batch.firstOffset).receivedAt
-      if (to !== undefined && !this.#isMerging) {
-        const [since, until] = [receivedAt - LIVE_LOST_AROUND_MS, to + LIVE_LOST_AROUND_MS]
-        this.#lost = { since, to: until, before: this.#place }
+      const next = batch.count === 0 ? undefined : readEntry(batch.bytes, 0, batch.firstOffset).receivedAt
+      if (next !== undefined && !this.#isMerging && this.#options.fill !== undefined) {
+        const since = Math.max(0, this.#place.receivedAt - LIVE_LOST_AROUND_MS)
+        this.#lost = { since, to: next + LIVE_LOST_AROUND_MS }
       }
+      this.#tellGap(shard, until)
       return
     }
     const part = batch.next <= end ? batch : entriesBefore(batch, end)
@@ -298,7 +292,7 @@ export class LogPast implements Past {
     const missed = offset - (this.#place.position[shard] ?? offset)
     const after = formatCursor(log, this.#place)
     this.#moveTo(shard, offset)
-    const before = formatCursor(log, this.#place)
+    const before = formatCursor(log, { ...this.#place, ...(this.#lost && { within: this.#lost }) })
     this.#frames.push(gapFrame(this.#group.name, { after, before, reason: this.#options.reason, missed }))
   }
 }

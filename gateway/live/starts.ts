@@ -5,7 +5,7 @@
 
 import type { Log } from '../../log/log.ts'
 import { LogError } from '../../log/log-error.ts'
-import type { Offset, Position } from '../../log/position.ts'
+import type { Offset } from '../../log/position.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { LIVE_GROUPS_MAX } from '../../platform/limits.ts'
 import { type Access, outside } from '../access.ts'
@@ -14,7 +14,7 @@ import { Refusal } from '../refusal.ts'
 import { type SubscribeOptions, Wrong } from './commands.ts'
 import { type Cursor, formatCursor, parseCursor, type StorePlace, WHOLE } from './cursor.ts'
 import type { Group, Groups, Wanted } from './groups.ts'
-import { type LiveEdge, LogPast, type LogPastDependencies, type Lost, placeOf } from './log-past.ts'
+import { type LiveEdge, LogPast, type LogPastDependencies, placeOf } from './log-past.ts'
 import type { Past } from './past.ts'
 import { Snapshot, type SnapshotDependencies } from './snapshot.ts'
 import { StorePast } from './store-past.ts'
@@ -88,7 +88,7 @@ export class Starts {
     const from = await this.#after(start.after)
     const { within } = from
     if (within === 'latest') return join((group) => this.#snapshot(group, access))
-    if (within !== undefined) return join((group) => this.#storePast(group, within, access, from.position))
+    if (within !== undefined) return join((group) => this.#storePast(group, within, access, from))
     return join((group) => this.#logPast(group, from, access))
   }
 
@@ -141,11 +141,11 @@ export class Starts {
     return new LogPast(group, options, this.#dependencies)
   }
 
-  #fillFor(access: Access): (group: Group, lost: Lost) => Past {
-    return (group, lost) => new StorePast(group, { from: { since: lost.since }, lost, access }, this.#dependencies)
+  #fillFor(access: Access): (group: Group, lost: StorePlace, rest: Cursor) => Past {
+    return (group, lost, rest) => this.#storePast(group, lost, access, rest)
   }
 
-  #storePast(group: Group, from: StorePlace, access: Access, rest?: Position): Past {
+  #storePast(group: Group, from: StorePlace, access: Access, rest?: Cursor): Past {
     return new StorePast(group, { from, access, ...(rest && { rest }) }, this.#dependencies)
   }
 

@@ -8,13 +8,13 @@
  * is behind it. Of another it is everything that was stored when the first page was asked for, and what of the rest is among
  * them is not sent again, as long as it is one of the newest `LIVE_SEEN_READINGS_MAX` and this connection was sent it.
  * Each cursor has the key of the reading before it and the place where the log is read on, so any process goes on from it. What was
- * lost is sent once, as well as the store knows it (`byTime`): the gap has been told, and cursors lie after it.
+ * lost is sent as well as the store knows it (`byTime`), and the log as it is.
  * Bound: a page is held.
  */
 
 import assert from 'node:assert/strict'
 import { INGEST_READER } from '../../log/log.ts'
-import type { Offset, Position } from '../../log/position.ts'
+import type { Offset } from '../../log/position.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { HistoryKey } from '../../schemas/history.ts'
 import { type Reading, valueIn } from '../../schemas/reading.ts'
@@ -24,7 +24,7 @@ import { type Cursor, parseCursor, type StorePlace, WHOLE } from './cursor.ts'
 import type { FeedTarget } from './feed.ts'
 import { encodeReading } from './frames.ts'
 import type { Group } from './groups.ts'
-import { LogPast, type LogPastDependencies, type Lost } from './log-past.ts'
+import { LogPast, type LogPastDependencies } from './log-past.ts'
 import { Message } from './message.ts'
 import type { Past, PastStep } from './past.ts'
 
@@ -39,10 +39,8 @@ export interface StorePastDependencies extends LogPastDependencies {
 
 export interface StorePastOptions {
   readonly from: StorePlace
-  /** Where the log is read on, if that was decided before. */
-  readonly rest?: Position
-  /** Of this alone. */
-  readonly lost?: Lost
+  /** Where the log is read on, if that was decided before, as it is of what the log has lost. */
+  readonly rest?: Omit<Cursor, 'within'>
   readonly access: Access
 }
 
@@ -55,7 +53,7 @@ export class StorePast implements Past {
   readonly #frames: Frame[] = []
   readonly #seen = new Set<string>()
   /** Where the log goes on, once the store has said so. */
-  #rest: Position | undefined
+  #rest: Omit<Cursor, 'within'> | undefined
   /** Behind all that was read. */
   #after: HistoryKey | undefined
   /** Behind all that was given to be sent. */
@@ -66,14 +64,13 @@ export class StorePast implements Past {
     this.#group = group
     this.#options = options
     this.#since = options.from.since
-    this.#rest = options.lost?.before.position ?? options.rest
+    this.#rest = options.rest
     this.#after = options.from.after
     this.#dependencies = dependencies
   }
 
   for(group: Group): Past {
-    const isBegun = this.#sent !== undefined && this.#options.lost === undefined
-    return new StorePast(group, isBegun ? this.#behind(this.#sent ?? '') : this.#options, this.#dependencies)
+    return new StorePast(group, this.#sent === undefined ? this.#options : this.#behind(this.#sent), this.#dependencies)
   }
 
   next(): PastStep {
@@ -86,6 +83,11 @@ export class StorePast implements Past {
     return this.#read().catch((error: unknown) => this.#failed(error))
   }
 
+  /** What the log has lost. */
+  get #isOfGap(): boolean {
+    return this.#options.from.to !== undefined
+  }
+
   drop(): void {
     this.#dropped.abort()
   }
@@ -96,18 +98,19 @@ export class StorePast implements Past {
     const query = {
       selections: wanted.selections,
       from: this.#since,
-      to: this.#options.lost?.to ?? clock.now() + AHEAD_MS,
+      to: this.#options.from.to ?? clock.now() + AHEAD_MS,
       ...(this.#after && { after: this.#after }),
     }
-    const upTo = this.#rest ?? (store.keepsPlaces ? tail.place.position : await this.#stored())
+    const upTo = this.#rest?.position ?? (store.keepsPlaces ? tail.place.position : await this.#stored())
     const asked = store.keepsPlaces ? { ...query, upTo: { log: log.id, position: upTo } } : query
     const page = await store.page(asked, this.#options.access, this.#dropped.signal)
-    this.#rest ??= (page.upTo as readonly Offset[] | undefined) ?? upTo
+    const position = (page.upTo as readonly Offset[] | undefined) ?? upTo
+    this.#rest ??= { position, part: WHOLE, receivedAt: this.#since }
     const feed = feeds.of(this.#target(), { ...wanted, isRaw: false }, (frame) => this.#frames.push(frame))
     for (const reading of page.readings) {
       feed.take(messageOf(reading, this.#place(this.#rest), feeds.tagsOf))
       this.#after = this.#keyOf(reading)
-      if (!store.keepsPlaces && this.#options.lost === undefined) this.#remember(reading)
+      if (!store.keepsPlaces && !this.#isOfGap) this.#remember(reading)
     }
     feed.finish(this.#place(this.#rest))
     this.#isLast = !page.truncated
@@ -115,23 +118,21 @@ export class StorePast implements Past {
 
   /** What was lost is told already. */
   #failed(error: unknown): void {
-    if (this.#options.lost === undefined || this.#dropped.signal.aborted) throw error
+    if (!this.#isOfGap || this.#dropped.signal.aborted) throw error
     const { logger } = this.#dependencies
     logger.warn({ err: error }, 'the store could not be asked for what the log has lost: an app was told of a gap')
     this.#isLast = true
   }
 
   /** Behind all that was read of the store. */
-  #place(rest: Position): Cursor {
-    if (this.#options.lost !== undefined) return this.#options.lost.before
-    const within = { since: this.#since, ...(this.#after && { after: this.#after }) }
-    return { position: rest, part: WHOLE, receivedAt: this.#since, within }
+  #place(rest: Omit<Cursor, 'within'>): Cursor {
+    return { ...rest, within: { ...this.#options.from, ...(this.#after && { after: this.#after }) } }
   }
 
   #behind(cursor: string): StorePastOptions {
-    const { within, position } = parseCursor(this.#dependencies.log, cursor)
+    const { within, ...rest } = parseCursor(this.#dependencies.log, cursor)
     assert(typeof within === 'object', `${cursor} does not lie within the store`)
-    return { ...this.#options, from: within, rest: position }
+    return { ...this.#options, from: within, rest }
   }
 
   #keyOf({ ts, device, stream, values }: Reading): HistoryKey {
@@ -158,13 +159,12 @@ export class StorePast implements Past {
 
   #target(): FeedTarget {
     const { name, fields, fieldsKey, maxDelayMs } = this.#group
-    return { name, fields, fieldsKey, maxDelayMs, byTime: this.#options.lost !== undefined }
+    return { name, fields, fieldsKey, maxDelayMs, byTime: this.#isOfGap }
   }
 
-  #logPast(position: Position): Past {
-    const { lost, access } = this.#options
-    const from = lost?.before ?? { position, part: WHOLE, receivedAt: this.#since }
-    const since = lost === undefined ? { since: this.#since } : {}
+  #logPast(from: Cursor): Past {
+    const { access } = this.#options
+    const since = this.#isOfGap ? {} : { since: this.#since }
     const seen = this.#seen.size === 0 ? {} : { seen: this.#seen }
     return new LogPast(this.#group, { from, reason: 'retention', access, ...since, ...seen }, this.#dependencies)
   }

@@ -1,9 +1,12 @@
 /** What the log does not hold any more, and the store has, as the SDK's loop gets it: however often it stops on the way. */
 
 import assert from 'node:assert/strict'
+import { test } from 'node:test'
 import { connect } from '../../client/client.ts'
 import { aged, duckdb } from '../gateway/live/aged.ts'
 import { environment, NOW, onEachServer } from '../gateway/platform.ts'
+import { startInfluxdb2 } from '../servers/influxdb2.ts'
+import { requireServer } from '../servers/server.ts'
 
 onEachServer(
   'a loop that stops within what the store has goes on there: each reading once, then what comes',
@@ -29,3 +32,31 @@ onEachServer(
     assert(states.includes('paused'), states.join())
   },
 )
+
+test('InfluxDB: a loop that stops behind a gap goes on with what was read in it', async (t) => {
+  const influx = await requireServer(t, startInfluxdb2)
+  if (influx === undefined) return
+  const { platform, token, cursors } = await aged(t, 'node', () => influx.store)
+  const live = connect(platform.url, { token, random: () => 0 })
+  t.after(() => live.close())
+  const [[, after] = [0, '']] = cursors
+  const states: string[] = []
+  const gaps: number[] = []
+  const subscription = live.subscribe('devices/a/telemetry/environment', {
+    start: { after },
+    buffer: 10,
+    onState: (state) => states.push(state),
+    onGap: ({ missed }) => gaps.push(missed),
+  })
+  const [numbers, byTime]: [number[], number[]] = [[], []]
+  for await (const event of subscription.events()) {
+    if (event.type === 'readings') {
+      for (const { ts } of event.readings) (event.byTime ? byTime : numbers).push(ts - NOW)
+      if (numbers.at(-1) === 600) break
+    } else if (event.type === 'live') await platform.publish('a', 'environment', environment(NOW + 600))
+  }
+  assert.deepEqual(byTime, [...Array(600).keys()])
+  // What the log has still: its retention goes on.
+  assert.deepEqual(numbers, [...Array(601).keys()].slice(-numbers.length))
+  assert.deepEqual([gaps.length, states.includes('paused')], [1, true])
+})

@@ -89,6 +89,7 @@ test('a cursor reads back as what it was made of', () => {
       { position, part, receivedAt: 1_763_864_000_000 },
       { position, part, receivedAt: 0, within: 'latest' as const },
       { position, part, receivedAt: 0, within: { since: 1_763_864_000_000 } },
+      { position, part, receivedAt: 7, within: { since: 1_763_864_000_000, to: 1_763_864_000_001 } },
       {
         position,
         part,
@@ -120,6 +121,7 @@ test('what is no cursor of this log is refused', () => {
     'log-1.2~0~3.2',
     'log-1.2~0~3~4',
     'log-1.2~0!.AAAA',
+    'log-1.2~0!-1',
     'log-1.2~0!1.AAAA',
     `log-1.2~0!1.${Buffer.from('[1,"a/b","vehicle",{}]').toString('base64url')}`,
   ]) {

@@ -257,7 +257,7 @@ export class App {
     const [to, how] = [this.#chronicle.cursor(text), this.#how]
     if (type === 'live') this.#nowLive()
     // The last readings come in no order of the log, nor does what a store has of a gap.
-    if (to.within !== undefined || frame.byTime) return
+    if ((to.within !== undefined && type !== 'gap') || frame.byTime) return
     if (type === 'live') {
       this.account.take({ kind: 'place', to, how })
     } else if (type === 'gap') {
