@@ -11,6 +11,7 @@
  * acknowledged, ever; a full log refuses new entries.
  */
 
+import { join } from 'node:path'
 import type { Clock } from '../../platform/clock.ts'
 import type { Part } from '../../platform/lifecycle.ts'
 import { DEAD_LETTERS_BYTES_MAX, LOG_COMMIT_WAIT_MS_MAX } from '../../platform/limits.ts'
@@ -36,14 +37,14 @@ import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
 import { bytesOfCommits, type Environment, openEnvironment } from './environment.ts'
 import { Ledgers } from './ledgers.ts'
-import { LOG_POLL_MS, LocalShard } from './local-shard.ts'
+import { LocalShard } from './local-shard.ts'
 import { LogMetrics, type LogObservation } from './metrics.ts'
 import { Notices } from './notices.ts'
 import { Preallocation } from './preallocation.ts'
 import { LocalPresence } from './presence.ts'
 import { Reader } from './reader.ts'
 import { Replays } from './replays.ts'
-import { Signal } from './signal.ts'
+import { SharedSignal } from './shared-signal.ts'
 import { fullElsewhere, Writing } from './writing.ts'
 
 /** Dead letters kept; at one more, the oldest of the device that has most goes and is counted as expired. */
@@ -90,8 +91,8 @@ export class LocalLog implements Log, Part {
   readonly #options: LocalLogOptions
   readonly #dependencies: LocalLogDependencies
   readonly #metrics: LogMetrics
-  /** Raised when dead letters were committed by this process. */
-  readonly #setAside = new Signal()
+  /** Told when dead letters or notices were committed, and when a replay was asked for or went on. */
+  readonly #changed: SharedSignal
   #state: Open | undefined
   #stopped: Promise<void> | undefined
   #failure: LogError | undefined
@@ -102,6 +103,7 @@ export class LocalLog implements Log, Part {
   constructor(options: LocalLogOptions, dependencies: LocalLogDependencies) {
     this.#options = options
     this.#dependencies = dependencies
+    this.#changed = new SharedSignal(join(options.directory, 'changed'))
     this.#metrics = new LogMetrics(dependencies.metrics, dependencies.clock, () => this.#observe())
     this.failed = new Promise((_resolve, reject) => {
       this.#fail = reject
@@ -193,15 +195,18 @@ export class LocalLog implements Log, Part {
   }
 
   async *followDeadLetters(after: number, signal: AbortSignal): AsyncGenerator<DeadLetter> {
+    signal.addEventListener('abort', () => this.#changed.raise(), { once: true })
     let sequence = after
+    let quiet = 0
     while (!signal.aborted && this.#state !== undefined) {
-      const seen = this.#setAside.raised
+      const seen = this.#changed.raised
       const letters = await this.deadLetters({ after: sequence, limit: DEAD_LETTERS_PER_READ_MAX })
       for (const letter of letters) {
         sequence = letter.sequence
         yield letter
       }
-      if (letters.length === 0) await this.#setAside.wait(seen, LOG_POLL_MS)
+      if (letters.length === 0) await this.#changed.waitOrLook(seen, quiet++)
+      else quiet = 0
     }
   }
 
@@ -213,18 +218,19 @@ export class LocalLog implements Log, Part {
     const { clock } = this.#dependencies
     const bounds = { max: DEAD_LETTERS_MAX, maxBytes: this.#options.deadLetterBytesMax ?? DEAD_LETTERS_BYTES_MAX }
     const deadLetters = new DeadLetters(environment, bounds, clock)
-    const notices = new Notices(environment, clock)
+    const notices = new Notices(environment, this.#changed, clock)
     const ledgers = new Ledgers(environment, deadLetters, notices)
     const reader = new Reader(environment)
     const deviceLedgers = new DeviceLedgers(environment, ledgers, reader)
-    const replays = new Replays(environment, deadLetters, clock)
+    const replays = new Replays(environment, deadLetters, this.#changed, clock)
     const preallocation = new Preallocation(environment, this.#options.directory, this.#options.diskReserveBytes)
     const presence = new LocalPresence(environment, () => this.full)
     const onAdvanced = (progress: Progress) => {
-      if (progress.deadLetters.length > 0) this.#setAside.raise()
-      if (progress.notices !== undefined && progress.notices.length > 0) notices.committed()
+      if (progress.deadLetters.length > 0 || (progress.notices?.length ?? 0) > 0) this.#changed.tell()
     }
-    const shard = new LocalShard({ ...this.#dependencies, environment, ledgers, reader, preallocation, onAdvanced })
+    const appended = new SharedSignal(join(this.#options.directory, 'appended'))
+    const parts = { environment, ledgers, reader, preallocation, appended, onAdvanced }
+    const shard = new LocalShard({ ...this.#dependencies, ...parts })
     const lists = { deadLetters, notices, replays, presence }
     return { environment, ledgers, deviceLedgers, reader, shard, preallocation, ...lists }
   }
@@ -280,7 +286,7 @@ export class LocalLog implements Log, Part {
     this.#state = undefined
     state.shard.close()
     state.notices.close()
-    this.#setAside.raise()
+    this.#changed.close()
     await state.environment.root.close()
   }
 

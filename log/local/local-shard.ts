@@ -18,10 +18,8 @@ import type { Ledgers } from './ledgers.ts'
 import type { Preallocation } from './preallocation.ts'
 import type { Reader } from './reader.ts'
 import { RecentCommits } from './recent-commits.ts'
-import { Signal } from './signal.ts'
+import type { SharedSignal } from './shared-signal.ts'
 
-/** How often another process's appends are looked for, and dead letters too. */
-export const LOG_POLL_MS = 20
 /** How often expired dead letters are told in the process's log, at most. */
 const EXPIRED_LOG_INTERVAL_MS = 60_000
 
@@ -30,6 +28,8 @@ export interface LocalShardDependencies {
   readonly ledgers: Ledgers
   readonly reader: Reader
   readonly preallocation: Preallocation
+  /** Told when entries were committed. */
+  readonly appended: SharedSignal
   /** Called when a reader's progress was committed by this process. */
   readonly onAdvanced: (progress: Progress) => void
   readonly clock: Clock
@@ -38,8 +38,6 @@ export interface LocalShardDependencies {
 
 export class LocalShard implements Shard {
   readonly #dependencies: LocalShardDependencies
-  /** Raised when entries were committed by this process. */
-  readonly #appended = new Signal()
   readonly #recent = new RecentCommits()
   /** The end, if this process appends: it is known without a look. */
   #ownEnd: number | undefined
@@ -81,17 +79,20 @@ export class LocalShard implements Shard {
   }
 
   async *follow(from: Offset, signal: AbortSignal): AsyncGenerator<Batch> {
-    const wake = () => this.#appended.raise()
+    const { appended } = this.#dependencies
+    const wake = () => appended.raise()
     signal.addEventListener('abort', wake, { once: true })
     this.#recent.join()
     try {
+      let quiet = 0
       for (let offset = from; !signal.aborted; ) {
-        const seen = this.#appended.raised
+        const seen = appended.raised
         const batch = await this.#next(offset)
         if (batch === undefined) {
           // Nobody appends but one process: where it is this one, there is nothing to look for.
-          await this.#appended.wait(seen, this.#ownEnd === undefined ? LOG_POLL_MS : undefined)
+          await (this.#ownEnd === undefined ? appended.waitOrLook(seen, quiet++) : appended.wait(seen))
         } else {
+          quiet = 0
           offset = batch.next
           yield batch
         }
@@ -130,12 +131,12 @@ export class LocalShard implements Shard {
     this.#recent.add(firstOffset, count, entries)
     // Whoever got them from here may read on from LMDB within this event turn.
     this.#refreshed()
-    this.#appended.raise()
+    this.#dependencies.appended.tell()
   }
 
   close(): void {
     this.#isClosed = true
-    this.#appended.raise()
+    this.#dependencies.appended.close()
   }
 
   async #next(offset: Offset): Promise<Batch | undefined> {

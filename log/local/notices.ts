@@ -8,21 +8,20 @@
 import type { Clock } from '../../platform/clock.ts'
 import type { NewNotice, Notice } from '../log.ts'
 import type { Environment } from './environment.ts'
-import { Signal } from './signal.ts'
+import type { SharedSignal } from './shared-signal.ts'
 
 const NOTICES_MAX = 1_000
-/** How often those of another process are looked for. They are told once in a while, so there is no hurry. */
-const NOTICES_POLL_MS = 500
 
 export class Notices {
   readonly #environment: Environment
   readonly #clock: Clock
-  /** Raised when notices were committed by this process. */
-  readonly #committed = new Signal()
+  /** Told when notices were committed, among other things. */
+  readonly #changed: SharedSignal
   #isClosed = false
 
-  constructor(environment: Environment, clock: Clock) {
+  constructor(environment: Environment, changed: SharedSignal, clock: Clock) {
     this.#environment = environment
+    this.#changed = changed
     this.#clock = clock
   }
 
@@ -38,32 +37,29 @@ export class Notices {
     }
   }
 
-  /** Those that `add` was given are committed. */
-  committed(): void {
-    this.#committed.raise()
-  }
-
   /** Those that are committed from now on, until `signal` aborts or the log is closed. */
   async *follow(signal: AbortSignal): AsyncGenerator<Notice> {
     const { root, notices: kept } = this.#environment
-    signal.addEventListener('abort', () => this.#committed.raise(), { once: true })
+    signal.addEventListener('abort', () => this.#changed.raise(), { once: true })
     root.resetReadTxn()
     let last = this.#last()
+    let quiet = 0
     while (!signal.aborted && !this.#isClosed) {
-      const seen = this.#committed.raised
+      const seen = this.#changed.raised
       root.resetReadTxn()
       const found = [...kept.getRange({ start: last + 1 })]
       for (const { key, value } of found) {
         last = key
         yield value as Notice
       }
-      if (found.length === 0) await this.#committed.wait(seen, NOTICES_POLL_MS)
+      if (found.length === 0) await this.#changed.waitOrLook(seen, quiet++)
+      else quiet = 0
     }
   }
 
   close(): void {
     this.#isClosed = true
-    this.#committed.raise()
+    this.#changed.raise()
   }
 
   #last(): number {

@@ -21,12 +21,10 @@ import { LogError } from '../log-error.ts'
 import type { Appender } from './appender.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Environment } from './environment.ts'
-import { Signal } from './signal.ts'
+import type { SharedSignal } from './shared-signal.ts'
 
 /** Requests to replay that wait for the process that appends; one more is refused. */
 const REPLAY_REQUESTS_MAX = 64
-/** How often that process looks for requests, and the asking one for their end. */
-const REPLAY_POLL_MS = 100
 
 interface Request {
   readonly filter: DeadLetterFilter
@@ -46,12 +44,13 @@ export class Replays {
   readonly #environment: Environment
   readonly #deadLetters: DeadLetters
   readonly #clock: Clock
-  /** Raised when a request was made, or went on, in this process. */
-  readonly #moved = new Signal()
+  /** Told when a request was made, or went on, among other things. */
+  readonly #changed: SharedSignal
   #stopped = false
 
-  constructor(environment: Environment, deadLetters: DeadLetters, clock: Clock) {
+  constructor(environment: Environment, deadLetters: DeadLetters, changed: SharedSignal, clock: Clock) {
     this.#environment = environment
+    this.#changed = changed
     this.#deadLetters = deadLetters
     this.#clock = clock
   }
@@ -61,9 +60,10 @@ export class Replays {
     const id = await this.#ask(filter)
     let movedAt = performance.now()
     let at = -1
+    let quiet = 0
     for (let replayed = 0; ; ) {
       if (this.#stopped) throw new LogError('log-busy', 'the log is being closed; the replay goes on at the next start')
-      const seen = this.#moved.raised
+      const seen = this.#changed.raised
       const request = this.#request(id)
       if (request === undefined) return replayed
       replayed = request.replayed
@@ -73,6 +73,7 @@ export class Replays {
       }
       if (request.after !== at) {
         at = request.after
+        quiet = 0
         movedAt = performance.now()
       }
       if (performance.now() - movedAt > REPLAY_PATIENCE_MS) {
@@ -82,7 +83,7 @@ export class Replays {
             'The request is kept, and carried out when that process can',
         )
       }
-      await this.#moved.wait(seen, REPLAY_POLL_MS)
+      await this.#changed.waitOrLook(seen, quiet++)
     }
   }
 
@@ -93,23 +94,26 @@ export class Replays {
     signal: AbortSignal,
     logger: Logger,
   ): Promise<void> {
-    while (!signal.aborted) {
-      const seen = this.#moved.raised
+    for (let quiet = 0; !signal.aborted; quiet++) {
+      const seen = this.#changed.raised
       try {
-        if (full() === undefined && (await this.#step(appender, logger))) continue
+        if (full() === undefined && (await this.#step(appender, logger))) {
+          quiet = -1
+          continue
+        }
       } catch (error) {
         if (signal.aborted) return
         logger.error({ err: error }, `a replay of dead letters failed and is tried again: ${messageOf(error)}`)
         await delay(RETENTION_INTERVAL_MS, undefined, { signal, ref: false }).catch(() => undefined)
       }
-      await this.#moved.wait(seen, REPLAY_POLL_MS)
+      await this.#changed.waitOrLook(seen, quiet)
     }
   }
 
   /** Lets those go who wait. */
   stop(): void {
     this.#stopped = true
-    this.#moved.raise()
+    this.#changed.raise()
   }
 
   async #ask(filter: DeadLetterFilter): Promise<number> {
@@ -134,7 +138,7 @@ export class Replays {
       return next
     })
     const id = await durable(asked)
-    this.#moved.raise()
+    this.#changed.tell()
     if (id === undefined) throw new LogError('log-busy', `${REPLAY_REQUESTS_MAX} replays wait already: try again later`)
     return id
   }
@@ -159,7 +163,7 @@ export class Replays {
       this.#environment.replays.put(waiting, progress)
       if (done) logger.info({ replayed }, 'dead letters were replayed')
     })
-    this.#moved.raise()
+    this.#changed.tell()
     return true
   }
 
