@@ -5,6 +5,7 @@
  */
 
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { measureEventLoopLag, NEVER_MS } from './event-loop-lag.ts'
 
 export type Metrics = Registry
 
@@ -22,7 +23,8 @@ export interface MetricValue {
 export function createMetrics({ version }: { readonly version?: string } = {}): Metrics {
   const registry = new Registry()
   if (version === undefined) return registry
-  collectDefaultMetrics({ register: registry })
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: NEVER_MS })
+  measureEventLoopLag(registry)
   for (const name of NO_COUNTERS) registry.removeSingleMetric(name)
   const help = 'What runs: always 1'
   const labelNames = ['version', 'node']
