@@ -26,7 +26,10 @@ import { ThrottledLines } from './reports/throttled-lines.ts'
 import type { RateLimits } from './session/rate.ts'
 import { TelemetryBroker } from './telemetry-broker.ts'
 
-/** How often connections are looked over for tokens that have expired or were revoked, for what is unread, and for packets that are stuck half-way. */
+/**
+ * How often connections are looked over for tokens that have expired or were revoked, for what is unread, and for packets that are
+ * stuck half-way; never while there are none.
+ */
 const TOKEN_SWEEP_MS = 1_000
 const UNREAD_SWEEP_MS = 250
 const STUCK_SWEEP_MS = 30_000
@@ -56,6 +59,7 @@ export class Broker implements Part {
   readonly #statusBoard: StatusBoard
   readonly #clock: Clock
   readonly #certificates: Authentication['certificates']
+  /** Empty while no client is connected. */
   #sweeps: readonly NodeJS.Timeout[] = []
   #stopped: Promise<void> | undefined
 
@@ -113,12 +117,8 @@ export class Broker implements Part {
     await this.#aedes.listen()
     for (const packet of await this.#statusBoard.restore()) this.#aedes.subscribers.retained.keep(packet)
     await this.#reports.start()
+    this.#aedes.on('client', () => this.#keepSweeping())
     await this.#listeners.start()
-    this.#sweeps = [
-      setInterval(() => this.sweepTokens(), TOKEN_SWEEP_MS),
-      setInterval(() => this.#aedes.sweeps.unread(), UNREAD_SWEEP_MS),
-      setInterval(() => this.sweepStuck(), STUCK_SWEEP_MS),
-    ]
   }
 
   /** Has new connections served by this certificate, and ends those of clients that are in its list of revoked ones. */
@@ -142,8 +142,27 @@ export class Broker implements Part {
     return this.#stopped
   }
 
-  async #stop(): Promise<void> {
+  #keepSweeping(): void {
+    if (this.#sweeps.length > 0 || this.#stopped !== undefined) return
+    this.#sweeps = [
+      setInterval(() => this.sweepTokens(), TOKEN_SWEEP_MS),
+      setInterval(() => this.#sweepUnread(), UNREAD_SWEEP_MS),
+      setInterval(() => this.sweepStuck(), STUCK_SWEEP_MS),
+    ]
+  }
+
+  #sweepUnread(): void {
+    if (this.#aedes.connectedClients === 0) this.#endSweeps()
+    else this.#aedes.sweeps.unread()
+  }
+
+  #endSweeps(): void {
     for (const sweep of this.#sweeps) clearInterval(sweep)
+    this.#sweeps = []
+  }
+
+  async #stop(): Promise<void> {
+    this.#endSweeps()
     await this.#reports.stop()
     await new Promise<void>((resolve) => this.#aedes.close(resolve))
     await this.#listeners.stop()
