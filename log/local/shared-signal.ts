@@ -57,10 +57,15 @@ export class SharedSignal {
     return this.#signal.wait(seen)
   }
 
-  /** Resolves at the first raise after `seen`, or when it is time to look. `quiet`: so many looks have found nothing. */
-  waitOrLook(seen: number, quiet: number): Promise<void> {
+  /**
+   * Resolves at the first raise after `seen`, or when it is time to look; then all who wait look, so that the process wakes once for
+   * them. `quiet`: so many looks have found nothing.
+   */
+  async waitOrLook(seen: number, quiet: number): Promise<void> {
     const max = this.listen() ? LISTENING_POLL_MS_MAX : DEAF_POLL_MS_MAX
-    return this.#signal.wait(seen, Math.min(POLL_MS_MIN * 2 ** quiet, max))
+    const timer = setTimeout(() => this.#signal.raise(), Math.min(POLL_MS_MIN * 2 ** quiet, max))
+    await this.#signal.wait(seen)
+    clearTimeout(timer)
   }
 
   /** Hears other processes from now on; false if it cannot. */
