@@ -134,11 +134,9 @@ export class InfluxStore implements PointStore {
       for (const index of indexes) {
         for (const reading of batch.entries[index]?.readings ?? []) {
           const fault = this.#victoria?.fault(reading, stream, this.#clock.now())
-          const line = fault === undefined ? writer.line(reading) : { reason: fault }
-          if (typeof line === 'string') {
-            lines.add(line, index)
-            readings.push(reading)
-          } else reject(rejected, index, line.reason)
+          const unwritten = fault === undefined ? writer.write(reading, lines, index) : { reason: fault }
+          if (unwritten === undefined) readings.push(reading)
+          else reject(rejected, index, unwritten.reason)
         }
       }
     }

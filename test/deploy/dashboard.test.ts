@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { parse } from 'yaml'
-import { LineWriter } from '../../ingest/line-protocol.ts'
+import { Lines, LineWriter } from '../../ingest/line-protocol.ts'
 import type { Column, Stream, Value } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { startInfluxdb2 } from '../servers/influxdb2.ts'
@@ -165,7 +165,7 @@ function valueAt(columns: readonly Column[], name: string): Value {
 
 function lineOf(stream: Stream, device: string, ts: number): string {
   const values = Object.fromEntries(stream.columns.map(({ name }) => [name, valueAt(stream.columns, name)]))
-  const line = new LineWriter(stream).line({ device, stream: stream.name, ts, values })
-  assert(typeof line === 'string')
-  return line
+  const lines = new Lines()
+  assert.equal(new LineWriter(stream).write({ device, stream: stream.name, ts, values }, lines, 0), undefined)
+  return lines.slice(0, 1).toString()
 }
