@@ -20,7 +20,7 @@ import { scratchDirectory } from '../scratch.ts'
 import { type Bench, connectAs, publish, RawClient, startBroker } from './harness.ts'
 import { replacing } from './held-log.ts'
 
-const FILES_MAX = 12
+const FILES_MAX = 13
 /** Of them, those that are not the log's. */
 const FILES_BEFORE_LOG_MAX = 6
 const MESSAGES = 10
