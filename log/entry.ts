@@ -30,6 +30,20 @@ export interface NewEntry {
   readonly payload: Uint8Array
 }
 
+/** Messages of one device and stream that were received together. Their payloads lie in one piece of memory, in their order. */
+export interface NewRun {
+  readonly device: string
+  readonly stream: string
+  /** When the broker received them, milliseconds since 1970-01-01T00:00Z. */
+  readonly receivedAt: number
+  /** Copied when it is appended. */
+  readonly bytes: Buffer
+  /** Of each payload where it starts in `bytes`, and where it ends. */
+  readonly spans: readonly number[]
+  /** Of all payloads. */
+  readonly payloadBytes: number
+}
+
 export interface Entry extends NewEntry {
   readonly offset: Offset
   /** A view of the batch's bytes. */
@@ -51,9 +65,18 @@ export interface Batch {
 
 const HEADER_BYTES = 16
 const LENGTH_BYTES = 4
+const NOTHING = new Uint8Array()
 
 export function entryBytes(entry: NewEntry): number {
   return HEADER_BYTES + entry.device.length + entry.stream.length + entry.payload.byteLength
+}
+
+export function runCount(run: NewRun): number {
+  return run.spans.length / 2
+}
+
+export function runBytes(run: NewRun): number {
+  return runCount(run) * (HEADER_BYTES + run.device.length + run.stream.length) + run.payloadBytes
 }
 
 /** Writes `entry` at `at` and returns the position after it. The caller has checked that `entryBytes` fit. */
@@ -72,6 +95,25 @@ export function writeEntry(target: Buffer, at: number, entry: NewEntry): number 
   position += target.write(stream, position, 'latin1')
   target.set(payload, position)
   return position + payload.byteLength
+}
+
+/** Writes the entries of `run` at `at`, likewise. */
+export function writeRun(target: Buffer, at: number, run: NewRun): number {
+  const { device, stream, receivedAt, bytes, spans } = run
+  const headBytes = HEADER_BYTES + device.length + stream.length
+  let position = at
+  for (let index = 0; index < spans.length; index += 2) {
+    const [start, end] = [spans[index] as number, spans[index + 1] as number]
+    assert(end - start <= PAYLOAD_BYTES_MAX)
+    // Of the entries of a run nothing differs but lengths and payloads.
+    if (index === 0) writeEntry(target, position, { device, stream, receivedAt, flags: 0, payload: NOTHING })
+    else target.copyWithin(position, at, at + headBytes)
+    target.writeUInt32LE(headBytes + end - start - LENGTH_BYTES, position)
+    position += headBytes
+    bytes.copy(target, position, start, end)
+    position += end - start
+  }
+  return position
 }
 
 /** The number of entries in these bytes, found by walking their lengths. */

@@ -7,7 +7,7 @@
  */
 
 import type { Part } from '../platform/lifecycle.ts'
-import type { Batch, NewEntry } from './entry.ts'
+import type { Batch, NewEntry, NewRun } from './entry.ts'
 import type { LogError } from './log-error.ts'
 import type { Offset } from './position.ts'
 import type { Presence } from './presence.ts'
@@ -126,6 +126,8 @@ export interface Appends {
    * with a `LogError` when it was refused. Never throws for the world's faults.
    */
   append(entry: NewEntry, onDurable: (error?: LogError) => void): void
+  /** Appends the entries of a run one behind the other, as `append` would; all are on disk, or all were refused. */
+  appendRun(run: NewRun, onDurable: (error?: LogError) => void): void
 }
 
 /** A part of the log with an order of its own. A device's messages are all in one shard. */

@@ -7,13 +7,14 @@
  *
  * `pacing.ts` says how long a pause is: none unless there is load.
  *
- * Always true: `onDurable` is called once for each append, in append order, and without an error only after the flush.
+ * Always true: `onDurable` is called once for each append, of an entry or of a run of them, in append order, and without an error only after the flush.
  * Bound: `LOG_PENDING_BYTES_MAX` wait in memory; beyond it, and beyond the log's own size, an append is refused.
  */
 
+import assert from 'node:assert/strict'
 import { messageOf } from '../../platform/errors.ts'
-import { LOG_PENDING_BYTES_MAX } from '../../platform/limits.ts'
-import { entryBytes, type NewEntry } from '../entry.ts'
+import { LOG_COMMIT_BYTES_MAX, LOG_PENDING_BYTES_MAX } from '../../platform/limits.ts'
+import { entryBytes, type NewEntry, type NewRun, runBytes } from '../entry.ts'
 import { LogError } from '../log-error.ts'
 import { COMMIT_HEADER_BYTES, CommitBuilder } from './commit.ts'
 import type { Environment } from './environment.ts'
@@ -95,23 +96,34 @@ export class Appender {
   }
 
   append(entry: NewEntry, onDurable: OnDurable): void {
-    const refusal = this.#refusal(entry)
+    this.#roomFor(entryBytes(entry), onDurable)?.add(entry)
+  }
+
+  /** All its entries are in one commit. */
+  appendRun(run: NewRun, onDurable: OnDurable): void {
+    this.#roomFor(runBytes(run), onDurable)?.addRun(run)
+  }
+
+  /** The commit that takes entries of so many bytes, and tells when they are durable; undefined when they are refused. */
+  #roomFor(bytes: number, onDurable: OnDurable): CommitBuilder | undefined {
+    assert(bytes <= LOG_COMMIT_BYTES_MAX, 'what is appended at once fits in a commit')
+    const refusal = this.#refusal(bytes)
     if (refusal !== undefined) {
       onDurable(refusal)
-      return
+      return undefined
     }
     let filling = this.#waiting.at(-1)
-    if (filling === undefined || !filling.commit.add(entry)) {
+    if (filling === undefined || !filling.commit.hasRoomFor(bytes)) {
       filling = { commit: this.#spare.pop() ?? new CommitBuilder(), callbacks: [] }
-      filling.commit.add(entry)
       this.#waiting.push(filling)
       // The one before it is full.
       this.#pause?.end()
     }
     if (this.#pause !== undefined) this.#pause.joinedAt = performance.now()
     filling.callbacks.push(onDurable)
-    this.#pendingBytes += entryBytes(entry)
+    this.#pendingBytes += bytes
     this.#schedule()
+    return filling.commit
   }
 
   /** A commit of its own, filled when its turn comes, in one transaction with what `fill` changes; resolves when durable. */
@@ -142,9 +154,9 @@ export class Appender {
     })
   }
 
-  #refusal(entry: NewEntry): LogError | undefined {
+  #refusal(bytes: number): LogError | undefined {
     if (this.#stopped) return new LogError('log-busy', 'the log is being closed')
-    if (this.#pendingBytes + entryBytes(entry) > LOG_PENDING_BYTES_MAX) {
+    if (this.#pendingBytes + bytes > LOG_PENDING_BYTES_MAX) {
       return new LogError('log-busy', `${this.#pendingBytes} bytes wait for the disk: it is slower than what comes in`)
     }
     return this.full

@@ -9,7 +9,7 @@
 import assert from 'node:assert/strict'
 import { crc32 } from 'node:zlib'
 import { LOG_COMMIT_BYTES_MAX } from '../../platform/limits.ts'
-import { entryBytes, type NewEntry, writeEntry } from '../entry.ts'
+import { entryBytes, type NewEntry, type NewRun, runBytes, runCount, writeEntry, writeRun } from '../entry.ts'
 
 export const COMMIT_HEADER_BYTES = 16
 const INITIAL_BYTES = 64 * 1024
@@ -51,14 +51,22 @@ export class CommitBuilder {
     return this.#length
   }
 
+  /** Whether entries of so many bytes fit in this commit. */
+  hasRoomFor(bytes: number): boolean {
+    return this.#length + bytes <= LOG_COMMIT_BYTES_MAX + COMMIT_HEADER_BYTES
+  }
+
   /** False if the entry does not fit in this commit any more. Retention counts from `keptFrom`, milliseconds. */
   add(entry: NewEntry, keptFrom = entry.receivedAt): boolean {
-    const needed = this.#length + entryBytes(entry)
-    if (needed > LOG_COMMIT_BYTES_MAX + COMMIT_HEADER_BYTES) return false
-    if (needed > this.#bytes.length) this.#grow(needed)
+    if (!this.#reserve(entryBytes(entry), 1, keptFrom)) return false
     this.#length = writeEntry(this.#bytes, this.#length, entry)
-    this.#count++
-    if (keptFrom > this.#newestAt) this.#newestAt = keptFrom
+    return true
+  }
+
+  /** Likewise, of all entries of the run. */
+  addRun(run: NewRun): boolean {
+    if (!this.#reserve(runBytes(run), runCount(run), run.receivedAt)) return false
+    this.#length = writeRun(this.#bytes, this.#length, run)
     return true
   }
 
@@ -76,6 +84,15 @@ export class CommitBuilder {
     this.#length = COMMIT_HEADER_BYTES
     this.#count = 0
     this.#newestAt = 0
+  }
+
+  #reserve(bytes: number, count: number, keptFrom: number): boolean {
+    if (!this.hasRoomFor(bytes)) return false
+    const needed = this.#length + bytes
+    if (needed > this.#bytes.length) this.#grow(needed)
+    this.#count += count
+    if (keptFrom > this.#newestAt) this.#newestAt = keptFrom
+    return true
   }
 
   #grow(needed: number): void {

@@ -17,7 +17,7 @@ import type { Part } from '../../platform/lifecycle.ts'
 import { DEAD_LETTERS_BYTES_MAX, LOG_COMMIT_WAIT_MS_MAX } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Metrics } from '../../platform/metrics.ts'
-import type { NewEntry } from '../entry.ts'
+import type { NewEntry, NewRun } from '../entry.ts'
 import {
   type DeadLetter,
   type DeadLetterCounts,
@@ -32,7 +32,7 @@ import {
 } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import type { Presence } from '../presence.ts'
-import type { DurableCommit } from './appender.ts'
+import type { Appender, DurableCommit } from './appender.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
 import { bytesOfCommits, type Environment, openEnvironment } from './environment.ts'
@@ -131,9 +131,11 @@ export class LocalLog implements Log, Part {
   }
 
   append(entry: NewEntry, onDurable: (error?: LogError) => void): void {
-    const { writing } = this.#open()
-    if (writing === undefined) throw new Error('this log was opened for reading only')
-    writing.appender.append(entry, onDurable)
+    this.#appender().append(entry, onDurable)
+  }
+
+  appendRun(run: NewRun, onDurable: (error?: LogError) => void): void {
+    this.#appender().appendRun(run, onDurable)
   }
 
   /** Why nothing can be appended now; undefined while there is room. */
@@ -288,6 +290,12 @@ export class LocalLog implements Log, Part {
     state.notices.close()
     this.#changed.close()
     await state.environment.root.close()
+  }
+
+  #appender(): Appender {
+    const { writing } = this.#open()
+    if (writing === undefined) throw new Error('this log was opened for reading only')
+    return writing.appender
   }
 
   #open(): Open {

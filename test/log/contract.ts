@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { type Batch, type NewEntry, readEntries } from '../../log/entry.ts'
+import { type Batch, type NewEntry, type NewRun, readEntries } from '../../log/entry.ts'
 import { INGEST_READER, type Log, type NewDeadLetter } from '../../log/log.ts'
 import { formatPosition, type Offset, parsePosition } from '../../log/position.ts'
 import { LOG_READ_ENTRIES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
@@ -30,6 +30,19 @@ export function entry(number: number, more: Partial<NewEntry> = {}): NewEntry {
     payload,
     ...more,
   }
+}
+
+/** Entries of one device, as they would be received together, with other bytes around their payloads. */
+export function runOf(payloads: readonly Buffer[], more: Partial<NewRun> = {}): NewRun {
+  const between = Buffer.from('between')
+  const bytes = Buffer.concat(payloads.flatMap((payload) => [between, payload]))
+  const spans: number[] = []
+  for (const { length } of payloads) {
+    const start = (spans.at(-1) ?? 0) + between.length
+    spans.push(start, start + length)
+  }
+  const payloadBytes = payloads.reduce((sum, { length }) => sum + length, 0)
+  return { device: 'device-1', stream: 'environment', receivedAt: 1_000, bytes, spans, payloadBytes, ...more }
 }
 
 /** Resolves when all are durable; rejects with the first refusal. */
@@ -118,6 +131,62 @@ export function testLog(name: string, open: OpensLog): void {
     assert.deepEqual(
       called,
       Array.from({ length: 1_000 }, (_, number) => number),
+    )
+  })
+
+  test(`${name}: a run is in the log as its entries would be, appended one by one`, async (t) => {
+    const { log } = await open(t)
+    const payload = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes))
+    const runs = fc.array(fc.array(payload, { minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 60 })
+    let read = await only(log).first()
+    const property = fc.asyncProperty(runs, async (payloads) => {
+      const expected: unknown[] = []
+      const appended = payloads.map((each, index) => {
+        const { device, stream, receivedAt } = entry(index)
+        expected.push(...each.map((payload) => ({ device, stream, receivedAt, flags: 0, payload })))
+        return new Promise<void>((resolve, reject) => {
+          const onDurable = (error?: Error) => (error ? reject(error) : resolve())
+          // Both ways of appending follow one another.
+          if (each.length === 1) log.append({ ...entry(index), payload: each[0] as Buffer }, onDurable)
+          else log.appendRun(runOf(each, { device, receivedAt }), onDurable)
+        })
+      })
+      await Promise.all(appended)
+      const { batches } = await readAll(log, read)
+      const found = batches.flatMap((batch) => readEntries(batch))
+      assert.deepEqual(
+        found.map(({ offset, payload, ...rest }) => ({ ...rest, payload: Buffer.from(payload) })),
+        expected,
+      )
+      assert.deepEqual(
+        found.map(({ offset }) => offset),
+        expected.map((_, index) => read + index),
+      )
+      read = await only(log).end()
+    })
+    await fc.assert(property, { numRuns: 15 })
+  })
+
+  test(`${name}: a run larger than what is left of a commit begins the next, and stays together`, async (t) => {
+    const { log } = await open(t)
+    const large = Buffer.alloc(PAYLOAD_BYTES_MAX, 1)
+    const small = Buffer.from('small')
+    const durable: string[] = []
+    await Promise.all([
+      ...[1, 2, 3].map((number) => append(log, entry(number, { payload: large })).then(() => durable.push('entry'))),
+      new Promise<void>((resolve, reject) => {
+        log.appendRun(runOf([large, small, large]), (error) => {
+          durable.push('run')
+          if (error) reject(error)
+          else resolve()
+        })
+      }),
+    ])
+    assert.deepEqual(durable, ['entry', 'entry', 'entry', 'run'])
+    const { payloads } = await readAll(log)
+    assert.deepEqual(
+      payloads.map(({ length }) => length),
+      [large, large, large, large, small, large].map(({ length }) => length),
     )
   })
 

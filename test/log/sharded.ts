@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { NewEntry } from '../../log/entry.ts'
+import type { NewEntry, NewRun } from '../../log/entry.ts'
 import type { LocalLog } from '../../log/local/local-log.ts'
 import type { Appends, DeviceLedger, Ledger, Shard, Shards } from '../../log/log.ts'
 import type { LogError } from '../../log/log-error.ts'
@@ -28,6 +28,10 @@ export class ShardedLog implements Appends, Shards {
 
   append(entry: NewEntry, onDurable: (error?: LogError) => void): void {
     this.#of(entry.device).append(entry, onDurable)
+  }
+
+  appendRun(run: NewRun, onDurable: (error?: LogError) => void): void {
+    this.#of(run.device).appendRun(run, onDurable)
   }
 
   async ledger(reader: string): Promise<Ledger> {
