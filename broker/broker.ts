@@ -49,6 +49,8 @@ export interface BrokerOptions extends ListenerOptions {
   readonly deviceRate?: RateLimits
   /** Who shows a certificate over TLS is the device that it names. */
   readonly byCertificate?: boolean
+  /** False: all telemetry goes the long way, as in `TelemetryBrokerOptions`. */
+  readonly plainTelemetry?: boolean
 }
 
 export class Broker implements Part {
@@ -87,11 +89,11 @@ export class Broker implements Part {
     }
     const lines = new ThrottledLines({ clock, logger })
     const disconnects = new Disconnects({ lines, metrics, logger })
-    const { deviceRate = {}, byCertificate = false } = options
+    const { deviceRate = {}, byCertificate = false, plainTelemetry } = options
     const authentication = new Authentication({ deviceRate, byCertificate }, { identity, clock, metrics })
     this.#certificates = authentication.certificates
     this.#aedes = new TelemetryBroker(
-      { connectionsMax },
+      { connectionsMax, plainTelemetry },
       { authentication, admission, statusBoard, disconnects, lines, metrics, logger },
     )
     this.#listeners = new Listeners(

@@ -2,6 +2,7 @@
  * Owns the way of a PUBLISH between Aedes, admission and the subscribers.
  *
  *   QoS 0, 1:  Aedes --authorize--> admission --verdict--> Aedes acknowledges --publish--> subscribers
+ *   a run:     `PlainTelemetry` --> admission --verdict--> `PlainTelemetry` acknowledges --publish--> subscribers
  *   QoS 2:     Aedes --authorize--> admission --verdict--> Aedes --publish--> subscribers, and Aedes sends the PUBREC
  *
  * Always true: a client is answered in the order of its messages; a message that was dropped or refused goes to nobody, and of
@@ -14,9 +15,11 @@ import type { Client, PublishPacket } from 'aedes'
 import type { Admission, Message } from './admission/admission.ts'
 import type { Verdict } from './admission/verdict.ts'
 import type { Connection } from './inbound/connection.ts'
+import type { PublishesRuns } from './inbound/plain-telemetry.ts'
 import type { Subscribers } from './outbound/subscribers.ts'
 import type { Handling } from './session/awaiting-pubrel.ts'
 import type { Session } from './session/session.ts'
+import type { TelemetryRun } from './session/telemetry-run.ts'
 
 /** Lets Aedes acknowledge, or end the connection. */
 type Done = (error?: Error | null) => void
@@ -34,7 +37,7 @@ export interface PublishesDependencies {
   readonly publish: Publish
 }
 
-export class Publishes {
+export class Publishes implements PublishesRuns {
   readonly #admission: Admission
   readonly #connections: Pick<WeakMap<Client, Connection>, 'get'>
   readonly #subscribers: Subscribers
@@ -61,6 +64,15 @@ export class Publishes {
       const ids = this.#subscribers.persistent.awaitingPubrel(client, session)
       ids.admit(packet as Read, this.#handling(session, packet as Read, session.acks.enter(done)))
     }
+  }
+
+  get wantRuns(): boolean {
+    return this.#subscribers.wantTelemetry
+  }
+
+  publishRun(run: TelemetryRun, client: Client): void {
+    if (!this.wantRuns) return
+    for (const packet of run.packets()) this.#publish(packet, client, nothing)
   }
 
   /** A repeat may wait as long as the first is held back, and counts as held back, too. */

@@ -17,6 +17,7 @@ import { patchRegistrations } from './aedes/registrations.ts'
 import type { Authentication, ConnectRefused } from './connect/authentication.ts'
 import { Connections } from './connect/connections.ts'
 import { FairShare } from './inbound/fair-share.ts'
+import { PlainTelemetry } from './inbound/plain-telemetry.ts'
 import type { Deliver } from './outbound/deliveries.ts'
 import { Subscribers } from './outbound/subscribers.ts'
 import { Sweeps } from './outbound/sweeps.ts'
@@ -29,6 +30,12 @@ import type { ThrottledLines } from './reports/throttled-lines.ts'
 const EARLY_PACKETS_MAX = 1_000
 /** Deliveries that Aedes has under way at once. */
 const BROKER_DELIVERIES_MAX = 1_000
+
+export interface TelemetryBrokerOptions {
+  readonly connectionsMax: number
+  /** False: all telemetry goes the long way. For a test, to which that is the oracle. */
+  readonly plainTelemetry?: boolean | undefined
+}
 
 export interface TelemetryBrokerDependencies {
   readonly authentication: Authentication
@@ -49,7 +56,7 @@ export class TelemetryBroker extends Aedes {
   readonly sweeps: Sweeps
   readonly #publishes: Publishes
 
-  constructor(options: { readonly connectionsMax: number }, dependencies: TelemetryBrokerDependencies) {
+  constructor(options: TelemetryBrokerOptions, dependencies: TelemetryBrokerDependencies) {
     super({
       concurrency: BROKER_DELIVERIES_MAX,
       connectTimeout: CONNECT_TIMEOUT_MS,
@@ -86,6 +93,10 @@ export class TelemetryBroker extends Aedes {
       this.connections.authenticate(client, username, password).then(
         (session) => {
           this.subscribers.add(client, session)
+          const packets = connections.get(client)?.inbound.packets
+          if (packets !== undefined && options.plainTelemetry !== false) {
+            packets.plain = new PlainTelemetry(client, { session, admission, publishes: this.#publishes, disconnects })
+          }
           done(null, true)
         },
         (error: ConnectRefused) => {

@@ -31,12 +31,13 @@ export class Histogram {
     metrics.registerMetric(this as never)
   }
 
-  observe(value: number): void {
+  /** The same value so many times. */
+  observe(value: number, times = 1): void {
     const buckets = this.#buckets
     let at = 0
     while (at < buckets.length && value > (buckets[at] as number)) at++
-    this.#counts[at] = (this.#counts[at] ?? 0) + 1
-    this.#sum += value
+    this.#counts[at] = (this.#counts[at] ?? 0) + times
+    this.#sum += value * times
   }
 
   /** As prom-client's histograms answer. */

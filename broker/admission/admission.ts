@@ -22,6 +22,7 @@ import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { CONNECTION_CLOSED, Disconnect } from '../reports/disconnects.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { Holder, Session } from '../session/session.ts'
+import type { TelemetryRun } from '../session/telemetry-run.ts'
 import type { StatusBoard } from './status-board.ts'
 import { ACCEPTED, type DropCode, type Drops, dropped, refused, type Verdict } from './verdict.ts'
 
@@ -77,6 +78,25 @@ export class Admission {
     this.#judge(session, message, decided)
   }
 
+  /**
+   * Admits a run: its topic was admitted before on this connection, and `HeldBack.passes` has counted each of its messages. It is
+   * accepted as a whole, or refused as a whole, with the error that `done` has.
+   */
+  admitRun(session: Session, run: TelemetryRun, done: (error?: Error) => void): void {
+    const { log, clock, metrics } = this.#dependencies
+    const { receiveWindow } = session
+    const { count, payloadBytes } = run
+    const receivedAt = clock.now()
+    run.receivedAt = receivedAt
+    receiveWindow.hold(payloadBytes, count)
+    log.appendRun(run, (error) => {
+      if (error === undefined) metrics.durable(1, clock.now() - receivedAt, count)
+      else metrics.refused('log-refused', count)
+      done(error)
+      receiveWindow.release(payloadBytes, count)
+    })
+  }
+
   /** The connection ended while the message waited for its device's rate. */
   #abandon(session: Session, message: Message, decided: Decided): void {
     if (message.qos > 0) decided(refused(new Error(CONNECTION_CLOSED)))
@@ -108,6 +128,7 @@ export class Admission {
     const { payload, qos } = message
     const receivedAt = clock.now()
     const entry = { device, stream, receivedAt, flags: 0, payload }
+    session.admittedTopics.note(message.topic, topic)
     session.receiveWindow.hold(payload.length)
     log.append(entry, (error) => {
       if (error === undefined) metrics.durable(qos, clock.now() - receivedAt)

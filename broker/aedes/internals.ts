@@ -69,6 +69,8 @@ export interface Parser extends NodeJS.EventEmitter {
   readonly client: Client
   /** The packet being read; `length` is its remaining length, -1 until the fixed header is whole. */
   readonly packet: { readonly cmd: string; readonly length: number }
+  /** What of a packet is read next: 0 its first byte, 1 its remaining length, 2 the rest. */
+  readonly _stateCounter: number
   /** Where in the packet the next field is read. */
   readonly _pos: number
   /** The bytes of the packet being read, without its fixed header. */
@@ -110,6 +112,10 @@ export interface ClientInternals {
   /** Packet ids of QoS 2 messages that came and await their PUBREL; with `maxInflightInbound`, one more ends the connection. */
   readonly _inboundInflight: Set<number | undefined>
   readonly connackSent: boolean
+  /** An error is ending it. */
+  readonly errored: boolean
+  /** Calls back when its socket has taken what was written, or with an error: not within the drain timeout, or closed. */
+  waitForDrain(callback: (error: Error | null) => void): void
   /** By topic filter, without a prototype. */
   readonly subscriptions: Readonly<Record<string, { qos: number }>>
   /** The newest message delivered, by broker: Aedes drops what is older, though messages may overtake one another. */

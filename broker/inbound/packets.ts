@@ -5,6 +5,8 @@
  *                                        | yes                      | yes
  *                                        +--> disconnected          +--> `SubscribeOrder`
  *
+ * Before the parser comes `PlainTelemetry`, which takes what it may of bytes that begin with a packet.
+ *
  * Always true: a packet that breaks a rule of MQTT never reaches Aedes. The rule for a PUBLISH stands here, all others in
  * `packet-rules.ts`.
  * Bounds: a packet has at most `FRAME_BYTES_MAX` bytes and `FILTERS_PER_PACKET_MAX` topic filters; of a larger PUBLISH see
@@ -19,8 +21,10 @@ import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import { Oversized, type Publish } from './oversized.ts'
 import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, type Violation, violationOf, WITHOUT_ID } from './packet-rules.ts'
 import type { PartialPackets } from './partial-packets.ts'
+import type { PlainTelemetry } from './plain-telemetry.ts'
 import { SubscribeOrder } from './subscribe-order.ts'
 
+const NOTHING = Buffer.alloc(0)
 const ACKNOWLEDGEMENTS: ReadonlySet<string> = new Set(['puback', 'pubrec', 'pubcomp'])
 
 interface OurParser extends Parser {
@@ -51,6 +55,8 @@ export class Packets {
   #bytes = 0
   #unfinishedBytes = 0
   #atLastLook = { count: -1, bytes: 0 }
+  /** The short way, once it is known who publishes; undefined where all goes the long way. */
+  plain: PlainTelemetry | undefined
   /** A PUBLISH that is larger than a packet may be. */
   #oversized: Oversized | undefined
   /** The last string found good: a device's topics are nearly always the same one. */
@@ -102,10 +108,31 @@ export class Packets {
     } else this.requestBytes += chunk.length
     const before = this.#count
     const unfinishedBefore = this.#unfinishedBytes
-    this.#unfinishedBytes = this.#parser.parse(chunk)
+    const rest = this.plain === undefined ? chunk : this.#takePlain(this.plain, chunk)
+    this.#unfinishedBytes = rest.length > 0 ? this.#parser.parse(rest) : this.#parser._list.length
     if (this.#parser.packet.length > FRAME_BYTES_MAX) this.#tooLarge()
     if (this.#unfinishedBytes === 0 && unfinishedBefore === 0) return
     this.#partialPackets.note(this, this.#client.closed ? 0 : this.#unfinishedBytes, before !== this.#count)
+  }
+
+  /** Has telemetry go the short way, behind the rest of a PUBLISH that was begun; returns what is left for the parser. */
+  #takePlain(plain: PlainTelemetry, chunk: Buffer): Buffer {
+    const client = this.#client
+    const parser = this.#parser
+    let at = 0
+    while (at < chunk.length && isBegunPublish(parser) && !client.closed) {
+      const piece = chunk.subarray(at, at + missingBytes(parser))
+      parser.parse(piece)
+      at += piece.length
+    }
+    if (parser._stateCounter === 0 && client.connected && !client.closed && !this.isHolding) {
+      const before = plain.count
+      at = plain.take(chunk, at)
+      this.#count += plain.count - before
+      this.requests += plain.count - before
+    }
+    if (client.closed) return NOTHING
+    return at === 0 ? chunk : chunk.subarray(at)
   }
 
   #tooLarge(): void {
@@ -197,6 +224,16 @@ export class Packets {
 function publishViolation({ length = 0, qos, messageId = 0 }: Publish, parsed: number): Violation | undefined {
   if (parsed > length) return { message: 'a PUBLISH ends within its topic or packet id' }
   return qos > 0 && messageId <= 0 ? WITHOUT_ID : undefined
+}
+
+/** A PUBLISH of which bytes are missing; of one that is too large, those are not waited for. */
+function isBegunPublish({ _stateCounter: state, packet }: Parser): boolean {
+  return state > 0 && packet.cmd === 'publish' && packet.length <= FRAME_BYTES_MAX
+}
+
+/** How many bytes the parser needs, at least, to go on with the packet: all that are missing, once its length is known. */
+function missingBytes({ _stateCounter: state, packet, _list: list }: Parser): number {
+  return state === 2 ? Math.max(1, packet.length - list.length) : 1
 }
 
 function takePacket(this: OurParser, packet: Packet): void {

@@ -145,18 +145,18 @@ export class BrokerMetrics {
     })
   }
 
-  /** A message of telemetry is on disk, so many milliseconds after it was read. */
-  durable(qos: 0 | 1 | 2, ms: number): void {
-    this.#accepted[qos] = (this.#accepted[qos] ?? 0) + 1
-    this.#pubackSeconds.observe(Math.max(0, ms) / 1_000)
+  /** Messages of telemetry are on disk, so many milliseconds after they were read. */
+  durable(qos: 0 | 1 | 2, ms: number, messages = 1): void {
+    this.#accepted[qos] = (this.#accepted[qos] ?? 0) + messages
+    this.#pubackSeconds.observe(Math.max(0, ms) / 1_000, messages)
   }
 
   connected(): void {
     this.#connects.inc()
   }
 
-  refused(reason: Refusal): void {
-    this.#refused.inc({ reason })
+  refused(reason: Refusal, count = 1): void {
+    this.#refused.inc({ reason }, count)
   }
 
   dropped(reason: Drop): void {

@@ -47,7 +47,7 @@ export class HeldBack {
   /** Lets a message pass, now or when it is time; whether it waits. */
   take(message: Waiting): boolean {
     if (this.#hasEnded) message.abandon()
-    else if (this.#waiting.length === 0 && this.rate.passes(this.#clock.now(), message.bytes)) message.pass()
+    else if (this.passes(message.bytes)) message.pass()
     else {
       this.#waiting.push(message)
       this.#receiveWindow.holdBack(message.bytes)
@@ -55,6 +55,11 @@ export class HeldBack {
       return true
     }
     return false
+  }
+
+  /** Whether a message of so many bytes need not wait; if so, it has been counted. */
+  passes(bytes: number): boolean {
+    return !this.#hasEnded && this.#waiting.length === 0 && this.rate.passes(this.#clock.now(), bytes)
   }
 
   /** Its connection has ended. */

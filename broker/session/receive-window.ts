@@ -58,16 +58,17 @@ export class ReceiveWindow {
     else this.#total.waiting.add(this)
   }
 
-  hold(payloadBytes: number): void {
-    const bytes = payloadBytes + HELD_MESSAGE_BYTES
-    this.#messages++
+  /** Holds messages with so many bytes of payload in all. */
+  hold(payloadBytes: number, messages = 1): void {
+    const bytes = payloadBytes + messages * HELD_MESSAGE_BYTES
+    this.#messages += messages
     this.#bytes += bytes
     this.#total.bytes += bytes
   }
 
-  release(payloadBytes: number): void {
-    const bytes = payloadBytes + HELD_MESSAGE_BYTES
-    this.#messages--
+  release(payloadBytes: number, messages = 1): void {
+    const bytes = payloadBytes + messages * HELD_MESSAGE_BYTES
+    this.#messages -= messages
     this.#bytes -= bytes
     this.#makeRoom()
     this.#total.release(bytes)

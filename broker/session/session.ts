@@ -13,6 +13,7 @@ import type { HeldBack } from './held-back.ts'
 import { InFlight } from './in-flight.ts'
 import { OrderedAcks, type ReceiveWindow } from './receive-window.ts'
 import { Subscriptions, type SubscriptionsTotal } from './subscriptions.ts'
+import { AdmittedTopics } from './telemetry-run.ts'
 
 /** A topic beyond these is worked out at each message instead of remembered. */
 const SESSION_TOPICS_MAX = 16
@@ -35,6 +36,7 @@ export class Session {
   awaitingPubrel: AwaitingPubrel | undefined
   readonly subscriptions: Subscriptions
   readonly acks = new OrderedAcks()
+  readonly admittedTopics = new AdmittedTopics()
   /** Of a clean session. */
   readonly inFlight = new InFlight()
   /** The broker's number of the message that was forwarded last. */

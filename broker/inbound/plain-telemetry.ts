@@ -1,0 +1,160 @@
+/**
+ * Owns the short way of a client's telemetry: from the bytes that were read to the log, and from the log to the PUBACKs, with no
+ * packet, no text and no call of Aedes in between. The long way, by mqtt-packet and Aedes, costs four times as much a message.
+ *
+ *   bytes --> plain? --yes--> run --> `Admission.admitRun` --> log --durable, and all before it answered--> PUBACKs, one write
+ *               | no                                                                                          |
+ *               +--> that, and all behind it in these bytes: the long way (`Packets`)           subscribers, if any want it
+ *
+ * A message is plain that is whole, of QoS 1, not retained, with a packet id, on a topic on which this connection's telemetry
+ * was admitted before, and within its device's rate while nothing waits for that. Then the long way would append it, whatever
+ * else it says: DUP means nothing at QoS 1. All others are the long way's: the first on a topic, the last in a chunk that is cut
+ * off there, what breaks a rule or is to be dropped.
+ *
+ * Always true, whichever way each message goes:
+ * - The log has a client's messages in the order they came: a run is appended before anything behind it is looked at, and the
+ *   long way appends a message before it returns. What waits for its rate (`HeldBack`), or for a SUBSCRIBE (`SubscribeOrder`), has
+ *   all that comes behind it go the long way, and wait there.
+ * - It is answered in the order of its messages: a run is one answer of the connection's `OrderedAcks`, beside those of single
+ *   messages. All that is written to its socket within one commit's callbacks leaves at once: the socket is corked until the end
+ *   of the turn, as mqtt-packet does for what it writes.
+ * - The receive window, the CPU quota, rates, metrics and keep alive count each message as on the long way.
+ * - A run is accepted as a whole or refused as a whole, which ends the connection; nothing of it is acknowledged then.
+ * Bound: a run lies within one turn's bytes, and its messages are counted in `ReceiveWindow` until they are acknowledged.
+ */
+
+import assert from 'node:assert/strict'
+import type { Duplex } from 'node:stream'
+import type { Client } from 'aedes'
+import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
+import { type ClientInternals, internals } from '../aedes/internals.ts'
+import { CONNECTION_CLOSED, type Disconnects } from '../reports/disconnects.ts'
+import type { Session } from '../session/session.ts'
+import { TelemetryRun } from '../session/telemetry-run.ts'
+
+/** The first byte of a PUBLISH of QoS 1 that is not retained; and of one that is sent again. */
+const PUBLISH = 0x32
+const PUBLISH_AGAIN = 0x3a
+/** Of a remaining length this bit says that another byte of it follows (section 2.2.3). */
+const MORE = 0x80
+/** What is longer takes a third byte. */
+const REMAINING_LENGTH_MAX = MORE * MORE - 1
+/** A topic's length, and a packet id. */
+const U16_BYTES = 2
+/** A fixed header with a remaining length of one byte, and the length of a topic. */
+const HEAD_BYTES_MIN = 2 + U16_BYTES
+
+assert(REMAINING_LENGTH_MAX < PAYLOAD_BYTES_MAX, 'no plain message is too large')
+
+export interface AdmitsRuns {
+  /** Calls `done` when the run is on disk, or with why it was refused. */
+  admitRun(session: Session, run: TelemetryRun, done: (error?: Error) => void): void
+}
+
+export interface PublishesRuns {
+  /** Whether anybody subscribes to telemetry. */
+  readonly wantRuns: boolean
+  /** Hands the messages of a run to the subscribers. */
+  publishRun(run: TelemetryRun, client: Client): void
+}
+
+export interface PlainTelemetryDependencies {
+  readonly session: Session
+  readonly admission: AdmitsRuns
+  readonly publishes: PublishesRuns
+  readonly disconnects: Disconnects
+}
+
+export class PlainTelemetry {
+  readonly #client: Client
+  readonly #inner: ClientInternals
+  readonly #session: Session
+  readonly #admission: AdmitsRuns
+  readonly #publishes: PublishesRuns
+  readonly #disconnects: Disconnects
+  /** Messages that went this way. */
+  count = 0
+
+  constructor(client: Client, { session, admission, publishes, disconnects }: PlainTelemetryDependencies) {
+    this.#client = client
+    this.#inner = internals(client)
+    this.#session = session
+    this.#admission = admission
+    this.#publishes = publishes
+    this.#disconnects = disconnects
+  }
+
+  /** Takes the plain messages that begin at `from`, where a packet begins; returns where the first other one does. */
+  take(chunk: Buffer, from: number): number {
+    const { admittedTopics, heldBack } = this.#session
+    let at = from
+    let run: TelemetryRun | undefined
+    while (at + HEAD_BYTES_MIN <= chunk.length) {
+      const flags = chunk[at]
+      if (flags !== PUBLISH && flags !== PUBLISH_AGAIN) break
+      let body = at + 2
+      let length = chunk[at + 1] as number
+      if (length >= MORE) {
+        const more = chunk[body++] as number
+        if (more === 0 || more >= MORE) break
+        length += (more - 1) * MORE
+      }
+      const end = body + length
+      if (end > chunk.length) break
+      const topic = admittedTopics.at(chunk, body)
+      if (topic === undefined) break
+      const payload = body + U16_BYTES + topic.name.length + U16_BYTES
+      // A topic that only the bytes behind the packet make whole is none of it.
+      if (payload > end || (chunk[payload - 2] === 0 && chunk[payload - 1] === 0)) break
+      if (heldBack !== undefined && !heldBack.passes(end - payload)) break
+      if (run?.topic !== topic) {
+        if (run !== undefined) this.#send(run)
+        if (this.#client.closed) return chunk.length
+        run = new TelemetryRun(topic, chunk)
+      }
+      run.add(payload, end)
+      at = end
+    }
+    if (run !== undefined) this.#send(run)
+    return this.#client.closed ? chunk.length : at
+  }
+
+  #send(run: TelemetryRun): void {
+    this.count += run.count
+    const session = this.#session
+    this.#admission.admitRun(
+      session,
+      run,
+      session.acks.enter((error) => this.#answer(run, error)),
+    )
+  }
+
+  /** As Aedes does with a message that was authorized, or not. */
+  #answer(run: TelemetryRun, error: Error | null | undefined): void {
+    const { conn } = this.#inner
+    if (error) this.#end(error)
+    else if (!this.#client.connected) setImmediate(() => this.#end(new Error(CONNECTION_CLOSED)))
+    else {
+      conn.cork()
+      process.nextTick(uncork, conn)
+      const isTaken = conn.write(run.acknowledgements())
+      if (isTaken || this.#inner.errored) {
+        if (this.#publishes.wantRuns) setImmediate(() => this.#publishes.publishRun(run, this.#client))
+      } else this.#inner.waitForDrain((error) => this.#drained(run, error))
+    }
+  }
+
+  /** Who reads no acknowledgements publishes no further, and is disconnected after a while. */
+  #drained(run: TelemetryRun, error: Error | null | undefined): void {
+    if (error) this.#end(error)
+    else this.#publishes.publishRun(run, this.#client)
+  }
+
+  #end(error: Error): void {
+    this.#disconnects.end(this.#client, error)
+  }
+}
+
+function uncork(conn: Duplex): void {
+  conn.uncork()
+}
