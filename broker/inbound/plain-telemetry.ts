@@ -1,6 +1,7 @@
 /**
  * Owns the short way of a client's telemetry: from the bytes that were read to the log, and from the log to the PUBACKs, with no
- * packet, no text and no call of Aedes in between. The long way, by mqtt-packet and Aedes, costs four times as much a message.
+ * packet, no text and no call of Aedes in between. Durable accept of 50 clients with 64 messages in flight each costs 1.2 us of CPU a
+ * message so, and 9.2 on the long way, by mqtt-packet and Aedes (`npm run bench -- --only accept`, in turns on a busy machine).
  *
  *   bytes --> plain? --yes--> run --> `Admission.admitRun` --> log --durable, and all before it answered--> PUBACKs, one write
  *               | no                                                                                          |
