@@ -18,12 +18,12 @@ export interface Reading {
 }
 
 /**
- * The value of a column, undefined if the reading has none. A column may be called `constructor` or `__proto__`: what an object
- * has of that name without being given it is a function or an object, and no value is. (`Object.hasOwn` costs several times as much.)
+ * The value of a column, undefined if the reading has none. A column may be called `constructor` or `toString`: what an object
+ * has of that name without being given it is a function, and no value is. (`Object.hasOwn` costs several times as much.)
  */
 export function valueIn(values: Reading['values'], name: string): Value | undefined {
   const value: unknown = values[name]
-  return typeof value === 'function' || typeof value === 'object' ? undefined : (value as Value | undefined)
+  return typeof value === 'function' ? undefined : (value as Value | undefined)
 }
 
 /** What a column becomes in a store: Avro int and long are integers, float and double floats, enums strings. */
