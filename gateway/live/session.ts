@@ -11,7 +11,8 @@
  * Always true: who is behind has left its topics before anything was lost, and goes on from that place. A frame lost all the same is
  * never followed by a later one, and the app is told 4408 as soon as it has room: a server may drop close frames too while a socket
  * is full (uWebSockets.js does). An app is pinged every `LIVE_PING_MS`, or `LIVE_STREAM_PING_MS`, and cut when it is silent for
- * `LIVE_PINGS_UNANSWERED_MAX` of them; one that is behind and takes nothing for `LIVE_SLOW_CLOSE_MS` is closed with 4408.
+ * `LIVE_PINGS_UNANSWERED_MAX` of them; one that takes nothing for `LIVE_SLOW_CLOSE_MS` while it is behind, or is sent the past, is
+ * closed with 4408.
  * Bound: `LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX`, `LIVE_ERRORS_PER_SOCKET_MAX`, `LIVE_COMMANDS_PER_SECOND_MAX`; what waits for it.
  */
 
@@ -235,6 +236,8 @@ export class LiveSession implements SocketListener {
       this.#setPast(subscription, step.rest)
     } else if ('frame' in step) {
       socket.send(step.frame)
+      // There was room for it.
+      this.#waiting.since = this.#owner.now()
       this.#due.add(subscription)
     } else {
       const again = () => {
@@ -312,10 +315,12 @@ export class LiveSession implements SocketListener {
     }
   }
 
-  /** Whether it is behind and has taken nothing for too long. */
+  /** Whether it is behind, or its past waits for room, and it has taken nothing for too long. */
   #isStalled(now: number): boolean {
     const bytes = this.waitingBytes
-    if (!this.#isBehind || bytes !== this.#waiting.bytes) this.#waiting = { bytes, since: now }
+    const isOwed = this.#isBehind || bytes > LIVE_PAST_PAUSE_BYTES
+    if (!isOwed || bytes < this.#waiting.bytes) this.#waiting.since = now
+    this.#waiting.bytes = bytes
     return bytes > 0 && now - this.#waiting.since > LIVE_SLOW_CLOSE_MS
   }
 

@@ -71,6 +71,24 @@ onEachServer('an app that is behind and takes nothing is closed with 4408', asyn
   assert.equal((await slow.untilClosed()).code, 4408)
 })
 
+onEachServer('an app that takes nothing of its past is closed with 4408', async (t, server) => {
+  const platform = await startPlatform(t, server)
+  const other = await App.connect(t, platform)
+  await other.subscribe({ filter: '#' })
+  other.socket.pause()
+  await overwhelm(platform)
+  other.socket.terminate()
+  const app = await App.connect(t, platform)
+  app.socket.pause()
+  app.send({ type: 'subscribe', id: '1', filter: '#', start: { last: '1h' } })
+  while (!/closes_total\{code="4408"\} 1\n/.test(await platform.metrics.metrics())) {
+    platform.clock.time += LIVE_SLOW_CLOSE_MS
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  app.socket.resume()
+  assert.equal((await app.untilClosed()).code, 4408)
+})
+
 onEachServer(
   'a snapshot larger than a socket takes at once comes whole, then live, while readings go on',
   async (t, server) => {
