@@ -11,12 +11,14 @@ export function listSchemas(registry: Pick<Registry, 'streams' | 'versions'>): o
     timeField: stream.timeField,
     precision: stream.precision,
     columns: stream.columns,
-    versions: registry.versions(stream.name).map(({ version, fingerprint }) => ({ version, fingerprint })),
+    versions: registry.versions(stream.name).map(({ version, fingerprint, batchFingerprint }) => {
+      return { version, fingerprint, batchFingerprint }
+    }),
   }))
   return { schemas }
 }
 
-/** One version: its `.avsc` as JSON, and its fingerprint. Throws a `Refusal` `not-found`. */
+/** One version: its `.avsc` as JSON, and its fingerprints. Throws a `Refusal` `not-found`. */
 export function showSchema(registry: Pick<Registry, 'versions'>, stream: string, version: string): object {
   const versions = registry.versions(stream)
   const found = versions.find((schema) => String(schema.version) === version)
@@ -24,5 +26,5 @@ export function showSchema(registry: Pick<Registry, 'versions'>, stream: string,
     const known = versions.length === 0 ? 'is no stream of this name' : `are versions 1 to ${versions.length}`
     throw new Refusal('not-found', `there is no schema ${stream}/${version}: there ${known}`)
   }
-  return { stream: found.stream, version: found.version, fingerprint: found.fingerprint, schema: found.schema }
+  return found
 }

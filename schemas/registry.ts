@@ -30,6 +30,8 @@ export interface RegisteredSchema {
   readonly version: number
   /** Of the record schema: sixteen hexadecimal digits, the most significant byte first. On the wire it is little-endian. */
   readonly fingerprint: string
+  /** Likewise of an array of it, by which a payload of several readings is named. */
+  readonly batchFingerprint: string
   /** The `.avsc` file, parsed. */
   readonly schema: object
 }
@@ -198,16 +200,18 @@ function loadStream(directory: string, name: string, readingTimeMinMs: number): 
   const codecs = (batch: boolean) =>
     versions.map((writer) => compile(file(writer.definition.version), writer, newest, batch, readingTimeMinMs))
   const records = codecs(false)
+  const batches = codecs(true)
   return {
     stream: streamOf(newest.definition),
-    versions: records.map(({ definition, hex }) => ({
+    versions: records.map(({ definition, hex }, index) => ({
       stream: name,
       version: definition.version,
       fingerprint: hex,
+      batchFingerprint: batches[index]?.hex ?? '',
       schema: definition.schema,
     })),
     records,
-    batches: codecs(true),
+    batches,
     newest: newest.definition,
   }
 }

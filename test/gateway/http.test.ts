@@ -150,6 +150,9 @@ onEachServer('schemas: all streams, and one version with its fingerprint', async
   )
   const [registered] = platform.registry.versions('environment')
   assert.deepEqual(await (await platform.get('/v1/schemas/environment/1')).json(), registered)
+  // As a batch of them is named on the wire.
+  const batch = platform.registry.encode('environment', [environment(NOW)])
+  assert.equal(registered?.batchFingerprint, Buffer.from(batch.subarray(2, 10)).reverse().toString('hex'))
 })
 
 onEachServer('devices: presence, last seen and last readings, within the token, page by page', async (t, server) => {
