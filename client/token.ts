@@ -34,7 +34,8 @@ export class TokenSource {
 
   async #ask(given: () => string | Promise<string>): Promise<string> {
     try {
-      const token = await given()
+      // A turn later, so that one that throws at once is forgotten like one that rejects.
+      const token = await Promise.resolve().then(given)
       this.#value = token
       return token
     } catch (error) {

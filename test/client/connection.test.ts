@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { Backoff } from '../../client/backoff.ts'
-import { type ConnectOptions, connect, type TelltaleError } from '../../client/client.ts'
+import { type ConnectOptions, connect } from '../../client/client.ts'
 import { freePort } from '../servers/server.ts'
 import { reading, ScriptedGateway } from './scripted-gateway.ts'
 
@@ -119,17 +119,27 @@ test('a gateway that is full, or a proxy that has none behind it, is tried again
   assert(gateway.connections >= 3)
 })
 
-test('an app whose token cannot be had just now is tried again', async (t) => {
-  const whys: (TelltaleError | undefined)[] = []
-  let asked = 0
-  const token = async () => {
-    if (asked++ === 0) throw new Error('the login is away')
-    return 'here'
-  }
-  const { gateway, live } = await start(t, { token })
-  live.subscribe(ENVIRONMENT, { onState: (_, why) => whys.push(why) })
-  assert.equal((await gateway.app()).token, 'here')
-})
+for (const [how, fail] of [
+  ['rejects', () => Promise.reject(new Error('the login is away'))],
+  [
+    'throws at once',
+    () => {
+      throw new Error('the login is away')
+    },
+  ],
+] as const) {
+  test(`a token function that ${how} is called again: at the start, and in mid-run`, async (t) => {
+    let asked = 0
+    const { gateway, live } = await start(t, { token: () => (asked++ % 2 === 0 ? fail() : `t${asked}`) })
+    live.subscribe(ENVIRONMENT)
+    const app = await gateway.app()
+    assert.equal(app.token, 't2')
+    await app.subscribe()
+    app.socket.close(4501)
+    assert.equal((await gateway.app()).token, 't4')
+    await assert.rejects(all(connect(gateway.url, { token: fail }).devices()), { message: 'the login is away' })
+  })
+}
 
 test('one that says when to come back is believed', async (t) => {
   const { gateway, subscribe } = await start(t, { random: () => 0.999 })
