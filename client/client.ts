@@ -13,11 +13,11 @@ import { type Device, type DevicesOptions, readDevices } from './devices.ts'
 import { TelltaleError } from './error.ts'
 import { type Encoding, type FrameDecoder, json } from './frames.ts'
 import { type HistoryOptions, readHistory } from './history.ts'
-import { Http } from './http.ts'
+import { ATTEMPTS_MAX, Http } from './http.ts'
 import type { FieldOf, Reading, ReadingOf, WithFields } from './readings.ts'
 import { findWebSocket, type WebSocketClass } from './socket.ts'
 import type { Streams } from './streams.ts'
-import { LiveSubscription, type SubscribeOptions, type Subscription } from './subscription.ts'
+import { LiveSubscription, type SubscribeOptions, type Subscription, type SubscriptionState } from './subscription.ts'
 import { type Token, TokenSource } from './token.ts'
 
 export type { Device, DevicesOptions } from './devices.ts'
@@ -80,21 +80,30 @@ export class Client<S extends object = Streams> {
     filter: Filter<F>,
     options: SubscribeOptions<N> = {},
   ): Subscription<WithFields<ReadingOf<S, F>, N>> {
-    const subscription = new LiveSubscription<unknown>(listOf(filter), options)
-    if (this.#isClosed) subscription.failed(new TelltaleError('over', 'close() was called: connect anew'))
-    else this.#connectionFor(subscription).join(subscription)
+    const subscription = this.#subscribe(listOf(filter), options)
     return subscription as Subscription<unknown> as Subscription<WithFields<ReadingOf<S, F>, N>>
   }
 
-  /** The last reading of each series, as it is now. */
+  #subscribe(filters: readonly string[], options: SubscribeOptions): LiveSubscription<unknown> {
+    const subscription = new LiveSubscription<unknown>(filters, options)
+    if (this.#isClosed) subscription.failed(new TelltaleError('over', 'close() was called: connect anew'))
+    else this.#connectionFor(subscription).join(subscription)
+    return subscription
+  }
+
+  /** The last reading of each series, as it is now. Rejects when `ATTEMPTS_MAX` attempts have failed, with why the last one did. */
   async latest<const F extends string, const N extends FieldOf<ReadingOf<S, F>> = FieldOf<ReadingOf<S, F>>>(
     filter: Filter<F>,
     { fields, signal }: Pick<SubscribeOptions<N>, 'fields' | 'signal'> = {},
   ): Promise<WithFields<ReadingOf<S, F>, N>[]> {
-    const subscription = this.subscribe<F, N>(filter, { start: 'latest', fields, signal })
+    let failures = 0
+    const onState = (_: SubscriptionState, why: TelltaleError | undefined) => {
+      if (why !== undefined && ++failures >= ATTEMPTS_MAX) subscription.failed(why)
+    }
+    const subscription = this.#subscribe(listOf(filter), { start: 'latest', fields, signal, onState })
     const readings: WithFields<ReadingOf<S, F>, N>[] = []
     for await (const event of subscription.events()) {
-      if (event.type === 'readings') readings.push(...event.readings)
+      if (event.type === 'readings') readings.push(...(event.readings as typeof readings))
       if (event.type === 'live') return readings
     }
     throw signal?.reason ?? new TelltaleError('over', 'close() was called')

@@ -390,34 +390,45 @@ export class Connection {
   }
 
   #closed(code: number, reason: string): void {
-    const name = reason === '' ? `with ${code}` : `with ${code}: ${reason}`
-    const error = new TelltaleError('closed', `the gateway has closed the connection ${name}`, {
-      closeCode: code,
-      retry: true,
-    })
+    const error = this.#whyClosed(code, reason)
     if (TOKEN_CLOSES.has(code)) this.#tokenRefused(error)
     else if (OUR_FAULT.has(code) || (code >= 4500 && code <= 4999)) this.end(error)
-    else this.#lost(error, this.#isWelcome ? undefined : () => this.#whyRefused())
+    else this.#lost(error, this.#isWelcome ? undefined : () => this.#whyRefused(error))
+  }
+
+  #whyClosed(closeCode: number, reason: string): TelltaleError {
+    const details = { closeCode, retry: true }
+    if (!this.#isWelcome && closeCode === NOT_MADE) {
+      return new TelltaleError('unreachable', `no WebSocket could be made to ${this.#dependencies.url}`, details)
+    }
+    const name = reason === '' ? `with ${closeCode}` : `with ${closeCode}: ${reason}`
+    return new TelltaleError('closed', `the gateway has closed the connection ${name}`, details)
   }
 
   /** Before another connection is tried, since the close code of one that was refused says nothing. */
-  async #whyRefused(): Promise<void> {
-    const why = await this.#dependencies.whyRefused(this.#token)
-    if (this.#state !== 'waiting' || why === undefined || why.retry) return // It says nothing of the token.
+  async #whyRefused(closed: TelltaleError): Promise<void> {
+    const why = (await this.#dependencies.whyRefused(this.#token)) ?? closed
+    if (this.#state !== 'waiting') return
     if (why.status === 401) this.#tokenRefused(why)
+    else if (why.retry) this.#disconnected(why)
     else this.end(why)
   }
 
   #tokenRefused(why: TelltaleError): void {
     try {
       this.#dependencies.tokens.refuse(this.#token, why)
-      this.#lost(why)
+      if (this.#state === 'waiting') this.#disconnected(why)
+      else this.#lost(why)
     } catch (error) {
       this.end(errorOf(error, 'token-refused'))
     }
   }
 
-  /** Comes back after a pause, and after `first`. */
+  #disconnected(why: TelltaleError): void {
+    for (const { subscription, left } of [...this.#seats.values()]) if (!left) subscription.disconnected(why)
+  }
+
+  /** Comes back after a pause, and after `first`, which says better than `why` what is wrong. */
   #lost(why: TelltaleError, first?: () => Promise<void>): void {
     if (this.#state === 'over' || this.#state === 'waiting') return
     if (this.#isWelcome && performance.now() - this.#openedAt > GOOD_MS) this.#backoff.reset()
@@ -429,8 +440,8 @@ export class Connection {
       settled(seat)
       seat.updating = false
       if (seat.left) this.#free(seat)
-      else seat.subscription.disconnected(why)
     }
+    if (first === undefined) this.#disconnected(why)
     if (this.#seats.size === 0) this.end()
     else void this.#comeBack(retryMs, first)
   }

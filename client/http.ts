@@ -9,7 +9,7 @@ import { Backoff } from './backoff.ts'
 import { errorOf, TelltaleError } from './error.ts'
 import type { TokenSource } from './token.ts'
 
-const ATTEMPTS_MAX = 5
+export const ATTEMPTS_MAX = 5
 const RETRIED: ReadonlySet<number> = new Set([429, 502, 503, 504])
 /** A longer `Retry-After` is cut to this. */
 const RETRY_AFTER_MS_MAX = 30_000

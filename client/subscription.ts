@@ -42,7 +42,7 @@ export interface SubscribeOptions<Field extends string = string> extends Rate {
   readonly buffer?: number | undefined
   /** Called where readings are missing, when the loop has come there. */
   readonly onGap?: ((gap: Gap) => void) | undefined
-  /** `why`: what the connection was lost by. */
+  /** At the beginning, and at each change; `connecting` with why for each attempt that failed, too. */
   readonly onState?: ((state: SubscriptionState, why: TelltaleError | undefined) => void) | undefined
   /** Ends the subscription, and the loop, when it aborts. */
   readonly signal?: AbortSignal | undefined
@@ -216,6 +216,7 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
   /** By the client, once. */
   carriedBy(carrier: Carrier): void {
     this.#carrier = carrier
+    this.#tell('connecting')
     const { signal } = this.#options
     signal?.addEventListener('abort', this.#stop, { once: true })
     if (signal?.aborted) this.close()
@@ -259,7 +260,7 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
     }
   }
 
-  /** It goes on by itself. */
+  /** It goes on by itself. Called for each attempt that fails. */
   disconnected(why: TelltaleError | undefined): void {
     this.#letGo = false
     if (this.#snapshot !== undefined) this.#snapshot = []
@@ -374,8 +375,12 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
   }
 
   #enter(state: SubscriptionState, why?: TelltaleError): void {
-    if (this.#state === state) return
+    if (this.#state === state && why === undefined) return
     this.#state = state
+    this.#tell(state, why)
+  }
+
+  #tell(state: SubscriptionState, why?: TelltaleError): void {
     const { onState } = this.#options
     // Later, so that what the app's function throws is the app's.
     if (onState !== undefined) queueMicrotask(() => onState(state, why))

@@ -151,16 +151,53 @@ test('one that says when to come back is believed', async (t) => {
   await (await gateway.app()).subscribe()
 })
 
-test('nobody there, and then a gateway', async (t) => {
+test('nobody there, and then a gateway: why each attempt failed is told', async (t) => {
   const port = await freePort()
-  const live = connect(`ws://127.0.0.1:${port}/`, { random: () => 0.1 })
+  const live = connect(`ws://127.0.0.1:${port}/`, { random: () => 0 })
   t.after(() => live.close())
-  const why = await new Promise((resolve) => {
-    live.subscribe(ENVIRONMENT, { onState: (state, error) => resolve([state, error?.code]) })
-    // It is connecting already, so nothing is told before there is something new.
-    ScriptedGateway.start(t, port).then(async (gateway) => (await gateway.app()).subscribe())
+  const told: unknown[] = []
+  const message = `http://127.0.0.1:${port} cannot be reached: connect ECONNREFUSED 127.0.0.1:${port}`
+  await new Promise<void>((resolve) => {
+    live.subscribe(ENVIRONMENT, {
+      onState: (state, why) => {
+        told.push([state, why?.code, why?.message, why?.retry])
+        if (told.length === 3) ScriptedGateway.start(t, port).then(async (gateway) => (await gateway.app()).subscribe())
+        if (state === 'live') resolve()
+      },
+    })
   })
-  assert.deepEqual(why, ['catching-up', undefined])
+  const failed = ['connecting', 'unreachable', message, true]
+  assert.deepEqual(told.slice(0, 3), [['connecting', undefined, undefined, undefined], failed, failed])
+})
+
+test('one that cannot be reached, or that refuses for now, is told to latest as it is to history and devices', async (t) => {
+  const nobody = connect(`http://127.0.0.1:${await freePort()}`, { random: () => 0 })
+  t.after(() => nobody.close())
+  await assert.rejects(nobody.latest(ENVIRONMENT), { code: 'unreachable', retry: true })
+  await assert.rejects(all(nobody.history(ENVIRONMENT)), { code: 'unreachable', retry: true })
+  const { gateway, live } = await start(t)
+  gateway.refuse = () => ({ status: 503, code: 'too-busy' })
+  await assert.rejects(live.latest(ENVIRONMENT), { code: 'too-busy', status: 503, retry: true })
+  assert.equal(gateway.connections, 5)
+  const gone = new AbortController()
+  gone.abort(new Error('the page was left'))
+  await assert.rejects(live.latest(ENVIRONMENT, { signal: gone.signal }), { message: 'the page was left' })
+})
+
+test('a token that was refused, and one that cannot be had, are told while others are asked for', async (t) => {
+  const tokens: (() => string)[] = [
+    () => 'old',
+    () => {
+      throw new Error('the login is away')
+    },
+    () => 'new',
+  ]
+  const { gateway, live } = await start(t, { token: () => tokens.shift()?.() ?? 'none is left' })
+  gateway.refuse = (shown) => (shown === 'old' ? { status: 401, code: 'token-expired' } : undefined)
+  const told: (string | undefined)[] = []
+  live.subscribe(ENVIRONMENT, { onState: (state, why) => told.push(why?.code ?? state) })
+  await (await gateway.app()).next('subscribe')
+  assert.deepEqual(told, ['connecting', 'token-expired', 'no-token'])
 })
 
 test('the pauses between are random, up to a bound that doubles', () => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
 import { test } from 'node:test'
 import { avro } from '../../client/avro/avro.ts'
-import { connect } from '../../client/client.ts'
+import { connect, type SubscriptionState } from '../../client/client.ts'
 import { FILTER, Installation } from './installation.ts'
 
 const KILLS = 3
@@ -21,10 +21,12 @@ for (const [name, encoding] of [
     t.after(() => app.close())
     const numbers: number[] = []
     let reconnects = 0
+    let before: SubscriptionState = 'connecting'
     const states = new EventEmitter()
     const subscription = app.subscribe(FILTER, {
       onState: (state) => {
-        if (state === 'connecting') reconnects++
+        if (state === 'connecting' && before !== 'connecting') reconnects++
+        before = state
         states.emit('changed')
       },
       onGap: (gap) => assert.fail(JSON.stringify(gap)),
