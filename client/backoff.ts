@@ -1,10 +1,11 @@
 /**
  * Owns how long to wait before something is tried again: full jitter, a random time up to a bound that doubles with every
- * failure, so that a thousand apps do not come back at once. Bound: `BACKOFF_MS_MAX`.
+ * failure, so that a thousand apps do not come back at once. Bound: `BACKOFF_MS_MAX`, so that nobody looks long at a gateway that is
+ * back.
  */
 
 const BACKOFF_MS_MIN = 500
-const BACKOFF_MS_MAX = 30_000
+const BACKOFF_MS_MAX = 5_000
 
 export class Backoff {
   readonly #random: () => number
