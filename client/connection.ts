@@ -33,7 +33,11 @@ const ASKS_RATIO = 0.4
 
 /** What `close` says of a connection that was never made. */
 const NOT_MADE = 1006
-const TOKEN_CLOSES: ReadonlySet<number> = new Set([4501, 4504])
+/** Closes that are of the token, by the codes that HTTP has for the same. */
+const TOKEN_CLOSES: ReadonlyMap<number, string> = new Map([
+  [4501, 'token-expired'],
+  [4504, 'token-revoked'],
+])
 /** We broke the WebSocket protocol (RFC 6455 section 7.4.1), and would again. */
 const OUR_FAULT: ReadonlySet<number> = new Set([1002, 1003, 1007, 1009])
 
@@ -159,7 +163,7 @@ export class Connection {
       this.#listen(new WebSocket(url, protocols) as Socket)
       decoder.opened()
     } catch (thrown) {
-      if (isFinal(thrown)) this.end(errorOf(thrown, 'bad-token'))
+      if (isFinal(thrown)) this.end(errorOf(thrown, 'bad-token', false))
       else this.#lost(errorOf(thrown, 'no-token'))
     }
   }
@@ -392,17 +396,18 @@ export class Connection {
   #closed(code: number, reason: string): void {
     const error = this.#whyClosed(code, reason)
     if (TOKEN_CLOSES.has(code)) this.#tokenRefused(error)
-    else if (OUR_FAULT.has(code) || (code >= 4500 && code <= 4999)) this.end(error)
+    else if (!error.retry) this.end(error)
     else this.#lost(error, this.#isWelcome ? undefined : () => this.#whyRefused(error))
   }
 
   #whyClosed(closeCode: number, reason: string): TelltaleError {
-    const details = { closeCode, retry: true }
+    const details = { closeCode, retry: !OUR_FAULT.has(closeCode) && !(closeCode >= 4500 && closeCode <= 4999) }
     if (!this.#isWelcome && closeCode === NOT_MADE) {
       return new TelltaleError('unreachable', `no WebSocket could be made to ${this.#dependencies.url}`, details)
     }
     const name = reason === '' ? `with ${closeCode}` : `with ${closeCode}: ${reason}`
-    return new TelltaleError('closed', `the gateway has closed the connection ${name}`, details)
+    const ours = TOKEN_CLOSES.get(closeCode) ?? 'closed'
+    return new TelltaleError(ours, `the gateway has closed the connection ${name}`, details)
   }
 
   /** Before another connection is tried, since the close code of one that was refused says nothing. */

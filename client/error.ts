@@ -1,8 +1,8 @@
 /**
  * Owns what goes wrong, as apps see it: a code that programs can test, and a sentence.
  *
- * Codes are the gateway's own (docs/contract.md: `forbidden`, `bad-filter`, `token-expired` and so on), and of this package:
- * `unreachable`, `closed` (with the WebSocket's `closeCode`), `token-refused`, `no-websocket`, `bad-answer`, `over`.
+ * Codes are the gateway's own (docs/contract.md: `forbidden`, `bad-filter`, `token-expired` and so on), and of this package. Always
+ * true: README.md lists them; one cause has one code, whichever way it was learned.
  */
 
 export interface ErrorDetails {
@@ -31,8 +31,8 @@ export class TelltaleError extends Error {
 }
 
 /** Whatever was thrown, as an error of ours. */
-export function errorOf(thrown: unknown, code: string): TelltaleError {
+export function errorOf(thrown: unknown, code: string, retry = true): TelltaleError {
   if (thrown instanceof TelltaleError) return thrown
   const message = thrown instanceof Error ? thrown.message : String(thrown)
-  return new TelltaleError(code, message, { cause: thrown, retry: true })
+  return new TelltaleError(code, message, { cause: thrown, retry })
 }

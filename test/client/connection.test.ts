@@ -2,11 +2,14 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Backoff } from '../../client/backoff.ts'
 import { type ConnectOptions, connect } from '../../client/client.ts'
 import { freePort } from '../servers/server.ts'
+import { ROOT } from '../tree.ts'
 import { reading, ScriptedGateway } from './scripted-gateway.ts'
 
 async function all<T>(given: AsyncIterable<T>): Promise<T[]> {
@@ -53,7 +56,7 @@ for (const code of [1002, 1003, 1007, 1009, 4500, 4502, 4503, 4999]) {
     assert.deepEqual((await readings.next()).value, reading(1))
     const message = `the gateway has closed the connection with ${code}: because`
     for (let times = 0; times < 2; times++) {
-      await assert.rejects(readings.next(), { code: 'closed', closeCode: code, message })
+      await assert.rejects(readings.next(), { code: 'closed', closeCode: code, message, retry: false })
     }
     assert.equal(gateway.connections, 1)
     // What is asked for after that is tried.
@@ -62,7 +65,10 @@ for (const code of [1002, 1003, 1007, 1009, 4500, 4502, 4503, 4999]) {
   })
 }
 
-for (const code of [4501, 4504]) {
+for (const [code, name] of [
+  [4501, 'token-expired'],
+  [4504, 'token-revoked'],
+] as const) {
   test(`closed with ${code} it comes back with another token; with one that is a string it does not`, async (t) => {
     const tokens = ['first', 'second']
     const { gateway, subscribe } = await start(t, { token: async () => tokens.shift() ?? 'none is left' })
@@ -80,7 +86,7 @@ for (const code of [4501, 4504]) {
     const third = await gateway.app()
     await third.subscribe()
     third.socket.close(code)
-    await assert.rejects(ended, { code: 'closed', closeCode: code })
+    await assert.rejects(ended, { code: name, closeCode: code, retry: false })
   })
 }
 
@@ -108,6 +114,29 @@ test('a refusal that is not of the token ends it with what the gateway says', as
   const { gateway, subscribe } = await start(t, { token: 'of-a-device' })
   gateway.refuse = () => ({ status: 403, code: 'not-an-app' })
   await assert.rejects(subscribe().next(), { code: 'not-an-app', status: 403, message: 'it is not-an-app' })
+})
+
+test('a token that cannot stand in a subprotocol ends it', async (t) => {
+  const { subscribe } = await start(t, { token: 'of two words' })
+  await assert.rejects(subscribe().next(), { code: 'bad-token', retry: false })
+})
+
+test("the README lists the codes of the SDK's own, and of the contract's", () => {
+  const page = readFileSync(join(ROOT, 'client/README.md'), 'utf8')
+  const listed = new Set([...page.matchAll(/`([a-z]+(?:-[a-z]+)*)`/g)].map(([, code]) => code))
+  const files = readdirSync(join(ROOT, 'client')).filter((name) => name.endsWith('.ts') && name !== 'command.ts')
+  const source = files.map((name) => readFileSync(join(ROOT, 'client', name), 'utf8')).join('')
+  const own = [...source.matchAll(/(?:TelltaleError\(|errorOf\(\w+, )'([a-z-]+)'/g)].map(([, code]) => code)
+  const contract = readFileSync(join(ROOT, 'docs/contract.md'), 'utf8')
+  const errors = /^Errors: ([\s\S]*?)\. The last/m.exec(contract)?.[1] ?? assert.fail('the contract lists none')
+  const gateways = [...errors.matchAll(/`([a-z-]+)`/g)].map(([, code]) => code)
+  const refusals = readFileSync(join(ROOT, 'gateway/refusal.ts'), 'utf8')
+  const http = [...refusals.matchAll(/^ {2}'?([a-z-]+)'?: '\d{3} /gm)].map(([, code]) => code)
+  assert(own.length > 5 && gateways.length > 5 && http.length > 5)
+  assert.deepEqual(
+    [...own, ...gateways, ...http].filter((code) => !listed.has(code)),
+    [],
+  )
 })
 
 test('a gateway that is full, or a proxy that has none behind it, is tried again', async (t) => {
