@@ -127,6 +127,7 @@ export class Connection {
     this.#seats.set(subscription, seat)
     subscription.carriedBy({
       ask: () => this.#ask(seat),
+      isOpen: () => this.#state === 'open',
       pause: () => this.#unsubscribe(seat),
       update: (rate) => this.#update(seat, rate),
       leave: () => this.#leave(seat),
@@ -291,7 +292,7 @@ export class Connection {
     seat.updating = false
     if (seat.left) this.#leave(seat)
     else if (seat.subscription.state === 'paused') this.#unsubscribe(seat)
-    else if (seat.subscription.state === 'connecting') this.#ask(seat)
+    else if (seat.subscription.isAsking) this.#ask(seat)
   }
 
   #name(seat: Seat, name: string): void {

@@ -2,9 +2,11 @@
  * Owns one subscription: what waits for the app's loop, where it goes on after a break, and when the gateway has to wait.
  *
  *   connecting --subscribed--> catching-up --live--> live
- *   catching-up, live --half of `buffer` waits--> paused --an eighth is left--> connecting
- *   catching-up, live --the connection is lost--> connecting
+ *   catching-up, live --half of `buffer` waits--> paused --an eighth is left--> resuming --subscribed--> catching-up
+ *   catching-up, live, resuming --the connection is lost--> connecting; paused --an eighth is left, no connection--> connecting
  *   any --close(), the loop is left, an error--> ended
+ *
+ * Apps see `resuming` as `catching-up`: they have the connection.
  *
  * Always true: what the loop gets has no hole that it is not told of and nothing twice: the gateway is asked to go on after the
  * cursor of the last frame that was kept. The snapshot of `latest`, which the gateway begins again after a break, is given whole.
@@ -52,6 +54,8 @@ export interface SubscribeOptions<Field extends string = string> extends Rate {
 export interface Carrier {
   /** Asks the gateway for what `request` says. */
   ask(): void
+  /** Whether it can be asked now; if not, it is when it can. */
+  isOpen(): boolean
   /** Asks it to send no more. */
   pause(): void
   update(rate: Rate): Promise<void>
@@ -88,6 +92,10 @@ const BUFFER_READINGS = 10_000
 const PAUSE_RATIO = 1 / 2
 const RESUME_RATIO = 1 / 8
 
+type State = SubscriptionState | 'resuming'
+
+const shown = (state: State): SubscriptionState => (state === 'resuming' ? 'catching-up' : state)
+
 /** An event whose cursor moves while nothing comes behind it. */
 type Item = { cursor: string } & (
   | ({ readonly type: 'readings' } & Omit<Batch, 'cursor'>)
@@ -104,7 +112,7 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
   /** One after the other. */
   #updates: Promise<void> = Promise.resolve()
   #carrier: Carrier | undefined
-  #state: SubscriptionState = 'connecting'
+  #state: State = 'connecting'
   #error: TelltaleError | undefined
   /** What has come of the snapshot of one that starts with `latest`; undefined when it is whole, and if there is none. */
   #snapshot: Reading[] | undefined
@@ -135,7 +143,12 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
   }
 
   get state(): SubscriptionState {
-    return this.#state
+    return shown(this.#state)
+  }
+
+  /** What comes has to be asked for yet, or that has no answer. */
+  get isAsking(): boolean {
+    return this.#state === 'connecting' || this.#state === 'resuming'
   }
 
   get cursor(): string | undefined {
@@ -338,7 +351,7 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
     this.#merged += merged
     this.#waiting -= readings
     if (this.#state !== 'paused' || this.#waiting > this.#buffer * RESUME_RATIO) return
-    this.#enter('connecting')
+    this.#enter(this.#carrier?.isOpen() ? 'resuming' : 'connecting')
     this.#carrier?.ask()
   }
 
@@ -374,10 +387,10 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
     this.#wake()
   }
 
-  #enter(state: SubscriptionState, why?: TelltaleError): void {
-    if (this.#state === state && why === undefined) return
+  #enter(state: State, why?: TelltaleError): void {
+    const before = this.state
     this.#state = state
-    this.#tell(state, why)
+    if (this.state !== before || why !== undefined) this.#tell(this.state, why)
   }
 
   #tell(state: SubscriptionState, why?: TelltaleError): void {

@@ -120,7 +120,8 @@ test('batches have their cursor, and events what is between, in order', async (t
 
 test('a loop that is slow has the gateway wait, and goes on behind what it has: nothing is lost, nothing comes twice', async (t) => {
   const { gateway, live } = await start(t)
-  const subscription = live.subscribe(ENVIRONMENT, { buffer: 16 })
+  const states: string[] = []
+  const subscription = live.subscribe(ENVIRONMENT, { buffer: 16, onState: (state) => states.push(state) })
   const readings = subscription[Symbol.asyncIterator]()
   const app = await gateway.app()
   await app.subscribe()
@@ -136,13 +137,32 @@ test('a loop that is slow has the gateway wait, and goes on behind what it has: 
   await app.settled()
   assert.deepEqual(await take(readings, 9), [1, 2, 3, 4, 5, 6, 7, 8, 9])
   const again = await app.next('subscribe')
-  assert.deepEqual(again.start, { after: 'c12' })
+  assert.deepEqual([again.start, subscription.state], [{ after: 'c12' }, 'catching-up'])
   app.readings('c20', 20) // As if the answer were late.
   app.send({ type: 'subscribed', id: again.id, subscription: 's1' })
   app.readings('c18', 13, 14, 15, 16, 17, 18)
   app.send({ type: 'live', subscription: 's1', cursor: 'c18' })
   assert.deepEqual(await take(readings, 9), [10, 11, 12, 13, 14, 15, 16, 17, 18])
-  assert.equal(subscription.state, 'live')
+  assert.deepEqual(states, ['connecting', 'catching-up', 'live', 'paused', 'catching-up', 'live'])
+})
+
+test('a loop that goes on while there is no connection is connecting', async (t) => {
+  const { gateway, live } = await start(t)
+  const states: string[] = []
+  const subscription = live.subscribe(ENVIRONMENT, { buffer: 2, onState: (state) => states.push(state) })
+  const readings = subscription[Symbol.asyncIterator]()
+  const app = await gateway.app()
+  await app.subscribe()
+  app.readings('c2', 1, 2)
+  await app.next('unsubscribe')
+  gateway.refuse = () => ({ status: 503, code: 'too-busy' })
+  app.socket.terminate()
+  while (gateway.connections < 2) await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(await take(readings, 2), [1, 2])
+  assert.equal(subscription.state, 'connecting')
+  gateway.refuse = () => undefined
+  assert.deepEqual((await (await gateway.app()).subscribe()).start, { after: 'c2' })
+  assert.deepEqual(states.slice(0, 5), ['connecting', 'catching-up', 'live', 'paused', 'connecting'])
 })
 
 test('a snapshot comes whole, in one batch that it can go on from; one that a break has cut begins again', async (t) => {
