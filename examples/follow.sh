@@ -10,15 +10,18 @@ filter=${filter//+/%2B}
 cursor=
 
 while true; do
-  resume=()
+  resume=() status=000
   [[ -n $cursor ]] && resume=(--header "Last-Event-ID: $cursor")
   while IFS=' ' read -r field value; do
     case $field in
       id:) cursor=$value ;;
       event:) event=$value ;;
+      status:) status=$value ;;
       data:) [[ $event == readings || $event == gap ]] && printf '%s\n' "$value" ;;
     esac
-  done < <(curl --silent --show-error --fail --no-buffer "${resume[@]}" \
+  done < <(curl --silent --show-error --fail --no-buffer --write-out '\nstatus: %{http_code}\n' "${resume[@]}" \
     --header "Authorization: Bearer ${TELLTALE_TOKEN:-}" "$url/v1/stream?filter=${filter//#/%23}&last=5m")
-  sleep "0.$RANDOM"
+  # Such as 401, when the token has expired: the same would happen again.
+  [[ $status == 4* && $status != 429 ]] && exit 1
+  sleep "$((RANDOM % 2)).$RANDOM"
 done

@@ -11,6 +11,7 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { Browser } from './client/browser.ts'
 import { FILTER, Installation } from './client/installation.ts'
+import { ScriptedGateway } from './client/scripted-gateway.ts'
 import { pack } from './deploy/package.ts'
 import { plainEnvironment } from './e2e/platform.ts'
 import { scratchDirectory } from './scratch.ts'
@@ -63,6 +64,12 @@ class Example {
     const gone = once(this.#child, 'exit')
     process.kill(-(this.#child.pid ?? 0), signal)
     await gone
+  }
+
+  /** The code that it ends with by itself. */
+  async ended(): Promise<number | null> {
+    while (this.#child.exitCode === null && this.#child.signalCode === null) await pause(20)
+    return this.#child.exitCode
   }
 
   async until(state: () => boolean): Promise<void> {
@@ -171,6 +178,50 @@ test('follow.py: goes on where it was when the gateway comes back', async (t) =>
   await installation.publish(MESSAGES)
   await follow.until(() => numbers().length >= 3 * MESSAGES)
   assertWhole(numbers(), 3 * MESSAGES)
+})
+
+test('follow.py: comes back from what passes, and ends at what does not', async (t) => {
+  let python: string
+  try {
+    python = pythonWithWebsockets()
+  } catch (error) {
+    return skipIfMissing(t, error)
+  }
+  const gateway = await ScriptedGateway.start(t)
+  const refusals = [
+    { status: 503, code: 'too-busy' },
+    'cut',
+    { status: 429, code: 'too-many-sockets' },
+    undefined,
+    { status: 502, code: 'bad-gateway' },
+    undefined,
+  ] as const
+  let asked = 0
+  gateway.refuse = () => (asked < refusals.length ? refusals[asked++] : { status: 401, code: 'token-expired' })
+  const env = { ...plainEnvironment(), TELLTALE_URL: gateway.url, TELLTALE_TOKEN: 'x' }
+  const follow = new Example(t, python, [join(EXAMPLES, 'follow.py'), FILTER], { env })
+  const app = await gateway.app()
+  await app.subscribe('s1', 'c1')
+  app.readings('c2', 2)
+  app.send({ type: 'error', code: 'store-unavailable', message: 'not now', retry: true })
+  const again = await gateway.app()
+  assert.deepEqual((await again.subscribe()).start, { after: 'c2' })
+  again.socket.terminate()
+  assert.equal(await follow.ended(), 1)
+  assert.equal(asked, refusals.length)
+  assert.match(follow.printed, /^truck-7 \d+ \{"temperature": 2\}\n$/)
+})
+
+test('follow.sh: comes back from what passes, and ends when its token has expired', async (t) => {
+  if (requireProgram(t, 'curl', 'apt install curl') === undefined) return
+  const gateway = await ScriptedGateway.start(t)
+  let asked = 0
+  const refusals = [{ status: 503, code: 'too-busy' }, 'cut', { status: 429, code: 'too-many-sockets' }] as const
+  gateway.refuse = () => refusals[asked++] ?? { status: 401, code: 'token-expired' }
+  const env = { ...plainEnvironment(), TELLTALE_URL: gateway.url, TELLTALE_TOKEN: 'x' }
+  const follow = new Example(t, 'bash', [join(EXAMPLES, 'follow.sh'), FILTER], { env })
+  assert.equal(await follow.ended(), 1)
+  assert.equal(asked, refusals.length + 1)
 })
 
 test('follow.sh: goes on where it was when the gateway comes back', async (t) => {

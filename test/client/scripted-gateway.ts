@@ -108,8 +108,8 @@ export class ScriptedGateway {
   readonly #sockets: WebSocketServer
   readonly #connected: AppSocket[] = []
   #arrived: () => void = () => undefined
-  /** By the token of a request; undefined lets it in. */
-  refuse: (token: string | undefined) => { readonly status: number; readonly code: string } | undefined = () =>
+  /** By the token of a request; `cut` ends its connection without an answer, undefined lets it in. */
+  refuse: (token: string | undefined) => { readonly status: number; readonly code: string } | 'cut' | undefined = () =>
     undefined
   connections = 0
 
@@ -117,7 +117,12 @@ export class ScriptedGateway {
     this.#sockets = new WebSocketServer({ noServer: true, handleProtocols: ([first = '']) => first })
     this.#server = createServer((request, response) => {
       const token = request.headers.authorization?.replace('Bearer ', '')
-      const { status, code } = this.refuse(token) ?? UPGRADE_REQUIRED
+      const refusal = this.refuse(token) ?? UPGRADE_REQUIRED
+      if (refusal === 'cut') {
+        request.socket.destroy()
+        return
+      }
+      const { status, code } = refusal
       response.writeHead(status, { 'Content-Type': 'application/json' })
       response.end(JSON.stringify({ error: { code, message: `it is ${code}` } }))
     })
@@ -126,6 +131,10 @@ export class ScriptedGateway {
       const protocols = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
       const token = protocols.find((name) => name.startsWith('telltale.token.'))?.slice('telltale.token.'.length)
       const refusal = this.refuse(token)
+      if (refusal === 'cut') {
+        socket.destroy()
+        return
+      }
       if (refusal !== undefined) {
         socket.end(`HTTP/1.1 ${refusal.status} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`)
         return
