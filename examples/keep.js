@@ -26,13 +26,14 @@ for await (const { readings, cursor } of subscription.batches()) {
   fsyncSync(descriptor)
 }
 
-/** Where it goes on. What was written behind the last whole cursor is taken away. */
+/** Where it goes on. What was written behind the last whole cursor is taken away: all, if a first write has left none. */
 function kept() {
   if (!existsSync(file)) return undefined
   const text = readFileSync(file, 'utf8')
+  if (text.includes('\n') && !/^[^,\n]+,\d+,/.test(text)) throw new Error(`${file} is not of this program`)
   const at = text.lastIndexOf('\n#', text.lastIndexOf('\n') - 1)
   const end = text.indexOf('\n', at + 1)
-  if (at < 0 || end < 0) return undefined
-  truncateSync(file, Buffer.byteLength(text.slice(0, end + 1)))
-  return { after: text.slice(at + 2, end) }
+  const isWhole = at >= 0 && end >= 0
+  truncateSync(file, isWhole ? Buffer.byteLength(text.slice(0, end + 1)) : 0)
+  return isWhole ? { after: text.slice(at + 2, end) } : undefined
 }

@@ -135,6 +135,10 @@ test('keep.js: killed with its gateway, it goes on where its file ends', async (
       .map((line) => Number(line.split(',')[2]))
   }
   const keep = () => new Example(t, process.execPath, ['keep.js', file], { cwd, env })
+  writeFileSync(file, 'of another\nprogram')
+  assert.equal(await keep().ended(), 1)
+  assert.equal(readFileSync(file, 'utf8'), 'of another\nprogram')
+  writeFileSync(file, 'truck-7,1,5\ntruck-7,2,') // A first write that was torn: it has no cursor yet.
   const first = keep()
   await first.until(() => kept().length >= MESSAGES)
   await Promise.all([first.end('SIGKILL'), installation.publish(MESSAGES)])
