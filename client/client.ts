@@ -9,15 +9,22 @@
  */
 
 import { Connection } from './connection.ts'
-import { type Device, type DevicesOptions, readDevices } from './devices.ts'
+import { DEVICES, type Device, type DevicesOptions, readDevices } from './devices.ts'
 import { TelltaleError } from './error.ts'
 import { type Encoding, type FrameDecoder, json } from './frames.ts'
-import { type HistoryOptions, readHistory } from './history.ts'
+import { checkHistory, type HistoryOptions, readHistory } from './history.ts'
 import { ATTEMPTS_MAX, Http } from './http.ts'
+import { checkNames, type Names } from './options.ts'
 import type { FieldOf, Reading, ReadingOf, WithFields } from './readings.ts'
 import { findWebSocket, type WebSocketClass } from './socket.ts'
 import type { Streams } from './streams.ts'
-import { LiveSubscription, type SubscribeOptions, type Subscription, type SubscriptionState } from './subscription.ts'
+import {
+  checkSubscribe,
+  LiveSubscription,
+  type SubscribeOptions,
+  type Subscription,
+  type SubscriptionState,
+} from './subscription.ts'
 import { type Token, TokenSource } from './token.ts'
 
 export type { Device, DevicesOptions } from './devices.ts'
@@ -41,6 +48,9 @@ export interface ConnectOptions {
   readonly random?: (() => number) | undefined
 }
 
+const CONNECT: Names<ConnectOptions> = { token: true, encoding: true, WebSocket: true, random: true }
+const LATEST: Names<Pick<SubscribeOptions, 'fields' | 'signal'>> = { fields: true, signal: true }
+
 /** Connects when something is asked for. `url` is where the gateway is: `https://telltale.example`, with a path if it has one. */
 export function connect<S extends object = Streams>(url: string | URL, options: ConnectOptions = {}): Client<S> {
   return new Client<S>(url, options)
@@ -60,7 +70,10 @@ export class Client<S extends object = Streams> {
   readonly #connections = new Map<Connection, Encoding>()
   #isClosed = false
 
-  constructor(url: string | URL, { token, encoding, WebSocket: given, random }: ConnectOptions) {
+  /** By `connect`. */
+  constructor(url: string | URL, options: ConnectOptions) {
+    checkNames('connect', CONNECT, options)
+    const { token, encoding, WebSocket: given, random } = options
     const base = new URL(url)
     const isSecure = base.protocol === 'https:' || base.protocol === 'wss:'
     const rest = `${base.host}${base.pathname.replace(/\/+$/, '')}`
@@ -74,12 +87,14 @@ export class Client<S extends object = Streams> {
 
   /**
    * Readings as they come. They wait for the loop; when too many do, the gateway waits, and goes on where it was. After a break
-   * it goes on where it was, too. The loop throws a `TelltaleError` for what would not get better.
+   * it goes on where it was, too. The loop throws a `TelltaleError` for what would not get better; an option that there is not
+   * is thrown here.
    */
   subscribe<const F extends string, const N extends FieldOf<ReadingOf<S, F>> = FieldOf<ReadingOf<S, F>>>(
     filter: Filter<F>,
     options: SubscribeOptions<N> = {},
   ): Subscription<WithFields<ReadingOf<S, F>, N>> {
+    checkSubscribe(options)
     const subscription = this.#subscribe(listOf(filter), options)
     return subscription as Subscription<unknown> as Subscription<WithFields<ReadingOf<S, F>, N>>
   }
@@ -94,8 +109,10 @@ export class Client<S extends object = Streams> {
   /** The last reading of each series, as it is now. Rejects when `ATTEMPTS_MAX` attempts have failed, with why the last one did. */
   async latest<const F extends string, const N extends FieldOf<ReadingOf<S, F>> = FieldOf<ReadingOf<S, F>>>(
     filter: Filter<F>,
-    { fields, signal }: Pick<SubscribeOptions<N>, 'fields' | 'signal'> = {},
+    options: Pick<SubscribeOptions<N>, 'fields' | 'signal'> = {},
   ): Promise<WithFields<ReadingOf<S, F>, N>[]> {
+    checkNames('latest', LATEST, options)
+    const { fields, signal } = options
     let failures = 0
     const onState = (_: SubscriptionState, why: TelltaleError | undefined) => {
       if (why !== undefined && ++failures >= ATTEMPTS_MAX) subscription.failed(why)
@@ -111,11 +128,13 @@ export class Client<S extends object = Streams> {
 
   /** What is stored, asked for page by page as the loop takes it. */
   history<const F extends string>(filter: Filter<F>, options: HistoryOptions = {}): AsyncIterable<ReadingOf<S, F>> {
+    checkHistory(options)
     return readHistory(this.#http, listOf(filter), options) as AsyncIterable<Reading> as AsyncIterable<ReadingOf<S, F>>
   }
 
   /** The devices that the filter selects, by default all that the token does. */
   devices(filter: Filter<string> = [], options: DevicesOptions = {}): AsyncIterable<Device> {
+    checkNames('devices', DEVICES, options)
     return readDevices(this.#http, listOf(filter), options)
   }
 

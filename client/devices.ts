@@ -1,6 +1,7 @@
 /** Owns `/v1/devices` for apps: all devices that the token's filters select, page by page. */
 
 import type { Http } from './http.ts'
+import type { Names } from './options.ts'
 import type { Value } from './readings.ts'
 
 export interface Device {
@@ -19,6 +20,8 @@ export interface Device {
 export interface DevicesOptions {
   readonly signal?: AbortSignal | undefined
 }
+
+export const DEVICES: Names<DevicesOptions> = { signal: true }
 
 interface Page {
   readonly devices: readonly Device[]

@@ -1,6 +1,7 @@
 /** Owns `/v1/readings` for apps: all readings of a question, page by page, as the loop takes them. */
 
 import type { Http } from './http.ts'
+import { checkCount, checkNames, type Names } from './options.ts'
 import type { Reading } from './readings.ts'
 
 /** Readings asked for at once. */
@@ -23,6 +24,22 @@ export interface HistoryOptions {
   /** The most readings in all; by default there is no limit. */
   readonly limit?: number | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+const HISTORY: Names<HistoryOptions> = {
+  from: true,
+  to: true,
+  every: true,
+  fn: true,
+  order: true,
+  limit: true,
+  signal: true,
+}
+
+/** Throws what is wrong with them. */
+export function checkHistory(options: HistoryOptions): void {
+  checkNames('history', HISTORY, options)
+  checkCount('limit', options.limit)
 }
 
 interface Page {

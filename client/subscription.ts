@@ -14,8 +14,9 @@
  * snapshot has a reading of each series that was asked for.
  */
 
-import type { TelltaleError } from './error.ts'
+import { TelltaleError } from './error.ts'
 import type { SubscriptionFrame } from './frames.ts'
+import { checkCount, checkNames, type Names } from './options.ts'
 import type { Batch, Gap, Reading, SubscriptionEvent } from './readings.ts'
 
 export type SubscriptionState = 'connecting' | 'catching-up' | 'live' | 'paused' | 'ended'
@@ -27,13 +28,15 @@ export type Reduce = 'last' | 'first' | 'mean' | 'min' | 'max' | 'count'
 
 /** At most so many readings a second of each series, and what becomes of the others. */
 export interface Rate {
-  /** Undefined or null: as they come. */
+  /** Null, in `update`: as they come from now on. */
   readonly maxRate?: number | null | undefined
   /** By default `last`. */
   readonly reduce?: Reduce | undefined
 }
 
 export interface SubscribeOptions<Field extends string = string> extends Rate {
+  /** Undefined: as they come. */
+  readonly maxRate?: number | undefined
   /** By default `now`. */
   readonly start?: Start | undefined
   /** Only these columns, and tags. */
@@ -48,6 +51,32 @@ export interface SubscribeOptions<Field extends string = string> extends Rate {
   readonly onState?: ((state: SubscriptionState, why: TelltaleError | undefined) => void) | undefined
   /** Ends the subscription, and the loop, when it aborts. */
   readonly signal?: AbortSignal | undefined
+}
+
+const RATE: Names<Rate> = { maxRate: true, reduce: true }
+const SUBSCRIBE: Names<SubscribeOptions> = {
+  start: true,
+  fields: true,
+  ...RATE,
+  maxDelay: true,
+  buffer: true,
+  onGap: true,
+  onState: true,
+  signal: true,
+}
+
+/** Throws `bad-option`, or `bad-rate` as the gateway does. */
+export function checkSubscribe(options: SubscribeOptions): void {
+  checkNames('subscribe', SUBSCRIBE, options)
+  const { maxRate, reduce, buffer } = options
+  if (maxRate === null) throw new TelltaleError('bad-rate', 'maxRate is null: leave it out for readings as they come')
+  if (maxRate === undefined) checkReduce(reduce)
+  checkCount('buffer', buffer)
+}
+
+/** `reduce` where there is no `maxRate`. */
+function checkReduce(reduce: unknown): void {
+  if (reduce !== undefined) throw new TelltaleError('bad-rate', 'reduce is given without maxRate')
 }
 
 /** What a subscription asks of the connection that it is on. */
@@ -136,7 +165,7 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
     this.filters = filters
     this.#options = options
     this.#rate = { maxRate: options.maxRate, reduce: options.reduce }
-    this.#buffer = Math.max(1, options.buffer ?? BUFFER_READINGS)
+    this.#buffer = options.buffer ?? BUFFER_READINGS
     this.#snapshot = options.start === 'latest' ? [] : undefined
     const { start } = options
     if (typeof start === 'object' && 'after' in start) this.#cursor = start.after
@@ -200,7 +229,9 @@ export class LiveSubscription<R = Reading> implements Subscription<R> {
   }
 
   async #update(rate: Rate): Promise<void> {
+    checkNames('update', RATE, rate)
     const before = this.#rate
+    if ((rate.maxRate ?? before.maxRate ?? undefined) === undefined) checkReduce(rate.reduce)
     this.#rate = { ...before, ...rate }
     try {
       await this.#carrier?.update(this.#rate)

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type ConnectOptions, connect, type Subscription } from '../../client/client.ts'
+import { type ConnectOptions, connect, type Subscription, TelltaleError } from '../../client/client.ts'
 import { reading, ScriptedGateway } from './scripted-gateway.ts'
 
 const ENVIRONMENT = 'devices/+/telemetry/environment'
@@ -290,4 +290,32 @@ test('a signal ends the loop, close() every loop', async (t) => {
   live.close()
   assert.deepEqual(await others, { done: true, value: undefined })
   await assert.rejects(take(live.subscribe(ENVIRONMENT)[Symbol.asyncIterator](), 1), { code: 'over' })
+})
+
+test('an option that the gateway would refuse, or that there is not, is thrown at once', async (t) => {
+  const { gateway, live } = await start(t)
+  const refused: readonly (readonly [object, string, string])[] = [
+    [{ filed: ['rssi'] }, 'bad-option', 'subscribe has no option filed: allowed are start, fields, maxRate, reduce'],
+    [{ reduce: 'mean' }, 'bad-rate', 'reduce is given without maxRate'],
+    [{ maxRate: null }, 'bad-rate', 'maxRate is null: leave it out'],
+    [{ buffer: 0 }, 'bad-option', 'buffer is 0: allowed is a number from 1'],
+    [{ buffer: Number.NaN }, 'bad-option', 'buffer is NaN'],
+  ]
+  const asTelltale = (code: string, message: string) => (error: unknown) =>
+    error instanceof TelltaleError && error.code === code && error.message.startsWith(message)
+  for (const [options, code, message] of refused)
+    assert.throws(() => live.subscribe(ENVIRONMENT, options), asTelltale(code, message))
+  const pages: object = { page: 2, pageSize: 100 }
+  assert.throws(() => live.history(ENVIRONMENT, pages), asTelltale('bad-option', 'history has no option page: '))
+  assert.throws(() => live.history(ENVIRONMENT, { limit: 0 }), asTelltale('bad-option', 'limit is 0'))
+  const limit: object = { limit: 5 }
+  assert.throws(() => live.devices([], limit), asTelltale('bad-option', 'devices has no option limit'))
+  await assert.rejects(live.latest(ENVIRONMENT, limit), { code: 'bad-option' })
+  const headers: object = { headers: {} }
+  assert.throws(() => connect(gateway.url, headers), asTelltale('bad-option', 'connect has no option headers'))
+  const subscription = live.subscribe(ENVIRONMENT)
+  await assert.rejects(subscription.update({ reduce: 'mean' }), { code: 'bad-rate' })
+  await assert.rejects(subscription.update(limit), { code: 'bad-option' })
+  assert.equal((await (await gateway.app()).subscribe()).maxRate, undefined)
+  assert.equal(gateway.connections, 1)
 })
