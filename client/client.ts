@@ -10,7 +10,7 @@
 
 import { Connection } from './connection.ts'
 import { DEVICES, type Device, type DevicesOptions, readDevices } from './devices.ts'
-import { TelltaleError } from './error.ts'
+import { over, type TelltaleError } from './error.ts'
 import { type Encoding, type FrameDecoder, json } from './frames.ts'
 import { checkHistory, type HistoryOptions, readHistory } from './history.ts'
 import { ATTEMPTS_MAX, Http } from './http.ts'
@@ -101,7 +101,7 @@ export class Client<S extends object = Streams> {
 
   #subscribe(filters: readonly string[], options: SubscribeOptions): LiveSubscription<unknown> {
     const subscription = new LiveSubscription<unknown>(filters, options)
-    if (this.#isClosed) subscription.failed(new TelltaleError('over', 'close() was called: connect anew'))
+    if (this.#isClosed) subscription.failed(over())
     else this.#connectionFor(subscription).join(subscription)
     return subscription
   }
@@ -123,7 +123,7 @@ export class Client<S extends object = Streams> {
       if (event.type === 'readings') readings.push(...(event.readings as typeof readings))
       if (event.type === 'live') return readings
     }
-    throw signal?.reason ?? new TelltaleError('over', 'close() was called')
+    throw signal?.reason ?? over()
   }
 
   /** What is stored, asked for page by page as the loop takes it. */
@@ -138,9 +138,10 @@ export class Client<S extends object = Streams> {
     return readDevices(this.#http, listOf(filter), options)
   }
 
-  /** Ends all subscriptions. */
+  /** Ends all subscriptions. What is asked for after it, also by a loop over history that goes on, throws `over`. */
   close(): void {
     this.#isClosed = true
+    this.#http.close()
     for (const connection of [...this.#connections.keys()]) connection.end()
   }
 

@@ -36,3 +36,6 @@ export function errorOf(thrown: unknown, code: string, retry = true): TelltaleEr
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   return new TelltaleError(code, message, { cause: thrown, retry })
 }
+
+/** What is asked for of a client that is closed. */
+export const over = () => new TelltaleError('over', 'close() was called: connect anew')

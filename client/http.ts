@@ -6,7 +6,7 @@
  */
 
 import { Backoff } from './backoff.ts'
-import { errorOf, TelltaleError } from './error.ts'
+import { errorOf, over, TelltaleError } from './error.ts'
 import type { TokenSource } from './token.ts'
 
 export const ATTEMPTS_MAX = 5
@@ -24,6 +24,7 @@ export class Http {
   readonly #base: string
   readonly #tokens: TokenSource
   readonly #random: () => number
+  #isOver = false
 
   /** `base` ends without a slash. */
   constructor(base: string, tokens: TokenSource, random: () => number) {
@@ -32,11 +33,17 @@ export class Http {
     this.#random = random
   }
 
+  /** From here on nothing is asked for. */
+  close(): void {
+    this.#isOver = true
+  }
+
   /** The answer's JSON. Rejects with a `TelltaleError`, or the signal's reason. */
   async get<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
     const backoff = new Backoff(this.#random)
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted()
+      if (this.#isOver) throw over()
       const token = await this.#tokens.get()
       const answer = await this.#try<T>(path, parameters, token, signal)
       if (!('error' in answer)) {

@@ -277,7 +277,7 @@ test('two that ask for the same have a connection each, for the gateway would ma
   assert.deepEqual([await first.untilClosed(), await second.untilClosed()], [1000, 1000])
 })
 
-test('a signal ends the loop, close() every loop', async (t) => {
+test('a signal ends the loop, close() every loop; what is asked for after that throws', async (t) => {
   const { gateway, live } = await start(t)
   const ending = new AbortController()
   const readings = live.subscribe(ENVIRONMENT, { signal: ending.signal })[Symbol.asyncIterator]()
@@ -290,6 +290,9 @@ test('a signal ends the loop, close() every loop', async (t) => {
   live.close()
   assert.deepEqual(await others, { done: true, value: undefined })
   await assert.rejects(take(live.subscribe(ENVIRONMENT)[Symbol.asyncIterator](), 1), { code: 'over' })
+  await assert.rejects(take(live.history(ENVIRONMENT)[Symbol.asyncIterator](), 1), { code: 'over' })
+  await assert.rejects(live.devices()[Symbol.asyncIterator]().next(), { code: 'over' })
+  await assert.rejects(live.latest(ENVIRONMENT), { code: 'over' })
 })
 
 test('an option that the gateway would refuse, or that there is not, is thrown at once', async (t) => {
