@@ -2,17 +2,18 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { buildSync } from 'esbuild'
+import { parseDuration } from '../../platform/units.ts'
 import { pack } from '../deploy/package.ts'
 import { plainEnvironment } from '../e2e/platform.ts'
 import { environment, NOW, startPlatform } from '../gateway/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
-import { ROOT } from '../tree.ts'
+import { copyTree, ROOT } from '../tree.ts'
 
 const CLIENT = join(ROOT, 'client')
 /** Minified, of what an app has that only subscribes; gzip. */
@@ -112,4 +113,15 @@ test('the package runs, has its types, and is small', async (t) => {
     assert.doesNotMatch(text, /telltale\.v1\.avro|node:|require/)
     assert(own <= BYTES_MAX && both - own <= AVRO_BYTES_MAX, shown.join('; '))
   })
+})
+
+test('the commands by which the README builds it', async (t) => {
+  const page = readFileSync(join(CLIENT, 'README.md'), 'utf8')
+  const block = /^## Installing$.*?^```sh\n(.*?)^```$/ms.exec(page)?.[1] ?? assert.fail('there are none')
+  const cwd = copyTree(t)
+  symlinkSync(join(ROOT, 'node_modules'), join(cwd, 'node_modules'))
+  await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', block], { cwd, env: plainEnvironment() })
+  for (const file of ['telltale-client-0.1.0.tgz', 'client/dist/telltale.global.js'])
+    assert(page.includes(file.split('/').at(-1) ?? '') && existsSync(join(cwd, file)), file)
+  for (const [, ttl = ''] of page.matchAll(/--ttl (\w+)/g)) assert(parseDuration(ttl) !== undefined, ttl)
 })
