@@ -29,7 +29,7 @@ await build()
 const { status } = spawnSync(
   process.execPath,
   [
-    ...['--import', 'tsx', '--test', '--test-concurrency=2', '--test-timeout=300000'],
+    ...['--import', 'tsx', '--test', '--test-concurrency=3', '--test-timeout=300000'],
     ...['spec', join(here, 'slowest.js')].flatMap((reporter) => [
       `--test-reporter=${reporter}`,
       '--test-reporter-destination=stdout',
