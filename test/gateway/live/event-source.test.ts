@@ -4,11 +4,11 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { TestContext } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { showPage } from '../browser.ts'
 import { startPassage } from '../passage.ts'
-import { environment, NOW, onEachServer, startPlatform } from '../platform.ts'
+import { environment, NOW, SERVERS, startPlatform } from '../platform.ts'
 
 /** Shows every reading to the test; at that with the time `last` it has had enough. */
 const pageOf = (stream: string, last: number) => `<!doctype html><script>
@@ -51,9 +51,9 @@ async function servePage(t: TestContext, page: () => string): Promise<Told> {
   return told
 }
 
-onEachServer(
-  'an EventSource whose gateway stops comes back by itself, and has every reading once; when it closes, it is gone',
-  async (t, server) => {
+// Not named as other tests of a server are: those are run where there is no Chromium, too.
+for (const server of SERVERS) {
+  test(`an EventSource whose gateway stops comes back by itself, and has every reading once; when it closes, it is gone [Chromium, ${server}]`, async (t) => {
     const told = await servePage(t, () => pageOf(stream, NOW + 29))
     const platform = await startPlatform(t, server, { options: { origins: [told.origin] } })
     const passage = await startPassage(t, () => platform.gateway.port)
@@ -83,5 +83,5 @@ onEachServer(
       assert.doesNotMatch(asked[0] ?? '', /last-event-id/i)
       assert.match(asked.at(-1) ?? '', /last-event-id: \S+/i)
     })
-  },
-)
+  })
+}
