@@ -4,26 +4,17 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { connectAsync } from 'mqtt'
-import type { StoreOptions } from '../../ingest/stores.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { Events } from '../gateway/live/events.ts'
 import { App, environment, type Frame, SERVERS } from '../gateway/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
+import { NO_STORE } from '../servers/no-store.ts'
 import { freePort, requireProgram } from '../servers/server.ts'
 import { documented, startNginx } from './proxies.ts'
 
 const APPS_OF_A_KIND = 6
 /** Readings that each app has between one thing that happens and the next. */
 const READINGS_BETWEEN = 50
-/** Live needs none: nobody listens there. */
-const NO_STORE: StoreOptions = {
-  kind: 'influx',
-  url: 'http://127.0.0.1:9',
-  token: 't',
-  org: 'o',
-  bucket: 'b',
-  api: 'v2',
-}
 
 type Door = 'WebSocket' | 'events'
 type Where = Parameters<typeof App.connect>[1]

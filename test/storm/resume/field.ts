@@ -14,6 +14,7 @@ import type { Ledger } from '../../../log/log.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
 import { RunningPlatform } from '../../e2e/platform.ts'
 import { createBucket, type Influxdb2, startInfluxdb2 } from '../../servers/influxdb2.ts'
+import { NO_STORE } from '../../servers/no-store.ts'
 import { freePort } from '../../servers/server.ts'
 import { PUMP } from './fleet.ts'
 
@@ -25,15 +26,6 @@ const HISTORY_PAGE = 100_000
 const DAY_MS = 86_400_000
 /** Less than what `stale` devices send. */
 const BUCKET = { name: 'a-day', keepsSeconds: 86_400 }
-/** Nobody listens there. */
-const NO_STORE: StoreOptions = {
-  kind: 'influx',
-  url: 'http://127.0.0.1:9',
-  token: 't',
-  org: 'o',
-  bucket: 'b',
-  api: 'v2',
-}
 
 export class Field {
   readonly directory: string
