@@ -231,12 +231,14 @@ async function send(client: RawClient, bytes: Buffer, at: readonly number[] = []
   }
 }
 
-/** Everything before was looked at: a PINGREQ is answered, or the connection has ended. */
-async function lookedAt(client: RawClient): Promise<void> {
-  const pings = () => client.packets.filter(({ cmd }) => cmd === 'pingresp').length
-  const before = pings()
+/** Everything before was looked at: of this many PINGREQs, one more than before if not said, each is answered; or it has ended. */
+async function lookedAt(client: RawClient, pings = answeredPings(client) + 1): Promise<void> {
   client.send({ cmd: 'pingreq' })
-  await until(() => pings() > before || client.closed)
+  await until(() => answeredPings(client) === pings || client.closed)
+}
+
+function answeredPings(client: RawClient): number {
+  return client.packets.filter(({ cmd }) => cmd === 'pingresp').length
 }
 
 function bytesOf(items: readonly Item[], device: string, ids: { next: number }): Buffer {
@@ -286,10 +288,11 @@ async function outcome(t: TestContext, way: Way, device: string, { phases, endin
   const answers: unknown[] = []
   for (const { items, cuts } of phases) {
     const bytes = bytesOf(items, device, ids)
+    const pings = items.filter(({ what }) => what === 'pingreq').length
     await send(client, bytes, cuts)
-    await lookedAt(client)
+    await lookedAt(client, pings + 1)
     await way.commits.commit()
-    await lookedAt(client)
+    await lookedAt(client, pings + 2)
     const isOrdered = bytes.length < ONE_TURN_BYTES && cuts.length === 0 && !items.some(({ what }) => /sub/.test(what))
     const packets = client.packets.splice(0).filter(({ cmd }) => cmd !== 'publish')
     const said = packets.map(({ cmd, messageId = '' }) => `${cmd} ${messageId}`)
