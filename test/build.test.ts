@@ -21,6 +21,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { plainEnvironment } from './e2e/platform.ts'
 import { freePort } from './servers/server.ts'
 import { copyTree, ROOT } from './tree.ts'
+import { until } from './until.ts'
 
 const ROUNDS = 6
 
@@ -216,7 +217,7 @@ test('a build killed at any moment leaves whole files, and the next one finds ou
     checkout.remove('dist')
     const child = checkout.building()
     const exited = once(child, 'exit')
-    while (!checkout.has('dist/cli') && child.exitCode === null) await delay(1)
+    await until(() => checkout.has('dist/cli') || child.exitCode !== null)
     await delay(round)
     child.kill('SIGKILL')
     await exited

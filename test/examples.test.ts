@@ -6,7 +6,6 @@ import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { Browser } from './client/browser.ts'
@@ -17,6 +16,7 @@ import { plainEnvironment } from './e2e/platform.ts'
 import { scratchDirectory } from './scratch.ts'
 import { findProgram, MissingServer, requireProgram, skipIfMissing } from './servers/server.ts'
 import { ROOT } from './tree.ts'
+import { until } from './until.ts'
 
 const MESSAGES = 100
 const EXAMPLES = join(ROOT, 'examples')
@@ -68,15 +68,17 @@ class Example {
 
   /** The code that it ends with by itself. */
   async ended(): Promise<number | null> {
-    while (this.#child.exitCode === null && this.#child.signalCode === null) await pause(20)
+    await until(() => this.#child.exitCode !== null || this.#child.signalCode !== null)
     return this.#child.exitCode
   }
 
   async until(state: () => boolean): Promise<void> {
-    while (!state()) {
+    const isSo = () => {
+      if (state()) return true
       assert(this.#child.exitCode === null, `it ended with ${this.#child.exitCode}: ${this.printed}`)
-      await pause(20)
+      return false
     }
+    await until(isSo, () => `${state}; what it printed: ${this.printed}`)
   }
 }
 

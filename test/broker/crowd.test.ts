@@ -27,6 +27,7 @@ import {
 } from '../../platform/limits.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
+import { until } from '../until.ts'
 import { connectAs, publish } from './harness.ts'
 
 const MiB = 2 ** 20
@@ -67,10 +68,6 @@ class Peer extends Duplex {
     this.reads = true
     this.#waiting?.()
   }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn()
 }
 
 async function startCrowd(t: TestContext, identity?: Verifies) {

@@ -5,7 +5,6 @@ import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import mqttPacket, { type Packet } from 'mqtt-packet'
 import { Broker, type BrokerOptions } from '../../broker/broker.ts'
@@ -18,6 +17,7 @@ import { type Logger, silentLogger } from '../../platform/logger.ts'
 import { createMetrics, type Metrics } from '../../platform/metrics.ts'
 import { only } from '../log/only.ts'
 import { scratchDirectory } from '../scratch.ts'
+import { Changes, lastOf } from '../until.ts'
 
 const HOUR_MS = 3_600_000
 export const READING = Buffer.from('{"ts":1763900000123,"temperature":21.3}')
@@ -107,24 +107,24 @@ export async function startBroker(t: Pick<TestContext, 'after'>, options: BenchO
 }
 
 /** A connection on which packets are written and read one by one, and any bytes at all. */
-export class RawClient {
+export class RawClient extends Changes {
   readonly socket: Socket
   readonly packets: Packet[] = []
   closed = false
-  #arrived: (() => void) | undefined
 
   constructor(socket: Socket) {
+    super()
     this.socket = socket
     const parser = mqttPacket.parser({ protocolVersion: 4 })
     parser.on('packet', (packet) => {
       this.packets.push(packet)
-      this.#arrived?.()
+      this.change()
     })
     socket.on('data', (chunk) => parser.parse(chunk))
     socket.on('error', () => undefined)
     socket.on('close', () => {
       this.closed = true
-      this.#arrived?.()
+      this.change()
     })
   }
 
@@ -141,22 +141,19 @@ export class RawClient {
 
   /** The next packet of this kind, in order of arrival; fails when the connection closes first. */
   async next<C extends Packet['cmd']>(cmd: C): Promise<Extract<Packet, { cmd: C }>> {
-    for (;;) {
-      const index = this.packets.findIndex((packet) => packet.cmd === cmd)
-      if (index >= 0) return this.packets.splice(index, 1)[0] as Extract<Packet, { cmd: C }>
-      assert(!this.closed, `the connection was closed before a ${cmd} came`)
-      await new Promise<void>((resolve) => {
-        this.#arrived = resolve
-      })
-    }
+    const find = () => this.packets.findIndex((packet) => packet.cmd === cmd)
+    await this.until(() => find() >= 0 || this.closed, `a ${cmd}`)
+    const [packet] = find() >= 0 ? this.packets.splice(find(), 1) : []
+    assert(packet !== undefined, `the connection was closed before a ${cmd} came`)
+    return packet as Extract<Packet, { cmd: C }>
   }
 
-  async untilClosed(): Promise<void> {
-    while (!this.closed) {
-      await new Promise<void>((resolve) => {
-        this.#arrived = resolve
-      })
-    }
+  untilClosed(): Promise<void> {
+    return this.until(() => this.closed, 'the end of the connection')
+  }
+
+  protected override came(): string {
+    return lastOf(this.packets.map(({ cmd }) => cmd))
   }
 }
 
@@ -181,9 +178,4 @@ export function closed(client: MqttClient): Promise<void> {
   return new Promise((resolve) => {
     client.once('close', resolve)
   })
-}
-
-/** Waits until `condition` holds. */
-export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await turn()
 }

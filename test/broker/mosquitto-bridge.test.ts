@@ -5,7 +5,8 @@ import { connectAsync } from 'mqtt'
 import { pino } from 'pino'
 import { startMosquitto } from '../servers/mosquitto.ts'
 import { requireServer } from '../servers/server.ts'
-import { type Bench, READING, startBroker, until } from './harness.ts'
+import { until } from '../until.ts'
+import { type Bench, READING, startBroker } from './harness.ts'
 
 /** The bridge's part of its configuration, as the page says it, to this broker. */
 async function bridgeTo(bench: Bench): Promise<string[]> {

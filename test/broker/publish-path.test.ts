@@ -14,9 +14,9 @@
 import assert from 'node:assert/strict'
 import { Session } from 'node:inspector'
 import { type TestContext, test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import { open } from 'lmdb'
 import { scratchDirectory } from '../scratch.ts'
+import { until } from '../until.ts'
 import { type Bench, connectAs, publish, RawClient, startBroker } from './harness.ts'
 import { replacing } from './held-log.ts'
 
@@ -104,7 +104,7 @@ async function connect(t: TestContext, bench: Bench, device: string): Promise<Ra
   const password = Buffer.from(await bench.identity.signDevice(device, HOUR_MS))
   client.send({ ...connectAs(device), cmd: 'connect', clientId: device, username: device, password })
   await client.next('connack')
-  while (!bench.log.presence.get(device)?.online) await turn()
+  await until(() => bench.log.presence.get(device)?.online === true)
   return client
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { scratchDirectory } from '../scratch.ts'
+import { until } from '../until.ts'
 import { closed, message, startBroker } from './harness.ts'
 
 const STATUS = 'devices/truck-7/status'
@@ -43,7 +44,7 @@ for (const qos of [0, 1, 2] as const) {
     const will = message(app)
     device.stream.destroy()
     assert.deepEqual(await will, [STATUS, WILL.payload.toString()])
-    while (bench.log.presence.get('truck-7')?.online) await new Promise((resolve) => setImmediate(resolve))
+    await until(() => !bench.log.presence.get('truck-7')?.online)
   })
 }
 

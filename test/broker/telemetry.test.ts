@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { type TestContext, test } from 'node:test'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Packet } from 'mqtt-packet'
 import { INGEST_READER } from '../../log/log.ts'
@@ -9,7 +8,8 @@ import { LogError } from '../../log/log-error.ts'
 import { CLIENT_ID_CHARS_MAX, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { only } from '../log/only.ts'
 import { requireProgram } from '../servers/server.ts'
-import { type Bench, closed, connectAs, message, publish, RawClient, READING, startBroker, until } from './harness.ts'
+import { until } from '../until.ts'
+import { type Bench, closed, connectAs, message, publish, RawClient, READING, startBroker } from './harness.ts'
 import { appending, holding } from './held-log.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
@@ -58,7 +58,7 @@ for (const [qos, acknowledgement] of [
     const bench = await startBroker(t, { through: holding(held) })
     const client = await connected(t, bench)
     client.send(publish(TOPIC, 1, qos), publish(TOPIC, 2, qos), publish(TOPIC, 3, qos))
-    while (held.length < 3) await new Promise((resolve) => setImmediate(resolve))
+    await until(() => held.length >= 3)
     assert.deepEqual(client.packets, [])
     for (const [index, release] of held.entries()) {
       release()
@@ -197,8 +197,7 @@ test('mosquitto_sub with an app token sees what mosquitto_pub with a device toke
     '-W',
     '20',
   ])
-  while ((await bench.metric('telltale_broker_connections')) === 0)
-    await new Promise((resolve) => setImmediate(resolve))
+  await until(async () => (await bench.metric('telltale_broker_connections')) !== 0)
   const device = ['-i', 'truck-7', '-u', 'truck-7', '-P', deviceToken, '-t', TOPIC]
   const { stdout } = await Promise.race([
     subscribing,
@@ -355,7 +354,7 @@ test('what a client sends right behind its CONNECT is taken, though it ends its 
     client.socket.end()
     await client.untilClosed()
   }
-  while ((await bench.entries()).length < 20) await new Promise((resolve) => setImmediate(resolve))
+  await until(async () => (await bench.entries()).length >= 20)
 })
 
 test('acknowledgements come in the order of the messages, whatever becomes of each', async (t) => {
@@ -381,9 +380,9 @@ test('a client that has gone before its acknowledgement is no protocol error', a
   await client.next('connack')
   client.send(publish(TOPIC, 1), publish(TOPIC, 2))
   client.socket.end()
-  while ((await bench.metric('telltale_broker_connections')) > 0 || held.length < 2) await nextTurn()
+  await until(async () => (await bench.metric('telltale_broker_connections')) === 0 && held.length >= 2)
   for (const release of held) release()
-  while ((await bench.metric('telltale_broker_protocol_errors_total')) === 0) await nextTurn()
+  await until(async () => (await bench.metric('telltale_broker_protocol_errors_total')) !== 0)
   assert.equal(await bench.metric('telltale_broker_refused_total{reason="protocol-error"}'), 0)
   assert.equal(await bench.metric('telltale_broker_protocol_errors_total'), 1)
 })

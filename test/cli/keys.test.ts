@@ -13,6 +13,7 @@ import { closed as closedOf } from '../broker/harness.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { MissingServer, skipIfMissing } from '../servers/server.ts'
+import { until } from '../until.ts'
 import { telltale } from './telltale.ts'
 
 interface Listed {
@@ -77,7 +78,7 @@ test('a rotation ends nobody; the removal of the old key ends those who hold its
   const [signing, retired] = await keys()
   assert.deepEqual([signing?.use, retired?.id], ['signs', first?.id])
   const young = (await platform.telltale('token', 'app', '--filter', '#')).trim()
-  while ((await statusOf(platform, young)) !== 200);
+  await until(async () => (await statusOf(platform, young)) === 200)
   assert.equal(await statusOf(platform, token), 200)
   const closed = once(live, 'close')
   await platform.telltale('keys', 'remove', String(first?.id))
@@ -94,7 +95,7 @@ test('a key is added and removed while the platform runs', async (t) => {
   const token = await foreign(privateKey)
   assert.equal(await statusOf(platform, token), 401)
   await platform.telltale('keys', 'add', file, '--filter', 'devices/+/telemetry/#')
-  while ((await statusOf(platform, token)) !== 200);
+  await until(async () => (await statusOf(platform, token)) === 200)
   const live = await app(t, platform, token)
   const closed = once(live, 'close')
   await platform.telltale('keys', 'remove', 'fleet')

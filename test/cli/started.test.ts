@@ -5,12 +5,12 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import { packageVersion } from '../../platform/package.ts'
 import { plainEnvironment, RunningPlatform } from '../e2e/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort, requireProgram } from '../servers/server.ts'
 import { ROOT } from '../tree.ts'
+import { until } from '../until.ts'
 
 /** How every JWT begins: `{"` in base64url. */
 const TOKEN = /eyJ/
@@ -50,7 +50,7 @@ test('a platform whose terminal is closed stops: nobody is left to press Ctrl-C'
       () => true,
       () => false,
     )
-  while (await answers()) await setTimeout(50)
+  await until(async () => !(await answers()))
 })
 
 /** `telltale up` on a terminal, and what it has printed once it is ready; undefined where no terminal can be had. */
@@ -70,6 +70,9 @@ async function onTerminal(t: TestContext) {
   terminal.stdout.on('data', (chunk) => {
     printed += chunk
   })
-  while (!printed.includes('Ctrl-C')) await once(terminal.stdout, 'data')
+  await until(
+    () => printed.includes('Ctrl-C'),
+    () => `it is ready; what it printed: ${printed}`,
+  )
   return { terminal, printed, gateway }
 }

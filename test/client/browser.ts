@@ -9,9 +9,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { requireProgram } from '../servers/server.ts'
+import { until } from '../until.ts'
 
 interface Answer {
   readonly id: number
@@ -51,20 +51,19 @@ export class Browser {
       rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
     })
     const portFile = join(profile, 'DevToolsActivePort')
-    while (!existsSync(portFile) || readFileSync(portFile, 'utf8') === '') await pause(20)
+    await until(() => existsSync(portFile) && readFileSync(portFile, 'utf8') !== '')
     const [port] = readFileSync(portFile, 'utf8').split('\n')
-    for (;;) {
+    let debuggerUrl = ''
+    await until(async () => {
       const response = await fetch(`http://127.0.0.1:${port}/json`)
       const pages = (await response.json()) as { type: string; webSocketDebuggerUrl: string }[]
-      const page = pages.find(({ type }) => type === 'page')
-      if (page === undefined) await pause(20)
-      else {
-        const socket = new WebSocket(page.webSocketDebuggerUrl)
-        await once(socket, 'open')
-        t.after(() => socket.terminate())
-        return new Browser(socket)
-      }
-    }
+      debuggerUrl = pages.find(({ type }) => type === 'page')?.webSocketDebuggerUrl ?? ''
+      return debuggerUrl !== ''
+    })
+    const socket = new WebSocket(debuggerUrl)
+    await once(socket, 'open')
+    t.after(() => socket.terminate())
+    return new Browser(socket)
   }
 
   /** What an expression comes to in the page, as JSON has it; undefined while it throws, as before the page is there. */
@@ -75,7 +74,10 @@ export class Browser {
 
   /** Resolves when the expression is true, with what `value` is then. */
   async until(expression: string): Promise<void> {
-    while (!(await this.evaluate<boolean>(expression))) await pause(20)
+    await until(
+      async () => Boolean(await this.evaluate<boolean>(expression)),
+      () => expression,
+    )
   }
 
   async screenshot(): Promise<Buffer> {

@@ -8,6 +8,7 @@ import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { environment, HOUR_MS, NOW, onEachServer, startPlatform, type TestPlatform } from '../gateway/platform.ts'
 import { pageWith } from '../history.ts'
 import { scratchDirectory } from '../scratch.ts'
+import { until } from '../until.ts'
 
 const ENVIRONMENT = 'devices/+/telemetry/environment'
 
@@ -118,7 +119,7 @@ onEachServer('history and devices, all of them, as the loop takes them', async (
 
   for (let index = 0; index < 1_005; index++)
     await platform.publish(`d${index}`, 'environment', environment(NOW, index))
-  while ((await all(live.devices())).length < 1_005) await new Promise(setImmediate)
+  await until(async () => (await all(live.devices())).length >= 1_005)
   const devices = await all(live.devices(ENVIRONMENT))
   assert.equal(new Set(devices.map(({ device }) => device)).size, 1_005)
   assert.deepEqual(Object.keys(devices[0]?.last ?? {}), ['environment'])

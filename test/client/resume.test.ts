@@ -1,10 +1,10 @@
 /** kill -9 of the gateway while readings flow: the SDK's loop has every reading, and each once. */
 
 import assert from 'node:assert/strict'
-import { EventEmitter, once } from 'node:events'
 import { test } from 'node:test'
 import { avro } from '../../client/avro/avro.ts'
 import { connect, type SubscriptionState } from '../../client/client.ts'
+import { until } from '../until.ts'
 import { FILTER, Installation } from './installation.ts'
 
 const KILLS = 3
@@ -22,12 +22,10 @@ for (const [name, encoding] of [
     const numbers: number[] = []
     let reconnects = 0
     let before: SubscriptionState = 'connecting'
-    const states = new EventEmitter()
     const subscription = app.subscribe(FILTER, {
       onState: (state) => {
         if (state === 'connecting' && before !== 'connecting') reconnects++
         before = state
-        states.emit('changed')
       },
       onGap: (gap) => assert.fail(JSON.stringify(gap)),
     })
@@ -52,7 +50,7 @@ for (const [name, encoding] of [
       await Promise.all([installation.publish(BETWEEN), gateway.start()])
       // So that the next kill meets it again. The last one may have ended the loop already.
       const isBack = () => reconnects > kill && subscription.state === 'live'
-      while (!isBack() && subscription.state !== 'ended') await once(states, 'changed')
+      await until(() => isBack() || subscription.state === 'ended')
     }
     await taking
     assert.deepEqual(numbers, [...numbers.keys()])

@@ -8,6 +8,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { Changes, lastOf, until } from '../until.ts'
 
 export interface AppCommand {
   readonly type: 'subscribe' | 'update' | 'unsubscribe'
@@ -16,23 +17,23 @@ export interface AppCommand {
 }
 
 /** An app's WebSocket, seen from the gateway. */
-export class AppSocket {
+export class AppSocket extends Changes {
   readonly socket: WebSocket
   readonly protocols: readonly string[]
   readonly commands: AppCommand[] = []
   closed: number | undefined
-  #changed: () => void = () => undefined
 
   constructor(socket: WebSocket, protocols: readonly string[]) {
+    super()
     this.socket = socket
     this.protocols = protocols
     socket.on('message', (data) => {
       this.commands.push(JSON.parse(String(data)))
-      this.#changed()
+      this.change()
     })
     socket.on('close', (code) => {
       this.closed = code
-      this.#changed()
+      this.change()
     })
     socket.on('error', () => undefined)
   }
@@ -48,7 +49,12 @@ export class AppSocket {
 
   /** The next command, which must be of this type. */
   async next(type: AppCommand['type']): Promise<AppCommand> {
-    while (this.commands.length === 0) await this.#change(`${type} was awaited`)
+    const hasCome = () => {
+      if (this.commands.length > 0) return true
+      if (this.closed !== undefined) throw new Error(`closed with ${this.closed} while ${type} was awaited`)
+      return false
+    }
+    await this.until(hasCome, `a command ${type}`)
     const command = this.commands.shift() as AppCommand
     if (command.type !== type) throw new Error(`${type} was awaited, and ${JSON.stringify(command)} came`)
     return command
@@ -62,16 +68,12 @@ export class AppSocket {
   }
 
   async untilClosed(): Promise<number> {
-    while (this.closed === undefined) await this.#change()
-    return this.closed
+    await this.until(() => this.closed !== undefined, 'the end of the connection')
+    return this.closed ?? 0
   }
 
-  async #change(awaited?: string): Promise<void> {
-    if (awaited !== undefined && this.closed !== undefined)
-      throw new Error(`closed with ${this.closed} while ${awaited}`)
-    await new Promise<void>((resolve) => {
-      this.#changed = resolve
-    })
+  protected override came(): string {
+    return lastOf(this.commands.map(({ type }) => type))
   }
 
   /** Answers a command to subscribe, and is live. */
@@ -107,7 +109,6 @@ export class ScriptedGateway {
   readonly #server: Server
   readonly #sockets: WebSocketServer
   readonly #connected: AppSocket[] = []
-  #arrived: () => void = () => undefined
   /** By the token of a request; `cut` ends its connection without an answer, undefined lets it in. */
   refuse: (token: string | undefined) => { readonly status: number; readonly code: string } | 'cut' | undefined = () =>
     undefined
@@ -142,7 +143,6 @@ export class ScriptedGateway {
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
         this.#connected.push(new AppSocket(webSocket, protocols))
         webSocket.send(JSON.stringify(WELCOME))
-        this.#arrived()
       })
     })
   }
@@ -163,13 +163,14 @@ export class ScriptedGateway {
     return `http://127.0.0.1:${this.port}`
   }
 
+  /** How many have connected and were not taken. */
+  get waiting(): number {
+    return this.#connected.length
+  }
+
   /** The next app that connects. */
   async app(): Promise<AppSocket> {
-    while (this.#connected.length === 0) {
-      await new Promise<void>((resolve) => {
-        this.#arrived = resolve
-      })
-    }
+    await until(() => this.waiting > 0)
     return this.#connected.shift() as AppSocket
   }
 

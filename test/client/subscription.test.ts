@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type ConnectOptions, connect, type Subscription, TelltaleError } from '../../client/client.ts'
+import { until } from '../until.ts'
 import { reading, ScriptedGateway } from './scripted-gateway.ts'
 
 const ENVIRONMENT = 'devices/+/telemetry/environment'
@@ -157,7 +158,7 @@ test('a loop that goes on while there is no connection is connecting', async (t)
   await app.next('unsubscribe')
   gateway.refuse = () => ({ status: 503, code: 'too-busy' })
   app.socket.terminate()
-  while (gateway.connections < 2) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => gateway.connections >= 2)
   assert.deepEqual(await take(readings, 2), [1, 2])
   assert.equal(subscription.state, 'connecting')
   gateway.refuse = () => undefined
@@ -255,7 +256,7 @@ test('an update on its way is waited for by what comes after it', async (t) => {
   const updated = subscription.update({ maxRate: 1 })
   const { id } = await app.next('update')
   app.readings('c2', 1, 2)
-  while (subscription.state !== 'paused') await new Promise((resolve) => setImmediate(resolve))
+  await until(() => subscription.state === 'paused')
   app.send({ type: 'subscribed', id, subscription: 's9', replaces: 's1', maxRate: 1 })
   await updated
   assert.equal((await app.next('unsubscribe')).subscription, 's9')

@@ -10,6 +10,7 @@ import { parse } from 'yaml'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { requireProgram } from '../servers/server.ts'
+import { until } from '../until.ts'
 
 const path = (name: string) => fileURLToPath(new URL(`../../deploy/${name}`, import.meta.url))
 const ALERTS = path('prometheus/alerts.yml')
@@ -63,7 +64,7 @@ test('the oldest message that is not stored has its age told, until it is stored
   }
   assert.equal(await age(), 0)
   await platform.simulate('--devices', '1', '--messages', '2', '--rate', '0')
-  while (!((await age()) > 0.01)) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until(async () => (await age()) > 0.01)
 })
 
 test('the alerts are what promtool takes, and fire when they should', (t) => {

@@ -8,6 +8,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { scratchDirectory } from '../scratch.ts'
+import { until } from '../until.ts'
 import { readText } from './compose-file.ts'
 
 /** The block of that kind on the page. */
@@ -28,17 +29,16 @@ export async function runProxy(t: TestContext, port: number, program: string, ..
     child.kill('SIGTERM')
     await ended
   })
-  for (;;) {
+  await until(async () => {
     assert.equal(child.exitCode, null, said)
     const socket = connect(port, '127.0.0.1')
-    const isOpen = await new Promise((resolve) => {
+    const isOpen = await new Promise<boolean>((resolve) => {
       socket.once('connect', () => resolve(true))
       socket.once('error', () => resolve(false))
     })
     socket.destroy()
-    if (isOpen) return
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+    return isOpen
+  })
 }
 
 /** With `text` for its configuration, which is to have it listen on `port`. */

@@ -6,7 +6,6 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import test from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import { connectAsync } from 'mqtt'
 import { LIVE_PING_MS, LIVE_STREAM_PING_MS } from '../../gateway/live/session.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
@@ -15,6 +14,7 @@ import { App, environment, NOW, onEachServer, startPlatform, type TestPlatform }
 import { Peer } from '../gateway/server/harness.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort, MissingServer, requireProgram, skipIfMissing } from '../servers/server.ts'
+import { until } from '../until.ts'
 import { documented, runProxy, startNginx } from './proxies.ts'
 
 async function throughProxy(t: TestContext, platform: TestPlatform, port: number): Promise<void> {
@@ -75,7 +75,7 @@ onEachServer(
     await first.until(() => first.readings.length === 1)
     first.response.destroy()
     // The proxy ends its side too.
-    while (!/^telltale_gateway_subscriptions 0$/m.test(await platform.metrics.metrics())) await turn()
+    await until(async () => /^telltale_gateway_subscriptions 0$/m.test(await platform.metrics.metrics()))
     await platform.publish('a', 'environment', environment(NOW + 1))
     const headers = { 'last-event-id': first.lastEventId }
     const second = await Events.open(t, proxied, 'filter=%23', { headers })

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { requireProgram } from '../servers/server.ts'
+import { lastOf, until } from '../until.ts'
 
 /** Node has no datagram sockets in the file system: prints each datagram as a line. */
 const LISTENER = `
@@ -25,14 +26,16 @@ test('systemd is told that it is ready, that it turns, and that it stops', async
   const socket = join(scratchDirectory(t), 'notify')
   const listener = spawn(python, ['-c', LISTENER, socket], { stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => listener.kill('SIGKILL'))
-  while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 10))
-  const lines = createInterface({ input: listener.stdout })[Symbol.asyncIterator]()
+  await until(() => existsSync(socket))
+  const lines: string[] = []
+  createInterface({ input: listener.stdout }).on('line', (line) => lines.push(line))
   const told = async (wanted: string) => {
-    for (;;) {
-      const { value, done } = await lines.next()
-      if (done) assert.fail(`${wanted} was not told`)
-      if (String(value).includes(wanted)) return
-    }
+    const find = () => lines.findIndex((line) => line.includes(wanted))
+    await until(
+      () => find() >= 0,
+      () => `${wanted} is told; what came: ${lastOf(lines)}`,
+    )
+    lines.splice(0, find() + 1)
   }
   const environment = { NOTIFY_SOCKET: socket, WATCHDOG_USEC: '200000' }
   const platform = await RunningPlatform.start(t, { environment })

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { connectAsync } from 'mqtt'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { Events } from '../gateway/live/events.ts'
@@ -10,6 +9,7 @@ import { App, environment, type Frame, SERVERS } from '../gateway/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { NO_STORE } from '../servers/no-store.ts'
 import { freePort, requireProgram } from '../servers/server.ts'
+import { until } from '../until.ts'
 import { documented, startNginx } from './proxies.ts'
 
 const APPS_OF_A_KIND = 6
@@ -129,10 +129,11 @@ test('two gateways behind nginx: of one that is killed, and of one that is stopp
     failure = error
   })
   const isTrue = async (state: () => boolean | Promise<boolean>) => {
-    while (!(await state())) {
+    const isSo = async () => {
       if (failure !== undefined) throw failure
-      await pause(20)
+      return state()
     }
+    await until(isSo, () => `${state}`)
   }
   await isTrue(() => apps.every(({ isLive }) => isLive))
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { connectAsync } from 'mqtt'
+import { until } from '../until.ts'
 import { environmentBody, singleObject, zigzag } from './avro-by-hand.ts'
 import { RunningPlatform } from './platform.ts'
 import { STORES } from './stores.ts'
@@ -67,7 +68,7 @@ test('each bad message harms only itself, and its sender learns why', async (t) 
     cases.map(([, payload]) => payload.toString('base64')),
   )
   for (const { reason } of letters) assert(reason.length > 10, reason)
-  while (told.length < cases.length) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => told.length >= cases.length)
   assert.deepEqual(
     told,
     cases.map(([, , code]) => code),

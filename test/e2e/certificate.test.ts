@@ -5,13 +5,13 @@ import { once } from 'node:events'
 import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { WebSocket } from 'ws'
 import { SERVERS, type ServerKind } from '../gateway/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { selfSigned } from '../servers/certificate.ts'
 import { freePort } from '../servers/server.ts'
+import { until } from '../until.ts'
 import { RunningPlatform } from './platform.ts'
 
 interface Pair {
@@ -60,11 +60,7 @@ async function served(port: number): Promise<string | undefined> {
 async function untilServed(ports: readonly number[], { cert }: Pair): Promise<void> {
   const { X509Certificate } = await import('node:crypto')
   const { fingerprint256 } = new X509Certificate(readFileSync(cert))
-  for (const port of ports) while ((await served(port)) !== fingerprint256) await turn()
-}
-
-async function untilSaid(platform: RunningPlatform, what: RegExp): Promise<void> {
-  while (!what.test(platform.output)) await turn()
+  for (const port of ports) await until(async () => (await served(port)) === fingerprint256)
 }
 
 for (const server of SERVERS)
@@ -84,7 +80,7 @@ for (const server of SERVERS)
     live.on('message', (data) => heard.push(JSON.parse(String(data)).type))
     await once(live, 'message')
     live.send(JSON.stringify({ type: 'subscribe', id: '1', filter: 'devices/+/telemetry/environment', start: 'now' }))
-    while (!heard.includes('live')) await once(live, 'message')
+    await until(() => heard.includes('live'))
 
     const second = selfSigned(t)
     put(second)
@@ -93,9 +89,13 @@ for (const server of SERVERS)
     // Half of a renewal, then what is none, then the other half.
     const third = selfSigned(t)
     put({ cert: third.cert })
-    await untilSaid(platform, /cannot be used: .*key values mismatch.*the certificate of before is still served/)
+    await until(() =>
+      /cannot be used: .*key values mismatch.*the certificate of before is still served/.test(platform.output),
+    )
     writeFileSync(files.cert, 'nothing')
-    await untilSaid(platform, /cannot be used: .*(no start line|PEM).*the certificate of before is still served/i)
+    await until(() =>
+      /cannot be used: .*(no start line|PEM).*the certificate of before is still served/i.test(platform.output),
+    )
     await untilServed(ports, second)
     put({ key: third.key, cert: third.cert })
     process.kill(platform.pid, 'SIGHUP')
@@ -103,7 +103,7 @@ for (const server of SERVERS)
 
     // A socket from before the renewals gets what comes after them.
     await platform.simulate('--devices', '1', '--messages', '1', '--rate', '0')
-    while (!heard.includes('readings')) await once(live, 'message')
+    await until(() => heard.includes('readings'))
     assert.equal(closed, false)
     assert.equal(await platform.stop(), 0)
   })
@@ -111,7 +111,7 @@ for (const server of SERVERS)
 test('SIGHUP ends no platform, and is told', async (t) => {
   const platform = await RunningPlatform.start(t, { environment: { TELLTALE_LOG_LEVEL: 'info' } })
   process.kill(platform.pid, 'SIGHUP')
-  await untilSaid(platform, /SIGHUP: keys, revocations and certificates are read again/)
+  await until(() => /SIGHUP: keys, revocations and certificates are read again/.test(platform.output))
   assert.equal((await fetch(`${platform.url}/healthz`)).status, 200)
   assert.equal(await platform.stop(), 0)
 })

@@ -13,6 +13,7 @@ import { createMetrics } from '../../platform/metrics.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort } from '../servers/server.ts'
+import { until } from '../until.ts'
 import { environmentBody, singleObject } from './avro-by-hand.ts'
 import { RunningPlatform } from './platform.ts'
 
@@ -129,7 +130,7 @@ test('kill -9 in the middle of a replay: it goes on at the next start, and each 
   await log.start()
   t.after(() => log.stop())
   const replayed = platform.telltale('deadletters', 'replay', '--all', '--json')
-  while ((await log.deadLetterCounts()).replayed === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(async () => (await log.deadLetterCounts()).replayed !== 0)
   await platform.kill()
   const { held, replayed: before } = await log.deadLetterCounts()
   t.diagnostic(`killed when ${before} of ${messages} were replayed`)

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { until } from '../until.ts'
 import { RunningPlatform } from './platform.ts'
 import { STORES } from './stores.ts'
 
@@ -15,8 +16,7 @@ for (const name of ['the embedded store', 'InfluxDB 2.7']) {
     const args = ['--devices', '20', '--messages', String(MESSAGES), '--rate', '0', '--seed', '5']
     const running = platform.simulate(...args)
     for (const share of [0.2, 0.5]) {
-      while ((await platform.ledger()).accepted < MESSAGES * share)
-        await new Promise((resolve) => setImmediate(resolve))
+      await until(async () => (await platform.ledger()).accepted >= MESSAGES * share)
       await platform.kill()
       await platform.start()
     }

@@ -4,29 +4,32 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
 import { CheckedSocket } from '../gateway/api/asyncapi.ts'
+import { Changes, lastOf } from '../until.ts'
 
 export interface Frame {
   readonly type: string
   readonly [field: string]: unknown
 }
 
-export class LiveSocket {
+export class LiveSocket extends Changes {
   readonly #socket: WebSocket
   readonly #checked: CheckedSocket
   readonly #frames: Frame[] = []
-  #arrived: (() => void) | undefined
+  /** Of the frames that were dropped while another was awaited. */
+  #dropped: string[] = []
   #closed = ''
 
   constructor(socket: WebSocket) {
+    super()
     this.#socket = socket
     this.#checked = new CheckedSocket(socket)
     socket.on('message', (data) => {
       this.#frames.push(JSON.parse(String(data)) as Frame)
-      this.#arrived?.()
+      this.change()
     })
     socket.on('close', (code, reason) => {
       this.#closed = `${code} ${reason}`
-      this.#arrived?.()
+      this.change()
     })
   }
 
@@ -45,16 +48,25 @@ export class LiveSocket {
 
   /** The next frame of this type; those of other types before it are dropped. */
   async next(type: string): Promise<Frame> {
-    for (;;) {
+    this.#dropped = []
+    let found: Frame | undefined
+    const find = () => {
       this.#checked.throwIfWrong()
-      const frame = this.#frames.shift()
-      if (frame?.type === type) return frame
-      if (frame !== undefined) continue
+      while (found === undefined && this.#frames.length > 0) {
+        const frame = this.#frames.shift()
+        if (frame?.type === type) found = frame
+        else this.#dropped.push(String(frame?.type))
+      }
+      if (found !== undefined) return true
       assert.equal(this.#socket.readyState, WebSocket.OPEN, `closed with ${this.#closed} before a ${type} frame`)
-      await new Promise<void>((resolve) => {
-        this.#arrived = resolve
-      })
+      return false
     }
+    await this.until(find, `a ${type} frame`)
+    return found ?? assert.fail()
+  }
+
+  protected override came(): string {
+    return lastOf(this.#dropped)
   }
 
   close(): void {

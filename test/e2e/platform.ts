@@ -12,6 +12,7 @@ import type { Reading } from '../../schemas/reading.ts'
 import { HTTP_API } from '../gateway/api/openapi.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort } from '../servers/server.ts'
+import { until } from '../until.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const TELLTALE = fileURLToPath(new URL('../../cli/telltale.js', import.meta.url))
@@ -162,12 +163,16 @@ export class RunningPlatform {
 
   /** The ledger once nothing is pending. */
   async settled(): Promise<Ledger> {
-    for (;;) {
-      const ledger = await this.ledger()
-      assert(ledger.balanced, JSON.stringify(ledger))
-      if (ledger.pending === 0) return ledger
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
+    let ledger: Ledger | undefined
+    await until(
+      async () => {
+        ledger = await this.ledger()
+        assert(ledger.balanced, JSON.stringify(ledger))
+        return ledger.pending === 0
+      },
+      () => `nothing is pending: ${JSON.stringify(ledger)}`,
+    )
+    return ledger ?? assert.fail()
   }
 
   async readings(query: string): Promise<readonly Reading[]> {

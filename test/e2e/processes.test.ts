@@ -11,6 +11,7 @@ import { connectAsync } from 'mqtt'
 import { WebSocket } from 'ws'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort } from '../servers/server.ts'
+import { until } from '../until.ts'
 import { LiveSocket } from './live-socket.ts'
 import { RunningPlatform } from './platform.ts'
 import { STORES } from './stores.ts'
@@ -92,7 +93,7 @@ test('one certificate serves MQTTS and the gateway', async (t) => {
 test('SIGTERM under load loses nothing that was acknowledged and ends with 0', async (t) => {
   const platform = await RunningPlatform.start(t)
   const running = platform.simulate('--devices', '20', '--messages', '20000', '--rate', '0')
-  while ((await platform.ledger()).accepted < 5_000) await new Promise((resolve) => setImmediate(resolve))
+  await until(async () => (await platform.ledger()).accepted >= 5_000)
   assert.equal(await platform.stop(), 0)
   await platform.start()
   assert.equal((await running).acknowledged, 20_000)

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { connectAsync } from 'mqtt'
 import type { Reading } from '../../schemas/reading.ts'
 import { requireProgram } from '../servers/server.ts'
+import { until } from '../until.ts'
 import { environmentBody, singleObject } from './avro-by-hand.ts'
 import { type Frame, LiveSocket } from './live-socket.ts'
 import { RunningPlatform } from './platform.ts'
@@ -67,9 +68,10 @@ for (const [name, startStore] of Object.entries(STORES)) {
     if (store.victoria !== undefined) {
       let series = await store.victoria.samples('truck-7')
       // VictoriaMetrics makes new samples searchable a moment after it has acknowledged them.
-      while (series.some(({ timestamps }) => timestamps.length < 2) || series.length < 5) {
-        series = await store.victoria.samples('truck-7')
-      }
+      await until(async () => {
+        series = (await store.victoria?.samples('truck-7')) ?? []
+        return series.length >= 5 && series.every(({ timestamps }) => timestamps.length >= 2)
+      })
       const temperature = series.find(({ metric }) => metric.__name__ === 'environment_temperature')
       assert.deepEqual(
         [temperature?.values, temperature?.timestamps],
@@ -105,14 +107,15 @@ for (const [name, startStore] of Object.entries(STORES)) {
       assert.equal(await platform.countStored('environment', 'temperature'), 100_000)
     } else {
       let count = 0
-      while (count < 100_000) {
+      await until(async () => {
         const devices = Array.from({ length: 50 }, (_, index) => `sim-${index + 1}`)
         count = 0
         for (const device of devices) {
-          const series = await store.victoria.samples(device)
+          const series = (await store.victoria?.samples(device)) ?? []
           count += series.find(({ metric }) => metric.__name__ === 'environment_temperature')?.timestamps.length ?? 0
         }
-      }
+        return count >= 100_000
+      })
       assert.equal(count, 100_000)
     }
   })

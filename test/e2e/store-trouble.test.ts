@@ -6,6 +6,7 @@ import { connectAsync } from 'mqtt'
 import { type Fault, startFaultServer } from '../ingest/influx/fault-server.ts'
 import { startInfluxdb1 } from '../servers/influxdb1.ts'
 import { freePort, requireServer } from '../servers/server.ts'
+import { until } from '../until.ts'
 import { environmentBody, singleObject } from './avro-by-hand.ts'
 import { LiveSocket } from './live-socket.ts'
 import { RunningPlatform } from './platform.ts'
@@ -52,7 +53,7 @@ test('a store in trouble holds up neither live readings nor acknowledgements, an
     let received = 0
     while (received < PER_PHASE) received += ((await live.next('readings')).readings as unknown[]).length
     const asked = server.requests.length
-    while (server.requests.length === asked) await new Promise((resolve) => setTimeout(resolve, 20))
+    await until(() => server.requests.length !== asked)
     assert.equal((await fetch(`${platform.url}/readyz`)).status, 200, name)
     const { accepted, stored, deadLettered, balanced } = await platform.ledger()
     assert.deepEqual([accepted, stored, deadLettered, balanced], [sent, 0, 0, true], name)

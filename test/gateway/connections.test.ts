@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { TestContext } from 'node:test'
 import { WebSocket } from 'ws'
+import { until } from '../until.ts'
 import { App, HOUR_MS, onEachServer, startPlatform, type TestPlatform } from './platform.ts'
 import { Peer } from './server/harness.ts'
 
@@ -85,14 +86,14 @@ onEachServer(
     assert.match(await crowded.answer('balanced'), /^connection: close/im)
     await crowded.until(() => crowded.isClosed)
     const busy: Peer[] = []
-    while ((await metric(platform, OPEN)) !== FEW - 3) await new Promise((resolve) => setImmediate(resolve))
+    await until(async () => (await metric(platform, OPEN)) === FEW - 3)
     while (busy.length < 3) {
       const peer = peerOf(t, platform)
       peer.connection.write(GET('/v1/readings', tokens[busy.length % 3]))
       busy.push(peer)
     }
     // As many as the store is asked at once, so that none of them is silent any more.
-    while (asked < 3) await new Promise((resolve) => setImmediate(resolve))
+    await until(() => asked >= 3)
     for (let index = 0; index < 3; index++) {
       const asking = peerOf(t, platform)
       asking.connection.write(GET('/healthz'))
@@ -112,7 +113,7 @@ onEachServer(
     assert.ok(busy.every((peer) => !peer.isClosed))
     assert.ok(apps.every((app) => app.readyState === WebSocket.OPEN))
     for (const app of apps) app.terminate()
-    while ((await metric(platform, OPEN)) > FEW / 2) await new Promise((resolve) => setImmediate(resolve))
+    await until(async () => (await metric(platform, OPEN)) <= FEW / 2)
     assert.equal((await platform.get('/v1/ledger')).status, 200)
   },
 )
@@ -131,7 +132,7 @@ onEachServer('WebSockets have a share by token and by address; one that ends mak
   assert.match(await refusalOf(platform, three), /^429 .*too-many-sockets.*127\.0\.0\.1 has 24 live connections/)
   const sockets = /^telltale_gateway_sockets (\d+)$/m
   first[0]?.socket.terminate()
-  while ((await metric(platform, sockets)) === 24) await new Promise((resolve) => setImmediate(resolve))
+  await until(async () => (await metric(platform, sockets)) !== 24)
   await App.connect(t, platform, one)
   const refused = /^telltale_gateway_refusals_total\{reason="too-many-sockets"\} (\d+)$/m
   assert.equal(await metric(platform, refused), 2)
@@ -158,10 +159,10 @@ onEachServer('connections are counted to the end, however they end', async (t, s
   const upgraded = peerOf(t, platform)
   upgraded.connection.write('non sense\r\n\r\n')
   await upgraded.until(() => upgraded.isClosed)
-  while ((await metric(platform, OPEN)) !== 3) await new Promise((resolve) => setImmediate(resolve))
+  await until(async () => (await metric(platform, OPEN)) === 3)
   app.socket.terminate()
   asking.connection.destroy()
   silent.destroy()
   upgraded.connection.destroy()
-  while ((await metric(platform, OPEN)) !== 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(async () => (await metric(platform, OPEN)) === 0)
 })

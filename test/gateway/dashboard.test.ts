@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
+import { until } from '../until.ts'
 import { showPage } from './browser.ts'
 import { startPassage } from './passage.ts'
 import { startPlatform } from './platform.ts'
@@ -13,7 +13,7 @@ test('a browser opens the link, and is told live; its token stands in no target'
   const link = `http://127.0.0.1:${passage.port}/#access_token=${platform.token}`
   await showPage(t, link, async () => {
     // Of a page that is subscribed the gateway knows.
-    while (!/^telltale_gateway_subscriptions 1$/m.test(await platform.metrics.metrics())) await turn()
+    await until(async () => /^telltale_gateway_subscriptions 1$/m.test(await platform.metrics.metrics()))
     const targets = passage.heads().map((head) => head.split('\r\n')[0] ?? '')
     assert(targets.includes('GET /v1/live HTTP/1.1'), targets.join('\n'))
     for (const target of targets) assert(!target.includes('eyJ'), target)

@@ -6,31 +6,27 @@ import { TelltaleError } from '../../platform/errors.ts'
 import type { HistoryPage, HistoryQuery } from '../../schemas/history.ts'
 import type { Reading } from '../../schemas/reading.ts'
 import { pageWith } from '../history.ts'
+import { Changes, until } from '../until.ts'
 import { HOUR_MS, NOW, onEachServer, startPlatform } from './platform.ts'
 import { Peer } from './server/harness.ts'
 
 /** A store that answers when the test says so. */
-class Store {
+class Store extends Changes {
   readonly asked: { readonly query: HistoryQuery; readonly signal: AbortSignal; answer(page?: HistoryPage): void }[] =
     []
-  #changed: () => void = () => undefined
 
   readonly readings = (query: HistoryQuery, signal: AbortSignal): Promise<HistoryPage> =>
     new Promise((resolve, reject) => {
       this.asked.push({ query, signal, answer: (page = pageWith()) => resolve(page) })
       signal.addEventListener('abort', () => {
         reject(new TelltaleError('store-unavailable', 'interrupted'))
-        this.#changed()
+        this.change()
       })
-      this.#changed()
+      this.change()
     })
 
-  async until(state: () => unknown): Promise<void> {
-    while (!state()) {
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve
-      })
-    }
+  protected override came(): string {
+    return `${this.asked.length} queries`
   }
 }
 
@@ -79,7 +75,7 @@ onEachServer('when all places are taken one more is refused, and then there is r
   await store.until(() => store.asked.length === 3)
   // The last ones of them may still be on their way.
   const metrics = async () => (await platform.metrics.metrics()).match(/gateway_connections (\d+)/)?.[1]
-  while (Number(await metrics()) < HISTORY_QUERIES_MAX) await new Promise((resolve) => setImmediate(resolve))
+  await until(async () => Number(await metrics()) >= HISTORY_QUERIES_MAX)
   assert.equal((await platform.get('/v1/ledger')).status, 200)
   await full()
   for (let answered = 0; answered < HISTORY_QUERIES_MAX; answered++) {

@@ -5,6 +5,7 @@ import { TelltaleError } from '../../platform/errors.ts'
 import type { HistoryPage, HistoryQuery } from '../../schemas/history.ts'
 import type { Reading } from '../../schemas/reading.ts'
 import { pageWith, type WholePage } from '../history.ts'
+import { until } from '../until.ts'
 import { App, environment, HOUR_MS, NOW, onEachServer, startPlatform } from './platform.ts'
 
 interface ErrorBody {
@@ -340,7 +341,7 @@ onEachServer('a peer that leaves in the middle of an answer is counted, and harm
   await new Promise<void>((resolve) => {
     socket.destroy().on('close', () => resolve())
   })
-  while (!(await platform.metrics.metrics()).includes('status="499"')) await platform.get('/healthz')
+  await until(async () => (await platform.metrics.metrics()).includes('status="499"'))
   answer(pageWith())
   assert.equal((await platform.get('/v1/ledger')).status, 200)
 })

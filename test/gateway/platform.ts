@@ -5,8 +5,10 @@
 
 import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
+import { LIVE_SLOW_CLOSE_MS } from '../../gateway/live/session.ts'
 import { chooseServer } from '../../gateway/server/choose.ts'
 import type { Verifies } from '../../gateway/tokens.ts'
 import { Identity } from '../../identity/identity.ts'
@@ -19,6 +21,7 @@ import type { History } from '../../schemas/history.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { pageWith } from '../history.ts'
 import { scratchDirectory } from '../scratch.ts'
+import { Changes, lastOf, until } from '../until.ts'
 import { CheckedSocket } from './api/asyncapi.ts'
 import { CheckedAnswers } from './api/openapi.ts'
 
@@ -213,6 +216,16 @@ export async function overwhelm(platform: TestPlatform, perMessage = 500): Promi
   return sent
 }
 
+/** Has time pass until an app that takes nothing has been closed for it. */
+export async function untilCutOff(platform: TestPlatform): Promise<void> {
+  await until(async () => {
+    if (/closes_total\{code="4408"\} 1\n/.test(await platform.metrics.metrics())) return true
+    platform.clock.time += LIVE_SLOW_CLOSE_MS
+    await pause(100)
+    return false
+  })
+}
+
 export type Frame = Readonly<Record<string, unknown>> & { readonly type: string }
 
 export interface FrameReading {
@@ -224,23 +237,23 @@ export interface FrameReading {
 }
 
 /** An app on `/v1/live`, with every frame it received. What is not as docs/asyncapi.yaml says fails the test. */
-export class App {
+export class App extends Changes {
   readonly socket: WebSocket
   readonly frames: Frame[] = []
   close: { readonly code: number; readonly reason: string } | undefined
   readonly #checked: CheckedSocket
-  #changed: () => void = () => undefined
 
   private constructor(socket: WebSocket) {
+    super()
     this.socket = socket
     this.#checked = new CheckedSocket(socket)
     socket.on('message', (data, isBinary) => {
       this.frames.push(isBinary ? readRaw(data as Buffer) : JSON.parse(String(data)))
-      this.#changed()
+      this.change()
     })
     socket.on('close', (code, reason) => {
       this.close = { code, reason: reason.toString() }
-      this.#changed()
+      this.change()
     })
     socket.on('error', () => undefined)
   }
@@ -269,21 +282,24 @@ export class App {
   }
 
   /** Resolves when `state` holds, which is looked at after each frame and at the close. */
-  async until(state: () => unknown): Promise<void> {
-    for (;;) {
+  override until(state: () => unknown, awaited = `${state}`): Promise<void> {
+    const isSo = () => {
       this.#checked.throwIfWrong()
-      if (state()) return
+      if (state()) return true
       if (this.close) throw new Error(`closed with ${this.close.code} ${this.close.reason} while something was awaited`)
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve
-      })
+      return false
     }
+    return super.until(isSo, awaited)
+  }
+
+  protected override came(): string {
+    return lastOf(this.frames.map(({ type }) => type))
   }
 
   /** The first frame of `type` after the first `from`. */
   async next(type: string, from = 0): Promise<Frame> {
     const find = () => this.frames.slice(from).find((frame) => frame.type === type)
-    await this.until(find)
+    await this.until(find, `a frame ${type}`)
     const frame = find()
     if (frame === undefined) throw new Error(`no ${type}`)
     return frame
@@ -294,7 +310,7 @@ export class App {
     const from = this.frames.length
     this.send({ type: 'subscribe', id: '1', ...command })
     const frame = (type: string) => this.frames.slice(from).find((one) => one.type === type)
-    await this.until(() => frame('error') ?? frame('live'))
+    await this.until(() => frame('error') ?? frame('live'), 'the answer to a subscribe')
     const refused = frame('error')
     if (refused !== undefined) throw new Error(`refused: ${refused.message}`)
     return String(frame('subscribed')?.subscription)
@@ -307,7 +323,7 @@ export class App {
   }
 
   async untilClosed(): Promise<{ readonly code: number; readonly reason: string }> {
-    await this.until(() => this.close)
+    await this.until(() => this.close, 'the end of the connection')
     return this.close ?? { code: 0, reason: '' }
   }
 }

@@ -11,8 +11,9 @@ import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { until } from '../until.ts'
 import { startFaultServer } from './influx/fault-server.ts'
-import { append, environment, openLog, settled, temporaryDirectory, until } from './log-fixture.ts'
+import { append, environment, openLog, settled, temporaryDirectory } from './log-fixture.ts'
 
 /** So that there are many groups. */
 const SMALL: StoreWrites = { entriesMax: 5_000, intervalMs: 25 }

@@ -4,13 +4,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { LocalLog } from '../../log/local/local-log.ts'
 import { type Appends, INGEST_READER, type Ledger, type Shards } from '../../log/log.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { until } from '../until.ts'
 
 export const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
 
@@ -41,21 +41,14 @@ export const environment = (ts: number, temperature: number, battery = 50): Buff
   registry.encode('environment', { ts, temperature, humidity: 40, pressure: 1013.25, battery, rssi: -70 })
 
 /** Waits until every entry is stored or set aside, and gives the books. */
-export async function settled(log: Pick<Shards, 'ledger'>, timeoutMs = 300_000): Promise<Ledger> {
-  const deadline = performance.now() + timeoutMs
-  for (;;) {
-    const ledger = await log.ledger(INGEST_READER)
-    if (ledger.pending === 0) return ledger
-    if (performance.now() > deadline) throw new Error(`not settled: ${JSON.stringify(ledger)}`)
-    await pause(5)
-  }
-}
-
-/** Waits until `condition` holds. */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 300_000): Promise<void> {
-  const deadline = performance.now() + timeoutMs
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`did not come true: ${condition}`)
-    await pause(5)
-  }
+export async function settled(log: Pick<Shards, 'ledger'>): Promise<Ledger> {
+  let ledger = await log.ledger(INGEST_READER)
+  await until(
+    async () => {
+      ledger = await log.ledger(INGEST_READER)
+      return ledger.pending === 0
+    },
+    () => `nothing is pending: ${JSON.stringify(ledger)}`,
+  )
+  return ledger
 }

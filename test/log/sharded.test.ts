@@ -17,8 +17,9 @@ import { createMetrics } from '../../platform/metrics.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { pageOf } from '../history.ts'
-import { append, environment, registry, settled, until } from '../ingest/log-fixture.ts'
+import { append, environment, registry, settled } from '../ingest/log-fixture.ts'
 import { scratchDirectory } from '../scratch.ts'
+import { until } from '../until.ts'
 import { ShardedLog } from './sharded.ts'
 
 const T0 = Date.now() - 600_000

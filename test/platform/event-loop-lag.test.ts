@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { createMetrics } from '../../platform/metrics.ts'
+import { until } from '../until.ts'
 
 const STALL_MS = 600
 
@@ -9,8 +9,7 @@ test('a stall of the event loop is in the gauges of prom-client, and no other va
   const metrics = createMetrics({ version: '0.0.0' })
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STALL_MS)
   const values = new Map<string, number>()
-  while (!(Number(values.get('max')) > 0)) {
-    await delay(1)
+  await until(async () => {
     const all = await metrics.getMetricsAsJSON()
     for (const {
       name,
@@ -19,7 +18,8 @@ test('a stall of the event loop is in the gauges of prom-client, and no other va
       const [, value] = /^nodejs_eventloop_lag_(\w+)_seconds$/.exec(name) ?? []
       if (value !== undefined) values.set(value, first?.value ?? Number.NaN)
     }
-  }
+    return Number(values.get('max')) > 0
+  })
   assert.deepEqual([...values.keys()].sort(), ['max', 'mean', 'min', 'p50', 'p90', 'p99', 'stddev'])
   // A look is due each 250 ms, so one was late by at least the rest.
   assert(Number(values.get('max')) >= (STALL_MS - 250) / 1_000)

@@ -19,6 +19,7 @@ import { RunningPlatform } from '../e2e/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { selfSigned } from '../servers/certificate.ts'
 import { freePort } from '../servers/server.ts'
+import { until } from '../until.ts'
 
 const SECONDS = Number(process.env.TELLTALE_TEST_SECONDS ?? 10)
 const DEVICES = 50
@@ -35,9 +36,10 @@ test('credentials change under load: nothing acknowledged is lost, and only the 
   const load = new Load(fleet)
   const loading = load.run(SECONDS * 1_000)
   let isOver = false
-  void loading.then(() => {
+  const over = () => {
     isOver = true
-  })
+  }
+  loading.then(over, over)
   while (!isOver) {
     await acts[random.below(acts.length)]?.()
     await pause(random.below(PAUSE_MS_MAX))
@@ -119,12 +121,13 @@ class Field {
     await this.platform.telltale('keys', 'rotate')
     const device = await this.device(before, token)
     // The broker reads the new key within two seconds.
-    for (const fresh = await this.platform.deviceToken(after); ; await pause(50)) {
+    const fresh = await this.platform.deviceToken(after)
+    await until(async () => {
       const client = await this.device(after, fresh).catch(() => undefined)
-      if (client === undefined) continue
-      await client.endAsync()
-      break
-    }
+      if (client === undefined) await pause(50)
+      await client?.endAsync()
+      return client !== undefined
+    })
     await device.endAsync()
   }
 
@@ -136,7 +139,10 @@ class Field {
       renameSync(`${this.#files[name]}.new`, this.#files[name])
     }
     const { fingerprint256 } = new X509Certificate(readFileSync(pair.cert))
-    while ((await this.#served()) !== fingerprint256) await pause(50)
+    await until(async () => {
+      await pause(50)
+      return (await this.#served()) === fingerprint256
+    })
   }
 
   async hangUp(): Promise<void> {
@@ -145,10 +151,15 @@ class Field {
   }
 
   async settled(): Promise<Ledger> {
-    for (;;) {
-      const ledger = JSON.parse(await this.platform.telltale('ledger', '--json')) as Ledger
-      if (ledger.pending === 0) return ledger
-    }
+    let ledger: Ledger | undefined
+    await until(
+      async () => {
+        ledger = JSON.parse(await this.platform.telltale('ledger', '--json')) as Ledger
+        return ledger.pending === 0
+      },
+      () => `nothing is pending: ${JSON.stringify(ledger)}`,
+    )
+    return ledger ?? assert.fail()
   }
 
   async #served(): Promise<string | undefined> {

@@ -11,6 +11,7 @@ import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort, requireProgram } from '../servers/server.ts'
+import { until } from '../until.ts'
 
 const PENDING = 1_000_000
 const A_COMMIT = 5_000
@@ -60,12 +61,12 @@ test('a platform whose disk fills up says 503, acknowledges nothing, and goes on
     '15m',
   ]
   const running = platform.simulate(...args)
-  while ((await ready(platform)) === 200) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until(async () => (await ready(platform)) !== 200)
   assert.equal(await ready(platform), 503)
   const { accepted } = await platform.ledger()
   assert(accepted < 1_500, `${accepted} were accepted on a full disk`)
   limit('unlimited')
-  while ((await ready(platform)) !== 200) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until(async () => (await ready(platform)) === 200)
   const summary = await running
   assert.deepEqual([summary.sent, summary.acknowledged], [1_500, 1_500])
   const ledger = await platform.ledger()

@@ -16,6 +16,7 @@ import type { Ledger } from '../../log/log.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { type Influxdb2, startInfluxdb2 } from '../servers/influxdb2.ts'
 import { freePort } from '../servers/server.ts'
+import { until } from '../until.ts'
 
 const PUBLISHER = new URL('./publisher.ts', import.meta.url).pathname
 const CALM_MS_MAX = 3_000
@@ -233,7 +234,7 @@ async function startPublisher(field: Field, ids: readonly string[], rate: number
   child.stdin.end(ids.map((id, index) => `${id} ${tokens[index]}`).join('\n'))
   const onExit = () => child.kill('SIGKILL')
   process.once('exit', onExit)
-  while (readFileSync(file).length === 0) await pause(20)
+  await until(() => readFileSync(file).length !== 0)
   const finish = async () => {
     child.kill('SIGTERM')
     const said = await text(child.stdout)

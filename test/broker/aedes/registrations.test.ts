@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Packet } from 'mqtt-packet'
+import { until } from '../../until.ts'
 import { type Bench, connectAs, RawClient, startBroker } from '../harness.ts'
 
 const ROUNDS = 100
@@ -25,11 +26,11 @@ test('a connection that takes over one that is ending is the one with its id: it
     for (let turns = round % 10; turns > 0; turns--) await turn()
     first.socket.destroy()
     assert.equal((await second.next('connack')).returnCode, 0)
-    while ((await connections()) !== 1 || !bench.log.presence.get('a')?.online) await turn()
+    await until(async () => (await connections()) === 1 && bench.log.presence.get('a')?.online === true)
     const third = await connectTo(t, bench, packet)
     await second.untilClosed()
     third.socket.destroy()
-    while ((await connections()) !== 0 || bench.log.presence.get('a')?.online) await turn()
+    await until(async () => (await connections()) === 0 && !bench.log.presence.get('a')?.online)
   }
 })
 
@@ -41,7 +42,7 @@ test('a connection that ends before its turn to take over comes is nobody', asyn
     for (let turns = round % 20; turns > 0; turns--) await turn()
     for (const each of crowd) each.socket.destroy()
   }
-  while ((await bench.metric('telltale_broker_connections')) !== 0) await turn()
+  await until(async () => (await bench.metric('telltale_broker_connections')) === 0)
   const last = await connectTo(t, bench, connectAs('a'))
   assert.equal(await bench.metric('telltale_broker_connections'), 1)
   last.socket.destroy()

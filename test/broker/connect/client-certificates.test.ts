@@ -8,7 +8,8 @@ import { connectAsync, ErrorWithReasonCode, type IClientOptions } from 'mqtt'
 import mqttPacket from 'mqtt-packet'
 import { readCertificate } from '../../../platform/certificate-watch.ts'
 import { Authority, selfSigned } from '../../servers/certificate.ts'
-import { type BenchOptions, closed, connectAs, READING, startBroker, until } from '../harness.ts'
+import { until } from '../../until.ts'
+import { type BenchOptions, closed, connectAs, READING, startBroker } from '../harness.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
 

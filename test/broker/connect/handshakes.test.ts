@@ -4,13 +4,13 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import { type ConnectionOptions, connect, createServer } from 'node:tls'
 import { whyUnverified } from '../../../broker/connect/handshakes.ts'
 import { readCertificate } from '../../../platform/certificate-watch.ts'
 import { RunningPlatform } from '../../e2e/platform.ts'
 import { Authority, selfSigned } from '../../servers/certificate.ts'
 import { freePort } from '../../servers/server.ts'
+import { until } from '../../until.ts'
 
 test('a refused handshake leaves a line that says why, who it was, and from where', async (t) => {
   const [authority, { cert, key }, port] = [new Authority(t), selfSigned(t), await freePort()]
@@ -40,7 +40,7 @@ test('a refused handshake leaves a line that says why, who it was, and from wher
     await once(socket.resume(), 'close').catch(() => undefined)
     const lines = () => platform.output.split('\n').slice(0, -1)
     const isTold = (line: string) => line.includes(`"reason":"${reason}"`)
-    while (!lines().some(isTold)) await turn()
+    await until(() => lines().some(isTold))
     const { from, msg } = JSON.parse(lines().find(isTold) ?? '')
     assert.equal(from, '127.0.0.1')
     assert.match(msg, message)

@@ -3,13 +3,13 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { connectAsync } from 'mqtt'
 import mqttPacket from 'mqtt-packet'
 import { WebSocket } from 'ws'
 import { STOP_DEADLINE_MS } from '../../../platform/limits.ts'
 import { selfSigned } from '../../servers/certificate.ts'
+import { until } from '../../until.ts'
 import { connectAs, publish, READING, startBroker } from '../harness.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
@@ -45,7 +45,7 @@ test('what is sent right behind a CONNECT is taken over TLS, too, though its cli
   const messages = Array.from({ length: 20 }, () => mqttPacket.generate(publish(TOPIC, 0, 0)))
   socket.end(Buffer.concat([mqttPacket.generate(connectAs('truck-7')), ...messages]))
   await once(socket, 'close')
-  while ((await bench.entries()).length < messages.length) await turn()
+  await until(async () => (await bench.entries()).length >= messages.length)
 })
 
 test('MQTT over WebSocket; a plain request and another subprotocol are refused', async (t) => {

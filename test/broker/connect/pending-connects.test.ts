@@ -9,6 +9,7 @@ import { CONNECT_BYTES_MAX, PendingConnects } from '../../../broker/connect/pend
 import { FairShare } from '../../../broker/inbound/fair-share.ts'
 import { PartialPackets } from '../../../broker/inbound/partial-packets.ts'
 import { FRAME_BYTES_MAX } from '../../../platform/limits.ts'
+import { until } from '../../until.ts'
 import { type Bench, connectAs, publish, RawClient, startBroker } from '../harness.ts'
 
 const ACCEPTED = Buffer.of(0x20, 2, 0, 0)
@@ -49,7 +50,7 @@ test('a CONNECT that comes byte by byte is taken, over TCP and over WebSocket', 
   const answers: Buffer[] = []
   socket.on('message', (bytes: Buffer) => answers.push(bytes))
   for (const byte of inBytes(packet)) socket.send(byte)
-  while (Buffer.concat(answers).length < ACCEPTED.length) await turn()
+  await until(() => Buffer.concat(answers).length >= ACCEPTED.length)
   assert.deepEqual(Buffer.concat(answers), ACCEPTED)
 })
 

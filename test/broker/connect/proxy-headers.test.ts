@@ -12,7 +12,8 @@ import { HEADER_BYTES_MAX, ProxyHeaders, parseHeader } from '../../../broker/con
 import { systemClock } from '../../../platform/clock.ts'
 import { CONNECTS_PER_ADDRESS } from '../../../platform/limits.ts'
 import { selfSigned } from '../../servers/certificate.ts'
-import { type Bench, connectAs, publish, RawClient, READING, startBroker, until } from '../harness.ts'
+import { until } from '../../until.ts'
+import { type Bench, connectAs, publish, RawClient, READING, startBroker } from '../harness.ts'
 
 const SIGNATURE = '0d0a0d0a000d0a515549540a'
 const line = (address: string) => Buffer.from(`PROXY TCP4 ${address} 192.0.2.1 40000 1883\r\n`)

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import mqttPacket, { type Packet } from 'mqtt-packet'
 import { WebSocket } from 'ws'
-import { connectAs, publish, startBroker, until } from '../harness.ts'
+import { until } from '../../until.ts'
+import { connectAs, publish, startBroker } from '../harness.ts'
 
 test('each packet leaves in a frame of its own, also when many leave at once', async (t) => {
   const bench = await startBroker(t, { auth: 'off', listeners: { webSocketPort: 0 } })

@@ -32,7 +32,8 @@ import {
 } from '../../../platform/limits.ts'
 import { silentLogger } from '../../../platform/logger.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
-import { connectAs, publish, until } from '../harness.ts'
+import { until } from '../../until.ts'
+import { connectAs, publish } from '../harness.ts'
 
 test('reading waits for the first thing that keeps it from reading, and goes on when that is over', async (t) => {
   const aedes = await Aedes.createBroker()
@@ -93,10 +94,10 @@ test('reading waits for the first thing that keeps it from reading, and goes on 
   client.conn.write(Buffer.alloc(UNREAD_ANSWERS_BYTES_MAX))
   send({ cmd: 'pingreq' })
   await waits('drain')
-  while (conn.writableLength > 0) {
-    drained?.()
-    await turn()
-  }
+  await until(() => {
+    if (conn.writableLength > 0) drained?.()
+    return conn.writableLength === 0
+  })
   await waits('bytes')
 
   send({ cmd: 'pingreq' })

@@ -5,7 +5,8 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import mqttPacket, { type Packet } from 'mqtt-packet'
 import { UNFINISHED_PROGRESS_BYTES_MIN } from '../../../platform/limits.ts'
-import { connectAs, publish, RawClient, startBroker, until } from '../harness.ts'
+import { until } from '../../until.ts'
+import { connectAs, publish, RawClient, startBroker } from '../harness.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
 /** Seconds. */
@@ -34,17 +35,18 @@ async function trickle(socket: Socket, bytes: Buffer): Promise<number> {
 
 test('a PUBLISH that takes longer to come than the keep alive is taken, for its bytes come', async (t) => {
   const bench = await startBroker(t, { auth: 'off' })
-  for (;;) {
+  await until(async () => {
     const client = await RawClient.open(t, bench.port)
     client.send(connecting('truck-7'))
     await client.next('connack')
     const longestMs = await trickle(client.socket, upload)
-    if (client.closed) assert(longestMs > BUSY_MS, 'it was cut while its bytes came')
-    else {
-      assert.equal((await client.next('puback')).messageId, 5)
-      break
+    if (client.closed) {
+      assert(longestMs > BUSY_MS, 'it was cut while its bytes came')
+      return false
     }
-  }
+    assert.equal((await client.next('puback')).messageId, 5)
+    return true
+  })
 })
 
 /** A frame of a client (RFC 6455 section 5.2) whose mask changes nothing. */
@@ -59,7 +61,7 @@ function frame(bytes: Buffer): Buffer {
 test('so it is over WebSocket, where a frame is seen when it is whole', async (t) => {
   const bench = await startBroker(t, { auth: 'off', listeners: { webSocketPort: 0 } })
   const { port } = bench.broker.addresses.find(({ scheme }) => scheme === 'ws') ?? assert.fail()
-  for (;;) {
+  await until(async () => {
     const socket = connect(port, '127.0.0.1')
     t.after(() => socket.destroy())
     socket.on('error', () => undefined)
@@ -74,12 +76,13 @@ test('so it is over WebSocket, where a frame is seen when it is whole', async (t
     socket.write(frame(mqttPacket.generate(connecting('truck-7'))))
     await until(() => received.includes(Buffer.of(0x20, 2, 0, 0)))
     const longestMs = await trickle(socket, frame(upload))
-    if (socket.destroyed) assert(longestMs > BUSY_MS, 'it was cut while its bytes came')
-    else {
-      await until(() => received.includes(Buffer.of(0x40, 2, 0, 5)))
-      break
+    if (socket.destroyed) {
+      assert(longestMs > BUSY_MS, 'it was cut while its bytes came')
+      return false
     }
-  }
+    await until(() => received.includes(Buffer.of(0x40, 2, 0, 5)))
+    return true
+  })
 })
 
 test('a client that has begun a packet and says no more is ended like one that says nothing', async (t) => {

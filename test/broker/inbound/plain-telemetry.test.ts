@@ -18,7 +18,8 @@ import type { Log } from '../../../log/log.ts'
 import { LogError } from '../../../log/log-error.ts'
 import type { Offset } from '../../../log/position.ts'
 import { only } from '../../log/only.ts'
-import { type Bench, connectAs, publish, RawClient, startBroker, until } from '../harness.ts'
+import { until } from '../../until.ts'
+import { type Bench, connectAs, publish, RawClient, startBroker } from '../harness.ts'
 import { appending, replacing } from '../held-log.ts'
 
 const RUNS = Number(process.env.TELLTALE_TEST_RUNS ?? 30)

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import mqttPacket from 'mqtt-packet'
 import { pino } from 'pino'
 import { WebSocket } from 'ws'
@@ -12,6 +11,7 @@ import { BrokerMetrics } from '../../../broker/reports/metrics.ts'
 import { ThrottledLines } from '../../../broker/reports/throttled-lines.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
+import { until } from '../../until.ts'
 import { connectAs, RawClient, startBroker } from '../harness.ts'
 
 /** What was told, and what was counted. */
@@ -112,6 +112,6 @@ test('who is taken over is no error; who sends text over WebSocket has broken a 
   const socket = new WebSocket(`ws://127.0.0.1:${port}`, 'mqtt')
   socket.on('open', () => socket.send('text'))
   const code = await new Promise((resolve) => socket.on('close', resolve))
-  while ((await bench.metric('telltale_broker_refused_total{reason="protocol-error"}')) === 0) await turn()
+  await until(async () => (await bench.metric('telltale_broker_refused_total{reason="protocol-error"}')) !== 0)
   assert.deepEqual([code, await bench.metric('telltale_broker_protocol_errors_total')], [1003, 1])
 })

@@ -35,14 +35,3 @@ export const fleet = (options: SimulatorOptions, changes: Partial<SimulatorDeps>
   })
 
 export const never = (): AbortSignal => new AbortController().signal
-
-const UNTIL_MS = 300_000
-
-/** Resolves when `state` is true; rejects with what it is when it never becomes so. */
-export async function until(state: () => boolean): Promise<void> {
-  const deadline = performance.now() + UNTIL_MS
-  while (!state()) {
-    if (performance.now() > deadline) throw new Error(`never became true: ${state}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}

@@ -8,7 +8,8 @@ import { Identity } from '../../../identity/identity.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { freePort } from '../../servers/server.ts'
-import { fleet, fleetOptions, never, until } from './fleet.ts'
+import { until } from '../../until.ts'
+import { fleet, fleetOptions, never } from './fleet.ts'
 
 const CLI = fileURLToPath(new URL('../../../cli/telltale.js', import.meta.url))
 const MESSAGES = 20_000

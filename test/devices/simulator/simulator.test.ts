@@ -5,7 +5,8 @@ import { brokerAddress } from '../../../devices/simulator/broker-address.ts'
 import { SimulatorError } from '../../../devices/simulator/simulator-error.ts'
 import { startMosquitto } from '../../servers/mosquitto.ts'
 import { freePort, requireServer } from '../../servers/server.ts'
-import { fleet, fleetOptions, never, until } from './fleet.ts'
+import { until } from '../../until.ts'
+import { fleet, fleetOptions, never } from './fleet.ts'
 
 /** Everything published under `devices/`, in order, as an independent client sees it. */
 async function observe(t: TestContext, url: string) {

@@ -2,42 +2,55 @@
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
+import { Changes, lastOf } from '../../until.ts'
 import { LIVE_API, type ReceivedEvent } from './asyncapi.ts'
 import { HTTP_API } from './openapi.ts'
 
-export class Events {
+export class Events extends Changes {
   readonly received: ReceivedEvent[] = []
   comments = 0
   retryMs: number | undefined
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>
   readonly #decoder = new TextDecoder('utf-8', { fatal: true })
   #text = ''
+  #isOver = false
+  #failure: unknown
 
   constructor(reader: ReadableStreamDefaultReader<Uint8Array>) {
-    this.#reader = reader
+    super()
+    this.#read(reader)
+      .catch((error: unknown) => {
+        this.#failure = error
+      })
+      .finally(() => {
+        this.#isOver = true
+        this.change()
+      })
   }
 
   /** Resolves with the first event of the name that was not taken before. */
-  async until(name: string): Promise<ReceivedEvent> {
-    for (;;) {
-      const index = this.received.findIndex(({ event }) => event === name)
-      const found = this.received[index]
-      if (found !== undefined) {
-        this.received.splice(0, index + 1)
-        return found
-      }
-      const { done, value } = await this.#reader.read()
-      assert(!done, `the answer ended before an event ${name}`)
-      this.#take(this.#decoder.decode(value, { stream: true }))
-    }
+  async next(name: string): Promise<ReceivedEvent> {
+    const find = () => this.received.findIndex(({ event }) => event === name)
+    await this.until(() => find() >= 0 || this.#isOver, `an event ${name}`)
+    const found = find() >= 0 ? this.received.splice(0, find() + 1).at(-1) : undefined
+    if (found === undefined && this.#failure !== undefined) throw this.#failure
+    assert(found !== undefined, `the answer ended before an event ${name}`)
+    return found
   }
 
   /** Resolves when the answer has ended, whole. */
   async untilEnd(): Promise<void> {
-    for (;;) {
-      const { done, value } = await this.#reader.read()
-      if (done) return
-      this.#take(this.#decoder.decode(value, { stream: true }))
+    await this.until(() => this.#isOver, 'the end of the answer')
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  protected override came(): string {
+    return lastOf(this.received.map(({ event }) => event))
+  }
+
+  async #read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      this.#take(this.#decoder.decode(piece.value, { stream: true }))
+      this.change()
     }
   }
 

@@ -10,6 +10,7 @@ import { WebSocket } from 'ws'
 import { HISTORY_QUERIES_PER_TOKEN_MAX } from '../../../gateway/history-places.ts'
 import { TelltaleError } from '../../../platform/errors.ts'
 import { pageWith } from '../../history.ts'
+import { until } from '../../until.ts'
 import {
   environment,
   HOUR_MS,
@@ -128,10 +129,10 @@ async function tryWhatIsThere(trial: Trial): Promise<void> {
 async function tryEvents(trial: Trial, platform: TestPlatform): Promise<void> {
   const rate = 'maxRate=2&reduce=mean&maxDelay=1m'
   const first = await trial.events(`${STREAM}&filter=devices/b/%23&start=latest&fields=temperature&${rate}`)
-  const { id = '' } = await first.until('live')
+  const { id = '' } = await first.next('live')
   const cursor = encodeURIComponent(id)
-  for (const more of ['&last=15m', `&after=${cursor}`]) await (await trial.events(`${STREAM}${more}`)).until('live')
-  await (await trial.events(STREAM, { 'last-event-id': id })).until('live')
+  for (const more of ['&last=15m', `&after=${cursor}`]) await (await trial.events(`${STREAM}${more}`)).next('live')
+  await (await trial.events(STREAM, { 'last-event-id': id })).next('live')
   assert.equal((await platform.get(STREAM, { method: 'HEAD' })).status, 200)
 }
 
@@ -211,10 +212,8 @@ async function tryWhatIsTaken(trial: Trial): Promise<void> {
   const queries = heldStore()
   const asking = await trial.start({ history: queries.history })
   const held = Array.from({ length: HISTORY_QUERIES_PER_TOKEN_MAX }, () => asking.get('/v1/readings'))
-  let refused: Response
   // Of those that were sent at once one may have come after this.
-  do refused = await Promise.race([asking.get('/v1/readings'), ...held])
-  while (refused.status !== 429)
+  await until(async () => (await Promise.race([asking.get('/v1/readings'), ...held])).status === 429)
   queries.answer()
   await Promise.all(held)
 
@@ -245,9 +244,11 @@ async function tryAtTheEnd(trial: Trial): Promise<void> {
   const last = stopping.get('/v1/readings')
   await held.asked
   const stopped = stopping.gateway.stop()
-  let status: number
-  do status = await trial.upgrade(stopping.token)
-  while (status === 101)
+  let status = 101
+  await until(async () => {
+    status = await trial.upgrade(stopping.token)
+    return status !== 101
+  })
   assert.equal(status, 503)
   assert.equal((await stopping.get(STREAM)).status, 503)
   held.answer()

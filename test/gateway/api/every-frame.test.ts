@@ -15,6 +15,7 @@ import { LIVE_COMMAND_BYTES_MAX, LIVE_GROUPS_MAX, LIVE_SUBSCRIPTIONS_PER_SOCKET_
 import { PACKAGE_DIR } from '../../../platform/package.ts'
 import type { HistoryQuery } from '../../../schemas/history.ts'
 import { pageWith } from '../../history.ts'
+import { until } from '../../until.ts'
 import {
   App,
   environment,
@@ -116,9 +117,8 @@ async function tryBounds(t: TestContext, platform: TestPlatform): Promise<void> 
   assert.equal((await platform.get('/v1/stream?filter=%23')).status, 503)
   for (const app of apps) app.socket.terminate()
   const groups = /^telltale_gateway_groups (\d+)$/m
-  while (Number(groups.exec(await platform.metrics.metrics())?.[1]) > LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX) {
-    await platform.get('/healthz')
-  }
+  const held = async () => Number(groups.exec(await platform.metrics.metrics())?.[1])
+  await until(async () => (await held()) <= LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX)
 }
 
 async function tryCloses(t: TestContext, platform: TestPlatform): Promise<void> {
@@ -164,13 +164,13 @@ async function tryWithout(t: TestContext, server: ServerKind): Promise<void> {
   await shard.advance(INGEST_READER, done)
   platform.clock.time += 10 * HOUR_MS
   await platform.publish('a', 'environment', environment(NOW + 2))
-  while ((await shard.first()) === 0) await platform.get('/healthz')
+  await until(async () => (await shard.first()) !== 0)
   app.send({ type: 'subscribe', id: '2', filter: FILTER, start: { after: cursor } })
   await app.next('gap')
   const events = await readEvents(t, `${platform.url}/v1/stream?filter=${FILTER}`, token, {
     'last-event-id': String(cursor),
   })
-  await events.until('gap')
+  await events.next('gap')
   await tryTheStore(t, platform, token)
   await platform.log.stop()
   app.send({ type: 'subscribe', id: '3', filter: FILTER, start: { last: '1h' } })
@@ -194,8 +194,8 @@ async function tryTheStore(t: TestContext, platform: TestPlatform, token: string
     assert.deepEqual([gone.id, gone.code], [`${id}u`, 'unknown-subscription'])
   }
   const events = await readEvents(t, `${platform.url}/v1/stream?filter=${FILTER}&last=11h`, token)
-  await events.until('readings')
-  const { code } = JSON.parse((await events.until('closing')).data) as { code: number }
+  await events.next('readings')
+  const { code } = JSON.parse((await events.next('closing')).data) as { code: number }
   assert.equal(code, 4002)
   await events.untilEnd()
 }
@@ -210,9 +210,9 @@ onEachServer('everything that docs/asyncapi.yaml describes is seen', async (t, s
   await tryBounds(t, platform)
   await tryWithout(t, server)
   const events = await readEvents(t, `${platform.url}/v1/stream?filter=%23&start=latest`, platform.token)
-  for (const name of ['welcome', 'subscribed', 'readings', 'live']) await events.until(name)
+  for (const name of ['welcome', 'subscribed', 'readings', 'live']) await events.next(name)
   await platform.gateway.stop()
-  await events.until('closing')
+  await events.next('closing')
   assert((events.retryMs ?? -1) >= 0)
   await events.untilEnd()
   assert.equal((await last.untilClosed()).code, 4001)

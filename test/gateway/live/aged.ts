@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { INGEST_READER } from '../../../log/log.ts'
+import { until } from '../../until.ts'
 import {
   App,
   environment,
@@ -46,9 +46,9 @@ export async function aged(t: TestContext, server: ServerKind, store: TestPlatfo
   }
   const [shard] = platform.log.shards
   assert(shard)
-  while ((await shard.checkpoint(INGEST_READER)) !== (await shard.end())) await delay(20)
+  await until(async () => (await shard.checkpoint(INGEST_READER)) === (await shard.end()))
   platform.clock.time = NOW + 10 * HOUR_MS
-  while ((await shard.first()) === 0) await delay(20)
+  await until(async () => (await shard.first()) !== 0)
   // Of two messages one is of "a".
   const firstOffset = await shard.first()
   return { platform, token, cursors, firstOffset, first: Math.ceil(firstOffset / 2) * 3 }

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
+import { until } from '../../until.ts'
 import { showPage } from '../browser.ts'
 import { startPassage } from '../passage.ts'
 import { environment, NOW, SERVERS, startPlatform } from '../platform.ts'
@@ -64,21 +64,21 @@ for (const server of SERVERS) {
     }
     const stream = `http://127.0.0.1:${passage.port}/v1/stream?filter=%23&access_token=${platform.token}`
     await showPage(t, told.origin, async () => {
-      while (told.live < 1) await turn()
+      await until(() => told.live >= 1)
       await publish(10)
-      while (told.numbers.length < 10) await turn()
+      await until(() => told.numbers.length >= 10)
       await platform.restart()
       await publish(10)
-      while (told.live < 2) await turn()
+      await until(() => told.live >= 2)
       await publish(10)
-      while (told.numbers.length < 30) await turn()
+      await until(() => told.numbers.length >= 30)
       // Posts may overtake one another.
       const inOrder = told.numbers.toSorted((one, other) => one - other)
       assert.deepEqual(
         inOrder,
         Array.from({ length: 30 }, (_, index) => index),
       )
-      while (!/^telltale_gateway_subscriptions 0$/m.test(await platform.metrics.metrics())) await turn()
+      await until(async () => /^telltale_gateway_subscriptions 0$/m.test(await platform.metrics.metrics()))
       const asked = passage.heads().filter((head) => head.startsWith('GET /v1/stream?'))
       assert.doesNotMatch(asked[0] ?? '', /last-event-id/i)
       assert.match(asked.at(-1) ?? '', /last-event-id: \S+/i)

@@ -1,8 +1,8 @@
 /** `/v1/stream`: what a subscription of `/v1/live` does, as events. */
 
 import assert from 'node:assert/strict'
-import { setImmediate as turn } from 'node:timers/promises'
-import { LIVE_SLOW_CLOSE_MS, LIVE_STREAM_PING_MS } from '../../../gateway/live/session.ts'
+import { LIVE_STREAM_PING_MS } from '../../../gateway/live/session.ts'
+import { until } from '../../until.ts'
 import {
   App,
   environment,
@@ -12,6 +12,7 @@ import {
   overwhelm,
   startPlatform,
   type TestPlatform,
+  untilCutOff,
   vibration,
 } from '../platform.ts'
 import { Events } from './events.ts'
@@ -49,7 +50,7 @@ onEachServer('events are the frames, each with its cursor for an id', async (t, 
   assert.equal(events.readings[0]?.values.sensor, 'größe')
   assert.equal(await metric(platform, 'subscriptions'), '1')
   events.response.destroy()
-  while ((await metric(platform, 'subscriptions')) !== '0') await turn()
+  await until(async () => (await metric(platform, 'subscriptions')) === '0')
 })
 
 onEachServer('several filters are one subscription, their union', async (t, server) => {
@@ -231,10 +232,7 @@ onEachServer('a reader that takes nothing for 10 s is closed, and told so if it 
   const slow = await Events.open(t, platform, ALL)
   slow.response.pause()
   const sent = await overwhelm(platform)
-  while (!/closes_total\{code="4408"\} 1\n/.test(await platform.metrics.metrics())) {
-    platform.clock.time += LIVE_SLOW_CLOSE_MS
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
+  await untilCutOff(platform)
   slow.response.resume()
   await slow.untilOver()
   assert.equal(slow.isWhole, true)

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { type IncomingMessage, request } from 'node:http'
 import type { TestContext } from 'node:test'
+import { Changes, lastOf } from '../../until.ts'
 import type { Frame, FrameReading, TestPlatform } from '../platform.ts'
 
 export interface Asked {
@@ -11,7 +12,7 @@ export interface Asked {
   readonly method?: string
 }
 
-export class Events {
+export class Events extends Changes {
   readonly response: IncomingMessage
   readonly frames: Frame[] = []
   /** Those that came with an event. */
@@ -22,20 +23,20 @@ export class Events {
   /** The answer ended as it should, and not in its midst. */
   isWhole = false
   #rest = ''
-  #changed: () => void = () => undefined
 
   private constructor(response: IncomingMessage) {
+    super()
     this.response = response
     response.setEncoding('utf8')
     response.on('data', (text: string) => {
       this.#take(text)
-      this.#changed()
+      this.change()
     })
     response.on('error', () => undefined)
     response.on('close', () => {
       this.isOver = true
       this.isWhole = response.complete
-      this.#changed()
+      this.change()
     })
   }
 
@@ -74,28 +75,28 @@ export class Events {
     return events
   }
 
-  async until(state: () => unknown): Promise<void> {
-    while (!state()) {
+  override until(state: () => unknown, awaited = `${state}`): Promise<void> {
+    const isSo = () => {
+      if (state()) return true
       if (this.isOver) throw new Error(`the stream ended while something was awaited: ${JSON.stringify(this.types)}`)
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve
-      })
+      return false
     }
+    return super.until(isSo, awaited)
   }
 
   /** The first frame of `type`. */
   async next(type: string): Promise<Frame> {
     const find = () => this.frames.find((frame) => frame.type === type)
-    await this.until(find)
+    await this.until(find, `an event ${type}`)
     return find() ?? assert.fail(`no ${type}`)
   }
 
-  async untilOver(): Promise<void> {
-    while (!this.isOver) {
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve
-      })
-    }
+  untilOver(): Promise<void> {
+    return super.until(() => this.isOver, 'the end of the stream')
+  }
+
+  protected override came(): string {
+    return lastOf(this.types)
   }
 
   get types(): string[] {

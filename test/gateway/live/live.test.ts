@@ -8,6 +8,7 @@ import { WebSocket } from 'ws'
 import { LIVE_PING_MS, LIVE_PINGS_UNANSWERED_MAX } from '../../../gateway/live/session.ts'
 import { DELIVERED_LIVE, REPLAYED } from '../../../log/entry.ts'
 import { LIVE_COMMAND_BYTES_MAX, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../../../platform/limits.ts'
+import { until } from '../../until.ts'
 import { App, environment, HOUR_MS, NOW, onEachServer, publish, SERVERS, startPlatform } from '../platform.ts'
 
 const ENVIRONMENT = 'devices/+/telemetry/environment'
@@ -329,7 +330,7 @@ onEachServer('an app is pinged, and cut when it answers no ping; one that answer
     await pinged
   }
   platform.clock.time += LIVE_PING_MS
-  while (closed === 0) await platform.get('/healthz')
+  await until(() => closed !== 0)
   assert.equal(closed, 1006)
   assert.match(await platform.metrics.metrics(), /closes_total\{code="4409"\} 1\n/)
   assert.equal(app.close, undefined)

@@ -1,9 +1,9 @@
 /** Where subscriptions begin and go on: cursors, the last minutes, updates; and what is sent to whom wants fewer readings. */
 
 import assert from 'node:assert/strict'
-import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { INGEST_READER } from '../../../log/log.ts'
+import { until } from '../../until.ts'
 import {
   App,
   environment,
@@ -152,7 +152,7 @@ onEachServer('what retention removed after a cursor is told by a gap that names 
   await platform.log.shards[0]?.advance(INGEST_READER, { next, stored: 10, readings: 10, deadLetters: [] })
   platform.clock.time += 10 * HOUR_MS
   await number(platform, 10, 12)
-  while ((await platform.log.shards[0]?.first()) === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until(async () => (await platform.log.shards[0]?.first()) !== 0)
   const first = Number(await platform.log.shards[0]?.first())
   const again = await App.connect(t, platform, token)
   await again.subscribe({ filter: '#', start: { after: cursor } })
@@ -240,7 +240,7 @@ onEachServer('maxRate: what comes when its window was sent counts to the next on
   await app.until(() => app.readings().length === 1)
   await receivedAt(begin + 999)
   await receivedAt(begin + 1_000)
-  while (!(await platform.metrics.metrics()).includes('log_entries_total 3\n')) await turn()
+  await until(async () => (await platform.metrics.metrics()).includes('log_entries_total 3\n'))
   platform.clock.time = begin + 2_000
   await app.until(() => app.readings().length === 2)
   assert.deepEqual(
@@ -387,10 +387,12 @@ onEachServer(
     }
     const restarted = platform.restart(port)
     const came = async () => {
-      for (;;) {
-        const app = await App.connect(t, platform).catch(() => undefined)
-        if (app !== undefined) return app
-      }
+      let app: App | undefined
+      await until(async () => {
+        app = await App.connect(t, platform).catch(() => undefined)
+        return app !== undefined
+      })
+      return app ?? assert.fail()
     }
     const [first, second] = [await came(), await came()]
     const events = fetch(

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { setImmediate as turn } from 'node:timers/promises'
-import { LIVE_SLOW_CLOSE_MS } from '../../../gateway/live/session.ts'
 import { LIVE_BEHIND_BYTES, LIVE_FRAME_CHARS_MAX } from '../../../platform/limits.ts'
-import { App, environment, NOW, onEachServer, overwhelm, startPlatform } from '../platform.ts'
+import { until } from '../../until.ts'
+import { App, environment, NOW, onEachServer, overwhelm, startPlatform, untilCutOff } from '../platform.ts'
 
 onEachServer(
   'an app that stops reading is sent all it missed when it reads again, and then it is live; others never wait',
@@ -45,7 +44,7 @@ onEachServer(
       platform.log.append({ device: 'b', stream: 'environment', receivedAt: NOW, flags: 0, payload }, () => undefined)
     }
     await platform.publish('a', 'environment', environment(NOW + sent++))
-    while (!(await platform.metrics.metrics()).includes(`log_entries_total ${entries}\n`)) await turn()
+    await until(async () => (await platform.metrics.metrics()).includes(`log_entries_total ${entries}\n`))
     slow.socket.resume()
     await slow.until(() => slow.frames.filter(({ type }) => type === 'live').length === 2)
     const readings = slow.readings(name)
@@ -63,10 +62,7 @@ onEachServer('an app that is behind and takes nothing is closed with 4408', asyn
   slow.socket.pause()
   await overwhelm(platform)
   // The first look sees what waits, a later one that it is still all there.
-  while (!/closes_total\{code="4408"\} 1\n/.test(await platform.metrics.metrics())) {
-    platform.clock.time += LIVE_SLOW_CLOSE_MS
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
+  await untilCutOff(platform)
   slow.socket.resume()
   assert.equal((await slow.untilClosed()).code, 4408)
 })
@@ -81,10 +77,7 @@ onEachServer('an app that takes nothing of its past is closed with 4408', async 
   const app = await App.connect(t, platform)
   app.socket.pause()
   app.send({ type: 'subscribe', id: '1', filter: '#', start: { last: '1h' } })
-  while (!/closes_total\{code="4408"\} 1\n/.test(await platform.metrics.metrics())) {
-    platform.clock.time += LIVE_SLOW_CLOSE_MS
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
+  await untilCutOff(platform)
   app.socket.resume()
   assert.equal((await app.untilClosed()).code, 4408)
 })

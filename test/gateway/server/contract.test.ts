@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import type { Exchange } from '../../../gateway/server/server.ts'
 import { ServerError } from '../../../gateway/server/server.ts'
 import { HTTP_HEAD_BYTES_MAX, LIVE_BACKPRESSURE_BYTES_MAX, LIVE_COMMAND_BYTES_CUT } from '../../../platform/limits.ts'
+import { until } from '../../until.ts'
 import { freePort, onEachServer, SERVERS } from '../platform.ts'
 import { frame, Harness, PATH } from './harness.ts'
 
@@ -175,7 +176,7 @@ onEachServer('a peer that leaves before the answer is told as gone, once', async
   peer.connection.write(`GET / HTTP/1.1\r\n${HOST}\r\n`)
   await asked
   peer.connection.destroy()
-  while (gone === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => gone > 0)
   await new Promise((resolve) => setTimeout(resolve, 20))
   assert.equal(gone, 1)
 })

@@ -14,9 +14,12 @@ import type {
   SocketListener,
   UpgradeExchange,
 } from '../../../gateway/server/server.ts'
+import { Changes, lastOf } from '../../until.ts'
 import type { ServerKind } from '../platform.ts'
 
 export const PATH = '/live'
+/** Of what a peer has received, in the error of a wait. */
+const RECEIVED_SHOWN_CHARS = 500
 
 export class Harness {
   readonly server: Server
@@ -79,23 +82,6 @@ export class Harness {
   }
 }
 
-/** Lets `until` look again. */
-class Changes {
-  #changed: () => void = () => undefined
-
-  change(): void {
-    this.#changed()
-  }
-
-  async until(state: () => unknown): Promise<void> {
-    while (!state()) {
-      await new Promise<void>((resolve) => {
-        this.#changed = resolve
-      })
-    }
-  }
-}
-
 /** One WebSocket as the gateway has it. */
 export class AppEnd extends Changes implements SocketListener {
   socket: Socket | undefined
@@ -124,6 +110,10 @@ export class AppEnd extends Changes implements SocketListener {
 
   closed(): void {
     this.#tell('closed')
+  }
+
+  protected override came(): string {
+    return lastOf(this.told)
   }
 
   #tell(what: string): void {
@@ -161,6 +151,10 @@ export class Client extends Changes {
     })
     this.socket.on('error', () => undefined)
   }
+
+  protected override came(): string {
+    return lastOf(this.frames.map((data) => data.slice(0, 20)))
+  }
 }
 
 /** A connection whose bytes the test writes itself. */
@@ -192,8 +186,12 @@ export class Peer extends Changes {
 
   /** Resolves with what came when `end` is in it, or the connection has ended. */
   async answer(end: string): Promise<string> {
-    await this.until(() => this.isClosed || this.received.includes(end))
+    await this.until(() => this.isClosed || this.received.includes(end), `an answer with ${end}`)
     return this.received
+  }
+
+  protected override came(): string {
+    return JSON.stringify(this.received.slice(-RECEIVED_SHOWN_CHARS))
   }
 }
 

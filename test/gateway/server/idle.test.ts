@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { WebSocket } from 'ws'
 import { selfSigned } from '../../servers/certificate.ts'
+import { until } from '../../until.ts'
 import { onEachServer } from '../platform.ts'
 import { frame, Harness, PATH } from './harness.ts'
 
@@ -58,7 +59,7 @@ onEachServer('over TLS: requests and WebSockets, and who begins no handshake is 
 async function untilForgotten(port: number): Promise<void> {
   const hex = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   const [ESTABLISHED, FIN_WAIT2] = ['01', '05']
-  for (;;) {
+  await until(() => {
     const held = readFileSync('/proc/net/tcp', 'utf8')
       .split('\n')
       .map((line) => line.trim().split(/ +/))
@@ -66,7 +67,6 @@ async function untilForgotten(port: number): Promise<void> {
         ([, local, , state = '', , , , , , inode]) =>
           local?.endsWith(hex) && inode !== '0' && [ESTABLISHED, FIN_WAIT2].includes(state),
       )
-    if (held.length === 0) return
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
+    return held.length === 0
+  })
 }

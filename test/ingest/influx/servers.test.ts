@@ -17,6 +17,7 @@ import { type Influxdb1, startInfluxdb1 } from '../../servers/influxdb1.ts'
 import { createBucket, type Influxdb2, startInfluxdb2 } from '../../servers/influxdb2.ts'
 import { requireServer } from '../../servers/server.ts'
 import { startVictoriaMetrics } from '../../servers/victoriametrics.ts'
+import { until } from '../../until.ts'
 import { append, openLog, registry, settled, temporaryDirectory } from '../log-fixture.ts'
 import { entryOf, pulses, reading, STREAMS, T0, weather } from '../streams.ts'
 
@@ -264,9 +265,8 @@ test('VictoriaMetrics: what it would store as something else, or not at all, is 
     return on.flatMap(({ values }) => [...new Set(values)]).sort()
   }
   // It makes new samples searchable a moment after it has acknowledged them.
-  let values = await held()
-  while (values.length < 2) values = await held()
-  assert.deepEqual(values, [0, 1])
+  await until(async () => (await held()).length >= 2)
+  assert.deepEqual(await held(), [0, 1])
 })
 
 test('VictoriaMetrics: a line longer than it takes is set aside, and does not hold up the others', async (t) => {
@@ -284,8 +284,8 @@ test('VictoriaMetrics: a line longer than it takes is set aside, and does not ho
     [2],
   )
   assert.match(rejected[0]?.reason ?? '', /too long line/)
-  let series = await server.samples('truck-8')
-  while (series.length === 0) series = await server.samples('truck-8')
+  await until(async () => (await server.samples('truck-8')).length > 0)
+  const series = await server.samples('truck-8')
   assert.deepEqual(new Set(series[0]?.timestamps), new Set([T0, T0 + 1]))
 })
 

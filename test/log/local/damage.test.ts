@@ -29,6 +29,7 @@ import { INGEST_READER } from '../../../log/log.ts'
 import type { LogError } from '../../../log/log-error.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { requireProgram } from '../../servers/server.ts'
+import { until } from '../../until.ts'
 import { append, entry, readAll } from '../contract.ts'
 import { at, only } from '../only.ts'
 import { openRecorded } from './recording.ts'
@@ -219,11 +220,10 @@ const CASES: readonly Case[] = [
       const { directory } = await smallLog(t)
       damage(directory, 'payload 3', (bytes, at) => bytes.writeUInt8(0, at))
       const { log } = await openRecorded(t, { directory, retentionMs: 1 })
-      while (
-        readEntries((await only(log).read(await only(log).first())) ?? NOTHING)[0]?.payload.toString() !== 'payload 8'
-      ) {
-        await turn()
-      }
+      await until(async () => {
+        const [first] = readEntries((await only(log).read(await only(log).first())) ?? NOTHING)
+        return first?.payload.toString() === 'payload 8'
+      })
     },
   },
   {
@@ -353,7 +353,7 @@ const CASES: readonly Case[] = [
       await environment.root.close()
       await assert.rejects(openRecorded(t, { directory }), { code: 'log-locked' })
       process.kill(pid, 'SIGKILL')
-      while (stat()[0] !== 'Z') await turn()
+      await until(() => stat()[0] === 'Z')
       const { log } = await openRecorded(t, { directory })
       await append(log, entry(0))
     },

@@ -10,6 +10,7 @@ import { openEnvironment } from '../../../log/local/environment.ts'
 import { readLetter } from '../../../log/local/letter.ts'
 import { INGEST_READER } from '../../../log/log.ts'
 import { scratchDirectory } from '../../scratch.ts'
+import { until } from '../../until.ts'
 import { append, entry } from '../contract.ts'
 import { advance, testDeadLetters } from '../dead-letter-contract.ts'
 import { at, only } from '../only.ts'
@@ -168,12 +169,14 @@ test('the books of a device are true of one moment, whatever ingest and retentio
   for (let first = 0; first < entries; first += 1_000) {
     await append(log, ...Array.from({ length: 1_000 }, (_, number) => entry(first + number)))
   }
-  let advanced = 0
+  let isOver = false
   const advancing = (async () => {
-    for (; advanced < entries; advanced += 1_000)
+    for (let advanced = 0; advanced < entries; advanced += 1_000)
       await advance(log, 1_000, (offset) => (offset % 7 ? undefined : 'empty'))
-  })()
-  while (advanced < entries) {
+  })().finally(() => {
+    isOver = true
+  })
+  while (!isOver) {
     const { accepted, stored, deadLettered, pending } = await log.deviceLedger(INGEST_READER, 'device-1')
     assert.equal(accepted, entries / 3)
     assert.equal(stored + deadLettered + pending, accepted)
@@ -189,7 +192,7 @@ test('the books of a device are true of one moment, whatever ingest and retentio
   await log.stop()
   // All of it is of 1970 and stored, so the first pass of retention takes it.
   const later = await openLocal(t, options)
-  while ((await only(later).read(await only(later).first()))?.count === 1_000) await nextTurn()
+  await until(async () => (await only(later).read(await only(later).first()))?.count !== 1_000)
   assert.deepEqual(await later.deviceLedger(INGEST_READER, 'device-1'), settled)
   assert.equal(await later.replay({ device: 'device-1' }), deadLettered)
   const { accepted, pending } = await later.deviceLedger(INGEST_READER, 'device-1')

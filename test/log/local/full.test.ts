@@ -4,13 +4,13 @@ import assert from 'node:assert/strict'
 import { statfsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
 import type { LocalLog } from '../../../log/local/local-log.ts'
 import { INGEST_READER } from '../../../log/log.ts'
 import type { LogError } from '../../../log/log-error.ts'
 import { LOG_ROOM_BYTES, PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
 import { fileSizeLimit } from '../../file-size-limit.ts'
 import { scratchDirectory } from '../../scratch.ts'
+import { until } from '../../until.ts'
 import { append, entry, readAll } from '../contract.ts'
 import { at, only } from '../only.ts'
 import { openRecorded } from './recording.ts'
@@ -31,7 +31,7 @@ test('a full disk: refuses what it cannot keep, keeps the books, says it once, a
   assert.equal(log.full?.code, 'log-full')
   assert.equal(await metric('telltale_log_full'), 1)
   const reader = await openRecorded(t, { directory, writer: false })
-  while (reader.log.full === undefined) await turn()
+  await until(() => reader.log.full !== undefined)
   assert.equal(await reader.metric('telltale_log_full'), 1)
   await log.presence.update('device', () => ({ online: true, since: 1 }))
   const status = Buffer.alloc(PAYLOAD_BYTES_MAX)
@@ -43,10 +43,10 @@ test('a full disk: refuses what it cannot keep, keeps the books, says it once, a
 
   const again = await openRecorded(t, { directory })
   await assert.rejects(append(again.log, entry(1)), { code: 'log-full', message: /no more room.*make room/ })
-  await untilSaid(again.lines, 1)
+  await until(() => again.lines.length >= 1)
   limit.lift()
-  await untilRoom(again.log)
-  while (reader.log.full !== undefined) await turn()
+  await until(() => again.log.full === undefined)
+  await until(() => reader.log.full === undefined)
   await append(again.log, entry(accepted))
   assert.equal((await again.log.ledger(INGEST_READER)).accepted, accepted + 1)
   assert.equal(again.log.presence.get('device')?.online, true)
@@ -71,7 +71,7 @@ test('a disk that stays full: takes again once what is stored has left room in t
     readings: 0,
     deadLetters: [],
   })
-  await untilRoom(log)
+  await until(() => log.full === undefined)
   for (let number = 0; number < 100; number++) await append(log, large(number))
   assert.equal((await log.ledger(INGEST_READER)).pending, 100)
 })
@@ -97,12 +97,15 @@ test('dead letters on a full disk: are refused before they take the last of the 
   // A purge leaves pages, and what they hold is taken though the disk is as full as before.
   await log.purge({})
   await advance()
-  while (setAside < 100) await advance().catch(() => log.purge({}))
+  await until(async () => {
+    if (setAside < 100) await advance().catch(() => log.purge({}))
+    return setAside >= 100
+  })
   limit.lift()
   while (setAside < PENDING_LETTERS) await advance()
   const { deadLettered, balanced } = await log.ledger(INGEST_READER)
   assert.deepEqual([deadLettered, balanced], [PENDING_LETTERS, true])
-  await untilRoom(log)
+  await until(() => log.full === undefined)
 })
 
 test('a disk of which the log has taken its share: leaves its reserve to the store and to others', async (t) => {
@@ -111,7 +114,7 @@ test('a disk of which the log has taken its share: leaves its reserve to the sto
   const { log, lines } = await openRecorded(t, { directory, diskReserveBytes: bavail * bsize - 3 * LOG_ROOM_BYTES })
   const accepted = await appendUntilRefused(log, 'log-full')
   assert(accepted > 0)
-  await untilSaid(lines, 1)
+  await until(() => lines.length >= 1)
   assert.match(lines[0]?.msg ?? '', /the disk has \d+ MiB left, and \d+ MiB are kept for the store and for others/)
 })
 
@@ -139,9 +142,9 @@ test('a log at its byte limit: refuses, says it once, and takes again by itself 
     readings: 0,
     deadLetters: [],
   })
-  await untilRoom(log)
+  await until(() => log.full === undefined)
   await append(log, entry(accepted))
-  await untilSaid(lines, 2)
+  await until(() => lines.length >= 2)
   assert.equal(await metric('telltale_log_full'), 0)
   assert.deepEqual(
     lines.map(({ msg }) => msg.split(':')[0]),
@@ -174,12 +177,4 @@ function setAsideNext(log: LocalLog, offset: number): Promise<void> {
     readings: 0,
     deadLetters: [{ ...letter, offset: at(offset), payload: Buffer.alloc(PAYLOAD_BYTES_MAX) }],
   })
-}
-
-async function untilRoom(log: LocalLog): Promise<void> {
-  while (log.full !== undefined) await new Promise((resolve) => setTimeout(resolve, 10))
-}
-
-async function untilSaid(lines: readonly unknown[], count: number): Promise<void> {
-  while (lines.length < count) await new Promise((resolve) => setTimeout(resolve, 10))
 }

@@ -4,12 +4,12 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openEnvironment } from '../../../log/local/environment.ts'
-import type { LocalLog } from '../../../log/local/local-log.ts'
 import { RETENTION_BYTES_MAX } from '../../../log/local/retention.ts'
 import { INGEST_READER } from '../../../log/log.ts'
 import type { Offset } from '../../../log/position.ts'
 import { LOG_PENDING_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
 import { scratchDirectory } from '../../scratch.ts'
+import { until } from '../../until.ts'
 import { append, entry, readAll, testLog } from '../contract.ts'
 import { at, only } from '../only.ts'
 import { openAgain, openLocal } from './open-local.ts'
@@ -90,7 +90,7 @@ test('retention removes only what is old and stored, and a lagging reader is tol
 
   now += 60_001
   const later = await openLocal(t, options, clock)
-  await untilFirst(later, progress.next)
+  await until(async () => (await only(later).first()) >= progress.next)
   const rest = await only(later).read(start)
   assert.equal(rest?.missed, 5)
   assert.equal(rest?.firstOffset, 5)
@@ -138,7 +138,7 @@ test('the books and the end are kept when retention has removed all it may', asy
   await only(log).advance(INGEST_READER, { next: await only(log).end(), stored: 3, readings: 3, deadLetters: [] })
   await log.stop()
   const later = await openLocal(t, options, { now: () => 10_000_000 })
-  await untilFirst(later, at(2))
+  await until(async () => (await only(later).first()) >= at(2))
   assert.equal((await later.ledger(INGEST_READER)).accepted, 3)
   await append(later, entry(3))
   assert.equal((await later.ledger(INGEST_READER)).pending, 1)
@@ -181,7 +181,7 @@ test('a full log refuses, keeps what it has, and takes again when the reader has
   })
   await log.stop()
   const later = await openLocal(t, options)
-  while (later.full !== undefined) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => later.full === undefined)
   await append(later, entry(0, { payload }))
   assert.equal((await later.ledger(INGEST_READER)).pending, 1)
 })
@@ -228,10 +228,6 @@ test('presence records survive, by device', async (t) => {
   assert.deepEqual(Buffer.from(again.presence.get('b')?.status ?? []), status)
   assert.equal(again.presence.get('c'), undefined)
 })
-
-async function untilFirst(log: LocalLog, offset: Offset): Promise<void> {
-  while ((await only(log).first()) < offset) await new Promise((resolve) => setImmediate(resolve))
-}
 
 /** A process that appends one entry after another and prints each payload when it is durable. */
 function startWriter(directory: string) {

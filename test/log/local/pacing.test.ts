@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Pacing } from '../../../log/local/pacing.ts'
 import { scratchDirectory } from '../../scratch.ts'
+import { until } from '../../until.ts'
 import { entry, readAll } from '../contract.ts'
 import { at, only } from '../only.ts'
 import { openLocal } from './open-local.ts'
@@ -74,10 +75,8 @@ test('messages that wait for others are flushed at a stop', { timeout: 60_000 },
   let appended = 0
   const append = () => log.append(entry(appended++), (error) => outcomes.push(error))
   // Like devices that do not wait for one another.
-  while (!isPaced) {
-    append()
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  }
+  const appending = setInterval(append, 1)
+  await until(() => isPaced).finally(() => clearInterval(appending))
   append()
   await log.stop()
   assert.deepEqual(

@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Random } from '../../../devices/simulator/random.ts'
 import type { Decoder } from '../../../schemas/decoder.ts'
 import { type Reading, Rejection } from '../../../schemas/reading.ts'
+import { Changes, until } from '../../until.ts'
 import type { Account, Had } from './account.ts'
 import type { Chronicle } from './chronicle.ts'
 import { type Connection, EventConnection, type Frame, type Listener, WebSocketConnection } from './connection.ts'
@@ -56,7 +57,7 @@ export class Happenings {
   readonly findings: string[] = []
 }
 
-export class App {
+export class App extends Changes {
   readonly account: Account
   readonly name: string
   readonly #options: AppOptions
@@ -65,8 +66,6 @@ export class App {
   readonly #happenings: Happenings
   #cursor = ''
   #connection: Connection | undefined
-  /** Called when it is live, or over. */
-  #waiting: (() => void) | undefined
   #subscription: string | undefined
   #isRated = false
   #isLive = false
@@ -82,6 +81,7 @@ export class App {
     account: Account,
     dependencies: { chronicle: Chronicle; decoder: Decoder; happenings: Happenings },
   ) {
+    super()
     this.#options = options
     this.name = options.name
     this.account = account
@@ -92,7 +92,10 @@ export class App {
 
   /** Comes for its first cursor. */
   async begin(): Promise<void> {
-    while (this.#cursor === '' || this.#cursor.includes('!')) await this.#untilLive()
+    await until(async () => {
+      await this.#untilLive()
+      return this.#cursor !== '' && !this.#cursor.includes('!')
+    })
   }
 
   /** Comes and goes until it is over. */
@@ -116,10 +119,12 @@ export class App {
 
   /** Comes once more, until it is live behind `end`. */
   async finish(end: number): Promise<void> {
-    while (this.account.place < end && this.account.finding === undefined) {
+    await until(async () => {
+      if (this.account.place >= end || this.account.finding !== undefined) return true
       await this.#untilLive()
       this.account.settle()
-    }
+      return false
+    })
   }
 
   #ending(): Ending {
@@ -180,7 +185,7 @@ export class App {
   #ended(why: string, came: string, isBeforeLog: boolean): void {
     const happenings = this.#happenings
     this.#connection = undefined
-    this.#waiting?.()
+    this.change()
     this.#wasRefused = this.#subscription === undefined
     if (this.#wasRefused) {
       happenings.refused++
@@ -298,7 +303,7 @@ export class App {
 
   #nowLive(): void {
     this.#isLive = true
-    this.#waiting?.()
+    this.change()
   }
 
   /** One connection, until it is live. */
@@ -309,12 +314,12 @@ export class App {
     })
   }
 
-  async #liveOrOver(connection: Connection): Promise<void> {
-    while (!this.#isLive && this.#connection === connection) {
-      await new Promise<void>((resolve) => {
-        this.#waiting = resolve
-      })
-    }
+  #liveOrOver(connection: Connection): Promise<void> {
+    return this.until(() => this.#isLive || this.#connection !== connection, 'live, or the end of the connection')
+  }
+
+  protected override came(): string {
+    return `cursors up to ${this.#cursor}`
   }
 
   #find(what: string): void {

@@ -7,7 +7,6 @@
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { type Cursor, parseCursor } from '../../../gateway/live/cursor.ts'
 import { DELIVERED_LIVE, type Entry, REPLAYED, readEntries } from '../../../log/entry.ts'
 import { LocalLog } from '../../../log/local/local-log.ts'
@@ -18,10 +17,8 @@ import { createMetrics } from '../../../platform/metrics.ts'
 import { Decoder } from '../../../schemas/decoder.ts'
 import { Rejection } from '../../../schemas/reading.ts'
 import type { Registry } from '../../../schemas/registry.ts'
+import { until } from '../../until.ts'
 import { numberOf } from './fleet.ts'
-
-/** How often the log of another process is looked at for what is awaited of it. */
-export const LOOK_MS = 20
 
 export class Chronicle {
   readonly log: LocalLog
@@ -75,16 +72,17 @@ export class Chronicle {
   /** Resolves when it has read all that the log has at this instant, with the offset after it. */
   async whole(): Promise<number> {
     const end = await this.#shard.end()
-    while (this.end < end) {
+    const isWhole = () => {
       this.requireSound()
-      await pause(LOOK_MS)
+      return this.end >= end
     }
+    await until(isWhole, () => `the chronicle has read ${this.end} of ${end}`)
     return end
   }
 
   /** Resolves when ingest has come to this offset. */
   async ingested(end: number): Promise<void> {
-    while (((await this.#shard.checkpoint(INGEST_READER)) ?? 0) < end) await pause(LOOK_MS)
+    await until(async () => ((await this.#shard.checkpoint(INGEST_READER)) ?? 0) >= end)
   }
 
   requireSound(): void {

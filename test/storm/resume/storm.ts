@@ -14,13 +14,16 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Random, seededRandom } from '../../../devices/simulator/random.ts'
 import { Decoder } from '../../../schemas/decoder.ts'
 import type { Registry } from '../../../schemas/registry.ts'
+import { until } from '../../until.ts'
 import { Account } from './account.ts'
 import { App, type AppOptions, type Door, Happenings } from './app.ts'
-import { Chronicle, LOOK_MS } from './chronicle.ts'
+import { Chronicle } from './chronicle.ts'
 import { Field, type StoreKind } from './field.ts'
 import { Fleet, type KindName, kindOf, timeOf } from './fleet.ts'
 
 const MINUTES_MAX = 15
+/** How often what apps have had is held against the log. */
+const SETTLE_MS = 20
 /** As `Field` has it. */
 const BUCKET_KEEPS_MS = 86_400_000
 const DEVICES: Record<KindName, number> = { one: 8, json: 6, batch: 4, bulk: 2, late: 2, stale: 2, pump: 2, flood: 4 }
@@ -129,7 +132,7 @@ class Storm {
     const token = await this.#field.appToken()
     this.#apps = Array.from({ length: this.#options.apps }, (_, number) => this.#makeApp(number, token, ids))
     await Promise.all(this.#apps.map((app) => app.begin()))
-    this.#settling = setInterval(() => this.#settle(), LOOK_MS)
+    this.#settling = setInterval(() => this.#settle(), SETTLE_MS)
   }
 
   async stop(): Promise<void> {
@@ -227,15 +230,17 @@ class Storm {
     })
     const apps = this.#apps.filter(() => this.#acts.next() < AWAY_RATIO)
     for (const app of apps) app.stayAway(away)
-    while (apps.some(({ isAway }) => !isAway)) await pause(LOOK_MS)
+    await until(() => apps.every(({ isAway }) => isAway))
     await pause(this.#acts.between(LONG_AWAY_MS_MAX / 2, LONG_AWAY_MS_MAX))
     const target = await this.#chronicle.whole()
     const flooding = this.#devices.of('flood')
-    while ((await this.#chronicle.first()) <= target) {
+    await until(async () => {
+      if ((await this.#chronicle.first()) > target) return true
       for (const device of flooding) device.publish()
-      while (!this.#devices.isDone(flooding)) await pause(LOOK_MS)
+      await until(() => this.#devices.isDone(flooding))
       await this.#chronicle.whole()
-    }
+      return false
+    })
     this.#done.floods++
     this.#say(`flooded the log up to ${await this.#chronicle.whole()}, ${apps.length} apps were away`)
     comeBack()
@@ -245,11 +250,11 @@ class Storm {
   async #learnPumps(): Promise<void> {
     const pumps = this.#devices.of('pump')
     this.#devices.pause(pumps)
-    while (!this.#devices.isDone(pumps)) await pause(LOOK_MS)
+    await until(() => this.#devices.isDone(pumps))
     const end = await this.#chronicle.whole()
     await this.#chronicle.ingested(end)
     this.#isCalm = true
-    while (this.#findings.length === 0 && this.#apps.some(({ account }) => account.place < end)) await pause(LOOK_MS)
+    await until(() => this.#findings.length > 0 || this.#apps.every(({ account }) => account.place >= end))
     this.#isCalm = false
     this.#chronicle.knowsPump = true
     this.#say('all apps have what the pumps sent so far, or not')
@@ -268,7 +273,7 @@ class Storm {
   async #finish(): Promise<number> {
     const fleet = this.#devices
     fleet.pause()
-    while (!fleet.isDone()) await pause(LOOK_MS)
+    await until(() => fleet.isDone())
     const end = await this.#chronicle.whole()
     await Promise.all(this.#apps.map((app) => app.finish(end)))
     await this.#field.settled()
