@@ -29,7 +29,8 @@ await build()
 const { status } = spawnSync(
   process.execPath,
   [
-    ...['--import', 'tsx', '--test', '--test-concurrency=3', '--test-timeout=300000'],
+    ...['--import', 'tsx', '--import', new URL('overdue.js', import.meta.url).href],
+    ...['--test', '--test-concurrency=3', '--test-timeout=300000'],
     ...['spec', join(here, 'slowest.js')].flatMap((reporter) => [
       `--test-reporter=${reporter}`,
       '--test-reporter-destination=stdout',
