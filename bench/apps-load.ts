@@ -100,7 +100,7 @@ async function run(round: Round): Promise<AppsResult> {
   const [target, fleet] = [options.targets[round.target], fleets[round.target]]
   if (target === undefined || fleet === undefined) throw new Error(`there is no target ${round.target}`)
   const { gatewayPort, appToken: token } = target
-  const common = { gatewayPort, token, fleet, onFailed: fail }
+  const common = { gatewayPort, token, schedule: fleet, onFailed: fail }
   const cursor = round.messagesBefore && (await publishBefore(round.messagesBefore, common))
 
   fleet.prepare(rate, rate * (warmSeconds + seconds))
@@ -167,13 +167,13 @@ async function run(round: Round): Promise<AppsResult> {
 interface Common {
   readonly gatewayPort: number
   readonly token: string
-  readonly fleet: Fleet
+  readonly schedule: Fleet
   readonly onFailed: (error: Error) => void
 }
 
 /** Publishes so many messages, as fast as they are taken; resolves with the cursor before them when the gateway has passed them. */
 async function publishBefore(messages: number, common: Common): Promise<string> {
-  const { fleet } = common
+  const { schedule: fleet } = common
   fleet.prepare(messages, messages)
   const app = await TimedApp.connect({ ...common, wish: { filter: EVERYTHING } })
   const { cursor } = app

@@ -25,9 +25,15 @@ export class Child {
   #hasEnded = false
   #wake: () => void = () => {}
 
-  constructor(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  /** `program`: Node itself unless given. */
+  constructor(
+    name: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    program = process.execPath,
+  ) {
     this.name = name
-    this.#process = spawn(process.execPath, args, {
+    this.#process = spawn(program, args, {
       // Nothing of the caller's own TELLTALE_ or INFLUX_ settings may leak into what is measured.
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -7,6 +7,7 @@
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../schemas/registry.ts'
 import { LoadClient } from './load-client.ts'
 import { makePublishes } from './publishes.ts'
+import type { Schedule } from './schedule.ts'
 
 export interface FleetOptions {
   readonly mqttPort: number
@@ -18,7 +19,7 @@ const SENDING_MS = 1
 const START_AFTER_MS = 100
 const MS_PER_SECOND = 1000
 
-export class Fleet {
+export class Fleet implements Schedule {
   readonly devices: readonly string[]
   readonly #clients: readonly LoadClient[]
   readonly #numbers: ReadonlyMap<string, number>
@@ -87,12 +88,10 @@ export class Fleet {
     return this.#clients.every(({ acknowledged }) => acknowledged === this.#perDevice)
   }
 
-  /** Which message of its device in this run a reading of that time is; less than 0 for an earlier run's. */
   numberOf(ts: number): number {
     return Math.round((ts - this.#from) / this.#stepMs)
   }
 
-  /** When message `number` of the device was due, by `performance.now()`. */
   dueAt(device: string, number: number): number {
     const index = this.#numbers.get(device) ?? 0
     return this.#startedAt + ((number * this.devices.length + index) * MS_PER_SECOND) / this.#rate

@@ -5,7 +5,7 @@
 
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
-import type { Fleet } from './fleet.ts'
+import type { Schedule } from './schedule.ts'
 import type { Wish } from './wishes.ts'
 
 interface Frame {
@@ -19,7 +19,7 @@ export interface TimedAppOptions {
   readonly gatewayPort: number
   readonly token: string
   readonly wish: Wish
-  readonly fleet: Fleet
+  readonly schedule: Schedule
   /** Of each reading: by how much it came after its message was due, and when that was, by `performance.now()`. */
   readonly onReading?: (latencyMs: number, dueAt: number) => void
   readonly onFailed: (error: Error) => void
@@ -79,7 +79,7 @@ export class TimedApp {
 
   #take(frame: Frame): void {
     const now = performance.now()
-    const { onFailed, onReading, fleet, wish } = this.#options
+    const { onFailed, onReading, schedule, wish } = this.#options
     if (frame.cursor !== undefined) this.cursor = frame.cursor
     if (frame.type === 'live') {
       this.lives++
@@ -87,7 +87,7 @@ export class TimedApp {
     }
     if (frame.type === 'gap' || frame.type === 'error') onFailed(new Error(`an app was told ${JSON.stringify(frame)}`))
     for (const { device, ts } of frame.readings ?? []) {
-      const number = fleet.numberOf(ts)
+      const number = schedule.numberOf(ts)
       const next = this.#next.get(device) ?? 0
       if (wish.maxRate === undefined ? number !== next : number < next) {
         onFailed(new Error(`${device}: expected reading ${next}, had number ${number}`))
@@ -95,7 +95,7 @@ export class TimedApp {
       this.#next.set(device, number + 1)
       this.readings++
       if (onReading === undefined) continue
-      const dueAt = fleet.dueAt(device, number)
+      const dueAt = schedule.dueAt(device, number)
       onReading(now - dueAt, dueAt)
     }
     this.merged += frame.merged ?? 0
