@@ -20,8 +20,9 @@
  *   - A device's PUBACKs come in the order of its messages (MQTT 3.1.1, 4.6), so one that is missing, or not wanted, is noticed
  *     at once. That, a connection that ends, and a deadline that has passed end the program: status 1, and why.
  *
- * A message costs it 10 us, nearly all of them the kernel's, in sending and receiving, where all are due at once; at 5,000 a second
- * 40, for then it sleeps and is woken twice for each.
+ * A message costs it 10 us, nearly all of them the kernel's, in sending and receiving, where all are due at once. At 5,000 a second
+ * it costs 30 to 40, for then it sleeps and is woken twice for each. (That it looked for PUBACKs only when the next message was due,
+ * and took the kernel's word for when they came, saved 1 of 31 beside Telltale, and 8 of 40 beside Mosquitto.)
  *
  * Bounds: a file is held in memory whole, and eight bytes a message. What a socket does not take at once is an error: no run is
  * so long that its buffer fills before the broker must be called stuck.
@@ -52,8 +53,8 @@
 #define NS_PER_S UINT64_C(1000000000)
 #define NEVER UINT64_MAX
 
-/* Between runs a device says so often that it is there; the keep alive in its CONNECT is longer by far. */
-#define PING_EVERY_NS (60 * NS_PER_S)
+/* Between runs a device says so often that it is there: seldom, for another server is measured meanwhile. Its keep alive is longer. */
+#define PING_EVERY_NS (600 * NS_PER_S)
 /* Loopback addresses that devices connect from, in turns: a broker may take only so many connections of one. */
 #define ADDRESSES 16
 /* After so many messages in a row, if it is late, it looks for acknowledgements. */

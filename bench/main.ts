@@ -10,6 +10,7 @@ import { measureApps, measureCatchUp, measureDistinct, measureRate, measureStall
 import { measureConnections } from './connections.ts'
 import { measureFanout } from './fanout.ts'
 import { type Figure, figureTable, missRatio } from './figure.ts'
+import { measureFleet } from './fleet-shape.ts'
 import { measureHostile } from './hostile.ts'
 import { measureLive } from './live.ts'
 import { measurePath } from './path.ts'
@@ -22,6 +23,7 @@ const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   live: measureLive,
   fanout: measureFanout,
   servers: measureServers,
+  fleet: measureFleet,
   connections: measureConnections,
   hostile: measureHostile,
   idle: measureIdle,
@@ -32,20 +34,31 @@ const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   catchup: measureCatchUp,
 }
 
-const USAGE = `npm run bench -- [--quick] [--only ${Object.keys(MEASURES).join('|')}] [--json]`
+const USAGE = `npm run bench -- [--quick] [--only ${Object.keys(MEASURES).join('|')}] [--beside <port>:<pid>] [--json]`
 
 /** Load average of a minute, above which others took part of the cores. */
 const BUSY_LOAD = 0.7
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { quick: { type: 'boolean' }, only: { type: 'string' }, json: { type: 'boolean' } },
+    options: {
+      quick: { type: 'boolean' },
+      only: { type: 'string' },
+      beside: { type: 'string' },
+      json: { type: 'boolean' },
+    },
   })
   if (values.only !== undefined && !(values.only in MEASURES)) {
     console.error(`--only is ${JSON.stringify(values.only)}: allowed is ${Object.keys(MEASURES).join(', ')}`)
     return 2
   }
-  const plan = values.quick ? QUICK : FULL
+  const [, port, pid] = /^(\d+):(\d+)$/.exec(values.beside ?? '') ?? []
+  if (values.beside !== undefined && pid === undefined) {
+    console.error(`--beside is ${JSON.stringify(values.beside)}: allowed is a port and a process, such as 1884:4242`)
+    return 2
+  }
+  const beside = pid === undefined ? {} : { beside: { port: Number(port), pid: Number(pid) } }
+  const plan: Plan = { ...(values.quick ? QUICK : FULL), ...beside }
   const machine = `Node ${process.version}, ${availableParallelism()} cores (${cpus()[0]?.model.trim()}), Linux ${release()}`
   const say = (line: string) => console.error(line)
   say(machine)

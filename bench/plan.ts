@@ -1,5 +1,19 @@
 /** Owns how much a bench run does: the full form and the short one. */
 
+/** A fleet, and what its messages may take. */
+export interface FleetShape {
+  readonly devices: number
+  /** Messages a second of each. */
+  readonly perSecond: number
+  readonly pubackP99MsMax: number
+}
+
+/** A broker on this machine that somebody has started, and that lets anybody in. */
+export interface BesideBroker {
+  readonly port: number
+  readonly pid: number
+}
+
 export interface Plan {
   /** Rounds that count; one more runs before them, so that compiled code is measured. */
   readonly rounds: number
@@ -20,6 +34,14 @@ export interface Plan {
   readonly messagesBefore: number
   readonly activeDevices: number
   readonly idleDevices: number
+  readonly fleetShapes: readonly FleetShape[]
+  /** A round of each server. */
+  readonly fleetSeconds: number
+  /** Messages that are sent alone. */
+  readonly loneMessages: number
+  readonly idleSeconds: number
+  /** Measured with the fleets, too. */
+  readonly beside?: BesideBroker
   readonly hostileRate: number
   readonly hostileSeconds: number
   /** No single wait of the bench lasts longer. */
@@ -41,6 +63,13 @@ export const FULL: Plan = {
   messagesBefore: 100_000,
   activeDevices: 500,
   idleDevices: 10_000,
+  fleetShapes: [
+    { devices: 1_000, perSecond: 5, pubackP99MsMax: 12 },
+    { devices: 10_000, perSecond: 1, pubackP99MsMax: 25 },
+  ],
+  fleetSeconds: 10,
+  loneMessages: 1_000,
+  idleSeconds: 20,
   hostileRate: 1_000,
   hostileSeconds: 3,
   deadlineMs: 120_000,
@@ -57,5 +86,12 @@ export const QUICK: Plan = {
   messagesBefore: 20_000,
   activeDevices: 50,
   idleDevices: 1_000,
+  fleetShapes: [
+    { devices: 100, perSecond: 5, pubackP99MsMax: 12 },
+    { devices: 1_000, perSecond: 1, pubackP99MsMax: 25 },
+  ],
+  fleetSeconds: 3,
+  loneMessages: 100,
+  idleSeconds: 5,
   hostileSeconds: 2,
 }

@@ -1,6 +1,6 @@
 /**
- * Owns what `/proc` tells of a process (Linux only): its CPU time, its memory, its open files. Every function throws if the
- * process is gone.
+ * Owns what `/proc` tells of a process (Linux only): its CPU time, its wake-ups, its memory, its open files. Every function throws if
+ * the process is gone.
  */
 
 import { readdirSync, readFileSync } from 'node:fs'
@@ -15,6 +15,17 @@ const TICKS_PER_SECOND = 100
 export function cpuMs(pid: number): number {
   const [own = pid, ...others] = descendants(pid)
   return (ticks(own) + others.reduce((sum, each) => sum + (ticksIfThere(each) ?? 0), 0)) * (1000 / TICKS_PER_SECOND)
+}
+
+/** How often each thread of `pid` has waited for something so far (voluntary context switches), by thread id. */
+export function waits(pid: number): Map<string, number> {
+  const found = new Map<string, number>()
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    const status = statusIfThere(pid, thread)
+    const match = /^voluntary_ctxt_switches:\s+(\d+)$/m.exec(status)
+    if (match !== null) found.set(thread, Number(match[1]))
+  }
+  return found
 }
 
 export interface Memory {
@@ -61,6 +72,15 @@ function ticksIfThere(pid: number): number | undefined {
     return ticks(pid)
   } catch {
     return undefined
+  }
+}
+
+/** Empty when the thread has ended in the meantime. */
+function statusIfThere(pid: number, thread: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/task/${thread}/status`, 'latin1')
+  } catch {
+    return ''
   }
 }
 

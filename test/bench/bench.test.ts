@@ -22,7 +22,15 @@ test('a wrong measure is refused with what there is', async () => {
   await assert.rejects(
     promisify(execFile)(process.execPath, ['--import', 'tsx', MAIN, '--only', 'speed']),
     (error: Error & { code?: number; stderr?: string }) =>
-      error.code === 2 && /"speed".*accept, path, live, fanout, servers, connections/.test(error.stderr ?? ''),
+      error.code === 2 && /"speed".*accept, path, live, fanout, servers, fleet, connections/.test(error.stderr ?? ''),
+  )
+})
+
+test('a broker to be measured beside is a port and a process', async () => {
+  await assert.rejects(
+    promisify(execFile)(process.execPath, ['--import', 'tsx', MAIN, '--beside', 'localhost:1883']),
+    (error: Error & { code?: number; stderr?: string }) =>
+      error.code === 2 && /"localhost:1883".*a port and a process/.test(error.stderr ?? ''),
   )
 })
 
