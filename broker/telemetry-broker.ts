@@ -26,8 +26,6 @@ import { addressOf, Disconnect, type Disconnects } from './reports/disconnects.t
 import type { BrokerMetrics } from './reports/metrics.ts'
 import type { ThrottledLines } from './reports/throttled-lines.ts'
 
-/** Packets that a client may send before its CONNACK; one more closes the connection. */
-const EARLY_PACKETS_MAX = 1_000
 /** Deliveries that Aedes has under way at once. */
 const BROKER_DELIVERIES_MAX = 1_000
 
@@ -61,7 +59,6 @@ export class TelemetryBroker extends Aedes {
       concurrency: BROKER_DELIVERIES_MAX,
       connectTimeout: CONNECT_TIMEOUT_MS,
       drainTimeout: SUBSCRIBER_DRAIN_MS,
-      queueLimit: EARLY_PACKETS_MAX,
       maxClientsIdLength: CLIENT_ID_CHARS_MAX,
     })
     const { admission, statusBoard, disconnects, metrics, logger } = dependencies

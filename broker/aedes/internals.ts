@@ -64,9 +64,11 @@ export interface Persistence {
   outgoingStream(client: { readonly id: string }): NodeJS.ReadableStream
 }
 
-/** mqtt-packet's streaming parser, as each Aedes client owns one. */
+/** mqtt-packet's streaming parser. */
 export interface Parser extends NodeJS.EventEmitter {
-  readonly client: Client
+  /** Of the last CONNECT, all of it. */
+  settings: object
+  readonly error: Error | null
   /** The packet being read; `length` is its remaining length, -1 until the fixed header is whole. */
   readonly packet: { readonly cmd: string; readonly length: number }
   /** What of a packet is read next: 0 its first byte, 1 its remaining length, 2 the rest. */
@@ -82,7 +84,7 @@ export interface Parser extends NodeJS.EventEmitter {
   }
   /** Takes a chunk, emits its packets, returns how many bytes wait for the rest of theirs. */
   parse(chunk: Buffer): number
-  _parseString(): string | null
+  _parseString: () => string | null
   _emitError(error: Error): void
   /** Forgets the packet being read, and all its bytes. */
   _resetState(): void
@@ -99,7 +101,12 @@ export interface Registering {
 
 export interface ClientInternals {
   readonly conn: Duplex
-  readonly _parser: Parser
+  /** Aedes listens for its packets; it has a queue for those before CONNACK, which is taken when that has been sent. */
+  _parser: {
+    listeners(event: 'packet'): readonly unknown[]
+    removeAllListeners(event: 'packet'): void
+    _queue: Packet[] | null
+  }
   readonly _will: PublishPacket | null
   /** Packets taken; Aedes looks only whether the one before CONNACK is the first. */
   _parsingBatch: number
@@ -127,6 +134,22 @@ export interface ClientInternals {
 
 export function internals(client: Client): ClientInternals {
   return client as unknown as ClientInternals
+}
+
+/** Hands a packet to Aedes: one that is a CONNECT, or comes after the CONNACK. `this` is who has the client. */
+export type Accept = (this: { readonly client: Client }, packet: Packet) => void
+
+/** In the place of the parser that Aedes makes for each client. */
+const NO_PARSER: ClientInternals['_parser'] = { listeners: () => [], removeAllListeners: () => undefined, _queue: null }
+
+/** Takes away the parser of a client that has just been made; returns what Aedes would do with the parser's packets. */
+export function withoutParser(client: Client): Accept {
+  const inner = internals(client)
+  const accept = inner._parser.listeners('packet')[0] as Accept
+  inner._parser = NO_PARSER
+  // Aedes takes a packet before CONNACK only if it is the first.
+  inner._parsingBatch = 0
+  return accept
 }
 
 /** Whether a connection became a client that was sent its CONNACK; Aedes notes its client there. */

@@ -15,6 +15,7 @@ import { UNCONNECTED_MAX } from '../../platform/limits.ts'
 import { Connection } from '../inbound/connection.ts'
 import type { FairShare } from '../inbound/fair-share.ts'
 import { Inbound } from '../inbound/inbound.ts'
+import { Parsers } from '../inbound/parsers.ts'
 import { PartialPackets } from '../inbound/partial-packets.ts'
 import type { Disconnects } from '../reports/disconnects.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
@@ -36,6 +37,7 @@ export class Connections {
   /** A table, for it is looked up for each message. */
   readonly byClient = new WeakMap<Client, Connection>()
   readonly #dependencies: ConnectionsDependencies
+  readonly #parsers = new Parsers()
   readonly #partialPackets = new PartialPackets()
   readonly #receiveWindowTotal = new ReceiveWindowTotal()
 
@@ -55,8 +57,15 @@ export class Connections {
     const { broker, fairShare, metrics, disconnects } = this.#dependencies
     const client = broker.handle(stream)
     const receiveWindow = new ReceiveWindow(this.#receiveWindowTotal)
-    const partialPackets = this.#partialPackets
-    const inbound = new Inbound(client, { receiveWindow, fairShare, partialPackets, metrics, disconnects, broker })
+    const inbound = new Inbound(client, {
+      receiveWindow,
+      fairShare,
+      parsers: this.#parsers,
+      partialPackets: this.#partialPackets,
+      metrics,
+      disconnects,
+      broker,
+    })
     this.byClient.set(client, new Connection(inbound))
     // Node does not always say that what was put back is readable.
     inbound.read()

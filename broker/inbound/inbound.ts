@@ -85,8 +85,8 @@ export class Inbound {
     conn.removeListener('readable', inner._nextBatch)
     conn.on('readable', read)
     this.packets = new Packets(client, { ...dependencies, readOn: read })
-    // After the packets that came before CONNACK, which Aedes takes from its own queue at this event.
     client.once('connected', () => {
+      this.packets.connected()
       patchKeepalive(client, { isReadFrom: () => this.#mode === 'bytes', disconnects: dependencies.disconnects })
       read()
     })

@@ -16,36 +16,39 @@
 import type { Client } from 'aedes'
 import type { Packet } from 'mqtt-packet'
 import { FILTERS_PER_PACKET_MAX, FRAME_BYTES_MAX, UNFINISHED_PROGRESS_BYTES_MIN } from '../../platform/limits.ts'
-import { internals, type Parser } from '../aedes/internals.ts'
+import { type Accept, internals, type Parser, withoutParser } from '../aedes/internals.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import { Oversized, type Publish } from './oversized.ts'
 import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, type Violation, violationOf, WITHOUT_ID } from './packet-rules.ts'
+import type { LentParser, Parsers, Parses } from './parsers.ts'
 import type { PartialPackets } from './partial-packets.ts'
 import type { PlainTelemetry } from './plain-telemetry.ts'
 import { SubscribeOrder } from './subscribe-order.ts'
 
 const NOTHING = Buffer.alloc(0)
+/** Packets that a client may send before its CONNACK; one more closes the connection. */
+const EARLY_PACKETS_MAX = 1_000
 const ACKNOWLEDGEMENTS: ReadonlySet<string> = new Set(['puback', 'pubrec', 'pubcomp'])
 
-interface OurParser extends Parser {
-  packets: Packets
-}
-
 export interface PacketsDependencies {
+  readonly parsers: Parsers
   readonly partialPackets: PartialPackets
   readonly disconnects: Disconnects
   /** What waited in here has gone to Aedes: more may be read. */
   readonly readOn: () => void
 }
 
-export class Packets {
-  readonly #client: Client
-  readonly #parser: OurParser
+export class Packets implements Parses {
+  readonly client: Client
+  readonly #parsers: Parsers
+  /** While a packet is parsed, or is not whole. */
+  #parser: LentParser | undefined
   readonly #partialPackets: PartialPackets
   readonly #disconnects: Disconnects
   readonly #order: SubscribeOrder
-  /** Aedes's own listener. */
-  readonly #accept: (packet: Packet) => void
+  readonly #accept: Accept
+  /** Those behind the CONNECT, until there is a CONNACK; undefined while there are none. */
+  #early: Packet[] | undefined
   /** Packets taken that are no acknowledgements: these a subscriber that keeps up owes, and they cost nothing behind the broker. */
   requests = 0
   /** Bytes read that were not thrown away: those cost nothing there, either. */
@@ -60,34 +63,24 @@ export class Packets {
   /** A PUBLISH that is larger than a packet may be. */
   #oversized: Oversized | undefined
   /** The last string found good: a device's topics are nearly always the same one. */
-  lastString = ''
+  #lastString = ''
   /** Of the packet that is being parsed. */
-  strings = 0
-  /** mqtt-packet's own decoding. */
-  readonly parseString: () => string | null
+  #strings = 0
 
-  /** Takes the place of Aedes's listener. */
-  constructor(client: Client, { partialPackets, disconnects, readOn }: PacketsDependencies) {
+  /** Takes the place of Aedes's parser. */
+  constructor(client: Client, { parsers, partialPackets, disconnects, readOn }: PacketsDependencies) {
     const inner = internals(client)
-    const parser = inner._parser as OurParser
-    this.#client = client
-    this.#parser = parser
+    this.client = client
+    this.#parsers = parsers
     this.#partialPackets = partialPackets
     this.#disconnects = disconnects
-    this.#accept = parser.listeners('packet')[0] as (packet: Packet) => void
+    this.#accept = withoutParser(client)
     this.#order = new SubscribeOrder({
-      accept: (packet) => this.#accept.call(parser, packet),
+      accept: (packet) => this.#hand(packet),
       unsubscribe: (packet, done) => this.#unsubscribe(packet, done),
       readOn,
       isConnected: () => inner.connackSent,
     })
-    parser.packets = this
-    parser.removeAllListeners('packet')
-    parser.on('packet', takePacket)
-    parser.prependListener('error', refuseVersion)
-    this.parseString = parser._parseString
-    parser._parseString = parseGoodString
-    inner._parsingBatch = 0
     inner._nextBatch = (error) => {
       if (error) disconnects.end(client, error)
     }
@@ -109,23 +102,30 @@ export class Packets {
     const before = this.#count
     const unfinishedBefore = this.#unfinishedBytes
     const rest = this.plain === undefined ? chunk : this.#takePlain(this.plain, chunk)
-    this.#unfinishedBytes = rest.length > 0 ? this.#parser.parse(rest) : this.#parser._list.length
-    if (this.#parser.packet.length > FRAME_BYTES_MAX) this.#tooLarge()
+    if (rest.length > 0) this.#parse(rest)
+    this.#unfinishedBytes = this.#parser?._list.length ?? 0
+    if (this.#parser !== undefined && this.#parser.packet.length > FRAME_BYTES_MAX) this.#tooLarge(this.#parser)
     if (this.#unfinishedBytes === 0 && unfinishedBefore === 0) return
-    this.#partialPackets.note(this, this.#client.closed ? 0 : this.#unfinishedBytes, before !== this.#count)
+    this.#partialPackets.note(this, this.client.closed ? 0 : this.#unfinishedBytes, before !== this.#count)
+  }
+
+  #parse(bytes: Buffer): void {
+    this.#parser ??= this.#parsers.lend(this)
+    this.#parser.parse(bytes)
+    if (this.#parser !== undefined && this.#parsers.takeBack(this.#parser)) this.#parser = undefined
   }
 
   /** Has telemetry go the short way, behind the rest of a PUBLISH that was begun; returns what is left for the parser. */
   #takePlain(plain: PlainTelemetry, chunk: Buffer): Buffer {
-    const client = this.#client
-    const parser = this.#parser
+    const { client } = this
     let at = 0
-    while (at < chunk.length && isBegunPublish(parser) && !client.closed) {
+    for (let parser = this.#parser; parser && isBegunPublish(parser) && !client.closed; parser = this.#parser) {
+      if (at === chunk.length) break
       const piece = chunk.subarray(at, at + missingBytes(parser))
-      parser.parse(piece)
+      this.#parse(piece)
       at += piece.length
     }
-    if (parser._stateCounter === 0 && client.connected && !client.closed && !this.isHolding) {
+    if (this.#parser === undefined && client.connected && !client.closed && !this.isHolding) {
       const before = plain.count
       at = plain.take(chunk, at)
       this.#count += plain.count - before
@@ -135,12 +135,14 @@ export class Packets {
     return at === 0 ? chunk : chunk.subarray(at)
   }
 
-  #tooLarge(): void {
-    const { length, cmd } = this.#parser.packet
+  #tooLarge(parser: LentParser): void {
+    const { length, cmd } = parser.packet
     if (cmd !== 'publish') this.violated(`a packet of ${length} bytes is larger than allowed, ${FRAME_BYTES_MAX}`)
-    else if (this.#client.connected) {
-      this.#oversized = Oversized.takeOver(this.#parser)
-      if (this.#oversized !== undefined) this.#unfinishedBytes = 0
+    else if (this.client.connected) {
+      this.#oversized = Oversized.takeOver(parser)
+      if (this.#oversized === undefined) return
+      this.#unfinishedBytes = 0
+      if (this.#parsers.takeBack(parser)) this.#parser = undefined
     }
   }
 
@@ -157,31 +159,50 @@ export class Packets {
 
   /** Hands a good packet to Aedes, in its order. `parsed` of its bytes were read as fields; a payload is not among them. */
   take(packet: Packet, parsed: number): void {
+    if (this.client.closed) return
     const { cmd } = packet
     this.#count++
     if (!ACKNOWLEDGEMENTS.has(cmd ?? '')) this.requests++
-    this.strings = 0
+    this.#strings = 0
     const violation = packet.cmd === 'publish' ? publishViolation(packet, parsed) : violationOf(packet, parsed)
     if (violation !== undefined) this.violated(violation.message, violation.returnCode)
     else if (cmd === 'subscribe' || cmd === 'unsubscribe' || this.#order.isHolding) this.#order.take(packet)
-    else this.#accept.call(this.#parser, packet)
+    else this.#hand(packet)
+  }
+
+  /** To Aedes; what comes behind the CONNECT, when there is a CONNACK. */
+  #hand(packet: Packet): void {
+    if (internals(this.client).connackSent || (packet.cmd === 'connect' && !this.client.connecting)) {
+      this.#accept(packet)
+      return
+    }
+    this.#early ??= []
+    if (this.#early.length < EARLY_PACKETS_MAX) this.#early.push(packet)
+    else this.violated(`it sent more than ${EARLY_PACKETS_MAX} packets before its CONNACK`)
+  }
+
+  /** There is a CONNACK. */
+  connected(): void {
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const packet of early) this.#accept(packet)
   }
 
   #unsubscribe(packet: Packet, done: () => void): void {
-    const inner = internals(this.#client)
+    const inner = internals(this.client)
     const finished = inner._nextBatch
     inner._nextBatch = (error) => {
       if (error) finished(error)
-      else if (!this.#client.closed) done()
+      else if (!this.client.closed) done()
     }
     // Aedes takes the callback from its client now.
-    this.#accept.call(this.#parser, packet)
+    this.#accept(packet)
     inner._nextBatch = finished
   }
 
   /** What is retained has been sent for the SUBSCRIBE that was taken last. */
   delivered(): void {
-    if (!this.#client.closed) this.#order.delivered()
+    if (!this.client.closed) this.#order.delivered()
   }
 
   /**
@@ -201,12 +222,12 @@ export class Packets {
 
   /** Ends the connection for what the client sent; with a return code, tells it by a CONNACK (section 3.2). */
   violated(rule: string, returnCode?: number): void {
-    if (returnCode !== undefined && !this.#client.closed) sendConnack(this.#client, returnCode)
+    if (returnCode !== undefined && !this.client.closed) sendConnack(this.client, returnCode)
     this.#end(new Disconnect('protocol-error', rule))
   }
 
   #end(disconnect: Disconnect): void {
-    if (!this.#client.closed) this.#disconnects.end(this.#client, disconnect)
+    if (!this.client.closed) this.#disconnects.end(this.client, disconnect)
   }
 
   /**
@@ -215,8 +236,26 @@ export class Packets {
    */
   forget(): void {
     this.#partialPackets.note(this, 0, false)
-    const { _list: list } = this.#parser
-    list.consume(list.length)
+    const list = this.#parser?._list
+    list?.consume(list.length)
+    this.#parser = undefined
+    this.#early = undefined
+  }
+
+  /** mqtt-packet takes any number of filters: 250,000 in one packet took 200 ms. */
+  isGood(text: string, bytes: () => Uint8Array): boolean {
+    if (++this.#strings > FILTERS_PER_PACKET_MAX) return false
+    if (text === this.#lastString) return true
+    if (!isGoodString(text, bytes)) return false
+    this.#lastString = text
+    return true
+  }
+
+  /** An unknown protocol level is an error of mqtt-packet's, which ends the connection; section 3.1.2.2 wants a CONNACK first. */
+  failed(error: Error): void {
+    if (this.client.closed) return
+    if (error.message === 'Invalid protocol version') sendConnack(this.client, UNACCEPTABLE_PROTOCOL_VERSION)
+    this.#disconnects.end(this.client, error)
   }
 }
 
@@ -234,30 +273,6 @@ function isBegunPublish({ _stateCounter: state, packet }: Parser): boolean {
 /** How many bytes the parser needs, at least, to go on with the packet: all that are missing, once its length is known. */
 function missingBytes({ _stateCounter: state, packet, _list: list }: Parser): number {
   return state === 2 ? Math.max(1, packet.length - list.length) : 1
-}
-
-function takePacket(this: OurParser, packet: Packet): void {
-  this.packets.take(packet, this._pos)
-}
-
-/**
- * mqtt-packet decodes any bytes, and any number of filters: 250,000 in one packet took 200 ms. `null` makes it report the
- * packet as malformed.
- */
-function parseGoodString(this: OurParser): string | null {
-  const { packets } = this
-  if (++packets.strings > FILTERS_PER_PACKET_MAX) return null
-  const start = this._pos + 2
-  const text = packets.parseString.call(this)
-  if (text === null || text === packets.lastString) return text
-  if (!isGoodString(text, () => this._list.slice(start, this._pos))) return null
-  packets.lastString = text
-  return text
-}
-
-/** An unknown protocol level is an error of mqtt-packet's, which ends the connection; section 3.1.2.2 wants a CONNACK first. */
-function refuseVersion(this: OurParser, error: Error): void {
-  if (error.message === 'Invalid protocol version') sendConnack(this.client, UNACCEPTABLE_PROTOCOL_VERSION)
 }
 
 function sendConnack(client: Client, returnCode: number): void {

@@ -14,6 +14,7 @@ import {
   readBuffered,
   UNREAD_ANSWERS_BYTES_MAX,
 } from '../../../broker/inbound/inbound.ts'
+import { Parsers } from '../../../broker/inbound/parsers.ts'
 import { PartialPackets } from '../../../broker/inbound/partial-packets.ts'
 import { Disconnects } from '../../../broker/reports/disconnects.ts'
 import { BrokerMetrics } from '../../../broker/reports/metrics.ts'
@@ -56,6 +57,7 @@ test('reading waits for the first thing that keeps it from reading, and goes on 
   const inbound = new Inbound(client, {
     receiveWindow,
     fairShare: new FairShare(),
+    parsers: new Parsers(),
     partialPackets: new PartialPackets(),
     metrics,
     disconnects: new Disconnects({ lines: new ThrottledLines({ clock, logger }), metrics, logger }),
