@@ -14,7 +14,7 @@ import type { Admission } from './admission/admission.ts'
 import type { StatusBoard } from './admission/status-board.ts'
 import { nextCounter, type Persistence, type Registering } from './aedes/internals.ts'
 import { patchRegistrations } from './aedes/registrations.ts'
-import type { Authentication, ConnectRefused } from './connect/authentication.ts'
+import type { Authentication } from './connect/authentication.ts'
 import { Connections } from './connect/connections.ts'
 import { FairShare } from './inbound/fair-share.ts'
 import { PlainTelemetry } from './inbound/plain-telemetry.ts'
@@ -62,8 +62,19 @@ export class TelemetryBroker extends Aedes {
       maxClientsIdLength: CLIENT_ID_CHARS_MAX,
     })
     const { admission, statusBoard, disconnects, metrics, logger } = dependencies
-    const shared = { ...dependencies, broker: this, fairShare: new FairShare() }
-    this.connections = new Connections(options, shared)
+    const broker = this as unknown as TelemetryBroker & Registering
+    const shared = { ...dependencies, broker, fairShare: new FairShare() }
+    this.connections = new Connections(options, {
+      ...shared,
+      authenticated: (client, session) => {
+        this.subscribers.add(client, session)
+        const packets = connections.get(client)?.inbound.packets
+        if (packets !== undefined && options.plainTelemetry !== false) {
+          packets.plain = new PlainTelemetry(client, { session, admission, publishes: this.#publishes, disconnects })
+        }
+      },
+      beginSession: (client) => this.subscribers.beginSession(client),
+    })
     const connections = this.connections.byClient
     this.subscribers = new Subscribers({
       ...shared,
@@ -80,28 +91,14 @@ export class TelemetryBroker extends Aedes {
       disconnects,
       isRevoked: (principal) => dependencies.authentication.isRevoked(principal),
     })
-    patchRegistrations(this as unknown as Registering, (before, by) => {
+    patchRegistrations(broker, (before, by) => {
       const text = `its client id has connected again, from ${addressOf(by)}`
       disconnects.end(before, new Disconnect('taken-over', text))
     })
 
-    this.preConnect = (client, _packet, done) => this.connections.takeTurn(client, () => done(null, true))
-    this.authenticate = (client, username, password, done) => {
-      this.connections.authenticate(client, username, password).then(
-        (session) => {
-          this.subscribers.add(client, session)
-          const packets = connections.get(client)?.inbound.packets
-          if (packets !== undefined && options.plainTelemetry !== false) {
-            packets.plain = new PlainTelemetry(client, { session, admission, publishes: this.#publishes, disconnects })
-          }
-          done(null, true)
-        },
-        (error: ConnectRefused) => {
-          // Aedes ends it, with a CONNACK.
-          disconnects.ended(client, error)
-          done(error, null)
-        },
-      )
+    // Asked for sessions to be restored, of clients that were authenticated.
+    this.authenticate = (client, _username, _password, done) => {
+      done(null, connections.get(client)?.session !== undefined)
     }
     this.authorizePublish = this.#publishes.authorize
     this.authorizeSubscribe = (client, subscription, done) => {

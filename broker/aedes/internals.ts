@@ -5,7 +5,7 @@
 
 import type { Duplex } from 'node:stream'
 import type { Client, PublishPacket } from 'aedes'
-import type { Packet } from 'mqtt-packet'
+import type { IConnectPacket, Packet } from 'mqtt-packet'
 
 const PACKET_ID_MAX = 65_535
 
@@ -93,10 +93,11 @@ export interface Parser extends NodeJS.EventEmitter {
 /** What Aedes's client calls of its broker when it has its CONNACK, and when it has ended. */
 export interface Registering {
   /** Connected clients by id, without a prototype. */
-  readonly clients: Readonly<Record<string, Client>>
+  readonly clients: Record<string, Client>
+  connectedClients: number
   registerClient(client: Client): void
-  _finishRegisterClient(client: Client): void
   unregisterClient(client: Client): void
+  emit(event: 'client' | 'clientDisconnect', client: Client): boolean
 }
 
 export interface ClientInternals {
@@ -107,7 +108,13 @@ export interface ClientInternals {
     removeAllListeners(event: 'packet'): void
     _queue: Packet[] | null
   }
-  readonly _will: PublishPacket | null
+  /** Of a CONNECT that is looked at; `will` is that of a client that was let in. */
+  readonly _will: PublishPacket | null | undefined
+  will: PublishPacket | null | undefined
+  /** Says to what happens at its end that it was registered. */
+  _authorized: boolean
+  /** Waits for a CONNECT. */
+  _connectTimer: NodeJS.Timeout | null
   /** Packets taken; Aedes looks only whether the one before CONNACK is the first. */
   _parsingBatch: number
   /** Called when a packet has been dealt with. */
@@ -115,10 +122,13 @@ export interface ClientInternals {
   _nextId: number
   /** Ends a client that is silent; null without a keep alive, and before its CONNACK is prepared. Milliseconds. */
   _keepaliveTimer: NodeJS.Timeout | null
-  readonly _keepaliveInterval: number
+  _keepaliveInterval: number
   /** Packet ids of QoS 2 messages that came and await their PUBREL; with `maxInflightInbound`, one more ends the connection. */
   readonly _inboundInflight: Set<number | undefined>
-  readonly connackSent: boolean
+  /** Its CONNECT has come, and no answer yet. */
+  connecting: boolean
+  connackSent: boolean
+  connected: boolean
   /** An error is ending it. */
   readonly errored: boolean
   /** Calls back when its socket has taken what was written, or with an error: not within the drain timeout, or closed. */
@@ -147,6 +157,8 @@ export function withoutParser(client: Client): Accept {
   const inner = internals(client)
   const accept = inner._parser.listeners('packet')[0] as Accept
   inner._parser = NO_PARSER
+  if (inner._connectTimer !== null) clearTimeout(inner._connectTimer)
+  inner._connectTimer = null
   // Aedes takes a packet before CONNACK only if it is the first.
   inner._parsingBatch = 0
   return accept
@@ -174,6 +186,20 @@ export function nextCounter(broker: object): number {
 /** The will of a client that is being authenticated; Aedes sets it before `authenticate`. */
 export function willOf(client: Client): PublishPacket | undefined {
   return internals(client)._will ?? undefined
+}
+
+/** Notes who a client says that it is, as Aedes does before it authenticates it. */
+export function identify(client: Client, { clean, protocolVersion, will }: IConnectPacket, id: string): void {
+  Object.assign(client, { id, clean, version: protocolVersion, _will: will })
+}
+
+/** Notes that it was let in, as Aedes does before it registers it. `keepaliveSeconds`: 0 for none. */
+export function letIn(client: Client, keepaliveSeconds: number): void {
+  const inner = internals(client)
+  inner._authorized = true
+  inner.will = inner._will
+  // [MQTT-3.1.2-24]
+  inner._keepaliveInterval = keepaliveSeconds > 0 ? keepaliveSeconds * 1_500 + 1 : -1
 }
 
 /** Renames a client that is being authenticated: Aedes registers it by this id afterwards. */

@@ -2,7 +2,7 @@
  * Owns the connections, from the stream on: while its CONNECT is not whole, a stream is one of `PendingConnects`; then Aedes makes
  * a client of it, which has a `Connection` until it is gone.
  *
- *   stream --CONNECT is whole--> client, read by `Inbound` --its turn--> authentication --> session
+ *   stream --CONNECT is whole--> client, read by `Inbound` --> `Connects` --> session
  *
  * Always true: every client that Aedes asks about has a connection, and a session once it is authenticated.
  * Bounds: those of `PendingConnects`, `PartialPackets` and `ReceiveWindowTotal`, which all connections share.
@@ -13,22 +13,19 @@ import type { Duplex } from 'node:stream'
 import type { Aedes, Client } from 'aedes'
 import { UNCONNECTED_MAX } from '../../platform/limits.ts'
 import { Connection } from '../inbound/connection.ts'
-import type { FairShare } from '../inbound/fair-share.ts'
 import { Inbound } from '../inbound/inbound.ts'
 import { Parsers } from '../inbound/parsers.ts'
 import { PartialPackets } from '../inbound/partial-packets.ts'
-import type { Disconnects } from '../reports/disconnects.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import { ReceiveWindow, ReceiveWindowTotal } from '../session/receive-window.ts'
 import type { Session } from '../session/session.ts'
 import type { Authentication } from './authentication.ts'
+import { Connects, type ConnectsDependencies } from './connects.ts'
 import { PendingConnects } from './pending-connects.ts'
 
-export interface ConnectionsDependencies {
-  readonly broker: Pick<Aedes, 'handle' | 'connectedClients'>
+export interface ConnectionsDependencies extends Omit<ConnectsDependencies, 'authenticate'> {
+  readonly broker: Pick<Aedes, 'handle' | 'connectedClients'> & ConnectsDependencies['broker']
   readonly authentication: Authentication
-  readonly fairShare: FairShare
-  readonly disconnects: Disconnects
   readonly metrics: BrokerMetrics
 }
 
@@ -37,6 +34,7 @@ export class Connections {
   /** A table, for it is looked up for each message. */
   readonly byClient = new WeakMap<Client, Connection>()
   readonly #dependencies: ConnectionsDependencies
+  readonly #connects: Connects
   readonly #parsers = new Parsers()
   readonly #partialPackets = new PartialPackets()
   readonly #receiveWindowTotal = new ReceiveWindowTotal()
@@ -44,6 +42,10 @@ export class Connections {
   constructor({ connectionsMax }: { readonly connectionsMax: number }, dependencies: ConnectionsDependencies) {
     const { fairShare, disconnects } = dependencies
     this.#dependencies = dependencies
+    this.#connects = new Connects({
+      ...dependencies,
+      authenticate: (client, username, password) => this.#authenticate(client, username, password),
+    })
     this.pending = new PendingConnects({
       max: Math.min(UNCONNECTED_MAX, connectionsMax / 2),
       partialPackets: this.#partialPackets,
@@ -65,6 +67,7 @@ export class Connections {
       metrics,
       disconnects,
       broker,
+      connect: (packets, packet) => this.#connects.take(packets, packet),
     })
     this.byClient.set(client, new Connection(inbound))
     // Node does not always say that what was put back is readable.
@@ -72,18 +75,8 @@ export class Connections {
     return client
   }
 
-  /** Calls back in the client's turn, for a crowd that connects must not keep others waiting. */
-  takeTurn(client: Client, done: () => void): void {
-    this.#dependencies.fairShare.wait({
-      takeTurn: () => {
-        if (!client.closed) done()
-        return 'work follows'
-      },
-    })
-  }
-
   /** Rejects with `ConnectRefused`. */
-  async authenticate(client: Client, username: string | undefined, password: Buffer | undefined): Promise<Session> {
+  async #authenticate(client: Client, username: string | undefined, password: Buffer | undefined): Promise<Session> {
     const connection = this.byClient.get(client)
     assert(connection, 'Aedes knows a client from its connection only')
     const { receiveWindow } = connection.inbound

@@ -86,8 +86,8 @@ export class Inbound {
     conn.on('readable', read)
     this.packets = new Packets(client, { ...dependencies, readOn: read })
     client.once('connected', () => {
-      this.packets.connected()
       patchKeepalive(client, { isReadFrom: () => this.#mode === 'bytes', disconnects: dependencies.disconnects })
+      this.packets.connected()
       read()
     })
     conn.on(PROGRESS, () => inner._keepaliveTimer?.refresh())

@@ -24,8 +24,8 @@ export interface KeepaliveDependencies {
 /** Replaces the timer of a client that has its CONNACK. Aedes goes on refreshing it at each packet, and clears it at the end. */
 export function patchKeepalive(client: Client, { isReadFrom, disconnects }: KeepaliveDependencies): void {
   const inner = internals(client)
-  if (inner._keepaliveTimer === null) return
-  clearTimeout(inner._keepaliveTimer)
+  if (inner._keepaliveTimer !== null) clearTimeout(inner._keepaliveTimer)
+  if (inner._keepaliveInterval <= 0) return
   const timer = setTimeout(() => {
     if (isReadFrom()) disconnects.end(client, new Error(KEEPALIVE_TIMEOUT))
     else timer.refresh()

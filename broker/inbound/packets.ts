@@ -14,7 +14,7 @@
  */
 
 import type { Client } from 'aedes'
-import type { Packet } from 'mqtt-packet'
+import type { IConnectPacket, Packet } from 'mqtt-packet'
 import { FILTERS_PER_PACKET_MAX, FRAME_BYTES_MAX, UNFINISHED_PROGRESS_BYTES_MIN } from '../../platform/limits.ts'
 import { type Accept, internals, type Parser, withoutParser } from '../aedes/internals.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
@@ -34,6 +34,8 @@ export interface PacketsDependencies {
   readonly parsers: Parsers
   readonly partialPackets: PartialPackets
   readonly disconnects: Disconnects
+  /** Takes a CONNECT, which is the first packet. */
+  readonly connect: (packets: Packets, packet: IConnectPacket) => void
   /** What waited in here has gone to Aedes: more may be read. */
   readonly readOn: () => void
 }
@@ -46,7 +48,9 @@ export class Packets implements Parses {
   readonly #partialPackets: PartialPackets
   readonly #disconnects: Disconnects
   readonly #order: SubscribeOrder
-  readonly #accept: Accept
+  readonly #connect: PacketsDependencies['connect']
+  /** Hands to Aedes what comes after the CONNACK, or a CONNECT. */
+  readonly accept: Accept
   /** Those behind the CONNECT, until there is a CONNACK; undefined while there are none. */
   #early: Packet[] | undefined
   /** Packets taken that are no acknowledgements: these a subscriber that keeps up owes, and they cost nothing behind the broker. */
@@ -68,13 +72,14 @@ export class Packets implements Parses {
   #strings = 0
 
   /** Takes the place of Aedes's parser. */
-  constructor(client: Client, { parsers, partialPackets, disconnects, readOn }: PacketsDependencies) {
+  constructor(client: Client, { parsers, partialPackets, disconnects, connect, readOn }: PacketsDependencies) {
     const inner = internals(client)
     this.client = client
     this.#parsers = parsers
     this.#partialPackets = partialPackets
     this.#disconnects = disconnects
-    this.#accept = withoutParser(client)
+    this.#connect = connect
+    this.accept = withoutParser(client)
     this.#order = new SubscribeOrder({
       accept: (packet) => this.#hand(packet),
       unsubscribe: (packet, done) => this.#unsubscribe(packet, done),
@@ -172,8 +177,12 @@ export class Packets implements Parses {
 
   /** To Aedes; what comes behind the CONNECT, when there is a CONNACK. */
   #hand(packet: Packet): void {
-    if (internals(this.client).connackSent || (packet.cmd === 'connect' && !this.client.connecting)) {
-      this.#accept(packet)
+    if (internals(this.client).connackSent) {
+      this.accept(packet)
+      return
+    }
+    if (packet.cmd === 'connect' && !this.client.connecting) {
+      this.#connect(this, packet)
       return
     }
     this.#early ??= []
@@ -185,7 +194,7 @@ export class Packets implements Parses {
   connected(): void {
     const early = this.#early ?? []
     this.#early = undefined
-    for (const packet of early) this.#accept(packet)
+    for (const packet of early) this.accept(packet)
   }
 
   #unsubscribe(packet: Packet, done: () => void): void {
@@ -196,7 +205,7 @@ export class Packets implements Parses {
       else if (!this.client.closed) done()
     }
     // Aedes takes the callback from its client now.
-    this.#accept(packet)
+    this.accept(packet)
     inner._nextBatch = finished
   }
 

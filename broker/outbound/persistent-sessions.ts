@@ -102,6 +102,10 @@ export class PersistentSessions {
     return true
   }
 
+  has(id: string): boolean {
+    return this.#sessions.has(id)
+  }
+
   /** At a CONNECT; whether the session was known. */
   resume(id: string): boolean {
     const known = this.#sessions.get(id)

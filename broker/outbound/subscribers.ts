@@ -52,6 +52,7 @@ export class Subscribers {
   readonly #dependencies: SubscribersDependencies
   /** Aedes's delivery functions, and ours around them. */
   readonly #deliveries = new WeakMap<Deliver, Deliver>()
+  #forgetSession: (client: Client) => void = () => undefined
   #telemetrySubscriptions = 0
   /** A session that is not clean subscribed to telemetry at QoS > 0, once: it is queued for while it is away. */
   #queuesTelemetry = false
@@ -70,10 +71,25 @@ export class Subscribers {
 
   patchPersistence(persistence: Persistence): void {
     const { connections } = this.#dependencies
+    this.#forgetSession = ({ id }) => void persistence.cleanSubscriptions({ id })
     const { persistent } = this
     const session = (client: Client) => connections.get(client)?.session
     const awaitingPubrel = (client: Client) => persistent.awaitingPubrel(client, session(client))
     patchPersistence(persistence, { session, awaitingPubrel, persistent })
+  }
+
+  /** Begins the session of a CONNECT; false if there is one that was left, to be restored. */
+  beginSession(client: Client): boolean {
+    const { persistent } = this
+    const wasLeft = persistent.has(client.id)
+    if (wasLeft) {
+      if (!client.clean) return false
+      this.#forgetSession(client)
+    } else if (!client.clean) {
+      persistent.resume(client.id)
+      void persistent.makeRoom()
+    }
+    return true
   }
 
   /** Takes in a client whose session is known now. */

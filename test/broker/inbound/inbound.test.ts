@@ -62,6 +62,7 @@ test('reading waits for the first thing that keeps it from reading, and goes on 
     metrics,
     disconnects: new Disconnects({ lines: new ThrottledLines({ clock, logger }), metrics, logger }),
     broker: aedes,
+    connect: (packets, packet) => packets.accept(packet),
   })
   const send = (...packets: Packet[]) => conn.push(Buffer.concat(packets.map((packet) => mqttPacket.generate(packet))))
   const waits = (mode: string) => until(() => inbound.waitsFor === mode)
