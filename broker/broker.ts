@@ -27,8 +27,8 @@ import type { RateLimits } from './session/rate.ts'
 import { TelemetryBroker } from './telemetry-broker.ts'
 
 /**
- * How often connections are looked over for tokens that have expired or were revoked, for what is unread, and for packets that are
- * stuck half-way; never while there are none.
+ * How often connections are looked over for tokens that have expired or were revoked, for what is unread and who is silent, and
+ * for packets that are stuck half-way; never while there are none.
  */
 const TOKEN_SWEEP_MS = 1_000
 const UNREAD_SWEEP_MS = 250
@@ -155,7 +155,10 @@ export class Broker implements Part {
 
   #sweepUnread(): void {
     if (this.#aedes.connectedClients === 0) this.#endSweeps()
-    else this.#aedes.sweeps.unread()
+    else {
+      this.#aedes.sweeps.unread()
+      this.#aedes.sweeps.silent(performance.now())
+    }
   }
 
   #endSweeps(): void {

@@ -67,7 +67,6 @@ export class TelemetryBroker extends Aedes {
     this.connections = new Connections(options, {
       ...shared,
       authenticated: (client, session) => {
-        this.subscribers.add(client, session)
         const packets = connections.get(client)?.inbound.packets
         if (packets !== undefined && options.plainTelemetry !== false) {
           packets.plain = new PlainTelemetry(client, { session, admission, publishes: this.#publishes, disconnects })
@@ -85,8 +84,10 @@ export class TelemetryBroker extends Aedes {
     // Aedes takes the client as its second argument here; its types do not show it.
     const publish: Publish = (super.publish as unknown as Publish).bind(this)
     this.#publishes = new Publishes({ admission, connections, subscribers: this.subscribers, publish })
+    /** To be looked over; of the table that Aedes has by id a list would have to be made. */
+    const connected = new Set<Client>()
     this.sweeps = new Sweeps({
-      clients: () => Object.values(this.clients),
+      clients: connected,
       connections,
       disconnects,
       isRevoked: (principal) => dependencies.authentication.isRevoked(principal),
@@ -105,12 +106,16 @@ export class TelemetryBroker extends Aedes {
       done(null, this.subscribers.mayHave(client, subscription) ? subscription : null)
     }
     this.authorizeForward = (client, packet) => (this.subscribers.mayReceive(client, packet) ? packet : null)
+    // Only of a session that was restored.
+    this.on('clientReady', (client) => connections.get(client)?.connected(client))
     this.on('client', (client) => {
+      connected.add(client)
       metrics.connected()
       const session = connections.get(client)?.session
       if (session?.holder.kind === 'device') statusBoard.connected(session.holder.device, session.will)
     })
     this.on('clientDisconnect', (client) => {
+      connected.delete(client)
       const holder = connections.get(client)?.session?.holder
       if (holder?.kind === 'device') statusBoard.disconnected(holder.device)
     })

@@ -230,6 +230,7 @@ test('a connection is ended in one place; its listeners and the room before it l
     'broker/connect/listeners.ts',
     'broker/connect/pending-connects.ts',
     'broker/connect/proxy-headers.ts',
+    'broker/inbound/connection.ts',
     'broker/reports/disconnects.ts',
   ])
 })

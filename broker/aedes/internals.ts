@@ -3,6 +3,7 @@
  * 9.0.2 (the lockfile pins them), so that an upgrade has one file to check.
  */
 
+import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import type { Client, PublishPacket } from 'aedes'
 import type { IConnectPacket, Packet } from 'mqtt-packet'
@@ -113,6 +114,8 @@ export interface ClientInternals {
   will: PublishPacket | null | undefined
   /** Says to what happens at its end that it was registered. */
   _authorized: boolean
+  /** Takes away its listeners for the end of the connection. */
+  _eos: () => void
   /** Waits for a CONNECT. */
   _connectTimer: NodeJS.Timeout | null
   /** Packets taken; Aedes looks only whether the one before CONNACK is the first. */
@@ -124,7 +127,7 @@ export interface ClientInternals {
   _keepaliveTimer: NodeJS.Timeout | null
   _keepaliveInterval: number
   /** Packet ids of QoS 2 messages that came and await their PUBREL; with `maxInflightInbound`, one more ends the connection. */
-  readonly _inboundInflight: Set<number | undefined>
+  _inboundInflight: Set<number | undefined>
   /** Its CONNECT has come, and no answer yet. */
   connecting: boolean
   connackSent: boolean
@@ -146,19 +149,39 @@ export function internals(client: Client): ClientInternals {
   return client as unknown as ClientInternals
 }
 
+function nothing(): void {}
+
 /** Hands a packet to Aedes: one that is a CONNECT, or comes after the CONNACK. `this` is who has the client. */
 export type Accept = (this: { readonly client: Client }, packet: Packet) => void
 
 /** In the place of the parser that Aedes makes for each client. */
 const NO_PARSER: ClientInternals['_parser'] = { listeners: () => [], removeAllListeners: () => undefined, _queue: null }
 
-/** Takes away the parser of a client that has just been made; returns what Aedes would do with the parser's packets. */
-export function withoutParser(client: Client): Accept {
+/** In the place of a client's own: what is counted in it is counted elsewhere. */
+const NO_INFLIGHT = new Set<number | undefined>()
+NO_INFLIGHT.add = () => NO_INFLIGHT
+
+/**
+ * Takes from a client that has just been made all by which it hears of its connection, which is 2 KiB: its parser, what it
+ * listens to, its timer. Whoever calls this hears of it in its place. Returns what Aedes would do with the parser's packets.
+ */
+export function detach(client: Client): Accept {
   const inner = internals(client)
   const accept = inner._parser.listeners('packet')[0] as Accept
   inner._parser = NO_PARSER
   if (inner._connectTimer !== null) clearTimeout(inner._connectTimer)
   inner._connectTimer = null
+  inner._inboundInflight = NO_INFLIGHT
+  const { conn } = inner
+  inner._eos()
+  inner._eos = nothing
+  conn.removeListener('readable', inner._nextBatch)
+  for (const event of ['end', 'error']) {
+    const own = conn.listeners(event).find(({ name }) => name === 'bound close' || name === 'bound emit')
+    assert(own, `Aedes listens for the ${event} of a connection`)
+    conn.removeListener(event, own as () => void)
+  }
+  client.removeAllListeners('connected')
   // Aedes takes a packet before CONNACK only if it is the first.
   inner._parsingBatch = 0
   return accept
@@ -200,6 +223,16 @@ export function letIn(client: Client, keepaliveSeconds: number): void {
   inner.will = inner._will
   // [MQTT-3.1.2-24]
   inner._keepaliveInterval = keepaliveSeconds > 0 ? keepaliveSeconds * 1_500 + 1 : -1
+}
+
+/** Takes away the timer that would end a silent client; returns after how many milliseconds, 0 for never. */
+export function takeKeepalive(client: Client): number {
+  const inner = internals(client)
+  const ms = Math.max(0, inner._keepaliveInterval)
+  if (inner._keepaliveTimer !== null) clearTimeout(inner._keepaliveTimer)
+  inner._keepaliveTimer = null
+  inner._keepaliveInterval = -1
+  return ms
 }
 
 /** Renames a client that is being authenticated: Aedes registers it by this id afterwards. */

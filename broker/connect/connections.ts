@@ -12,7 +12,7 @@ import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import type { Aedes, Client } from 'aedes'
 import { UNCONNECTED_MAX } from '../../platform/limits.ts'
-import { Connection } from '../inbound/connection.ts'
+import { Connection, connectionOf } from '../inbound/connection.ts'
 import { Inbound } from '../inbound/inbound.ts'
 import { Parsers } from '../inbound/parsers.ts'
 import { PartialPackets } from '../inbound/partial-packets.ts'
@@ -31,8 +31,7 @@ export interface ConnectionsDependencies extends Omit<ConnectsDependencies, 'aut
 
 export class Connections {
   readonly pending: PendingConnects
-  /** A table, for it is looked up for each message. */
-  readonly byClient = new WeakMap<Client, Connection>()
+  readonly byClient = { get: connectionOf }
   readonly #dependencies: ConnectionsDependencies
   readonly #connects: Connects
   readonly #parsers = new Parsers()
@@ -69,15 +68,17 @@ export class Connections {
       broker,
       connect: (packets, packet) => this.#connects.take(packets, packet),
     })
-    this.byClient.set(client, new Connection(inbound))
+    new Connection(inbound, this.#answered)
     // Node does not always say that what was put back is readable.
     inbound.read()
     return client
   }
 
+  readonly #answered = (client: Client): void => this.pending.answered(client)
+
   /** Rejects with `ConnectRefused`. */
   async #authenticate(client: Client, username: string | undefined, password: Buffer | undefined): Promise<Session> {
-    const connection = this.byClient.get(client)
+    const connection = connectionOf(client)
     assert(connection, 'Aedes knows a client from its connection only')
     const { receiveWindow } = connection.inbound
     const session = await this.#dependencies.authentication.authenticate(client, receiveWindow, username, password)

@@ -15,6 +15,7 @@ import { randomUUID } from 'node:crypto'
 import type { Client } from 'aedes'
 import type { IConnectPacket } from 'mqtt-packet'
 import { identify, internals, letIn, type Registering } from '../aedes/internals.ts'
+import { connectionOf } from '../inbound/connection.ts'
 import type { FairShare } from '../inbound/fair-share.ts'
 import type { Packets } from '../inbound/packets.ts'
 import type { Disconnects } from '../reports/disconnects.ts'
@@ -83,7 +84,7 @@ export class Connects {
     inner.connackSent = true
     inner.connecting = false
     inner.connected = true
-    client.emit('connected')
+    connectionOf(client)?.connected(client)
   }
 
   #refuse(client: Client, error: ConnectRefused): void {

@@ -102,12 +102,13 @@ export class PendingConnects {
       const connect = Buffer.concat(pieces)
       clearUnused(connect)
       stream.unshift(connect)
-      const client = this.#options.arrived(stream)
-      const answered = () => this.#unanswered.delete(client)
-      this.#unanswered.add(client)
-      client.once('connected', answered)
-      stream.once('close', answered)
+      this.#unanswered.add(this.#options.arrived(stream))
     }
+  }
+
+  /** One that was handed on has its CONNACK, or is gone. */
+  answered(client: Client): void {
+    this.#unanswered.delete(client)
   }
 
   #close(stream: Duplex, error: Error): void {

@@ -11,7 +11,7 @@ import type { Duplex } from 'node:stream'
 import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws'
 import { CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX, UNFINISHED_PROGRESS_BYTES_MIN } from '../../platform/limits.ts'
 import { foreignSign } from '../../platform/loopback.ts'
-import { PROGRESS } from '../inbound/inbound.ts'
+import { PROGRESS } from '../inbound/connection.ts'
 import { packetBytes } from '../inbound/packet-rules.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 

@@ -23,11 +23,11 @@ import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import type { Aedes, Client } from 'aedes'
 import { ALLOWANCE_BYTES_PER_MS, ALLOWANCE_FIRST_MS, ALLOWANCE_MS, ALLOWANCE_PACKET_MS } from '../../platform/limits.ts'
-import { type ClientInternals, internals } from '../aedes/internals.ts'
+import { takeKeepalive } from '../aedes/internals.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { ReceiveWindow } from '../session/receive-window.ts'
 import type { FairShare } from './fair-share.ts'
-import { patchKeepalive } from './keepalive.ts'
+import { Keepalive } from './keepalive.ts'
 import { Packets, type PacketsDependencies } from './packets.ts'
 
 /** How long reading from one client may take before others have their turn, about; its bytes per turn follow from it. */
@@ -41,13 +41,10 @@ export const UNREAD_ANSWERS_BYTES_MAX = 256 * 1024
 /** The part of the broker's time that one client may take while others are connected. */
 export const ALLOWANCE_SHARE = 1 / 8
 
-/** Told on a stream of which more has come than can be read yet: a WebSocket gives a frame when it is whole. */
-export const PROGRESS = 'progress'
-
 /** What it waits for before it reads. */
 type Mode = 'reading' | 'nothing' | 'connack' | 'order' | 'drain' | 'room' | 'rest' | 'turn' | 'bytes'
 
-export interface InboundDependencies extends Omit<PacketsDependencies, 'readOn'> {
+export interface InboundDependencies extends PacketsDependencies {
   readonly receiveWindow: ReceiveWindow
   readonly fairShare: FairShare
   readonly metrics: BrokerMetrics
@@ -58,45 +55,56 @@ export interface InboundDependencies extends Omit<PacketsDependencies, 'readOn'>
 export class Inbound {
   readonly receiveWindow: ReceiveWindow
   readonly packets: Packets
-  readonly #client: Client
-  readonly #inner: ClientInternals
+  readonly client: Client
   readonly #conn: Duplex
   readonly #fairShare: FairShare
   readonly #metrics: BrokerMetrics
   readonly #broker: Pick<Aedes, 'connectedClients'>
   readonly #quota = new CpuQuota(performance.now())
   #mode: Mode = 'bytes'
+  /** Undefined before the CONNACK, and for a client that has none. */
+  #keepalive: Keepalive | undefined
+  /** Made for one that had too much unread. */
+  #drained: (() => void) | undefined
   /** So many take about `TURN_MS`. */
   #turnBytes = TURN_BYTES_FIRST
 
   /** Takes the place of Aedes's reading, right after Aedes has made the client. */
   constructor(client: Client, dependencies: InboundDependencies) {
     const { receiveWindow, fairShare, metrics, broker } = dependencies
-    const inner = internals(client)
-    const { conn } = inner
-    this.#inner = inner
-    const read = () => this.read()
-    this.#client = client
-    this.#conn = conn
+    this.client = client
+    this.#conn = client.conn as Duplex
     this.receiveWindow = receiveWindow
     this.#fairShare = fairShare
     this.#metrics = metrics
     this.#broker = broker
-    conn.removeListener('readable', inner._nextBatch)
-    conn.on('readable', read)
-    this.packets = new Packets(client, { ...dependencies, readOn: read })
-    client.once('connected', () => {
-      patchKeepalive(client, { isReadFrom: () => this.#mode === 'bytes', disconnects: dependencies.disconnects })
-      this.packets.connected()
-      read()
-    })
-    conn.on(PROGRESS, () => inner._keepaliveTimer?.refresh())
-    conn.once('close', () => {
-      readBuffered(conn)
-      this.packets.forget()
-    })
-    this.#endAfterConnect()
-    receiveWindow.onRoom = read
+    this.packets = new Packets(client, this, dependencies)
+    receiveWindow.reader = this
+  }
+
+  /** There is a CONNACK. */
+  connected(): void {
+    const ms = takeKeepalive(this.client)
+    this.#keepalive = ms > 0 ? new Keepalive(ms, performance.now()) : undefined
+    this.packets.connected()
+    this.read()
+  }
+
+  /** Bytes have come that cannot be read yet. */
+  heard(): void {
+    this.#keepalive?.heard(performance.now())
+  }
+
+  /** Whether its keep alive is over; not of one that is not read from. */
+  isSilent(now: number): boolean {
+    if (this.#mode !== 'bytes') this.#keepalive?.heard(now)
+    return this.#keepalive?.isOver(now) === true
+  }
+
+  /** The connection is closed. */
+  closed(): void {
+    readBuffered(this.#conn)
+    this.packets.forget()
   }
 
   get waitsFor(): Mode {
@@ -116,8 +124,8 @@ export class Inbound {
   }
 
   #obstacle(): Mode | undefined {
-    if (this.#client.closed) return 'nothing'
-    if (this.#client.connecting) return 'connack'
+    if (this.client.closed) return 'nothing'
+    if (this.client.connecting) return 'connack'
     if (this.packets.isHolding) return 'order'
     if (this.#conn.writableLength > UNREAD_ANSWERS_BYTES_MAX) return 'drain'
     return this.receiveWindow.isFull ? 'room' : undefined
@@ -131,9 +139,9 @@ export class Inbound {
       this.#enter('bytes')
       return
     }
-    this.#inner._keepaliveTimer?.refresh()
     const { requests, requestBytes } = this.packets
     const began = performance.now()
+    this.#keepalive?.heard(began)
     this.packets.parse(chunk)
     const now = performance.now()
     const tookMs = now - began
@@ -162,8 +170,9 @@ export class Inbound {
     else if (mode === 'room') this.receiveWindow.waitForRoom()
     else if (mode === 'drain') {
       // Each byte that comes meanwhile looks again.
-      this.#conn.removeListener('drain', this.receiveWindow.onRoom)
-      this.#conn.once('drain', this.receiveWindow.onRoom)
+      this.#drained ??= () => this.read()
+      this.#conn.removeListener('drain', this.#drained)
+      this.#conn.once('drain', this.#drained)
     }
   }
 
@@ -171,22 +180,6 @@ export class Inbound {
   #adapt(tookMs: number, wasWhole: boolean): void {
     if (tookMs > TURN_MS) this.#turnBytes = Math.max(TURN_BYTES_MIN, this.#turnBytes / 2)
     else if (wasWhole && tookMs < TURN_MS / 4) this.#turnBytes = Math.min(TURN_BYTES_MAX, this.#turnBytes * 2)
-  }
-
-  /**
-   * A client that closes its end right behind CONNECT and PUBLISH, as the specification allows (section 3.1.4), has sent
-   * them: Aedes closed the connection while the CONNECT had not been looked at yet, and the messages were lost. (A WebSocket has
-   * no such end: its close is that of both sides, RFC 6455 section 7.)
-   */
-  #endAfterConnect(): void {
-    const conn = this.#conn
-    const end = conn.listeners('end').find(({ name }) => name === 'bound close') as (() => void) | undefined
-    assert(end, 'Aedes closes its client at the end of the connection')
-    conn.removeListener('end', end)
-    conn.on('end', () => {
-      if (!this.#client.connecting) end()
-      else this.#client.once('connected', end)
-    })
   }
 }
 

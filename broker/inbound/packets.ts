@@ -16,7 +16,7 @@
 import type { Client } from 'aedes'
 import type { IConnectPacket, Packet } from 'mqtt-packet'
 import { FILTERS_PER_PACKET_MAX, FRAME_BYTES_MAX, UNFINISHED_PROGRESS_BYTES_MIN } from '../../platform/limits.ts'
-import { type Accept, internals, type Parser, withoutParser } from '../aedes/internals.ts'
+import { type Accept, detach, internals, type Parser } from '../aedes/internals.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import { Oversized, type Publish } from './oversized.ts'
 import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, type Violation, violationOf, WITHOUT_ID } from './packet-rules.ts'
@@ -36,8 +36,6 @@ export interface PacketsDependencies {
   readonly disconnects: Disconnects
   /** Takes a CONNECT, which is the first packet. */
   readonly connect: (packets: Packets, packet: IConnectPacket) => void
-  /** What waited in here has gone to Aedes: more may be read. */
-  readonly readOn: () => void
 }
 
 export class Packets implements Parses {
@@ -47,7 +45,9 @@ export class Packets implements Parses {
   #parser: LentParser | undefined
   readonly #partialPackets: PartialPackets
   readonly #disconnects: Disconnects
-  readonly #order: SubscribeOrder
+  readonly #reader: { read(): void }
+  /** From the first SUBSCRIBE on. */
+  #order: SubscribeOrder | undefined
   readonly #connect: PacketsDependencies['connect']
   /** Hands to Aedes what comes after the CONNACK, or a CONNECT. */
   readonly accept: Accept
@@ -61,7 +61,8 @@ export class Packets implements Parses {
   #count = 0
   #bytes = 0
   #unfinishedBytes = 0
-  #atLastLook = { count: -1, bytes: 0 }
+  #countAtLastLook = -1
+  #bytesAtLastLook = 0
   /** The short way, once it is known who publishes; undefined where all goes the long way. */
   plain: PlainTelemetry | undefined
   /** A PUBLISH that is larger than a packet may be. */
@@ -71,29 +72,24 @@ export class Packets implements Parses {
   /** Of the packet that is being parsed. */
   #strings = 0
 
-  /** Takes the place of Aedes's parser. */
-  constructor(client: Client, { parsers, partialPackets, disconnects, connect, readOn }: PacketsDependencies) {
-    const inner = internals(client)
+  /** Takes the place of Aedes's parser. `reader` reads on when what waited in here has gone to Aedes. */
+  constructor(client: Client, reader: { read(): void }, dependencies: PacketsDependencies) {
+    const { parsers, partialPackets, disconnects, connect } = dependencies
     this.client = client
+    this.#reader = reader
     this.#parsers = parsers
     this.#partialPackets = partialPackets
     this.#disconnects = disconnects
     this.#connect = connect
-    this.accept = withoutParser(client)
-    this.#order = new SubscribeOrder({
-      accept: (packet) => this.#hand(packet),
-      unsubscribe: (packet, done) => this.#unsubscribe(packet, done),
-      readOn,
-      isConnected: () => inner.connackSent,
-    })
-    inner._nextBatch = (error) => {
-      if (error) disconnects.end(client, error)
+    this.accept = detach(client)
+    internals(client)._nextBatch = (error) => {
+      if (error) this.#disconnects.end(client, error)
     }
   }
 
   /** Packets wait in here, and nothing is to be read. */
   get isHolding(): boolean {
-    return this.#order.isHolding
+    return this.#order?.isHolding === true
   }
 
   /** Takes what was read. */
@@ -171,7 +167,7 @@ export class Packets implements Parses {
     this.#strings = 0
     const violation = packet.cmd === 'publish' ? publishViolation(packet, parsed) : violationOf(packet, parsed)
     if (violation !== undefined) this.violated(violation.message, violation.returnCode)
-    else if (cmd === 'subscribe' || cmd === 'unsubscribe' || this.#order.isHolding) this.#order.take(packet)
+    else if (cmd === 'subscribe' || cmd === 'unsubscribe' || this.isHolding) this.#inOrder().take(packet)
     else this.#hand(packet)
   }
 
@@ -197,6 +193,16 @@ export class Packets implements Parses {
     for (const packet of early) this.accept(packet)
   }
 
+  #inOrder(): SubscribeOrder {
+    this.#order ??= new SubscribeOrder({
+      accept: (packet) => this.#hand(packet),
+      unsubscribe: (packet, done) => this.#unsubscribe(packet, done),
+      readOn: () => this.#reader.read(),
+      isConnected: () => internals(this.client).connackSent,
+    })
+    return this.#order
+  }
+
   #unsubscribe(packet: Packet, done: () => void): void {
     const inner = internals(this.client)
     const finished = inner._nextBatch
@@ -211,7 +217,7 @@ export class Packets implements Parses {
 
   /** What is retained has been sent for the SUBSCRIBE that was taken last. */
   delivered(): void {
-    if (!this.client.closed) this.#order.delivered()
+    if (!this.client.closed) this.#order?.delivered()
   }
 
   /**
@@ -219,10 +225,12 @@ export class Packets implements Parses {
    * network sends 250 KiB in a minute.
    */
   isStuck(): boolean {
-    const { count, bytes } = this.#atLastLook
     const isUnfinished = this.#unfinishedBytes > 0 || this.#oversized !== undefined
-    this.#atLastLook = { count: isUnfinished ? this.#count : -1, bytes: this.#bytes }
-    return isUnfinished && count === this.#count && this.#bytes - bytes < UNFINISHED_PROGRESS_BYTES_MIN
+    const isSame = isUnfinished && this.#countAtLastLook === this.#count
+    const isStuck = isSame && this.#bytes - this.#bytesAtLastLook < UNFINISHED_PROGRESS_BYTES_MIN
+    this.#countAtLastLook = isUnfinished ? this.#count : -1
+    this.#bytesAtLastLook = this.#bytes
+    return isStuck
   }
 
   makeRoom(): void {

@@ -23,9 +23,10 @@ export type Deliver = (packet: AedesPublishPacket, callback: () => void) => void
  */
 const NO_DUPLICATES: object = new Proxy(Object.create(null), { get: () => undefined, set: () => true })
 
-/** Prepares a client whose session is known. */
+/** Prepares a client that subscribes; doing so again changes nothing. */
 export function patchDeliveries(client: Client, session: Session): void {
   const inner = internals(client)
+  if (inner.duplicates === NO_DUPLICATES) return
   inner.duplicates = NO_DUPLICATES
   const deliver = inner.deliver0
   // A subscription of QoS 0 leaves a message to one of the same client that grants it more (section 3.3.5).
@@ -69,10 +70,9 @@ export function keepQos(client: Client, topic: string): void {
 
 /** The QoS granted for a message. Each subscription that matches asks, so the last answer is remembered. */
 export function grantedQos(session: Session, { topic, qos, brokerCounter }: Numbered): number {
-  const { lastGranted, subscriptions } = session
-  if (lastGranted.brokerCounter !== brokerCounter) {
-    lastGranted.brokerCounter = brokerCounter
-    lastGranted.qos = subscriptions.qosOf(topic, qos)
+  if (session.lastGranted !== brokerCounter) {
+    session.lastGranted = brokerCounter
+    session.lastGrantedQos = session.subscriptions.qosOf(topic, qos)
   }
-  return lastGranted.qos
+  return session.lastGrantedQos
 }

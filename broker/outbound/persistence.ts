@@ -8,7 +8,7 @@
 
 import { Readable } from 'node:stream'
 import type { Client } from 'aedes'
-import { internals, type Persistence } from '../aedes/internals.ts'
+import type { Persistence } from '../aedes/internals.ts'
 import type { AwaitingPubrel } from '../session/awaiting-pubrel.ts'
 import type { Session } from '../session/session.ts'
 import { type PersistentSessions, SESSION_MARKER } from './persistent-sessions.ts'
@@ -74,10 +74,7 @@ export function patchPersistence(persistence: Persistence, { session, awaitingPu
     if (packet.cmd === 'publish' || !awaitingPubrel(client).has(packet.messageId ?? 0)) throw NOT_RECEIVED
     return packet
   }
-  // Aedes counts them too, and ends a connection that has many.
-  persistence.incomingStorePacket = async (client, { messageId }) => {
-    internals(client)._inboundInflight.delete(messageId)
-  }
+  persistence.incomingStorePacket = async () => undefined
   persistence.incomingDelPacket = async (client, packet) => awaitingPubrel(client).release(packet.messageId ?? 0)
   persistence.cleanIncoming = async () => undefined
 

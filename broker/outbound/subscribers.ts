@@ -18,7 +18,6 @@ import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { ThrottledLines } from '../reports/throttled-lines.ts'
 import { mayReceive, maySubscribe } from '../session/access.ts'
-import type { Session } from '../session/session.ts'
 import {
   type Deliver,
   grantedQos,
@@ -92,12 +91,6 @@ export class Subscribers {
     return true
   }
 
-  /** Takes in a client whose session is known now. */
-  add(client: Client, session: Session): void {
-    internals(client).conn.once('close', () => session.end())
-    patchDeliveries(client, session)
-  }
-
   /** Whether a client may subscribe so; if so, that is counted, and what is refused is told. */
   mayHave(client: Client, { topic, qos }: Subscription): boolean {
     const { connections, metrics, lines } = this.#dependencies
@@ -108,6 +101,7 @@ export class Subscribers {
       maySubscribe(session, topic, qos, client.clean) &&
       session.subscriptions.add(topic, qos)
     ) {
+      patchDeliveries(client, session)
       if (!client.clean && qos > 0 && selectionOf(topic) !== undefined) this.#queuesTelemetry = true
       return true
     }

@@ -31,7 +31,7 @@ export class ReceiveWindowTotal {
     if (this.waiting.size === 0 || this.bytes >= HELD_BYTES_MAX) return
     const all = [...this.waiting]
     this.waiting.clear()
-    for (const receiveWindow of all) receiveWindow.onRoom()
+    for (const receiveWindow of all) receiveWindow.reader?.read()
   }
 }
 
@@ -42,8 +42,8 @@ export class ReceiveWindow {
   #bytes = 0
   #heldBack = 0
   #waits = false
-  /** Called when there is room again after `waitForRoom`. */
-  onRoom: () => void = () => undefined
+  /** Reads on when there is room again after `waitForRoom`. */
+  reader: { read(): void } | undefined
 
   constructor(total: ReceiveWindowTotal) {
     this.#total = total
@@ -97,7 +97,7 @@ export class ReceiveWindow {
     assert(this.#messages >= 0 && this.#bytes >= 0, 'no more is released than was held')
     if (!this.#waits || this.#isFullHere()) return
     this.#waits = false
-    this.onRoom()
+    this.reader?.read()
   }
 
   #isFullHere(): boolean {

@@ -1,6 +1,7 @@
 /**
  * Owns what the broker knows of one connection: who it is, what its topics mean, what it subscribed to, which QoS 2
- * messages are being appended, and in which order it is answered.
+ * messages are being appended, and in which order it is answered. What it has no use for yet is not made: most connections of a
+ * fleet are idle.
  *
  * Bound: `SESSION_TOPICS_MAX` topics are remembered a connection; beyond it they are worked out each time.
  */
@@ -34,18 +35,19 @@ export class Session {
   readonly will: PublishPacket | undefined
   /** Set when it is first asked for: one that is not clean shares it with its connections before. */
   awaitingPubrel: AwaitingPubrel | undefined
-  readonly subscriptions: Subscriptions
-  readonly acks = new OrderedAcks()
-  readonly admittedTopics = new AdmittedTopics()
-  /** Of a clean session. */
-  readonly inFlight = new InFlight()
   /** The broker's number of the message that was forwarded last. */
   lastForwarded = 0
-  /** The QoS granted for the message that was looked at last. */
-  readonly lastGranted = { brokerCounter: 0, qos: 0 }
+  /** The QoS granted for the message of this number, which was looked at last. */
+  lastGranted = 0
+  lastGrantedQos = 0
   readonly receiveWindow: ReceiveWindow
   readonly heldBack: HeldBack | undefined
-  readonly #topics = new Map<string, DeviceTopic | undefined>()
+  readonly #subscriptionsTotal: SubscriptionsTotal
+  #subscriptions: Subscriptions | undefined
+  #acks: OrderedAcks | undefined
+  #admittedTopics: AdmittedTopics | undefined
+  #inFlight: InFlight | undefined
+  #topics: Map<string, DeviceTopic | undefined> | undefined
 
   constructor(
     holder: Holder,
@@ -56,11 +58,33 @@ export class Session {
     this.will = will
     this.receiveWindow = receiveWindow
     this.heldBack = heldBack
-    this.subscriptions = new Subscriptions(subscriptionsTotal)
+    this.#subscriptionsTotal = subscriptionsTotal
+  }
+
+  get subscriptions(): Subscriptions {
+    this.#subscriptions ??= new Subscriptions(this.#subscriptionsTotal)
+    return this.#subscriptions
+  }
+
+  get acks(): OrderedAcks {
+    this.#acks ??= new OrderedAcks()
+    return this.#acks
+  }
+
+  get admittedTopics(): AdmittedTopics {
+    this.#admittedTopics ??= new AdmittedTopics()
+    return this.#admittedTopics
+  }
+
+  /** Of a clean session. */
+  get inFlight(): InFlight {
+    this.#inFlight ??= new InFlight()
+    return this.#inFlight
   }
 
   /** What `topic` means; undefined if it is none of the platform's. */
   topic(topic: string): DeviceTopic | undefined {
+    this.#topics ??= new Map()
     if (this.#topics.has(topic)) return this.#topics.get(topic)
     const parsed = parseTopic(topic)
     if (this.#topics.size < SESSION_TOPICS_MAX) this.#topics.set(topic, parsed)
@@ -69,7 +93,7 @@ export class Session {
 
   /** The connection has ended. */
   end(): void {
-    this.subscriptions.clear()
+    this.#subscriptions?.clear()
     this.heldBack?.end()
   }
 

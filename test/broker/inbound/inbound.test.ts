@@ -6,6 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { Aedes } from 'aedes'
 import fc from 'fast-check'
 import mqttPacket, { type Packet } from 'mqtt-packet'
+import { Connection, connectionOf } from '../../../broker/inbound/connection.ts'
 import { FairShare } from '../../../broker/inbound/fair-share.ts'
 import {
   ALLOWANCE_SHARE,
@@ -64,6 +65,8 @@ test('reading waits for the first thing that keeps it from reading, and goes on 
     broker: aedes,
     connect: (packets, packet) => packets.accept(packet),
   })
+  new Connection(inbound, () => undefined)
+  aedes.on('clientReady', () => connectionOf(client)?.connected(client))
   const send = (...packets: Packet[]) => conn.push(Buffer.concat(packets.map((packet) => mqttPacket.generate(packet))))
   const waits = (mode: string) => until(() => inbound.waitsFor === mode)
   const subscribe: Packet = { cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'a', qos: 0 }] }
