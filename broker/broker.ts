@@ -11,7 +11,6 @@ import type { Appends, DeadLetterBox, NoticeBoard } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
-import { CONNECTIONS_MAX } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { Admission } from './admission/admission.ts'
@@ -33,6 +32,8 @@ import { TelemetryBroker } from './telemetry-broker.ts'
 const TOKEN_SWEEP_MS = 1_000
 const UNREAD_SWEEP_MS = 250
 const STUCK_SWEEP_MS = 30_000
+/** Fewer clients are what a forgotten limit of the system leaves, which is told at the start. */
+const CONNECTIONS_FEW = 10_000
 
 export interface BrokerDependencies {
   readonly log: Appends & DeadLetterBox & NoticeBoard
@@ -84,7 +85,7 @@ export class Broker implements Part {
     })
     const admission = new Admission({ log, statusBoard, drops, clock, metrics })
     const connectionsMax = clientsMax()
-    if (connectionsMax < CONNECTIONS_MAX / 2) {
+    if (connectionsMax < CONNECTIONS_FEW) {
       logger.warn({ connectionsMax }, 'few clients can connect, for few files may be open: raise ulimit -n')
     }
     const lines = new ThrottledLines({ clock, logger })

@@ -138,7 +138,8 @@ export class Identity implements Part {
     return this.#lost(principal) !== undefined
   }
 
-  #lost({ proof, ...who }: Principal): IdentityError | undefined {
+  #lost(principal: Principal): IdentityError | undefined {
+    const { proof } = principal
     if (proof === undefined) return undefined
     const { own, added } = this.#known
     const key = own.get(proof.key) ?? added.get(proof.key)
@@ -152,8 +153,9 @@ export class Identity implements Part {
     }
     const { scope } = key
     if (scope === undefined) return undefined
-    if (who.kind === 'device' ? allowsDevice(scope, who.device) : allowsFilters(scope, who.filters)) return undefined
-    const named = who.kind === 'device' ? `the device ${who.device}` : who.filters.join(', ')
+    if (principal.kind === 'device' ? allowsDevice(scope, principal.device) : allowsFilters(scope, principal.filters))
+      return undefined
+    const named = principal.kind === 'device' ? `the device ${principal.device}` : principal.filters.join(', ')
     const allowed = [...scope.devices, ...scope.filters].join(', ') || 'nothing'
     return new IdentityError('token-invalid', `the token names ${named}: allowed to its key is ${allowed}`)
   }

@@ -12,6 +12,7 @@
  */
 
 import type { Client } from 'aedes'
+import { CONNECTIONS_MAX } from '../../platform/limits.ts'
 import {
   type Acknowledgement,
   nextPacketId,
@@ -28,7 +29,7 @@ export const SESSION_QUEUE_MESSAGES_MAX = 1_000
 /** Payload bytes of those; more are dropped and counted. */
 export const SESSION_QUEUE_BYTES_MAX = 1 * 1024 * 1024
 /** Sessions that are not clean; for one more, the one that has been away longest is forgotten and counted. */
-export const SESSIONS_KEPT_MAX = 20_000
+export const SESSIONS_KEPT_MAX = CONNECTIONS_MAX
 /** What is kept of them: client ids, filters, messages, packet ids; for more, likewise. */
 export const SESSIONS_KEPT_BYTES_MAX = 256 * 1024 * 1024
 
