@@ -18,6 +18,7 @@ import type { Connection } from './inbound/connection.ts'
 import type { PublishesRuns } from './inbound/plain-telemetry.ts'
 import type { Subscribers } from './outbound/subscribers.ts'
 import type { Handling } from './session/awaiting-pubrel.ts'
+import { OrderedAcks } from './session/receive-window.ts'
 import type { Session } from './session/session.ts'
 import type { TelemetryRun } from './session/telemetry-run.ts'
 
@@ -59,10 +60,14 @@ export class Publishes implements PublishesRuns {
     if (packet === session.will) {
       this.#admission.admitWill(session, packet as Read, (verdict) => this.#answer(verdict, packet, done))
     } else if (packet.qos === 0) this.#admit(session, packet, done)
-    else if (packet.qos === 1) this.#admit(session, packet, session.acks.enter(done))
     else {
-      const ids = this.#subscribers.persistent.awaitingPubrel(client, session)
-      ids.admit(packet as Read, this.#handling(session, packet as Read, session.acks.enter(done)))
+      session.acks ??= new OrderedAcks()
+      const answered = session.acks.enter(done)
+      if (packet.qos === 1) this.#admit(session, packet, answered)
+      else {
+        const ids = this.#subscribers.persistent.awaitingPubrel(client, session)
+        ids.admit(packet as Read, this.#handling(session, packet as Read, answered))
+      }
     }
   }
 

@@ -22,7 +22,7 @@ import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { CONNECTION_CLOSED, Disconnect } from '../reports/disconnects.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { Holder, Session } from '../session/session.ts'
-import type { TelemetryRun } from '../session/telemetry-run.ts'
+import { AdmittedTopics, type TelemetryRun } from '../session/telemetry-run.ts'
 import type { StatusBoard } from './status-board.ts'
 import { ACCEPTED, type DropCode, type Drops, dropped, refused, type Verdict } from './verdict.ts'
 
@@ -128,6 +128,7 @@ export class Admission {
     const { payload, qos } = message
     const receivedAt = clock.now()
     const entry = { device, stream, receivedAt, flags: 0, payload }
+    session.admittedTopics ??= new AdmittedTopics()
     session.admittedTopics.note(message.topic, topic)
     session.receiveWindow.hold(payload.length)
     log.append(entry, (error) => {

@@ -33,7 +33,7 @@ export class Connection {
     const noted: Noted = inbound.client
     noted.connection = this
     const conn = noted.conn as OfClient
-    conn.on('readable', onReadable).on('end', onEnd).on('error', onError).on('close', onClose).on(PROGRESS, onProgress)
+    conn.on('end', onEnd).on('error', onError).on('close', onClose).on(PROGRESS, onProgress)
   }
 
   /** The CONNACK has been sent. */
@@ -63,10 +63,6 @@ export class Connection {
 
 export function connectionOf(client: Client): Connection | undefined {
   return (client as Noted).connection
-}
-
-function onReadable(this: OfClient): void {
-  this.client.connection?.inbound.read()
 }
 
 function onProgress(this: OfClient): void {

@@ -80,6 +80,7 @@ export class Inbound {
     this.#broker = broker
     this.packets = new Packets(client, this, dependencies)
     receiveWindow.reader = this
+    this.#conn.on('readable', onReadable)
   }
 
   /** There is a CONNACK. */
@@ -181,6 +182,13 @@ export class Inbound {
     if (tookMs > TURN_MS) this.#turnBytes = Math.max(TURN_BYTES_MIN, this.#turnBytes / 2)
     else if (wasWhole && tookMs < TURN_MS / 4) this.#turnBytes = Math.min(TURN_BYTES_MAX, this.#turnBytes * 2)
   }
+}
+
+/** Aedes notes its client at the stream, and `Connection` itself at the client. */
+type OfClient = Duplex & { readonly client: Client & { readonly connection?: { readonly inbound: Inbound } } }
+
+function onReadable(this: OfClient): void {
+  this.client.connection?.inbound.read()
 }
 
 /**

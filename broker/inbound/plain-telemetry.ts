@@ -30,6 +30,7 @@ import type { Client } from 'aedes'
 import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { type ClientInternals, internals } from '../aedes/internals.ts'
 import { CONNECTION_CLOSED, type Disconnects } from '../reports/disconnects.ts'
+import { OrderedAcks } from '../session/receive-window.ts'
 import type { Session } from '../session/session.ts'
 import { TelemetryRun } from '../session/telemetry-run.ts'
 
@@ -88,6 +89,7 @@ export class PlainTelemetry {
   /** Takes the plain messages that begin at `from`, where a packet begins; returns where the first other one does. */
   take(chunk: Buffer, from: number): number {
     const { admittedTopics, heldBack } = this.#session
+    if (admittedTopics === undefined) return from
     let at = from
     let run: TelemetryRun | undefined
     while (at + HEAD_BYTES_MIN <= chunk.length) {
@@ -123,11 +125,9 @@ export class PlainTelemetry {
   #send(run: TelemetryRun): void {
     this.count += run.count
     const session = this.#session
-    this.#admission.admitRun(
-      session,
-      run,
-      session.acks.enter((error) => this.#answer(run, error)),
-    )
+    session.acks ??= new OrderedAcks()
+    const answered = session.acks.enter((error) => this.#answer(run, error))
+    this.#admission.admitRun(session, run, answered)
   }
 
   /** As Aedes does with a message that was authorized, or not. */

@@ -12,9 +12,9 @@ import { type DeviceTopic, parseTopic } from '../../identity/topics.ts'
 import type { AwaitingPubrel } from './awaiting-pubrel.ts'
 import type { HeldBack } from './held-back.ts'
 import { InFlight } from './in-flight.ts'
-import { OrderedAcks, type ReceiveWindow } from './receive-window.ts'
+import type { OrderedAcks, ReceiveWindow } from './receive-window.ts'
 import { Subscriptions, type SubscriptionsTotal } from './subscriptions.ts'
-import { AdmittedTopics } from './telemetry-run.ts'
+import type { AdmittedTopics } from './telemetry-run.ts'
 
 /** A topic beyond these is worked out at each message instead of remembered. */
 const SESSION_TOPICS_MAX = 16
@@ -40,12 +40,13 @@ export class Session {
   /** The QoS granted for the message of this number, which was looked at last. */
   lastGranted = 0
   lastGrantedQos = 0
+  /** Made for its first message, and for the first that is telemetry. */
+  acks: OrderedAcks | undefined
+  admittedTopics: AdmittedTopics | undefined
   readonly receiveWindow: ReceiveWindow
   readonly heldBack: HeldBack | undefined
   readonly #subscriptionsTotal: SubscriptionsTotal
   #subscriptions: Subscriptions | undefined
-  #acks: OrderedAcks | undefined
-  #admittedTopics: AdmittedTopics | undefined
   #inFlight: InFlight | undefined
   #topics: Map<string, DeviceTopic | undefined> | undefined
 
@@ -64,16 +65,6 @@ export class Session {
   get subscriptions(): Subscriptions {
     this.#subscriptions ??= new Subscriptions(this.#subscriptionsTotal)
     return this.#subscriptions
-  }
-
-  get acks(): OrderedAcks {
-    this.#acks ??= new OrderedAcks()
-    return this.#acks
-  }
-
-  get admittedTopics(): AdmittedTopics {
-    this.#admittedTopics ??= new AdmittedTopics()
-    return this.#admittedTopics
   }
 
   /** Of a clean session. */

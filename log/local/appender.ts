@@ -60,7 +60,7 @@ export interface AppenderOptions {
   readonly environment: Environment
   /** The offset of the next entry. */
   readonly end: number
-  readonly preallocation: Pick<Preallocation, 'ready'>
+  readonly preallocation: Pick<Preallocation, 'ready' | 'readyUntil'>
   /** What pacing may add to the time until a message is durable, at most. */
   readonly waitMaxMs: number
   /** Called after each durable commit, before its callbacks. What it is given is a view, used again afterwards. */
@@ -197,7 +197,8 @@ export class Appender {
     const value = commit.finish()
     let error: LogError | undefined
     try {
-      await this.#options.preallocation.ready()
+      const { preallocation } = this.#options
+      if (preallocation.readyUntil < performance.now()) await preallocation.ready()
       const { commits, durable } = this.#options.environment
       await durable(commits.put(this.#end, value))
       this.#advance(commit.count, value)

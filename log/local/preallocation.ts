@@ -31,6 +31,9 @@ const LOG_ROOM_BYTES_LETTERS = 3 * 1024 * 1024
 /** What neither entries nor dead letters use up: for the checkpoint, presence, and for removing what may go. */
 const LOG_ROOM_BYTES_LAST = 1 * 1024 * 1024
 
+/** How long what was seen of the room holds for the next commit: another process takes of it, too. */
+const SEEN_MS = 100
+
 const STEP = Buffer.alloc(1024 * 1024)
 
 export class Preallocation {
@@ -44,6 +47,8 @@ export class Preallocation {
   /** Once refused, entries are taken again with more room than they were refused at, or it would flutter. */
   #isFull = false
   #stopped = false
+  /** Until then, by `performance.now()`, a commit of entries needs not ask: after the last one there was room enough. */
+  readyUntil = 0
   /** Called when `full` may be another than before, but for what a commit of entries does to it. */
   onChange: () => void = () => undefined
 
@@ -78,11 +83,13 @@ export class Preallocation {
     return bytesReached(this.#environment) - bytesInUse(this.#environment)
   }
 
-  /** To be called after each commit: has more written ahead when it is time to. */
+  /** To be called after each commit: sees how much room is left, and has more written ahead when it is time to. */
   spent(): void {
-    if (this.#extending === undefined && this.#refused === undefined && this.#ahead() < LOG_ROOM_BYTES) {
-      void this.extend()
-    }
+    this.readyUntil = 0
+    if (this.#refused !== undefined) return
+    const ahead = this.#ahead()
+    if (ahead >= LOG_ROOM_BYTES_MIN + LOG_COMMIT_BYTES_MAX) this.readyUntil = performance.now() + SEEN_MS
+    if (this.#extending === undefined && ahead < LOG_ROOM_BYTES) void this.extend()
   }
 
   /** Resolves when a commit of entries may start; rejects with `log-full` if there is no room for it. */
