@@ -22,6 +22,7 @@ import type { Disconnects } from '../reports/disconnects.ts'
 import { ConnectThrottle } from './connect-throttle.ts'
 import { whyNoTls, whyUnverified } from './handshakes.ts'
 import { ProxyHeaders } from './proxy-headers.ts'
+import { readIntoShared } from './shared-buffer.ts'
 import { acceptWebSockets } from './web-sockets.ts'
 
 /** Those that wait for their address, of all; one more is closed at once. */
@@ -120,6 +121,7 @@ export class Listeners {
         const server = createTcpServer({ ...UNREAD, allowHalfOpen: true }, (socket) => {
           // Not before it may begin: of a crowd that waits, each would cost two system calls more.
           socket.setNoDelay(SOCKETS.noDelay).setKeepAlive(SOCKETS.keepAlive, SOCKETS.keepAliveInitialDelay)
+          if (!this.#options.proxyProtocol) readIntoShared(socket)
           accept(socket, socket)
         })
         await this.#listen(server, 'mqtt', port)

@@ -117,6 +117,15 @@ export class Inbound {
     if (this.#mode !== 'reading' && this.#mode !== 'turn' && this.#mode !== 'rest') this.takeTurn()
   }
 
+  /** Takes what has just come, if it is read in one turn and nothing keeps it from being read; whether it was taken. */
+  takes(chunk: Buffer): boolean {
+    if (this.#mode !== 'bytes' || chunk.length > this.#turnBytes || this.#conn.readableLength > 0) return false
+    if (this.#obstacle() !== undefined) return false
+    this.#enter('reading')
+    this.#take(chunk, false)
+    return true
+  }
+
   takeTurn(): undefined {
     this.#enter('reading')
     const obstacle = this.#obstacle()
@@ -140,6 +149,10 @@ export class Inbound {
       this.#enter('bytes')
       return
     }
+    this.#take(chunk, isMore)
+  }
+
+  #take(chunk: Buffer, isMore: boolean): void {
     const { requests, requestBytes } = this.packets
     const began = performance.now()
     this.#keepalive?.heard(began)
@@ -185,10 +198,17 @@ export class Inbound {
 }
 
 /** Aedes notes its client at the stream, and `Connection` itself at the client. */
-type OfClient = Duplex & { readonly client: Client & { readonly connection?: { readonly inbound: Inbound } } }
+type OfClient = Duplex & { readonly client?: Client & { readonly connection?: { readonly inbound: Inbound } } }
 
 function onReadable(this: OfClient): void {
-  this.client.connection?.inbound.read()
+  this.client?.connection?.inbound.read()
+}
+
+/** Takes what a socket has read into a buffer that is not its own; whether it is to read more. */
+export function takeRead(this: OfClient, length: number, shared: Uint8Array): boolean {
+  // From Node's pool, as far as it is small.
+  const chunk = Buffer.from(shared.subarray(0, length))
+  return this.client?.connection?.inbound.takes(chunk) === true || this.push(chunk)
 }
 
 /**
