@@ -18,6 +18,7 @@ import { StatusBoard } from './admission/status-board.ts'
 import { Drops } from './admission/verdict.ts'
 import { Authentication, type Verifies } from './connect/authentication.ts'
 import { type Address, clientsMax, type ListenerOptions, Listeners } from './connect/listeners.ts'
+import { OUTBOUND_BYTES_TOTAL_MAX } from './outbound/sweeps.ts'
 import { Disconnects } from './reports/disconnects.ts'
 import { ErrorReports } from './reports/error-reports.ts'
 import { BrokerMetrics } from './reports/metrics.ts'
@@ -26,12 +27,15 @@ import type { RateLimits } from './session/rate.ts'
 import { TelemetryBroker } from './telemetry-broker.ts'
 
 /**
- * How often connections are looked over for tokens that have expired or were revoked, for what is unread and who is silent, and
- * for packets that are stuck half-way; never while there are none.
+ * How often connections are looked over for tokens that have expired or were revoked and for who is silent, for what is unread, and
+ * for packets that are stuck half-way; never while there are none. A look at 50,000 connections takes milliseconds, so that while
+ * little is unread three of four are left out.
  */
 const TOKEN_SWEEP_MS = 1_000
 const UNREAD_SWEEP_MS = 250
 const STUCK_SWEEP_MS = 30_000
+const UNREAD_BYTES_CALM = OUTBOUND_BYTES_TOTAL_MAX / 8
+const CALM_LOOKS = 3
 /** Fewer clients are what a forgotten limit of the system leaves, which is told at the start. */
 const CONNECTIONS_FEW = 10_000
 
@@ -64,6 +68,8 @@ export class Broker implements Part {
   readonly #certificates: Authentication['certificates']
   /** Empty while no client is connected. */
   #sweeps: readonly NodeJS.Timeout[] = []
+  /** Looks at what is unread that may be left out. */
+  #calmLooks = 0
   #stopped: Promise<void> | undefined
 
   constructor(options: BrokerOptions, dependencies: BrokerDependencies) {
@@ -148,18 +154,21 @@ export class Broker implements Part {
   #keepSweeping(): void {
     if (this.#sweeps.length > 0 || this.#stopped !== undefined) return
     this.#sweeps = [
-      setInterval(() => this.sweepTokens(), TOKEN_SWEEP_MS),
+      setInterval(() => this.#sweepAll(), TOKEN_SWEEP_MS),
       setInterval(() => this.#sweepUnread(), UNREAD_SWEEP_MS),
       setInterval(() => this.sweepStuck(), STUCK_SWEEP_MS),
     ]
   }
 
+  #sweepAll(): void {
+    this.sweepTokens()
+    this.#aedes.sweeps.silent(performance.now())
+  }
+
   #sweepUnread(): void {
     if (this.#aedes.connectedClients === 0) this.#endSweeps()
-    else {
-      this.#aedes.sweeps.unread()
-      this.#aedes.sweeps.silent(performance.now())
-    }
+    else if (this.#calmLooks > 0) this.#calmLooks--
+    else if (this.#aedes.sweeps.unread() < UNREAD_BYTES_CALM) this.#calmLooks = CALM_LOOKS
   }
 
   #endSweeps(): void {

@@ -47,18 +47,19 @@ export class Sweeps {
     }
   }
 
-  /** Ends those who have the most unread, while all together have too much. */
-  unread(): void {
+  /** Ends those who have the most unread, while all together have too much; returns how many bytes are left. */
+  unread(): number {
     const unread = (client: Client) => internals(client).conn.writableLength
     const { clients, disconnects } = this.#dependencies
     let bytes = 0
     for (const client of clients) bytes += unread(client)
-    if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) return
+    if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) return bytes
     for (const client of [...clients].sort((a, b) => unread(b) - unread(a))) {
       bytes -= unread(client)
       disconnects.end(client, new Disconnect('slow-client', 'it reads too little, and others need the room'))
       if (bytes <= OUTBOUND_BYTES_TOTAL_MAX) break
     }
+    return bytes
   }
 
   /** Ends the connections of which nothing was heard for too long at `now`, by the process's clock. */
