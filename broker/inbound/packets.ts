@@ -26,6 +26,8 @@ import type { PlainTelemetry } from './plain-telemetry.ts'
 import { SubscribeOrder } from './subscribe-order.ts'
 
 const NOTHING = Buffer.alloc(0)
+const PINGREQ = 0xc0
+const PINGRESP = Buffer.of(0xd0, 0)
 /** Packets that a client may send before its CONNACK; one more closes the connection. */
 const EARLY_PACKETS_MAX = 1_000
 const ACKNOWLEDGEMENTS: ReadonlySet<string> = new Set(['puback', 'pubrec', 'pubcomp'])
@@ -100,6 +102,10 @@ export class Packets implements Parses {
       if (rest === undefined || rest.length === 0) return
       chunk = rest
     } else this.requestBytes += chunk.length
+    if (this.#parser === undefined && isPing(chunk) && this.client.connected && !this.isHolding) {
+      this.#answerPing()
+      return
+    }
     const before = this.#count
     const unfinishedBefore = this.#unfinishedBytes
     const rest = this.plain === undefined ? chunk : this.#takePlain(this.plain, chunk)
@@ -108,6 +114,18 @@ export class Packets implements Parses {
     if (this.#parser !== undefined && this.#parser.packet.length > FRAME_BYTES_MAX) this.#tooLarge(this.#parser)
     if (this.#unfinishedBytes === 0 && unfinishedBefore === 0) return
     this.#partialPackets.note(this, this.client.closed ? 0 : this.#unfinishedBytes, before !== this.#count)
+  }
+
+  /** Most of what a fleet sends that has nothing to tell. A client that does not read its answers is ended after a while. */
+  #answerPing(): void {
+    this.#count++
+    this.requests++
+    const inner = internals(this.client)
+    if (!inner.conn.write(PINGRESP) && !inner.errored) {
+      inner.waitForDrain((error) => {
+        if (error) this.#disconnects.end(this.client, error)
+      })
+    }
   }
 
   #parse(bytes: Buffer): void {
@@ -274,6 +292,11 @@ export class Packets implements Parses {
     if (error.message === 'Invalid protocol version') sendConnack(this.client, UNACCEPTABLE_PROTOCOL_VERSION)
     this.#disconnects.end(this.client, error)
   }
+}
+
+/** A PINGREQ that came alone, as it nearly always does. */
+function isPing(chunk: Buffer): boolean {
+  return chunk.length === 2 && chunk[0] === PINGREQ && chunk[1] === 0
 }
 
 /** mqtt-packet gives -1 for a packet id that is not there. */
