@@ -1,9 +1,13 @@
 /**
  * Owns the measure of connections: how fast they are taken and what an idle one costs in memory, and what idle ones cost
- * the devices that publish; beside it Mosquitto, under the same load.
+ * the devices that publish; beside it Mosquitto, under the same load. And what 50,000 devices take that are connected and ping, or as
+ * many as files may be open for.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { openFilesMax } from '../platform/files.ts'
+import { FILES_FOR_CLIENTS_RATIO } from '../platform/limits.ts'
 import { startMosquitto } from '../test/servers/mosquitto.ts'
 import { Child } from './child.ts'
 import type { ConnectionsOptions, ConnectResult, Credential, PublishResult } from './connections-load.ts'
@@ -14,6 +18,13 @@ import { Telltale } from './telltale.ts'
 
 const LOAD = fileURLToPath(new URL('connections-load.ts', import.meta.url))
 const US_PER_MS = 1000
+/** Of 10,000 idle devices. */
+const FLEET_TIMES = 5
+const FLEET_MIB_MAX = 600
+/** As the load has its devices ping. */
+const ALL_HAVE_PINGED_MS = 30_000
+/** Files that are no device's. */
+const OTHER_FILES = 500
 
 interface Connections {
   readonly perSecond: number
@@ -38,7 +49,38 @@ export async function measureConnections(plan: Plan): Promise<Figure[]> {
     }),
     figure(`${broker}: PUBACK p99, idle devices too`, 'ms', beside.map(p99)),
   ]
-  return [...rows('Telltale', ours), ...rows('Mosquitto', peers)]
+  return [...rows('Telltale', ours), ...rows('Mosquitto', peers), await connectedFleet(plan)]
+}
+
+/** All that is resident, with the process itself; when each device has pinged. */
+async function connectedFleet(plan: Plan): Promise<Figure> {
+  const wanted = FLEET_TIMES * plan.idleDevices
+  const count = Math.min(wanted, Math.floor(openFilesMax() * FILES_FOR_CLIENTS_RATIO) - OTHER_FILES)
+  const telltale = await Telltale.start('broker,ingest,gateway')
+  const load = new Child('connections load', ['--import', 'tsx', LOAD])
+  try {
+    const devices = names('idle', count)
+    const tokens = await telltale.deviceTokens(devices)
+    const idle = devices.map((device, index) => ({ device, token: tokens[index] ?? '' }))
+    const { liveRate: rate, liveSeconds: seconds, deadlineMs } = plan
+    const options: ConnectionsOptions = { port: telltale.mqttPort, active: [], idle, rate, seconds, deadlineMs }
+    const answered = () => load.line((line) => line.startsWith('{'), deadlineMs)
+    load.send(JSON.stringify(options))
+    await answered()
+    load.send('connect')
+    await answered()
+    await delay(ALL_HAVE_PINGED_MS)
+    const { own, mapped } = memory(telltale.pid)
+    const mebibytes = (own + mapped) / 2 ** 20
+    const isWhole = count === wanted
+    const ofThese = isWhole ? '' : `; ulimit -n allows no more of ${wanted}`
+    const note = `${Math.round(own / 2 ** 20)} of it its own${ofThese}`
+    const more = isWhole ? { note, target: { atMost: FLEET_MIB_MAX } } : { note }
+    return figure(`Telltale: ${count} devices connected, pinging`, 'MiB', [mebibytes], more)
+  } finally {
+    await load.stop()
+    await telltale.stop()
+  }
 }
 
 const p50 = ({ p50Ms }: PublishResult) => p50Ms
