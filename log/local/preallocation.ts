@@ -3,7 +3,8 @@
  * room. What LMDB does then is overwrite blocks that are its own.
  *
  * Always true, while this process appends: a commit of entries starts only with `LOG_ROOM_BYTES_MIN` ahead or free in the
- * file, so that the checkpoint, dead letters and presence have room even when entries are refused. A commit of dead letters
+ * file, so that the checkpoint, dead letters and presence have room even when entries are refused (or within `SEEN_MS` after one that
+ * left room for another, of which only another process can have taken). A commit of dead letters
  * leaves `LOG_ROOM_BYTES_LAST`. LMDB must not find out by itself that the disk is full: lmdb 3.5.6 writes its message about it
  * over the end of a `malloc(100)` (mdb.c, `mdb_page_flush`), and the allocator aborts the process at the second or third
  * (tried).
@@ -104,6 +105,7 @@ export class Preallocation {
   /** Resolves when a commit of dead letters that take `bytes` may start; rejects with `log-full` likewise. */
   async readyFor(bytes: number): Promise<void> {
     const needed = LOG_ROOM_BYTES_LETTERS + bytes
+    this.readyUntil = 0
     // What is being written ahead already may be less than this needs.
     await this.#extending
     if (this.#ahead() < needed) await this.extend(needed)
@@ -139,6 +141,7 @@ export class Preallocation {
       }
       this.#refused = undefined
     } catch (error) {
+      this.readyUntil = 0
       this.#refused = error instanceof Error ? error : new Error(messageOf(error))
     }
     this.onChange()
