@@ -3,7 +3,6 @@
  * is what the test says; everything is stopped and removed after it.
  */
 
-import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
@@ -350,19 +349,6 @@ function readRaw(bytes: Buffer): Frame {
     messages.push({ received, skip, device, stream, payload: bytes.subarray(at - length, at) })
   }
   return { type: bytes[0] === 1 ? 'raw' : 'unknown', subscription, cursor, messages }
-}
-
-/** A port that nobody listens on just now. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  await new Promise((resolve) => {
-    server.close(resolve)
-  })
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 /** A record of the stream `vibration`, whose `sensor` and `axis` are tags and whose time is in microseconds. */

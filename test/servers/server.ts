@@ -8,6 +8,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { accessSync, constants } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -81,15 +82,31 @@ export function isExecutable(path: string): boolean {
   }
 }
 
-/** A loopback port that was free a moment ago. */
+const givenPorts = new Set<number>()
+
+/**
+ * A loopback port that nobody listens on just now, and that this process was not given before. It is from below the
+ * ports that Linux gives to who connects or listens on 0 (`ip_local_port_range`, from 32,768 on): one of those may go to
+ * another process while its server is down.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  for (;;) {
+    const port = randomInt(10_000, 32_000)
+    if (givenPorts.has(port) || !(await canListen(port))) continue
+    givenPorts.add(port)
+    return port
+  }
+}
+
+function canListen(port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(false)
+      else reject(error)
+    })
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
 
 export interface RunOptions {

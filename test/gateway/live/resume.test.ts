@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { INGEST_READER } from '../../../log/log.ts'
+import { freePort } from '../../servers/server.ts'
 import { until } from '../../until.ts'
 import {
   App,
   environment,
   type Frame,
-  freePort,
   HOUR_MS,
   NOW,
   onEachServer,
