@@ -101,7 +101,7 @@ export class Broker implements Part {
     this.#certificates = authentication.certificates
     this.#aedes = new TelemetryBroker(
       { connectionsMax, plainTelemetry },
-      { authentication, admission, statusBoard, disconnects, lines, metrics, logger },
+      { authentication, admission, statusBoard, disconnects, lines, metrics, clock, logger },
     )
     this.#listeners = new Listeners(
       { ...options, connectionsMax },
@@ -139,6 +139,7 @@ export class Broker implements Part {
   /** Ends the connections whose token has expired or was revoked; a timer calls it, too. */
   sweepTokens(): void {
     this.#aedes.sweeps.tokens(this.#clock.now())
+    this.#aedes.subscribers.sessionExpiry.sweep()
   }
 
   /** Ends the connections whose packet has made no progress since the last call; a timer calls it, too. */
@@ -179,6 +180,7 @@ export class Broker implements Part {
   async #stop(): Promise<void> {
     this.#endSweeps()
     await this.#reports.stop()
+    this.#aedes.prepareToClose()
     await new Promise<void>((resolve) => this.#aedes.close(resolve))
     await this.#listeners.stop()
   }

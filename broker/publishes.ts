@@ -16,6 +16,8 @@ import type { Admission, Message } from './admission/admission.ts'
 import type { Verdict } from './admission/verdict.ts'
 import type { Connection } from './inbound/connection.ts'
 import type { PublishesRuns } from './inbound/plain-telemetry.ts'
+import { DelayedWills } from './mqtt5/delayed-wills.ts'
+import { retained } from './mqtt5/message-properties.ts'
 import type { Subscribers } from './outbound/subscribers.ts'
 import type { Handling } from './session/awaiting-pubrel.ts'
 import { OrderedAcks } from './session/receive-window.ts'
@@ -26,6 +28,9 @@ import type { TelemetryRun } from './session/telemetry-run.ts'
 type Done = (error?: Error | null) => void
 export type Published = (error?: Error) => void
 export type Publish = (packet: PublishPacket, client: Client | null, done: Published) => void
+
+/** Why a will is not published; Aedes lets go of it. */
+const CAME_BACK = 'its client came back in time'
 
 /** A packet as mqtt-packet reads it: the types of Aedes are those of what may be written, too. */
 type Read = PublishPacket & Message
@@ -43,6 +48,7 @@ export class Publishes implements PublishesRuns {
   readonly #connections: Pick<WeakMap<Client, Connection>, 'get'>
   readonly #subscribers: Subscribers
   readonly #publish: Publish
+  readonly wills = new DelayedWills()
   /** Dropped, or a repeat. Aedes passes the packet that was admitted on to `publish`, and keeps no verdict of ours. */
   readonly #forNobody = new WeakSet<PublishPacket>()
 
@@ -57,9 +63,8 @@ export class Publishes implements PublishesRuns {
   readonly authorize = (client: Client | null, packet: PublishPacket, done: Done): void => {
     const session = client === null ? undefined : this.#connections.get(client)?.session
     assert(client !== null && session !== undefined, 'who publishes was authenticated')
-    if (packet === session.will) {
-      this.#admission.admitWill(session, packet as Read, (verdict) => this.#answer(verdict, packet, done))
-    } else if (packet.qos === 0) this.#admit(session, packet, done)
+    if (packet === session.will) this.#publishWill(client, session, packet, done)
+    else if (packet.qos === 0) this.#admit(session, packet, done)
     else {
       session.acks ??= new OrderedAcks()
       const answered = session.acks.enter(done)
@@ -69,6 +74,16 @@ export class Publishes implements PublishesRuns {
         ids.admit(packet as Read, this.#handling(session, packet as Read, answered))
       }
     }
+  }
+
+  #publishWill({ id }: Client, session: Session, will: PublishPacket, done: Done): void {
+    const { level5 } = session
+    const publish = () => {
+      level5?.publishingWill(will)
+      this.#admission.admitWill(session, will as Read, (verdict) => this.#answer(session, verdict, will, done))
+    }
+    if (level5 === undefined) publish()
+    else this.wills.wait(id, level5.willDelayMs(), { publish, forget: () => done(new Error(CAME_BACK)) })
   }
 
   get wantRuns(): boolean {
@@ -99,15 +114,19 @@ export class Publishes implements PublishesRuns {
   }
 
   #admit(session: Session, packet: PublishPacket, done: Done): void {
-    this.#admission.admit(session, packet as Read, (verdict) => this.#answer(verdict, packet, done))
+    this.#admission.admit(session, packet as Read, (verdict) => this.#answer(session, verdict, packet, done))
   }
 
-  #answer(verdict: Verdict, packet: PublishPacket, done: Done): void {
+  #answer(session: Session, verdict: Verdict, packet: PublishPacket, done: Done): void {
     if (verdict.kind === 'refused') {
       done(verdict.error)
       return
     }
-    if (verdict.kind === 'dropped') this.#forNobody.add(packet)
+    if (verdict.kind === 'dropped') {
+      this.#forNobody.add(packet)
+      const { messageId } = packet as Read & { readonly messageId?: number }
+      if (messageId !== undefined) session.level5?.dropped(messageId, verdict.code, verdict.text)
+    }
     done()
   }
 
@@ -133,7 +152,9 @@ export class Publishes implements PublishesRuns {
       // get RETAIN 0 anyway (section 3.3.1.3).
       this.#subscribers.retained.keep(packet)
       packet.retain = false
+      Object.assign(packet, { properties: retained(packet) })
     }
+    if (client !== null && this.#subscribers.hasNoLocal) Object.assign(packet, { clientId: client.id })
     this.#publish(packet, client, done)
   }
 }

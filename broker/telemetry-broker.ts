@@ -1,5 +1,5 @@
 /**
- * Owns the Aedes subclass: MQTT 3.1 and 3.1.1, each of Aedes's hooks being a call of whoever here owns what it asks.
+ * Owns the Aedes subclass: MQTT 3.1 and 3.1.1, and 5 by way of that, each of Aedes's hooks being a call of whoever here owns what it asks.
  *
  *   CONNECT --> `Connections` --> session --> PUBLISH ----> `Publishes` (admission holds the acknowledgement) --+
  *                                        \--> SUBSCRIBE --> `Subscribers` <-------------------------------------+
@@ -14,16 +14,14 @@ import type { Admission } from './admission/admission.ts'
 import type { StatusBoard } from './admission/status-board.ts'
 import { nextCounter, type Persistence, type Registering } from './aedes/internals.ts'
 import { patchRegistrations } from './aedes/registrations.ts'
-import type { Authentication } from './connect/authentication.ts'
-import { Connections } from './connect/connections.ts'
+import { Connections, type ConnectionsDependencies } from './connect/connections.ts'
 import { FairShare } from './inbound/fair-share.ts'
 import { PlainTelemetry } from './inbound/plain-telemetry.ts'
 import type { Deliver } from './outbound/deliveries.ts'
 import { Subscribers } from './outbound/subscribers.ts'
 import { Sweeps } from './outbound/sweeps.ts'
 import { type Publish, type Published, Publishes } from './publishes.ts'
-import { addressOf, Disconnect, type Disconnects } from './reports/disconnects.ts'
-import type { BrokerMetrics } from './reports/metrics.ts'
+import { addressOf, Disconnect } from './reports/disconnects.ts'
 import type { ThrottledLines } from './reports/throttled-lines.ts'
 
 /** Deliveries that Aedes has under way at once. */
@@ -35,13 +33,12 @@ export interface TelemetryBrokerOptions {
   readonly plainTelemetry?: boolean | undefined
 }
 
-export interface TelemetryBrokerDependencies {
-  readonly authentication: Authentication
+type OfConnections = Pick<ConnectionsDependencies, 'authentication' | 'disconnects' | 'metrics' | 'clock'>
+
+export interface TelemetryBrokerDependencies extends OfConnections {
   readonly admission: Admission
   readonly statusBoard: StatusBoard
-  readonly disconnects: Disconnects
   readonly lines: ThrottledLines
-  readonly metrics: BrokerMetrics
   readonly logger: Logger
 }
 
@@ -68,11 +65,12 @@ export class TelemetryBroker extends Aedes {
       ...shared,
       authenticated: (client, session) => {
         const packets = connections.get(client)?.inbound.packets
-        if (packets !== undefined && options.plainTelemetry !== false) {
+        const isLevel5 = this.connections.mqtt5.of(client) !== undefined
+        if (packets !== undefined && !isLevel5 && options.plainTelemetry !== false) {
           packets.plain = new PlainTelemetry(client, { session, admission, publishes: this.#publishes, disconnects })
         }
       },
-      beginSession: (client) => this.subscribers.beginSession(client),
+      beginSession: (client) => this.subscribers.beginSession(client, this.connections.mqtt5.of(client)),
     })
     const connections = this.connections.byClient
     this.subscribers = new Subscribers({
@@ -111,6 +109,8 @@ export class TelemetryBroker extends Aedes {
     this.on('client', (client) => {
       connected.add(client)
       metrics.connected()
+      const { agreement } = this.connections.mqtt5.of(client) ?? {}
+      this.#publishes.wills.connected(client.id, client.clean || agreement?.cleanStart === true)
       const session = connections.get(client)?.session
       if (session?.holder.kind === 'device') statusBoard.connected(session.holder.device, session.will)
     })
@@ -134,6 +134,12 @@ export class TelemetryBroker extends Aedes {
   override async listen(): Promise<void> {
     await super.listen()
     this.subscribers.patchPersistence(this.persistence)
+  }
+
+  /** Tells those who can be told, and publishes what waits to be. Then comes `close`. */
+  prepareToClose(): void {
+    this.connections.mqtt5.sayGoodbye(Object.values(this.clients))
+    this.#publishes.wills.stop()
   }
 
   /** Called by Aedes after the acknowledgement (QoS 1) or before it (QoS 2); with two arguments, by whoever has a message. */

@@ -20,7 +20,7 @@ import type { Appends } from '../../log/log.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { CONNECTION_CLOSED, Disconnect } from '../reports/disconnects.ts'
-import type { BrokerMetrics } from '../reports/metrics.ts'
+import type { BrokerMetrics, Refusal } from '../reports/metrics.ts'
 import type { Holder, Session } from '../session/session.ts'
 import { AdmittedTopics, type TelemetryRun } from '../session/telemetry-run.ts'
 import type { StatusBoard } from './status-board.ts'
@@ -110,12 +110,16 @@ export class Admission {
     const { holder } = session
     const topic = session.topic(message.topic)
     const bytes = payloadLength(message)
-    if (holder.kind === 'app') decided(refused(new Disconnect('publish-forbidden', 'an app publishes nothing')))
+    if (holder.kind === 'app') this.#refuse(session, message, 'publish-forbidden', 'an app publishes nothing', decided)
     else if (bytes > PAYLOAD_BYTES_MAX) {
       const text = `a payload has ${bytes} bytes: allowed are ${PAYLOAD_BYTES_MAX}`
       this.#drop(session, message, 'payload-too-large', text, decided)
-    } else if (holder.kind === 'anyone' && topic === undefined) decided(anyonesMessage(message))
-    else if (topic === undefined || !isAllowed(session, topic)) {
+    } else if (holder.kind === 'anyone' && topic === undefined) {
+      // `$SYS` and its like; replacing `authorizePublish` took away the guard that Aedes had.
+      const text = `topic ${message.topic} is the broker's own`
+      if (message.topic.startsWith('$')) this.#refuse(session, message, 'protocol-error', text, decided)
+      else decided(ACCEPTED)
+    } else if (topic === undefined || !isAllowed(session, topic)) {
       this.#drop(session, message, 'publish-forbidden', forbidden(message.topic, holder), decided)
     } else if (topic.kind === 'telemetry') this.#append(session, topic, message, decided)
     else if (topic.kind === 'status') this.#keepStatus(session, topic.device, message, decided)
@@ -148,9 +152,16 @@ export class Admission {
     })
   }
 
+  /** Its sender made a mistake; who can be told by the acknowledgement is, and any other is disconnected. */
+  #refuse(session: Session, message: Message, reason: Refusal, text: string, decided: Decided): void {
+    if (session.level5 !== undefined && message.qos > 0)
+      this.#drop(session, message, 'publish-forbidden', text, decided)
+    else decided(refused(new Disconnect(reason, text)))
+  }
+
   #drop(session: Session, message: Message, code: DropCode, text: string, decided: Decided): void {
     this.#dependencies.drops.tell(code, text, session, message.topic)
-    decided(dropped(code))
+    decided(dropped(code, text))
   }
 }
 
@@ -169,11 +180,4 @@ function forbidden(topic: string, holder: Holder): string {
   const own = holder.kind === 'device' ? holder.device : '<device>'
   const shown = JSON.stringify(topic.slice(0, TOPIC_CHARS_SHOWN))
   return `topic ${shown} may not be published: allowed are devices/${own}/telemetry/<stream>, a stream being a-z, 0-9 and _, and devices/${own}/status`
-}
-
-/** `$SYS` and its like are the broker's own; replacing `authorizePublish` took away the guard that Aedes had. */
-function anyonesMessage({ topic }: Message): Verdict {
-  return topic.startsWith('$')
-    ? refused(new Disconnect('protocol-error', `topic ${topic} is the broker's own`))
-    : ACCEPTED
 }

@@ -12,18 +12,18 @@ import type { ErrorReports } from '../reports/error-reports.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { ThrottledLines } from '../reports/throttled-lines.ts'
 import type { HeldBack } from '../session/held-back.ts'
-import type { Session } from '../session/session.ts'
+import type { DroppedReason, Session } from '../session/session.ts'
 
-export type DropCode = 'payload-too-large' | 'publish-forbidden' | 'rate-limited'
+export type DropCode = DroppedReason
 
 export type Verdict =
   | { readonly kind: 'accepted' }
-  | { readonly kind: 'dropped'; readonly code: DropCode }
+  | { readonly kind: 'dropped'; readonly code: DropCode; readonly text: string }
   | { readonly kind: 'refused'; readonly error: Error }
 
 export const ACCEPTED: Verdict = { kind: 'accepted' }
 
-export const dropped = (code: DropCode): Verdict => ({ kind: 'dropped', code })
+export const dropped = (code: DropCode, text: string): Verdict => ({ kind: 'dropped', code, text })
 export const refused = (error: Error): Verdict => ({ kind: 'refused', error })
 
 export interface DropsDependencies {

@@ -20,11 +20,17 @@ export interface QueuedPacket {
   qos: 0 | 1 | 2
   dup: boolean
   readonly retain?: boolean
+  /** What Aedes hands on with a message, and does not look at. */
+  readonly properties?: unknown
+  /** Who published it, where that was noted. */
+  readonly clientId?: string
 }
 
 export interface Acknowledgement {
   readonly cmd: string
   readonly messageId?: number
+  /** The client will not have the message, or was never sent it: it is done with at either QoS. */
+  readonly isRefused?: boolean
 }
 
 export interface PersistedSubscription {
@@ -50,7 +56,7 @@ export interface Persistence {
   cleanSubscriptions(client: { readonly id: string }): Promise<void>
   /** Called for each message of QoS > 0, with the matching subscriptions of QoS > 0 of sessions that are not clean. */
   outgoingEnqueueCombi(
-    subscriptions: readonly { readonly clientId: string; readonly qos: 0 | 1 | 2 }[],
+    subscriptions: readonly { readonly clientId: string; readonly qos: 0 | 1 | 2; readonly nl?: boolean }[],
     packet: QueuedPacket,
   ): Promise<void>
   outgoingEnqueue(subscriber: { readonly clientId: string }, packet: QueuedPacket): Promise<void>
@@ -68,14 +74,22 @@ export interface Persistence {
 /** mqtt-packet's streaming parser. */
 export interface Parser extends NodeJS.EventEmitter {
   /** Of the last CONNECT, all of it. */
-  settings: object
+  settings: { readonly protocolVersion?: number }
   readonly error: Error | null
   /** The packet being read; `length` is its remaining length, -1 until the fixed header is whole. */
-  readonly packet: { readonly cmd: string; readonly length: number }
+  readonly packet: {
+    readonly cmd: string
+    readonly length: number
+    readonly protocolVersion?: number
+    /** Of a CONNECT; properties that come after it are those of the will. */
+    readonly clientId?: string
+    reasonCode?: number
+    properties?: object
+  }
   /** What of a packet is read next: 0 its first byte, 1 its remaining length, 2 the rest. */
   readonly _stateCounter: number
   /** Where in the packet the next field is read. */
-  readonly _pos: number
+  _pos: number
   /** The bytes of the packet being read, without its fixed header. */
   readonly _list: {
     readonly length: number
@@ -86,6 +100,10 @@ export interface Parser extends NodeJS.EventEmitter {
   /** Takes a chunk, emits its packets, returns how many bytes wait for the rest of theirs. */
   parse(chunk: Buffer): number
   _parseString: () => string | null
+  /** Called for packets of level 5 only; what it returns becomes the packet's `properties`, unless it is empty. */
+  _parseProperties: () => object
+  _parseDisconnect: () => boolean
+  _parseAuth: () => boolean
   _emitError(error: Error): void
   /** Forgets the packet being read, and all its bytes. */
   _resetState(): void

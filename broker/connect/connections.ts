@@ -11,11 +11,13 @@
 import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import type { Aedes, Client } from 'aedes'
+import type { Clock } from '../../platform/clock.ts'
 import { UNCONNECTED_MAX } from '../../platform/limits.ts'
 import { Connection, connectionOf } from '../inbound/connection.ts'
 import { Inbound } from '../inbound/inbound.ts'
 import { Parsers } from '../inbound/parsers.ts'
 import { PartialPackets } from '../inbound/partial-packets.ts'
+import { Mqtt5 } from '../mqtt5/mqtt5.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import { ReceiveWindow, ReceiveWindowTotal } from '../session/receive-window.ts'
 import type { Session } from '../session/session.ts'
@@ -27,20 +29,24 @@ export interface ConnectionsDependencies extends Omit<ConnectsDependencies, 'aut
   readonly broker: Pick<Aedes, 'handle' | 'connectedClients'> & ConnectsDependencies['broker']
   readonly authentication: Authentication
   readonly metrics: BrokerMetrics
+  readonly clock: Clock
 }
 
 export class Connections {
   readonly pending: PendingConnects
   readonly byClient = { get: connectionOf }
+  readonly mqtt5: Mqtt5
   readonly #dependencies: ConnectionsDependencies
   readonly #connects: Connects
-  readonly #parsers = new Parsers()
+  readonly #parsers: Parsers
   readonly #partialPackets = new PartialPackets()
   readonly #receiveWindowTotal = new ReceiveWindowTotal()
 
   constructor({ connectionsMax }: { readonly connectionsMax: number }, dependencies: ConnectionsDependencies) {
     const { fairShare, disconnects } = dependencies
     this.#dependencies = dependencies
+    this.mqtt5 = new Mqtt5(dependencies)
+    this.#parsers = new Parsers(this.mqtt5.fields)
     this.#connects = new Connects({
       ...dependencies,
       authenticate: (client, username, password) => this.#authenticate(client, username, password),
@@ -65,6 +71,7 @@ export class Connections {
       partialPackets: this.#partialPackets,
       metrics,
       disconnects,
+      mqtt5: this.mqtt5,
       broker,
       connect: (packets, packet) => this.#connects.take(packets, packet),
     })
@@ -83,6 +90,7 @@ export class Connections {
     const { receiveWindow } = connection.inbound
     const session = await this.#dependencies.authentication.authenticate(client, receiveWindow, username, password)
     connection.session = session
+    this.mqtt5.of(client)?.begin(session)
     return session
   }
 }

@@ -15,15 +15,13 @@ import { randomUUID } from 'node:crypto'
 import type { Client } from 'aedes'
 import type { IConnectPacket } from 'mqtt-packet'
 import { identify, internals, letIn, type Registering } from '../aedes/internals.ts'
+import { writeConnack } from '../aedes/writing.ts'
 import { connectionOf } from '../inbound/connection.ts'
 import type { FairShare } from '../inbound/fair-share.ts'
 import type { Packets } from '../inbound/packets.ts'
 import type { Disconnects } from '../reports/disconnects.ts'
 import type { Session } from '../session/session.ts'
 import type { ConnectRefused } from './authentication.ts'
-
-/** Without Session Present, return code 0 (section 3.2). */
-const ACCEPTED = Buffer.of(0x20, 2, 0, 0)
 
 export interface ConnectsDependencies {
   readonly broker: Registering & { readonly closed: boolean }
@@ -64,7 +62,7 @@ export class Connects {
       (session) => {
         if (!client.closed && !broker.closed) this.#letIn(packets, packet, session)
       },
-      (error: ConnectRefused) => this.#refuse(client, error),
+      (error: ConnectRefused) => this.#refuse(packets, error),
     )
   }
 
@@ -80,19 +78,20 @@ export class Connects {
     }
     letIn(client, packet.keepalive ?? 0)
     broker.registerClient(client)
-    inner.conn.write(ACCEPTED)
+    writeConnack(client, 0)
     inner.connackSent = true
     inner.connecting = false
     inner.connected = true
     connectionOf(client)?.connected(client)
   }
 
-  #refuse(client: Client, error: ConnectRefused): void {
+  #refuse({ client, level5 }: Packets, error: ConnectRefused): void {
     const { disconnects } = this.#dependencies
     disconnects.ended(client, error)
     if (client.closed) return
     const inner = internals(client)
-    inner.conn.write(Buffer.of(0x20, 2, 0, error.returnCode))
+    level5?.refuse(error.message)
+    writeConnack(client, error.returnCode)
     inner.connackSent = true
     // A TLS socket, or a WebSocket, must have written it.
     setImmediate(() => disconnects.end(client, error))

@@ -30,8 +30,10 @@ const SUSPECT = /[\p{Cc}\p{Noncharacter_Code_Point}\ufffd]/u
 
 export const WITHOUT_ID: Violation = { message: 'a packet has no packet id, or 0' }
 
-/** The level of each protocol name (MQTT 3.1 and 3.1.1 sections 3.1.2). */
-const LEVELS: Readonly<Record<string, number>> = { MQIsdp: 3, MQTT: 4 }
+/** The levels of each protocol name (MQTT 3.1, 3.1.1 and 5 sections 3.1.2). */
+const LEVELS: Readonly<Record<string, readonly number[]>> = { MQIsdp: [3], MQTT: [4, 5] }
+/** That of MQTT 5. */
+export const LEVEL_5 = 5
 
 /** mqtt-packet gives -1 for an id that is not there. */
 const isPacketId = (id: number | undefined) => id !== undefined && id > 0
@@ -93,19 +95,19 @@ export function violationOf(packet: Packet, parsed: number): Violation | undefin
 
 function connectViolation(packet: Extract<Packet, { cmd: 'connect' }>): Violation | undefined {
   const { will, protocolId, protocolVersion, clientId } = packet
-  if (LEVELS[protocolId ?? ''] !== protocolVersion)
+  if (!LEVELS[protocolId ?? '']?.includes(protocolVersion ?? 0))
     return {
       message: `${protocolId} is not spoken at level ${protocolVersion}`,
       returnCode: UNACCEPTABLE_PROTOCOL_VERSION,
     }
   if (clientId.length > CLIENT_ID_CHARS_MAX)
     return { message: `a client id has ${clientId.length} characters`, returnCode: IDENTIFIER_REJECTED }
-  if (packet.password !== undefined && packet.username === undefined)
+  if (packet.password !== undefined && packet.username === undefined && protocolVersion !== LEVEL_5)
     return { message: 'a CONNECT has a password without a user name' }
   if (will !== undefined && (will.qos as number) > 2) return { message: 'the will QoS is 3' }
   if (will !== undefined && (will.topic === '' || /[+#]/.test(will.topic)))
     return { message: 'the will topic is empty or holds a wildcard' }
-  if (packet.clientId === '' && packet.clean !== true)
+  if (packet.clientId === '' && packet.clean !== true && protocolVersion !== LEVEL_5)
     return { message: 'an empty client id needs a clean session', returnCode: IDENTIFIER_REJECTED }
   return undefined
 }

@@ -5,7 +5,8 @@
  *                                        | yes                      | yes
  *                                        +--> disconnected          +--> `SubscribeOrder`
  *
- * Before the parser comes `PlainTelemetry`, which takes what it may of bytes that begin with a packet.
+ * Before the parser comes `PlainTelemetry`, which takes what it may of bytes that begin with a packet. A packet of MQTT 5 is made
+ * one of MQTT 3.1.1 behind the first question, by `Level5`.
  *
  * Always true: a packet that breaks a rule of MQTT never reaches Aedes. The rule for a PUBLISH stands here, all others in
  * `packet-rules.ts`.
@@ -18,8 +19,16 @@ import type { IConnectPacket, Packet } from 'mqtt-packet'
 import { FILTERS_PER_PACKET_MAX, FRAME_BYTES_MAX, UNFINISHED_PROGRESS_BYTES_MIN } from '../../platform/limits.ts'
 import { type Accept, detach, internals, type Parser } from '../aedes/internals.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
+import type { Level5, OpensLevel5 } from './level5.ts'
 import { Oversized, type Publish } from './oversized.ts'
-import { isGoodString, UNACCEPTABLE_PROTOCOL_VERSION, type Violation, violationOf, WITHOUT_ID } from './packet-rules.ts'
+import {
+  isGoodString,
+  LEVEL_5,
+  UNACCEPTABLE_PROTOCOL_VERSION,
+  type Violation,
+  violationOf,
+  WITHOUT_ID,
+} from './packet-rules.ts'
 import type { LentParser, Parsers, Parses } from './parsers.ts'
 import type { PartialPackets } from './partial-packets.ts'
 import type { PlainTelemetry } from './plain-telemetry.ts'
@@ -28,6 +37,9 @@ import { SubscribeOrder } from './subscribe-order.ts'
 const NOTHING = Buffer.alloc(0)
 const PINGREQ = 0xc0
 const PINGRESP = Buffer.of(0xd0, 0)
+/** Reason codes of MQTT 5 (section 2.4): of its own, and by the return code of MQTT 3.1.1. */
+const PACKET_TOO_LARGE = 0x95
+const REASON_CODES: readonly (number | undefined)[] = [undefined, 0x84, 0x85]
 /** Packets that a client may send before its CONNACK; one more closes the connection. */
 const EARLY_PACKETS_MAX = 1_000
 const ACKNOWLEDGEMENTS: ReadonlySet<string> = new Set(['puback', 'pubrec', 'pubcomp'])
@@ -36,6 +48,7 @@ export interface PacketsDependencies {
   readonly parsers: Parsers
   readonly partialPackets: PartialPackets
   readonly disconnects: Disconnects
+  readonly mqtt5: OpensLevel5
   /** Takes a CONNECT, which is the first packet. */
   readonly connect: (packets: Packets, packet: IConnectPacket) => void
 }
@@ -51,6 +64,9 @@ export class Packets implements Parses {
   /** From the first SUBSCRIBE on. */
   #order: SubscribeOrder | undefined
   readonly #connect: PacketsDependencies['connect']
+  readonly #mqtt5: OpensLevel5
+  /** Of a connection of MQTT 5, from its CONNECT on. */
+  level5: Level5 | undefined
   /** Hands to Aedes what comes after the CONNACK, or a CONNECT. */
   readonly accept: Accept
   /** Those behind the CONNECT, until there is a CONNACK; undefined while there are none. */
@@ -76,13 +92,14 @@ export class Packets implements Parses {
 
   /** Takes the place of Aedes's parser. `reader` reads on when what waited in here has gone to Aedes. */
   constructor(client: Client, reader: { read(): void }, dependencies: PacketsDependencies) {
-    const { parsers, partialPackets, disconnects, connect } = dependencies
+    const { parsers, partialPackets, disconnects, connect, mqtt5 } = dependencies
     this.client = client
     this.#reader = reader
     this.#parsers = parsers
     this.#partialPackets = partialPackets
     this.#disconnects = disconnects
     this.#connect = connect
+    this.#mqtt5 = mqtt5
     this.accept = detach(client)
     internals(client)._nextBatch = (error) => {
       if (error) this.#disconnects.end(client, error)
@@ -156,8 +173,10 @@ export class Packets implements Parses {
 
   #tooLarge(parser: LentParser): void {
     const { length, cmd } = parser.packet
-    if (cmd !== 'publish') this.violated(`a packet of ${length} bytes is larger than allowed, ${FRAME_BYTES_MAX}`)
-    else if (this.client.connected) {
+    if (cmd !== 'publish' || this.isLevel5) {
+      const rule = `a packet of ${length} bytes is larger than allowed, ${FRAME_BYTES_MAX}`
+      this.#end(new Disconnect('protocol-error', rule, PACKET_TOO_LARGE))
+    } else if (this.client.connected) {
       this.#oversized = Oversized.takeOver(parser)
       if (this.#oversized === undefined) return
       this.#unfinishedBytes = 0
@@ -183,9 +202,34 @@ export class Packets implements Parses {
     this.#count++
     if (!ACKNOWLEDGEMENTS.has(cmd ?? '')) this.requests++
     this.#strings = 0
+    if (cmd === 'connect' && packet.protocolVersion === LEVEL_5) this.#openLevel5()
     const violation = packet.cmd === 'publish' ? publishViolation(packet, parsed) : violationOf(packet, parsed)
     if (violation !== undefined) this.violated(violation.message, violation.returnCode)
-    else if (cmd === 'subscribe' || cmd === 'unsubscribe' || this.isHolding) this.#inOrder().take(packet)
+    else if (this.level5 !== undefined) this.#translate(this.level5, packet)
+    else this.#handOn(packet)
+  }
+
+  get isLevel5(): boolean {
+    return this.level5 !== undefined
+  }
+
+  #openLevel5(): void {
+    this.level5 ??= this.#mqtt5.open(this.client, (packet) => this.accept(packet))
+  }
+
+  #translate(level5: Level5, packet: Packet): void {
+    try {
+      const translated = level5.translate(packet)
+      if (translated !== undefined) this.#handOn(translated)
+    } catch (error) {
+      if (!(error instanceof Disconnect)) throw error
+      this.#end(error)
+    }
+  }
+
+  #handOn(packet: Packet): void {
+    const { cmd } = packet
+    if (cmd === 'subscribe' || cmd === 'unsubscribe' || this.isHolding) this.#inOrder().take(packet)
     else this.#hand(packet)
   }
 
@@ -257,8 +301,8 @@ export class Packets implements Parses {
 
   /** Ends the connection for what the client sent; with a return code, tells it by a CONNACK (section 3.2). */
   violated(rule: string, returnCode?: number): void {
-    if (returnCode !== undefined && !this.client.closed) sendConnack(this.client, returnCode)
-    this.#end(new Disconnect('protocol-error', rule))
+    if (returnCode !== undefined && !this.isLevel5 && !this.client.closed) sendConnack(this.client, returnCode)
+    this.#end(new Disconnect('protocol-error', rule, REASON_CODES[returnCode ?? 0]))
   }
 
   #end(disconnect: Disconnect): void {
@@ -289,6 +333,8 @@ export class Packets implements Parses {
   /** An unknown protocol level is an error of mqtt-packet's, which ends the connection; section 3.1.2.2 wants a CONNACK first. */
   failed(error: Error): void {
     if (this.client.closed) return
+    const { cmd, protocolVersion } = this.#parser?.packet ?? {}
+    if (cmd === 'connect' && protocolVersion === LEVEL_5) this.#openLevel5()
     if (error.message === 'Invalid protocol version') sendConnack(this.client, UNACCEPTABLE_PROTOCOL_VERSION)
     this.#disconnects.end(this.client, error)
   }

@@ -40,7 +40,9 @@ export function patchPersistence(persistence: Persistence, { session, awaitingPu
     persistent.add(clientId, packet, packet.qos)
   }
   persistence.outgoingEnqueueCombi = async (subscriptions, packet) => {
-    for (const { clientId, qos } of subscriptions) persistent.add(clientId, packet, qos)
+    for (const { clientId, qos, nl } of subscriptions) {
+      if (!nl || clientId !== packet.clientId) persistent.add(clientId, packet, qos)
+    }
   }
   persistence.outgoingUpdate = async (client, packet) => persistent.update(client, packet)
   persistence.outgoingClearMessageId = async (client, packet) => {

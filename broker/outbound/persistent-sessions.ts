@@ -12,6 +12,7 @@
  */
 
 import type { Client } from 'aedes'
+import type { Clock } from '../../platform/clock.ts'
 import { CONNECTIONS_MAX } from '../../platform/limits.ts'
 import {
   type Acknowledgement,
@@ -19,6 +20,7 @@ import {
   type PersistedSubscription,
   type QueuedPacket,
 } from '../aedes/internals.ts'
+import { MessageProperties } from '../mqtt5/message-properties.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import { AwaitingPubrel, type AwaitingPubrelEvents } from '../session/awaiting-pubrel.ts'
 import type { Session } from '../session/session.ts'
@@ -64,11 +66,13 @@ class PersistentSession {
 export interface PersistentSessionsDependencies {
   readonly isConnected: (clientId: string) => boolean
   readonly metrics: BrokerMetrics
+  readonly clock: Clock
 }
 
 export class PersistentSessions {
   readonly #isConnected: (clientId: string) => boolean
   readonly #metrics: BrokerMetrics
+  readonly #clock: Clock
   /** In the order of their last CONNECT. */
   readonly #sessions = new Map<string, PersistentSession>()
   #bytes = 0
@@ -78,6 +82,7 @@ export class PersistentSessions {
   constructor(dependencies: PersistentSessionsDependencies) {
     this.#isConnected = dependencies.isConnected
     this.#metrics = dependencies.metrics
+    this.#clock = dependencies.clock
   }
 
   /** The QoS 2 messages that a client has sent; one whose session is not clean shares them with its connections before. */
@@ -176,7 +181,7 @@ export class PersistentSessions {
       if (qos > before.qos) before.qos = qos
       return true
     }
-    const { length } = packet.payload
+    const length = bytesOf(packet)
     if (
       session.messages.size >= SESSION_QUEUE_MESSAGES_MAX ||
       session.messageBytes + length > SESSION_QUEUE_BYTES_MAX
@@ -214,17 +219,22 @@ export class PersistentSessions {
   }
 
   /** A PUBACK ends a message of QoS 1, a PUBCOMP one of QoS 2 whose PUBREC has come; what does not fit ends nothing. */
-  acknowledged(client: Client, { cmd, messageId = 0 }: Acknowledgement): void {
+  acknowledged(client: Client, { cmd, messageId = 0, isRefused }: Acknowledgement): void {
     // Aedes clears what may not be sent to a client; one that has gone is still owed it.
     if (cmd === 'publish' && client.closed) return
     const session = this.#sessions.get(client.id)
     const number = session?.sent.get(messageId)
     if (session === undefined || number === undefined) return
     const kept = session.messages.get(number)
-    if ((cmd === 'puback' && kept?.qos !== 1) || (cmd === 'pubcomp' && kept?.cmd !== 'pubrel')) return
+    const isFitting = cmd === 'puback' ? kept?.qos === 1 : cmd !== 'pubcomp' || kept?.cmd === 'pubrel'
+    if (!isFitting && !isRefused) return
     session.sent.delete(messageId)
     session.messages.delete(number)
-    const bytes = kept?.payload.length ?? 0
+    if (kept !== undefined) this.#shrink(session, kept)
+  }
+
+  #shrink(session: PersistentSession, gone: QueuedPacket): void {
+    const bytes = bytesOf(gone)
     session.messageBytes -= bytes
     this.#grow(session, -bytes)
   }
@@ -235,7 +245,14 @@ export class PersistentSessions {
     if (session === undefined) return
     const replay: Replay = { sent: () => undefined }
     session.replay = replay
-    for (const kept of session.messages.values()) {
+    for (const [number, kept] of session.messages) {
+      // One that was sent before goes on (MQTT 5 section 3.3.2.3.3).
+      if (kept.messageId === undefined && MessageProperties.hasExpired(kept, this.#clock.now())) {
+        this.#metrics.dropped('message-expired')
+        session.messages.delete(number)
+        this.#shrink(session, kept)
+        continue
+      }
       const sent = new Promise<void>((resolve) => {
         replay.sent = resolve
       })
@@ -245,4 +262,8 @@ export class PersistentSessions {
     }
     session.replay = undefined
   }
+}
+
+function bytesOf(packet: QueuedPacket): number {
+  return packet.payload.length + MessageProperties.bytesOf(packet)
 }

@@ -5,13 +5,16 @@
  *
  * Always true: a filter without wildcards is a look-up; others are matched `RETAINED_SCAN_MESSAGES` at a time, in `FairShare`. What is
  * found is what is retained when it is looked at.
+ * One that has expired (MQTT 5 section 3.3.2.3.3) is found no more, and goes when it would be.
  * Bounds: `RETAINED_MESSAGES_MAX` and `RETAINED_BYTES_MAX`; one more is delivered and not kept, and counted. A client has one scan
  * at a time: see `Inbound`.
  */
 
 import type { PublishPacket } from 'aedes'
 import { filterCovers } from '../../identity/topics.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { FairShare, Waiting } from '../inbound/fair-share.ts'
+import { MessageProperties } from '../mqtt5/message-properties.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 
 /** Retained messages; one more topic is delivered and not kept. */
@@ -25,9 +28,15 @@ export class RetainedMessages {
   readonly #messages = new Map<string, PublishPacket>()
   readonly #metrics: BrokerMetrics
   readonly #fairShare: FairShare
+  readonly #clock: Clock
   #bytes = 0
 
-  constructor(dependencies: { readonly metrics: BrokerMetrics; readonly fairShare: FairShare }) {
+  constructor(dependencies: {
+    readonly metrics: BrokerMetrics
+    readonly fairShare: FairShare
+    readonly clock: Clock
+  }) {
+    this.#clock = dependencies.clock
     this.#metrics = dependencies.metrics
     this.#fairShare = dependencies.fairShare
   }
@@ -59,7 +68,11 @@ export class RetainedMessages {
     if (patterns.length > 0) await this.#scan(patterns, topics, wanted)
     for (const topic of topics) {
       const kept = wanted() ? this.#messages.get(topic) : undefined
-      if (kept !== undefined) yield kept
+      if (kept === undefined) continue
+      if (MessageProperties.hasExpired(kept, this.#clock.now())) {
+        this.#messages.delete(topic)
+        this.#bytes -= bytesOf(kept)
+      } else yield kept
     }
   }
 
@@ -93,7 +106,9 @@ export class RetainedMessages {
   }
 }
 
-const bytesOf = ({ topic, payload }: PublishPacket): number => topic.length + payload.length
+function bytesOf(packet: PublishPacket): number {
+  return packet.topic.length + packet.payload.length + MessageProperties.bytesOf(packet)
+}
 
 /** A filter that begins with a wildcard matches no topic that begins with `$` (section 4.7.2). */
 function matches(filter: string, topic: string): boolean {

@@ -11,13 +11,16 @@
 import assert from 'node:assert/strict'
 import type { Client, PublishPacket, Subscription } from 'aedes'
 import { selectionOf } from '../../identity/topics.ts'
+import type { Clock } from '../../platform/clock.ts'
 import { internals, type Persistence, type QueuedPacket } from '../aedes/internals.ts'
 import type { Connection } from '../inbound/connection.ts'
 import type { FairShare } from '../inbound/fair-share.ts'
+import type { Mqtt5Connection } from '../mqtt5/mqtt5.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { ThrottledLines } from '../reports/throttled-lines.ts'
 import { mayReceive, maySubscribe } from '../session/access.ts'
+import type { SubscriptionOptions } from '../session/subscriptions.ts'
 import {
   type Deliver,
   grantedQos,
@@ -30,15 +33,21 @@ import {
 import { patchPersistence } from './persistence.ts'
 import { PersistentSessions, SESSION_MARKER } from './persistent-sessions.ts'
 import { RetainedMessages } from './retained.ts'
+import { SessionExpiry } from './session-expiry.ts'
 
 /** A SUBACK's return code for a filter that was refused (section 3.9.3). */
 const REFUSED = 0x80
+
+/** Retain Handling (MQTT 5 section 3.8.3.1). */
+const RETAINED_IF_NEW = 1
+const RETAINED_NEVER = 2
 
 export interface SubscribersDependencies {
   readonly connections: Pick<WeakMap<Client, Connection>, 'get'>
   readonly isConnected: (clientId: string) => boolean
   /** A number for a message, from the same series as Aedes's own. */
   readonly nextCounter: () => number
+  readonly clock: Clock
   readonly fairShare: FairShare
   readonly disconnects: Disconnects
   readonly lines: ThrottledLines
@@ -48,19 +57,28 @@ export interface SubscribersDependencies {
 export class Subscribers {
   readonly retained: RetainedMessages
   readonly persistent: PersistentSessions
+  readonly sessionExpiry: SessionExpiry
   readonly #dependencies: SubscribersDependencies
   /** Aedes's delivery functions, and ours around them. */
   readonly #deliveries = new WeakMap<Deliver, Deliver>()
-  #forgetSession: (client: Client) => void = () => undefined
+  #forgetSession: (id: string) => void = () => undefined
   #telemetrySubscriptions = 0
   /** A session that is not clean subscribed to telemetry at QoS > 0, once: it is queued for while it is away. */
   #queuesTelemetry = false
+  /** A session that is not clean subscribed with No Local, once: who published a message must be known when it is queued. */
+  hasNoLocal = false
 
   constructor(dependencies: SubscribersDependencies) {
-    const { metrics, fairShare, isConnected } = dependencies
+    const { metrics, fairShare, isConnected, clock } = dependencies
     this.#dependencies = dependencies
-    this.retained = new RetainedMessages({ metrics, fairShare })
-    this.persistent = new PersistentSessions({ isConnected, metrics })
+    this.retained = new RetainedMessages({ metrics, fairShare, clock })
+    const persistent = new PersistentSessions({ isConnected, metrics, clock })
+    this.persistent = persistent
+    this.sessionExpiry = new SessionExpiry({
+      persistent,
+      drop: (id) => this.#forgetSession(id),
+      now: () => clock.now(),
+    })
   }
 
   /** Whether anybody subscribes to telemetry. */
@@ -70,7 +88,7 @@ export class Subscribers {
 
   patchPersistence(persistence: Persistence): void {
     const { connections } = this.#dependencies
-    this.#forgetSession = ({ id }) => void persistence.cleanSubscriptions({ id })
+    this.#forgetSession = (id) => void persistence.cleanSubscriptions({ id })
     const { persistent } = this
     const session = (client: Client) => connections.get(client)?.session
     const awaitingPubrel = (client: Client) => persistent.awaitingPubrel(client, session(client))
@@ -78,12 +96,13 @@ export class Subscribers {
   }
 
   /** Begins the session of a CONNECT; false if there is one that was left, to be restored. */
-  beginSession(client: Client): boolean {
+  beginSession(client: Client, level5: Mqtt5Connection | undefined): boolean {
     const { persistent } = this
+    this.sessionExpiry.begin(client, level5)
     const wasLeft = persistent.has(client.id)
     if (wasLeft) {
       if (!client.clean) return false
-      this.#forgetSession(client)
+      this.#forgetSession(client.id)
     } else if (!client.clean) {
       persistent.resume(client.id)
       void persistent.makeRoom()
@@ -92,17 +111,20 @@ export class Subscribers {
   }
 
   /** Whether a client may subscribe so; if so, that is counted, and what is refused is told. */
-  mayHave(client: Client, { topic, qos }: Subscription): boolean {
+  mayHave(client: Client, subscription: SubscriptionOfLevel5): boolean {
+    const { topic, qos } = subscription
     const { connections, metrics, lines } = this.#dependencies
     if (topic === SESSION_MARKER.topic || client.closed) return false
     const session = connections.get(client)?.session
+    if (subscription.rh === RETAINED_IF_NEW && session?.subscriptions.has(topic)) subscription.rh = RETAINED_NEVER
     if (
       session !== undefined &&
       maySubscribe(session, topic, qos, client.clean) &&
-      session.subscriptions.add(topic, qos)
+      session.subscriptions.add(topic, qos, optionsOf(subscription))
     ) {
       patchDeliveries(client, session)
       if (!client.clean && qos > 0 && selectionOf(topic) !== undefined) this.#queuesTelemetry = true
+      if (!client.clean && subscription.nl) this.hasNoLocal = true
       return true
     }
     const reason = 'subscribe-forbidden'
@@ -161,19 +183,23 @@ export class Subscribers {
   }
 
   /** After the SUBACK: sends what is retained. Resolves when it has left, or the client has. */
-  async sendRetained(client: Client, subscriptions: readonly Subscription[]): Promise<void> {
+  async sendRetained(client: Client, subscriptions: readonly SubscriptionOfLevel5[]): Promise<void> {
     const { connections, nextCounter } = this.#dependencies
     const connection = connections.get(client)
     const session = connection?.session
     if (session === undefined) return
-    const filters = subscriptions.filter(({ qos }) => (qos as number) !== REFUSED).map(({ topic }) => topic)
+    const filters = subscriptions
+      .filter(({ qos, rh }) => (qos as number) !== REFUSED && rh !== RETAINED_NEVER)
+      .map(({ topic }) => topic)
     const inner = internals(client)
     try {
-      for await (const { topic, payload, qos } of this.retained.find(filters, () => !client.closed)) {
+      for await (const kept of this.retained.find(filters, () => !client.closed)) {
+        const { topic, payload, qos } = kept
         const brokerCounter = nextCounter()
         const granted = Math.min(qos, grantedQos(session, { topic, qos, brokerCounter })) as 0 | 1 | 2
         const message = { topic, payload: Buffer.from(payload), qos: granted, brokerCounter }
-        const packet: QueuedPacket = { cmd: 'publish', ...message, retain: true, dup: false }
+        const { properties } = kept as { readonly properties?: unknown }
+        const packet: QueuedPacket = { cmd: 'publish', ...message, retain: true, dup: false, properties }
         if (granted > 0 && !client.clean && !this.persistent.keepFor(client, packet)) continue
         await new Promise<void>((resolve) => inner.deliverQoS(packet, resolve))
       }
@@ -181,4 +207,17 @@ export class Subscribers {
       connection?.inbound.packets.delivered()
     }
   }
+}
+
+/** As `Reader` and Aedes's persistence have it (MQTT 5 section 3.8). */
+interface SubscriptionOfLevel5 extends Subscription {
+  readonly subscriptionIdentifier?: number
+  readonly rap?: boolean
+  readonly nl?: boolean
+  rh?: number
+}
+
+function optionsOf(subscription: SubscriptionOfLevel5): SubscriptionOptions | undefined {
+  const { subscriptionIdentifier: identifier, rap: retainAsPublished = false } = subscription
+  return identifier === undefined && !retainAsPublished ? undefined : { identifier, retainAsPublished }
 }

@@ -5,6 +5,8 @@
  *   ours:     end(client or stream, Disconnect) --> told --> Aedes's client or the stream ends
  *   foreign:  a client or the network ends it, or Aedes does --> ended(client, error) --> told
  *
+ * A client that can be told itself (MQTT 5) has a farewell, which is said before what ends here does.
+ *
  * Always true: a connection ends for one reason, and it is told and counted once, whoever notices it first. What the client did
  * is said at once; what networks do every day, and what is no fault of the client, only in detail (`debug`). A socket that is
  * turned away before it is anybody's connection is counted and not told: of a crowd there would be a line each.
@@ -17,13 +19,16 @@ import type { Logger } from '../../platform/logger.ts'
 import type { BrokerMetrics, Refusal } from './metrics.ts'
 import type { ThrottledLines } from './throttled-lines.ts'
 
+/** How long a connection that was said why it ends may take to end. */
+const LINGER_MS = 1_000
+
 /** Messages of errors of Aedes's and mqtt-packet's; the second is said in its place. */
 const DRAIN_TIMEOUT = 'drain timeout'
 export const KEEPALIVE_TIMEOUT = 'keep alive timeout'
 /** An acknowledgement was due to a client that had gone. */
 export const CONNECTION_CLOSED = 'connection closed'
 const IN_OTHER_WORDS: Readonly<Record<string, string>> = {
-  'Invalid protocol version': 'an MQTT version that is not spoken here: 3.1 and 3.1.1 are',
+  'Invalid protocol version': 'an MQTT version that is not spoken here: 3.1, 3.1.1 and 5 are',
 }
 
 /** Why a connection ends. The message is for the log. */
@@ -32,10 +37,13 @@ export class Disconnect extends Error {
   readonly reason: Refusal | 'taken-over'
   /** What the line in the log begins with. */
   readonly what: string = 'disconnected'
+  /** What a client of MQTT 5 is told, if that says more than `reason`. */
+  readonly reasonCode: number | undefined
 
-  constructor(reason: Disconnect['reason'], message: string) {
+  constructor(reason: Disconnect['reason'], message: string, reasonCode?: number) {
     super(message)
     this.reason = reason
+    this.reasonCode = reasonCode
   }
 }
 
@@ -51,6 +59,8 @@ export interface DisconnectsDependencies {
 export class Disconnects {
   readonly #dependencies: DisconnectsDependencies
   readonly #told = new WeakSet<Duplex>()
+  /** Of connections that can be told why they end; what is said must be on its way when it returns. */
+  readonly farewells = new WeakMap<Duplex, (error: Error) => void>()
 
   constructor(dependencies: DisconnectsDependencies) {
     this.#dependencies = dependencies
@@ -58,15 +68,26 @@ export class Disconnects {
 
   /** Ends a connection at once: nothing that it has sent is looked at any more. */
   end(peer: Peer, error: Error): void {
+    this.sayFarewell(peer, error)
     this.ended(peer, error)
     // Aedes lets go of its client, sees to the will, and calls `ended` again.
     if (isClient(peer)) peer.emit('error', error)
     else peer.destroy()
   }
 
+  /** Tells a client that can be told so why its connection is about to end; once. */
+  sayFarewell(peer: Peer, error: Error): void {
+    const stream = streamOf(peer)
+    const farewell = this.#told.has(stream) ? undefined : this.farewells.get(stream)
+    if (farewell === undefined) return
+    this.farewells.delete(stream)
+    farewell(error)
+    linger(stream)
+  }
+
   /** A connection has ended with this error, or Aedes is about to end it. */
   ended(peer: Peer, error: Error): void {
-    const stream = isClient(peer) ? (peer.conn as Duplex) : peer
+    const stream = streamOf(peer)
     if (this.#told.has(stream)) return
     this.#told.add(stream)
     const { metrics, logger, lines } = this.#dependencies
@@ -90,6 +111,34 @@ export class Disconnects {
 
 function isClient(peer: Peer): peer is Client {
   return 'conn' in peer
+}
+
+function streamOf(peer: Peer): Duplex {
+  return isClient(peer) ? (peer.conn as Duplex) : peer
+}
+
+/**
+ * Has a stream that is about to be destroyed end first. One that is destroyed with bytes unread resets its connection, and the peer,
+ * which is still sending, may not find what was said last. What it sends meanwhile is thrown away.
+ */
+function linger(stream: Duplex): void {
+  const { destroy } = stream
+  let timer: NodeJS.Timeout | undefined
+  const end = (error?: Error): Duplex => {
+    clearTimeout(timer)
+    stream.destroy = destroy
+    return stream.destroy(error)
+  }
+  stream.destroy = (error) => {
+    if (stream.readableEnded || (error !== undefined && 'syscall' in error)) return end(error)
+    if (timer !== undefined) return stream
+    timer = setTimeout(end, LINGER_MS)
+    stream.once('end', end)
+    stream.end()
+    // Those who read it let go of it within this turn.
+    setImmediate(() => stream.resume())
+    return stream
+  }
 }
 
 /** Undefined for what networks do every day, and for a log that takes nothing: that is told where it is known. */

@@ -30,7 +30,12 @@ export type Refusal =
   | 'protocol-error'
 
 /** Why a message did not reach a subscriber that had a right to it; a session that is forgotten counts as one. */
-export type Drop = 'session-queue-full' | 'session-forgotten' | 'too-many-retained'
+export type Drop =
+  | 'session-queue-full'
+  | 'session-forgotten'
+  | 'too-many-retained'
+  | 'packet-too-large'
+  | 'message-expired'
 
 export class BrokerMetrics {
   /** Telemetry messages made durable and acknowledged, by QoS. */

@@ -25,7 +25,8 @@ export class InFlight {
   }
 
   /** A PUBACK ends a message of QoS 1, a PUBCOMP one of QoS 2. */
-  acknowledged({ cmd, messageId = 0 }: Acknowledgement): void {
-    if (this.#qosById.get(messageId) === (cmd === 'puback' ? 1 : 2)) this.#qosById.delete(messageId)
+  acknowledged({ cmd, messageId = 0, isRefused }: Acknowledgement): void {
+    const isFitting = this.#qosById.get(messageId) === (cmd === 'puback' ? 1 : 2)
+    if (isFitting || isRefused) this.#qosById.delete(messageId)
   }
 }

@@ -22,6 +22,18 @@ const SESSION_TOPICS_MAX = 16
 /** A client of an authenticated broker, or anyone at all when authentication is off. */
 export type Holder = Principal | { readonly kind: 'anyone' }
 
+/** Why a message was acknowledged and dropped. */
+export type DroppedReason = 'payload-too-large' | 'publish-forbidden' | 'rate-limited'
+
+/** What a session of MQTT 5 has besides. */
+export interface SessionOfLevel5 {
+  /** A message of QoS > 0 is about to be acknowledged, though it was dropped. */
+  readonly dropped: (messageId: number, reason: DroppedReason, words: string) => void
+  /** How long its will waits for the client to come back. */
+  readonly willDelayMs: () => number
+  readonly publishingWill: (will: PublishPacket) => void
+}
+
 export interface SessionShares {
   readonly receiveWindow: ReceiveWindow
   /** Undefined: it may publish as fast as it can. */
@@ -45,6 +57,8 @@ export class Session {
   admittedTopics: AdmittedTopics | undefined
   readonly receiveWindow: ReceiveWindow
   readonly heldBack: HeldBack | undefined
+  /** Of MQTT 5. */
+  level5: SessionOfLevel5 | undefined
   readonly #subscriptionsTotal: SubscriptionsTotal
   #subscriptions: Subscriptions | undefined
   #inFlight: InFlight | undefined

@@ -16,6 +16,12 @@ export const SUBSCRIPTION_BYTES_MAX = 256 * 1024 * 1024
 /** What a subscription costs beside its filter, about. */
 const SUBSCRIPTION_BYTES = 1 * 1024
 
+/** What a subscription of MQTT 5 may ask for besides its QoS (section 3.8). */
+export interface SubscriptionOptions {
+  readonly identifier: number | undefined
+  readonly retainAsPublished: boolean
+}
+
 /** Of all connections. */
 export class SubscriptionsTotal {
   bytes = 0
@@ -30,6 +36,8 @@ export class Subscriptions {
   /** How many filters were granted each QoS. */
   readonly #counts = [0, 0, 0]
   #bytes = 0
+  /** By filter; undefined while none has any. */
+  #options: Map<string, SubscriptionOptions> | undefined
 
   constructor(total: SubscriptionsTotal) {
     this.#total = total
@@ -44,17 +52,15 @@ export class Subscriptions {
   }
 
   /** False if there is no room for one more. */
-  add(filter: string, qos: number): boolean {
+  add(filter: string, qos: number, options?: SubscriptionOptions): boolean {
     if (this.has(filter)) this.delete(filter)
     const bytes = subscriptionBytes(filter)
-    if (
-      this.size >= SUBSCRIPTIONS_PER_CLIENT_MAX ||
-      this.#bytes + bytes > SUBSCRIPTION_BYTES_PER_CLIENT_MAX ||
-      this.#total.bytes + bytes > SUBSCRIPTION_BYTES_MAX
-    ) {
-      return false
-    }
+    if (!this.#hasRoom(bytes)) return false
     this.#qosByFilter.set(filter, qos)
+    if (options !== undefined) {
+      this.#options ??= new Map()
+      this.#options.set(filter, options)
+    }
     this.#count(qos, 1)
     this.#grow(bytes)
     return true
@@ -64,6 +70,7 @@ export class Subscriptions {
     const qos = this.#qosByFilter.get(filter)
     if (qos === undefined) return
     this.#qosByFilter.delete(filter)
+    this.#options?.delete(filter)
     this.#count(qos, -1)
     this.#grow(-subscriptionBytes(filter))
   }
@@ -71,8 +78,35 @@ export class Subscriptions {
   /** The connection has ended. */
   clear(): void {
     this.#qosByFilter.clear()
+    this.#options?.clear()
     this.#counts.fill(0)
     this.#grow(-this.#bytes)
+  }
+
+  /** Whether a filter of no length would be one too many. */
+  get isFull(): boolean {
+    return !this.#hasRoom(subscriptionBytes(''))
+  }
+
+  #hasRoom(bytes: number): boolean {
+    return (
+      this.size < SUBSCRIPTIONS_PER_CLIENT_MAX &&
+      this.#bytes + bytes <= SUBSCRIPTION_BYTES_PER_CLIENT_MAX &&
+      this.#total.bytes + bytes <= SUBSCRIPTION_BYTES_MAX
+    )
+  }
+
+  /** What those of the filters that match ask for, all together; undefined while none asks for anything. */
+  optionsOf(topic: string): { readonly identifiers: number[]; readonly retainAsPublished: boolean } | undefined {
+    if (this.#options === undefined || this.#options.size === 0) return undefined
+    const identifiers: number[] = []
+    let retainAsPublished = false
+    for (const [filter, options] of this.#options) {
+      if (!filterCovers(filter, topic)) continue
+      if (options.identifier !== undefined) identifiers.push(options.identifier)
+      retainAsPublished ||= options.retainAsPublished
+    }
+    return { identifiers, retainAsPublished }
   }
 
   /**

@@ -84,6 +84,7 @@ async function startCrowd(t: TestContext, identity?: Verifies) {
       metrics,
       disconnects: new Disconnects({ lines, metrics, logger }),
       lines,
+      clock: systemClock,
       logger,
     },
   )

@@ -6,7 +6,7 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
-import mqttPacket, { type Packet } from 'mqtt-packet'
+import mqttPacket, { type IConnectPacket, type Packet } from 'mqtt-packet'
 import { Broker, type BrokerOptions } from '../../broker/broker.ts'
 import { Identity } from '../../identity/identity.ts'
 import { type Entry, readEntries } from '../../log/entry.ts'
@@ -111,11 +111,13 @@ export class RawClient extends Changes {
   readonly socket: Socket
   readonly packets: Packet[] = []
   closed = false
+  readonly #protocolVersion: 4 | 5
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, protocolVersion: 4 | 5 = 4) {
     super()
     this.socket = socket
-    const parser = mqttPacket.parser({ protocolVersion: 4 })
+    this.#protocolVersion = protocolVersion
+    const parser = mqttPacket.parser({ protocolVersion })
     parser.on('packet', (packet) => {
       this.packets.push(packet)
       this.change()
@@ -128,15 +130,16 @@ export class RawClient extends Changes {
     })
   }
 
-  static async open(t: TestContext, port: number): Promise<RawClient> {
+  static async open(t: TestContext, port: number, protocolVersion: 4 | 5 = 4): Promise<RawClient> {
     const socket = connectTcp(port, '127.0.0.1')
     await once(socket, 'connect')
     t.after(() => socket.destroy())
-    return new RawClient(socket)
+    return new RawClient(socket, protocolVersion)
   }
 
   send(...packets: Packet[]): void {
-    this.socket.write(Buffer.concat(packets.map((packet) => mqttPacket.generate(packet))))
+    const options = { protocolVersion: this.#protocolVersion }
+    this.socket.write(Buffer.concat(packets.map((packet) => mqttPacket.generate(packet, options))))
   }
 
   /** The next packet of this kind, in order of arrival; fails when the connection closes first. */
@@ -160,6 +163,18 @@ export class RawClient extends Changes {
 /** The CONNECT of a client of which a broker with authentication off asks nothing. */
 export function connectAs(clientId: string, clean = true): Packet {
   return { cmd: 'connect', clientId, clean, keepalive: 0, protocolId: 'MQTT', protocolVersion: 4 }
+}
+
+/** A client of MQTT 5 of a broker with authentication off, and its CONNACK. */
+export async function connected5(t: TestContext, { port }: Bench, id: string, more: Partial<IConnectPacket> = {}) {
+  const client = await RawClient.open(t, port, 5)
+  client.send(connect5(id, more))
+  return { client, connack: await client.next('connack') }
+}
+
+/** Likewise, of MQTT 5. */
+export function connect5(clientId: string, more: Partial<IConnectPacket> = {}): Packet {
+  return { ...(connectAs(clientId) as IConnectPacket), protocolVersion: 5, ...more }
 }
 
 export function publish(topic: string, messageId: number, qos: 0 | 1 | 2 = 1, payload: Buffer = READING): Packet {

@@ -31,6 +31,6 @@ export const REMARKS: readonly string[] = [
   `A client id of more than ${count(CLIENT_ID_CHARS_MAX)} characters gets return code 2.`,
   'Over TCP, what a client sends right behind its CONNECT is taken though it ends its side at once; over TLS it is not, and not acknowledged.',
   'A topic or filter has at most 100 levels; deeper ones end the connection.',
-  'MQTT 5 is answered by return code 1, MQTT 3.1 is spoken.',
+  'MQTT 3.1 and MQTT 5 are spoken, too; statement by statement only this level is tried.',
   'With `TELLTALE_AUTH=token`, which is the default, clients may publish and subscribe less than here: see the README.',
 ]

@@ -17,6 +17,7 @@ import {
 } from '../../../broker/inbound/inbound.ts'
 import { Parsers } from '../../../broker/inbound/parsers.ts'
 import { PartialPackets } from '../../../broker/inbound/partial-packets.ts'
+import { Mqtt5 } from '../../../broker/mqtt5/mqtt5.ts'
 import { Disconnects } from '../../../broker/reports/disconnects.ts'
 import { BrokerMetrics } from '../../../broker/reports/metrics.ts'
 import { ThrottledLines } from '../../../broker/reports/throttled-lines.ts'
@@ -55,13 +56,16 @@ test('reading waits for the first thing that keeps it from reading, and goes on 
   const clock = systemClock
   const [logger, metrics] = [silentLogger(), new BrokerMetrics(createMetrics(), () => 0)]
   const receiveWindow = new ReceiveWindow(new ReceiveWindowTotal())
+  const disconnects = new Disconnects({ lines: new ThrottledLines({ clock, logger }), metrics, logger })
+  const mqtt5 = new Mqtt5({ disconnects, metrics, clock })
   const inbound = new Inbound(client, {
     receiveWindow,
     fairShare: new FairShare(),
-    parsers: new Parsers(),
+    parsers: new Parsers(mqtt5.fields),
     partialPackets: new PartialPackets(),
     metrics,
-    disconnects: new Disconnects({ lines: new ThrottledLines({ clock, logger }), metrics, logger }),
+    disconnects,
+    mqtt5,
     broker: aedes,
     connect: (packets, packet) => packets.accept(packet),
   })

@@ -15,6 +15,7 @@ import { BrokerMetrics, type Drop } from '../../../broker/reports/metrics.ts'
 import { InFlight } from '../../../broker/session/in-flight.ts'
 import type { Session } from '../../../broker/session/session.ts'
 import { subscriptionBytes } from '../../../broker/session/subscriptions.ts'
+import { systemClock } from '../../../platform/clock.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
 
 /** A persistence that knows no subscriptions, and what was forgotten in it. */
@@ -27,7 +28,8 @@ function sessions(isConnected: (id: string) => boolean) {
     addSubscriptions: async () => undefined,
   } as unknown as Persistence
   const registry = createMetrics()
-  const persistent = new PersistentSessions({ isConnected, metrics: new BrokerMetrics(registry, () => 0) })
+  const metrics = new BrokerMetrics(registry, () => 0)
+  const persistent = new PersistentSessions({ isConnected, metrics, clock: systemClock })
   const session = { subscriptions: { has: () => true }, inFlight: new InFlight() } as unknown as Session
   const awaitingPubrel = (client: Client) => persistent.awaitingPubrel(client, session)
   patchPersistence(persistence, { session: () => session, awaitingPubrel, persistent })

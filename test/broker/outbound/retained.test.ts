@@ -4,11 +4,13 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { FairShare } from '../../../broker/inbound/fair-share.ts'
 import { RETAINED_BYTES_MAX, RETAINED_MESSAGES_MAX, RetainedMessages } from '../../../broker/outbound/retained.ts'
 import { BrokerMetrics } from '../../../broker/reports/metrics.ts'
+import { systemClock } from '../../../platform/clock.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
 
 function store() {
   const registry = createMetrics()
-  const retained = new RetainedMessages({ metrics: new BrokerMetrics(registry, () => 0), fairShare: new FairShare() })
+  const metrics = new BrokerMetrics(registry, () => 0)
+  const retained = new RetainedMessages({ metrics, fairShare: new FairShare(), clock: systemClock })
   const keep = (topic: string, text: string) =>
     retained.keep({ cmd: 'publish', topic, payload: Buffer.from(text), qos: 0, retain: true, dup: false })
   const find = async (...filters: string[]) => {

@@ -1,0 +1,85 @@
+/**
+ * Owns what a client of MQTT 5 and this broker agree on by CONNECT and CONNACK (sections 3.1.2.11 and 3.2.2.3), and the CONNECT
+ * that Aedes sees.
+ *
+ * Always true: what the client leaves out has the value that the specification gives it. Whether its session outlives the
+ * connection is known when it is authenticated, for that depends on whether there is one: see `Sessions` of `mqtt5.ts`.
+ */
+
+import { randomUUID } from 'node:crypto'
+import type { IConnectPacket } from 'mqtt-packet'
+import { Disconnect } from '../reports/disconnects.ts'
+import { MessageProperties } from './message-properties.ts'
+import { type Properties, propertiesOf } from './properties.ts'
+import { BAD_AUTHENTICATION_METHOD, PROTOCOL_ERROR } from './reason-codes.ts'
+
+const U16_MAX = 65_535
+const U32_MAX = 2 ** 32 - 1
+const NOTHING = Buffer.alloc(0)
+const LEVEL_311 = 4
+
+export class Agreement {
+  readonly cleanStart: boolean
+  /** After the connection; `Infinity`: for ever. A DISCONNECT may change it. */
+  sessionExpirySeconds: number
+  /** Messages of QoS > 0 that the client takes at once. */
+  readonly receiveMaximum: number
+  readonly maximumPacketSize: number
+  readonly topicAliasMaximum: number
+  /** Whether acknowledgements may have a Reason String. */
+  readonly wantsReasons: boolean
+  /** Of a client that has none of its own. */
+  readonly assignedClientId: string | undefined
+  readonly willDelaySeconds: number
+  readonly willExpirySeconds: number | undefined
+  /** The CONNECT, as one of level 4. Aedes goes by its `clean`. */
+  readonly connect: IConnectPacket
+
+  /** Throws a `Disconnect` for what cannot be agreed on. */
+  constructor(connect: IConnectPacket) {
+    const properties = propertiesOf(connect)
+    if (properties.authenticationMethod !== undefined) {
+      const message = `authentication method ${JSON.stringify(properties.authenticationMethod)} is not known here`
+      throw new Disconnect('protocol-error', message, BAD_AUTHENTICATION_METHOD)
+    }
+    if (properties.authenticationData !== undefined) {
+      throw new Disconnect('protocol-error', 'authentication data come without a method', PROTOCOL_ERROR)
+    }
+    this.cleanStart = connect.clean === true
+    this.sessionExpirySeconds = expiryOf(properties.sessionExpiryInterval ?? 0)
+    this.receiveMaximum = properties.receiveMaximum ?? U16_MAX
+    this.maximumPacketSize = properties.maximumPacketSize ?? Number.POSITIVE_INFINITY
+    this.topicAliasMaximum = properties.topicAliasMaximum ?? 0
+    this.wantsReasons = properties.requestProblemInformation !== 0
+    this.assignedClientId = connect.clientId === '' ? `assigned-${randomUUID()}` : undefined
+    const { properties: _, will, ...rest } = connect
+    const willProperties = propertiesOf(will ?? {})
+    this.willDelaySeconds = willProperties.willDelayInterval ?? 0
+    this.willExpirySeconds = willProperties.messageExpiryInterval
+    this.connect = {
+      ...rest,
+      clientId: this.assignedClientId ?? connect.clientId,
+      protocolVersion: LEVEL_311,
+      ...(will !== undefined && { will: withProperties(will, willProperties) }),
+    }
+  }
+
+  changeExpiry(seconds: number): void {
+    if (this.sessionExpirySeconds === 0 && seconds > 0) {
+      // Section 3.14.2.2.2.
+      throw new Disconnect(
+        'protocol-error',
+        'a session that ends with its connection is to expire later',
+        PROTOCOL_ERROR,
+      )
+    }
+    this.sessionExpirySeconds = expiryOf(seconds)
+  }
+}
+
+const expiryOf = (seconds: number) => (seconds === U32_MAX ? Number.POSITIVE_INFINITY : seconds)
+
+function withProperties(will: NonNullable<IConnectPacket['will']>, { forwarded }: Properties) {
+  const properties = forwarded === undefined ? undefined : new MessageProperties(forwarded, undefined)
+  return { ...will, payload: will.payload ?? NOTHING, properties } as NonNullable<IConnectPacket['will']>
+}

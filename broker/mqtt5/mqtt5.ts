@@ -1,0 +1,177 @@
+/**
+ * Owns the connections of MQTT 5: from its CONNECT on each has a reader and a writer of its own, and Aedes behind them sees MQTT
+ * 3.1.1. What 3.1.1 has no words for (how long a session lasts, why something ends) is carried out here.
+ *
+ *   bytes --> mqtt-packet --> `Reader` --packets of level 4--> Aedes --packets of level 4--> `Writer` --> bytes
+ *
+ * Always true: the connections of other levels know nothing of it. A client is told why its connection ends, before it does.
+ * Bound: one of these a connection.
+ */
+
+import type { Client } from 'aedes'
+import type { IConnectPacket, Packet } from 'mqtt-packet'
+import type { Clock } from '../../platform/clock.ts'
+import { internals } from '../aedes/internals.ts'
+import { patchWriting, writeBy } from '../aedes/writing.ts'
+import type { Level5, OpensLevel5 } from '../inbound/level5.ts'
+import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
+import type { BrokerMetrics } from '../reports/metrics.ts'
+import type { Session } from '../session/session.ts'
+import type { Agreement } from './agreement.ts'
+import { MessageProperties } from './message-properties.ts'
+import { FIELDS } from './parsing.ts'
+import { Reader } from './reader.ts'
+import { DROPPED, reasonCodeOf, SERVER_SHUTTING_DOWN } from './reason-codes.ts'
+import type { Sent } from './send-window.ts'
+import { Writer } from './writer.ts'
+
+const NOTHING = Buffer.alloc(0)
+
+export interface Mqtt5Dependencies {
+  readonly disconnects: Disconnects
+  readonly metrics: BrokerMetrics
+  readonly clock: Clock
+}
+
+export class Mqtt5 implements OpensLevel5 {
+  readonly fields = FIELDS
+  readonly #dependencies: Mqtt5Dependencies
+  readonly #connections = new WeakMap<Client, Mqtt5Connection>()
+
+  constructor(dependencies: Mqtt5Dependencies) {
+    this.#dependencies = dependencies
+    patchWriting()
+  }
+
+  readonly open = (client: Client, accept: (packet: Packet) => void): Level5 => {
+    const connection = new Mqtt5Connection(client, accept, this.#dependencies)
+    this.#connections.set(client, connection)
+    return connection
+  }
+
+  /** Undefined: the client speaks another level. */
+  of(client: Client): Mqtt5Connection | undefined {
+    return this.#connections.get(client)
+  }
+
+  /** Tells clients that the broker is about to stop. */
+  sayGoodbye(clients: readonly Client[]): void {
+    const error = new Disconnect('taken-over', 'the broker is stopping', SERVER_SHUTTING_DOWN)
+    for (const client of clients) this.#dependencies.disconnects.sayFarewell(client, error)
+  }
+}
+
+/** The client has said why it goes: to networks, and to those who look for mistakes, it is as if it had gone without a word. */
+class Left extends Error {
+  readonly code = 'left'
+}
+
+export class Mqtt5Connection implements Level5 {
+  readonly #client: Client
+  readonly #accept: (packet: Packet) => void
+  readonly #dependencies: Mqtt5Dependencies
+  readonly #reader: Reader
+  #writer: Writer | undefined
+  #agreement: Agreement | undefined
+
+  constructor(client: Client, accept: (packet: Packet) => void, dependencies: Mqtt5Dependencies) {
+    this.#client = client
+    this.#accept = accept
+    this.#dependencies = dependencies
+    const { disconnects, clock } = dependencies
+    const { conn } = internals(client)
+    this.#reader = new Reader({
+      agreed: (agreement) => this.#agreed(agreement),
+      asked: (messageId, filters) => this.#writer?.asked(messageId, filters),
+      acknowledged: (messageId) => this.#writer?.release(messageId),
+      left: (reasonCode) => {
+        disconnects.farewells.delete(conn)
+        disconnects.end(client, new Left(`it disconnected with reason code ${reasonCode}`))
+      },
+      now: () => clock.now(),
+    })
+    disconnects.farewells.set(conn, (error) => this.#sayFarewell(error))
+  }
+
+  translate(packet: Packet): Packet | undefined {
+    return this.#reader.translate(packet)
+  }
+
+  get agreement(): Agreement | undefined {
+    return this.#agreement
+  }
+
+  /** Its CONNECT will be answered with a return code and these words. */
+  refuse(words: string): void {
+    if (this.#writer !== undefined) this.#writer.refusal = words
+  }
+
+  /** The client is authenticated. */
+  begin(session: Session): void {
+    const { clock } = this.#dependencies
+    const agreement = this.#agreement
+    const writer = this.#writer
+    if (agreement === undefined || writer === undefined) return
+    writer.session = session
+    session.level5 = {
+      dropped: (messageId, reason, words) => writer.drop(messageId, { code: DROPPED[reason], words }),
+      willDelayMs: () => 1_000 * Math.min(agreement.willDelaySeconds, agreement.sessionExpirySeconds),
+      publishingWill: (will) => {
+        const { willExpirySeconds: seconds } = agreement
+        if (seconds === undefined) return
+        const bytes = MessageProperties.of(will)?.bytes ?? NOTHING
+        Object.assign(will, { properties: new MessageProperties(bytes, clock.now() + 1_000 * seconds) })
+      },
+    }
+  }
+
+  /** Whether Aedes takes the session for a clean one; it goes by its client and by the CONNECT. */
+  set isClean(clean: boolean) {
+    Object.assign(this.#client, { clean })
+    if (this.#agreement !== undefined) (this.#agreement.connect as { clean?: IConnectPacket['clean'] }).clean = clean
+  }
+
+  #agreed(agreement: Agreement): void {
+    const client = this.#client
+    const { metrics, clock, disconnects } = this.#dependencies
+    this.#agreement = agreement
+    this.#writer = new Writer(internals(client).conn, agreement, {
+      discarded: (message) => this.#discarded(message),
+      slow: () =>
+        disconnects.end(client, new Disconnect('slow-client', 'it acknowledges nothing of what it subscribed to')),
+      refused: (messageId) => {
+        this.#reader.refused(messageId)
+        this.#writer?.session?.awaitingPubrel?.release(messageId)
+      },
+      now: () => clock.now(),
+      metrics,
+    })
+    writeBy(client, this.#writer)
+  }
+
+  /** As if the client had acknowledged it: in a turn of its own, for Aedes is about to write it. */
+  #discarded({ messageId = 0 }: Sent): void {
+    setImmediate(() => {
+      if (this.#client.closed) return
+      this.#accept({ cmd: 'pubcomp', messageId, isRefused: true } as Packet)
+      this.#writer?.release(messageId)
+    })
+  }
+
+  #sayFarewell(error: Error): void {
+    const { conn } = internals(this.#client)
+    if (this.#client.closed || conn.destroyed) return
+    const code = reasonCodeOf(error)
+    if (this.#writer === undefined) {
+      // Nothing was agreed on.
+      conn.write(Buffer.of(CONNACK, CONNACK_BYTES, 0, code, 0))
+    } else if (this.#writer.hasConnack) this.#writer.disconnect(code, error.message)
+    else this.#writer.refuse(code, error.message)
+    // Whatever is destroyed now loses what was not handed to the socket.
+    while (conn.writableCorked > 0) conn.uncork()
+  }
+}
+
+const CONNACK = 0x20
+/** Behind its fixed header: flags, the code, no properties. */
+const CONNACK_BYTES = 3

@@ -1,0 +1,163 @@
+/**
+ * Owns how the packets of one client of MQTT 5 become those of MQTT 3.1.1 that Aedes knows: aliases are written out, properties
+ * are taken off, or go with the message, and what has no counterpart is done here.
+ *
+ * Always true: a packet that breaks a rule of MQTT 5 never reaches Aedes: a `Disconnect` is thrown.
+ * Bound: `RECEIVE_MAXIMUM` messages of QoS 2 that await their PUBREL; those of QoS 1 are bounded by the receive window.
+ */
+
+import type { Packet } from 'mqtt-packet'
+import type { Acknowledgement } from '../aedes/internals.ts'
+import { Disconnect } from '../reports/disconnects.ts'
+import { HELD_MESSAGES_PER_CLIENT_MAX } from '../session/receive-window.ts'
+import { Agreement } from './agreement.ts'
+import { MessageProperties } from './message-properties.ts'
+import { propertiesOf } from './properties.ts'
+import { FAILURE_MIN, PROTOCOL_ERROR, RECEIVE_MAXIMUM_EXCEEDED, TOPIC_NAME_INVALID } from './reason-codes.ts'
+import { InboundAliases } from './topic-aliases.ts'
+
+/**
+ * Messages of QoS > 0 that a client may send before they are acknowledged, as its CONNACK says. Half of what stops the
+ * reading, so that its PINGREQs are read while its messages wait; larger ones may stop it by their bytes.
+ */
+export const RECEIVE_MAXIMUM = HELD_MESSAGES_PER_CLIENT_MAX / 2
+
+/** Of a DISCONNECT (section 3.14.2.1): a normal one, after which no will is published. */
+const NORMAL = 0x00
+/** What else a client may say, and to which its will belongs. */
+const CLIENT_REASONS: ReadonlySet<number> = new Set([
+  0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99,
+])
+const SHARED = '$share/'
+const NOTHING = Buffer.alloc(0)
+
+type PublishPacket = Extract<Packet, { cmd: 'publish' }>
+type SubscribePacket = Extract<Packet, { cmd: 'subscribe' }>
+
+/** What the rest of the connection does with what was read. */
+export interface ReaderEvents {
+  readonly agreed: (agreement: Agreement) => void
+  /** SUBACK or UNSUBACK will have a code for each of these. */
+  readonly asked: (messageId: number, filters: readonly string[]) => void
+  /** The client is done with a message that it was sent. */
+  readonly acknowledged: (messageId: number) => void
+  /** The client ends the connection, and wants its will published. */
+  readonly left: (reasonCode: number) => void
+  readonly now: () => number
+}
+
+export class Reader {
+  readonly #events: ReaderEvents
+  readonly #aliases = new InboundAliases()
+  /** Packet ids of QoS 2. */
+  readonly #unreleased = new Set<number>()
+  #agreement: Agreement | undefined
+
+  constructor(events: ReaderEvents) {
+    this.#events = events
+  }
+
+  translate(packet: Packet): Packet | undefined {
+    switch (packet.cmd) {
+      case 'connect':
+        return this.#connect(packet)
+      case 'publish':
+        return this.#publish(packet)
+      case 'subscribe':
+        return this.#subscribe(packet)
+      case 'unsubscribe':
+        this.#events.asked(packet.messageId ?? 0, packet.unsubscriptions)
+        return packet
+      case 'puback':
+      case 'pubcomp':
+      case 'pubrec':
+        return this.#acknowledge(packet as Acknowledged)
+      case 'pubrel':
+        this.#unreleased.delete(packet.messageId ?? 0)
+        return packet
+      case 'disconnect':
+        return this.#disconnect(packet)
+      default:
+        return packet
+    }
+  }
+
+  #connect(packet: Extract<Packet, { cmd: 'connect' }>): Packet {
+    if (this.#agreement !== undefined) throw wrong('a second CONNECT')
+    this.#agreement = new Agreement(packet)
+    this.#events.agreed(this.#agreement)
+    return this.#agreement.connect as Packet
+  }
+
+  /** The packet itself, for it is nobody else's. */
+  #publish(packet: PublishPacket): Packet {
+    const { topicAlias, forwarded, messageExpiryInterval, responseTopic } = propertiesOf(packet)
+    packet.topic = this.#aliases.topicOf(packet.topic as string, topicAlias)
+    if (/[+#]/.test(packet.topic)) {
+      throw new Disconnect('protocol-error', 'the topic of a PUBLISH has a wildcard', TOPIC_NAME_INVALID)
+    }
+    if (responseTopic !== undefined && (responseTopic === '' || /[+#]/.test(responseTopic))) {
+      throw wrong('a response topic is empty or has a wildcard')
+    }
+    if (packet.qos === 2) this.#count(packet.messageId ?? 0)
+    if (packet.properties !== undefined) Object.assign(packet, { properties: undefined })
+    if (forwarded !== undefined || messageExpiryInterval !== undefined) {
+      const expiresAt =
+        messageExpiryInterval === undefined ? undefined : this.#events.now() + messageExpiryInterval * 1_000
+      Object.assign(packet, { properties: new MessageProperties(forwarded ?? NOTHING, expiresAt) })
+    }
+    return packet
+  }
+
+  #count(messageId: number): void {
+    this.#unreleased.add(messageId)
+    if (this.#unreleased.size <= RECEIVE_MAXIMUM) return
+    const message = `more than ${RECEIVE_MAXIMUM} messages of QoS 2 are not released`
+    throw new Disconnect('protocol-error', message, RECEIVE_MAXIMUM_EXCEEDED)
+  }
+
+  /** A PUBREC was sent that refuses the message: no PUBREL comes. */
+  refused(messageId: number): void {
+    this.#unreleased.delete(messageId)
+  }
+
+  #subscribe(packet: SubscribePacket): Packet {
+    const { subscriptionIdentifier } = propertiesOf(packet)
+    for (const subscription of packet.subscriptions) {
+      if (subscription.nl && subscription.topic.startsWith(SHARED)) {
+        // Section 3.8.3.1.
+        throw wrong('a shared subscription has No Local')
+      }
+      if (subscriptionIdentifier !== undefined) Object.assign(subscription, { subscriptionIdentifier })
+    }
+    const filters = packet.subscriptions.map(({ topic }) => topic)
+    this.#events.asked(packet.messageId ?? 0, filters)
+    return packet
+  }
+
+  /** A PUBREC that refuses a message ends it (section 4.3.3): there is no PUBREL to it. */
+  #acknowledge({ cmd, messageId, reasonCode }: Acknowledged): Packet {
+    const isRefused = cmd === 'pubrec' && reasonCode >= FAILURE_MIN
+    if (cmd !== 'pubrec' || isRefused) this.#events.acknowledged(messageId)
+    const acknowledgement: Acknowledgement = isRefused ? { cmd: 'pubcomp', messageId, isRefused } : { cmd, messageId }
+    return acknowledgement as Packet
+  }
+
+  #disconnect(packet: Extract<Packet, { cmd: 'disconnect' }>): Packet | undefined {
+    const { reasonCode = NORMAL } = packet
+    const { sessionExpiryInterval } = propertiesOf(packet)
+    if (sessionExpiryInterval !== undefined) this.#agreement?.changeExpiry(sessionExpiryInterval)
+    if (reasonCode === NORMAL) return { cmd: 'disconnect' }
+    if (!CLIENT_REASONS.has(reasonCode)) throw wrong(`a client does not disconnect with reason code ${reasonCode}`)
+    this.#events.left(reasonCode)
+    return undefined
+  }
+}
+
+interface Acknowledged {
+  readonly cmd: 'puback' | 'pubcomp' | 'pubrec'
+  readonly messageId: number
+  readonly reasonCode: number
+}
+
+const wrong = (message: string) => new Disconnect('protocol-error', message, PROTOCOL_ERROR)
