@@ -31,11 +31,13 @@ export interface Rounds {
   readonly perSecond: number[]
 }
 
+const emptyRounds = (): Rounds => ({ cpuUs: [], perSecond: [] })
+
 export const deviceNames = (count: number): string[] =>
   Array.from({ length: count }, (_, index) => `bench-${index + 1}`)
 
-/** Runs the plan's rounds against `loaded`; the first is not counted. */
-export async function measureRounds(loaded: Loaded, plan: Plan): Promise<Rounds> {
+/** Runs the plan's rounds against `loaded`, by MQTT 3.1.1 (4) or 5; the first is not counted. */
+export async function measureRounds(loaded: Loaded, plan: Plan, protocolVersion: 4 | 5 = 4): Promise<Rounds> {
   const options: LoadOptions = {
     port: loaded.port,
     devices: deviceNames(plan.clients),
@@ -43,9 +45,10 @@ export async function measureRounds(loaded: Loaded, plan: Plan): Promise<Rounds>
     messagesPerDevice: plan.messagesPerClient,
     window: plan.window,
     deadlineMs: plan.deadlineMs,
+    protocolVersion,
   }
   const load = new Child('load generator', ['--import', 'tsx', LOAD, JSON.stringify(options)])
-  const rounds: Rounds = { cpuUs: [], perSecond: [] }
+  const rounds = emptyRounds()
   try {
     let messages = 0
     for (let round = 0; round <= plan.rounds; round++) {
@@ -67,7 +70,7 @@ export async function measureRounds(loaded: Loaded, plan: Plan): Promise<Rounds>
 }
 
 export async function measureAccept(plan: Plan): Promise<Figure[]> {
-  const ours = await acceptOfTelltale(plan)
+  const [ours, ours5] = await acceptOfTelltale(plan)
   const peers = await acceptOfMosquitto(plan)
   const accept = figure('durable QoS 1 accept', 'us CPU/msg', ours.cpuUs, {
     target: { atMost: 8 },
@@ -78,17 +81,28 @@ export async function measureAccept(plan: Plan): Promise<Figure[]> {
     accept,
     peer,
     figure('Telltale / Mosquitto', 'ratio', [accept.median / peer.median]),
+    figure('durable QoS 1 accept by MQTT 5', 'us CPU/msg', ours5.cpuUs, { note: 'in turns with 3.1.1' }),
     figure('durable QoS 1 accept, rate', 'msg/s', ours.perSecond, { note: 'all on this box' }),
     figure('Mosquitto QoS 1, rate', 'msg/s', peers.perSecond),
   ]
 }
 
-async function acceptOfTelltale(plan: Plan): Promise<Rounds> {
+/** By MQTT 3.1.1, and by 5; a round of one, then of the other. */
+async function acceptOfTelltale(plan: Plan): Promise<[Rounds, Rounds]> {
   const telltale = await Telltale.start('broker')
   try {
     const tokens = await telltale.deviceTokens(deviceNames(plan.clients))
     const settled = () => Promise.resolve()
-    return await measureRounds({ port: telltale.mqttPort, tokens, cpuMs: () => telltale.cpuMs(), settled }, plan)
+    const loaded = { port: telltale.mqttPort, tokens, cpuMs: () => telltale.cpuMs(), settled }
+    const both: [Rounds, Rounds] = [emptyRounds(), emptyRounds()]
+    for (let round = 0; round < plan.rounds; round++) {
+      for (const [index, rounds] of both.entries()) {
+        const { cpuUs, perSecond } = await measureRounds(loaded, { ...plan, rounds: 1 }, index === 0 ? 4 : 5)
+        rounds.cpuUs.push(...cpuUs)
+        rounds.perSecond.push(...perSecond)
+      }
+    }
+    return both
   } finally {
     await telltale.stop()
   }

@@ -35,8 +35,8 @@ export class LoadClient {
     socket.on('close', () => this.onError(new Error(`connection closed, ${this.sent - this.acknowledged} in flight`)))
   }
 
-  static async connect(port: number, device: string, token: string): Promise<LoadClient> {
-    return new LoadClient(await connectDevice({ port, device, token }))
+  static async connect(port: number, device: string, token: string, protocolVersion?: 4 | 5): Promise<LoadClient> {
+    return new LoadClient(await connectDevice({ port, device, token, protocolVersion }))
   }
 
   /** What the next messages are; all before must have been acknowledged. */
@@ -106,11 +106,13 @@ export interface DeviceConnection {
   /** Address to connect from; 127.0.0.1 unless given. */
   readonly from?: string
   readonly keepaliveSeconds?: number
+  /** Of MQTT; 4 (3.1.1) unless given. */
+  readonly protocolVersion?: 4 | 5 | undefined
 }
 
 /** A socket on which `device` has its CONNACK. Rejects when the broker refuses, closes, or says nothing for `CONNACK_MS`. */
 export async function connectDevice(connection: DeviceConnection): Promise<Socket> {
-  const { port, device, token, from, keepaliveSeconds = KEEPALIVE_S } = connection
+  const { port, device, token, from, keepaliveSeconds = KEEPALIVE_S, protocolVersion = 4 } = connection
   const socket = connect({ port, host: '127.0.0.1', ...(from === undefined ? {} : { localAddress: from }) })
   const onEnd = () => socket.destroy(new Error(`${device}: closed without a CONNACK`))
   socket.once('end', onEnd)
@@ -124,7 +126,7 @@ export async function connectDevice(connection: DeviceConnection): Promise<Socke
         username: device,
         password: Buffer.from(token),
         protocolId: 'MQTT',
-        protocolVersion: 4,
+        protocolVersion,
         clean: true,
         keepalive: keepaliveSeconds,
       }),

@@ -15,6 +15,7 @@ export interface LoadOptions {
   readonly messagesPerDevice: number
   readonly window: number
   readonly deadlineMs: number
+  readonly protocolVersion?: 4 | 5
 }
 
 export interface LoadResult {
@@ -25,13 +26,16 @@ export interface LoadResult {
 async function main(options: LoadOptions): Promise<void> {
   const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
   const clients: LoadClient[] = []
-  for (const [index, device] of options.devices.entries())
-    clients.push(await LoadClient.connect(options.port, device, options.tokens[index] ?? ''))
+  const { port, protocolVersion } = options
+  for (const [index, device] of options.devices.entries()) {
+    clients.push(await LoadClient.connect(port, device, options.tokens[index] ?? '', protocolVersion))
+  }
   let from = Date.now()
   const prepare = () => {
     for (const [index, client] of clients.entries()) {
       const device = options.devices[index] ?? ''
-      client.load(makePublishes({ device, index, count: options.messagesPerDevice, from, stepMs: 1 }, registry))
+      const count = options.messagesPerDevice
+      client.load(makePublishes({ device, index, count, from, stepMs: 1, protocolVersion }, registry))
     }
     from += options.messagesPerDevice
     console.log('ready')

@@ -30,10 +30,12 @@ export interface PublishesOptions {
   readonly first?: number
   readonly from: number
   readonly stepMs: number
+  /** Of MQTT; 4 (3.1.1) unless given. */
+  readonly protocolVersion?: 4 | 5 | undefined
 }
 
 export function makePublishes(options: PublishesOptions, registry: Registry): Publishes {
-  const { device, index, count, first = 0, from, stepMs } = options
+  const { device, index, count, first = 0, from, stepMs, protocolVersion = 4 } = options
   const topic = telemetryTopic(device, 'environment')
   let time = from - stepMs
   const clock = { now: () => time }
@@ -46,15 +48,12 @@ export function makePublishes(options: PublishesOptions, registry: Registry): Pu
   let end = 0
   for (let number = 0; number < count; number++) {
     time += stepMs
-    const packet = generate({
-      cmd: 'publish',
-      topic,
-      payload: messages.next(),
-      qos: 1,
-      messageId: packetId(first + number),
-      dup: false,
-      retain: false,
-    })
+    const payload = messages.next()
+    const messageId = packetId(first + number)
+    const packet = generate(
+      { cmd: 'publish', topic, payload, qos: 1, messageId, dup: false, retain: false },
+      { protocolVersion },
+    )
     packets.push(packet)
     end += packet.length
     ends[number] = end

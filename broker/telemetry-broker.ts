@@ -65,9 +65,10 @@ export class TelemetryBroker extends Aedes {
       ...shared,
       authenticated: (client, session) => {
         const packets = connections.get(client)?.inbound.packets
-        const isLevel5 = this.connections.mqtt5.of(client) !== undefined
-        if (packets !== undefined && !isLevel5 && options.plainTelemetry !== false) {
-          packets.plain = new PlainTelemetry(client, { session, admission, publishes: this.#publishes, disconnects })
+        if (packets !== undefined && options.plainTelemetry !== false) {
+          const publishes = this.#publishes
+          const properties = this.connections.mqtt5.of(client)?.plainProperties(() => publishes.wantRuns)
+          packets.plain = new PlainTelemetry(client, { session, admission, publishes, disconnects, properties })
         }
       },
       beginSession: (client) => this.subscribers.beginSession(client, this.connections.mqtt5.of(client)),

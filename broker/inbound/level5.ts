@@ -15,6 +15,14 @@ export interface Level5 {
   refuse(words: string): void
 }
 
+/** What of the properties of telemetry the short way may take. */
+export interface PropertiesOfTelemetry {
+  /** The topic for which an alias stands that is all there is, in the properties that begin at `at`. */
+  aliasedTopic(bytes: Buffer, at: number): string | undefined
+  /** Where the payload begins, behind properties that begin at `at`; beyond the end of all if the message is not plain. */
+  payloadAt(bytes: Buffer, at: number, isAliased: boolean): number
+}
+
 /** What takes the place of mqtt-packet's own functions, which check next to nothing. */
 export interface FieldsOfLevel5 {
   readonly _parseProperties: (this: Parser) => object

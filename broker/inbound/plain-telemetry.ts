@@ -8,8 +8,8 @@
  *               +--> that, and all behind it in these bytes: the long way (`Packets`)           subscribers, if any want it
  *
  * A message is plain that is whole, of QoS 1, not retained, with a packet id, on a topic on which this connection's telemetry
- * was admitted before, and within its device's rate while nothing waits for that. Then the long way would append it, whatever
- * else it says: DUP means nothing at QoS 1. All others are the long way's: the first on a topic, the last in a chunk that is cut
+ * was admitted before, and within its device's rate while nothing waits for that; in MQTT 5 its properties must mean nothing here
+ * (`PropertiesOfTelemetry`). Then the long way would append it, whatever else it says: DUP means nothing at QoS 1. All others are the long way's: the first on a topic, the last in a chunk that is cut
  * off there, what breaks a rule or is to be dropped.
  *
  * Always true, whichever way each message goes:
@@ -32,7 +32,8 @@ import { type ClientInternals, internals } from '../aedes/internals.ts'
 import { CONNECTION_CLOSED, type Disconnects } from '../reports/disconnects.ts'
 import { OrderedAcks } from '../session/receive-window.ts'
 import type { Session } from '../session/session.ts'
-import { TelemetryRun } from '../session/telemetry-run.ts'
+import { type AdmittedTopic, TelemetryRun } from '../session/telemetry-run.ts'
+import type { PropertiesOfTelemetry } from './level5.ts'
 
 /** The first byte of a PUBLISH of QoS 1 that is not retained; and of one that is sent again. */
 const PUBLISH = 0x32
@@ -65,6 +66,8 @@ export interface PlainTelemetryDependencies {
   readonly admission: AdmitsRuns
   readonly publishes: PublishesRuns
   readonly disconnects: Disconnects
+  /** Of MQTT 5. */
+  readonly properties: PropertiesOfTelemetry | undefined
 }
 
 export class PlainTelemetry {
@@ -74,22 +77,26 @@ export class PlainTelemetry {
   readonly #admission: AdmitsRuns
   readonly #publishes: PublishesRuns
   readonly #disconnects: Disconnects
+  readonly #properties: PropertiesOfTelemetry | undefined
   /** Messages that went this way. */
   count = 0
 
-  constructor(client: Client, { session, admission, publishes, disconnects }: PlainTelemetryDependencies) {
+  constructor(client: Client, dependencies: PlainTelemetryDependencies) {
+    const { session, admission, publishes, disconnects, properties } = dependencies
     this.#client = client
     this.#inner = internals(client)
     this.#session = session
     this.#admission = admission
     this.#publishes = publishes
     this.#disconnects = disconnects
+    this.#properties = properties
   }
 
   /** Takes the plain messages that begin at `from`, where a packet begins; returns where the first other one does. */
   take(chunk: Buffer, from: number): number {
     const { admittedTopics, heldBack } = this.#session
     if (admittedTopics === undefined) return from
+    const properties = this.#properties
     let at = from
     let run: TelemetryRun | undefined
     while (at + HEAD_BYTES_MIN <= chunk.length) {
@@ -104,16 +111,22 @@ export class PlainTelemetry {
       }
       const end = body + length
       if (end > chunk.length) break
-      const topic = admittedTopics.at(chunk, body)
+      let topic: AdmittedTopic | undefined = admittedTopics.at(chunk, body)
+      const id = body + U16_BYTES + (topic?.name.length ?? 0)
+      let payload = id + U16_BYTES
+      if (properties !== undefined) {
+        const isAliased = topic === undefined && chunk[body] === 0 && chunk[body + 1] === 0
+        if (isAliased) topic = admittedTopics.named(properties.aliasedTopic(chunk, payload))
+        if (topic !== undefined) payload = properties.payloadAt(chunk, payload, isAliased)
+      }
       if (topic === undefined) break
-      const payload = body + U16_BYTES + topic.name.length + U16_BYTES
       // A topic that only the bytes behind the packet make whole is none of it.
-      if (payload > end || (chunk[payload - 2] === 0 && chunk[payload - 1] === 0)) break
+      if (payload > end || (chunk[id] === 0 && chunk[id + 1] === 0)) break
       if (heldBack !== undefined && !heldBack.passes(end - payload)) break
-      if (run?.topic !== topic) {
+      if (run === undefined || run.topic !== topic || run.idBefore !== payload - id) {
         if (run !== undefined) this.#send(run)
         if (this.#client.closed) return chunk.length
-        run = new TelemetryRun(topic, chunk)
+        run = new TelemetryRun(topic, chunk, payload - id)
       }
       run.add(payload, end)
       at = end

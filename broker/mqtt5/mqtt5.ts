@@ -20,6 +20,7 @@ import type { Session } from '../session/session.ts'
 import type { Agreement } from './agreement.ts'
 import { MessageProperties } from './message-properties.ts'
 import { FIELDS } from './parsing.ts'
+import { PlainProperties } from './plain-properties.ts'
 import { Reader } from './reader.ts'
 import { DROPPED, reasonCodeOf, SERVER_SHUTTING_DOWN } from './reason-codes.ts'
 import type { Sent } from './send-window.ts'
@@ -95,6 +96,10 @@ export class Mqtt5Connection implements Level5 {
 
   translate(packet: Packet): Packet | undefined {
     return this.#reader.translate(packet)
+  }
+
+  plainProperties(areWanted: () => boolean): PlainProperties {
+    return new PlainProperties(this.#reader.aliases, areWanted)
   }
 
   get agreement(): Agreement | undefined {

@@ -48,7 +48,7 @@ export interface ReaderEvents {
 
 export class Reader {
   readonly #events: ReaderEvents
-  readonly #aliases = new InboundAliases()
+  readonly aliases = new InboundAliases()
   /** Packet ids of QoS 2. */
   readonly #unreleased = new Set<number>()
   #agreement: Agreement | undefined
@@ -92,7 +92,7 @@ export class Reader {
   /** The packet itself, for it is nobody else's. */
   #publish(packet: PublishPacket): Packet {
     const { topicAlias, forwarded, messageExpiryInterval, responseTopic } = propertiesOf(packet)
-    packet.topic = this.#aliases.topicOf(packet.topic as string, topicAlias)
+    packet.topic = this.aliases.topicOf(packet.topic as string, topicAlias)
     if (/[+#]/.test(packet.topic)) {
       throw new Disconnect('protocol-error', 'the topic of a PUBLISH has a wildcard', TOPIC_NAME_INVALID)
     }

@@ -13,6 +13,11 @@ export const TOPIC_ALIASES_MAX = 16
 export class InboundAliases {
   readonly #topics = new Map<number, string>()
 
+  /** What an alias stands for. */
+  known(alias: number): string | undefined {
+    return this.#topics.get(alias)
+  }
+
   /** The topic of a PUBLISH. Throws a `Disconnect` for an alias out of range, or that stands for nothing. */
   topicOf(topic: string, alias: number | undefined): string {
     if (alias === undefined) {

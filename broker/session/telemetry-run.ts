@@ -1,6 +1,6 @@
 /**
  * Owns telemetry of QoS 1 that came on one topic, message behind message, in one piece of what a client sent: a run. Its messages are
- * known by where their payloads lie in those bytes (a packet's id stands right before its payload), and its topic by its bytes, as
+ * known by where their payloads lie in those bytes (and their ids, each as far before its payload), and its topic by its bytes, as
  * one on which telemetry of this connection was admitted before.
  *
  * Always true: who may publish on a topic may do so until the connection ends, for its holder stays who it is; one whose token
@@ -47,6 +47,10 @@ export class AdmittedTopics {
     }
     return undefined
   }
+
+  named(name: string | undefined): AdmittedTopic | undefined {
+    return this.#topics.find((topic) => topic.name === name)
+  }
 }
 
 /** From the end, for those of one connection begin alike. */
@@ -69,9 +73,12 @@ export class TelemetryRun implements NewRun {
   readonly bytes: Buffer
   readonly spans: number[] = []
   payloadBytes = 0
+  /** How far before its payload a packet's id stands: in MQTT 5 there are properties between. */
+  readonly idBefore: number
 
-  constructor(topic: AdmittedTopic, bytes: Buffer) {
+  constructor(topic: AdmittedTopic, bytes: Buffer, idBefore: number) {
     this.topic = topic
+    this.idBefore = idBefore
     this.device = topic.device
     this.stream = topic.stream
     this.bytes = bytes
@@ -88,15 +95,15 @@ export class TelemetryRun implements NewRun {
 
   /** The PUBACKs of its messages, in their order. */
   acknowledgements(): Buffer {
-    const { bytes, spans } = this
+    const { bytes, spans, idBefore } = this
     const pubacks = Buffer.allocUnsafe(this.count * PUBACK_BYTES)
     let at = 0
     for (let index = 0; index < spans.length; index += 2) {
-      const payload = spans[index] as number
+      const id = (spans[index] as number) - idBefore
       pubacks[at++] = PUBACK
       pubacks[at++] = 2
-      pubacks[at++] = bytes[payload - 2] as number
-      pubacks[at++] = bytes[payload - 1] as number
+      pubacks[at++] = bytes[id] as number
+      pubacks[at++] = bytes[id + 1] as number
     }
     return pubacks
   }

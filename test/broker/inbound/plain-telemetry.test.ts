@@ -29,6 +29,7 @@ const BEGIN = Date.UTC(2026, 10, 1)
 /** A phase that is shorter, and comes in one piece, is read in one turn. */
 const ONE_TURN_BYTES = 1_024
 const DISCONNECT = 0xe0
+const NOTHING = Buffer.alloc(0)
 
 /** What a client sends; `id` is given when it is sent. */
 interface Item {
@@ -39,7 +40,12 @@ interface Item {
   readonly dup: boolean
   readonly retain: boolean
   readonly size: number
+  /** What it has besides by MQTT 5; one whose topic has no alias yet gives it one, instead of using it. */
+  readonly properties?: Properties
 }
+
+type Level = 4 | 5
+type Properties = 'none' | 'content-type' | 'user-property' | 'gives-alias' | 'alias' | 'alias-and-more'
 
 const PLAIN_TOPICS = ['devices/$/telemetry/environment', 'devices/$/telemetry/location']
 const TOPICS = [
@@ -64,12 +70,22 @@ const plain: fc.Arbitrary<Item> = fc.record({
   dup: fc.boolean(),
   retain: fc.constant(false),
   size,
+  properties: fc.constantFrom(
+    'none',
+    'none',
+    'content-type',
+    'user-property',
+    'gives-alias',
+    'alias',
+    'alias-and-more',
+  ),
 })
 /** Like a plain one, but for its flags. */
 const nearly: fc.Arbitrary<Item> = fc
   .tuple(plain, fc.constantFrom(0, 1, 2), fc.boolean())
   .map(([item, qos, retain]) => ({ ...item, qos, retain }))
 const other: fc.Arbitrary<Item> = fc.record({
+  properties: fc.constantFrom('none', 'content-type'),
   what: fc.oneof(
     { weight: 8, arbitrary: fc.constant('publish' as const) },
     { weight: 2, arbitrary: fc.constant('pingreq' as const) },
@@ -97,8 +113,8 @@ const ending = fc.constantFrom(
   Buffer.from([0x36, 2, 0, 0]),
   Buffer.from([0x32, 4, 0, 9, 0, 1]),
   Buffer.from([0x32, 0xff, 0xff, 0xff, 0xff]),
-  mqttPacket.generate(publish('devices/+/telemetry/environment', 9)),
-  mqttPacket.generate({ ...connectAs('again'), cmd: 'connect' } as Packet),
+  publish('devices/+/telemetry/environment', 9),
+  { ...connectAs('again'), cmd: 'connect' } as Packet,
   'no-id' as const,
 )
 
@@ -134,24 +150,28 @@ interface WayOptions {
   readonly plainTelemetry: boolean
   readonly auth?: 'token' | 'off'
   readonly deviceRate?: RateLimits
+  /** Of devices; who subscribes speaks MQTT 3.1.1. */
+  readonly level?: Level
 }
 
 class Way {
   readonly bench: Bench
   readonly commits: Commits
   readonly time: { seconds: number }
+  readonly level: Level
   /** Subscribes to all telemetry, if anybody does. */
   app: RawClient | undefined
   #from = 0 as Offset
 
-  static async start(t: TestContext, { auth = 'token', ...listeners }: WayOptions): Promise<Way> {
+  static async start(t: TestContext, { auth = 'token', level = 4, ...listeners }: WayOptions): Promise<Way> {
     const commits = new Commits()
     const time = { seconds: 0 }
     const clock = { now: () => BEGIN + 1_000 * time.seconds }
-    return new Way(await startBroker(t, { auth, clock, through: commits.through, listeners }), commits, time)
+    return new Way(await startBroker(t, { auth, clock, through: commits.through, listeners }), commits, time, level)
   }
 
-  private constructor(bench: Bench, commits: Commits, time: { seconds: number }) {
+  private constructor(bench: Bench, commits: Commits, time: { seconds: number }, level: Level) {
+    this.level = level
     this.bench = bench
     this.commits = commits
     this.time = time
@@ -159,7 +179,7 @@ class Way {
 
   async connect(t: TestContext, device: string): Promise<RawClient> {
     const password = Buffer.from(await this.bench.identity.signDevice(device, HOUR_MS))
-    return this.#connect(t, { clientId: device, username: device, password })
+    return this.#connect(t, { clientId: device, username: device, password }, this.level)
   }
 
   async subscribe(t: TestContext): Promise<void> {
@@ -180,10 +200,14 @@ class Way {
     return retained.toSorted((a, b) => (a.topic < b.topic ? -1 : 1))
   }
 
-  async #connect(t: TestContext, more: { clientId: string; username: string; password: Buffer }): Promise<RawClient> {
-    const client = await RawClient.open(t, this.bench.port)
+  async #connect(
+    t: TestContext,
+    more: { clientId: string; username: string; password: Buffer },
+    protocolVersion: Level = 4,
+  ): Promise<RawClient> {
+    const client = await RawClient.open(t, this.bench.port, protocolVersion)
     client.socket.setNoDelay(true)
-    client.send({ ...connectAs(more.clientId), ...more } as Packet)
+    client.send({ ...connectAs(more.clientId), ...more, protocolVersion } as Packet)
     await client.next('connack')
     return client
   }
@@ -242,11 +266,41 @@ function answeredPings(client: RawClient): number {
   return client.packets.filter(({ cmd }) => cmd === 'pingresp').length
 }
 
-function bytesOf(items: readonly Item[], device: string, ids: { next: number }): Buffer {
-  return Buffer.concat(items.map((item) => bytesOfItem(item, device, ids.next++)))
+/** What one connection counts and knows of what it sends. */
+interface Ids {
+  next: number
+  readonly aliased?: Set<string>
 }
 
-function bytesOfItem({ what, topic, size, qos, dup, ...more }: Item, device: string, messageId: number): Buffer {
+function bytesOf(items: readonly Item[], device: string, ids: Ids, level: Level = 4): Buffer {
+  return Buffer.concat(items.map((item) => bytesOfItem(item, device, ids, level)))
+}
+
+/** A message as MQTT 5 has it, too. */
+function withProperties(message: Packet, { topic, properties }: Item, aliased = new Set<string>()): Packet {
+  const topicAlias = 1 + TOPICS.indexOf(topic)
+  switch (properties) {
+    case 'content-type':
+      return { ...message, properties: { contentType: 'text/plain', messageExpiryInterval: 3_600 } } as Packet
+    case 'user-property':
+      return { ...message, properties: { userProperties: { traceparent: ['00', `${message.messageId}`] } } } as Packet
+    case 'gives-alias':
+    case 'alias':
+    case 'alias-and-more': {
+      const isGiven = properties === 'gives-alias' || !aliased.has(topic)
+      const more = properties === 'alias-and-more' ? { contentType: 'text/plain' } : {}
+      aliased.add(topic)
+      return { ...message, ...(!isGiven && { topic: '' }), properties: { topicAlias, ...more } } as Packet
+    }
+    default:
+      return message
+  }
+}
+
+function bytesOfItem(item: Item, device: string, ids: Ids, protocolVersion: Level): Buffer {
+  const { what, topic, size, qos, dup, ...more } = item
+  const messageId = ids.next++
+  const options = { protocolVersion }
   const payload = Buffer.alloc(size, messageId)
   // A status that is retained is answered when the disk has it, and not when the test says so.
   const retain = more.retain && !topic.endsWith('/status')
@@ -254,22 +308,23 @@ function bytesOfItem({ what, topic, size, qos, dup, ...more }: Item, device: str
   const errors = `devices/${device}/errors`
   switch (what) {
     case 'publish':
-      return mqttPacket.generate(message)
+      return mqttPacket.generate(protocolVersion === 4 ? message : withProperties(message, item, ids.aliased), options)
     case 'pubrel':
       return mqttPacket.generate({ cmd: 'pubrel', messageId: Math.max(1, messageId - 3) })
     case 'pingreq':
       return mqttPacket.generate({ cmd: 'pingreq' })
     case 'subscribe':
-      return mqttPacket.generate({ cmd: 'subscribe', messageId, subscriptions: [{ topic: errors, qos: 0 }] })
+      return mqttPacket.generate({ cmd: 'subscribe', messageId, subscriptions: [{ topic: errors, qos: 0 }] }, options)
     case 'unsubscribe':
-      return mqttPacket.generate({ cmd: 'unsubscribe', messageId, unsubscriptions: [errors] })
+      return mqttPacket.generate({ cmd: 'unsubscribe', messageId, unsubscriptions: [errors] }, options)
     case 'long-header': {
-      const short = mqttPacket.generate({ ...message, qos: 1, retain: false, payload: Buffer.alloc(9) })
+      const short = mqttPacket.generate({ ...message, qos: 1, retain: false, payload: Buffer.alloc(9) }, options)
       return Buffer.concat([short.subarray(0, 1), Buffer.of((short[1] ?? 0) | 0x80, 0), short.subarray(2)])
     }
     case 'no-id': {
-      const bytes = mqttPacket.generate({ ...message, qos: 1, retain: false, payload: Buffer.alloc(0) })
-      bytes.fill(0, bytes.length - 2)
+      const bytes = mqttPacket.generate({ ...message, qos: 1, retain: false, payload: Buffer.alloc(0) }, options)
+      // By MQTT 5 there is the length of no properties behind it.
+      bytes.fill(0, bytes.length - (protocolVersion === 4 ? 2 : 3))
       return bytes
     }
   }
@@ -279,31 +334,37 @@ const PLAIN: Item = { what: 'publish', topic: PLAIN_TOPICS[0] ?? '', qos: 1, dup
 
 interface Script {
   readonly phases: readonly { readonly items: readonly Item[]; readonly cuts: readonly number[] }[]
-  readonly ending: Buffer | 'no-id' | undefined
+  readonly ending: Buffer | Packet | 'no-id' | undefined
 }
 
 /** What becomes of it all, by kinds of answers; in one order where each phase is read in one turn. */
 async function outcome(t: TestContext, way: Way, device: string, { phases, ending }: Script) {
+  const { level } = way
   const client = await way.connect(t, device)
-  const ids = { next: 1 }
+  const ids = { next: 1, aliased: new Set<string>() }
   const answers: unknown[] = []
   for (const { items, cuts } of phases) {
-    const bytes = bytesOf(items, device, ids)
+    const bytes = bytesOf(items, device, ids, level)
     const pings = items.filter(({ what }) => what === 'pingreq').length
     await send(client, bytes, cuts)
     await lookedAt(client, pings + 1)
     await way.commits.commit()
     await lookedAt(client, pings + 2)
-    const isOrdered = bytes.length < ONE_TURN_BYTES && cuts.length === 0 && !items.some(({ what }) => /sub/.test(what))
+    const isOrdered =
+      bytesOf(items, device, { next: 1 }).length < ONE_TURN_BYTES / 2 &&
+      cuts.length === 0 &&
+      !items.some(({ what }) => /sub/.test(what))
     const packets = client.packets.splice(0).filter(({ cmd }) => cmd !== 'publish')
     const said = packets.map(({ cmd, messageId = '' }) => `${cmd} ${messageId}`)
     answers.push(isOrdered ? said : said.toSorted((a, b) => kind(a).localeCompare(kind(b))))
     assert(!client.closed)
   }
   if (ending !== undefined) {
-    const end = ending === 'no-id' ? bytesOf([{ ...PLAIN, what: 'no-id' }], device, ids) : ending
-    const behind = end[0] === DISCONNECT ? [] : [PLAIN, PLAIN]
-    await send(client, Buffer.concat([bytesOf([PLAIN, PLAIN], device, ids), end, bytesOf(behind, device, ids)]))
+    const end = ending === 'no-id' ? bytesOf([{ ...PLAIN, what: 'no-id' }], device, ids, level) : ending
+    const bytes = Buffer.isBuffer(end) ? end : mqttPacket.generate(end, { protocolVersion: level })
+    const behind = bytes[0] === DISCONNECT ? [] : [PLAIN, PLAIN]
+    const [before, after] = [[PLAIN, PLAIN], behind].map((items) => bytesOf(items, device, ids, level))
+    await send(client, Buffer.concat([before ?? NOTHING, bytes, after ?? NOTHING]))
     await client.untilClosed()
   }
   await way.commits.commit()
@@ -334,6 +395,31 @@ for (const [named, auth, isSubscribed] of [
     await fc.assert(property, { numRuns: RUNS, ...(SEED !== undefined && { seed: Number(SEED) }) })
     const kept = await Promise.all([short, long].map((way) => way.retained(t)))
     assert.deepEqual(kept[0], kept[1])
+    assert.equal(long.commits.runs, 0)
+    assert(short.commits.runs > RUNS)
+  })
+}
+
+for (const isSubscribed of [false, true]) {
+  test(`the same telemetry by MQTT 3.1.1 and 5, the short way and the long one, is the same (to a subscriber: ${isSubscribed})`, async (t) => {
+    const oracle = await Way.start(t, { plainTelemetry: false })
+    const long = await Way.start(t, { plainTelemetry: false, level: 5 })
+    const short = await Way.start(t, { plainTelemetry: true, level: 5 })
+    const all = [oracle, long, short]
+    if (isSubscribed) for (const way of all) await way.subscribe(t)
+    let run = 0
+    const property = fc.asyncProperty(phases, ending, async (phases, ending) => {
+      const device = `device-${++run}`
+      for (const { time } of all) time.seconds += 10
+      const expected = await outcome(t, oracle, device, { phases, ending })
+      for (const way of [long, short]) {
+        assert.deepEqual(await outcome(t, way, device, { phases, ending }), expected)
+      }
+    })
+    await fc.assert(property, { numRuns: RUNS, ...(SEED !== undefined && { seed: Number(SEED) }) })
+    const kept = await Promise.all(all.map((way) => way.retained(t)))
+    assert.deepEqual(kept[1], kept[0])
+    assert.deepEqual(kept[2], kept[0])
     assert.equal(long.commits.runs, 0)
     assert(short.commits.runs > RUNS)
   })
