@@ -7,6 +7,7 @@ import { RECEIVE_MAXIMUM } from '../../../broker/mqtt5/reader.ts'
 import { CLIENT_ID_CHARS_MAX, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
 import { until } from '../../until.ts'
 import { type Bench, connected5, publish, RawClient, READING, startBroker } from '../harness.ts'
+import { holding } from '../held-log.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
 
@@ -203,4 +204,36 @@ test('a reading with properties is in the log as one without', async (t) => {
   await client.next('puback')
   const [entry] = await bench.entries()
   assert.deepEqual(Buffer.from(entry?.payload ?? []), READING)
+})
+
+test('while the log is slow, a client with 1,500 messages has its PINGs answered by Receive Maximum, and loses none', async (t) => {
+  const held: (() => void)[] = []
+  const bench = await startBroker(t, { through: holding(held) })
+  const { client, connack } = await device(t, bench, 'truck-7', { keepalive: 60 })
+  const { receiveMaximum = 0 } = connack.properties ?? {}
+  const count = 1_500
+  let sent = 0
+  const sendUntil = (until: number) => {
+    for (; sent < until; sent++) client.send(publish(TOPIC, sent + 1, 1))
+  }
+  sendUntil(receiveMaximum)
+  await until(() => held.length === receiveMaximum)
+  for (let pings = 0; pings < 3; pings++) {
+    client.send({ cmd: 'pingreq' })
+    await client.next('pingresp')
+  }
+  // Each acknowledgement lets it send one more.
+  const acknowledged = () => client.packets.length
+  while (acknowledged() < count) {
+    for (const release of held.splice(0)) release()
+    const before = acknowledged()
+    await until(() => held.length > 0 || acknowledged() > before || acknowledged() === count)
+    sendUntil(Math.min(count, acknowledged() + receiveMaximum))
+  }
+  const ids = client.packets.map(({ messageId }) => messageId)
+  assert.deepEqual(
+    ids,
+    Array.from({ length: count }, (_, index) => index + 1),
+  )
+  assert.equal(await bench.metric('telltale_broker_accepted_total{qos="1"}'), count)
 })
