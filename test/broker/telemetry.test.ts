@@ -176,37 +176,39 @@ test('an app over MQTT sees telemetry within its filters, as it was sent', async
   assert.deepEqual(await arrived, [TOPIC, READING.toString()])
 })
 
-test('mosquitto_sub with an app token sees what mosquitto_pub with a device token sends', async (t) => {
-  if (requireProgram(t, 'mosquitto_pub', 'apt install mosquitto-clients') === undefined) return
-  const bench = await startBroker(t)
-  const appToken = await bench.identity.signApp(['devices/#'], 60_000)
-  const deviceToken = await bench.identity.signDevice('truck-7', 60_000)
-  const run = promisify(execFile)
-  const to = ['-h', '127.0.0.1', '-p', String(bench.port)]
-  const subscribing = run('mosquitto_sub', [
-    ...to,
-    '-u',
-    'app',
-    '-P',
-    appToken,
-    '-t',
-    'devices/#',
-    '-C',
-    '1',
-    '-v',
-    '-W',
-    '20',
-  ])
-  await until(async () => (await bench.metric('telltale_broker_connections')) !== 0)
-  const device = ['-i', 'truck-7', '-u', 'truck-7', '-P', deviceToken, '-t', TOPIC]
-  const { stdout } = await Promise.race([
-    subscribing,
-    (async () => {
-      for (;;) await run('mosquitto_pub', [...to, ...device, '-q', '1', '-m', READING.toString()])
-    })(),
-  ])
-  assert.equal(stdout, `${TOPIC} ${READING}\n`)
-})
+for (const version of ['mqttv311', 'mqttv5']) {
+  test(`mosquitto_sub with an app token sees what mosquitto_pub with a device token sends (${version})`, async (t) => {
+    if (requireProgram(t, 'mosquitto_pub', 'apt install mosquitto-clients') === undefined) return
+    const bench = await startBroker(t)
+    const appToken = await bench.identity.signApp(['devices/#'], 60_000)
+    const deviceToken = await bench.identity.signDevice('truck-7', 60_000)
+    const run = promisify(execFile)
+    const to = ['-V', version, '-h', '127.0.0.1', '-p', String(bench.port)]
+    const subscribing = run('mosquitto_sub', [
+      ...to,
+      '-u',
+      'app',
+      '-P',
+      appToken,
+      '-t',
+      'devices/#',
+      '-C',
+      '1',
+      '-v',
+      '-W',
+      '20',
+    ])
+    await until(async () => (await bench.metric('telltale_broker_connections')) !== 0)
+    const device = ['-i', 'truck-7', '-u', 'truck-7', '-P', deviceToken, '-t', TOPIC]
+    const { stdout } = await Promise.race([
+      subscribing,
+      (async () => {
+        for (;;) await run('mosquitto_pub', [...to, ...device, '-q', '1', '-m', READING.toString()])
+      })(),
+    ])
+    assert.equal(stdout, `${TOPIC} ${READING}\n`)
+  })
+}
 
 test('what a device may not send is acknowledged, dropped, counted, and told on its errors topic', async (t) => {
   const bench = await startBroker(t)
