@@ -150,10 +150,14 @@ export class TelemetryBroker extends Aedes {
   }
 
   override subscribe(topic: string, deliver: Deliver, done: () => void): void {
-    super.subscribe(topic, this.subscribers.subscribed(topic, deliver), done)
+    const made = this.subscribers.fanOut.subscribed(topic, deliver)
+    if (made === undefined) setImmediate(done)
+    else super.subscribe(made.filter, made.deliver, done)
   }
 
   override unsubscribe(topic: string, deliver: Deliver, done: () => void): void {
-    super.unsubscribe(topic, this.subscribers.unsubscribed(topic, deliver), done)
+    const ended = this.subscribers.fanOut.unsubscribed(topic, deliver)
+    if (ended !== undefined) super.unsubscribe(ended.filter, ended.deliver, done)
+    else if (done) setImmediate(done)
   }
 }

@@ -43,6 +43,11 @@ export function isTopicFilter(filter: string): boolean {
   })
 }
 
+/** The filter within a shared one, `$share/{group}/{filter}` (MQTT 5 section 4.8.2); undefined for any other. */
+export function sharedFilterOf(filter: string): string | undefined {
+  return /^\$share\/[^/+#]+\/(.+)$/s.exec(filter)?.[1]
+}
+
 /**
  * The telemetry that a topic filter selects: every filter over `devices/{device}/telemetry/{stream}` comes down to a
  * device or any, and a stream or any. Undefined if the filter is malformed or can match no telemetry topic.

@@ -240,7 +240,6 @@ export const SENT = {
   topicAliasMaximum: 0x22,
   topicAlias: 0x23,
   maximumPacketSize: 0x27,
-  sharedSubscriptionAvailable: 0x2a,
 } as const
 
 export function varint(value: number): Buffer {
@@ -268,7 +267,6 @@ export function propertyBytes(identifier: number, value: number | string): Buffe
   const kind = identifier === SENT.messageExpiryInterval || identifier === SENT.maximumPacketSize ? 4 : 2
   if (typeof value === 'string') return Buffer.concat([Buffer.of(identifier), text(value)])
   if (identifier === SENT.subscriptionIdentifier) return Buffer.concat([Buffer.of(identifier), varint(value)])
-  if (identifier === SENT.sharedSubscriptionAvailable) return Buffer.of(identifier, value)
   const bytes = Buffer.alloc(1 + kind)
   bytes[0] = identifier
   bytes.writeUIntBE(value, 1, kind)

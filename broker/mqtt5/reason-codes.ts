@@ -20,13 +20,13 @@ export const SERVER_SHUTTING_DOWN = 0x8b
 export const BAD_AUTHENTICATION_METHOD = 0x8c
 export const KEEP_ALIVE_TIMEOUT = 0x8d
 export const SESSION_TAKEN_OVER = 0x8e
+export const TOPIC_FILTER_INVALID = 0x8f
 export const TOPIC_NAME_INVALID = 0x90
 export const RECEIVE_MAXIMUM_EXCEEDED = 0x93
 export const TOPIC_ALIAS_INVALID = 0x94
 export const PACKET_TOO_LARGE = 0x95
 export const MESSAGE_RATE_TOO_HIGH = 0x96
 export const QUOTA_EXCEEDED = 0x97
-export const SHARED_SUBSCRIPTIONS_NOT_SUPPORTED = 0x9e
 export const CONNECTION_RATE_EXCEEDED = 0x9f
 export const UNSPECIFIED_ERROR = 0x80
 

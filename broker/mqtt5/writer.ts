@@ -9,6 +9,7 @@
 
 import type { Duplex } from 'node:stream'
 import mqttPacket, { type Packet } from 'mqtt-packet'
+import { sharedFilterOf } from '../../identity/topics.ts'
 import { FRAME_BYTES_MAX, OUTBOUND_BYTES_MAX } from '../../platform/limits.ts'
 import { printable } from '../../platform/printable.ts'
 import type { PacketWriter } from '../aedes/writing.ts'
@@ -24,7 +25,7 @@ import {
   NOT_AUTHORIZED,
   QUOTA_EXCEEDED,
   refusedConnect,
-  SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+  TOPIC_FILTER_INVALID,
 } from './reason-codes.ts'
 import { SendWindow, type Sent } from './send-window.ts'
 import { OutboundAliases, TOPIC_ALIASES_MAX } from './topic-aliases.ts'
@@ -109,7 +110,6 @@ export class Writer implements PacketWriter {
       propertyBytes(SENT.receiveMaximum, RECEIVE_MAXIMUM),
       propertyBytes(SENT.maximumPacketSize, FRAME_BYTES_MAX),
       propertyBytes(SENT.topicAliasMaximum, TOPIC_ALIASES_MAX),
-      propertyBytes(SENT.sharedSubscriptionAvailable, 0),
       ...(assignedClientId === undefined ? NONE : [propertyBytes(SENT.assignedClientIdentifier, assignedClientId)]),
     ]
     return this.#connack(Buffer.of(sessionPresent ? 1 : 0, 0), properties)
@@ -215,7 +215,7 @@ export class Writer implements PacketWriter {
   }
 
   #whyNot(filter: string): number {
-    if (filter.startsWith(SHARED)) return SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+    if (filter.startsWith(SHARED) && sharedFilterOf(filter) === undefined) return TOPIC_FILTER_INVALID
     return this.session?.subscriptions.isFull ? QUOTA_EXCEEDED : NOT_AUTHORIZED
   }
 

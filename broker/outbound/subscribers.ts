@@ -8,9 +8,8 @@
  * `PersistentSessions` and `RetainedMessages`.
  */
 
-import assert from 'node:assert/strict'
 import type { Client, PublishPacket, Subscription } from 'aedes'
-import { selectionOf } from '../../identity/topics.ts'
+import { selectionOf, sharedFilterOf } from '../../identity/topics.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { internals, type Persistence, type QueuedPacket } from '../aedes/internals.ts'
 import type { Connection } from '../inbound/connection.ts'
@@ -21,15 +20,8 @@ import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { ThrottledLines } from '../reports/throttled-lines.ts'
 import { mayReceive, maySubscribe } from '../session/access.ts'
 import type { SubscriptionOptions } from '../session/subscriptions.ts'
-import {
-  type Deliver,
-  grantedQos,
-  isDrowning,
-  isRepeated,
-  keepQos,
-  patchDeliveries,
-  withoutWaiting,
-} from './deliveries.ts'
+import { grantedQos, isDrowning, isRepeated, keepQos, patchDeliveries } from './deliveries.ts'
+import { FanOut } from './fan-out.ts'
 import { patchPersistence } from './persistence.ts'
 import { PersistentSessions, SESSION_MARKER } from './persistent-sessions.ts'
 import { RetainedMessages } from './retained.ts'
@@ -59,10 +51,8 @@ export class Subscribers {
   readonly persistent: PersistentSessions
   readonly sessionExpiry: SessionExpiry
   readonly #dependencies: SubscribersDependencies
-  /** Aedes's delivery functions, and ours around them. */
-  readonly #deliveries = new WeakMap<Deliver, Deliver>()
+  readonly fanOut = new FanOut()
   #forgetSession: (id: string) => void = () => undefined
-  #telemetrySubscriptions = 0
   /** A session that is not clean subscribed to telemetry at QoS > 0, once: it is queued for while it is away. */
   #queuesTelemetry = false
   /** A session that is not clean subscribed with No Local, once: who published a message must be known when it is queued. */
@@ -83,7 +73,7 @@ export class Subscribers {
 
   /** Whether anybody subscribes to telemetry. */
   get wantTelemetry(): boolean {
-    return this.#telemetrySubscriptions > 0 || this.#queuesTelemetry
+    return this.fanOut.telemetrySubscriptions > 0 || this.#queuesTelemetry
   }
 
   patchPersistence(persistence: Persistence): void {
@@ -133,23 +123,6 @@ export class Subscribers {
     return false
   }
 
-  /** Aedes begins to deliver by this function; returns the one that is to do it. */
-  subscribed(filter: string, deliver: Deliver): Deliver {
-    if (selectionOf(filter) !== undefined) this.#telemetrySubscriptions++
-    const ours = withoutWaiting(deliver)
-    this.#deliveries.set(deliver, ours)
-    return ours
-  }
-
-  /** Returns the function that did it. */
-  unsubscribed(filter: string, deliver: Deliver): Deliver {
-    if (selectionOf(filter) !== undefined) {
-      this.#telemetrySubscriptions--
-      assert(this.#telemetrySubscriptions >= 0, 'who unsubscribes has subscribed')
-    }
-    return this.#deliveries.get(deliver) ?? deliver
-  }
-
   /** After the UNSUBACK. */
   forget(client: Client, filters: readonly string[]): void {
     const { connections } = this.#dependencies
@@ -191,6 +164,8 @@ export class Subscribers {
     const filters = subscriptions
       .filter(({ qos, rh }) => (qos as number) !== REFUSED && rh !== RETAINED_NEVER)
       .map(({ topic }) => topic)
+      // What is retained is not for a group (MQTT 5 section 4.8.2).
+      .filter((topic) => sharedFilterOf(topic) === undefined)
     const inner = internals(client)
     try {
       for await (const kept of this.retained.find(filters, () => !client.closed)) {

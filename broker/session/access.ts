@@ -5,12 +5,15 @@
  * The same check stands at SUBSCRIBE and at each forward: a session that is not clean outlives the token it subscribed with.
  */
 
-import { commandsTopic, errorsTopic, filterCovers, isTopicFilter } from '../../identity/topics.ts'
+import { commandsTopic, errorsTopic, filterCovers, isTopicFilter, sharedFilterOf } from '../../identity/topics.ts'
 import type { Session } from './session.ts'
 
 /** Whether the holder of `session` may subscribe to `filter` with this QoS. */
-export function maySubscribe(session: Session, filter: string, qos: number, clean: boolean): boolean {
-  // Aedes would grant a shared subscription and then deliver nothing; `$SYS` is the broker's own.
+export function maySubscribe(session: Session, asked: string, qos: number, clean: boolean): boolean {
+  // For a group nothing is queued.
+  const shared = session.level5 !== undefined && (qos === 0 || clean) ? sharedFilterOf(asked) : undefined
+  const filter = shared ?? asked
+  // MQTT 3.1.1 has no shared subscriptions; `$SYS` is the broker's own.
   if (filter.startsWith('$') || !isTopicFilter(filter)) return false
   const { holder } = session
   switch (holder.kind) {

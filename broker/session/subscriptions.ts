@@ -7,7 +7,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { filterCovers } from '../../identity/topics.ts'
+import { filterCovers, sharedFilterOf } from '../../identity/topics.ts'
 import { SUBSCRIPTIONS_PER_CLIENT_MAX } from '../../platform/limits.ts'
 
 /** What is kept for subscriptions, of one client and of all that are connected; one more is refused. */
@@ -25,6 +25,13 @@ export interface SubscriptionOptions {
 /** Of all connections. */
 export class SubscriptionsTotal {
   bytes = 0
+}
+
+const SHARED = '$'
+
+/** Of a shared filter, the one within. */
+function covers(filter: string, topic: string): boolean {
+  return filterCovers(filter.startsWith(SHARED) ? (sharedFilterOf(filter) ?? filter) : filter, topic)
 }
 
 /** What is kept for a filter, in bytes, about. */
@@ -102,7 +109,7 @@ export class Subscriptions {
     const identifiers: number[] = []
     let retainAsPublished = false
     for (const [filter, options] of this.#options) {
-      if (!filterCovers(filter, topic)) continue
+      if (!covers(filter, topic)) continue
       if (options.identifier !== undefined) identifiers.push(options.identifier)
       retainAsPublished ||= options.retainAsPublished
     }
@@ -120,7 +127,7 @@ export class Subscriptions {
     if (exactlyOnce === this.size) return qos
     let greatest = 0
     for (const [filter, granted] of this.#qosByFilter) {
-      if (granted <= greatest || !filterCovers(filter, topic)) continue
+      if (granted <= greatest || !covers(filter, topic)) continue
       greatest = granted
       if (greatest >= qos) return qos
     }

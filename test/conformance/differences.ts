@@ -24,7 +24,7 @@ export const MOSQUITTO_DIFFERENCES: Readonly<Record<string, string>> = {
 /** What no statement demands and a user of both should know. */
 export const REMARKS: readonly string[] = [
   'Sessions that are not clean live in memory: they end with the process. Telemetry does not depend on them; it is in the log.',
-  '`$share/...` is refused with 0x80 (MQTT 3.1.1 has no shared subscriptions), `$SYS/#` too, and a PUBLISH to a topic that begins with `$` ends the connection.',
+  '`$share/...` is refused with 0x80 (MQTT 3.1.1 has no shared subscriptions; MQTT 5 has), `$SYS/#` too, and a PUBLISH to a topic that begins with `$` ends the connection.',
   `A session that is not clean is owed at most ${count(SESSION_QUEUE_MESSAGES_MAX)} messages and ${count(SESSION_QUEUE_BYTES_MAX / 1024)} KiB of payload, those sent and not acknowledged among them; more are dropped and counted.`,
   `A clean session with ${count(UNACKNOWLEDGED_MAX)} messages sent and not acknowledged is disconnected at the next.`,
   'A PUBREC for a message of QoS 1 is answered by a PUBREL and settles nothing, as no acknowledgement of another kind does; the connection stays.',

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { IPublishPacket, ISubscription, Packet } from 'mqtt-packet'
+import { until } from '../../until.ts'
 import { type Bench, connectAs, connected5, publish, RawClient, startBroker } from '../harness.ts'
 
 const start = (t: TestContext) => startBroker(t, { auth: 'off' })
@@ -198,4 +199,49 @@ test('topics that come again come by alias, as many as the client allows', async
   await send(bench, t, ...['a', 'b', 'c', 'a', 'b', 'c'].map((topic) => publish(topic, 1, 0)))
   const seen = (await received(client)).map(({ topic, properties }) => `${topic} ${properties?.topicAlias ?? ''}`)
   assert.deepEqual(seen, ['a 1', 'b 2', 'c ', ' 1', ' 2', 'c '])
+})
+
+test('those who share a subscription get each message once together, one topic one member, and what they may have', async (t) => {
+  const bench = await startBroker(t)
+  const open = (clientId: string, filter = 'devices/+/telemetry/#') =>
+    bench.app([filter], { clientId, protocolVersion: 5 })
+  const shared = '$share/constructor/devices/+/telemetry/#'
+  const got = new Map<string, string[]>()
+  const join = async (clientId: string) => {
+    const app = await open(clientId)
+    const seen: string[] = []
+    got.set(clientId, seen)
+    app.on('message', (topic, payload) => seen.push(`${topic} ${payload}`))
+    await app.subscribeAsync(shared, { qos: 1 })
+    return app
+  }
+  const [one, other] = [await join('one'), await join('__proto__')]
+  const apart = await open('apart')
+  const all: string[] = []
+  apart.on('message', (topic, payload) => all.push(`${topic} ${payload}`))
+  await apart.subscribeAsync('devices/+/telemetry/#', { qos: 1 })
+  const device = await bench.device('truck-7')
+  const streams = Array.from({ length: 20 }, (_, index) => `s${index}`)
+  const send = async (payload: string) => {
+    for (const stream of streams) await device.publishAsync(`devices/truck-7/telemetry/${stream}`, payload, { qos: 1 })
+  }
+  const total = () => [...got.values()].flat().length
+  for (const payload of ['a', 'b']) await send(payload)
+  await until(() => total() === 40 && all.length === 40)
+  const topicsOf = (id: string) => new Set((got.get(id) ?? []).map((line) => line.split(' ')[0]))
+  const [ones, others] = [topicsOf('one'), topicsOf('__proto__')]
+  assert.equal(ones.size + others.size, streams.length)
+  assert(ones.size > 0 && others.size > 0)
+  // Who is left gets all of it; then nobody does, and the broker goes on.
+  await one.endAsync()
+  await send('c')
+  await until(() => total() === 60)
+  assert.equal((got.get('__proto__') ?? []).filter((line) => line.endsWith(' c')).length, streams.length)
+  await other.unsubscribeAsync(shared)
+  await send('d')
+  await until(() => all.length === 80)
+  assert.equal(total(), 60)
+  // A token's filters bound what may be shared.
+  const stranger = await open('stranger', 'devices/another/telemetry/#')
+  await assert.rejects(stranger.subscribeAsync(shared))
 })

@@ -46,7 +46,6 @@ test('a CONNACK says what holds here, and gives a client id to who has none', as
       receiveMaximum: RECEIVE_MAXIMUM,
       maximumPacketSize: FRAME_BYTES_MAX,
       topicAliasMaximum: 16,
-      sharedSubscriptionAvailable: false,
     },
   )
   const [one, other] = [await connected5(t, bench, ''), await connected5(t, bench, '')]
@@ -177,11 +176,14 @@ test('a topic alias stands for its topic, on its connection', async (t) => {
 test('SUBACK and UNSUBACK have a code for each filter', async (t) => {
   const bench = await startBroker(t)
   const { client } = await device(t, bench)
-  const subscriptions = ['devices/truck-7/errors', 'devices/+/errors', '$share/group/devices/truck-7/errors'].map(
-    (topic) => ({ topic, qos: 1 as const, nl: false, rap: false, rh: 0 }),
-  )
+  const subscriptions = [
+    'devices/truck-7/errors',
+    'devices/+/errors',
+    '$share/group/devices/+/errors',
+    '$share/+/a',
+  ].map((topic) => ({ topic, qos: 1 as const, nl: false, rap: false, rh: 0 }))
   client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [...subscriptions, ...subscriptions.slice(0, 1)] })
-  assert.deepEqual((await client.next('suback')).granted, [1, 0x87, 0x9e, 1])
+  assert.deepEqual((await client.next('suback')).granted, [1, 0x87, 0x87, 0x8f, 1])
   const unsubscriptions = ['devices/truck-7/errors', 'constructor', '__proto__']
   client.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions })
   assert.deepEqual((await client.next('unsuback')).granted, [0, 0x11, 0x11])
