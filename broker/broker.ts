@@ -16,7 +16,7 @@ import type { Metrics } from '../platform/metrics.ts'
 import { Admission } from './admission/admission.ts'
 import { StatusBoard } from './admission/status-board.ts'
 import { Drops } from './admission/verdict.ts'
-import { Authentication, type Verifies } from './connect/authentication.ts'
+import { Authentication, type AuthenticationDependencies } from './connect/authentication.ts'
 import { type Address, clientsMax, type ListenerOptions, Listeners } from './connect/listeners.ts'
 import { OUTBOUND_BYTES_TOTAL_MAX } from './outbound/sweeps.ts'
 import { Disconnects } from './reports/disconnects.ts'
@@ -43,7 +43,7 @@ export interface BrokerDependencies {
   readonly log: Appends & DeadLetterBox & NoticeBoard
   readonly presence: Presence
   /** Undefined: anyone may connect, any topic (`TELLTALE_AUTH=off`). */
-  readonly identity: Verifies | undefined
+  readonly identity: AuthenticationDependencies['identity']
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics

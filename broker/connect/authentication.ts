@@ -10,10 +10,8 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AuthenticateError, Client } from 'aedes'
-import { IdentityError } from '../../identity/errors.ts'
 import type { Principal } from '../../identity/principal.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { messageOf } from '../../platform/errors.ts'
 import { CONNECTS_PER_CLIENT } from '../../platform/limits.ts'
 import { Throttle } from '../../platform/throttle.ts'
 import { renameClient, willOf } from '../aedes/internals.ts'
@@ -25,17 +23,13 @@ import type { ReceiveWindow } from '../session/receive-window.ts'
 import { type Holder, Session } from '../session/session.ts'
 import { SubscriptionsTotal } from '../session/subscriptions.ts'
 import { ClientCertificates, NoDevice } from './client-certificates.ts'
+import { renew, type Verifies, verified } from './tokens.ts'
 
 /** The user name of apps. */
 const APP = 'app'
 const SERVER_UNAVAILABLE = 3
 const BAD_USERNAME_OR_PASSWORD = 4
 const NOT_AUTHORIZED = 5
-
-export interface Verifies {
-  verify(token: string): Promise<Principal>
-  isRevoked(principal: Principal): boolean
-}
 
 /** A refused connection: the return code for the client, the reason for the metric, the message for the log. */
 export class ConnectRefused extends Disconnect implements AuthenticateError {
@@ -88,7 +82,7 @@ export class Authentication {
     const holder: Holder =
       identity === undefined
         ? { kind: 'anyone' }
-        : holderOf(client, username ?? certified?.device, certified ?? (await verified(identity, password)))
+        : holderOf(client, username ?? certified?.device, certified ?? (await verified(identity, password, unknown)))
     // An app publishes nothing, and its client id may be a device's: it must not use up what that one may publish.
     const rate = holder.kind === 'app' ? undefined : this.#rates.of(client.id)
     const session = new Session(holder, willOf(client), {
@@ -100,6 +94,11 @@ export class Authentication {
     if (holder.kind === 'app') renameClient(client, `app/${client.id}`)
     await this.#waitForItsTime(client)
     return session
+  }
+
+  /** Has a session go on by another token. Rejects with the `Disconnect` with which its connection ends. */
+  renew(session: Session, token: Buffer): Promise<void> {
+    return renew(this.#dependencies.identity, session, token)
   }
 
   /** Whether what a client showed when it connected is good no more. */
@@ -128,19 +127,7 @@ export class Authentication {
   }
 }
 
-const REASONS: Readonly<Record<string, Refusal>> = {
-  'token-expired': 'expired-token',
-  'token-revoked': 'revoked-token',
-}
-
-async function verified(identity: Verifies, password: Buffer | undefined): Promise<Principal> {
-  try {
-    return await identity.verify(password?.toString('utf8') ?? '')
-  } catch (error) {
-    const reason = (error instanceof IdentityError && REASONS[error.code]) || 'bad-token'
-    throw new ConnectRefused(BAD_USERNAME_OR_PASSWORD, reason, messageOf(error))
-  }
-}
+const unknown = (reason: Refusal, text: string) => new ConnectRefused(BAD_USERNAME_OR_PASSWORD, reason, text)
 
 function holderOf(client: Client, username: string | undefined, principal: Principal): Holder {
   if (principal.kind === 'app') {

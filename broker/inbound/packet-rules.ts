@@ -64,7 +64,7 @@ export function isGoodString(text: string, bytes: () => Uint8Array): boolean {
 }
 
 /** The rule that a parsed packet other than a PUBLISH breaks. `parsed` of its `length` bytes were read as fields. */
-export function violationOf(packet: Packet, parsed: number): Violation | undefined {
+export function violationOf(packet: Packet, parsed: number, isLevel5: boolean): Violation | undefined {
   const length = packet.length ?? 0
   if (parsed !== length) return { message: `a ${packet.cmd} of ${length} bytes has fields of ${parsed} bytes` }
   switch (packet.cmd) {
@@ -86,8 +86,9 @@ export function violationOf(packet: Packet, parsed: number): Violation | undefin
     case 'suback':
     case 'unsuback':
     case 'pingresp':
-    case 'auth':
       return { message: `a client does not send a ${packet.cmd}` }
+    case 'auth':
+      return isLevel5 ? undefined : { message: 'only a client of MQTT 5 sends an AUTH' }
     default:
       return undefined
   }

@@ -203,7 +203,8 @@ export class Packets implements Parses {
     if (!ACKNOWLEDGEMENTS.has(cmd ?? '')) this.requests++
     this.#strings = 0
     if (cmd === 'connect' && packet.protocolVersion === LEVEL_5) this.#openLevel5()
-    const violation = packet.cmd === 'publish' ? publishViolation(packet, parsed) : violationOf(packet, parsed)
+    const violation =
+      packet.cmd === 'publish' ? publishViolation(packet, parsed) : violationOf(packet, parsed, this.isLevel5)
     if (violation !== undefined) this.violated(violation.message, violation.returnCode)
     else if (this.level5 !== undefined) this.#translate(this.level5, packet)
     else this.#handOn(packet)

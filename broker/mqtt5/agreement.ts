@@ -13,6 +13,9 @@ import { MessageProperties } from './message-properties.ts'
 import { type Properties, propertiesOf } from './properties.ts'
 import { BAD_AUTHENTICATION_METHOD, PROTOCOL_ERROR } from './reason-codes.ts'
 
+/** Enhanced authentication (section 4.12), in one step: a token, which may be followed by another while the connection lasts. */
+export const TOKEN_METHOD = 'telltale-token'
+
 const U16_MAX = 65_535
 const U32_MAX = 2 ** 32 - 1
 const NOTHING = Buffer.alloc(0)
@@ -32,19 +35,23 @@ export class Agreement {
   readonly assignedClientId: string | undefined
   readonly willDelaySeconds: number
   readonly willExpirySeconds: number | undefined
+  /** Whether it named `TOKEN_METHOD`. */
+  readonly mayRenew: boolean
   /** The CONNECT, as one of level 4. Aedes goes by its `clean`. */
   readonly connect: IConnectPacket
 
   /** Throws a `Disconnect` for what cannot be agreed on. */
   constructor(connect: IConnectPacket) {
     const properties = propertiesOf(connect)
-    if (properties.authenticationMethod !== undefined) {
-      const message = `authentication method ${JSON.stringify(properties.authenticationMethod)} is not known here`
+    const { authenticationMethod: method, authenticationData: token } = properties
+    if (method !== undefined && method !== TOKEN_METHOD) {
+      const message = `authentication method ${JSON.stringify(method)} is not known here: ${TOKEN_METHOD} is`
       throw new Disconnect('protocol-error', message, BAD_AUTHENTICATION_METHOD)
     }
-    if (properties.authenticationData !== undefined) {
+    if (method === undefined && token !== undefined) {
       throw new Disconnect('protocol-error', 'authentication data come without a method', PROTOCOL_ERROR)
     }
+    this.mayRenew = method !== undefined
     this.cleanStart = connect.clean === true
     this.sessionExpirySeconds = expiryOf(properties.sessionExpiryInterval ?? 0)
     this.receiveMaximum = properties.receiveMaximum ?? U16_MAX
@@ -58,6 +65,7 @@ export class Agreement {
     this.willExpirySeconds = willProperties.messageExpiryInterval
     this.connect = {
       ...rest,
+      ...(token !== undefined && { password: token }),
       clientId: this.assignedClientId ?? connect.clientId,
       protocolVersion: LEVEL_311,
       ...(will !== undefined && { will: withProperties(will, willProperties) }),

@@ -22,7 +22,7 @@ import { MessageProperties } from './message-properties.ts'
 import { FIELDS } from './parsing.ts'
 import { PlainProperties } from './plain-properties.ts'
 import { Reader } from './reader.ts'
-import { DROPPED, reasonCodeOf, SERVER_SHUTTING_DOWN } from './reason-codes.ts'
+import { DROPPED, PROTOCOL_ERROR, reasonCodeOf, SERVER_SHUTTING_DOWN } from './reason-codes.ts'
 import type { Sent } from './send-window.ts'
 import { Writer } from './writer.ts'
 
@@ -32,6 +32,12 @@ export interface Mqtt5Dependencies {
   readonly disconnects: Disconnects
   readonly metrics: BrokerMetrics
   readonly clock: Clock
+  readonly authentication: Renews
+}
+
+/** Has a session go on by another token. Rejects with the `Disconnect` with which its connection ends. */
+export interface Renews {
+  renew(session: Session, token: Buffer): Promise<void>
 }
 
 export class Mqtt5 implements OpensLevel5 {
@@ -74,6 +80,7 @@ export class Mqtt5Connection implements Level5 {
   readonly #reader: Reader
   #writer: Writer | undefined
   #agreement: Agreement | undefined
+  #isRenewing = false
 
   constructor(client: Client, accept: (packet: Packet) => void, dependencies: Mqtt5Dependencies) {
     this.#client = client
@@ -89,6 +96,8 @@ export class Mqtt5Connection implements Level5 {
         disconnects.farewells.delete(conn)
         disconnects.end(client, new Left(`it disconnected with reason code ${reasonCode}`))
       },
+      renewing: (token) => this.#renew(token),
+      hasConnack: () => this.#writer?.hasConnack === true,
       now: () => clock.now(),
     })
     disconnects.farewells.set(conn, (error) => this.#sayFarewell(error))
@@ -152,6 +161,26 @@ export class Mqtt5Connection implements Level5 {
       metrics,
     })
     writeBy(client, this.#writer)
+  }
+
+  /** What was asked for meanwhile goes by the token before (section 4.12.1). One at a time: a token takes work to check. */
+  #renew(token: Buffer): void {
+    const client = this.#client
+    const { disconnects, authentication } = this.#dependencies
+    const session = this.#writer?.session
+    if (this.#isRenewing || session === undefined) {
+      throw new Disconnect('protocol-error', 'an AUTH comes before the one before it was answered', PROTOCOL_ERROR)
+    }
+    this.#isRenewing = true
+    authentication.renew(session, token).then(
+      () => {
+        this.#isRenewing = false
+        if (!client.closed) this.#writer?.renewed()
+      },
+      (error: Disconnect) => {
+        if (!client.closed) disconnects.end(client, error)
+      },
+    )
   }
 
   /** As if the client had acknowledged it: in a turn of its own, for Aedes is about to write it. */

@@ -10,7 +10,7 @@ import type { Packet } from 'mqtt-packet'
 import type { Acknowledgement } from '../aedes/internals.ts'
 import { Disconnect } from '../reports/disconnects.ts'
 import { HELD_MESSAGES_PER_CLIENT_MAX } from '../session/receive-window.ts'
-import { Agreement } from './agreement.ts'
+import { Agreement, TOKEN_METHOD } from './agreement.ts'
 import { MessageProperties } from './message-properties.ts'
 import { propertiesOf } from './properties.ts'
 import { FAILURE_MIN, PROTOCOL_ERROR, RECEIVE_MAXIMUM_EXCEEDED, TOPIC_NAME_INVALID } from './reason-codes.ts'
@@ -28,6 +28,8 @@ const NORMAL = 0x00
 const CLIENT_REASONS: ReadonlySet<number> = new Set([
   0x04, 0x80, 0x81, 0x82, 0x83, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99,
 ])
+/** Of an AUTH (section 3.15.2.1): the one that a client has reason to send, for its CONNECT had all that is asked. */
+const REAUTHENTICATE = 0x19
 const SHARED = '$share/'
 const NOTHING = Buffer.alloc(0)
 
@@ -43,6 +45,9 @@ export interface ReaderEvents {
   readonly acknowledged: (messageId: number) => void
   /** The client ends the connection, and wants its will published. */
   readonly left: (reasonCode: number) => void
+  /** It shows another token (section 4.12.1). */
+  readonly renewing: (token: Buffer) => void
+  readonly hasConnack: () => boolean
   readonly now: () => number
 }
 
@@ -58,6 +63,10 @@ export class Reader {
   }
 
   translate(packet: Packet): Packet | undefined {
+    if (this.#agreement?.mayRenew && packet.cmd !== 'disconnect' && !this.#events.hasConnack()) {
+      // Section 3.1.2.11.9.
+      throw wrong(`a client that named an authentication method sends a ${packet.cmd} before its CONNACK`)
+    }
     switch (packet.cmd) {
       case 'connect':
         return this.#connect(packet)
@@ -77,6 +86,9 @@ export class Reader {
         return packet
       case 'disconnect':
         return this.#disconnect(packet)
+      case 'auth':
+        this.#authenticate(packet)
+        return undefined
       default:
         return packet
     }
@@ -143,6 +155,16 @@ export class Reader {
     return acknowledgement as Packet
   }
 
+  #authenticate(packet: AuthPacket): void {
+    const { authenticationMethod: method, authenticationData } = propertiesOf(packet)
+    if (!this.#agreement?.mayRenew) throw wrong('an AUTH of a client whose CONNECT named no authentication method')
+    if (packet.reasonCode !== REAUTHENTICATE)
+      throw wrong(`a client sends no AUTH with reason code ${packet.reasonCode}`)
+    // A DISCONNECT has no 0x8C (section 3.14.2.1).
+    if (method !== TOKEN_METHOD) throw wrong('an AUTH does not name the authentication method of the CONNECT')
+    this.#events.renewing(authenticationData ?? NOTHING)
+  }
+
   #disconnect(packet: Extract<Packet, { cmd: 'disconnect' }>): Packet | undefined {
     const { reasonCode = NORMAL } = packet
     const { sessionExpiryInterval } = propertiesOf(packet)
@@ -153,6 +175,8 @@ export class Reader {
     return undefined
   }
 }
+
+type AuthPacket = Extract<Packet, { cmd: 'auth' }>
 
 interface Acknowledged {
   readonly cmd: 'puback' | 'pubcomp' | 'pubrec'

@@ -51,6 +51,7 @@ const REFUSED: Readonly<Record<number, number>> = {
 
 const ENDED: Readonly<Partial<Record<Disconnect['reason'], number>>> = {
   'taken-over': SESSION_TAKEN_OVER,
+  'bad-token': NOT_AUTHORIZED,
   'expired-token': NOT_AUTHORIZED,
   'revoked-token': NOT_AUTHORIZED,
   'revoked-certificate': NOT_AUTHORIZED,

@@ -15,7 +15,7 @@ import { printable } from '../../platform/printable.ts'
 import type { PacketWriter } from '../aedes/writing.ts'
 import type { BrokerMetrics, Drop } from '../reports/metrics.ts'
 import type { Session } from '../session/session.ts'
-import type { Agreement } from './agreement.ts'
+import { type Agreement, TOKEN_METHOD } from './agreement.ts'
 import { MessageProperties } from './message-properties.ts'
 import { block, propertyBytes, SENT, text, u16, varint } from './properties.ts'
 import { RECEIVE_MAXIMUM } from './reader.ts'
@@ -36,11 +36,14 @@ const REASON_CHARS_MAX = 300
 const CONNACK = 0x20
 const PUBLISH = 0x30
 const DISCONNECT = 0xe0
+const AUTH = 0xf0
 const ACKNOWLEDGEMENTS = { puback: 0x40, pubrec: 0x50 } as const
 const ANSWERS = { suback: 0x90, unsuback: 0xb0 } as const
 const SHARED = '$share/'
 const NOTHING = Buffer.alloc(0)
 const NONE: readonly Buffer[] = []
+const SUCCESS = 0x00
+const METHOD: readonly Buffer[] = [propertyBytes(SENT.authenticationMethod, TOKEN_METHOD)]
 
 export interface WriterEvents {
   /** A message of QoS > 0 will not be sent: it is done with. */
@@ -105,14 +108,20 @@ export class Writer implements PacketWriter {
   /** Answers a CONNECT, with a return code of MQTT 3.1.1. */
   connack(returnCode: number, sessionPresent: boolean): boolean {
     if (returnCode > 0) return this.refuse(refusedConnect(returnCode), this.refusal ?? '')
-    const { assignedClientId } = this.#agreement
+    const { assignedClientId, mayRenew } = this.#agreement
     const properties = [
       propertyBytes(SENT.receiveMaximum, RECEIVE_MAXIMUM),
       propertyBytes(SENT.maximumPacketSize, FRAME_BYTES_MAX),
       propertyBytes(SENT.topicAliasMaximum, TOPIC_ALIASES_MAX),
       ...(assignedClientId === undefined ? NONE : [propertyBytes(SENT.assignedClientIdentifier, assignedClientId)]),
+      ...(mayRenew ? METHOD : NONE),
     ]
     return this.#connack(Buffer.of(sessionPresent ? 1 : 0, 0), properties)
+  }
+
+  /** The token that the client has shown holds from now on. */
+  renewed(): boolean {
+    return this.#send(packetOf(AUTH, [Buffer.of(SUCCESS), block(METHOD)]))
   }
 
   refuse(code: number, words: string): boolean {

@@ -6,7 +6,7 @@
  */
 
 import { commandsTopic, errorsTopic, filterCovers, isTopicFilter, sharedFilterOf } from '../../identity/topics.ts'
-import type { Session } from './session.ts'
+import type { Holder, Session } from './session.ts'
 
 /** Whether the holder of `session` may subscribe to `filter` with this QoS. */
 export function maySubscribe(session: Session, asked: string, qos: number, clean: boolean): boolean {
@@ -26,6 +26,16 @@ export function maySubscribe(session: Session, asked: string, qos: number, clean
       if (qos > 0 && !clean) return false
       return holder.filters.some((outer) => filterCovers(outer, filter))
   }
+}
+
+/** The first filter of `session` that its holder could not have subscribed to with another token. */
+export function lostFilter(session: Session, holder: Holder): string | undefined {
+  if (holder.kind !== 'app') return undefined
+  for (const filter of session.subscriptions.filters) {
+    const inner = sharedFilterOf(filter) ?? filter
+    if (!holder.filters.some((outer) => filterCovers(outer, inner))) return filter
+  }
+  return undefined
 }
 
 /** Whether a message on `topic` may be sent to the holder of `session`. */

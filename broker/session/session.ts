@@ -42,7 +42,8 @@ export interface SessionShares {
 }
 
 export class Session {
-  readonly holder: Holder
+  /** A token may be renewed: of a device by one of the same device, of an app by an app's (`Authentication.renew`). */
+  holder: Holder
   /** What the broker is to send when the connection ends without a DISCONNECT. */
   readonly will: PublishPacket | undefined
   /** Set when it is first asked for: one that is not clean shares it with its connections before. */

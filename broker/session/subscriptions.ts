@@ -58,6 +58,10 @@ export class Subscriptions {
     return this.#qosByFilter.has(filter)
   }
 
+  get filters(): Iterable<string> {
+    return this.#qosByFilter.keys()
+  }
+
   /** False if there is no room for one more. */
   add(filter: string, qos: number, options?: SubscriptionOptions): boolean {
     if (this.has(filter)) this.delete(filter)

@@ -5,7 +5,7 @@ import { connect as connectTcp } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { connectAsync, ErrorWithReasonCode, type IClientOptions } from 'mqtt'
-import mqttPacket from 'mqtt-packet'
+import mqttPacket, { type IDisconnectPacket } from 'mqtt-packet'
 import { readCertificate } from '../../../platform/certificate-watch.ts'
 import { Authority, selfSigned } from '../../servers/certificate.ts'
 import { until } from '../../until.ts'
@@ -134,4 +134,22 @@ test('a certificate that is revoked ends its connection, and makes no other; the
   assert.equal(await refused('revoked-token'), 1)
   assert.equal(other.connected, true)
   await (await connect('mqtts', { ...kept, clientId: 'truck-8' })).endAsync()
+})
+
+test('no token takes the place of a certificate by MQTT 5, for the certificate would end nothing any more', async (t) => {
+  const { authority, bench, connect } = await start(t)
+  const properties = { authenticationMethod: 'telltale-token' }
+  const truck = { ...authority.issue('/CN=truck-7'), clientId: 'truck-7' }
+  const device = await connect('mqtts', { ...truck, protocolVersion: 5, properties })
+  const told = new Promise<IDisconnectPacket>((resolve) => device.once('disconnect', resolve))
+  const authenticationData = Buffer.from(await bench.identity.signDevice('truck-7', 60_000))
+  device.stream.write(
+    mqttPacket.generate(
+      { cmd: 'auth', reasonCode: 0x19, properties: { ...properties, authenticationData } },
+      { protocolVersion: 5 },
+    ),
+  )
+  const { reasonCode, properties: { reasonString } = {} } = await told
+  assert.equal(reasonCode, 0x87)
+  assert.match(reasonString ?? '', /certificate/)
 })

@@ -57,7 +57,8 @@ test('reading waits for the first thing that keeps it from reading, and goes on 
   const [logger, metrics] = [silentLogger(), new BrokerMetrics(createMetrics(), () => 0)]
   const receiveWindow = new ReceiveWindow(new ReceiveWindowTotal())
   const disconnects = new Disconnects({ lines: new ThrottledLines({ clock, logger }), metrics, logger })
-  const mqtt5 = new Mqtt5({ disconnects, metrics, clock })
+  const authentication = { renew: () => assert.fail('nobody renews') }
+  const mqtt5 = new Mqtt5({ disconnects, metrics, clock, authentication })
   const inbound = new Inbound(client, {
     receiveWindow,
     fairShare: new FairShare(),

@@ -65,7 +65,11 @@ const PACKETS: readonly Packet[] = [
   { cmd: 'pubcomp', messageId: 10, reasonCode: 0 },
   { cmd: 'pingreq' },
   { cmd: 'disconnect', reasonCode: 4, properties: { sessionExpiryInterval: 5, reasonString: 'bye' } },
-  { cmd: 'auth', reasonCode: 0, properties: { authenticationMethod: 'a' } },
+  {
+    cmd: 'auth',
+    reasonCode: 0x19,
+    properties: { authenticationMethod: 'telltale-token', authenticationData: Buffer.from('a') },
+  },
 ] as Packet[]
 const BYTES = PACKETS.map((packet) => mqttPacket.generate(packet, { protocolVersion: 5 }))
 
