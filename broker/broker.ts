@@ -24,7 +24,7 @@ import { ErrorReports } from './reports/error-reports.ts'
 import { BrokerMetrics } from './reports/metrics.ts'
 import { ThrottledLines } from './reports/throttled-lines.ts'
 import type { RateLimits } from './session/rate.ts'
-import { TelemetryBroker } from './telemetry-broker.ts'
+import { TelemetryBroker, type TelemetryBrokerOptions } from './telemetry-broker.ts'
 
 /**
  * How often connections are looked over for tokens that have expired or were revoked and for who is silent, for what is unread, and
@@ -54,6 +54,7 @@ export interface BrokerOptions extends ListenerOptions {
   readonly deviceRate?: RateLimits
   /** Who shows a certificate over TLS is the device that it names. */
   readonly byCertificate?: boolean
+  readonly mqtt5?: TelemetryBrokerOptions['mqtt5']
   /** False: all telemetry goes the long way, as in `TelemetryBrokerOptions`. */
   readonly plainTelemetry?: boolean
 }
@@ -96,11 +97,11 @@ export class Broker implements Part {
     }
     const lines = new ThrottledLines({ clock, logger })
     const disconnects = new Disconnects({ lines, metrics, logger })
-    const { deviceRate = {}, byCertificate = false, plainTelemetry } = options
+    const { deviceRate = {}, byCertificate = false, mqtt5 = {}, plainTelemetry } = options
     const authentication = new Authentication({ deviceRate, byCertificate }, { identity, clock, metrics })
     this.#certificates = authentication.certificates
     this.#aedes = new TelemetryBroker(
-      { connectionsMax, plainTelemetry },
+      { connectionsMax, mqtt5, plainTelemetry },
       { authentication, admission, statusBoard, disconnects, lines, metrics, clock, logger },
     )
     this.#listeners = new Listeners(

@@ -14,7 +14,7 @@ import type { Admission } from './admission/admission.ts'
 import type { StatusBoard } from './admission/status-board.ts'
 import { nextCounter, type Persistence, type Registering } from './aedes/internals.ts'
 import { patchRegistrations } from './aedes/registrations.ts'
-import { Connections, type ConnectionsDependencies } from './connect/connections.ts'
+import { Connections, type ConnectionsDependencies, type ConnectionsOptions } from './connect/connections.ts'
 import { FairShare } from './inbound/fair-share.ts'
 import { PlainTelemetry } from './inbound/plain-telemetry.ts'
 import type { Deliver } from './outbound/deliveries.ts'
@@ -27,8 +27,7 @@ import type { ThrottledLines } from './reports/throttled-lines.ts'
 /** Deliveries that Aedes has under way at once. */
 const BROKER_DELIVERIES_MAX = 1_000
 
-export interface TelemetryBrokerOptions {
-  readonly connectionsMax: number
+export interface TelemetryBrokerOptions extends ConnectionsOptions {
   /** False: all telemetry goes the long way. For a test, to which that is the oracle. */
   readonly plainTelemetry?: boolean | undefined
 }

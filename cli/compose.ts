@@ -152,6 +152,7 @@ function tlsFiles({ tlsCert: cert, tlsKey: key, tlsCa: ca, tlsCrl: crl }: Settin
 
 function brokerOptions(settings: Settings) {
   const { mqttHost: host, mqttPort, mqttsPort, mqttWsPort, insecure } = settings
+  const { mqttKeepaliveMaxMs: keepaliveMaxMs } = settings
   const { deviceMessagesPerSecond: messagesPerSecond, deviceBytesPerSecond: bytesPerSecond } = settings
   return {
     host,
@@ -162,6 +163,7 @@ function brokerOptions(settings: Settings) {
     tls: tlsFiles(settings),
     byCertificate: settings.tlsIdentity === 'cert',
     proxyProtocol: settings.proxyProtocol,
+    mqtt5: { keepaliveMaxSeconds: keepaliveMaxMs && Math.floor(keepaliveMaxMs / 1_000) },
     deviceRate: { messagesPerSecond, bytesPerSecond },
     refuseForeign: settings.auth === 'off',
   }

@@ -66,6 +66,11 @@ const SETTINGS = {
   mqttPort: setting('TELLTALE_MQTT_PORT', port, 1883, 'MQTT over TCP'),
   mqttsPort: optional('TELLTALE_MQTTS_PORT', port, 'MQTT over TLS; off unless set'),
   mqttWsPort: optional('TELLTALE_MQTT_WS_PORT', port, 'MQTT over WebSocket; off unless set'),
+  mqttKeepaliveMaxMs: optional(
+    'TELLTALE_MQTT_KEEPALIVE_MAX',
+    duration(1_000, 65_535_000),
+    'by MQTT 5 a client with a longer keep alive, or none, is given this one; any unless set',
+  ),
   tlsCert: optional('TELLTALE_TLS_CERT', pemFile, 'certificate chain, for MQTTS and the gateway'),
   tlsKey: optional('TELLTALE_TLS_KEY', pemFile, 'private key of the certificate'),
   tlsCa: optional('TELLTALE_TLS_CA', pemFile, 'clients of MQTTS must show a certificate of this authority'),

@@ -17,6 +17,7 @@ import { Connection, connectionOf } from '../inbound/connection.ts'
 import { Inbound } from '../inbound/inbound.ts'
 import { Parsers } from '../inbound/parsers.ts'
 import { PartialPackets } from '../inbound/partial-packets.ts'
+import type { Mqtt5Options } from '../mqtt5/agreement.ts'
 import { Mqtt5 } from '../mqtt5/mqtt5.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import { ReceiveWindow, ReceiveWindowTotal } from '../session/receive-window.ts'
@@ -32,6 +33,11 @@ export interface ConnectionsDependencies extends Omit<ConnectsDependencies, 'aut
   readonly clock: Clock
 }
 
+export interface ConnectionsOptions {
+  readonly connectionsMax: number
+  readonly mqtt5: Mqtt5Options
+}
+
 export class Connections {
   readonly pending: PendingConnects
   readonly byClient = { get: connectionOf }
@@ -42,10 +48,10 @@ export class Connections {
   readonly #partialPackets = new PartialPackets()
   readonly #receiveWindowTotal = new ReceiveWindowTotal()
 
-  constructor({ connectionsMax }: { readonly connectionsMax: number }, dependencies: ConnectionsDependencies) {
+  constructor({ connectionsMax, mqtt5 }: ConnectionsOptions, dependencies: ConnectionsDependencies) {
     const { fairShare, disconnects } = dependencies
     this.#dependencies = dependencies
-    this.mqtt5 = new Mqtt5(dependencies)
+    this.mqtt5 = new Mqtt5(mqtt5, dependencies)
     this.#parsers = new Parsers(this.mqtt5.fields)
     this.#connects = new Connects({
       ...dependencies,

@@ -21,6 +21,12 @@ const U32_MAX = 2 ** 32 - 1
 const NOTHING = Buffer.alloc(0)
 const LEVEL_311 = 4
 
+/** What an installation asks of clients of MQTT 5. */
+export interface Mqtt5Options {
+  /** A client with a longer keep alive, or none, is given this one. */
+  readonly keepaliveMaxSeconds?: number | undefined
+}
+
 export class Agreement {
   readonly cleanStart: boolean
   /** After the connection; `Infinity`: for ever. A DISCONNECT may change it. */
@@ -37,11 +43,13 @@ export class Agreement {
   readonly willExpirySeconds: number | undefined
   /** Whether it named `TOKEN_METHOD`. */
   readonly mayRenew: boolean
+  /** In the place of the client's keep alive, where that is longer, or none. */
+  readonly serverKeepalive: number | undefined
   /** The CONNECT, as one of level 4. Aedes goes by its `clean`. */
   readonly connect: IConnectPacket
 
   /** Throws a `Disconnect` for what cannot be agreed on. */
-  constructor(connect: IConnectPacket) {
+  constructor(connect: IConnectPacket, { keepaliveMaxSeconds: longest = U16_MAX + 1 }: Mqtt5Options) {
     const properties = propertiesOf(connect)
     const { authenticationMethod: method, authenticationData: token } = properties
     if (method !== undefined && method !== TOKEN_METHOD) {
@@ -52,6 +60,8 @@ export class Agreement {
       throw new Disconnect('protocol-error', 'authentication data come without a method', PROTOCOL_ERROR)
     }
     this.mayRenew = method !== undefined
+    const { keepalive = 0 } = connect
+    this.serverKeepalive = (keepalive || U16_MAX) > longest ? longest : undefined
     this.cleanStart = connect.clean === true
     this.sessionExpirySeconds = expiryOf(properties.sessionExpiryInterval ?? 0)
     this.receiveMaximum = properties.receiveMaximum ?? U16_MAX
@@ -68,6 +78,7 @@ export class Agreement {
       ...(token !== undefined && { password: token }),
       clientId: this.assignedClientId ?? connect.clientId,
       protocolVersion: LEVEL_311,
+      keepalive: this.serverKeepalive ?? keepalive,
       ...(will !== undefined && { will: withProperties(will, willProperties) }),
     }
   }

@@ -17,7 +17,7 @@ import type { Level5, OpensLevel5 } from '../inbound/level5.ts'
 import { Disconnect, type Disconnects } from '../reports/disconnects.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { Session } from '../session/session.ts'
-import type { Agreement } from './agreement.ts'
+import { Agreement, type Mqtt5Options } from './agreement.ts'
 import { MessageProperties } from './message-properties.ts'
 import { FIELDS } from './parsing.ts'
 import { PlainProperties } from './plain-properties.ts'
@@ -42,16 +42,18 @@ export interface Renews {
 
 export class Mqtt5 implements OpensLevel5 {
   readonly fields = FIELDS
+  readonly #options: Mqtt5Options
   readonly #dependencies: Mqtt5Dependencies
   readonly #connections = new WeakMap<Client, Mqtt5Connection>()
 
-  constructor(dependencies: Mqtt5Dependencies) {
+  constructor(options: Mqtt5Options, dependencies: Mqtt5Dependencies) {
+    this.#options = options
     this.#dependencies = dependencies
     patchWriting()
   }
 
   readonly open = (client: Client, accept: (packet: Packet) => void): Level5 => {
-    const connection = new Mqtt5Connection(client, accept, this.#dependencies)
+    const connection = new Mqtt5Connection(client, accept, this.#options, this.#dependencies)
     this.#connections.set(client, connection)
     return connection
   }
@@ -76,20 +78,27 @@ class Left extends Error {
 export class Mqtt5Connection implements Level5 {
   readonly #client: Client
   readonly #accept: (packet: Packet) => void
+  readonly #options: Mqtt5Options
   readonly #dependencies: Mqtt5Dependencies
   readonly #reader: Reader
   #writer: Writer | undefined
   #agreement: Agreement | undefined
   #isRenewing = false
 
-  constructor(client: Client, accept: (packet: Packet) => void, dependencies: Mqtt5Dependencies) {
+  constructor(
+    client: Client,
+    accept: (packet: Packet) => void,
+    options: Mqtt5Options,
+    dependencies: Mqtt5Dependencies,
+  ) {
     this.#client = client
     this.#accept = accept
+    this.#options = options
     this.#dependencies = dependencies
     const { disconnects, clock } = dependencies
     const { conn } = internals(client)
     this.#reader = new Reader({
-      agreed: (agreement) => this.#agreed(agreement),
+      agree: (connect) => this.#agree(connect),
       asked: (messageId, filters) => this.#writer?.asked(messageId, filters),
       acknowledged: (messageId) => this.#writer?.release(messageId),
       left: (reasonCode) => {
@@ -145,8 +154,9 @@ export class Mqtt5Connection implements Level5 {
     if (this.#agreement !== undefined) (this.#agreement.connect as { clean?: IConnectPacket['clean'] }).clean = clean
   }
 
-  #agreed(agreement: Agreement): void {
+  #agree(connect: IConnectPacket): Agreement {
     const client = this.#client
+    const agreement = new Agreement(connect, this.#options)
     const { metrics, clock, disconnects } = this.#dependencies
     this.#agreement = agreement
     this.#writer = new Writer(internals(client).conn, agreement, {
@@ -161,6 +171,7 @@ export class Mqtt5Connection implements Level5 {
       metrics,
     })
     writeBy(client, this.#writer)
+    return agreement
   }
 
   /** What was asked for meanwhile goes by the token before (section 4.12.1). One at a time: a token takes work to check. */

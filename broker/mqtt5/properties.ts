@@ -235,6 +235,7 @@ export const SENT = {
   messageExpiryInterval: 0x02,
   subscriptionIdentifier: 0x0b,
   assignedClientIdentifier: 0x12,
+  serverKeepalive: 0x13,
   authenticationMethod: 0x15,
   reasonString: 0x1f,
   receiveMaximum: 0x21,

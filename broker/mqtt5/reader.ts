@@ -6,11 +6,11 @@
  * Bound: `RECEIVE_MAXIMUM` messages of QoS 2 that await their PUBREL; those of QoS 1 are bounded by the receive window.
  */
 
-import type { Packet } from 'mqtt-packet'
+import type { IConnectPacket, Packet } from 'mqtt-packet'
 import type { Acknowledgement } from '../aedes/internals.ts'
 import { Disconnect } from '../reports/disconnects.ts'
 import { HELD_MESSAGES_PER_CLIENT_MAX } from '../session/receive-window.ts'
-import { Agreement, TOKEN_METHOD } from './agreement.ts'
+import { type Agreement, TOKEN_METHOD } from './agreement.ts'
 import { MessageProperties } from './message-properties.ts'
 import { propertiesOf } from './properties.ts'
 import { FAILURE_MIN, PROTOCOL_ERROR, RECEIVE_MAXIMUM_EXCEEDED, TOPIC_NAME_INVALID } from './reason-codes.ts'
@@ -38,7 +38,8 @@ type SubscribePacket = Extract<Packet, { cmd: 'subscribe' }>
 
 /** What the rest of the connection does with what was read. */
 export interface ReaderEvents {
-  readonly agreed: (agreement: Agreement) => void
+  /** A client connects. Throws a `Disconnect` for what cannot be agreed on. */
+  readonly agree: (connect: IConnectPacket) => Agreement
   /** SUBACK or UNSUBACK will have a code for each of these. */
   readonly asked: (messageId: number, filters: readonly string[]) => void
   /** The client is done with a message that it was sent. */
@@ -94,10 +95,9 @@ export class Reader {
     }
   }
 
-  #connect(packet: Extract<Packet, { cmd: 'connect' }>): Packet {
+  #connect(packet: IConnectPacket): Packet {
     if (this.#agreement !== undefined) throw wrong('a second CONNECT')
-    this.#agreement = new Agreement(packet)
-    this.#events.agreed(this.#agreement)
+    this.#agreement = this.#events.agree(packet)
     return this.#agreement.connect as Packet
   }
 

@@ -108,12 +108,13 @@ export class Writer implements PacketWriter {
   /** Answers a CONNECT, with a return code of MQTT 3.1.1. */
   connack(returnCode: number, sessionPresent: boolean): boolean {
     if (returnCode > 0) return this.refuse(refusedConnect(returnCode), this.refusal ?? '')
-    const { assignedClientId, mayRenew } = this.#agreement
+    const { assignedClientId, serverKeepalive, mayRenew } = this.#agreement
     const properties = [
       propertyBytes(SENT.receiveMaximum, RECEIVE_MAXIMUM),
       propertyBytes(SENT.maximumPacketSize, FRAME_BYTES_MAX),
       propertyBytes(SENT.topicAliasMaximum, TOPIC_ALIASES_MAX),
       ...(assignedClientId === undefined ? NONE : [propertyBytes(SENT.assignedClientIdentifier, assignedClientId)]),
+      ...(serverKeepalive === undefined ? NONE : [propertyBytes(SENT.serverKeepalive, serverKeepalive)]),
       ...(mayRenew ? METHOD : NONE),
     ]
     return this.#connack(Buffer.of(sessionPresent ? 1 : 0, 0), properties)

@@ -19,11 +19,13 @@ test('values are read with their units, an empty variable counts as unset', () =
     TELLTALE_LOG_RETENTION: '90m',
     TELLTALE_MQTT_PORT: '0',
     TELLTALE_READING_TIME_MIN: '2000-01-01',
+    TELLTALE_MQTT_KEEPALIVE_MAX: '1m',
     TELLTALE_DATA_DIR: '',
   })
   assert.equal(settings.logMaxBytes, 512 * 2 ** 20)
   assert.equal(settings.logRetentionMs, 5_400_000)
   assert.equal(settings.mqttPort, 0)
+  assert.equal(settings.mqttKeepaliveMaxMs, 60_000)
   assert.equal(settings.readingTimeMinMs, Date.UTC(2000, 0, 1))
   assert.equal(settings.dataDir, './data')
 })

@@ -58,7 +58,7 @@ test('reading waits for the first thing that keeps it from reading, and goes on 
   const receiveWindow = new ReceiveWindow(new ReceiveWindowTotal())
   const disconnects = new Disconnects({ lines: new ThrottledLines({ clock, logger }), metrics, logger })
   const authentication = { renew: () => assert.fail('nobody renews') }
-  const mqtt5 = new Mqtt5({ disconnects, metrics, clock, authentication })
+  const mqtt5 = new Mqtt5({}, { disconnects, metrics, clock, authentication })
   const inbound = new Inbound(client, {
     receiveWindow,
     fairShare: new FairShare(),

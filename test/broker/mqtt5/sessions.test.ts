@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { IConnectPacket, Packet } from 'mqtt-packet'
-import { type Bench, connected5, publish, type RawClient, startBroker } from '../harness.ts'
+import { type Bench, connectAs, connected5, publish, RawClient, startBroker } from '../harness.ts'
 
 async function start(t: TestContext) {
   const time = { ms: Date.UTC(2026, 10, 1) }
@@ -100,6 +100,32 @@ test('what has expired is sent neither from a queue nor as retained, and of the 
   back.send({ cmd: 'pingreq' })
   await back.next('pingresp')
   assert(!back.packets.some(({ cmd }) => cmd === 'publish'))
+})
+
+test('a keep alive that is longer than allowed, and none, is the longest that is allowed', async (t) => {
+  const bench = await startBroker(t, { auth: 'off', listeners: { mqtt5: { keepaliveMaxSeconds: 1 } } })
+  const kept = expiring(false, 100)
+  const { client: first } = await connected5(t, bench, 'kept', { keepalive: 1, ...kept })
+  first.socket.destroy()
+  // It goes by what it was told, in a session that is new and in one that is restored.
+  const said = [
+    await connected5(t, bench, 'none', { keepalive: 0, ...kept }),
+    await connected5(t, bench, 'kept', { keepalive: 60, ...kept }),
+    await connected5(t, bench, 'short', { keepalive: 1 }),
+  ]
+  assert.deepEqual(
+    said.map(({ connack }) => [connack.sessionPresent, connack.properties?.serverKeepAlive]),
+    [
+      [false, 1],
+      [true, 1],
+      [false, undefined],
+    ],
+  )
+  const old = await RawClient.open(t, bench.port)
+  old.send({ ...(connectAs('old') as IConnectPacket), keepalive: 60 })
+  await old.next('connack')
+  for (const { client } of said) assert.equal((await client.next('disconnect')).reasonCode, 0x8d)
+  assert.equal(old.closed, false)
 })
 
 /** A client whose will is on `will`, with a session that lasts. */
