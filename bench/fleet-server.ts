@@ -62,16 +62,20 @@ export class FleetServer {
     this.#followed = followed
   }
 
-  /** Telltale with nobody who reads its log. */
-  static async accept(options: FleetOptions): Promise<FleetServer> {
-    const telltale = await Telltale.start('broker')
+  /** Telltale with nobody who reads its log; `nodeArgs` are Node's own. */
+  static async accept(options: FleetOptions, nodeArgs: readonly string[] = []): Promise<FleetServer> {
+    const telltale = await Telltale.start('broker', {}, nodeArgs)
     const broker = { port: telltale.mqttPort, pid: telltale.pid, stop: () => telltale.stop() }
     return FleetServer.#connect(broker, options, () => telltale.deviceTokens(options.devices))
   }
 
   /** Telltale as a whole; `env` says which store. */
-  static async wholePath(options: FleetOptions, env: Readonly<Record<string, string>> = {}): Promise<FleetServer> {
-    const telltale = await Telltale.start('broker,ingest,gateway', env)
+  static async wholePath(
+    options: FleetOptions,
+    env: Readonly<Record<string, string>> = {},
+    nodeArgs: readonly string[] = [],
+  ): Promise<FleetServer> {
+    const telltale = await Telltale.start('broker,ingest,gateway', env, nodeArgs)
     const broker = { port: telltale.mqttPort, pid: telltale.pid, stop: () => telltale.stop() }
     const { devices, deadlineMs } = options
     const followed = async () => {

@@ -15,6 +15,7 @@ import { measureHostile } from './hostile.ts'
 import { measureLive } from './live.ts'
 import { measurePath } from './path.ts'
 import { FULL, type Plan, QUICK } from './plan.ts'
+import { measureProfile } from './profile.ts'
 import { measureIdle, measureServers } from './servers.ts'
 
 const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
@@ -24,6 +25,7 @@ const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   fanout: measureFanout,
   servers: measureServers,
   fleet: measureFleet,
+  profile: measureProfile,
   connections: measureConnections,
   hostile: measureHostile,
   idle: measureIdle,

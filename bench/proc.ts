@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 /** `sysconf(_SC_CLK_TCK)` is 100 on every Linux that Node runs on; the unit of `/proc/<pid>/stat` (proc(5)). */
 const TICKS_PER_SECOND = 100
+const MS_PER_TICK = 1000 / TICKS_PER_SECOND
 
 /**
  * Milliseconds of CPU, user and system, that `pid`, all its threads and its descendants have used; a descendant that has
@@ -14,7 +15,7 @@ const TICKS_PER_SECOND = 100
  */
 export function cpuMs(pid: number): number {
   const [own = pid, ...others] = descendants(pid)
-  return (ticks(own) + others.reduce((sum, each) => sum + (ticksIfThere(each) ?? 0), 0)) * (1000 / TICKS_PER_SECOND)
+  return (ticks(own) + others.reduce((sum, each) => sum + (ticksIfThere(each) ?? 0), 0)) * MS_PER_TICK
 }
 
 /** How often each thread of `pid` has waited for something so far (voluntary context switches), by thread id. */
@@ -24,6 +25,22 @@ export function waits(pid: number): Map<string, number> {
     const status = statusIfThere(pid, thread)
     const match = /^voluntary_ctxt_switches:\s+(\d+)$/m.exec(status)
     if (match !== null) found.set(thread, Number(match[1]))
+  }
+  return found
+}
+
+export interface ThreadCpu {
+  /** Milliseconds of CPU, outside the kernel and within. */
+  readonly user: number
+  readonly system: number
+}
+
+/** What each thread of `pid` has used so far, by thread id; the main thread's is `pid`. Resolution: 10 ms. */
+export function threadCpu(pid: number): Map<number, ThreadCpu> {
+  const found = new Map<number, ThreadCpu>()
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    const [user = 0, system = 0] = ticksOf(`/proc/${pid}/task/${thread}/stat`).map((each) => each * MS_PER_TICK)
+    found.set(Number(thread), { user, system })
   }
   return found
 }
@@ -84,9 +101,11 @@ function statusIfThere(pid: number, thread: string): string {
   }
 }
 
+const ticks = (pid: number) => ticksOf(`/proc/${pid}/stat`).reduce((sum, each) => sum + each, 0)
+
 /** utime, stime, cutime and cstime: fields 14 to 17, counted from behind the name, which may hold blanks and brackets. */
-function ticks(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+function ticksOf(file: string): number[] {
+  const stat = readFileSync(file, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0)
+  return fields.slice(11, 15).map(Number)
 }

@@ -47,6 +47,7 @@ export class Telltale {
     roles: string,
     env: Record<string, string>,
     ownsDirectory = true,
+    nodeArgs: readonly string[] = [],
   ) {
     this.#directory = directory
     this.#ownsDirectory = ownsDirectory
@@ -59,13 +60,17 @@ export class Telltale {
       TELLTALE_LOG_LEVEL: 'warn',
       ...env,
     }
-    this.#child = new Child('telltale', [CLI, 'up', '--roles', roles], this.#env)
+    this.#child = new Child('telltale', [...nodeArgs, CLI, 'up', '--roles', roles], this.#env)
   }
 
-  /** Resolves when it says that it has started. */
-  static async start(roles: string, env: Record<string, string> = {}): Promise<Telltale> {
+  /** Resolves when it says that it has started; `nodeArgs` are Node's own. */
+  static async start(
+    roles: string,
+    env: Record<string, string> = {},
+    nodeArgs: readonly string[] = [],
+  ): Promise<Telltale> {
     const directory = mkdtempSync(join(tmpdir(), 'telltale-bench-'))
-    const telltale = new Telltale(directory, [await freePort(), await freePort()], roles, env)
+    const telltale = new Telltale(directory, [await freePort(), await freePort()], roles, env, true, nodeArgs)
     await telltale.#started()
     return telltale
   }
