@@ -17,7 +17,7 @@ import { Admission } from './admission/admission.ts'
 import { StatusBoard } from './admission/status-board.ts'
 import { Drops } from './admission/verdict.ts'
 import { Authentication, type AuthenticationDependencies } from './connect/authentication.ts'
-import { type Address, clientsMax, type ListenerOptions, Listeners } from './connect/listeners.ts'
+import { type Address, clientsMax, connectionsMax, type ListenerOptions, Listeners } from './connect/listeners.ts'
 import { OUTBOUND_BYTES_TOTAL_MAX } from './outbound/sweeps.ts'
 import { Disconnects } from './reports/disconnects.ts'
 import { ErrorReports } from './reports/error-reports.ts'
@@ -54,6 +54,8 @@ export interface BrokerOptions extends ListenerOptions {
   readonly deviceRate?: RateLimits
   /** Who shows a certificate over TLS is the device that it names. */
   readonly byCertificate?: boolean
+  /** Clients at once, if fewer than files may be open for. */
+  readonly clientsMax?: number
   readonly mqtt5?: TelemetryBrokerOptions['mqtt5']
   /** False: all telemetry goes the long way, as in `TelemetryBrokerOptions`. */
   readonly plainTelemetry?: boolean
@@ -91,9 +93,9 @@ export class Broker implements Part {
       lines: new ThrottledLines({ clock, logger }),
     })
     const admission = new Admission({ log, statusBoard, drops, clock, metrics })
-    const connectionsMax = clientsMax()
-    if (connectionsMax < CONNECTIONS_FEW) {
-      logger.warn({ connectionsMax }, 'few clients can connect, for few files may be open: raise ulimit -n')
+    const sockets = connectionsMax()
+    if (sockets < CONNECTIONS_FEW) {
+      logger.warn({ connectionsMax: sockets }, 'few clients can connect, for few files may be open: raise ulimit -n')
     }
     const lines = new ThrottledLines({ clock, logger })
     const disconnects = new Disconnects({ lines, metrics, logger })
@@ -101,11 +103,11 @@ export class Broker implements Part {
     const authentication = new Authentication({ deviceRate, byCertificate }, { identity, clock, metrics })
     this.#certificates = authentication.certificates
     this.#aedes = new TelemetryBroker(
-      { connectionsMax, mqtt5, plainTelemetry },
+      { connectionsMax: sockets, clientsMax: options.clientsMax ?? clientsMax(sockets), mqtt5, plainTelemetry },
       { authentication, admission, statusBoard, disconnects, lines, metrics, clock, logger },
     )
     this.#listeners = new Listeners(
-      { ...options, connectionsMax },
+      { ...options, connectionsMax: sockets },
       {
         accept: (stream, socket) => {
           authentication.certificates.note(stream, socket)

@@ -4,7 +4,7 @@
  */
 
 import { Broker } from '../broker/broker.ts'
-import { clientsMax } from '../broker/connect/listeners.ts'
+import { connectionsMax } from '../broker/connect/listeners.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import { appConnectionsMax } from '../gateway/server/connections.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -53,7 +53,7 @@ export async function startPlatform(
   const logger = (role: string) => dependencies.logger.child({ role })
   const clock = systemClock
   const appsMax = roles.has('gateway') ? appConnectionsMax(roles.has('broker')) : 0
-  if (roles.has('broker')) growFileTable(clientsMax() + appsMax)
+  if (roles.has('broker')) growFileTable(connectionsMax() + appsMax)
   const identity = await openIdentity(settings)
   const registry = loadRegistry(settings)
   const watchKeys = async () => identity.watch(logger('identity'))
@@ -152,7 +152,7 @@ function tlsFiles({ tlsCert: cert, tlsKey: key, tlsCa: ca, tlsCrl: crl }: Settin
 
 function brokerOptions(settings: Settings) {
   const { mqttHost: host, mqttPort, mqttsPort, mqttWsPort, insecure } = settings
-  const { mqttKeepaliveMaxMs: keepaliveMaxMs } = settings
+  const { mqttKeepaliveMaxMs: keepaliveMaxMs, mqttServerReference: serverReference } = settings
   const { deviceMessagesPerSecond: messagesPerSecond, deviceBytesPerSecond: bytesPerSecond } = settings
   return {
     host,
@@ -163,7 +163,7 @@ function brokerOptions(settings: Settings) {
     tls: tlsFiles(settings),
     byCertificate: settings.tlsIdentity === 'cert',
     proxyProtocol: settings.proxyProtocol,
-    mqtt5: { keepaliveMaxSeconds: keepaliveMaxMs && Math.floor(keepaliveMaxMs / 1_000) },
+    mqtt5: { keepaliveMaxSeconds: keepaliveMaxMs && Math.floor(keepaliveMaxMs / 1_000), serverReference },
     deviceRate: { messagesPerSecond, bytesPerSecond },
     refuseForeign: settings.auth === 'off',
   }

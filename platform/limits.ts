@@ -47,7 +47,7 @@ assert(FILES_FOR_CLIENTS_RATIO + FILES_FOR_APPS_RATIO <= 0.9, 'log, stores and t
 
 // --- broker
 
-/** MQTT clients at once, over all listeners; one more is closed at once. */
+/** MQTT clients at once, over all listeners; one more is refused with return code 3. */
 export const CONNECTIONS_MAX = 60_000
 /** Connections taken in one second, over all listeners; one more is closed at once. */
 export const CONNECTS_PER_SECOND_MAX = 3_000

@@ -34,6 +34,17 @@ export const text = (allowed: string, type = 'text'): SettingKind<string> => ({
 
 export const pemFile = text('a PEM file', 'file')
 
+const REFERENCE = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$/i
+
+/** As MQTT 5 recommends them (section 4.11). */
+export const serverReferences: SettingKind<string> = {
+  ...text('a host or host:port; several with a space between them', 'servers'),
+  parse: (value) => {
+    const references = value.trim().split(/\s+/)
+    return references.map((each) => z.string().regex(REFERENCE).parse(each)).join(' ')
+  },
+}
+
 /** A URL with `********` for a password in it; also of text that is none. */
 export function maskPassword(url: string): string {
   return url.replace(/(:\/\/[^/?#:]*:)[^/?#]*@/, '$1********@')

@@ -27,7 +27,7 @@ import { renew, type Verifies, verified } from './tokens.ts'
 
 /** The user name of apps. */
 const APP = 'app'
-const SERVER_UNAVAILABLE = 3
+export const SERVER_UNAVAILABLE = 3
 const BAD_USERNAME_OR_PASSWORD = 4
 const NOT_AUTHORIZED = 5
 

@@ -5,7 +5,7 @@
  *   stream --CONNECT is whole--> client, read by `Inbound` --> `Connects` --> session
  *
  * Always true: every client that Aedes asks about has a connection, and a session once it is authenticated.
- * Bounds: those of `PendingConnects`, `PartialPackets` and `ReceiveWindowTotal`, which all connections share.
+ * Bounds: `clientsMax`; for one more, the return code is 3. Those of `PendingConnects`, `PartialPackets` and `ReceiveWindowTotal`, which all connections share.
  */
 
 import assert from 'node:assert/strict'
@@ -22,7 +22,7 @@ import { Mqtt5 } from '../mqtt5/mqtt5.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import { ReceiveWindow, ReceiveWindowTotal } from '../session/receive-window.ts'
 import type { Session } from '../session/session.ts'
-import type { Authentication } from './authentication.ts'
+import { type Authentication, ConnectRefused, SERVER_UNAVAILABLE } from './authentication.ts'
 import { Connects, type ConnectsDependencies } from './connects.ts'
 import { PendingConnects } from './pending-connects.ts'
 
@@ -34,7 +34,9 @@ export interface ConnectionsDependencies extends Omit<ConnectsDependencies, 'aut
 }
 
 export interface ConnectionsOptions {
+  /** Sockets at once. */
   readonly connectionsMax: number
+  readonly clientsMax: number
   readonly mqtt5: Mqtt5Options
 }
 
@@ -42,14 +44,16 @@ export class Connections {
   readonly pending: PendingConnects
   readonly byClient = { get: connectionOf }
   readonly mqtt5: Mqtt5
+  readonly #clientsMax: number
   readonly #dependencies: ConnectionsDependencies
   readonly #connects: Connects
   readonly #parsers: Parsers
   readonly #partialPackets = new PartialPackets()
   readonly #receiveWindowTotal = new ReceiveWindowTotal()
 
-  constructor({ connectionsMax, mqtt5 }: ConnectionsOptions, dependencies: ConnectionsDependencies) {
+  constructor({ connectionsMax, clientsMax, mqtt5 }: ConnectionsOptions, dependencies: ConnectionsDependencies) {
     const { fairShare, disconnects } = dependencies
+    this.#clientsMax = clientsMax
     this.#dependencies = dependencies
     this.mqtt5 = new Mqtt5(mqtt5, dependencies)
     this.#parsers = new Parsers(this.mqtt5.fields)
@@ -87,6 +91,12 @@ export class Connections {
     return client
   }
 
+  /** Who takes over its own connection needs no place. */
+  #isFullFor({ id }: Client): boolean {
+    const { broker } = this.#dependencies
+    return broker.connectedClients >= this.#clientsMax && broker.clients[id] === undefined
+  }
+
   readonly #answered = (client: Client): void => this.pending.answered(client)
 
   /** Rejects with `ConnectRefused`. */
@@ -95,6 +105,9 @@ export class Connections {
     assert(connection, 'Aedes knows a client from its connection only')
     const { receiveWindow } = connection.inbound
     const session = await this.#dependencies.authentication.authenticate(client, receiveWindow, username, password)
+    if (this.#isFullFor(client)) {
+      throw new ConnectRefused(SERVER_UNAVAILABLE, 'too-many-connections', 'as many clients are connected as can be')
+    }
     connection.session = session
     this.mqtt5.of(client)?.begin(session)
     return session

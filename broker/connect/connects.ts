@@ -90,7 +90,7 @@ export class Connects {
     disconnects.ended(client, error)
     if (client.closed) return
     const inner = internals(client)
-    level5?.refuse(error.message)
+    level5?.refuse(error)
     writeConnack(client, error.returnCode)
     inner.connackSent = true
     // A TLS socket, or a WebSocket, must have written it.

@@ -27,6 +27,9 @@ import { acceptWebSockets } from './web-sockets.ts'
 
 /** Those that wait for their address, of all; one more is closed at once. */
 const CONNECTS_WAITING_MAX = 4_000
+/** Sockets, and their share of all, that are left to those who will be refused because there are as many clients as can be. */
+const REFUSALS_MAX = 100
+const REFUSALS_RATIO = 0.01
 /** Silence on a TCP connection after which the peer is asked whether it is there. */
 const TCP_KEEPALIVE_MS = 60_000
 
@@ -42,9 +45,14 @@ const WAIT_STEP_MS = 20
 /** Nothing is read of a connection before somebody listens for `readable`. (`resume()` would lose what comes before that.) */
 const UNREAD = { pauseOnConnect: true }
 
-/** Clients at once: as many as files may be open for. */
-export function clientsMax(): number {
-  return Math.min(CONNECTIONS_MAX, Math.floor(openFilesMax() * FILES_FOR_CLIENTS_RATIO))
+/** Sockets at once: as many as files may be open for. */
+export function connectionsMax(): number {
+  return Math.min(CONNECTIONS_MAX + REFUSALS_MAX, Math.floor(openFilesMax() * FILES_FOR_CLIENTS_RATIO))
+}
+
+/** How many of them may be clients. By the others, who is one too many can be told so. */
+export function clientsMax(connections: number): number {
+  return connections - Math.min(REFUSALS_MAX, Math.ceil(connections * REFUSALS_RATIO))
 }
 
 export interface ListenerOptions {

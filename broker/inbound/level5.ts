@@ -6,13 +6,14 @@
 import type { Client } from 'aedes'
 import type { Packet } from 'mqtt-packet'
 import type { Parser } from '../aedes/internals.ts'
+import type { Disconnect } from '../reports/disconnects.ts'
 
 /** The reading side of one connection of level 5. */
 export interface Level5 {
   /** What Aedes is to see of a packet; undefined for nothing. Throws the `Disconnect` with which the connection ends. */
   translate(packet: Packet): Packet | undefined
-  /** Its CONNECT is about to be answered by a return code; the client is told these words, too. */
-  refuse(words: string): void
+  /** Its CONNECT is about to be answered by a return code; the client is told more. */
+  refuse(error: Disconnect): void
 }
 
 /** What of the properties of telemetry the short way may take. */

@@ -25,6 +25,8 @@ const LEVEL_311 = 4
 export interface Mqtt5Options {
   /** A client with a longer keep alive, or none, is given this one. */
   readonly keepaliveMaxSeconds?: number | undefined
+  /** Where clients may connect when this broker stops or is full (section 4.11): hosts, with a space between them. */
+  readonly serverReference?: string | undefined
 }
 
 export class Agreement {

@@ -22,7 +22,14 @@ import { MessageProperties } from './message-properties.ts'
 import { FIELDS } from './parsing.ts'
 import { PlainProperties } from './plain-properties.ts'
 import { Reader } from './reader.ts'
-import { DROPPED, PROTOCOL_ERROR, reasonCodeOf, SERVER_SHUTTING_DOWN } from './reason-codes.ts'
+import {
+  DROPPED,
+  PROTOCOL_ERROR,
+  reasonCodeOf,
+  SERVER_BUSY,
+  SERVER_SHUTTING_DOWN,
+  USE_ANOTHER_SERVER,
+} from './reason-codes.ts'
 import type { Sent } from './send-window.ts'
 import { Writer } from './writer.ts'
 
@@ -65,9 +72,15 @@ export class Mqtt5 implements OpensLevel5 {
 
   /** Tells clients that the broker is about to stop. */
   sayGoodbye(clients: readonly Client[]): void {
-    const error = new Disconnect('taken-over', 'the broker is stopping', SERVER_SHUTTING_DOWN)
+    const code = elsewhere(this.#options, SERVER_SHUTTING_DOWN)
+    const error = new Disconnect('taken-over', 'the broker is stopping', code)
     for (const client of clients) this.#dependencies.disconnects.sayFarewell(client, error)
   }
+}
+
+/** What a client is told that this broker has no place for: where to go, if that is known. */
+function elsewhere({ serverReference }: Mqtt5Options, code: number): number {
+  return serverReference === undefined ? code : USE_ANOTHER_SERVER
 }
 
 /** The client has said why it goes: to networks, and to those who look for mistakes, it is as if it had gone without a word. */
@@ -124,9 +137,10 @@ export class Mqtt5Connection implements Level5 {
     return this.#agreement
   }
 
-  /** Its CONNECT will be answered with a return code and these words. */
-  refuse(words: string): void {
-    if (this.#writer !== undefined) this.#writer.refusal = words
+  refuse({ message: words, reason }: Disconnect): void {
+    if (this.#writer === undefined) return
+    const code = reason === 'too-many-connections' ? elsewhere(this.#options, SERVER_BUSY) : undefined
+    this.#writer.refusal = { words, code }
   }
 
   /** The client is authenticated. */
@@ -169,6 +183,7 @@ export class Mqtt5Connection implements Level5 {
       },
       now: () => clock.now(),
       metrics,
+      serverReference: this.#options.serverReference,
     })
     writeBy(client, this.#writer)
     return agreement

@@ -237,6 +237,7 @@ export const SENT = {
   assignedClientIdentifier: 0x12,
   serverKeepalive: 0x13,
   authenticationMethod: 0x15,
+  serverReference: 0x1c,
   reasonString: 0x1f,
   receiveMaximum: 0x21,
   topicAliasMaximum: 0x22,

@@ -27,6 +27,7 @@ export const TOPIC_ALIAS_INVALID = 0x94
 export const PACKET_TOO_LARGE = 0x95
 export const MESSAGE_RATE_TOO_HIGH = 0x96
 export const QUOTA_EXCEEDED = 0x97
+export const USE_ANOTHER_SERVER = 0x9c
 export const CONNECTION_RATE_EXCEEDED = 0x9f
 export const UNSPECIFIED_ERROR = 0x80
 

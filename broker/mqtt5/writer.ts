@@ -26,6 +26,7 @@ import {
   QUOTA_EXCEEDED,
   refusedConnect,
   TOPIC_FILTER_INVALID,
+  USE_ANOTHER_SERVER,
 } from './reason-codes.ts'
 import { SendWindow, type Sent } from './send-window.ts'
 import { OutboundAliases, TOPIC_ALIASES_MAX } from './topic-aliases.ts'
@@ -54,6 +55,7 @@ export interface WriterEvents {
   readonly refused: (messageId: number) => void
   readonly now: () => number
   readonly metrics: BrokerMetrics
+  readonly serverReference: string | undefined
 }
 
 /** Why an acknowledgement has a code other than 0. */
@@ -71,7 +73,7 @@ export class Writer implements PacketWriter {
   /** From the authentication on. */
   session: Session | undefined
   /** Why the client is refused, before its CONNACK is written. */
-  refusal: string | undefined
+  refusal: { readonly words: string; readonly code: number | undefined } | undefined
   hasConnack = false
   /** By packet id: the filters of a SUBSCRIBE or UNSUBSCRIBE that is not answered yet. */
   readonly #asked = new Map<number, readonly string[]>()
@@ -107,7 +109,10 @@ export class Writer implements PacketWriter {
 
   /** Answers a CONNECT, with a return code of MQTT 3.1.1. */
   connack(returnCode: number, sessionPresent: boolean): boolean {
-    if (returnCode > 0) return this.refuse(refusedConnect(returnCode), this.refusal ?? '')
+    if (returnCode > 0) {
+      const { words = '', code = refusedConnect(returnCode) } = this.refusal ?? {}
+      return this.refuse(code, words)
+    }
     const { assignedClientId, serverKeepalive, mayRenew } = this.#agreement
     const properties = [
       propertyBytes(SENT.receiveMaximum, RECEIVE_MAXIMUM),
@@ -126,7 +131,7 @@ export class Writer implements PacketWriter {
   }
 
   refuse(code: number, words: string): boolean {
-    return this.#connack(Buffer.of(0, code), this.#reason(CONNACK_BYTES, words, true))
+    return this.#connack(Buffer.of(0, code), this.#explained(CONNACK_BYTES, code, words))
   }
 
   #connack(head: Buffer, properties: readonly Buffer[]): boolean {
@@ -136,7 +141,7 @@ export class Writer implements PacketWriter {
 
   /** Says why the connection ends. */
   disconnect(code: number, words: string): boolean {
-    return this.#send(packetOf(DISCONNECT, [Buffer.of(code), block(this.#reason(DISCONNECT_BYTES, words, true))]))
+    return this.#send(packetOf(DISCONNECT, [Buffer.of(code), block(this.#explained(DISCONNECT_BYTES, code, words))]))
   }
 
   /** A message will be acknowledged so, though it was dropped. */
@@ -237,8 +242,19 @@ export class Writer implements PacketWriter {
   /** A Reason String, if it is wanted and fits into a packet that has so many bytes without it. */
   #reason(bytes: number, words: string, isWanted: boolean): readonly Buffer[] {
     if (!isWanted || words === '') return NONE
-    const property = propertyBytes(SENT.reasonString, printable(words.slice(0, REASON_CHARS_MAX)))
+    return this.#fitting(bytes, SENT.reasonString, printable(words.slice(0, REASON_CHARS_MAX)))
+  }
+
+  #fitting(bytes: number, identifier: number, value: string): readonly Buffer[] {
+    const property = propertyBytes(identifier, value)
     return bytes + property.length <= this.#agreement.maximumPacketSize ? [property] : NONE
+  }
+
+  /** Where to go instead, and why; each if it fits. */
+  #explained(bytes: number, code: number, words: string): readonly Buffer[] {
+    const { serverReference = '' } = this.#events
+    const where = code === USE_ANOTHER_SERVER ? this.#fitting(bytes, SENT.serverReference, serverReference) : NONE
+    return [...where, ...this.#reason(bytes + (where[0]?.length ?? 0), words, true)]
   }
 
   /** Corked until the end of the turn, as mqtt-packet does: what is written leaves together, and over WebSocket packet by packet. */

@@ -77,7 +77,7 @@ async function startCrowd(t: TestContext, identity?: Verifies) {
   const logger = silentLogger()
   const lines = new ThrottledLines({ clock: systemClock, logger })
   const broker = new TelemetryBroker(
-    { connectionsMax: CONNECTIONS_MAX, mqtt5: {} },
+    { connectionsMax: CONNECTIONS_MAX, clientsMax: CONNECTIONS_MAX, mqtt5: {} },
     {
       authentication: new Authentication({ deviceRate: {} }, { identity, clock: systemClock, metrics }),
       admission: { admit: (_session, _packet, decided) => decided(ACCEPTED) } as Pick<Admission, 'admit'> as Admission,

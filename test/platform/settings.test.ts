@@ -20,12 +20,14 @@ test('values are read with their units, an empty variable counts as unset', () =
     TELLTALE_MQTT_PORT: '0',
     TELLTALE_READING_TIME_MIN: '2000-01-01',
     TELLTALE_MQTT_KEEPALIVE_MAX: '1m',
+    TELLTALE_MQTT_SERVER_REFERENCE: ' two.example:1883  [::1]:1883 ',
     TELLTALE_DATA_DIR: '',
   })
   assert.equal(settings.logMaxBytes, 512 * 2 ** 20)
   assert.equal(settings.logRetentionMs, 5_400_000)
   assert.equal(settings.mqttPort, 0)
   assert.equal(settings.mqttKeepaliveMaxMs, 60_000)
+  assert.equal(settings.mqttServerReference, 'two.example:1883 [::1]:1883')
   assert.equal(settings.readingTimeMinMs, Date.UTC(2000, 0, 1))
   assert.equal(settings.dataDir, './data')
 })
@@ -56,6 +58,10 @@ const wrong: [environment: Record<string, string>, named: RegExp][] = [
   [
     { TELLTALE_GATEWAY_ORIGINS: 'app.example' },
     /^TELLTALE_GATEWAY_ORIGINS is "app.example": allowed is origins such as https:/,
+  ],
+  [
+    { TELLTALE_MQTT_SERVER_REFERENCE: 'mqtt://two.example' },
+    /^TELLTALE_MQTT_SERVER_REFERENCE is "mqtt:\/\/two.example": allowed is a host or host:port/,
   ],
   [{ TELLTALE_GATEWAY_ORIGINS: '*' }, /^TELLTALE_GATEWAY_ORIGINS is "\*": /],
   [{ TELLTALE_GATEWAY_ORIGINS: 'https://a.example,' }, /^TELLTALE_GATEWAY_ORIGINS is /],

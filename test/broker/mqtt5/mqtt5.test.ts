@@ -6,7 +6,7 @@ import type { IConnectPacket, Packet } from 'mqtt-packet'
 import { RECEIVE_MAXIMUM } from '../../../broker/mqtt5/reader.ts'
 import { CLIENT_ID_CHARS_MAX, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
 import { until } from '../../until.ts'
-import { type Bench, connected5, publish, RawClient, READING, startBroker } from '../harness.ts'
+import { type Bench, connectAs, connected5, publish, RawClient, READING, startBroker } from '../harness.ts'
 import { holding } from '../held-log.ts'
 
 const TOPIC = 'devices/truck-7/telemetry/environment'
@@ -196,6 +196,36 @@ test('a client that is taken over, and one whose broker stops, are told', async 
   assert.equal((await first.next('disconnect')).reasonCode, 0x8e)
   await bench.stop()
   assert.equal((await second.next('disconnect')).reasonCode, 0x8b)
+})
+
+test('who has no place here is told another server, where one is known', async (t) => {
+  const serverReference = 'two.example:1883 [::1]'
+  for (const [mqtt5, full, stopping] of [
+    [{ serverReference: undefined }, 0x89, 0x8b],
+    [{ serverReference }, 0x9c, 0x9c],
+  ] as const) {
+    const bench = await startBroker(t, { auth: 'off', listeners: { mqtt5, clientsMax: 2 } })
+    const { client: first } = await connected5(t, bench, 'constructor')
+    // Whoever takes little is told the code alone.
+    const { client: brief } = await connected5(t, bench, 'brief', { properties: { maximumPacketSize: 20 } })
+    const { client: refused, connack } = await connected5(t, bench, 'refused')
+    assert.equal(connack.reasonCode, full)
+    assert.equal(connack.properties?.serverReference, mqtt5.serverReference)
+    assert.match(connack.properties?.reasonString ?? '', /as many clients/)
+    await refused.untilClosed()
+    const old = await RawClient.open(t, bench.port)
+    old.send(connectAs('old'))
+    assert.equal((await old.next('connack')).returnCode, 3)
+    await old.untilClosed()
+    const { client: again, connack: own } = await connected5(t, bench, 'constructor')
+    assert.equal(own.reasonCode, 0)
+    await first.untilClosed()
+    await bench.stop()
+    const [told, toldBriefly] = [await again.next('disconnect'), await brief.next('disconnect')]
+    assert.deepEqual([told.reasonCode, toldBriefly.reasonCode], [stopping, stopping])
+    assert.equal(told.properties?.serverReference, mqtt5.serverReference)
+    assert.equal(toldBriefly.properties, undefined)
+  }
 })
 
 test('a reading with properties is in the log as one without', async (t) => {
