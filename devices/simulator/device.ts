@@ -1,14 +1,14 @@
 /**
- * Owns one simulated device: its MQTT connection (MQTT 3.1.1, by the `mqtt` package), its pace, its unacknowledged
+ * Owns one simulated device: its MQTT connection (MQTT 3.1.1 or 5, by the `mqtt` package), its pace, its unacknowledged
  * messages.
  *
  *   idle --connect()--> connecting --CONNACK 0, resends done--> online <--close, back-off--> offline
- *   connecting|online|offline --CONNACK 2, 4, 5--> refused
+ *   connecting|online|offline --a CONNACK that will not change--> refused
  *   any --halt()--> takes no new message --drained()--> every sent message acknowledged --close()--> closed
  *
  * Always true: a QoS 1 or 2 message is kept until it is acknowledged and sent again, with DUP, after a reconnect; new
  * messages are only sent while online, since `mqtt` fails those published while it resends. Bound: `SIMULATOR_IN_FLIGHT_MAX`
- * unacknowledged messages; when full, the next one waits and the device falls behind its rate, which the summary shows.
+ * unacknowledged messages, and the Receive Maximum of a broker of MQTT 5; when full, the next one waits and the device falls behind its rate, which the summary shows.
  */
 
 import { performance } from 'node:perf_hooks'
@@ -31,13 +31,21 @@ const SIMULATOR_BACKOFF_MAX_MS = 5_000
 /** How long a clean disconnect may take before the socket is destroyed. */
 const SIMULATOR_CLOSE_MS = 2_000
 
+/** Of a session whose QoS 2 messages are half-way (MQTT 5; in 3.1.1 it is the broker's to say). */
+const SESSION_EXPIRY_SECONDS = 3_600
+
 export type Qos = 0 | 1 | 2
+
+/** Versions of MQTT, as people call them. */
+export const LEVELS = ['3.1.1', '5'] as const
+export type Level = (typeof LEVELS)[number]
 
 export interface DeviceOptions {
   readonly url: string
   readonly id: string
   readonly token: string
   readonly stream: string
+  readonly mqtt: Level
   readonly qos: Qos
   /** Readings a message, for the count. */
   readonly batch: number
@@ -55,8 +63,11 @@ export interface DeviceDeps {
   readonly logger: Logger
 }
 
-/** CONNACK return codes that will not change by trying again (MQTT 3.1.1 section 3.2.2.3): identifier, credentials, authorisation. */
-const FINAL_CONNACK_CODES: ReadonlySet<number> = new Set([2, 4, 5])
+/**
+ * Codes of a CONNACK that will not change by trying again: identifier, credentials, authorisation (MQTT 3.1.1 section 3.2.2.3), and
+ * of MQTT 5 (section 3.2.2.2) the version, a ban, an authentication method besides.
+ */
+const FINAL_CONNACK_CODES: ReadonlySet<number> = new Set([2, 4, 5, 0x84, 0x85, 0x86, 0x87, 0x8a, 0x8c])
 
 /** What is in the store is only ever sent again, so it carries DUP [MQTT-3.3.1-1], which `mqtt` 5.16 leaves out. */
 class ResendStore extends Store {
@@ -82,6 +93,9 @@ export class SimulatedDevice {
   #timer: NodeJS.Timeout | undefined
   #pumping = false
   #failures = 0
+  #inFlightMax = SIMULATOR_IN_FLIGHT_MAX
+  /** Why the broker refused the last CONNECT, by MQTT 5. */
+  #refusal: string | undefined
   /** The last reason a connection could not be made, for the one who has to say so. */
   lastError: Error | undefined
   /** Called whenever the device may have nothing more to do: the quota is sent, or the last message acknowledged. */
@@ -115,7 +129,9 @@ export class SimulatedDevice {
     return new Promise((resolve) => {
       const client = connect({ ...brokerAddress(this.#options.url), ...this.#clientOptions() })
       this.#client = client
-      client.on('connect', () => {
+      client.on('connect', ({ properties: { receiveMaximum = Number.POSITIVE_INFINITY } = {} }) => {
+        // One is left for the status.
+        this.#inFlightMax = Math.max(1, Math.min(SIMULATOR_IN_FLIGHT_MAX, receiveMaximum - 1))
         this.#wentOnline(client)
         resolve()
       })
@@ -126,6 +142,10 @@ export class SimulatedDevice {
       })
       client.on('end', resolve)
       client.on('message', (_topic, payload) => this.#deps.tally.error(errorCode(payload)))
+      client.on('disconnect', (packet) => this.#told('DISCONNECT', packet))
+      client.on('packetreceive', (packet) => {
+        if (packet.cmd === 'connack') this.#refusal = packet.properties?.reasonString
+      })
       client.on('packetsend', (packet) => {
         if (packet.cmd === 'publish' && packet.dup && packet.topic === this.#topic) this.#deps.tally.resent++
       })
@@ -172,9 +192,11 @@ export class SimulatedDevice {
       clientId: this.id,
       username: this.id,
       password: this.#options.token,
-      protocolVersion: 4,
+      protocolVersion: this.#options.mqtt === '5' ? 5 : 4,
       // QoS 2 needs the broker's half of the session; for QoS 1 our store alone is enough, and the broker keeps nothing.
       clean: this.#options.qos < 2,
+      ...(this.#options.mqtt === '5' &&
+        this.#options.qos === 2 && { properties: { sessionExpiryInterval: SESSION_EXPIRY_SECONDS } }),
       will: { topic: statusTopic(this.id), payload: Buffer.from(OFFLINE), qos: 1, retain: true },
       connectTimeout: SIMULATOR_CONNACK_MS,
       reconnectPeriod: this.#backOff(0),
@@ -223,8 +245,13 @@ export class SimulatedDevice {
     if (!(error instanceof ErrorWithReasonCode) || !FINAL_CONNACK_CODES.has(error.code)) return
     this.halt()
     this.#client?.end(true)
-    const message = `${this.id} was refused by ${this.#options.url}: ${error.message}`
+    const words = this.#refusal === undefined ? '' : ` (${this.#refusal})`
+    const message = `${this.id} was refused by ${this.#options.url}: ${error.message}${words}`
     this.onRefused(new SimulatorError('refused', message, { cause: error }))
+  }
+
+  #told(by: string, { reasonCode = 0, properties }: Told): void {
+    this.#deps.tally.reason(by, reasonCode, properties?.reasonString ?? '')
   }
 
   #subscribed(error: Error | null): void {
@@ -237,7 +264,7 @@ export class SimulatedDevice {
     if (this.#pumping) return
     this.#pumping = true
     clearTimeout(this.#timer)
-    while (this.#online && !this.#halted && !this.done && this.#inFlight < SIMULATOR_IN_FLIGHT_MAX) {
+    while (this.#online && !this.#halted && !this.done && this.#inFlight < this.#inFlightMax) {
       const wait = this.#dueAt - performance.now()
       if (wait > 0) {
         if (wait !== Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.#pump(), Math.ceil(wait))
@@ -258,8 +285,10 @@ export class SimulatedDevice {
     this.#inFlight++
     tally.sent++
     tally.readings += batch
-    this.#client?.publish(this.#topic, payload, { qos }, (error) => {
-      if (error) return
+    this.#client?.publish(this.#topic, payload, { qos }, (error, packet) => {
+      // By MQTT 5 an acknowledgement may say that the message was dropped: it is done with all the same.
+      if (error instanceof ErrorWithReasonCode) this.#told(qos === 1 ? 'PUBACK' : 'PUBREC', packet as Told)
+      else if (error) return
       if (qos > 0) tally.acknowledge(performance.now() - sentAt)
       else if (this.#inFlight === 0) return
       this.#inFlight--
@@ -267,6 +296,12 @@ export class SimulatedDevice {
       else this.#pump()
     })
   }
+}
+
+/** Of MQTT 5. */
+interface Told {
+  readonly reasonCode?: number | undefined
+  readonly properties?: { readonly reasonString?: string | undefined } | undefined
 }
 
 const ONLINE = JSON.stringify({ online: true })

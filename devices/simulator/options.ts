@@ -7,7 +7,7 @@ import { Option as CommandOption, InvalidArgumentError, type Option } from 'comm
 import { isDeviceId, isStreamName } from '../../identity/topics.ts'
 import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { parseDuration } from '../../platform/units.ts'
-import type { Qos } from './device.ts'
+import { LEVELS, type Level, type Qos } from './device.ts'
 import { FORMATS, type Format } from './messages.ts'
 
 /** More devices asked of one simulator: refused as a wrong option. */
@@ -41,6 +41,7 @@ export interface SimulatorOptions {
   readonly drainMs: number
   /** Of all devices together; Infinity for no end. */
   readonly messages: number
+  readonly mqtt: Level
   readonly qos: Qos
   /** Readings a message. */
   readonly batch: number
@@ -126,6 +127,7 @@ export function commandOptions(defaults: { readonly url: string }): Option[] {
     option('--duration <time>', 'how long, such as 60s or 15m; else until Ctrl-C', duration),
     option('--drain <time>', 'how long the end waits for acknowledgements', duration, SIMULATOR_DRAIN_MS, '10s'),
     option('--messages <count>', 'end after so many, of all devices together', number(1, COUNT_MAX, true)),
+    option('--mqtt <version>', LEVELS.join(' or '), oneOf(...LEVELS), '3.1.1'),
     option('--qos <level>', '0, 1 or 2', oneOf<Qos>(0, 1, 2), 1),
     option('--batch <count>', 'readings a message', number(1, READINGS_PER_MESSAGE_MAX, true), 1),
     option('--format <format>', FORMATS.join(' or '), oneOf(...FORMATS), 'avro'),
@@ -158,6 +160,7 @@ export interface CommandValues {
   readonly duration?: number
   readonly drain: number
   readonly messages?: number
+  readonly mqtt: Level
   readonly qos: Qos
   readonly batch: number
   readonly format: Format

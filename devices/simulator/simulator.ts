@@ -107,7 +107,7 @@ export class Simulator {
   }
 
   async #makeDevices(): Promise<SimulatedDevice[]> {
-    const { devices, seed, stream, batch, format, qos, url, rate, messages } = this.#options
+    const { devices, seed, stream, batch, format, mqtt, qos, url, rate, messages } = this.#options
     const { registry, clock, logger, credentials } = this.#deps
     // A batch that is too large, or a field that cannot be drawn, shows before anything connects.
     new Messages({ stream, seed, batch, format, index: 0 }, { registry, clock }).next()
@@ -121,6 +121,7 @@ export class Simulator {
           id,
           token: await credentials(id),
           stream,
+          mqtt,
           qos,
           batch,
           messages: messages === Number.POSITIVE_INFINITY ? messages : share,

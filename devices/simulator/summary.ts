@@ -2,7 +2,7 @@
 
 import { printable } from '../../platform/printable.ts'
 import type { SimulatorOptions, Thresholds } from './options.ts'
-import type { Tally } from './tally.ts'
+import type { Reason, Tally } from './tally.ts'
 
 export interface ThresholdResult {
   readonly name: string
@@ -17,6 +17,8 @@ export interface Summary {
   readonly stream: string
   readonly devices: number
   readonly seed: number
+  /** The version of MQTT. */
+  readonly mqtt: string
   readonly qos: number
   readonly format: string
   readonly batch: number
@@ -35,6 +37,8 @@ export interface Summary {
   readonly reconnects: number
   /** By code, from the devices' errors topics. */
   readonly errors: Readonly<Record<string, number>>
+  /** By packet and code, of MQTT 5: why messages were acknowledged and dropped, and connections ended. */
+  readonly reasons: readonly Reason[]
   /** From PUBLISH to PUBACK (QoS 1) or PUBCOMP (QoS 2), milliseconds; absent without acknowledgements. */
   readonly latencyMs?: { readonly p50: number; readonly p99: number; readonly max: number }
   readonly thresholds: readonly ThresholdResult[]
@@ -57,6 +61,7 @@ export function summarize(options: SimulatorOptions, tally: Tally, elapsedMs: nu
     stream: options.stream,
     devices: options.devices,
     seed: options.seed,
+    mqtt: options.mqtt,
     qos: options.qos,
     format: options.format,
     batch: options.batch,
@@ -70,6 +75,7 @@ export function summarize(options: SimulatorOptions, tally: Tally, elapsedMs: nu
     messagesPerSecond,
     reconnects: tally.reconnects,
     errors: tally.errors(),
+    reasons: tally.reasons(),
     ...(latencyMs && { latencyMs }),
     thresholds,
     ok: unacknowledged === 0 && thresholds.every((each) => each.held),
@@ -97,7 +103,7 @@ export function summaryText(summary: Summary): string {
   const rows: [string, string][] = [
     [
       'devices',
-      `${count(summary.devices)} on ${summary.stream}, QoS ${summary.qos}, ${summary.format}, seed ${summary.seed}`,
+      `${count(summary.devices)} on ${summary.stream}, MQTT ${summary.mqtt}, QoS ${summary.qos}, ${summary.format}, seed ${summary.seed}`,
     ],
     [
       'sent',
@@ -119,6 +125,9 @@ export function summaryText(summary: Summary): string {
   rows.push(['reconnects', count(summary.reconnects)])
   const errors = Object.entries(summary.errors).map(([code, times]) => `${printable(code)} ${count(times)}`)
   rows.push(['errors', errors.length > 0 ? errors.join(', ') : 'none'])
+  for (const { by, code, count: times, words } of summary.reasons) {
+    rows.push([by, `0x${code.toString(16)} ${count(times)}${words === '' ? '' : `: ${printable(words)}`}`])
+  }
   for (const { name, limit, value, held } of summary.thresholds) {
     const shown = Number.isFinite(value) ? value.toFixed(value < 10 ? 2 : 0) : 'none measured'
     rows.push([`--${name} ${limit}`, `${held ? 'held' : 'MISSED'}: ${shown}`])

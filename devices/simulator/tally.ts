@@ -1,7 +1,7 @@
 /**
  * Owns the counts of one run, shared by its devices. Always true: every message counted as sent is afterwards
  * acknowledged, in flight, or (QoS 0) written; a resend counts as `resent`, never again as `sent`. Bounded: error codes
- * beyond `SIMULATOR_ERROR_CODES_MAX` are counted as `other`.
+ * beyond `SIMULATOR_ERROR_CODES_MAX` are counted as `other`; reasons are a byte, in packets of three kinds.
  */
 
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
@@ -10,6 +10,16 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 const SIMULATOR_ERROR_CODES_MAX = 32
 
 const MICROSECONDS_PER_MS = 1000
+
+/** Why messages were acknowledged and dropped, or connections ended, as MQTT 5 says it. */
+export interface Reason {
+  /** The packet that said it: PUBACK, PUBREC or DISCONNECT. */
+  readonly by: string
+  readonly code: number
+  readonly count: number
+  /** The Reason String of the first; empty if it had none. */
+  readonly words: string
+}
 
 export class Tally {
   sent = 0
@@ -24,6 +34,7 @@ export class Tally {
   /** From the first PUBLISH of a message to its acknowledgement, microseconds. */
   readonly #latency: RecordableHistogram = createHistogram()
   readonly #errors = new Map<string, number>()
+  readonly #reasons = new Map<string, Reason>()
 
   /** A message's acknowledgement, `ms` after it was sent first. */
   acknowledge(ms: number): void {
@@ -35,6 +46,17 @@ export class Tally {
   error(code: string): void {
     const known = this.#errors.has(code) || this.#errors.size < SIMULATOR_ERROR_CODES_MAX ? code : 'other'
     this.#errors.set(known, (this.#errors.get(known) ?? 0) + 1)
+  }
+
+  /** A reason code of MQTT 5, and its words. */
+  reason(by: string, code: number, words: string): void {
+    const key = `${by} ${code}`
+    const { count, words: first } = this.#reasons.get(key) ?? { count: 0, words }
+    this.#reasons.set(key, { by, code, count: count + 1, words: first })
+  }
+
+  reasons(): Reason[] {
+    return [...this.#reasons.values()].sort((a, b) => a.by.localeCompare(b.by) || a.code - b.code)
   }
 
   errors(): Record<string, number> {

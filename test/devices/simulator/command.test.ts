@@ -56,6 +56,7 @@ const WRONG: readonly (readonly [string, string, string])[] = [
   ['--duration', '60', '60s'],
   ['--duration', '0s', '60s'],
   ['--messages', '0', 'from 1'],
+  ['--mqtt', '3', '3.1.1, 5'],
   ['--qos', '3', '0, 1, 2'],
   ['--batch', '10001', '10000'],
   ['--format', 'xml', 'avro, json'],

@@ -17,6 +17,7 @@ export const fleetOptions = (url: string, changes: Partial<SimulatorOptions> = {
   durationMs: Number.POSITIVE_INFINITY,
   drainMs: 10_000,
   messages: 30,
+  mqtt: '3.1.1',
   qos: 1,
   batch: 1,
   format: 'avro',

@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { brokerAddress } from '../../../devices/simulator/broker-address.ts'
+import { LEVELS } from '../../../devices/simulator/device.ts'
 import { SimulatorError } from '../../../devices/simulator/simulator-error.ts'
+import { summaryText } from '../../../devices/simulator/summary.ts'
+import { startBroker } from '../../broker/harness.ts'
+import { scratchDirectory } from '../../scratch.ts'
 import { startMosquitto } from '../../servers/mosquitto.ts'
 import { freePort, requireServer } from '../../servers/server.ts'
 import { until } from '../../until.ts'
@@ -21,21 +27,61 @@ async function observe(t: TestContext, url: string) {
 /** Mosquitto acknowledges more than 20 QoS 2 messages in flight, and drops those above. */
 const unlimited = () => startMosquitto(['max_inflight_messages 0'])
 
-for (const qos of [0, 1, 2] as const) {
-  test(`QoS ${qos}: each device sends its share, and the summary's counts are what a subscriber received`, async (t) => {
-    const broker = await requireServer(t, unlimited)
+/** Each QoS by each version. */
+const KINDS = LEVELS.flatMap((mqtt) => ([0, 1, 2] as const).map((qos) => ({ mqtt, qos })))
+
+for (const { mqtt, qos } of KINDS) {
+  test(`MQTT ${mqtt}, QoS ${qos}: each device sends its share, and the summary's counts are what a subscriber received`, async (t) => {
+    // By MQTT 5 a broker says how many messages it takes at once.
+    const broker = await requireServer(t, mqtt === '5' ? startMosquitto : unlimited)
     if (!broker) return
     const observer = await observe(t, broker.url)
-    const summary = await fleet(fleetOptions(broker.url, { qos, messages: 100 })).run(never())
+    const summary = await fleet(fleetOptions(broker.url, { mqtt, qos, messages: 100 })).run(never())
     await until(() => observer.telemetry().length === 100)
     assert.equal(summary.sent, 100)
     assert.equal(summary.acknowledged, qos === 0 ? 0 : 100)
     assert.deepEqual([summary.unacknowledged, summary.resent, summary.reconnects, summary.ok], [0, 0, 0, true])
+    assert.deepEqual(summary.reasons, [])
     assert.equal(summary.latencyMs === undefined, qos === 0)
     const count = (id: string) => observer.telemetry().filter(({ topic }) => topic.includes(`/${id}/`)).length
     assert.deepEqual([count('sim-1'), count('sim-2'), count('sim-3')], [34, 33, 33])
   })
 }
+
+for (const [qos, by] of [
+  [1, 'PUBACK'],
+  [2, 'PUBREC'],
+] as const) {
+  test(`by MQTT 5 the summary has the reasons of ${by}s that refuse`, async (t) => {
+    const acl = join(scratchDirectory(t), 'acl')
+    writeFileSync(acl, 'pattern readwrite devices/%u/status\npattern readwrite devices/%u/telemetry/power\n')
+    const broker = await requireServer(t, () => startMosquitto([`acl_file ${acl}`]))
+    if (!broker) return
+    const run = (stream: string) => fleet(fleetOptions(broker.url, { mqtt: '5', qos, stream })).run(never())
+    const [refused, taken] = [await run('environment'), await run('power')]
+    assert.deepEqual(refused.reasons, [{ by, code: 0x87, count: 30, words: '' }])
+    assert.deepEqual([refused.sent, refused.acknowledged, refused.unacknowledged], [30, 30, 0])
+    assert.match(summaryText(refused), new RegExp(`^${by} +0x87 30$`, 'm'))
+    assert.deepEqual(taken.reasons, [])
+  })
+}
+
+test('by MQTT 5 a platform says why it refuses a device, and why it ends a connection', async (t) => {
+  const bench = await startBroker(t)
+  const url = `mqtt://127.0.0.1:${bench.port}`
+  const options = fleetOptions(url, { mqtt: '5', devices: 1, messages: Number.POSITIVE_INFINITY, drainMs: 100 })
+  await assert.rejects(fleet(options).run(never()), /sim-1 was refused .*\(the token is not valid/)
+  const credentials = (device: string) => bench.identity.signDevice(device, 60_000)
+  const interruption = new AbortController()
+  const simulator = fleet(options, { credentials })
+  const running = simulator.run(interruption.signal)
+  await until(() => simulator.snapshot.acknowledged > 0)
+  await bench.stop()
+  await until(() => simulator.snapshot.connected === 0)
+  interruption.abort()
+  const { reasons } = await running
+  assert.deepEqual(reasons, [{ by: 'DISCONNECT', code: 0x8b, count: 1, words: 'the broker is stopping' }])
+})
 
 test('a device says online when it comes, and offline, retained, when it leaves', async (t) => {
   const broker = await requireServer(t, startMosquitto)
@@ -119,23 +165,25 @@ test('thresholds: a missed one fails the run, one that is held does not', async 
   assert.deepEqual([missed.ok, missed.thresholds.map((each) => each.held)], [false, [false, false]])
 })
 
-test('the broker killed -9 and started again: every message is acknowledged, none is lost', async (t) => {
-  const port = await freePort()
-  const start = () => startMosquitto([`listener ${port} 127.0.0.1`])
-  const first = await requireServer(t, start)
-  if (!first) return
-  const simulator = fleet(fleetOptions(`mqtt://127.0.0.1:${port}`, { devices: 5, messages: 20_000 }))
-  const running = simulator.run(never())
-  await until(() => simulator.snapshot.acknowledged > 1_000)
-  await first.stop()
-  await until(() => simulator.snapshot.connected === 0)
-  const second = await start()
-  t.after(() => second.stop())
-  const summary = await running
-  assert.deepEqual([summary.sent, summary.acknowledged, summary.unacknowledged], [20_000, 20_000, 0])
-  assert.equal(summary.reconnects, 5)
-  assert(summary.resent > 0, 'some were in flight when the broker died')
-})
+for (const mqtt of LEVELS) {
+  test(`MQTT ${mqtt}: the broker killed -9 and started again: every message is acknowledged, none is lost`, async (t) => {
+    const port = await freePort()
+    const start = () => startMosquitto([`listener ${port} 127.0.0.1`])
+    const first = await requireServer(t, start)
+    if (!first) return
+    const simulator = fleet(fleetOptions(`mqtt://127.0.0.1:${port}`, { mqtt, devices: 5, messages: 20_000 }))
+    const running = simulator.run(never())
+    await until(() => simulator.snapshot.acknowledged > 1_000)
+    await first.stop()
+    await until(() => simulator.snapshot.connected === 0)
+    const second = await start()
+    t.after(() => second.stop())
+    const summary = await running
+    assert.deepEqual([summary.sent, summary.acknowledged, summary.unacknowledged], [20_000, 20_000, 0])
+    assert.equal(summary.reconnects, 5)
+    assert(summary.resent > 0, 'some were in flight when the broker died')
+  })
+}
 
 test('a refused token is named; a run stopped before anything could connect ends with nothing sent', async (t) => {
   const broker = await requireServer(t, () => startMosquitto(['allow_anonymous false']))
