@@ -79,10 +79,12 @@ export class Broker implements Part {
     const { log, presence, identity, clock, logger } = dependencies
     this.#clock = clock
     const metrics = new BrokerMetrics(dependencies.metrics, () => this.#aedes.connectedClients)
-    const publish = (topic: string, payload: Buffer) => {
-      this.#aedes.publish({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false }, () => undefined)
-    }
-    this.#reports = new ErrorReports(publish, { log, clock, logger, metrics })
+    this.#reports = new ErrorReports((topic, payload) => this.#aedes.tell(topic, payload), {
+      log,
+      clock,
+      logger,
+      metrics,
+    })
     this.#statusBoard = new StatusBoard(presence, { clock, logger })
     const statusBoard = this.#statusBoard
     // Lines of their own: messages that are dropped must not take the places of connections that are refused.

@@ -17,6 +17,7 @@ import { patchRegistrations } from './aedes/registrations.ts'
 import { Connections, type ConnectionsDependencies, type ConnectionsOptions } from './connect/connections.ts'
 import { FairShare } from './inbound/fair-share.ts'
 import { PlainTelemetry } from './inbound/plain-telemetry.ts'
+import { JSON_TEXT } from './mqtt5/message-properties.ts'
 import type { Deliver } from './outbound/deliveries.ts'
 import { Subscribers } from './outbound/subscribers.ts'
 import { Sweeps } from './outbound/sweeps.ts'
@@ -146,6 +147,12 @@ export class TelemetryBroker extends Aedes {
   override publish(packet: PublishPacket, client: Client | Published | null, done?: Published): void {
     if (typeof client === 'function') super.publish(packet, client)
     else this.#publishes.publish(packet, client, done ?? (() => undefined))
+  }
+
+  /** Sends a JSON text of the broker's own, which those of MQTT 5 are told that it is. */
+  tell(topic: string, payload: Buffer): void {
+    const packet: PublishPacket = { cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false }
+    this.publish(Object.assign(packet, { properties: JSON_TEXT }), () => undefined)
   }
 
   override subscribe(topic: string, deliver: Deliver, done: () => void): void {

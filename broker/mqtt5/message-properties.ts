@@ -6,6 +6,8 @@
  * Always true: it does not change once it is made, for a message is handed to many. Bound: the bytes of the PUBLISH.
  */
 
+import { text } from './properties.ts'
+
 /** What of a packet may have them. */
 interface Carrier {
   readonly properties?: unknown
@@ -41,6 +43,11 @@ export class MessageProperties {
 }
 
 const NOTHING = Buffer.alloc(0)
+/** Of a message of the broker's own: UTF-8, and which. */
+export const JSON_TEXT = new MessageProperties(
+  Buffer.concat([Buffer.of(0x01, 1, 0x03), text('application/json')]),
+  undefined,
+)
 const RETAINED = new MessageProperties(NOTHING, undefined, true)
 
 /** The properties of a message that is handed on without its RETAIN. */

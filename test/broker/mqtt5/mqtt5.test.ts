@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { IConnectPacket, Packet } from 'mqtt-packet'
+import type { IConnectPacket, IPublishPacket, Packet } from 'mqtt-packet'
 import { RECEIVE_MAXIMUM } from '../../../broker/mqtt5/reader.ts'
 import { CLIENT_ID_CHARS_MAX, FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
 import { until } from '../../until.ts'
@@ -155,6 +155,27 @@ test('a message that is dropped is acknowledged with why, and the next one is ta
     await client.untilClosed()
   }
   assert.equal((await bench.entries()).length, 4)
+})
+
+test('the errors topic is the same at both levels, and to those of MQTT 5 it says that it is JSON', async (t) => {
+  const bench = await startBroker(t)
+  const errors = 'devices/truck-7/errors'
+  for (const protocolVersion of [4, 5] as const) {
+    const client = await bench.device('truck-7', { protocolVersion })
+    await client.subscribeAsync(errors)
+    const told = new Promise<[payload: Buffer, packet: IPublishPacket]>((resolve) => {
+      client.once('message', (_topic, payload, packet) => resolve([payload, packet]))
+    })
+    // At level 5 the acknowledgement says it, too.
+    const publishing = client.publishAsync('devices/another/telemetry/environment', '{}', { qos: 1 })
+    if (protocolVersion === 5) await assert.rejects(publishing, { code: 0x87 })
+    else await publishing
+    const [payload, { topic, properties }] = await told
+    assert.deepEqual([topic, JSON.parse(`${payload}`).code], [errors, 'publish-forbidden'])
+    const expected = { payloadFormatIndicator: true, contentType: 'application/json' }
+    assert.deepEqual({ ...properties }, protocolVersion === 5 ? expected : {})
+    await client.endAsync()
+  }
 })
 
 test('a topic alias stands for its topic, on its connection', async (t) => {
