@@ -16,7 +16,7 @@ import type { Entry } from '../log/entry.ts'
 import { LATEST_SERIES_MAX, LATEST_SERIES_PER_DEVICE_MAX } from '../platform/limits.ts'
 import type { Selection } from '../schemas/history.ts'
 import { seriesKey } from '../schemas/point.ts'
-import { type Reading, Rejection, type Stream } from '../schemas/reading.ts'
+import type { Reading, Stream } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { ClockOffset } from './clock-offset.ts'
 
@@ -93,14 +93,14 @@ export class Latest {
     return this.#dropped
   }
 
-  /** Takes in a message and its readings. */
-  take(entry: Entry, readings: readonly Reading[] | Rejection): void {
+  /** Takes in a message and its readings; of one that is set aside, that its device was heard. */
+  take(entry: Entry, readings: readonly Reading[] | undefined): void {
     const stream = this.#registry.stream(entry.stream)
     if (stream === undefined) return
     const device = this.#device(entry.device)
     device.heardAt = Math.max(device.heardAt ?? 0, entry.receivedAt)
     device.touched = ++this.#sequence
-    if (!(readings instanceof Rejection)) {
+    if (readings !== undefined) {
       if (device.clock.isDue(entry.receivedAt)) device.clock.take(entry.receivedAt, newestOf(readings))
       for (const reading of readings) {
         this.#put(device, reading, entry.receivedAt, Math.min(reading.ts, entry.receivedAt), stream)

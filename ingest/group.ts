@@ -113,6 +113,7 @@ export class Group {
   #stored = 0
   #readings = 0
   #superseded = 0
+  #setAsideBefore = 0
   readonly #deadLetters: NewDeadLetter[] = []
   readonly #devices: DeviceProgress[] = []
   readonly #notices: NewNotice[] = []
@@ -138,6 +139,7 @@ export class Group {
     this.#missing--
     this.#stored += outcome.stored
     this.#readings += outcome.readings
+    this.#setAsideBefore += outcome.setAsideBefore
     for (const progress of outcome.devices) this.#devices.push(progress)
     for (const one of outcome.superseded) {
       this.#superseded += one.count
@@ -155,7 +157,8 @@ export class Group {
     const deadLetters = this.#deadLetters.sort((a, b) => a.offset - b.offset)
     const counts = { stored: this.#stored, readings: this.#readings, superseded: this.#superseded }
     const { shard, next } = this
-    return { shard, next, ...counts, deadLetters, devices: this.#devices, notices: this.#notices }
+    const setAsideBefore = this.#setAsideBefore
+    return { shard, next, ...counts, setAsideBefore, deadLetters, devices: this.#devices, notices: this.#notices }
   }
 }
 
@@ -180,6 +183,7 @@ export function joinProgress(all: readonly ShardProgress[]): ShardProgress | und
     stored: all.reduce((sum, { stored }) => sum + stored, 0),
     readings: all.reduce((sum, { readings }) => sum + readings, 0),
     superseded: all.reduce((sum, { superseded = 0 }) => sum + superseded, 0),
+    setAsideBefore: all.reduce((sum, { setAsideBefore = 0 }) => sum + setAsideBefore, 0),
     deadLetters: all.flatMap(({ deadLetters }) => deadLetters),
     notices: all.flatMap(({ notices }) => notices ?? []),
     // A device may be in it several times; whoever keeps the ledger adds up.

@@ -1,10 +1,10 @@
 /**
  * Owns the decoding of one worker's share of a group: which entries are its own, what they decode to, and what is set
- * aside and why. Nothing is lost: every own entry is either in `batch` or in `setAside`.
+ * aside and why. Nothing is lost: every own entry is in `batch`, in `setAside`, or was set aside before.
  */
 
 import assert from 'node:assert/strict'
-import { DAMAGED, deviceHash, eachEntry, readEntry } from '../log/entry.ts'
+import { DAMAGED, deviceHash, eachEntry, readEntry, SET_ASIDE } from '../log/entry.ts'
 import type { DeviceProgress, NewNotice } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
 import type { Decoder } from '../schemas/decoder.ts'
@@ -19,6 +19,8 @@ export interface Share {
   readonly starts: readonly number[]
   readonly offsets: readonly Offset[]
   readonly setAside: readonly SetAside[]
+  /** Messages that were set aside when they were appended, by device: their dead letters are there, and they are not decoded. */
+  readonly setAsideBefore: ReadonlyMap<string, number>
   /** What devices should know of messages that were taken: one a device. */
   readonly remarks: readonly NewNotice[]
 }
@@ -51,11 +53,16 @@ export function decodeShare(
   const starts: number[] = []
   const offsets: Offset[] = []
   const setAside: SetAside[] = []
+  const setAsideBefore = new Map<string, number>()
   const remarks = new Map<string, NewNotice>()
   eachEntry(bytes, firstOffset, (at, offset) => {
     next = (offset + 1) as Offset
     if (workers > 1 && deviceHash(bytes, at) % workers !== index) return
     const entry = readEntry(bytes, at, offset)
+    if ((entry.flags & SET_ASIDE) !== 0) {
+      setAsideBefore.set(entry.device, (setAsideBefore.get(entry.device) ?? 0) + 1)
+      return
+    }
     const decoded = (entry.flags & DAMAGED) === 0 ? decoder.decode(entry) : LOG_DAMAGED
     if (decoded instanceof Rejection) {
       setAside.push({ at, offset, code: decoded.code, reason: decoded.reason })
@@ -76,6 +83,7 @@ export function decodeShare(
     starts,
     offsets,
     setAside,
+    setAsideBefore,
     remarks: [...remarks.values()],
   }
 }
@@ -97,7 +105,9 @@ export function settleShare(share: Share, { rejected, superseded }: WriteOutcome
   const devices = byDevice(share, refused, superseded)
   const readings = devices.reduce((sum, device) => sum + device.readings, 0)
   const { remarks } = share
-  return { stored: entries.length - rejected.length, readings, setAside, remarks, devices, superseded }
+  const setAsideBefore = [...share.setAsideBefore.values()].reduce((sum, count) => sum + count, 0)
+  const stored = entries.length - rejected.length
+  return { stored, readings, setAside, setAsideBefore, remarks, devices, superseded }
 }
 
 /** What became of a message is told by what became of its readings: of several, a store may take some. */
@@ -108,20 +118,24 @@ function reasonOf({ refused, reason }: RejectedEntry, readings: number): string 
   return `${refused} of its ${readings} readings ${refused === 1 ? 'is' : 'are'} not stored, the other ${taken === 1 ? 'is' : `${taken} are`}: ${reason}`
 }
 
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] }
+
+const nothingOf = (device: string) => ({ device, stored: 0, readings: 0, superseded: 0 })
+
 /** What is stored of each device: messages without a refused reading, and all readings but those. */
 function byDevice(
-  { batch, devices }: Share,
+  { batch, devices, setAsideBefore }: Share,
   refused: ReadonlyMap<number, number>,
   superseded: readonly SupersededReadings[],
 ): DeviceProgress[] {
-  const all = new Map<string, { device: string; stored: number; readings: number; superseded: number }>()
+  const all = new Map<string, Writable<DeviceProgress>>()
   for (const [index, { readings }] of batch.entries.entries()) {
     const device = devices[index] ?? ''
     const lost = refused.size > 0 ? refused.get(index) : undefined
     const stored = lost === undefined ? 1 : 0
     const count = readings.length - (lost ?? 0)
     const progress = all.get(device)
-    if (progress === undefined) all.set(device, { device, stored, readings: count, superseded: 0 })
+    if (progress === undefined) all.set(device, { ...nothingOf(device), stored, readings: count })
     else {
       progress.stored += stored
       progress.readings += count
@@ -130,7 +144,10 @@ function byDevice(
   for (const { device, count } of superseded) {
     const progress = all.get(device)
     assert(progress, `readings of ${device} are superseded, and none of it was written`)
-    progress.superseded += count
+    progress.superseded = (progress.superseded ?? 0) + count
+  }
+  for (const [device, count] of setAsideBefore) {
+    all.set(device, { ...(all.get(device) ?? nothingOf(device)), setAsideBefore: count })
   }
   return [...all.values()]
 }

@@ -57,15 +57,17 @@ export interface SetAside {
   readonly decoded?: boolean
 }
 
-/** What became of a worker's share of a group: every one of its entries is stored or set aside. */
+/** What became of a worker's share of a group: every one of its entries is stored or set aside, now or before. */
 export interface GroupOutcome {
   readonly sequence: number
   readonly stored: number
   readonly readings: number
   readonly setAside: readonly SetAside[]
+  /** Of messages that were set aside when they were appended. */
+  readonly setAsideBefore: number
   /** What devices should know of messages that were taken. */
   readonly remarks: readonly NewNotice[]
-  /** `stored`, `readings` and what is superseded by device. */
+  /** `stored`, `readings`, `setAsideBefore` and what is superseded by device. */
   readonly devices: readonly DeviceProgress[]
   readonly superseded: readonly SupersededReadings[]
   /** Time from the first attempt until the store had it, milliseconds; 0 if there was nothing to write. */

@@ -19,6 +19,8 @@ export const REPLAYED = 1
 export const DELIVERED_LIVE = 2
 /** Its commit fails its checksum: these bytes are not what was appended, or not all of them. Never written. */
 export const DAMAGED = 4
+/** It was set aside when it was appended: its dead letter was committed with it, and whoever accounts for it makes none. */
+export const SET_ASIDE = 8
 
 export interface NewEntry {
   readonly device: string
@@ -116,6 +118,11 @@ export function writeRun(target: Buffer, at: number, run: NewRun): number {
   return position
 }
 
+/** Flags the entry that starts at `at` as set aside. */
+export function flagSetAside(bytes: Buffer, at: number): void {
+  bytes[at + 4] = (bytes[at + 4] ?? 0) | SET_ASIDE
+}
+
 /** The number of entries in these bytes, found by walking their lengths. */
 export function countEntries(bytes: Buffer): number {
   let count = 0
@@ -181,15 +188,18 @@ export function deviceHash(bytes: Buffer, at: number): number {
   return hash >>> 0
 }
 
-/** How many entries from `from` on are of the device whose id these bytes are. */
-export function countOfDevice(bytes: Buffer, from: number, device: Buffer): number {
+/** How many entries from `from` on are of the device whose id these bytes are, and how many of them are `SET_ASIDE`. */
+export function countOfDevice(bytes: Buffer, from: number, device: Buffer): { count: number; setAside: number } {
   let count = 0
+  let setAside = 0
   for (let at = from; at < bytes.length; at = entryEnd(bytes, at)) {
     if (bytes[at + 5] !== device.length) continue
     const idAt = at + HEADER_BYTES
-    if (bytes.compare(device, 0, device.length, idAt, idAt + device.length) === 0) count++
+    if (bytes.compare(device, 0, device.length, idAt, idAt + device.length) !== 0) continue
+    count++
+    if (((bytes[at + 4] ?? 0) & SET_ASIDE) !== 0) setAside++
   }
-  return count
+  return { count, setAside }
 }
 
 /** Where the entry that starts at `at` ends. */

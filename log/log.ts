@@ -83,6 +83,7 @@ export interface DeviceProgress {
   readonly stored: number
   readonly readings: number
   readonly superseded?: number
+  readonly setAsideBefore?: number
 }
 
 /** What a reader has done with the entries of a shard between its previous checkpoint and `next`. */
@@ -94,11 +95,13 @@ export interface Progress {
   readonly readings: number
   /** Of these readings and of earlier ones: those replaced by another of their series and time, with other values. */
   readonly superseded?: number
-  /** Messages set aside. `stored + deadLetters.length` must equal the entries passed, or the ledger would not balance. */
+  /** Messages set aside by this reader. */
   readonly deadLetters: readonly NewDeadLetter[]
   /** What devices are to be told, besides: once in a while, for only the newest are kept. */
   readonly notices?: readonly NewNotice[]
-  /** `stored`, `readings` and `superseded` by device: they must add up. A reader that leaves it out keeps no ledgers of devices. */
+  /** Messages flagged `SET_ASIDE`: `stored + deadLetters.length + setAsideBefore` equals the entries passed. */
+  readonly setAsideBefore?: number
+  /** `stored`, `readings`, `superseded` and `setAsideBefore` by device: they must add up. A reader that leaves it out keeps no ledgers of devices. */
   readonly devices?: readonly DeviceProgress[]
 }
 
@@ -119,6 +122,9 @@ export interface DeviceLedger extends Ledger {
   readonly device: string
 }
 
+/** Why a message is set aside. */
+export type SetAsideReason = Pick<NewDeadLetter, 'code' | 'reason'>
+
 /** Takes messages. */
 export interface Appends {
   /**
@@ -128,6 +134,15 @@ export interface Appends {
   append(entry: NewEntry, onDurable: (error?: LogError) => void): void
   /** Appends the entries of a run one behind the other, as `append` would; all are on disk, or all were refused. */
   appendRun(run: NewRun, onDurable: (error?: LogError) => void): void
+  /**
+   * Appends one entry and sets it aside, in one step: both are on disk, or neither. If there is room for the entry and none for a dead letter,
+   * `isSetAside` is false: the entry is as any other then, and whoever reads it decides.
+   */
+  appendSetAside(
+    entry: NewEntry,
+    why: SetAsideReason,
+    onDurable: (error: LogError | undefined, isSetAside: boolean) => void,
+  ): void
 }
 
 /** A part of the log with an order of its own. A device's messages are all in one shard. */

@@ -17,7 +17,6 @@ import type { Offset, Position } from '../../log/position.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Decoder } from '../../schemas/decoder.ts'
 import type { LogStretch, PlacedReading, ReceivedPage } from '../../schemas/history.ts'
-import { Rejection } from '../../schemas/reading.ts'
 import type { Access } from '../access.ts'
 import type { Frame } from '../server/server.ts'
 import { type Cursor, formatCursor, parseCursor, type StorePlace, WHOLE } from './cursor.ts'
@@ -28,7 +27,7 @@ import type { Group } from './groups.ts'
 import { Message } from './message.ts'
 import type { Past, PastStep } from './past.ts'
 import type { StoreReads } from './store-reads.ts'
-import { isTelemetry, type Piece, piecesOf } from './telemetry.ts'
+import { isTelemetry, type Piece, piecesOf, readingsOf } from './telemetry.ts'
 
 /** Messages behind the live stream beyond which a slow app is not sent each of them, but the last reading of each series. */
 const LIVE_BEHIND_MESSAGES_MAX = 100_000
@@ -201,8 +200,8 @@ export class LogPast implements Past {
   #take(shard: number, entry: Entry): void {
     const { part, position, receivedAt } = this.#place
     if (!isTelemetry(entry) || !this.#group.wants(entry.device, entry.stream)) return
-    const readings = this.#dependencies.decoder.decode(entry)
-    if (readings instanceof Rejection) return
+    const readings = readingsOf(entry, this.#dependencies.decoder)
+    if (readings === undefined) return
     const isPartly = part.readings > 0 && part.shard === shard && position[shard] === entry.offset
     const before = (index: number): Cursor => ({
       position: position.with(shard, entry.offset),

@@ -23,7 +23,6 @@ import { messageOf } from '../../platform/errors.ts'
 import { LATEST_WARM_UP_MS_MAX } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Decoder } from '../../schemas/decoder.ts'
-import { Rejection } from '../../schemas/reading.ts'
 import type { Latest } from '../latest.ts'
 import type { GatewayMetrics } from '../metrics.ts'
 import type { Frame } from '../server/server.ts'
@@ -33,7 +32,7 @@ import { gapFrame } from './frames.ts'
 import type { Group, Groups } from './groups.ts'
 import type { LiveEdge } from './log-past.ts'
 import { Message } from './message.ts'
-import { isTelemetry, piecesOf } from './telemetry.ts'
+import { isTelemetry, piecesOf, readingsOf } from './telemetry.ts'
 
 /** How long the tail waits after the log failed before it reads on. */
 const TAIL_RETRY_MS = 1_000
@@ -141,7 +140,7 @@ export class Tail implements LiveEdge {
       const batch = await shard.read(offset)
       if (batch === undefined) return end
       for (const { entries } of piecesOf(batch)) {
-        for (const entry of entries) if (isTelemetry(entry)) latest.take(entry, decoder.decode(entry))
+        for (const entry of entries) if (isTelemetry(entry)) latest.take(entry, readingsOf(entry, decoder))
         await nextTurn()
       }
       offset = batch.next
@@ -192,9 +191,9 @@ export class Tail implements LiveEdge {
   #takeEntry(shard: number, entry: Entry, feeds: Set<Feed>): void {
     const { groups, latest, decoder, tagsOf } = this.#dependencies
     if (!isTelemetry(entry)) return
-    const readings = decoder.decode(entry)
+    const readings = readingsOf(entry, decoder)
     latest.take(entry, readings)
-    if (readings instanceof Rejection) return // Ingest sets it aside and says why.
+    if (readings === undefined) return
     if (entry.receivedAt > this.#place.receivedAt) this.#place = { ...this.#place, receivedAt: entry.receivedAt }
     const wanting = groups.match(entry.device, entry.stream)
     if (wanting.length === 0) return

@@ -1,13 +1,22 @@
-/** Owns which entries of the log are telemetry for apps, and the pieces in which a batch of them is handled. */
+/** Owns which entries of the log are telemetry for apps, what they say, and the pieces in which a batch of them is handled. */
 
-import { type Batch, type Entry, REPLAYED, readEntries } from '../../log/entry.ts'
+import { type Batch, type Entry, REPLAYED, readEntries, SET_ASIDE } from '../../log/entry.ts'
 import type { Offset } from '../../log/position.ts'
+import type { Decoder } from '../../schemas/decoder.ts'
+import { type Reading, Rejection } from '../../schemas/reading.ts'
 
 /** Payload bytes that are handled before other work gets its turn; at least one entry. */
 export const TAIL_BYTES_PER_TURN = 64 * 1024
 
 /** A message, or one appended again that apps have not had. One that was decoded before (`DELIVERED_LIVE`) would come twice. */
-export const isTelemetry = (entry: Entry) => (entry.flags & ~REPLAYED) === 0
+export const isTelemetry = (entry: Entry) => (entry.flags & ~(REPLAYED | SET_ASIDE)) === 0
+
+/** Its readings; undefined of what is set aside. What was when it was appended is not decoded again, for it may be replayed. */
+export function readingsOf(entry: Entry, decoder: Pick<Decoder, 'decode'>): readonly Reading[] | undefined {
+  if ((entry.flags & SET_ASIDE) !== 0) return undefined
+  const readings = decoder.decode(entry)
+  return readings instanceof Rejection ? undefined : readings
+}
 
 export interface Piece {
   readonly entries: readonly Entry[]

@@ -7,6 +7,8 @@
  *
  * `pacing.ts` says how long a pause is: none unless there is load.
  *
+ * An entry that is set aside is committed with its dead letter in one transaction, together with the others that come then.
+ *
  * Always true: `onDurable` is called once for each append, of an entry or of a run of them, in append order, and without an error only after the flush.
  * Bound: `LOG_PENDING_BYTES_MAX` wait in memory; beyond it, and beyond the log's own size, an append is refused.
  */
@@ -15,8 +17,11 @@ import assert from 'node:assert/strict'
 import { messageOf } from '../../platform/errors.ts'
 import { LOG_COMMIT_BYTES_MAX, LOG_PENDING_BYTES_MAX } from '../../platform/limits.ts'
 import { entryBytes, type NewEntry, type NewRun, runBytes } from '../entry.ts'
+import type { NewDeadLetter, SetAsideReason } from '../log.ts'
 import { LogError } from '../log-error.ts'
+import type { Offset } from '../position.ts'
 import { COMMIT_HEADER_BYTES, CommitBuilder } from './commit.ts'
+import { bytesOfLetters } from './dead-letters.ts'
 import type { Environment } from './environment.ts'
 import { Pacing } from './pacing.ts'
 import type { Preallocation } from './preallocation.ts'
@@ -25,10 +30,23 @@ type OnDurable = (error?: LogError) => void
 
 /** One is written while the other fills. */
 const COMMITS_IN_TURN = 2
+/** Dead letters that are written with one commit; each may take 40 us (`DeadLetterShares`), and all else waits for them. */
+const LETTERS_PER_COMMIT_MAX = 500
+const NONE: readonly NewDeadLetter[] = []
 
 interface Filling {
   readonly commit: CommitBuilder
   readonly callbacks: OnDurable[]
+  /** Of its entries, those that are to be set aside. */
+  readonly setAside: FillingLetter[]
+}
+
+interface FillingLetter extends SetAsideReason {
+  /** Where its entry is: bytes, and entries, before it in the commit. */
+  readonly at: number
+  readonly index: number
+  /** It is, on disk. */
+  isSetAside: boolean
 }
 
 /**
@@ -54,15 +72,20 @@ export interface DurableCommit {
   /** Of the whole value. */
   readonly byteLength: number
   readonly entries: Buffer
+  /** Of its entries, those that were set aside, and the old dead letters that had to go for theirs. */
+  readonly setAside: number
+  readonly expired: number
 }
 
 export interface AppenderOptions {
   readonly environment: Environment
   /** The offset of the next entry. */
   readonly end: number
-  readonly preallocation: Pick<Preallocation, 'ready' | 'readyUntil'>
+  readonly preallocation: Pick<Preallocation, 'ready' | 'readyFor' | 'readyUntil'>
   /** What pacing may add to the time until a message is durable, at most. */
   readonly waitMaxMs: number
+  /** Writes dead letters, within a transaction; returns how many old ones had to go. */
+  readonly setAside: (letters: readonly NewDeadLetter[]) => number
   /** Called after each durable commit, before its callbacks. What it is given is a view, used again afterwards. */
   readonly onCommit: (commit: DurableCommit) => void
 }
@@ -96,16 +119,30 @@ export class Appender {
   }
 
   append(entry: NewEntry, onDurable: OnDurable): void {
-    this.#roomFor(entryBytes(entry), onDurable)?.add(entry)
+    this.#roomFor(entryBytes(entry), onDurable)?.commit.add(entry)
+  }
+
+  appendSetAside(
+    entry: NewEntry,
+    { code, reason }: SetAsideReason,
+    onDurable: (error: LogError | undefined, isSetAside: boolean) => void,
+  ): void {
+    let letter: FillingLetter | undefined
+    const filling = this.#roomFor(entryBytes(entry), (error) => onDurable(error, letter?.isSetAside === true))
+    if (filling === undefined) return
+    const { commit, setAside } = filling
+    letter = { code, reason, at: commit.length, index: commit.count, isSetAside: false }
+    setAside.push(letter)
+    commit.add(entry)
   }
 
   /** All its entries are in one commit. */
   appendRun(run: NewRun, onDurable: OnDurable): void {
-    this.#roomFor(runBytes(run), onDurable)?.addRun(run)
+    this.#roomFor(runBytes(run), onDurable)?.commit.addRun(run)
   }
 
   /** The commit that takes entries of so many bytes, and tells when they are durable; undefined when they are refused. */
-  #roomFor(bytes: number, onDurable: OnDurable): CommitBuilder | undefined {
+  #roomFor(bytes: number, onDurable: OnDurable): Filling | undefined {
     assert(bytes <= LOG_COMMIT_BYTES_MAX, 'what is appended at once fits in a commit')
     const refusal = this.#refusal(bytes)
     if (refusal !== undefined) {
@@ -113,8 +150,12 @@ export class Appender {
       return undefined
     }
     let filling = this.#waiting.at(-1)
-    if (filling === undefined || !filling.commit.hasRoomFor(bytes)) {
-      filling = { commit: this.#spare.pop() ?? new CommitBuilder(), callbacks: [] }
+    if (
+      filling === undefined ||
+      !filling.commit.hasRoomFor(bytes) ||
+      filling.setAside.length >= LETTERS_PER_COMMIT_MAX
+    ) {
+      filling = { commit: this.#spare.pop() ?? new CommitBuilder(), callbacks: [], setAside: [] }
       this.#waiting.push(filling)
       // The one before it is full.
       this.#pause?.end()
@@ -123,7 +164,7 @@ export class Appender {
     filling.callbacks.push(onDurable)
     this.#pendingBytes += bytes
     this.#schedule()
-    return filling.commit
+    return filling
   }
 
   /** A commit of its own, filled when its turn comes, in one transaction with what `fill` changes; resolves when durable. */
@@ -193,21 +234,53 @@ export class Appender {
     this.#pacing.began(now)
   }
 
-  async #flush({ commit, callbacks }: Filling): Promise<void> {
-    const value = commit.finish()
+  async #flush({ commit, callbacks, setAside }: Filling): Promise<void> {
+    const { length } = commit
     let error: LogError | undefined
     try {
+      const letters = setAside.length === 0 ? NONE : await this.#lettersOf(commit, setAside)
+      const value = commit.finish()
       const { preallocation } = this.#options
       if (preallocation.readyUntil < performance.now()) await preallocation.ready()
       const { commits, durable } = this.#options.environment
-      await durable(commits.put(this.#end, value))
-      this.#advance(commit.count, value)
+      if (letters.length === 0) {
+        await durable(commits.put(this.#end, value))
+        this.#advance(commit.count, value)
+      } else {
+        const expired = await durable(this.#putWithLetters(value, letters))
+        for (const letter of setAside) letter.isSetAside = true
+        this.#advance(commit.count, value, letters.length, expired)
+      }
     } catch (cause) {
       error = cause instanceof LogError ? cause : new LogError('log-failed', messageOf(cause), { cause })
     }
-    this.#pendingBytes -= value.length - COMMIT_HEADER_BYTES
+    this.#pendingBytes -= length - COMMIT_HEADER_BYTES
     this.#release(commit)
     for (const onDurable of callbacks) onDurable(error)
+  }
+
+  /** The dead letters of a commit, whose entries are flagged; none if there is no room for them now. */
+  async #lettersOf(commit: CommitBuilder, setAside: readonly FillingLetter[]): Promise<readonly NewDeadLetter[]> {
+    const letters = setAside.map(({ at, index, code, reason }) => {
+      const { offset, device, stream, receivedAt, payload } = commit.entryAt(at, (this.#end + index) as Offset)
+      return { offset, device, stream, receivedAt, code, reason, payload }
+    })
+    try {
+      await this.#options.preallocation.readyFor(bytesOfLetters(letters))
+    } catch (error) {
+      if (error instanceof LogError && error.code === 'log-full') return NONE
+      throw error
+    }
+    for (const { at } of setAside) commit.setAside(at)
+    return letters
+  }
+
+  #putWithLetters(value: Buffer, letters: readonly NewDeadLetter[]): Promise<number> {
+    const { environment, setAside } = this.#options
+    return environment.root.transaction(() => {
+      environment.commits.put(this.#end, value)
+      return setAside(letters)
+    })
   }
 
   async #transact({ fill, onDurable }: Transaction): Promise<void> {
@@ -233,11 +306,11 @@ export class Appender {
     onDurable(error)
   }
 
-  #advance(count: number, value: Buffer): void {
+  #advance(count: number, value: Buffer, setAside = 0, expired = 0): void {
     const firstOffset = this.#end
     this.#end += count
     const entries = value.subarray(COMMIT_HEADER_BYTES)
-    this.#options.onCommit({ firstOffset, count, byteLength: value.length, entries })
+    this.#options.onCommit({ firstOffset, count, byteLength: value.length, entries, setAside, expired })
   }
 
   #release(commit: CommitBuilder): void {

@@ -9,7 +9,19 @@
 import assert from 'node:assert/strict'
 import { crc32 } from 'node:zlib'
 import { LOG_COMMIT_BYTES_MAX } from '../../platform/limits.ts'
-import { entryBytes, type NewEntry, type NewRun, runBytes, runCount, writeEntry, writeRun } from '../entry.ts'
+import {
+  type Entry,
+  entryBytes,
+  flagSetAside,
+  type NewEntry,
+  type NewRun,
+  readEntry,
+  runBytes,
+  runCount,
+  writeEntry,
+  writeRun,
+} from '../entry.ts'
+import type { Offset } from '../position.ts'
 
 export const COMMIT_HEADER_BYTES = 16
 const INITIAL_BYTES = 64 * 1024
@@ -68,6 +80,16 @@ export class CommitBuilder {
     if (!this.#reserve(runBytes(run), runCount(run), run.receivedAt)) return false
     this.#length = writeRun(this.#bytes, this.#length, run)
     return true
+  }
+
+  /** The entry that was written when `length` was `at`: a view, likewise. */
+  entryAt(at: number, offset: Offset): Entry {
+    return readEntry(this.#bytes.subarray(0, this.#length), at, offset)
+  }
+
+  /** Flags that entry as set aside. */
+  setAside(at: number): void {
+    flagSetAside(this.#bytes, at)
   }
 
   /** The finished value: a view, valid until `reset`. */

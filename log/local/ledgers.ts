@@ -4,13 +4,14 @@
  *
  * Always true: for the reader named, `next = stored + deadLettered`, because `advance` refuses (by assertion: it would
  * be our mistake) a progress whose counts do not add up to the entries it passes, or whose devices do not add up to its
- * counts. A checkpoint never goes back.
+ * counts. A checkpoint never goes back. What was set aside when it was appended counts as dead-lettered at once, and not as pending: how
+ * much of that lies past the checkpoint of ingest is kept beside the ledger, and changes with it.
  * Bound: a record of 32 bytes for each device that was ever stored or set aside. Bringing one up to date takes 3 to 4 us, once
  * for each device that a progress names.
  */
 
 import assert from 'node:assert/strict'
-import type { DeviceProgress, Ledger, NewDeadLetter, NewNotice } from '../log.ts'
+import { type DeviceProgress, INGEST_READER, type Ledger, type NewDeadLetter, type NewNotice } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { type Environment, peek } from './environment.ts'
@@ -26,6 +27,15 @@ interface Kept {
   /** Not in the record of an earlier version. */
   readonly superseded?: number
 }
+
+/** Entries past the checkpoint of ingest that were set aside when they were appended. */
+interface Ahead {
+  readonly count: number
+  /** The checkpoint it was counted at. Another now means that a version was here that knows nothing of it. */
+  readonly from: number
+}
+
+const AHEAD = 'set-aside-ahead'
 
 /** Of one reader and one device. */
 interface KeptOfDevice {
@@ -46,6 +56,7 @@ export interface Advance {
   readonly superseded?: number
   readonly deadLetters: readonly NewDeadLetter[]
   readonly notices?: readonly NewNotice[]
+  readonly setAsideBefore?: number
   readonly devices?: readonly DeviceProgress[]
 }
 
@@ -86,15 +97,17 @@ export class Ledgers {
       if (kept.next !== left) throw new LogError('log-locked', movedBy(reader, kept.next, left))
       const passed = progress.next - kept.next
       assert(passed >= 0, `the checkpoint of ${reader} would go back from ${kept.next} to ${progress.next}`)
-      const accounted = progress.stored + progress.deadLetters.length
+      const { setAsideBefore = 0 } = progress
+      const accounted = progress.stored + progress.deadLetters.length + setAsideBefore
       assert.equal(accounted, passed, `${reader} passes ${passed} entries and ledgers for ${accounted}`)
       expired = this.#deadLetters.setAside(progress.deadLetters)
       if (progress.notices !== undefined) this.#notices.add(progress.notices)
       for (const [device, more] of devices) this.#addTo(`${reader}/${device}`, more)
+      if (reader === INGEST_READER) this.#moveAhead(kept.next, progress.next, -setAsideBefore)
       ledgers.put(reader, {
         next: progress.next,
         stored: kept.stored + progress.stored,
-        deadLettered: kept.deadLettered + progress.deadLetters.length,
+        deadLettered: kept.deadLettered + progress.deadLetters.length + setAsideBefore,
         readings: kept.readings + progress.readings,
         superseded: (kept.superseded ?? 0) + (progress.superseded ?? 0),
       } satisfies Kept)
@@ -103,11 +116,20 @@ export class Ledgers {
     return expired
   }
 
+  /** Sets aside entries that are being appended, only within the transaction that does. Returns how many old letters had to go. */
+  setAside(letters: readonly NewDeadLetter[]): number {
+    const { next } = this.#kept(INGEST_READER) ?? NOTHING_KEPT
+    this.#moveAhead(next, next, letters.length)
+    return this.#deadLetters.setAside(letters)
+  }
+
   /** The ledger against `accepted`, the log's end in the same snapshot. */
   ledger(reader: string, accepted: number): Ledger {
     const kept = this.#kept(reader) ?? NOTHING_KEPT
-    const { stored, deadLettered, readings, superseded = 0 } = kept
-    const pending = accepted - kept.next
+    const { stored, readings, superseded = 0 } = kept
+    const ahead = reader === INGEST_READER ? this.#ahead(kept.next) : 0
+    const deadLettered = kept.deadLettered + ahead
+    const pending = accepted - kept.next - ahead
     const balanced = accepted === stored + deadLettered + pending
     return { accepted, stored, deadLettered, pending, balanced, readings, superseded }
   }
@@ -115,6 +137,20 @@ export class Ledgers {
   /** What the reader has done with the device's messages before its checkpoint. */
   device(reader: string, device: string): Readonly<KeptOfDevice> {
     return readKept(this.#environment.deviceLedgers.get(`${reader}/${device}`))
+  }
+
+  #ahead(next: number): number {
+    const ahead = this.#environment.meta.get(AHEAD) as Ahead | undefined
+    return ahead?.from === next ? ahead.count : 0
+  }
+
+  /** Only within a transaction. */
+  #moveAhead(from: number, to: number, by: number): void {
+    const { meta } = this.#environment
+    if (by === 0 && meta.get(AHEAD) === undefined) return
+    const count = Math.max(0, this.#ahead(from) + by)
+    if (count === 0) meta.remove(AHEAD)
+    else meta.put(AHEAD, { count, from: to } satisfies Ahead)
   }
 
   #kept(reader: string): Kept | undefined {
@@ -149,7 +185,8 @@ function readKept(bytes: Buffer | undefined): KeptOfDevice {
   return { stored, deadLettered, readings, superseded }
 }
 
-function byDevice({ devices, deadLetters, stored, readings, superseded = 0 }: Advance): Map<string, KeptOfDevice> {
+function byDevice(progress: Advance): Map<string, KeptOfDevice> {
+  const { devices, deadLetters, stored, readings, superseded = 0, setAsideBefore = 0 } = progress
   const all = new Map<string, KeptOfDevice>()
   if (devices === undefined) return all
   const of = (device: string) => {
@@ -160,17 +197,24 @@ function byDevice({ devices, deadLetters, stored, readings, superseded = 0 }: Ad
   let storedOfAll = 0
   let readingsOfAll = 0
   let supersededOfAll = 0
+  let setAsideOfAll = 0
   for (const part of devices) {
     const kept = of(part.device)
     kept.stored += part.stored
     kept.readings += part.readings
     kept.superseded += part.superseded ?? 0
+    kept.deadLettered += part.setAsideBefore ?? 0
+    setAsideOfAll += part.setAsideBefore ?? 0
     storedOfAll += part.stored
     readingsOfAll += part.readings
     supersededOfAll += part.superseded ?? 0
   }
-  const ofAll = [storedOfAll, readingsOfAll, supersededOfAll]
-  assert.deepEqual(ofAll, [stored, readings, superseded], 'the devices of a progress add up to its counts')
+  const ofAll = [storedOfAll, readingsOfAll, supersededOfAll, setAsideOfAll]
+  assert.deepEqual(
+    ofAll,
+    [stored, readings, superseded, setAsideBefore],
+    'the devices of a progress add up to its counts',
+  )
   for (const { device } of deadLetters) of(device).deadLettered++
   return all
 }

@@ -138,6 +138,10 @@ export class LocalLog implements Log, Part {
     this.#appender().appendRun(run, onDurable)
   }
 
+  appendSetAside(...args: Parameters<Log['appendSetAside']>): void {
+    this.#appender().appendSetAside(...args)
+  }
+
   /** Why nothing can be appended now; undefined while there is room. */
   get full(): LogError | undefined {
     if (this.#failure !== undefined || this.#state === undefined) return this.#failure
@@ -239,7 +243,10 @@ export class LocalLog implements Log, Part {
 
   async #startWriting({ environment, ledgers, reader, shard, replays, preallocation }: Open): Promise<Writing> {
     const { clock, logger } = this.#dependencies
-    const onAppended = (commit: DurableCommit) => shard.appended(commit)
+    const onAppended = (commit: DurableCommit) => {
+      shard.appended(commit)
+      if (commit.setAside > 0) this.#changed.tell()
+    }
     const failure = () => this.#failure
     const metrics = this.#metrics
     const parts = { environment, ledgers, reader, replays, preallocation, metrics, clock, logger, failure, onAppended }

@@ -126,7 +126,8 @@ export class LocalShard implements Shard {
   }
 
   /** This process has committed entries. */
-  appended({ firstOffset, count, entries }: DurableCommit): void {
+  appended({ firstOffset, count, entries, expired }: DurableCommit): void {
+    this.#noteExpired(expired)
     this.#ownEnd = firstOffset + count
     this.#recent.add(firstOffset, count, entries)
     // Whoever got them from here may read on from LMDB within this event turn.

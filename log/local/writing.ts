@@ -83,6 +83,7 @@ export class Writing {
       end,
       preallocation,
       waitMaxMs: commitWaitMaxMs,
+      setAside: (letters) => ledgers.setAside(letters),
       onCommit: (commit) => {
         const wasDue = this.#retention.isDue
         this.#retention.added(commit.byteLength)

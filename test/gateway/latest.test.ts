@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Latest } from '../../gateway/latest.ts'
+import { readingsOf } from '../../gateway/live/telemetry.ts'
 import type { Entry } from '../../log/entry.ts'
 import { LATEST_SERIES_PER_DEVICE_MAX } from '../../platform/limits.ts'
 import { Decoder } from '../../schemas/decoder.ts'
@@ -17,7 +18,7 @@ function entry(device: string, stream: string, payload: Buffer | object): Entry 
   return { offset: at(0), device, stream, receivedAt: NOW, flags: 0, payload: bytes }
 }
 
-const take = (latest: Latest, message: Entry) => latest.take(message, decoder.decode(message))
+const take = (latest: Latest, message: Entry) => latest.take(message, readingsOf(message, decoder))
 const timesOf = (latest: Latest, device: string) => latest.lastOf(device).map((reading) => reading.ts - NOW)
 
 test('the last is the latest by its own time: one overtaken, an older one of the store, and a malformed one do not win', () => {

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { Ingest } from '../../ingest/ingest.ts'
 import { createStore, type StoreOptions } from '../../ingest/stores.ts'
-import type { Log } from '../../log/log.ts'
+import { INGEST_READER, type Log } from '../../log/log.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { INGEST_DRAIN_MS } from '../../platform/limits.ts'
 import { silentLogger } from '../../platform/logger.ts'
@@ -15,6 +15,7 @@ import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { pageOf } from '../history.ts'
 import { startInfluxdb1 } from '../servers/influxdb1.ts'
 import { requireServer } from '../servers/server.ts'
+import { until } from '../until.ts'
 import { startFaultServer } from './influx/fault-server.ts'
 import { append, environment, openLog, registry, settled, temporaryDirectory } from './log-fixture.ts'
 
@@ -80,6 +81,48 @@ test('good messages are stored, bad ones set aside with a code, and the books ba
   const text = await metrics.metrics()
   assert.match(text, /telltale_ingest_entries_stored_total 201/)
   assert.match(text, /telltale_ingest_pending_entries 0/)
+})
+
+test('what was set aside when it was appended is counted as that, not decoded, and set aside by nobody else', async (t) => {
+  const directory = await temporaryDirectory(t)
+  const log = await openLog(join(directory, 'log'))
+  t.after(() => log.stop())
+  const ingest = openIngest(log, { kind: 'duckdb', path: join(directory, 'store.duckdb') }, 1)
+  await append(log, 'a', environment(T0, 1))
+  // Another schema may read it; whoever took it did not.
+  const entry = { device: 'b', stream: 'environment', receivedAt: T0, flags: 0, payload: environment(T0, 2) }
+  const why = { code: 'unknown-schema', reason: 'so' }
+  await Promise.all([1, 2].map(() => new Promise<void>((resolve) => log.appendSetAside(entry, why, () => resolve()))))
+  await append(log, 'b', Buffer.from('zzzz'))
+  await append(log, 'b', environment(T0, 3))
+  const counts = { accepted: 5, balanced: true, superseded: 0 }
+  assert.deepEqual(await log.ledger(INGEST_READER), { ...counts, stored: 0, deadLettered: 2, pending: 3, readings: 0 })
+  const of = { ...counts, device: 'b', accepted: 4 }
+  const ahead = { ...of, stored: 0, deadLettered: 2, pending: 2, readings: 0 }
+  assert.deepEqual(await log.deviceLedger(INGEST_READER, 'b'), ahead)
+  await ingest.start()
+  t.after(() => ingest.stop())
+  await until(async () => (await log.ledger(INGEST_READER)).pending === 0)
+  assert.deepEqual(await log.ledger(INGEST_READER), { ...counts, stored: 2, deadLettered: 3, pending: 0, readings: 2 })
+  assert.deepEqual(await log.deviceLedger(INGEST_READER, 'b'), {
+    ...of,
+    stored: 1,
+    deadLettered: 3,
+    pending: 0,
+    readings: 1,
+  })
+  const letters = await log.deadLetters({ limit: 10 })
+  assert.deepEqual(
+    letters.map(({ offset, code }) => [offset, code]),
+    [
+      [1, 'unknown-schema'],
+      [2, 'unknown-schema'],
+      [3, 'unknown-framing'],
+    ],
+  )
+  // Once it is appended again it is as any other.
+  assert.equal(await log.replay({ code: 'unknown-schema' }), 2)
+  assert.deepEqual((await settled(log)).stored, 4)
 })
 
 test('a message with the fingerprint that another library computes is stored, and its device is told which', async (t) => {

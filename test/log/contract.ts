@@ -52,6 +52,23 @@ export async function append(log: Log, ...entries: NewEntry[]): Promise<void> {
   await Promise.all(entries.map(appendOne))
 }
 
+/** Likewise, and sets aside each that has a code; resolves with whether it was. */
+export function appendWithCodes(
+  log: Log,
+  entries: readonly { readonly entry: NewEntry; readonly code: string | undefined }[],
+): Promise<boolean[]> {
+  const appendOne = ({ entry, code }: (typeof entries)[number]) =>
+    new Promise<boolean>((resolve, reject) => {
+      if (code === undefined) log.append(entry, (error) => (error ? reject(error) : resolve(false)))
+      else {
+        const answered = (error: Error | undefined, isSetAside: boolean) =>
+          error ? reject(error) : resolve(isSetAside)
+        log.appendSetAside(entry, { code, reason: 'so' }, answered)
+      }
+    })
+  return Promise.all(entries.map(appendOne))
+}
+
 /** Everything from `from` to the end, as read now. */
 export async function readAll(log: Log, from?: Offset): Promise<{ batches: Batch[]; payloads: string[] }> {
   const batches: Batch[] = []

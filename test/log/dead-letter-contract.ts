@@ -6,13 +6,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { DELIVERED_LIVE, type Entry, REPLAYED, readEntries } from '../../log/entry.ts'
-import { type DeadLetterFilter, INGEST_READER, type Log, type NewDeadLetter } from '../../log/log.ts'
-import { append, entry, type OpensLog } from './contract.ts'
+import { DELIVERED_LIVE, type Entry, type NewEntry, REPLAYED, readEntries, SET_ASIDE } from '../../log/entry.ts'
+import {
+  type DeadLetterFilter,
+  type DeviceProgress,
+  INGEST_READER,
+  type Log,
+  type NewDeadLetter,
+} from '../../log/log.ts'
+import { append, appendWithCodes, entry, type OpensLog } from './contract.ts'
 import { at, only } from './only.ts'
 
 const DEVICES = ['device-0', 'device-1', 'device-2']
 const CODES = ['malformed-avro', 'unknown-schema', 'store-rejected']
+/** No store is asked before a message is appended. */
+const EARLY_CODES = CODES.slice(0, 2)
 
 async function entriesOf(log: Log): Promise<Entry[]> {
   const entries: Entry[] = []
@@ -24,7 +32,7 @@ async function entriesOf(log: Log): Promise<Entry[]> {
   return entries
 }
 
-/** Stores the next `count` entries, setting aside those for which `codeOf` says a code. */
+/** Stores the next `count` entries, setting aside those for which `codeOf` says a code, and that were not set aside before. */
 export async function advance(
   log: Log,
   count: number,
@@ -34,18 +42,21 @@ export async function advance(
   assert(batch !== undefined)
   const entries = readEntries(batch).slice(0, count)
   const deadLetters: NewDeadLetter[] = []
-  const devices: { device: string; stored: number; readings: number }[] = []
-  for (const { offset, device, stream, receivedAt, payload } of entries) {
+  const devices: DeviceProgress[] = []
+  for (const { offset, device, stream, receivedAt, flags, payload } of entries) {
     const code = codeOf(offset)
-    if (code === undefined) devices.push({ device, stored: 1, readings: 2 })
+    if ((flags & SET_ASIDE) !== 0) devices.push({ device, stored: 0, readings: 0, setAsideBefore: 1 })
+    else if (code === undefined) devices.push({ device, stored: 1, readings: 2 })
     else {
       const decoded = code === 'store-rejected' && { decoded: true }
       deadLetters.push({ offset, device, stream, receivedAt, payload, code, reason: 'so', ...decoded })
     }
   }
   const next = at(batch.firstOffset + entries.length - 1 + 1)
-  const stored = devices.length
-  await only(log).advance(INGEST_READER, { next, stored, readings: stored * 2, deadLetters, devices })
+  const stored = devices.reduce((sum, each) => sum + each.stored, 0)
+  const setAsideBefore = devices.length - stored
+  const counts = { stored, readings: stored * 2, setAsideBefore }
+  await only(log).advance(INGEST_READER, { next, ...counts, deadLetters, devices })
 }
 
 const sequences = async (log: Log, filter: DeadLetterFilter = {}) =>
@@ -156,7 +167,8 @@ export function testDeadLetters(name: string, open: OpensLog): void {
 }
 
 type Step =
-  | { readonly kind: 'append'; readonly devices: readonly number[] }
+  /** Of each a device's number, and a code's index: set aside at once; or beyond the codes. */
+  | { readonly kind: 'append'; readonly messages: readonly { readonly of: number; readonly code: number }[] }
   /** For each entry, a code's index, or beyond the codes: stored. */
   | { readonly kind: 'advance'; readonly codes: readonly number[] }
   | { readonly kind: 'replay' | 'purge'; readonly filter: DeadLetterFilter }
@@ -175,7 +187,10 @@ const filter: fc.Arbitrary<DeadLetterFilter> = fc.record(
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
-    arbitrary: fc.record({ kind: fc.constant('append' as const), devices: fc.array(fc.nat(2), { minLength: 1 }) }),
+    arbitrary: fc.record({
+      kind: fc.constant('append' as const),
+      messages: fc.array(fc.record({ of: fc.nat(2), code: fc.nat(9) }), { minLength: 1 }),
+    }),
     weight: 3,
   },
   {
@@ -208,9 +223,15 @@ class Model {
   async take(each: Exclude<Step, { kind: 'reopen' }>, log: Log): Promise<void> {
     if (each.kind === 'append') {
       const first = this.#entries.length
-      const added = each.devices.map((device, index) => entry(first + index, { device: `device-${device}` }))
-      this.#entries.push(...added)
-      await append(log, ...added)
+      const added = each.messages.map(({ of, code }, index) => {
+        return { entry: entry(first + index, { device: `device-${of}` }), code: EARLY_CODES[code] }
+      })
+      for (const { entry, code } of added) this.#append(entry, code)
+      const setAside = await appendWithCodes(log, added)
+      assert.deepEqual(
+        setAside,
+        added.map(({ code }) => code !== undefined),
+      )
     } else if (each.kind === 'advance') await this.#advance(each.codes, log)
     else {
       const fitting = [...this.#held].filter(([sequence, letter]) => fits(sequence, letter, each.filter))
@@ -225,11 +246,19 @@ class Model {
     }
   }
 
+  #append({ device, receivedAt }: NewEntry, code: string | undefined): void {
+    this.#entries.push({ device, receivedAt, flags: code === undefined ? 0 : SET_ASIDE })
+    if (code === undefined) return
+    this.#deadLettered[device] = (this.#deadLettered[device] ?? 0) + 1
+    this.#held.set(++this.#last, { device, receivedAt, flags: 0, code })
+  }
+
   async #advance(codes: readonly number[], log: Log): Promise<void> {
     const passed = this.#entries.slice(this.#next, this.#next + codes.length)
     if (passed.length === 0) return
     const first = this.#next
     for (const [index, { device, receivedAt, flags }] of passed.entries()) {
+      if (flags === SET_ASIDE) continue
       const code = CODES[codes[index] ?? -1]
       const books = code === undefined ? this.#stored : this.#deadLettered
       books[device] = (books[device] ?? 0) + 1
@@ -249,7 +278,8 @@ class Model {
     const stored = sum(this.#stored)
     const deadLettered = sum(this.#deadLettered)
     const accepted = entries.length
-    const pending = accepted - this.#next
+    const waiting = this.#entries.slice(this.#next).filter(({ flags }) => flags !== SET_ASIDE)
+    const pending = waiting.length
     assert.deepEqual(ledger, {
       accepted,
       stored,
@@ -268,7 +298,7 @@ class Model {
         accepted: entries.filter((each) => each.device === device).length,
         stored: storedOwn,
         deadLettered: this.#deadLettered[device] ?? 0,
-        pending: entries.slice(this.#next).filter((each) => each.device === device).length,
+        pending: waiting.filter((each) => each.device === device).length,
         balanced: true,
         readings: storedOwn * 2,
         superseded: 0,

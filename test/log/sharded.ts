@@ -34,6 +34,10 @@ export class ShardedLog implements Appends, Shards {
     this.#of(run.device).appendRun(run, onDurable)
   }
 
+  appendSetAside(...args: Parameters<Appends['appendSetAside']>): void {
+    this.#of(args[0].device).appendSetAside(...args)
+  }
+
   async ledger(reader: string): Promise<Ledger> {
     const sum = { accepted: 0, stored: 0, deadLettered: 0, pending: 0, balanced: true, readings: 0, superseded: 0 }
     for (const shard of this.shards) {

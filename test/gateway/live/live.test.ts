@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { decodeJwt } from 'jose'
 import { WebSocket } from 'ws'
 import { LIVE_PING_MS, LIVE_PINGS_UNANSWERED_MAX } from '../../../gateway/live/session.ts'
-import { DELIVERED_LIVE, REPLAYED } from '../../../log/entry.ts'
+import { DELIVERED_LIVE, REPLAYED, SET_ASIDE } from '../../../log/entry.ts'
 import { LIVE_COMMAND_BYTES_MAX, LIVE_SUBSCRIPTIONS_PER_SOCKET_MAX } from '../../../platform/limits.ts'
 import { until } from '../../until.ts'
 import { App, environment, HOUR_MS, NOW, onEachServer, publish, SERVERS, startPlatform } from '../platform.ts'
@@ -55,12 +55,17 @@ onEachServer(
     await app.subscribe({ filter: ENVIRONMENT })
     await publish(platform.log, NOW, 'new', 'environment', environment(NOW - 60_000), REPLAYED)
     await publish(platform.log, NOW, 'told', 'environment', environment(NOW - 60_000), REPLAYED | DELIVERED_LIVE)
+    // It comes when it is replayed.
+    await publish(platform.log, NOW, 'set-aside', 'environment', environment(NOW - 60_000), SET_ASIDE)
     await platform.publish('after', 'environment', environment(NOW))
     await app.until(() => app.readings().some(({ device }) => device === 'after'))
     assert.deepEqual(
       app.readings().map(({ device }) => device),
       ['new', 'after'],
     )
+    const response = await platform.get('/v1/devices', { token: platform.token })
+    const { devices } = (await response.json()) as { devices: { device: string; lastSeen: number }[] }
+    assert.equal(devices.find(({ device }) => device === 'set-aside')?.lastSeen, NOW)
   },
 )
 

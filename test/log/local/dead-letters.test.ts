@@ -5,13 +5,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { pack } from 'msgpackr'
-import { readEntries } from '../../../log/entry.ts'
+import { readEntries, SET_ASIDE } from '../../../log/entry.ts'
 import { openEnvironment } from '../../../log/local/environment.ts'
 import { readLetter } from '../../../log/local/letter.ts'
-import { INGEST_READER } from '../../../log/log.ts'
+import { INGEST_READER, type Log } from '../../../log/log.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { until } from '../../until.ts'
-import { append, entry } from '../contract.ts'
+import { append, appendWithCodes, entry, readAll } from '../contract.ts'
 import { advance, testDeadLetters } from '../dead-letter-contract.ts'
 import { at, only } from '../only.ts'
 import { openAgain, openLocal } from './open-local.ts'
@@ -58,6 +58,76 @@ test('a device that floods the dead letters drops its own and those of no other'
   )
   assert.equal(await log.purge({ device: 'flood' }), held - 3)
   assert.equal(await log.replay({}), 3)
+})
+
+test('of what is set aside when it is appended the oldest of the device with most go, too', async (t) => {
+  const directory = scratchDirectory(t)
+  const log = await openLocal(t, { directory, deadLetterBytesMax: 40_000 })
+  const payload = Buffer.alloc(1_000)
+  // More than are written with one commit.
+  const devices = ['quiet', ...Array.from({ length: 1_100 }, () => 'flood'), 'late']
+  const code = 'empty'
+  const all = devices.map((device, number) => ({ entry: entry(number, { device, payload }), code }))
+  assert((await appendWithCodes(log, all)).every((isSetAside) => isSetAside))
+  const { held, heldBytes, expired } = await log.deadLetterCounts()
+  assert.equal(held + expired, devices.length)
+  assert(heldBytes <= 40_000 && heldBytes > 35_000, `${held} letters of ${heldBytes} bytes are held`)
+  const kept = await log.deadLetters({ limit: 200 })
+  assert.deepEqual([kept[0]?.device, kept.at(-1)?.device, kept.at(-1)?.offset], ['quiet', 'late', devices.length - 1])
+  const { accepted, deadLettered, pending } = await log.ledger(INGEST_READER)
+  assert.deepEqual([accepted, deadLettered, pending], [devices.length, devices.length, 0])
+})
+
+test('what is set aside at once keeps its place among what is not, and is answered in its turn', async (t) => {
+  const log = await openLocal(t, { directory: scratchDirectory(t) })
+  const answers: string[] = []
+  const payload = Buffer.alloc(100_000)
+  await new Promise<void>((resolve) => {
+    for (let number = 0; number < 40; number++) {
+      const isBad = number % 3 === 1
+      const answered = (error: Error | undefined, isSetAside = false) => {
+        answers.push(`${number} ${error?.message} ${isSetAside}`)
+        if (number === 39) resolve()
+      }
+      if (isBad) log.appendSetAside(entry(number, { payload }), { code: 'empty', reason: 'so' }, answered)
+      else log.append(entry(number, { payload }), answered)
+    }
+  })
+  assert.deepEqual(
+    answers,
+    Array.from({ length: 40 }, (_, number) => `${number} undefined ${number % 3 === 1}`),
+  )
+  const batches = (await readAll(log)).batches
+  const read = batches.flatMap(readEntries).map(({ receivedAt, flags }) => [receivedAt, flags])
+  const expected = Array.from({ length: 40 }, (_, number) => [1_000 + number, number % 3 === 1 ? SET_ASIDE : 0])
+  assert.deepEqual(read, expected)
+})
+
+test('a version that knows nothing of it sets aside again what was set aside at once, and the books balance', async (t) => {
+  const directory = scratchDirectory(t)
+  const first = await openLocal(t, { directory })
+  const messages = [0, 1, 2, 3].map((number) => ({ entry: entry(number), code: number < 3 ? 'empty' : undefined }))
+  await appendWithCodes(first, messages)
+  const ahead = { deadLettered: 3, pending: 1 }
+  const books = async (log: Log) => {
+    const { deadLettered, pending, balanced } = await log.ledger(INGEST_READER)
+    assert(balanced)
+    return { deadLettered, pending }
+  }
+  assert.deepEqual(await books(first), ahead)
+  await first.stop()
+  // As its `advance` would, of the first two entries.
+  const environment = await openEnvironment(directory)
+  await environment.ledgers.put(INGEST_READER, { next: 2, stored: 0, deadLettered: 2, readings: 0 })
+  await environment.root.close()
+
+  const log = await openLocal(t, { directory })
+  assert.deepEqual(await books(log), { deadLettered: 2, pending: 2 })
+  await appendWithCodes(log, [{ entry: entry(4), code: 'empty' }])
+  assert.deepEqual(await books(log), { deadLettered: 3, pending: 2 })
+  await advance(log, 1)
+  await advance(log, 2)
+  assert.deepEqual(await books(log), { deadLettered: 4, pending: 0 })
 })
 
 test('dead letters that a version without shares wrote are shared when they are full', async (t) => {

@@ -11,7 +11,7 @@ import { LOG_ROOM_BYTES, PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
 import { fileSizeLimit } from '../../file-size-limit.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { until } from '../../until.ts'
-import { append, entry, readAll } from '../contract.ts'
+import { append, appendWithCodes, entry, readAll } from '../contract.ts'
 import { at, only } from '../only.ts'
 import { openRecorded } from './recording.ts'
 
@@ -106,6 +106,37 @@ test('dead letters on a full disk: are refused before they take the last of the 
   const { deadLettered, balanced } = await log.ledger(INGEST_READER)
   assert.deepEqual([deadLettered, balanced], [PENDING_LETTERS, true])
   await until(() => log.full === undefined)
+})
+
+test('entries that are set aside at once, on a full disk: are refused like others, or left to ingest', async (t) => {
+  const limit = fileSizeLimit(t)
+  if (limit === undefined) return
+  const directory = scratchDirectory(t)
+  const { log } = await openRecorded(t, { directory })
+  await append(log, entry(0))
+  limit.set(statSync(join(directory, 'data.mdb')).size)
+  let setAside = 0
+  let accepted = 1
+  await assert.rejects(
+    async () => {
+      for (;;) {
+        const burst = Array.from({ length: 8 }, (_, number) => ({ entry: large(number), code: 'test' }))
+        const answers = await Promise.allSettled(burst.map((each) => appendWithCodes(log, [each])))
+        for (const answer of answers) {
+          if (answer.status === 'rejected') throw answer.reason
+          accepted++
+          if (answer.value[0]) setAside++
+        }
+      }
+    },
+    { code: 'log-full' },
+  )
+  assert(setAside > 0)
+  const { held } = await log.deadLetterCounts()
+  const ledger = await log.ledger(INGEST_READER)
+  assert.deepEqual([ledger.accepted >= accepted, ledger.balanced], [true, true])
+  assert.equal(ledger.deadLettered, held)
+  limit.lift()
 })
 
 test('a disk of which the log has taken its share: leaves its reserve to the store and to others', async (t) => {
