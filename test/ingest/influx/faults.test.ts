@@ -160,6 +160,15 @@ test('a query that nobody wants any more is ended at the server', { timeout: 60_
   await ended.promise
 })
 
+test('an answer that becomes too large with its last piece is told as one, and nothing else fails', async (t) => {
+  const { server, store } = await open(t, { answerBytesMax: 1_000 })
+  server.decide = () => ({ status: 200, body: 'x'.repeat(1_001) })
+  const query = { selections: [{ stream: weather.name }], from: T0, to: T0 + 1, limit: 10 }
+  for (let round = 0; round < 20; round++) {
+    await assert.rejects(pageOf(store.history, query), { code: 'store-unavailable', message: /larger than 1000 bytes/ })
+  }
+})
+
 test('a query that is refused is told as one, and is no failed write', async (t) => {
   const { server, store } = await open(t)
   const script = [401, 403, 404, 429, 503].map((status) => ({ status, body: { code: 'c', message: 'no' } }))
