@@ -13,7 +13,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import { Admission } from './admission/admission.ts'
+import { Admission, type AdmissionDependencies } from './admission/admission.ts'
 import { StatusBoard } from './admission/status-board.ts'
 import { Drops } from './admission/verdict.ts'
 import { Authentication, type AuthenticationDependencies } from './connect/authentication.ts'
@@ -44,6 +44,8 @@ export interface BrokerDependencies {
   readonly presence: Presence
   /** Undefined: anyone may connect, any topic (`TELLTALE_AUTH=off`). */
   readonly identity: AuthenticationDependencies['identity']
+  /** Looks at telemetry of MQTT 5 before it is acknowledged (`TELLTALE_MQTT5_CHECK`); undefined: nobody does. */
+  readonly check?: AdmissionDependencies['check']
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
@@ -76,7 +78,7 @@ export class Broker implements Part {
   #stopped: Promise<void> | undefined
 
   constructor(options: BrokerOptions, dependencies: BrokerDependencies) {
-    const { log, presence, identity, clock, logger } = dependencies
+    const { log, presence, identity, check, clock, logger } = dependencies
     this.#clock = clock
     const metrics = new BrokerMetrics(dependencies.metrics, () => this.#aedes.connectedClients)
     this.#reports = new ErrorReports((topic, payload) => this.#aedes.tell(topic, payload), {
@@ -94,7 +96,7 @@ export class Broker implements Part {
       metrics,
       lines: new ThrottledLines({ clock, logger }),
     })
-    const admission = new Admission({ log, statusBoard, drops, clock, metrics })
+    const admission = new Admission({ log, statusBoard, drops, check, clock, metrics })
     const sockets = connectionsMax()
     if (sockets < CONNECTIONS_FEW) {
       logger.warn({ connectionsMax: sockets }, 'few clients can connect, for few files may be open: raise ulimit -n')
@@ -106,7 +108,7 @@ export class Broker implements Part {
     this.#certificates = authentication.certificates
     this.#aedes = new TelemetryBroker(
       { connectionsMax: sockets, clientsMax: options.clientsMax ?? clientsMax(sockets), mqtt5, plainTelemetry },
-      { authentication, admission, statusBoard, disconnects, lines, metrics, clock, logger },
+      { authentication, admission, statusBoard, check, disconnects, lines, metrics, clock, logger },
     )
     this.#listeners = new Listeners(
       { ...options, connectionsMax: sockets },

@@ -5,7 +5,7 @@
  *   a run:     `PlainTelemetry` --> admission --verdict--> `PlainTelemetry` acknowledges --publish--> subscribers
  *   QoS 2:     Aedes --authorize--> admission --verdict--> Aedes --publish--> subscribers, and Aedes sends the PUBREC
  *
- * Always true: a client is answered in the order of its messages; a message that was dropped or refused goes to nobody, and of
+ * Always true: a client is answered in the order of its messages; a message that was set aside, dropped or refused goes to nobody, and of
  * a QoS 2 message that is sent again before its PUBREL neither the log nor a subscriber gets a second one.
  * Bound: what waits for its verdict is counted in `ReceiveWindow`.
  */
@@ -20,6 +20,7 @@ import { DelayedWills } from './mqtt5/delayed-wills.ts'
 import { retained } from './mqtt5/message-properties.ts'
 import type { Subscribers } from './outbound/subscribers.ts'
 import type { Handling } from './session/awaiting-pubrel.ts'
+import type { NotTaken } from './session/not-taken.ts'
 import { OrderedAcks } from './session/receive-window.ts'
 import type { Session } from './session/session.ts'
 import type { TelemetryRun } from './session/telemetry-run.ts'
@@ -49,7 +50,7 @@ export class Publishes implements PublishesRuns {
   readonly #subscribers: Subscribers
   readonly #publish: Publish
   readonly wills = new DelayedWills()
-  /** Dropped, or a repeat. Aedes passes the packet that was admitted on to `publish`, and keeps no verdict of ours. */
+  /** Dropped, set aside, or a repeat. Aedes passes the packet that was admitted on to `publish`, and keeps no verdict of ours. */
   readonly #forNobody = new WeakSet<PublishPacket>()
 
   constructor({ admission, connections, subscribers, publish }: PublishesDependencies) {
@@ -100,12 +101,20 @@ export class Publishes implements PublishesRuns {
     const { receiveWindow } = session
     let waits = false
     return {
-      append: (appended) => this.#admit(session, packet, appended),
+      append: (appended) => {
+        this.#admission.admit(session, packet, (verdict) => {
+          const notTaken = verdict.kind === 'accepted' || verdict.kind === 'refused' ? undefined : verdict
+          this.#answer(session, verdict, packet, (error) => appended(error, notTaken))
+        })
+      },
       waits: () => {
         waits = true
         receiveWindow.holdBack(packet.payload.length)
       },
-      repeated: () => this.#forNobody.add(packet),
+      repeated: (notTaken) => {
+        this.#forNobody.add(packet)
+        if (notTaken !== undefined) this.#tell(session, packet, notTaken)
+      },
       done: (error) => {
         done(error)
         if (waits) receiveWindow.letPass(packet.payload.length)
@@ -122,12 +131,16 @@ export class Publishes implements PublishesRuns {
       done(verdict.error)
       return
     }
-    if (verdict.kind === 'dropped') {
+    if (verdict.kind !== 'accepted') {
       this.#forNobody.add(packet)
-      const { messageId } = packet as Read & { readonly messageId?: number }
-      if (messageId !== undefined) session.level5?.dropped(messageId, verdict.code, verdict.text)
+      this.#tell(session, packet, verdict)
     }
     done()
+  }
+
+  #tell(session: Session, packet: PublishPacket, notTaken: NotTaken): void {
+    const { messageId } = packet as Read & { readonly messageId?: number }
+    if (messageId !== undefined) session.level5?.notTaken(messageId, notTaken)
   }
 
   /** Hands a message to the subscribers: one that was admitted, or one of the broker's own. */

@@ -10,7 +10,7 @@
 import { Aedes, type Client, type PublishPacket } from 'aedes'
 import { CLIENT_ID_CHARS_MAX, CONNECT_TIMEOUT_MS, SUBSCRIBER_DRAIN_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { Admission } from './admission/admission.ts'
+import type { Admission, AdmissionDependencies } from './admission/admission.ts'
 import type { StatusBoard } from './admission/status-board.ts'
 import { nextCounter, type Persistence, type Registering } from './aedes/internals.ts'
 import { patchRegistrations } from './aedes/registrations.ts'
@@ -38,6 +38,7 @@ type OfConnections = Pick<ConnectionsDependencies, 'authentication' | 'disconnec
 export interface TelemetryBrokerDependencies extends OfConnections {
   readonly admission: Admission
   readonly statusBoard: StatusBoard
+  readonly check?: AdmissionDependencies['check']
   readonly lines: ThrottledLines
   readonly logger: Logger
 }
@@ -58,7 +59,7 @@ export class TelemetryBroker extends Aedes {
       drainTimeout: SUBSCRIBER_DRAIN_MS,
       maxClientsIdLength: CLIENT_ID_CHARS_MAX,
     })
-    const { admission, statusBoard, disconnects, metrics, logger } = dependencies
+    const { admission, statusBoard, disconnects, metrics, clock, logger } = dependencies
     const broker = this as unknown as TelemetryBroker & Registering
     const shared = { ...dependencies, broker, fairShare: new FairShare() }
     this.connections = new Connections(options, {
@@ -67,8 +68,10 @@ export class TelemetryBroker extends Aedes {
         const packets = connections.get(client)?.inbound.packets
         if (packets !== undefined && options.plainTelemetry !== false) {
           const publishes = this.#publishes
-          const properties = this.connections.mqtt5.of(client)?.plainProperties(() => publishes.wantRuns)
-          packets.plain = new PlainTelemetry(client, { session, admission, publishes, disconnects, properties })
+          const level5 = this.connections.mqtt5.of(client)
+          const properties = level5?.plainProperties(() => publishes.wantRuns)
+          const ofLevel5 = { properties, check: level5 && dependencies.check }
+          packets.plain = new PlainTelemetry(client, { session, admission, publishes, disconnects, ...ofLevel5, clock })
         }
       },
       beginSession: (client) => this.subscribers.beginSession(client, this.connections.mqtt5.of(client)),

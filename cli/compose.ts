@@ -23,6 +23,7 @@ import type { History } from '../schemas/history.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { loadRegistry, openIdentity, schemasDirectory } from './installation.ts'
 import { makeLog } from './log.ts'
+import { payloadCheck } from './payload-check.ts'
 import type { Role } from './roles.ts'
 
 export interface Platform {
@@ -110,6 +111,7 @@ export async function startPlatform(
       log,
       presence: log.presence,
       identity: settings.auth === 'token' ? identity : undefined,
+      check: payloadCheck(settings.mqtt5Check, registry),
       clock,
       logger: logger('broker'),
       metrics,

@@ -10,6 +10,9 @@ import type { GroupOutcome, StoreTrouble } from './worker-messages.ts'
 /** A store's trouble of the same code is told anew so long after the last line, if its words have changed. */
 export const STORE_TROUBLE_LINE_MS = 30_000
 
+/** In the place of a code, of messages that the broker had set aside: it counts those codes. */
+const BEFORE_ACKNOWLEDGEMENT = 'before-acknowledgement'
+
 export class IngestMetrics {
   readonly #entries: Counter
   readonly #stored: Counter
@@ -77,6 +80,7 @@ export class IngestMetrics {
     this.#readings.inc(outcome.readings)
     for (const { count } of outcome.superseded) this.#superseded.inc(count)
     for (const { code } of outcome.setAside) this.#deadLetters.inc({ code })
+    if (outcome.setAsideBefore > 0) this.#deadLetters.inc({ code: BEFORE_ACKNOWLEDGEMENT }, outcome.setAsideBefore)
     if (outcome.writeMs > 0) this.#writeSeconds.observe(outcome.writeMs / 1000)
   }
 

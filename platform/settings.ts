@@ -134,6 +134,13 @@ const SETTINGS = {
     365 * DAY_MS,
     'how long a token of an added key may be good; one that is longer is refused',
   ),
+  mqtt5Check: setting(
+    'TELLTALE_MQTT5_CHECK',
+    choice('off', 'fingerprint', 'decode'),
+    'off',
+    'what is looked at of telemetry by MQTT 5 before it is acknowledged, so that the acknowledgement says what will be set aside: ' +
+      'its framing and schema, or all of it',
+  ),
   auth: setting('TELLTALE_AUTH', choice('token', 'off'), 'token', 'off: anyone, any topic, on loopback only'),
   deviceMessagesPerSecond: optional(
     'TELLTALE_DEVICE_MESSAGES_PER_SECOND',

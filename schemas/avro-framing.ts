@@ -3,7 +3,7 @@
  * written by, whose codec reads the body (avro-codec.ts). Always true: only a schema of the topic's own stream is decoded.
  */
 
-import { BODY_AT } from './avro-codec.ts'
+import { type AvroCodec, BODY_AT } from './avro-codec.ts'
 import { fingerprintHex } from './fingerprint.ts'
 import type { Contents, Framing, Message, Remark } from './framing.ts'
 import { fieldLines, inspectAvro } from './inspect.ts'
@@ -24,8 +24,17 @@ export class AvroFraming implements Framing {
     return payload[0] === 0xc3 && payload[1] === 0x01
   }
 
+  glance(message: Message): Rejection | undefined {
+    const codec = this.#codecOf(message)
+    return codec instanceof Rejection ? codec : undefined
+  }
+
   decode(message: Message): readonly Reading[] | Rejection {
-    const { payload, stream } = message
+    const codec = this.#codecOf(message)
+    return codec instanceof Rejection ? codec : codec.decode(message.payload, BODY_AT, message)
+  }
+
+  #codecOf({ payload, stream }: Message): AvroCodec | Rejection {
     if (payload.length < BODY_AT) {
       return new Rejection(
         'malformed-avro',
@@ -33,7 +42,7 @@ export class AvroFraming implements Framing {
       )
     }
     const codec = this.#registry.codec(payload.readInt32LE(2), payload.readInt32LE(6))
-    if (codec?.definition.stream === stream) return codec.decode(payload, BODY_AT, message)
+    if (codec?.definition.stream === stream) return codec
     const versions = this.#registry.versions(stream)
     if (versions.length === 0) return new Rejection('unknown-schema', this.#registry.unknownStream(stream))
     if (codec === undefined) {

@@ -38,6 +38,12 @@ export class Decoder {
     return framing === undefined ? this.#refuse(message) : framing.decode(message)
   }
 
+  /** Whether a framing claims the message, and its schema is known: why not, or undefined. Reads a few bytes. */
+  glance(message: Message): Rejection | undefined {
+    const framing = this.#framingOf(message)
+    return framing === undefined ? this.#refuse(message) : framing.glance(message)
+  }
+
   /** What the sender of a message that was decoded should know, though there is nothing wrong with its readings. */
   remark(message: Message): Remark | undefined {
     return this.#framingOf(message)?.remark?.(message)

@@ -31,6 +31,8 @@ export interface Framing {
   readonly start: string
   /** Whether the payload begins as this framing's do. Asked for every message: it looks at a few bytes. */
   claims(message: Message): boolean
+  /** Why a message that it claimed is set aside, as far as its head says; what is let pass may be set aside all the same. */
+  glance(message: Message): Rejection | undefined
   /** All readings of a message that it claimed, or why it is set aside. They keep nothing of the payload. */
   decode(message: Message): readonly Reading[] | Rejection
   /** What its sender should know of a message that was decoded; nothing as a rule. Asked for every message. */

@@ -40,11 +40,15 @@ export class JsonFraming implements Framing {
     return payload[at] === 0x7b || payload[at] === 0x5b
   }
 
+  glance({ stream }: Message): Rejection | undefined {
+    return this.#mappers.has(stream) ? undefined : this.#unknown(stream)
+  }
+
   decode(message: Message): readonly Reading[] | Rejection {
     const { stream } = message
     const payload = unwrapped(message.payload)
     const mapper = this.#mappers.get(stream)
-    if (mapper === undefined) return new Rejection('unknown-schema', this.#registry.unknownStream(stream))
+    if (mapper === undefined) return this.#unknown(stream)
     if (!isUtf8(payload)) return new Rejection('malformed-json', 'the JSON is not UTF-8')
     const text = payload.toString('utf8')
     let parsed: unknown
@@ -54,6 +58,10 @@ export class JsonFraming implements Framing {
       return new Rejection('malformed-json', () => jsonFault(text))
     }
     return mapper.map(parsed, message)
+  }
+
+  #unknown(stream: string): Rejection {
+    return new Rejection('unknown-schema', this.#registry.unknownStream(stream))
   }
 
   show(message: Message): Contents {

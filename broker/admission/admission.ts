@@ -6,25 +6,29 @@
  *                   | yes
  *               may it be sent? --no--> dropped, and told
  *                   | yes
- *                   +--> append --durable--> accepted
+ *               will it be set aside? --yes, and it is asked of telemetry by MQTT 5--> append, with its dead letter
+ *                   | no, or not asked                                                    |--durable--> set aside
+ *                   +--> append --durable--> accepted                                     '--refused--> refused
  *                               --refused--> refused
  *
  * It knows nothing of how a message was read, nor of who acknowledges it. `verdict.ts` says what becomes of it.
- * Always true: `decided` is called once, never synchronously with an exception, and with `accepted` only when the message is
+ * Always true: `decided` is called once, never synchronously with an exception, and with `accepted` or `set-aside` only when the message is
  * durable; of two messages it may be called for the later one first (`OrderedAcks`). Bound: what is held is counted in
  * `ReceiveWindow`, which stops the reading; beyond it the log refuses (`LOG_PENDING_BYTES_MAX`).
  */
 
 import type { DeviceTopic } from '../../identity/topics.ts'
-import type { Appends } from '../../log/log.ts'
+import type { NewEntry } from '../../log/entry.ts'
+import type { Appends, SetAsideReason } from '../../log/log.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { CONNECTION_CLOSED, Disconnect } from '../reports/disconnects.ts'
 import type { BrokerMetrics, Refusal } from '../reports/metrics.ts'
+import type { PayloadCheck } from '../session/payload-check.ts'
 import type { Holder, Session } from '../session/session.ts'
 import { AdmittedTopics, type TelemetryRun } from '../session/telemetry-run.ts'
 import type { StatusBoard } from './status-board.ts'
-import { ACCEPTED, type DropCode, type Drops, dropped, refused, type Verdict } from './verdict.ts'
+import { ACCEPTED, type DropCode, type Drops, dropped, refused, setAside, type Verdict } from './verdict.ts'
 
 export type Decided = (verdict: Verdict) => void
 /** Of a topic that is shown to a person. */
@@ -44,6 +48,8 @@ export interface AdmissionDependencies {
   readonly log: Appends
   readonly statusBoard: StatusBoard
   readonly drops: Drops
+  /** Undefined: no payload is looked at. */
+  readonly check?: PayloadCheck | undefined
   readonly clock: Clock
   readonly metrics: BrokerMetrics
 }
@@ -127,7 +133,7 @@ export class Admission {
   }
 
   #append(session: Session, topic: DeviceTopic & { kind: 'telemetry' }, message: Message, decided: Decided): void {
-    const { log, clock, metrics } = this.#dependencies
+    const { log, check, clock, metrics } = this.#dependencies
     const { device, stream } = topic
     const { payload, qos } = message
     const receivedAt = clock.now()
@@ -135,11 +141,29 @@ export class Admission {
     session.admittedTopics ??= new AdmittedTopics()
     session.admittedTopics.note(message.topic, topic)
     session.receiveWindow.hold(payload.length)
+    const why = check !== undefined && session.level5 !== undefined && qos > 0 ? check(entry) : undefined
+    if (why !== undefined) {
+      this.#setAside(session, entry, why, qos, decided)
+      return
+    }
     log.append(entry, (error) => {
       if (error === undefined) metrics.durable(qos, clock.now() - receivedAt)
       else metrics.refused('log-refused')
       decided(error === undefined ? ACCEPTED : refused(error))
       session.receiveWindow.release(payload.length)
+    })
+  }
+
+  #setAside(session: Session, entry: NewEntry, why: SetAsideReason, qos: 0 | 1 | 2, decided: Decided): void {
+    const { log, clock, metrics } = this.#dependencies
+    const { code, reason } = why
+    log.appendSetAside(entry, { code, reason }, (error, isSetAside) => {
+      if (error === undefined) metrics.durable(qos, clock.now() - entry.receivedAt)
+      else metrics.refused('log-refused')
+      if (isSetAside) metrics.setAside(code)
+      if (error !== undefined) decided(refused(error))
+      else decided(isSetAside ? setAside(reason) : ACCEPTED)
+      session.receiveWindow.release(entry.payload.byteLength)
     })
   }
 

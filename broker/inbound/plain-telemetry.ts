@@ -9,7 +9,7 @@
  *
  * A message is plain that is whole, of QoS 1, not retained, with a packet id, on a topic on which this connection's telemetry
  * was admitted before, and within its device's rate while nothing waits for that; in MQTT 5 its properties must mean nothing here
- * (`PropertiesOfTelemetry`). Then the long way would append it, whatever else it says: DUP means nothing at QoS 1. All others are the long way's: the first on a topic, the last in a chunk that is cut
+ * (`PropertiesOfTelemetry`), and nothing may be known against its payload, where that is asked (`PayloadCheck`). Then the long way would append it, whatever else it says: DUP means nothing at QoS 1. All others are the long way's: the first on a topic, the last in a chunk that is cut
  * off there, what breaks a rule or is to be dropped.
  *
  * Always true, whichever way each message goes:
@@ -27,9 +27,11 @@
 import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
+import type { Clock } from '../../platform/clock.ts'
 import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { type ClientInternals, internals } from '../aedes/internals.ts'
 import { CONNECTION_CLOSED, type Disconnects } from '../reports/disconnects.ts'
+import type { PayloadCheck } from '../session/payload-check.ts'
 import { OrderedAcks } from '../session/receive-window.ts'
 import type { Session } from '../session/session.ts'
 import { type AdmittedTopic, TelemetryRun } from '../session/telemetry-run.ts'
@@ -68,6 +70,9 @@ export interface PlainTelemetryDependencies {
   readonly disconnects: Disconnects
   /** Of MQTT 5. */
   readonly properties: PropertiesOfTelemetry | undefined
+  /** Undefined: no payload of this client is looked at. */
+  readonly check: PayloadCheck | undefined
+  readonly clock: Clock
 }
 
 export class PlainTelemetry {
@@ -78,11 +83,13 @@ export class PlainTelemetry {
   readonly #publishes: PublishesRuns
   readonly #disconnects: Disconnects
   readonly #properties: PropertiesOfTelemetry | undefined
+  readonly #check: PayloadCheck | undefined
+  readonly #clock: Clock
   /** Messages that went this way. */
   count = 0
 
   constructor(client: Client, dependencies: PlainTelemetryDependencies) {
-    const { session, admission, publishes, disconnects, properties } = dependencies
+    const { session, admission, publishes, disconnects, properties, check, clock } = dependencies
     this.#client = client
     this.#inner = internals(client)
     this.#session = session
@@ -90,6 +97,8 @@ export class PlainTelemetry {
     this.#publishes = publishes
     this.#disconnects = disconnects
     this.#properties = properties
+    this.#check = check
+    this.#clock = clock
   }
 
   /** Takes the plain messages that begin at `from`, where a packet begins; returns where the first other one does. */
@@ -122,6 +131,7 @@ export class PlainTelemetry {
       if (topic === undefined) break
       // A topic that only the bytes behind the packet make whole is none of it.
       if (payload > end || (chunk[id] === 0 && chunk[id + 1] === 0)) break
+      if (this.#check !== undefined && this.#isBad(this.#check, topic, chunk.subarray(payload, end))) break
       if (heldBack !== undefined && !heldBack.passes(end - payload)) break
       if (run === undefined || run.topic !== topic || run.idBefore !== payload - id) {
         if (run !== undefined) this.#send(run)
@@ -133,6 +143,11 @@ export class PlainTelemetry {
     }
     if (run !== undefined) this.#send(run)
     return this.#client.closed ? chunk.length : at
+  }
+
+  /** The long way looks again, and says why. */
+  #isBad(check: PayloadCheck, { device, stream }: AdmittedTopic, payload: Buffer): boolean {
+    return check({ device, stream, receivedAt: this.#clock.now(), payload }) !== undefined
   }
 
   #send(run: TelemetryRun): void {

@@ -23,7 +23,7 @@ import { FIELDS } from './parsing.ts'
 import { PlainProperties } from './plain-properties.ts'
 import { Reader } from './reader.ts'
 import {
-  DROPPED,
+  NOT_TAKEN,
   PROTOCOL_ERROR,
   reasonCodeOf,
   SERVER_BUSY,
@@ -151,7 +151,7 @@ export class Mqtt5Connection implements Level5 {
     if (agreement === undefined || writer === undefined) return
     writer.session = session
     session.level5 = {
-      dropped: (messageId, reason, words) => writer.drop(messageId, { code: DROPPED[reason], words }),
+      notTaken: (messageId, { code, text }) => writer.notTaken(messageId, { code: NOT_TAKEN[code], words: text }),
       willDelayMs: () => 1_000 * Math.min(agreement.willDelaySeconds, agreement.sessionExpirySeconds),
       publishingWill: (will) => {
         const { willExpirySeconds: seconds } = agreement

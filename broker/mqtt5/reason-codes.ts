@@ -27,6 +27,7 @@ export const TOPIC_ALIAS_INVALID = 0x94
 export const PACKET_TOO_LARGE = 0x95
 export const MESSAGE_RATE_TOO_HIGH = 0x96
 export const QUOTA_EXCEEDED = 0x97
+export const PAYLOAD_FORMAT_INVALID = 0x99
 export const USE_ANOTHER_SERVER = 0x9c
 export const CONNECTION_RATE_EXCEEDED = 0x9f
 export const UNSPECIFIED_ERROR = 0x80
@@ -35,7 +36,8 @@ export const UNSPECIFIED_ERROR = 0x80
 export const FAILURE_MIN = 0x80
 
 /** The clients do with a message so answered as with one that was taken: they forget it. */
-export const DROPPED = {
+export const NOT_TAKEN = {
+  'set-aside': PAYLOAD_FORMAT_INVALID,
   'publish-forbidden': NOT_AUTHORIZED,
   'payload-too-large': QUOTA_EXCEEDED,
   'rate-limited': QUOTA_EXCEEDED,

@@ -77,8 +77,8 @@ export class Writer implements PacketWriter {
   hasConnack = false
   /** By packet id: the filters of a SUBSCRIBE or UNSUBSCRIBE that is not answered yet. */
   readonly #asked = new Map<number, readonly string[]>()
-  /** By packet id: messages that are about to be acknowledged and dropped. */
-  readonly #dropped = new Map<number, Reason>()
+  /** By packet id: messages that are about to be acknowledged so. */
+  readonly #notTaken = new Map<number, Reason>()
 
   constructor(conn: Duplex, agreement: Agreement, events: WriterEvents) {
     this.#conn = conn
@@ -144,9 +144,9 @@ export class Writer implements PacketWriter {
     return this.#send(packetOf(DISCONNECT, [Buffer.of(code), block(this.#explained(DISCONNECT_BYTES, code, words))]))
   }
 
-  /** A message will be acknowledged so, though it was dropped. */
-  drop(messageId: number, reason: Reason): void {
-    this.#dropped.set(messageId, reason)
+  /** A message will be acknowledged so. */
+  notTaken(messageId: number, reason: Reason): void {
+    this.#notTaken.set(messageId, reason)
   }
 
   asked(messageId: number, filters: readonly string[]): void {
@@ -205,9 +205,9 @@ export class Writer implements PacketWriter {
   }
 
   #acknowledge(cmd: 'puback' | 'pubrec', messageId: number): boolean {
-    const reason = this.#dropped.get(messageId)
+    const reason = this.#notTaken.get(messageId)
     if (reason === undefined) return this.#send(packetOf(ACKNOWLEDGEMENTS[cmd], [u16(messageId)]))
-    this.#dropped.delete(messageId)
+    this.#notTaken.delete(messageId)
     if (cmd === 'pubrec' && reason.code >= FAILURE_MIN) this.#events.refused(messageId)
     const properties = this.#reason(ACKNOWLEDGEMENT_BYTES, reason.words, this.#agreement.wantsReasons)
     return this.#send(packetOf(ACKNOWLEDGEMENTS[cmd], [u16(messageId), Buffer.of(reason.code), block(properties)]))

@@ -45,6 +45,7 @@ export class BrokerMetrics {
   readonly #pubackSeconds: Histogram
   readonly #refused: Counter<'reason'>
   readonly #dropped: Counter<'reason'>
+  readonly #setAside: Counter<'code'>
   readonly #errors: Counter
   readonly #unreported: Counter
   readonly #protocolErrors: Counter
@@ -106,6 +107,12 @@ export class BrokerMetrics {
       labelNames: ['reason'],
       registers,
     })
+    this.#setAside = new Counter({
+      name: 'telltale_broker_set_aside_total',
+      help: 'Messages set aside before they were acknowledged (TELLTALE_MQTT5_CHECK), by code',
+      labelNames: ['code'],
+      registers,
+    })
     this.#dropped = new Counter({
       name: 'telltale_broker_deliveries_dropped_total',
       help: 'Messages, or sessions, that were not kept for an MQTT subscriber, by reason',
@@ -162,6 +169,11 @@ export class BrokerMetrics {
 
   refused(reason: Refusal, count = 1): void {
     this.#refused.inc({ reason }, count)
+  }
+
+  /** By a code of dead letters. */
+  setAside(code: string): void {
+    this.#setAside.inc({ code })
   }
 
   dropped(reason: Drop): void {

@@ -17,6 +17,7 @@
  */
 
 import { createHash } from 'node:crypto'
+import type { NotTaken } from './not-taken.ts'
 
 /** Ids that await their PUBREL; for one more the oldest is forgotten. Clients have 10 to 100 messages under way. */
 export const AWAITING_PUBREL_MAX = 1_000
@@ -24,6 +25,7 @@ export const AWAITING_PUBREL_MAX = 1_000
 const ID_BYTES = 200
 
 type Done = (error?: Error | null) => void
+type Appended = (error: Error | null | undefined, notTaken: NotTaken | undefined) => void
 
 /** What a message is known by. */
 interface Identified {
@@ -35,11 +37,11 @@ interface Identified {
 }
 
 export interface Handling {
-  readonly append: (appended: Done) => void
+  readonly append: (appended: Appended) => void
   /** The message is the same as one that is being appended, and waits for that. */
   readonly waits: () => void
-  /** The message is the same as one that was admitted: it goes to nobody. */
-  readonly repeated: () => void
+  /** The message is the same as one that was admitted, or acknowledged so: it goes to nobody. */
+  readonly repeated: (notTaken: NotTaken | undefined) => void
   /** Is told when the message is durable, or why it is not. */
   readonly done: Done
 }
@@ -48,6 +50,8 @@ interface Entry {
   readonly hash: string
   /** Those who wait for the append, while it lasts; the first of them has begun it. */
   waiting: Handling[] | undefined
+  /** How it was acknowledged, if not as taken: its sender may not have heard of it. */
+  notTaken: NotTaken | undefined
 }
 
 export interface AwaitingPubrelEvents {
@@ -74,13 +78,13 @@ export class AwaitingPubrel {
       handling.waits()
       known.waiting.push(handling)
     } else {
-      handling.repeated()
+      handling.repeated(known.notTaken)
       handling.done()
     }
   }
 
   #begin(id: number, hash: string, handling: Handling): void {
-    const entry: Entry = { hash, waiting: [handling] }
+    const entry: Entry = { hash, waiting: [handling], notTaken: undefined }
     this.#delete(id)
     this.#entries.set(id, entry)
     this.#events.grow(ID_BYTES)
@@ -93,14 +97,15 @@ export class AwaitingPubrel {
   }
 
   #append(id: number, entry: Entry, { append, done }: Handling): void {
-    append((error) => {
+    append((error, notTaken) => {
       const [, ...repeats] = entry.waiting ?? []
       const [next] = repeats
       if (!error) {
         entry.waiting = undefined
+        entry.notTaken = notTaken
         done()
         for (const each of repeats) {
-          each.repeated()
+          each.repeated(notTaken)
           each.done()
         }
       } else {

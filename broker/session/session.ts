@@ -12,6 +12,7 @@ import { type DeviceTopic, parseTopic } from '../../identity/topics.ts'
 import type { AwaitingPubrel } from './awaiting-pubrel.ts'
 import type { HeldBack } from './held-back.ts'
 import { InFlight } from './in-flight.ts'
+import type { NotTaken } from './not-taken.ts'
 import type { OrderedAcks, ReceiveWindow } from './receive-window.ts'
 import { Subscriptions, type SubscriptionsTotal } from './subscriptions.ts'
 import type { AdmittedTopics } from './telemetry-run.ts'
@@ -22,13 +23,10 @@ const SESSION_TOPICS_MAX = 16
 /** A client of an authenticated broker, or anyone at all when authentication is off. */
 export type Holder = Principal | { readonly kind: 'anyone' }
 
-/** Why a message was acknowledged and dropped. */
-export type DroppedReason = 'payload-too-large' | 'publish-forbidden' | 'rate-limited'
-
 /** What a session of MQTT 5 has besides. */
 export interface SessionOfLevel5 {
-  /** A message of QoS > 0 is about to be acknowledged, though it was dropped. */
-  readonly dropped: (messageId: number, reason: DroppedReason, words: string) => void
+  /** A message of QoS > 0 is about to be acknowledged, and its sender is to be told. */
+  readonly notTaken: (messageId: number, why: NotTaken) => void
   /** How long its will waits for the client to come back. */
   readonly willDelayMs: () => number
   readonly publishingWill: (will: PublishPacket) => void

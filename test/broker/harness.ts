@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import mqttPacket, { type IConnectPacket, type Packet } from 'mqtt-packet'
 import { Broker, type BrokerOptions } from '../../broker/broker.ts'
+import type { PayloadCheck } from '../../broker/session/payload-check.ts'
 import { Identity } from '../../identity/identity.ts'
 import { type Entry, readEntries } from '../../log/entry.ts'
 import { LocalLog } from '../../log/local/local-log.ts'
@@ -43,6 +44,7 @@ export interface BenchOptions {
   readonly auth?: 'token' | 'off'
   readonly clock?: Clock
   readonly logger?: Logger
+  readonly check?: PayloadCheck
   /** Stands between the broker and its log. */
   readonly through?: (log: Log) => Log
 }
@@ -64,6 +66,7 @@ export async function startBroker(t: Pick<TestContext, 'after'>, options: BenchO
       log: options.through?.(log) ?? log,
       presence: log.presence,
       identity: options.auth === 'off' ? undefined : identity,
+      check: options.check,
       clock,
       logger,
       metrics,

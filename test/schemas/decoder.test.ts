@@ -284,6 +284,27 @@ test('readings keep nothing of the payload', () => {
   assert.equal(reading?.values.sensor, 'bearing')
 })
 
+test('a glance says of a message what its head says, in the words of a whole look', () => {
+  const decoder = new Decoder(shipped)
+  const good = shipped.encode('environment', RECORD)
+  const heads = ['', 'zz', '{', '[]', 'c301', 'c3010000000000000000'].map((text) =>
+    Buffer.from(text, /^c3/.test(text) ? 'hex' : 'utf8'),
+  )
+  for (const stream of ['environment', 'vehicle', 'nosuch']) {
+    for (const payload of [...heads, good, good.subarray(0, -1)]) {
+      const message = { device: 'truck-7', stream, receivedAt: RECEIVED_AT, payload }
+      const glanced = decoder.glance(message)
+      const decoded = decoder.decode(message)
+      const isKnown = payload.length >= 10 && stream === 'environment' && payload[2] !== 0
+      if (isKnown || (/^[[{]/.test(`${payload}`) && stream !== 'nosuch')) assert.equal(glanced, undefined)
+      else {
+        assert(glanced instanceof Rejection && decoded instanceof Rejection)
+        assert.deepEqual([glanced.code, glanced.reason], [decoded.code, decoded.reason])
+      }
+    }
+  }
+})
+
 /** A temperature in text, such as `T21.3`. */
 class TextFraming implements Framing {
   readonly format = 'text'
@@ -293,6 +314,8 @@ class TextFraming implements Framing {
   claims({ payload }: Message): boolean {
     return payload[0] === 0x54
   }
+
+  glance(): undefined {}
 
   decode({ device, stream, receivedAt, payload }: Message): readonly Reading[] {
     return [{ device, stream, ts: receivedAt, values: { temperature: Number(payload.toString('utf8', 1)) } }]

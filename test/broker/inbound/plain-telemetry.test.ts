@@ -12,6 +12,7 @@ import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import mqttPacket, { type Packet } from 'mqtt-packet'
+import type { PayloadCheck } from '../../../broker/session/payload-check.ts'
 import type { RateLimits } from '../../../broker/session/rate.ts'
 import { readEntries } from '../../../log/entry.ts'
 import type { Log } from '../../../log/log.ts'
@@ -132,10 +133,15 @@ class Commits {
       this.appended++
       log.append(entry, (error) => this.#held.push(() => onDurable(error)))
     })
+    const checked = replacing('appendSetAside', (log) => (entry, why, onDurable) => {
+      if (this.isFull) return onDurable(new LogError('log-full', 'full'), false)
+      this.appended++
+      log.appendSetAside(entry, why, (...outcome) => this.#held.push(() => onDurable(...outcome)))
+    })(entries(log))
     return replacing('appendRun', (log) => (run, onDurable) => {
       this.runs++
       log.appendRun(run, onDurable)
-    })(entries(log))
+    })(checked)
   }
 
   /** All that was appended is answered, in order. */
@@ -152,6 +158,7 @@ interface WayOptions {
   readonly deviceRate?: RateLimits
   /** Of devices; who subscribes speaks MQTT 3.1.1. */
   readonly level?: Level
+  readonly check?: PayloadCheck
 }
 
 class Way {
@@ -163,11 +170,19 @@ class Way {
   app: RawClient | undefined
   #from = 0 as Offset
 
-  static async start(t: TestContext, { auth = 'token', level = 4, ...listeners }: WayOptions): Promise<Way> {
+  static async start(t: TestContext, options: WayOptions): Promise<Way> {
+    const { auth = 'token', level = 4, check, ...listeners } = options
     const commits = new Commits()
     const time = { seconds: 0 }
     const clock = { now: () => BEGIN + 1_000 * time.seconds }
-    return new Way(await startBroker(t, { auth, clock, through: commits.through, listeners }), commits, time, level)
+    const bench = await startBroker(t, {
+      auth,
+      clock,
+      through: commits.through,
+      listeners,
+      ...(check !== undefined && { check }),
+    })
+    return new Way(bench, commits, time, level)
   }
 
   private constructor(bench: Bench, commits: Commits, time: { seconds: number }, level: Level) {
@@ -338,7 +353,7 @@ interface Script {
 }
 
 /** What becomes of it all, by kinds of answers; in one order where each phase is read in one turn. */
-async function outcome(t: TestContext, way: Way, device: string, { phases, ending }: Script) {
+async function outcome(t: TestContext, way: Way, device: string, { phases, ending }: Script, hasReasons = false) {
   const { level } = way
   const client = await way.connect(t, device)
   const ids = { next: 1, aliased: new Set<string>() }
@@ -355,7 +370,7 @@ async function outcome(t: TestContext, way: Way, device: string, { phases, endin
       cuts.length === 0 &&
       !items.some(({ what }) => /sub/.test(what))
     const packets = client.packets.splice(0).filter(({ cmd }) => cmd !== 'publish')
-    const said = packets.map(({ cmd, messageId = '' }) => `${cmd} ${messageId}`)
+    const said = packets.map((packet) => `${packet.cmd} ${packet.messageId ?? ''}${hasReasons ? reasonOf(packet) : ''}`)
     answers.push(isOrdered ? said : said.toSorted((a, b) => kind(a).localeCompare(kind(b))))
     assert(!client.closed)
   }
@@ -372,6 +387,11 @@ async function outcome(t: TestContext, way: Way, device: string, { phases, endin
   await way.untilConnected(way.app === undefined ? 0 : 1)
   const delivered = await way.delivered()
   return { answers, delivered, log: await way.entries(), counters: await way.counters() }
+}
+
+function reasonOf(packet: Packet): string {
+  const { reasonCode = 0, properties } = packet as Extract<Packet, { cmd: 'puback' }>
+  return ` ${reasonCode} ${properties?.reasonString}`
 }
 
 const kind = (answer: string) => answer.split(' ')[0] ?? ''
@@ -424,6 +444,28 @@ for (const isSubscribed of [false, true]) {
     assert(short.commits.runs > RUNS)
   })
 }
+
+test('telemetry whose payloads are looked at goes the short way as it goes the long one', async (t) => {
+  const check: PayloadCheck = ({ payload: { length } }) =>
+    length % 6 === 1 ? { code: 'test', reason: `${length} bytes` } : undefined
+  const short = await Way.start(t, { plainTelemetry: true, level: 5, check })
+  const long = await Way.start(t, { plainTelemetry: false, level: 5, check })
+  let run = 0
+  let setAside = 0
+  const property = fc.asyncProperty(phases, ending, async (phases, ending) => {
+    const device = `device-${++run}`
+    for (const { time } of [short, long]) time.seconds += 10
+    const expected = await outcome(t, long, device, { phases, ending }, true)
+    assert.deepEqual(await outcome(t, short, device, { phases, ending }, true), expected)
+    setAside += expected.answers.flat().filter((answer) => `${answer}`.includes(' 153 ')).length
+  })
+  await fc.assert(property, { numRuns: RUNS, ...(SEED !== undefined && { seed: Number(SEED) }) })
+  assert(setAside > RUNS && short.commits.runs > RUNS, `${setAside}, ${short.commits.runs} runs`)
+  const letters = await Promise.all([short, long].map(({ bench }) => bench.log.deadLetters({ limit: 10_000 })))
+  const said = letters.map((each) => each.map(({ offset, device, reason }) => [offset, device, reason]))
+  assert.deepEqual(said[0], said[1])
+  assert((said[0] ?? []).length >= setAside)
+})
 
 const pubacks = (client: RawClient) =>
   client.packets.filter((packet) => packet.cmd === 'puback').map(({ messageId }) => messageId)

@@ -110,7 +110,12 @@ test('what is kept of an id is counted, and given back', () => {
   const admit = (id: number, payload: string) =>
     ids.admit(
       { messageId: id, topic: TOPIC, payload: Buffer.from(payload) },
-      { append: (done) => done(), waits: () => undefined, repeated: () => undefined, done: () => undefined },
+      {
+        append: (done) => done(null, undefined),
+        waits: () => undefined,
+        repeated: () => undefined,
+        done: () => undefined,
+      },
     )
   admit(1, 'x')
   const each = bytes
