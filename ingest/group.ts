@@ -148,8 +148,8 @@ export class Group {
     for (const remark of outcome.remarks) this.#notices.push(remark)
     const view = Buffer.from(this.bytes)
     for (const { at, ...setAside } of outcome.setAside) {
-      const { device, stream, receivedAt, payload } = readEntry(view, at, setAside.offset)
-      this.#deadLetters.push({ ...setAside, device, stream, receivedAt, payload: Buffer.from(payload) })
+      const { flags: _, payload, ...entry } = readEntry(view, at, setAside.offset)
+      this.#deadLetters.push({ ...setAside, ...entry, payload: Buffer.from(payload) })
     }
   }
 

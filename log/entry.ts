@@ -2,7 +2,7 @@
  * Owns the bytes of one entry and of entries back to back, as they stand in the log and as they cross threads
  * (`FORMAT.md`); the offset of the first is kept beside them.
  *
- *   u32 length of what follows · u8 flags · u8 device length · u8 stream length · u8 zero
+ *   u32 length of what follows · u8 flags · u8 device length · u8 stream length · u8 framing
  *   f64 received at (ms) · device · stream · payload                                        (all little-endian)
  *
  * Bound: a payload is at most `PAYLOAD_BYTES_MAX`; names are ASCII and at most 64 characters.
@@ -30,6 +30,8 @@ export interface NewEntry {
   /** 0, or of the bits below. */
   readonly flags: number
   readonly payload: Uint8Array
+  /** What its content type says of its payload, a number that the log hands on; 0 or left out: nothing. */
+  readonly framing?: number
 }
 
 /** Messages of one device and stream that were received together. Their payloads lie in one piece of memory, in their order. */
@@ -38,6 +40,8 @@ export interface NewRun {
   readonly stream: string
   /** When the broker received them, milliseconds since 1970-01-01T00:00Z. */
   readonly receivedAt: number
+  /** As of an entry, of all of them. */
+  readonly framing?: number
   /** Copied when it is appended. */
   readonly bytes: Buffer
   /** Of each payload where it starts in `bytes`, and where it ends. */
@@ -90,7 +94,7 @@ export function writeEntry(target: Buffer, at: number, entry: NewEntry): number 
   target[at + 4] = entry.flags
   target[at + 5] = device.length
   target[at + 6] = stream.length
-  target[at + 7] = 0
+  target[at + 7] = entry.framing ?? 0
   target.writeDoubleLE(entry.receivedAt, at + 8)
   let position = at + HEADER_BYTES
   position += target.write(device, position, 'latin1')
@@ -101,14 +105,14 @@ export function writeEntry(target: Buffer, at: number, entry: NewEntry): number 
 
 /** Writes the entries of `run` at `at`, likewise. */
 export function writeRun(target: Buffer, at: number, run: NewRun): number {
-  const { device, stream, receivedAt, bytes, spans } = run
+  const { device, stream, receivedAt, framing = 0, bytes, spans } = run
   const headBytes = HEADER_BYTES + device.length + stream.length
   let position = at
   for (let index = 0; index < spans.length; index += 2) {
     const [start, end] = [spans[index] as number, spans[index + 1] as number]
     assert(end - start <= PAYLOAD_BYTES_MAX)
     // Of the entries of a run nothing differs but lengths and payloads.
-    if (index === 0) writeEntry(target, position, { device, stream, receivedAt, flags: 0, payload: NOTHING })
+    if (index === 0) writeEntry(target, position, { device, stream, receivedAt, flags: 0, payload: NOTHING, framing })
     else target.copyWithin(position, at, at + headBytes)
     target.writeUInt32LE(headBytes + end - start - LENGTH_BYTES, position)
     position += headBytes
@@ -168,7 +172,7 @@ export function readEntry(bytes: Buffer, at: number, offset: Offset): Entry {
   const streamAt = deviceAt + (bytes[at + 5] ?? 0)
   const payloadAt = streamAt + (bytes[at + 6] ?? 0)
   if (payloadAt > end) throw corrupt(at)
-  return {
+  const entry = {
     offset,
     device: bytes.toString('latin1', deviceAt, streamAt),
     stream: bytes.toString('latin1', streamAt, payloadAt),
@@ -176,6 +180,8 @@ export function readEntry(bytes: Buffer, at: number, offset: Offset): Entry {
     flags: bytes[at + 4] ?? 0,
     payload: bytes.subarray(payloadAt, end),
   }
+  const framing = bytes[at + 7] ?? 0
+  return framing === 0 ? entry : { ...entry, framing }
 }
 
 /** A number that is the same for all entries of a device (FNV-1a, 32 bits), without making a string of its id. */

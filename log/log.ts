@@ -22,6 +22,8 @@ export interface NewDeadLetter {
   readonly code: string
   readonly reason: string
   readonly payload: Uint8Array
+  /** As its entry has it. */
+  readonly framing?: number
   /** Its readings could be decoded, so live apps have had them: a replay must not send them again. */
   readonly decoded?: boolean
 }

@@ -4,6 +4,7 @@
  */
 
 import { type AvroCodec, BODY_AT } from './avro-codec.ts'
+import { AVRO } from './content-type.ts'
 import { fingerprintHex } from './fingerprint.ts'
 import type { Contents, Framing, Message, Remark } from './framing.ts'
 import { fieldLines, inspectAvro } from './inspect.ts'
@@ -11,6 +12,7 @@ import { type Reading, Rejection } from './reading.ts'
 import type { Registry } from './registry.ts'
 
 export class AvroFraming implements Framing {
+  readonly number = AVRO
   readonly format = 'Avro'
   readonly name = 'Avro single-object encoding'
   readonly start = 'c301'
@@ -34,7 +36,13 @@ export class AvroFraming implements Framing {
     return codec instanceof Rejection ? codec : codec.decode(message.payload, BODY_AT, message)
   }
 
-  #codecOf({ payload, stream }: Message): AvroCodec | Rejection {
+  #codecOf(message: Message): AvroCodec | Rejection {
+    const { payload, stream } = message
+    if (!this.claims(message)) {
+      const start = payload.toString('hex', 0, 4)
+      const text = `by its content type the payload is Avro; it starts with the bytes ${start}, and must start with ${this.start} (${this.name})`
+      return new Rejection('malformed-avro', text)
+    }
     if (payload.length < BODY_AT) {
       return new Rejection(
         'malformed-avro',
@@ -70,7 +78,12 @@ export class AvroFraming implements Framing {
   }
 
   /** Field by field, by the schema that the fingerprint names; if it names none, by the newest of the stream as a guess. */
-  show({ payload, stream }: Message): Contents {
+  show(message: Message): Contents {
+    const { payload, stream } = message
+    if (!this.claims(message)) {
+      const fault = `it does not start with ${this.start}`
+      return { json: { framing: 'avro', fault }, lines: [['contents', `Avro by its content type, and ${fault}`]] }
+    }
     if (payload.length < BODY_AT) {
       const fault = 'it ends inside the fingerprint'
       return { json: { framing: 'avro', fault }, lines: [['contents', fault]] }

@@ -2,7 +2,7 @@
  * Owns the way from a payload to its readings (docs/contract.md, "Payloads"): the list of framings, and the one place that
  * chooses among them. Ingest and the gateway decode by it, and the view of a dead letter shows the payload by it.
  *
- * Always true: the first framing of the list that claims a payload has it alone; a decoded message is either all readings
+ * Always true: the framing that a message's content type names has it alone, or else the first of the list that claims the payload; a decoded message is either all readings
  * or one `Rejection`; no payload makes `decode` or `show` throw. Bound: each framing is made once, from the registry;
  * nothing grows with traffic.
  *
@@ -10,6 +10,7 @@
  */
 
 import { AvroFraming } from './avro-framing.ts'
+import { NOT_TOLD } from './content-type.ts'
 import type { Contents, Framing, FramingClass, Message, Remark } from './framing.ts'
 import { JsonFraming } from './json-framing.ts'
 import { type Reading, Rejection } from './reading.ts'
@@ -59,6 +60,10 @@ export class Decoder {
 
   #framingOf(message: Message): Framing | undefined {
     if (message.payload.length === 0) return undefined
+    const { framing: number = NOT_TOLD } = message
+    if (number !== NOT_TOLD) {
+      for (const framing of this.#framings) if (framing.number === number) return framing
+    }
     for (const framing of this.#framings) if (framing.claims(message)) return framing
     return undefined
   }

@@ -9,6 +9,8 @@ export interface Message {
   /** Milliseconds since 1970-01-01T00:00Z. */
   readonly receivedAt: number
   readonly payload: Buffer
+  /** What its content type says (`content-type.ts`); nothing if it is left out. */
+  readonly framing?: number
 }
 
 /** What a person is told of a payload: as JSON, and as it is printed, names and values. */
@@ -22,8 +24,13 @@ export interface Remark {
   readonly message: string
 }
 
-/** One way to write readings into a payload. It is never asked about an empty payload, and no payload makes it throw. */
+/**
+ * One way to write readings into a payload. It is never asked about an empty payload, and no payload makes it throw. A message may be its
+ * own by its content type, too, whatever it begins with.
+ */
 export interface Framing {
+  /** What content types know it by; undefined: none does. */
+  readonly number?: number
   /** In one word. */
   readonly format: string
   readonly name: string

@@ -5,6 +5,7 @@
  */
 
 import { isUtf8 } from 'node:buffer'
+import { JSON_TEXT } from './content-type.ts'
 import type { Contents, Framing, Message } from './framing.ts'
 import { jsonFault } from './json-fault.ts'
 import { JsonMapper } from './json-mapper.ts'
@@ -20,6 +21,7 @@ const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf)
 const WHITE_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d])
 
 export class JsonFraming implements Framing {
+  readonly number = JSON_TEXT
   readonly format = 'JSON'
   readonly name = 'JSON'
   readonly start = '{ or ['

@@ -40,6 +40,8 @@ export interface Message {
   readonly payload: Buffer
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
+  /** What its content type says of a payload of telemetry (`schemas/content-type.ts`); nothing if it is left out. */
+  readonly framing?: number
   /** Bytes of its packet; of one that is larger than any may be, the payload was not kept. */
   readonly length?: number
 }
@@ -135,9 +137,9 @@ export class Admission {
   #append(session: Session, topic: DeviceTopic & { kind: 'telemetry' }, message: Message, decided: Decided): void {
     const { log, check, clock, metrics } = this.#dependencies
     const { device, stream } = topic
-    const { payload, qos } = message
+    const { payload, qos, framing = 0 } = message
     const receivedAt = clock.now()
-    const entry = { device, stream, receivedAt, flags: 0, payload }
+    const entry = { device, stream, receivedAt, flags: 0, payload, framing }
     session.admittedTopics ??= new AdmittedTopics()
     session.admittedTopics.note(message.topic, topic)
     session.receiveWindow.hold(payload.length)

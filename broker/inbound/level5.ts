@@ -22,6 +22,8 @@ export interface PropertiesOfTelemetry {
   aliasedTopic(bytes: Buffer, at: number): string | undefined
   /** Where the payload begins, behind properties that begin at `at`; beyond the end of all if the message is not plain. */
   payloadAt(bytes: Buffer, at: number, isAliased: boolean): number
+  /** What the content type says of that payload (`schemas/content-type.ts`). */
+  readonly framing: number
 }
 
 /** What takes the place of mqtt-packet's own functions, which check next to nothing. */

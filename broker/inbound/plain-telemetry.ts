@@ -8,8 +8,8 @@
  *               +--> that, and all behind it in these bytes: the long way (`Packets`)           subscribers, if any want it
  *
  * A message is plain that is whole, of QoS 1, not retained, with a packet id, on a topic on which this connection's telemetry
- * was admitted before, and within its device's rate while nothing waits for that; in MQTT 5 its properties must mean nothing here
- * (`PropertiesOfTelemetry`), and nothing may be known against its payload, where that is asked (`PayloadCheck`). Then the long way would append it, whatever else it says: DUP means nothing at QoS 1. All others are the long way's: the first on a topic, the last in a chunk that is cut
+ * was admitted before, and within its device's rate while nothing waits for that; in MQTT 5 nothing of its properties may matter
+ * but the content type (`PropertiesOfTelemetry`), and nothing may be known against its payload, where that is asked (`PayloadCheck`). Then the long way would append it, whatever else it says: DUP means nothing at QoS 1. All others are the long way's: the first on a topic, the last in a chunk that is cut
  * off there, what breaks a rule or is to be dropped.
  *
  * Always true, whichever way each message goes:
@@ -123,20 +123,24 @@ export class PlainTelemetry {
       let topic: AdmittedTopic | undefined = admittedTopics.at(chunk, body)
       const id = body + U16_BYTES + (topic?.name.length ?? 0)
       let payload = id + U16_BYTES
+      let framing = 0
       if (properties !== undefined) {
         const isAliased = topic === undefined && chunk[body] === 0 && chunk[body + 1] === 0
         if (isAliased) topic = admittedTopics.named(properties.aliasedTopic(chunk, payload))
-        if (topic !== undefined) payload = properties.payloadAt(chunk, payload, isAliased)
+        if (topic !== undefined) {
+          payload = properties.payloadAt(chunk, payload, isAliased)
+          framing = properties.framing
+        }
       }
       if (topic === undefined) break
       // A topic that only the bytes behind the packet make whole is none of it.
       if (payload > end || (chunk[id] === 0 && chunk[id + 1] === 0)) break
-      if (this.#check !== undefined && this.#isBad(this.#check, topic, chunk.subarray(payload, end))) break
+      if (this.#check !== undefined && this.#isBad(this.#check, topic, chunk.subarray(payload, end), framing)) break
       if (heldBack !== undefined && !heldBack.passes(end - payload)) break
-      if (run === undefined || run.topic !== topic || run.idBefore !== payload - id) {
+      if (run === undefined || run.topic !== topic || run.idBefore !== payload - id || run.framing !== framing) {
         if (run !== undefined) this.#send(run)
         if (this.#client.closed) return chunk.length
-        run = new TelemetryRun(topic, chunk, payload - id)
+        run = new TelemetryRun(topic, chunk, payload - id, framing)
       }
       run.add(payload, end)
       at = end
@@ -146,8 +150,8 @@ export class PlainTelemetry {
   }
 
   /** The long way looks again, and says why. */
-  #isBad(check: PayloadCheck, { device, stream }: AdmittedTopic, payload: Buffer): boolean {
-    return check({ device, stream, receivedAt: this.#clock.now(), payload }) !== undefined
+  #isBad(check: PayloadCheck, { device, stream }: AdmittedTopic, payload: Buffer, framing: number): boolean {
+    return check({ device, stream, receivedAt: this.#clock.now(), payload, framing }) !== undefined
   }
 
   #send(run: TelemetryRun): void {

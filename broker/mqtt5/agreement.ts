@@ -8,6 +8,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { IConnectPacket } from 'mqtt-packet'
+import { framingOf } from '../../schemas/content-type.ts'
 import { Disconnect } from '../reports/disconnects.ts'
 import { MessageProperties } from './message-properties.ts'
 import { type Properties, propertiesOf } from './properties.ts'
@@ -100,7 +101,8 @@ export class Agreement {
 
 const expiryOf = (seconds: number) => (seconds === U32_MAX ? Number.POSITIVE_INFINITY : seconds)
 
-function withProperties(will: NonNullable<IConnectPacket['will']>, { forwarded }: Properties) {
+function withProperties(will: NonNullable<IConnectPacket['will']>, { forwarded, contentType }: Properties) {
   const properties = forwarded === undefined ? undefined : new MessageProperties(forwarded, undefined)
-  return { ...will, payload: will.payload ?? NOTHING, properties } as NonNullable<IConnectPacket['will']>
+  const framing = framingOf(contentType)
+  return { ...will, payload: will.payload ?? NOTHING, properties, framing } as NonNullable<IConnectPacket['will']>
 }

@@ -7,6 +7,7 @@
  */
 
 import type { IConnectPacket, Packet } from 'mqtt-packet'
+import { framingOf } from '../../schemas/content-type.ts'
 import type { Acknowledgement } from '../aedes/internals.ts'
 import { Disconnect } from '../reports/disconnects.ts'
 import { HELD_MESSAGES_PER_CLIENT_MAX } from '../session/receive-window.ts'
@@ -103,7 +104,7 @@ export class Reader {
 
   /** The packet itself, for it is nobody else's. */
   #publish(packet: PublishPacket): Packet {
-    const { topicAlias, forwarded, messageExpiryInterval, responseTopic } = propertiesOf(packet)
+    const { topicAlias, forwarded, messageExpiryInterval, responseTopic, contentType } = propertiesOf(packet)
     packet.topic = this.aliases.topicOf(packet.topic as string, topicAlias)
     if (/[+#]/.test(packet.topic)) {
       throw new Disconnect('protocol-error', 'the topic of a PUBLISH has a wildcard', TOPIC_NAME_INVALID)
@@ -118,6 +119,7 @@ export class Reader {
         messageExpiryInterval === undefined ? undefined : this.#events.now() + messageExpiryInterval * 1_000
       Object.assign(packet, { properties: new MessageProperties(forwarded ?? NOTHING, expiresAt) })
     }
+    if (contentType !== undefined) Object.assign(packet, { framing: framingOf(contentType) })
     return packet
   }
 

@@ -11,6 +11,7 @@ export interface CheckedMessage {
   readonly stream: string
   readonly receivedAt: number
   readonly payload: Buffer
+  readonly framing?: number
 }
 
 /** Undefined: nothing is known against it. Never throws. */

@@ -75,10 +75,13 @@ export class TelemetryRun implements NewRun {
   payloadBytes = 0
   /** How far before its payload a packet's id stands: in MQTT 5 there are properties between. */
   readonly idBefore: number
+  /** What the content type of its messages says of their payloads; 0: nothing. */
+  readonly framing: number
 
-  constructor(topic: AdmittedTopic, bytes: Buffer, idBefore: number) {
+  constructor(topic: AdmittedTopic, bytes: Buffer, idBefore: number, framing: number) {
     this.topic = topic
     this.idBefore = idBefore
+    this.framing = framing
     this.device = topic.device
     this.stream = topic.stream
     this.bytes = bytes

@@ -35,7 +35,8 @@ async function list(options: ListOptions): Promise<void> {
 }
 
 export function letterAsJson(letter: DeadLetter) {
-  const { payload, ...rest } = letter
+  // What its contents are shown by.
+  const { payload, framing: _, ...rest } = letter
   return { ...rest, payload: Buffer.from(payload).toString('base64') }
 }
 

@@ -262,8 +262,8 @@ export class Appender {
   /** The dead letters of a commit, whose entries are flagged; none if there is no room for them now. */
   async #lettersOf(commit: CommitBuilder, setAside: readonly FillingLetter[]): Promise<readonly NewDeadLetter[]> {
     const letters = setAside.map(({ at, index, code, reason }) => {
-      const { offset, device, stream, receivedAt, payload } = commit.entryAt(at, (this.#end + index) as Offset)
-      return { offset, device, stream, receivedAt, code, reason, payload }
+      const { flags: _, ...entry } = commit.entryAt(at, (this.#end + index) as Offset)
+      return { ...entry, code, reason }
     })
     try {
       await this.#options.preallocation.readyFor(bytesOfLetters(letters))

@@ -184,6 +184,6 @@ export class Replays {
 }
 
 /** Judged by the time it first came: the same message, so the same verdict, unless the schemas have changed. */
-function entryOf({ device, stream, receivedAt, payload, decoded }: DeadLetter): NewEntry {
-  return { device, stream, receivedAt, payload, flags: decoded ? REPLAYED | DELIVERED_LIVE : REPLAYED }
+function entryOf({ device, stream, receivedAt, payload, framing = 0, decoded }: DeadLetter): NewEntry {
+  return { device, stream, receivedAt, payload, framing, flags: decoded ? REPLAYED | DELIVERED_LIVE : REPLAYED }
 }

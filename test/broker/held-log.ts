@@ -40,10 +40,10 @@ function inEntries(append: Log['append']): Log['appendRun'] {
   }
 }
 
-function entriesOf({ device, stream, receivedAt, bytes, spans }: NewRun): NewEntry[] {
+function entriesOf({ bytes, spans, payloadBytes: _, ...run }: NewRun): NewEntry[] {
   const entries: NewEntry[] = []
   for (let index = 0; index < spans.length; index += 2) {
-    entries.push({ device, stream, receivedAt, flags: 0, payload: bytes.subarray(spans[index], spans[index + 1]) })
+    entries.push({ ...run, flags: 0, payload: bytes.subarray(spans[index], spans[index + 1]) })
   }
   return entries
 }

@@ -14,7 +14,7 @@ import {
   type Log,
   type NewDeadLetter,
 } from '../../log/log.ts'
-import { append, appendWithCodes, entry, type OpensLog } from './contract.ts'
+import { append, appendWithCodes, entry, type OpensLog, runOf } from './contract.ts'
 import { at, only } from './only.ts'
 
 const DEVICES = ['device-0', 'device-1', 'device-2']
@@ -101,6 +101,28 @@ export function testDeadLetters(name: string, open: OpensLog): void {
     await advance(again, 2, (offset) => (offset === 3 ? 'malformed-avro' : undefined))
     assert.deepEqual(await sequences(again), [3], 'a sequence is not given twice')
     assert.equal(await again.lastDeadLetter(), 3)
+  })
+
+  test(`${name}: what a content type says of a payload stays with it, set aside and appended again`, async (t) => {
+    const { log, reopen } = await open(t)
+    const framing = 2
+    await append(log, entry(0, { framing }), entry(1))
+    await appendWithCodes(log, [{ entry: entry(2, { framing }), code: 'empty' }])
+    const run = runOf([Buffer.from('a'), Buffer.from('b')], { framing: 255 })
+    await new Promise<void>((resolve) => log.appendRun(run, () => resolve()))
+    const framings = async (of: Log) => (await entriesOf(of)).map(({ framing }) => framing)
+    const expected = [framing, undefined, framing, 255, 255]
+    assert.deepEqual(await framings(log), expected)
+    const batch = await only(log).read(await only(log).first())
+    const letters = readEntries(batch ?? assert.fail()).slice(0, 2)
+    const deadLetters = letters.map((letter) => ({ ...letter, code: 'empty', reason: 'so' }))
+    await only(log).advance(INGEST_READER, { next: at(2), stored: 0, readings: 0, deadLetters })
+    assert.deepEqual(
+      (await log.deadLetters({ limit: 9 })).map(({ framing }) => framing),
+      [framing, framing, undefined],
+    )
+    assert.equal(await log.replay({}), 3)
+    assert.deepEqual(await framings(await reopen()), [...expected, framing, framing, undefined])
   })
 
   test(`${name}: a purge takes out what fits the filter, for good, and the books stay`, async (t) => {

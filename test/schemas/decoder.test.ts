@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CsvTable } from '../../gateway/csv.ts'
 import { READING_TIME_MIN_MS, READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
+import { framingOf } from '../../schemas/content-type.ts'
 import { Decoder, FRAMINGS } from '../../schemas/decoder.ts'
 import type { Contents, Framing, Message } from '../../schemas/framing.ts'
 import { type Reading, Rejection } from '../../schemas/reading.ts'
@@ -303,6 +304,44 @@ test('a glance says of a message what its head says, in the words of a whole loo
       }
     }
   }
+})
+
+test('a content type chooses the framing, whatever the payload begins with; one that is not known chooses none', () => {
+  const decoder = new Decoder(shipped)
+  const outcome = (payload: string | Buffer, contentType?: string) => {
+    const framing = framingOf(contentType)
+    const bytes = Buffer.from(payload)
+    const message = { device: 'truck-7', stream: 'environment', receivedAt: RECEIVED_AT, payload: bytes, framing }
+    decoder.show(message)
+    const decoded = decoder.decode(message)
+    const glanced = decoder.glance(message)
+    if (glanced !== undefined) assert.equal(glanced.code, decoded instanceof Rejection && decoded.code)
+    return decoded instanceof Rejection ? decoded.code : decoded.length
+  }
+  const avro = shipped.encode('environment', RECORD)
+  const json = JSON.stringify(RECORD)
+  /** Of Avro, of JSON, of neither. */
+  const types: Record<string, readonly (string | number)[]> = {
+    'application/json': ['malformed-json', 1, 'malformed-json'],
+    'Application/JSON ; charset=utf-8': ['malformed-json', 1, 'malformed-json'],
+    'application/avro': [1, 'malformed-avro', 'malformed-avro'],
+    'avro/binary': [1, 'malformed-avro', 'malformed-avro'],
+    'application/octet-stream': [1, 1, 'unknown-framing'],
+    'application/json+x': [1, 1, 'unknown-framing'],
+    '': [1, 1, 'unknown-framing'],
+    constructor: [1, 1, 'unknown-framing'],
+  }
+  for (const [type, expected] of Object.entries(types)) {
+    const outcomes = [avro, json, 'zzzz'].map((payload) => outcome(payload, type))
+    assert.deepEqual(outcomes, expected, type)
+    assert.equal(outcome('', type), 'empty')
+  }
+  for (const text of ['1', '"x"', 'null', 'true']) assert.equal(outcome(text, 'application/json'), 'invalid-reading')
+  for (const bytes of ['c3', 'c301', '00'])
+    assert.equal(outcome(Buffer.from(bytes, 'hex'), 'avro/binary'), 'malformed-avro')
+  // As a later version may have written.
+  const message = { device: 'truck-7', stream: 'environment', receivedAt: RECEIVED_AT, payload: avro, framing: 200 }
+  assert.equal(readings(decoder.decode(message)).length, 1)
 })
 
 /** A temperature in text, such as `T21.3`. */

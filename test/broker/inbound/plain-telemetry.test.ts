@@ -46,7 +46,7 @@ interface Item {
 }
 
 type Level = 4 | 5
-type Properties = 'none' | 'content-type' | 'user-property' | 'gives-alias' | 'alias' | 'alias-and-more'
+type Properties = 'none' | 'content-type' | 'json' | 'user-property' | 'gives-alias' | 'alias' | 'alias-and-more'
 
 const PLAIN_TOPICS = ['devices/$/telemetry/environment', 'devices/$/telemetry/location']
 const TOPICS = [
@@ -75,6 +75,7 @@ const plain: fc.Arbitrary<Item> = fc.record({
     'none',
     'none',
     'content-type',
+    'json',
     'user-property',
     'gives-alias',
     'alias',
@@ -230,10 +231,10 @@ class Way {
   /** What the log has got since the last look. */
   async entries() {
     const log = only(this.bench.log)
-    const entries: { payload: string }[] = []
+    const entries: { framing: number; payload: string }[] = []
     for (let batch = await log.read(this.#from); batch !== undefined; batch = await log.read(this.#from)) {
-      for (const { offset: _, payload, ...entry } of readEntries(batch)) {
-        entries.push({ ...entry, payload: payload.toString('latin1') })
+      for (const { offset: _, payload, framing = 0, ...entry } of readEntries(batch)) {
+        entries.push({ ...entry, framing, payload: payload.toString('latin1') })
       }
       this.#from = batch.next
     }
@@ -297,6 +298,8 @@ function withProperties(message: Packet, { topic, properties }: Item, aliased = 
   switch (properties) {
     case 'content-type':
       return { ...message, properties: { contentType: 'text/plain', messageExpiryInterval: 3_600 } } as Packet
+    case 'json':
+      return { ...message, properties: { contentType: 'application/json' } } as Packet
     case 'user-property':
       return { ...message, properties: { userProperties: { traceparent: ['00', `${message.messageId}`] } } } as Packet
     case 'gives-alias':
@@ -353,7 +356,7 @@ interface Script {
 }
 
 /** What becomes of it all, by kinds of answers; in one order where each phase is read in one turn. */
-async function outcome(t: TestContext, way: Way, device: string, { phases, ending }: Script, hasReasons = false) {
+async function outcome(t: TestContext, way: Way, device: string, { phases, ending }: Script, asLevel5 = false) {
   const { level } = way
   const client = await way.connect(t, device)
   const ids = { next: 1, aliased: new Set<string>() }
@@ -370,7 +373,7 @@ async function outcome(t: TestContext, way: Way, device: string, { phases, endin
       cuts.length === 0 &&
       !items.some(({ what }) => /sub/.test(what))
     const packets = client.packets.splice(0).filter(({ cmd }) => cmd !== 'publish')
-    const said = packets.map((packet) => `${packet.cmd} ${packet.messageId ?? ''}${hasReasons ? reasonOf(packet) : ''}`)
+    const said = packets.map((packet) => `${packet.cmd} ${packet.messageId ?? ''}${asLevel5 ? reasonOf(packet) : ''}`)
     answers.push(isOrdered ? said : said.toSorted((a, b) => kind(a).localeCompare(kind(b))))
     assert(!client.closed)
   }
@@ -386,7 +389,9 @@ async function outcome(t: TestContext, way: Way, device: string, { phases, endin
   client.socket.destroy()
   await way.untilConnected(way.app === undefined ? 0 : 1)
   const delivered = await way.delivered()
-  return { answers, delivered, log: await way.entries(), counters: await way.counters() }
+  // Only MQTT 5 has content types.
+  const log = (await way.entries()).map((entry) => (asLevel5 ? entry : { ...entry, framing: 0 }))
+  return { answers, delivered, log, counters: await way.counters() }
 }
 
 function reasonOf(packet: Packet): string {
@@ -445,22 +450,24 @@ for (const isSubscribed of [false, true]) {
   })
 }
 
-test('telemetry whose payloads are looked at goes the short way as it goes the long one', async (t) => {
+test('telemetry with content types, whose payloads are looked at, goes the short way as it goes the long one', async (t) => {
   const check: PayloadCheck = ({ payload: { length } }) =>
     length % 6 === 1 ? { code: 'test', reason: `${length} bytes` } : undefined
   const short = await Way.start(t, { plainTelemetry: true, level: 5, check })
   const long = await Way.start(t, { plainTelemetry: false, level: 5, check })
   let run = 0
-  let setAside = 0
+  let [setAside, typed] = [0, 0]
   const property = fc.asyncProperty(phases, ending, async (phases, ending) => {
     const device = `device-${++run}`
     for (const { time } of [short, long]) time.seconds += 10
     const expected = await outcome(t, long, device, { phases, ending }, true)
+    typed += expected.log.filter(({ framing }) => framing > 0).length
     assert.deepEqual(await outcome(t, short, device, { phases, ending }, true), expected)
     setAside += expected.answers.flat().filter((answer) => `${answer}`.includes(' 153 ')).length
   })
   await fc.assert(property, { numRuns: RUNS, ...(SEED !== undefined && { seed: Number(SEED) }) })
-  assert(setAside > RUNS && short.commits.runs > RUNS, `${setAside}, ${short.commits.runs} runs`)
+  const { runs } = short.commits
+  assert(setAside > RUNS && typed > RUNS && runs > RUNS, `${setAside} set aside, ${typed} with a type, ${runs} runs`)
   const letters = await Promise.all([short, long].map(({ bench }) => bench.log.deadLetters({ limit: 10_000 })))
   const said = letters.map((each) => each.map(({ offset, device, reason }) => [offset, device, reason]))
   assert.deepEqual(said[0], said[1])

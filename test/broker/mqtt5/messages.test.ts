@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { IPublishPacket, ISubscription, Packet } from 'mqtt-packet'
+import { AVRO, JSON_TEXT } from '../../../schemas/content-type.ts'
 import { until } from '../../until.ts'
 import { type Bench, connectAs, connected5, publish, RawClient, startBroker } from '../harness.ts'
 
@@ -83,6 +84,46 @@ test('the properties of a message reach its subscribers as they were, kept ones 
   const live = all.indexOf(Buffer.of(0x30, body.length, ...body))
   assert(live >= 0)
   assert(all.indexOf(packet, live + packet.length) > 0)
+})
+
+test('what the content type of telemetry says of its payload is in the log with it, at each QoS, with an alias, and of a will', async (t) => {
+  const bench = await start(t)
+  const topic = 'devices/truck-7/telemetry/environment'
+  const payload = Buffer.from('x')
+  const will = { topic, payload, qos: 1 as const, retain: false, properties: { contentType: 'avro/binary' } }
+  const { client } = await connected5(t, bench, 'one', { will })
+  const typed = (id: number, qos: 0 | 1 | 2, contentType?: string, topicAlias?: number) => {
+    const properties = {
+      ...(contentType !== undefined && { contentType }),
+      ...(topicAlias !== undefined && { topicAlias }),
+    }
+    return { ...publish(topicAlias === undefined || id === 5 ? topic : '', id, qos), properties } as Packet
+  }
+  const sent: (readonly [Packet, number | undefined])[] = [
+    [typed(1, 1), undefined],
+    [typed(2, 1, 'application/json'), JSON_TEXT],
+    [typed(3, 1, 'application/json'), JSON_TEXT],
+    [typed(4, 1, 'application/avro'), AVRO],
+    [typed(5, 1, 'application/json', 1), JSON_TEXT],
+    [typed(6, 1, undefined, 1), undefined],
+    [typed(7, 1, 'application/json', 1), JSON_TEXT],
+    [typed(8, 1, 'text/plain'), undefined],
+    [typed(9, 1), undefined],
+    [typed(10, 2, 'application/json'), JSON_TEXT],
+    [typed(0, 0, 'application/avro'), AVRO],
+  ]
+  // The first on its topic goes the long way, the others may go the short one.
+  client.send(sent[0]?.[0] as Packet)
+  await client.next('puback')
+  client.send(...sent.slice(1).map(([packet]) => packet), { cmd: 'pingreq' })
+  await client.next('pubrec')
+  await until(async () => (await bench.entries()).length === sent.length)
+  client.socket.destroy()
+  await until(async () => (await bench.entries()).length === sent.length + 1)
+  assert.deepEqual(
+    (await bench.entries()).map(({ framing }) => framing),
+    [...sent.map(([, framing]) => framing), AVRO],
+  )
 })
 
 test('No Local, Retain As Published and Retain Handling do what they say', async (t) => {
