@@ -234,9 +234,14 @@ export class Writer implements PacketWriter {
     return this.session?.subscriptions.isFull ? QUOTA_EXCEEDED : NOT_AUTHORIZED
   }
 
-  /** The UNSUBACK is written before the filters are forgotten. */
+  /** The UNSUBACK is written before the filters are forgotten; one that is named again has ended by then (section 3.10.4). */
   #ended(filters: readonly string[]): number[] {
-    return filters.map((filter) => (this.session?.subscriptions.has(filter) ? 0 : NO_SUBSCRIPTION_EXISTED))
+    const ended = new Set<string>()
+    return filters.map((filter) => {
+      if (ended.has(filter) || !this.session?.subscriptions.has(filter)) return NO_SUBSCRIPTION_EXISTED
+      ended.add(filter)
+      return 0
+    })
   }
 
   /** A Reason String, if it is wanted and fits into a packet that has so many bytes without it. */
