@@ -24,6 +24,7 @@ import { PlainProperties } from './plain-properties.ts'
 import { Reader } from './reader.ts'
 import {
   NOT_TAKEN,
+  PACKET_TOO_LARGE,
   PROTOCOL_ERROR,
   reasonCodeOf,
   SERVER_BUSY,
@@ -177,6 +178,7 @@ export class Mqtt5Connection implements Level5 {
       discarded: (message) => this.#discarded(message),
       slow: () =>
         disconnects.end(client, new Disconnect('slow-client', 'it acknowledges nothing of what it subscribed to')),
+      unspeakable: () => disconnects.end(client, tooSmall()),
       refused: (messageId) => {
         this.#reader.refused(messageId)
         this.#writer?.session?.awaitingPubrel?.release(messageId)
@@ -231,6 +233,9 @@ export class Mqtt5Connection implements Level5 {
     while (conn.writableCorked > 0) conn.uncork()
   }
 }
+
+const tooSmall = () =>
+  new Disconnect('protocol-error', 'its Maximum Packet Size has no room for an answer', PACKET_TOO_LARGE)
 
 const CONNACK = 0x20
 /** Behind its fixed header: flags, the code, no properties. */

@@ -2,8 +2,9 @@
  * Owns how the packets that Aedes sends one client of MQTT 5 are written: those of MQTT 3.1.1 that they are become packets of
  * MQTT 5, with reason codes, and with the properties of their messages.
  *
- * Always true: nothing is larger than the client's Maximum Packet Size: a Reason String is left out, a message is not sent, which
- * is counted, and is done with (section 3.1.2.11.4). A message that has expired is not sent either (section 3.3.2.3.3).
+ * Always true: nothing is larger than the client's Maximum Packet Size (section 3.1.2.11.4): a Reason String is left out; a message
+ * is not sent, which is counted, and is done with; for an answer that has no room the connection ends. A message that has expired
+ * is not sent either (section 3.3.2.3.3).
  * Bound: that of `SendWindow`; for more, the client is disconnected as slow.
  */
 
@@ -51,6 +52,8 @@ export interface WriterEvents {
   readonly discarded: (message: Sent) => void
   /** Too much waits for the client to acknowledge. */
   readonly slow: () => void
+  /** The client's Maximum Packet Size has no room for an answer. */
+  readonly unspeakable: () => void
   /** A PUBREC refuses the message: no PUBREL will come. */
   readonly refused: (messageId: number) => void
   readonly now: () => number
@@ -75,6 +78,7 @@ export class Writer implements PacketWriter {
   /** Why the client is refused, before its CONNACK is written. */
   refusal: { readonly words: string; readonly code: number | undefined } | undefined
   hasConnack = false
+  #hasGivenUp = false
   /** By packet id: the filters of a SUBSCRIBE or UNSUBSCRIBE that is not answered yet. */
   readonly #asked = new Map<number, readonly string[]>()
   /** By packet id: messages that are about to be acknowledged so. */
@@ -135,8 +139,9 @@ export class Writer implements PacketWriter {
   }
 
   #connack(head: Buffer, properties: readonly Buffer[]): boolean {
-    this.hasConnack = true
-    return this.#send(packetOf(CONNACK, [head, block(properties)]))
+    const packet = packetOf(CONNACK, [head, block(properties)])
+    this.hasConnack = packet.length <= this.#agreement.maximumPacketSize
+    return this.#send(packet)
   }
 
   /** Says why the connection ends. */
@@ -262,8 +267,18 @@ export class Writer implements PacketWriter {
     return [...where, ...this.#reason(bytes + (where[0]?.length ?? 0), words, true)]
   }
 
+  /** What must be said is too large for the client; a farewell, which may be so too, is not said. */
+  #giveUp(): boolean {
+    if (!this.#hasGivenUp) {
+      this.#hasGivenUp = true
+      this.#events.unspeakable()
+    }
+    return true
+  }
+
   /** Corked until the end of the turn, as mqtt-packet does: what is written leaves together, and over WebSocket packet by packet. */
   #send(packet: Buffer, payload: Buffer = NOTHING): boolean {
+    if (packet.length + payload.length > this.#agreement.maximumPacketSize) return this.#giveUp()
     const conn = this.#conn
     conn.cork()
     process.nextTick(uncork, conn)

@@ -112,13 +112,15 @@ test('what breaks a rule is answered by a DISCONNECT that says so', async (t) =>
   }
 })
 
-test('properties of a CONNECT that are wrong are answered by a CONNACK', async (t) => {
+test('properties of a CONNECT that are wrong, or leave no room for an answer, are answered by a CONNACK', async (t) => {
   const bench = await startBroker(t, { auth: 'off' })
   for (const [code, ...properties] of [
     [0x82, 0x21, 0, 0],
     [0x82, 0x27, 0, 0, 0, 0],
     [0x82, 0x17, 0, 0x17, 0],
     [0x81, 0x11, 0],
+    // A CONNACK is larger; the one that says so is not.
+    [0x95, 0x27, 0, 0, 0, 12],
   ]) {
     const client = await RawClient.open(t, bench.port, 5)
     const body = [0, 4, ...Buffer.from('MQTT'), 5, 2, 0, 0, properties.length, ...properties, 0, 1, 0x61]
