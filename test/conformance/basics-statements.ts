@@ -1,9 +1,8 @@
 /** Owns the statements about strings, flags, errors and transports: sections 1.5, 2.2, 4.2, 4.8, 6 and 7 of MQTT 3.1.1. */
 
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { WebSocket } from 'ws'
-import { type Bed, both, client, publishAcknowledged, type Statement, server } from './statement.ts'
+import { both, client, publishAcknowledged, type Statement, server } from './statement.ts'
+import { firstBytes, openWebSocket, textFrameCloses } from './web-socket.ts'
 import {
   CONNACK,
   connectPacket,
@@ -18,23 +17,7 @@ import {
   subscribePacket,
   text,
   u16,
-  WAIT_MS,
 } from './wire.ts'
-
-async function webSocket(bed: Bed, protocols = ['mqtt']): Promise<WebSocket> {
-  const socket = new WebSocket(`ws://127.0.0.1:${bed.ports.webSocket}/mqtt`, protocols)
-  await once(socket, 'open', { signal: AbortSignal.timeout(WAIT_MS) })
-  return socket
-}
-
-async function connack(socket: WebSocket, ...frames: readonly (Buffer | string)[]): Promise<Buffer> {
-  const arrived: Buffer[] = []
-  socket.on('message', (data: Buffer) => arrived.push(data))
-  for (const frame of frames) socket.send(frame)
-  while (Buffer.concat(arrived).length < 4) await once(socket, 'message', { signal: AbortSignal.timeout(WAIT_MS) })
-  socket.terminate()
-  return Buffer.concat(arrived)
-}
 
 export const basicsStatements: readonly Statement[] = [
   both('MQTT-1.5.3-1', 'ill-formed UTF-8, surrogates among it, ends the connection', async (bed) => {
@@ -128,24 +111,18 @@ export const basicsStatements: readonly Statement[] = [
     untested: 'not to be provoked on both from outside; ours: a log that refuses, `test/broker/telemetry.test.ts`',
   },
   both('MQTT-6.0.0-1', 'WebSocket: a frame that is not binary ends the connection', async (bed) => {
-    const socket = await webSocket(bed)
-    socket.on('error', () => undefined)
-    socket.send(connectPacket(bed.name('c')).toString('latin1'))
-    await once(socket, 'close', { signal: AbortSignal.timeout(WAIT_MS) })
+    await textFrameCloses(await openWebSocket(bed.ports), connectPacket(bed.name('c')))
   }),
   both('MQTT-6.0.0-2', 'WebSocket: packets need not be aligned on frames', async (bed) => {
     const bytes = connectPacket(bed.name('c'))
-    const split = await connack(await webSocket(bed), bytes.subarray(0, 5), bytes.subarray(5))
-    assert.deepEqual([...split.subarray(0, 4)], [0x20, 2, 0, 0])
-    const together = await connack(
-      await webSocket(bed),
-      Buffer.concat([connectPacket(bed.name('d')), packet(PINGREQ, 0)]),
-    )
-    assert.deepEqual([...together.subarray(0, 4)], [0x20, 2, 0, 0])
+    const split = await firstBytes(await openWebSocket(bed.ports), bytes.subarray(0, 5), bytes.subarray(5))
+    assert.deepEqual(split, [0x20, 2, 0, 0])
+    const bytesOfTwo = Buffer.concat([connectPacket(bed.name('d')), packet(PINGREQ, 0)])
+    assert.deepEqual(await firstBytes(await openWebSocket(bed.ports), bytesOfTwo), [0x20, 2, 0, 0])
   }),
   client('MQTT-6.0.0-3', 'WebSocket: a client offers the subprotocol "mqtt"', "the client's duty"),
   server('MQTT-6.0.0-4', 'WebSocket: the server selects the subprotocol "mqtt"', async (bed) => {
-    const socket = await webSocket(bed, ['other', 'mqtt'])
+    const socket = await openWebSocket(bed.ports, ['other', 'mqtt'])
     assert.equal(socket.protocol, 'mqtt')
     socket.terminate()
   }),

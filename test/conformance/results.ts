@@ -1,24 +1,47 @@
-/** Owns a run of all statements against one broker. Statements run a few at a time, each with clients and topics of its own. */
+/** Owns a run of all statements of both levels against one broker: many at a time, each with clients and topics of its own. */
 
 import { basicsStatements } from './basics-statements.ts'
 import { connectStatements } from './connect-statements.ts'
+import { basicsStatements as basicsStatements5 } from './mqtt5/basics-statements.ts'
+import { connackStatements as connackStatements5 } from './mqtt5/connack-statements.ts'
+import { connectStatements as connectStatements5 } from './mqtt5/connect-statements.ts'
+import { deliveryStatements as deliveryStatements5 } from './mqtt5/delivery-statements.ts'
+import { publishStatements as publishStatements5 } from './mqtt5/publish-statements.ts'
+import { subscribeStatements as subscribeStatements5 } from './mqtt5/subscribe-statements.ts'
 import { publishStatements } from './publish-statements.ts'
 import { Bed, type Ports, type Statement } from './statement.ts'
 import { subscribeStatements } from './subscribe-statements.ts'
 
-const AT_ONCE = 8
+const AT_ONCE = 24
 
-const sections: readonly (readonly [file: string, statements: readonly Statement[]])[] = [
+type Sections = readonly (readonly [file: string, statements: readonly Statement[]])[]
+/** A statement, and the file that tries it. */
+export type Listed = Statement & { readonly file: string }
+
+/** In the order of the specification. */
+function inOrder(folder: string, sections: Sections): readonly Listed[] {
+  return sections
+    .flatMap(([file, all]) => all.map((statement) => ({ ...statement, file: `${folder}${file}-statements.ts` })))
+    .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }))
+}
+
+export const statements311 = inOrder('', [
   ['basics', basicsStatements],
   ['connect', connectStatements],
   ['publish', publishStatements],
   ['subscribe', subscribeStatements],
-]
+])
 
-/** All statements, in the order of the specification, each with the file that tries it. */
-export const statements: readonly (Statement & { readonly file: string })[] = sections
-  .flatMap(([file, all]) => all.map((statement) => ({ ...statement, file: `${file}-statements.ts` })))
-  .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }))
+export const statements5 = inOrder('mqtt5/', [
+  ['basics', basicsStatements5],
+  ['connack', connackStatements5],
+  ['connect', connectStatements5],
+  ['delivery', deliveryStatements5],
+  ['publish', publishStatements5],
+  ['subscribe', subscribeStatements5],
+])
+
+export const statements: readonly Listed[] = [...statements311, ...statements5]
 
 /** `conforms`, or what was found instead. */
 export type Results = ReadonlyMap<string, string>

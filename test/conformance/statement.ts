@@ -1,6 +1,6 @@
 /**
- * Owns what a statement of MQTT 3.1.1 is here: its id in the specification's appendix B, our words for it, whom it binds,
- * and the check that tries a broker on it.
+ * Owns what a statement of the specification is here: its id in appendix B, our words for it, whom it binds, and the check that
+ * tries a broker on it. A `Bed` is of MQTT 3.1.1; that of 5.0 is `mqtt5/bed5.ts`.
  *
  * A check passes or throws. It gets a `Bed`: a broker's port, and names that no other check uses, since all share a broker.
  */
@@ -27,13 +27,15 @@ import {
 
 export type Check = (bed: Bed) => Promise<void>
 
+/** Whose conduct a statement is about; `both` when client and server are bound alike. */
+export type Subject = 'server' | 'client' | 'both'
+
 export interface Statement {
-  /** As in the specification: `MQTT-3.1.2-24`. */
+  /** As in the specification: `MQTT-3.1.2-24`, which is written `MQTT5-3.1.2-24` for MQTT 5.0. */
   readonly id: string
   /** What it demands, in our own words. */
   readonly text: string
-  /** Whose conduct it is; `both` when client and server are bound alike. */
-  readonly binds: 'server' | 'client' | 'both'
+  readonly binds: Subject
   /** Missing where a server cannot be tried on it; `untested` says why. */
   readonly check?: Check
   readonly untested?: string

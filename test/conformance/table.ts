@@ -1,7 +1,7 @@
 /** Owns the page `docs/mqtt-conformance.md`: made of the results and the declared differences, and of nothing else. */
 
 import { MOSQUITTO_DIFFERENCES, OUR_DIFFERENCES, REMARKS } from './differences.ts'
-import { CONFORMS, type Results, statements } from './results.ts'
+import { CONFORMS, type Listed, type Results, statements5, statements311 } from './results.ts'
 
 export const PAGE = new URL('../../docs/mqtt-conformance.md', import.meta.url)
 
@@ -11,17 +11,35 @@ export interface Runs {
   readonly mosquittoVersion: string
 }
 
-export function renderPage({ ours, mosquitto, mosquittoVersion }: Runs): string {
-  const tried = statements.filter(({ check }) => check !== undefined)
-  const numbered = statements.filter(({ id }) => id.startsWith('MQTT')).length
-  const count = (results: Results) => tried.filter(({ id }) => results.get(id) === CONFORMS).length
+export function renderPage(runs: Runs): string {
+  const numbered = statements311.filter(({ id }) => id.startsWith('MQTT')).length
   const lines = [
-    '# MQTT 3.1.1 conformance',
+    '# MQTT conformance',
     '',
-    `The specification's ${numbered} normative statements (appendix B), and ${statements.length - numbered} more that follow from its text, tried packet by packet`,
-    `on this broker with \`TELLTALE_AUTH=off\` and on Mosquitto ${mosquittoVersion}. \`node --import tsx test/conformance/print.ts --write\` makes this page;`,
+    'The normative statements of MQTT 3.1.1 and 5.0 (appendix B of each specification), tried packet by packet on this broker with',
+    `\`TELLTALE_AUTH=off\` and on Mosquitto ${runs.mosquittoVersion}. \`node --import tsx test/conformance/print.ts --write\` makes this page;`,
     '`test/conformance/conformance.test.ts` fails when it is not what the brokers do.',
     '',
+    '## MQTT 3.1.1',
+    '',
+    `${numbered} statements, and ${statements311.length - numbered} more that follow from its text.`,
+    ...level(statements311, runs),
+    '## MQTT 5.0',
+    '',
+    `${statements5.length} statements; [MQTT-x.y.z-n] of the specification is MQTT5-x.y.z-n here.`,
+    ...level(statements5, runs),
+    '## What else to know',
+    '',
+    ...REMARKS.map((remark) => `* ${remark}`),
+    '',
+  ]
+  return lines.join('\n')
+}
+
+function level(statements: readonly Listed[], { ours, mosquitto }: Runs): readonly string[] {
+  const tried = statements.filter(({ check }) => check !== undefined)
+  const count = (results: Results) => tried.filter(({ id }) => results.get(id) === CONFORMS).length
+  return [
     `Of these ${statements.length} statements ${tried.length} can be tried on a server: **ours ${count(ours)}, Mosquitto ${count(mosquitto)}**.`,
     '',
     '| statement | in our words | binds | tried in `test/conformance/` | ours | Mosquitto |',
@@ -33,20 +51,14 @@ export function renderPage({ ours, mosquitto, mosquittoVersion }: Runs): string 
       return `| ${id} | ${text.replaceAll('|', '\\|')} | ${binds} ${outcome} |`
     }),
     '',
-    '## Where ours differs, and why',
-    '',
-    ...Object.entries(OUR_DIFFERENCES).map(([id, reason]) => `* ${id}: ${reason}`),
-    '',
-    '## Where Mosquitto differs',
-    '',
-    ...Object.entries(MOSQUITTO_DIFFERENCES).map(([id, reason]) => `* ${id}: ${reason}`),
-    '',
-    '## What else to know',
-    '',
-    ...REMARKS.map((remark) => `* ${remark}`),
-    '',
+    ...differences('Where ours differs, and why', statements, OUR_DIFFERENCES),
+    ...differences('Where Mosquitto differs', statements, MOSQUITTO_DIFFERENCES),
   ]
-  return lines.join('\n')
+}
+
+function differences(title: string, statements: readonly Listed[], all: Readonly<Record<string, string>>) {
+  const here = Object.entries(all).filter(([id]) => statements.some((statement) => statement.id === id))
+  return here.length === 0 ? [] : [`### ${title}`, '', ...here.map(([id, reason]) => `* ${id}: ${reason}`), '']
 }
 
 /** The rows of a page without Mosquitto's results, which are its version's. */
