@@ -13,8 +13,9 @@
 import assert from 'node:assert/strict'
 import { type DeviceProgress, INGEST_READER, type Ledger, type NewDeadLetter, type NewNotice } from '../log.ts'
 import { LogError } from '../log-error.ts'
+import { countIn } from './commit.ts'
 import type { DeadLetters } from './dead-letters.ts'
-import { type Environment, peek } from './environment.ts'
+import { type Environment, newestCommit, peek } from './environment.ts'
 import type { Notices } from './notices.ts'
 
 /** Of one reader. */
@@ -127,7 +128,7 @@ export class Ledgers {
   ledger(reader: string, accepted: number): Ledger {
     const kept = this.#kept(reader) ?? NOTHING_KEPT
     const { stored, readings, superseded = 0 } = kept
-    const ahead = reader === INGEST_READER ? this.#ahead(kept.next) : 0
+    const ahead = reader === INGEST_READER ? Math.min(this.#ahead(kept.next), accepted - kept.next) : 0
     const deadLettered = kept.deadLettered + ahead
     const pending = accepted - kept.next - ahead
     const balanced = accepted === stored + deadLettered + pending
@@ -148,9 +149,18 @@ export class Ledgers {
   #moveAhead(from: number, to: number, by: number): void {
     const { meta } = this.#environment
     if (by === 0 && meta.get(AHEAD) === undefined) return
-    const count = Math.max(0, this.#ahead(from) + by)
+    const all = this.#ahead(from) + by
+    // What the disk gave back changed passes as that, and is not subtracted: where nothing is left it is forgotten.
+    const count = by > 0 ? all : Math.max(0, Math.min(all, this.#end() - to))
     if (count === 0) meta.remove(AHEAD)
     else meta.put(AHEAD, { count, from: to } satisfies Ahead)
+  }
+
+  /** Where the log ends. */
+  #end(): number {
+    const newest = newestCommit(this.#environment)
+    const value = newest === undefined ? undefined : peek(this.#environment.commits, newest)
+    return newest === undefined || value === undefined ? 0 : newest + countIn(value)
   }
 
   #kept(reader: string): Kept | undefined {

@@ -30,7 +30,7 @@ import type { LogError } from '../../../log/log-error.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { requireProgram } from '../../servers/server.ts'
 import { until } from '../../until.ts'
-import { append, entry, readAll } from '../contract.ts'
+import { append, appendWithCodes, entry, readAll } from '../contract.ts'
 import { at, only } from '../only.ts'
 import { openRecorded } from './recording.ts'
 
@@ -111,6 +111,34 @@ const CASES: readonly Case[] = [
       assert.match(errors, /did not take a commit of the log: (Input\/output error|File too large)/)
       const { log } = await openRecorded(t, { directory })
       assert.deepEqual((await readAll(log)).payloads.slice(0, acknowledged.length), acknowledged)
+    },
+  },
+  {
+    what: 'a flipped byte in a commit whose entries were set aside with it',
+    outcome: 'flags them as damaged, no less and no more, and the books go on',
+    run: async (t) => {
+      const directory = scratchDirectory(t)
+      const { log } = await openRecorded(t, { directory })
+      await appendWithCodes(
+        log,
+        [0, 1].map((number) => ({ entry: entry(number), code: 'empty' })),
+      )
+      await append(log, entry(2))
+      await log.stop()
+      // Dead letters do not have it in one piece.
+      damage(directory, `device-1environmentpayload 1`, (bytes, at) =>
+        bytes.write('P', at + 'device-1environment'.length),
+      )
+      const again = await openRecorded(t, { directory })
+      const first = await only(again.log).read(at(0))
+      const damaged = readEntries(first ?? assert.fail()).filter(({ flags }) => flags === DAMAGED)
+      assert.equal(damaged.length, 2)
+      const deadLetters = damaged.map((letter) => ({ ...letter, code: 'log-damaged', reason: 'so' }))
+      await only(again.log).advance(INGEST_READER, { next: at(2), stored: 0, readings: 0, deadLetters })
+      await only(again.log).advance(INGEST_READER, { next: at(3), stored: 1, readings: 1, deadLetters: [] })
+      await append(again.log, entry(3))
+      const { accepted, stored, deadLettered, pending } = await again.log.ledger(INGEST_READER)
+      assert.deepEqual([accepted, stored, deadLettered, pending], [4, 1, 2, 1])
     },
   },
   {
