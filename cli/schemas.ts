@@ -1,9 +1,17 @@
-/** Owns `telltale schemas`: what is registered, by stream and version. */
+/** Owns `telltale schemas`: what is registered, by stream and version, and what of it is released. */
 
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Command } from 'commander'
+import { TelltaleError } from '../platform/errors.ts'
 import { loadSettings } from '../platform/settings.ts'
-import { loadRegistry } from './installation.ts'
+import type { Lock } from '../schemas/lock.ts'
+import { changeLock } from '../schemas/lock-file.ts'
+import { Registry } from '../schemas/registry.ts'
+import { fileName, LOCK_FILE, readSchemaFiles } from '../schemas/schema-files.ts'
+import { loadRegistry, schemasDirectory } from './installation.ts'
 import { formatTable } from './table.ts'
+import { UsageError } from './usage-error.ts'
 
 export function schemasCommand(): Command {
   const list = new Command('list')
@@ -12,19 +20,57 @@ export function schemasCommand(): Command {
     .action((options: { json?: boolean }) => {
       const registry = loadRegistry(loadSettings())
       const versions = registry.streams.flatMap((stream) =>
-        registry.versions(stream.name).map(({ version, fingerprint }) => ({ stream, version, fingerprint })),
+        registry.versions(stream.name).map(({ version, fingerprint, id }) => ({ stream, version, fingerprint, id })),
       )
       if (options.json) {
         const rows = versions.map(({ stream, ...rest }) => ({ stream: stream.name, ...rest }))
         process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
         return
       }
-      const rows = versions.map(({ stream, version, fingerprint }) => {
+      const rows = versions.map(({ stream, version, fingerprint, id }) => {
         const isNewest = version === stream.version
         const columns = stream.columns.map(({ name, unit }) => (unit === undefined ? name : `${name} [${unit}]`))
-        return [stream.name, String(version), fingerprint, isNewest ? columns.join(', ') : '(older)']
+        const shown = isNewest ? columns.join(', ') : '(older)'
+        return [stream.name, String(version), fingerprint, id === undefined ? '-' : String(id), shown]
       })
-      process.stdout.write(formatTable(['stream', 'version', 'fingerprint', 'columns'], rows))
+      process.stdout.write(formatTable(['stream', 'version', 'fingerprint', 'id', 'columns'], rows))
     })
-  return new Command('schemas').addCommand(list)
+  const lock = new Command('lock')
+    .description('takes new versions into lock.json: from then on they never change')
+    .argument('[dir]', 'the folder of the schemas, if it is not that of the settings')
+    .option(
+      '--replace',
+      'released versions become what their files say now, with new ids: only if no device has sent them',
+    )
+    .option('--restore', 'the files of released versions become what they were')
+    .action(lockSchemas)
+  return new Command('schemas').addCommand(list).addCommand(lock)
+}
+
+function lockSchemas(directory: string | undefined, options: { replace?: boolean; restore?: boolean }): void {
+  if (options.replace && options.restore) throw new UsageError('allowed is --replace or --restore, not both')
+  const folder = directory ?? schemasDirectory(loadSettings())
+  const told: string[] = []
+  const changed = changeLock(folder, (lock, files) => {
+    if (options.restore) for (const file of restore(folder, lock)) told.push(`${file}: is what it was`)
+    const drifted = options.replace ? lock.drift(files).map(({ file }) => file) : []
+    const kept = lock.without(drifted)
+    for (const file of drifted) told.push(`${file}: released anew`)
+    const now = { ...readSchemaFiles(folder), lock: kept.text }
+    const released = Registry.of(now).released(now.files)
+    for (const file of kept.unlocked(released)) {
+      if (!drifted.includes(fileName(file))) told.push(`${fileName(file)}: released`)
+    }
+    return kept.with(released)
+  })
+  if (changed === undefined) {
+    throw new TelltaleError('lock-busy', `another process is changing ${join(folder, LOCK_FILE)}: try again`)
+  }
+  process.stdout.write(told.length === 0 ? 'nothing is new\n' : `${told.join('\n')}\n`)
+}
+
+function restore(folder: string, lock: Lock): string[] {
+  const drifted = lock.drift(readSchemaFiles(folder)).map(({ file }) => file)
+  for (const file of drifted) writeFileSync(join(folder, file), lock.released(file) ?? '')
+  return drifted
 }

@@ -11,8 +11,8 @@ export function listSchemas(registry: Pick<Registry, 'streams' | 'versions'>): o
     timeField: stream.timeField,
     precision: stream.precision,
     columns: stream.columns,
-    versions: registry.versions(stream.name).map(({ version, fingerprint, batchFingerprint }) => {
-      return { version, fingerprint, batchFingerprint }
+    versions: registry.versions(stream.name).map(({ version, fingerprint, batchFingerprint, id, batchId }) => {
+      return { version, fingerprint, batchFingerprint, id, batchId }
     }),
   }))
   return { schemas }

@@ -18,12 +18,12 @@ import { dirname } from 'node:path'
 
 /**
  * Makes `file` with `text`, flushed; false if there is one already. Throws what the system says (`ENOSPC`, `EACCES`), and
- * then nothing is left. Mode 0600.
+ * then nothing is left. For the owner alone unless `mode` says otherwise.
  */
-export function makeFile(file: string, text: string): boolean {
+export function makeFile(file: string, text: string, mode = 0o600): boolean {
   const temporary = `${file}.${process.pid}.tmp`
   try {
-    writeFileSync(temporary, text, { mode: 0o600, flush: true })
+    writeFileSync(temporary, text, { mode, flush: true })
     giveToOwner(temporary)
     // Unlike a rename it fails if another process was first.
     linkSync(temporary, file)
@@ -37,11 +37,11 @@ export function makeFile(file: string, text: string): boolean {
   }
 }
 
-/** Puts `text` in the place of what `file` held, or makes it: at any time one of both is there, whole. Flushed. Mode 0600. */
-export function replaceFile(file: string, text: string): void {
+/** Puts `text` in the place of what `file` held, or makes it: at any time one of both is there, whole. Flushed. Likewise. */
+export function replaceFile(file: string, text: string, mode = 0o600): void {
   const temporary = `${file}.${process.pid}.tmp`
   try {
-    writeFileSync(temporary, text, { mode: 0o600, flush: true })
+    writeFileSync(temporary, text, { mode, flush: true })
     giveToOwner(temporary)
     renameSync(temporary, file)
     flushDirectory(dirname(file))

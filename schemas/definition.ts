@@ -16,7 +16,10 @@ export const SCHEMA_COLUMNS_MAX = 512
 /** A schema nests records deeper: it is refused at the start. */
 export const SCHEMA_DEPTH_MAX = 8
 
-/** Codes: `schema-invalid`, `unknown-stream`, `unknown-version`, `record-invalid` (a record that `encode` cannot write). */
+/**
+ * Codes: `schema-invalid`, `schema-drift` (a released version changed), `lock-invalid`, `lock-unwritable`, `unknown-stream`,
+ * `unknown-version`, `record-invalid` (a record that `encode` cannot write).
+ */
 export class SchemaError extends TelltaleError {}
 
 export type Scalar = 'int' | 'long' | 'float' | 'double' | 'boolean' | 'string'

@@ -7,17 +7,18 @@
  * Bound: two codecs a version (record and batch), all made at load; nothing grows with traffic.
  */
 
-import { type Dirent, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '../platform/errors.ts'
-import { READING_TIME_MIN_MS, STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
+import { READING_TIME_MIN_MS } from '../platform/limits.ts'
 import { PACKAGE_DIR } from '../platform/package.ts'
 import { AvroCodec, avroType, type OtherFingerprint, type Version } from './avro-codec.ts'
 import { type Definition, defineSchema, SchemaError } from './definition.ts'
 import { checkEvolution } from './evolution.ts'
 import type { OtherSpelling } from './fingerprint.ts'
+import { driftError, Lock, type Locked, type Released } from './lock.ts'
 import type { Stream } from './reading.ts'
 import { whyUnreadable } from './resolution.ts'
+import { readSchemaFiles, refuse, type SchemaFile, type SchemaFiles } from './schema-files.ts'
 import { quote } from './values.ts'
 
 export { SchemaError }
@@ -34,6 +35,9 @@ export interface RegisteredSchema {
   readonly batchFingerprint: string
   /** The `.avsc` file, parsed. */
   readonly schema: object
+  /** By which Confluent's wire format names the record schema, and an array of it; undefined until it is locked. */
+  readonly id: number | undefined
+  readonly batchId: number | undefined
 }
 
 interface Registered {
@@ -45,9 +49,6 @@ interface Registered {
   readonly newest: Definition
 }
 
-const STREAM_NAME = new RegExp(`^[a-z][a-z0-9_]{0,${STREAM_NAME_CHARS_MAX - 1}}$`)
-const VERSION_FILE = /^([1-9]\d{0,5})\.avsc$/
-
 export class Registry {
   readonly streams: readonly Stream[]
   /** No reading's time is before it, milliseconds. */
@@ -55,6 +56,7 @@ export class Registry {
   readonly #byName: ReadonlyMap<string, Registered>
   /** By the low half of the fingerprint; a list, for two may share it. */
   readonly #byFingerprint = new Map<number, Indexed[]>()
+  readonly #byId = new Map<number, AvroCodec>()
   readonly #known: string
 
   private constructor(registered: readonly Registered[], readingTimeMinMs: number) {
@@ -66,19 +68,30 @@ export class Registry {
     for (const codec of codecs) this.#index(codec)
     // After all that are right: a fingerprint by the specification has it before one that is not.
     for (const codec of codecs) for (const other of codec.otherFingerprints) this.#indexOther(codec, other)
+    for (const { versions, records, batches } of registered) {
+      for (const [index, { id, batchId }] of versions.entries()) {
+        const [record, batch] = [records[index], batches[index]]
+        if (id !== undefined && record !== undefined) this.#byId.set(id, record)
+        if (batchId !== undefined && batch !== undefined) this.#byId.set(batchId, batch)
+      }
+    }
   }
 
   /** Reads `<directory>/<stream>/<n>.avsc`. Throws `SchemaError` naming the file and what would be right. */
   static load(directory: string, readingTimeMinMs = READING_TIME_MIN_MS): Registry {
-    const names: string[] = []
-    for (const entry of list(directory)) {
-      if (entry.name.endsWith('.avsc')) {
-        refuse(join(directory, entry.name), 'a schema stands in the folder of its stream, as in environment/1.avsc')
-      }
-      if (entry.isDirectory() && !entry.name.startsWith('.')) names.push(entry.name)
-    }
-    if (names.length === 0) refuse(directory, 'holds no schemas; expected are <stream>/<n>.avsc')
-    const registered = names.sort().map((name) => loadStream(directory, name, readingTimeMinMs))
+    return Registry.of(readSchemaFiles(directory), readingTimeMinMs)
+  }
+
+  /** Throws `SchemaError` likewise; `schema-drift` if a released version is not as it was. */
+  static of(files: SchemaFiles, readingTimeMinMs = READING_TIME_MIN_MS): Registry {
+    const lock = Lock.read(files)
+    const drift = lock.drift(files)
+    if (drift.length > 0) throw driftError(files.directory, drift)
+    const streams = [...new Set(files.files.map(({ stream }) => stream))]
+    const registered = streams.map((name) => {
+      const ofStream = files.files.filter(({ stream }) => stream === name)
+      return registerStream(join(files.directory, name), name, ofStream, lock, readingTimeMinMs)
+    })
     return new Registry(registered, readingTimeMinMs)
   }
 
@@ -99,6 +112,21 @@ export class Registry {
   /** By the halves of a fingerprint as they are read from a payload: a signed number of 32 bits each. */
   codec(low: number, high: number): AvroCodec | undefined {
     return this.#find(low, high)?.codec
+  }
+
+  /** By the id that the lock gave a version's record schema, or an array of it. */
+  byId(id: number): AvroCodec | undefined {
+    return this.#byId.get(id)
+  }
+
+  /** What is to be locked of the files that this registry is made of. */
+  released(files: readonly SchemaFile[]): Released[] {
+    return files.flatMap((file) => {
+      const registered = this.versions(file.stream)[file.version - 1]
+      if (registered === undefined) return []
+      const { fingerprint, batchFingerprint } = registered
+      return [{ ...file, fingerprint, batchFingerprint }]
+    })
   }
 
   /** The library whose fingerprint this is, where it is not the specification's. */
@@ -170,30 +198,15 @@ function halves(fingerprint: bigint) {
   return { low: Number(BigInt.asIntN(32, fingerprint)), high: Number(BigInt.asIntN(32, fingerprint >> 32n)) }
 }
 
-function refuse(file: string, what: string, cause?: unknown): never {
-  throw new SchemaError('schema-invalid', `${file}: ${what}`, { cause })
-}
-
-function list(directory: string): Dirent[] {
-  try {
-    return readdirSync(directory, { withFileTypes: true })
-  } catch (cause) {
-    return refuse(directory, `cannot be read: ${messageOf(cause)}`, cause)
-  }
-}
-
-function loadStream(directory: string, name: string, readingTimeMinMs: number): Registered {
-  const folder = join(directory, name)
-  if (!STREAM_NAME.test(name)) {
-    refuse(
-      folder,
-      `"${name}" cannot be a stream: a name starts with a-z, then a-z, 0-9, _, ${STREAM_NAME_CHARS_MAX} in all`,
-    )
-  }
+function registerStream(
+  folder: string,
+  name: string,
+  files: readonly SchemaFile[],
+  lock: Lock,
+  readingTimeMinMs: number,
+): Registered {
   const file = (version: number) => join(folder, `${version}.avsc`)
-  const definitions = versionsIn(folder).map((version) =>
-    defineSchema(file(version), name, version, readFileSync(file(version), 'utf8')),
-  )
+  const definitions = files.map(({ version, text }) => defineSchema(file(version), name, version, text))
   checkEvolution(file, definitions)
   const versions = definitions.map((definition) => typed(file(definition.version), definition))
   const newest = versions.at(-1) ?? refuse(folder, 'holds no schema; expected is 1.avsc')
@@ -203,33 +216,26 @@ function loadStream(directory: string, name: string, readingTimeMinMs: number): 
   const batches = codecs(true)
   return {
     stream: streamOf(newest.definition),
-    versions: records.map(({ definition, hex }, index) => ({
-      stream: name,
-      version: definition.version,
-      fingerprint: hex,
-      batchFingerprint: batches[index]?.hex ?? '',
-      schema: definition.schema,
-    })),
+    versions: records.map(({ definition, hex }, index) => {
+      const { version, schema } = definition
+      const fingerprints = { fingerprint: hex, batchFingerprint: batches[index]?.hex ?? '' }
+      const locked = lock.of(definition)
+      if (locked !== undefined) requireLocked(file(version), fingerprints, locked)
+      return { stream: name, version, ...fingerprints, schema, id: locked?.id, batchId: locked?.batchId }
+    }),
     records,
     batches,
     newest: newest.definition,
   }
 }
 
-/** 1 to n: a hole would make "the newest version" a matter of opinion between machines. */
-function versionsIn(folder: string): number[] {
-  const versions: number[] = []
-  for (const { name } of list(folder)) {
-    if (!name.endsWith('.avsc')) continue
-    const version = VERSION_FILE.exec(name)?.[1]
-    if (version === undefined) refuse(join(folder, name), 'a schema is named by its version: 1.avsc, 2.avsc and so on')
-    versions.push(Number(version))
-  }
-  versions.sort((a, b) => a - b)
-  for (const [index, version] of versions.entries()) {
-    if (version !== index + 1) refuse(join(folder, `${version}.avsc`), `version ${index + 1} is missing before it`)
-  }
-  return versions
+function requireLocked(file: string, is: Pick<Locked, 'fingerprint' | 'batchFingerprint'>, locked: Locked): void {
+  if (is.fingerprint === locked.fingerprint && is.batchFingerprint === locked.batchFingerprint) return
+  throw new SchemaError(
+    'lock-invalid',
+    `${file}: has the fingerprints ${is.fingerprint} and ${is.batchFingerprint}, and the lock says ${locked.fingerprint} and ` +
+      `${locked.batchFingerprint}: the lock was changed by hand; take it from your version control`,
+  )
 }
 
 function typed(file: string, definition: Definition): Version {

@@ -1,0 +1,101 @@
+/**
+ * Owns the files of a folder of schemas as they were read at one time: `<stream>/<n>.avsc`, and `lock.json` beside the streams.
+ *
+ * Always true: streams and versions stand in order, and the versions of a stream are 1 to n. It is plain data, so that a thread
+ * can be given what another has read, and both make the same registry of it. What the files say is not looked at here.
+ */
+
+import { type Dirent, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { messageOf } from '../platform/errors.ts'
+import { STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
+import { SchemaError } from './definition.ts'
+
+/** Of the folder: what was released (lock.ts). */
+export const LOCK_FILE = 'lock.json'
+
+export interface SchemaFile {
+  readonly stream: string
+  readonly version: number
+  /** With ends of lines as on Unix and no byte order mark: what a checkout makes of those changes no schema. */
+  readonly text: string
+}
+
+export interface SchemaFiles {
+  readonly directory: string
+  readonly files: readonly SchemaFile[]
+  /** The text of `lock.json`; undefined if there is none. */
+  readonly lock: string | undefined
+}
+
+const STREAM_NAME = new RegExp(`^[a-z][a-z0-9_]{0,${STREAM_NAME_CHARS_MAX - 1}}$`)
+const VERSION_FILE = /^([1-9]\d{0,5})\.avsc$/
+
+/** Where a version stands below its folder; by this name the lock knows it. */
+export const fileName = ({ stream, version }: Pick<SchemaFile, 'stream' | 'version'>) => `${stream}/${version}.avsc`
+
+/** Throws `SchemaError` `schema-invalid` naming the file and what would be right. */
+export function readSchemaFiles(directory: string): SchemaFiles {
+  const names: string[] = []
+  for (const entry of list(directory)) {
+    if (entry.name.endsWith('.avsc')) {
+      refuse(join(directory, entry.name), 'a schema stands in the folder of its stream, as in environment/1.avsc')
+    }
+    if (entry.isDirectory() && !entry.name.startsWith('.')) names.push(entry.name)
+  }
+  if (names.length === 0) refuse(directory, 'holds no schemas; expected are <stream>/<n>.avsc')
+  const files = names.sort().flatMap((stream) => filesOf(directory, stream))
+  const lock = join(directory, LOCK_FILE)
+  return { directory, files, lock: existsSync(lock) ? read(lock) : undefined }
+}
+
+export function refuse(file: string, what: string, cause?: unknown): never {
+  throw new SchemaError('schema-invalid', `${file}: ${what}`, { cause })
+}
+
+function filesOf(directory: string, stream: string): SchemaFile[] {
+  const folder = join(directory, stream)
+  if (!STREAM_NAME.test(stream)) {
+    refuse(
+      folder,
+      `"${stream}" cannot be a stream: a name starts with a-z, then a-z, 0-9, _, ${STREAM_NAME_CHARS_MAX} in all`,
+    )
+  }
+  const versions = versionsIn(folder)
+  if (versions.length === 0) refuse(folder, 'holds no schema; expected is 1.avsc')
+  return versions.map((version) => ({ stream, version, text: read(join(folder, `${version}.avsc`)) }))
+}
+
+/** 1 to n: a hole would make "the newest version" a matter of opinion between machines. */
+function versionsIn(folder: string): number[] {
+  const versions: number[] = []
+  for (const { name } of list(folder)) {
+    if (!name.endsWith('.avsc')) continue
+    const version = VERSION_FILE.exec(name)?.[1]
+    if (version === undefined) refuse(join(folder, name), 'a schema is named by its version: 1.avsc, 2.avsc and so on')
+    versions.push(Number(version))
+  }
+  versions.sort((a, b) => a - b)
+  for (const [index, version] of versions.entries()) {
+    if (version !== index + 1) refuse(join(folder, `${version}.avsc`), `version ${index + 1} is missing before it`)
+  }
+  return versions
+}
+
+function list(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+  } catch (cause) {
+    return refuse(directory, `cannot be read: ${messageOf(cause)}`, cause)
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+      .replace(/^\uFEFF/, '')
+      .replaceAll('\r\n', '\n')
+  } catch (cause) {
+    return refuse(file, `cannot be read: ${messageOf(cause)}`, cause)
+  }
+}
