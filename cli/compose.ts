@@ -19,9 +19,9 @@ import type { Logger } from '../platform/logger.ts'
 import { isLoopback } from '../platform/loopback.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Settings } from '../platform/settings.ts'
+import { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
-import type { Registry } from '../schemas/registry.ts'
-import { loadRegistry, openIdentity, schemasDirectory } from './installation.ts'
+import { openIdentity, schemasDirectory } from './installation.ts'
 import { makeLog } from './log.ts'
 import { payloadCheck } from './payload-check.ts'
 import type { Role } from './roles.ts'
@@ -32,7 +32,7 @@ export interface Platform {
   readonly gateway: Gateway | undefined
   /** Rejects when a part fails for good; the process then ends with what it says. */
   readonly failed: Promise<never>
-  /** Looks at once at what is looked at all the time: keys, revocations, certificates. */
+  /** Looks at once at what is looked at all the time: keys, revocations, certificates, schemas. */
   readonly reload: () => void
 }
 
@@ -56,8 +56,11 @@ export async function startPlatform(
   const appsMax = roles.has('gateway') ? appConnectionsMax(roles.has('broker')) : 0
   if (roles.has('broker')) growFileTable(connectionsMax() + appsMax)
   const identity = await openIdentity(settings)
-  const registry = loadRegistry(settings)
+  const { readingTimeMinMs } = settings
+  const schemas = new CurrentSchemas({ directory: schemasDirectory(settings), readingTimeMinMs })
   const watchKeys = async () => identity.watch(logger('identity'))
+  const watchSchemas = async () => schemas.watch(logger('schemas'))
+  await lifecycle.start({ name: schemas.name, start: watchSchemas, stop: async () => schemas.stop() })
   await lifecycle.start({ name: identity.name, start: watchKeys, stop: () => identity.stop() })
 
   const log = makeLog(settings, { writer: roles.has('broker') }, { logger: logger('log'), metrics })
@@ -72,8 +75,8 @@ export async function startPlatform(
       {
         workers: settings.ingestWorkers,
         store: STORES[settings.store].optionsFrom(settings),
-        schemasDir: schemasDirectory(settings),
-        readingTimeMinMs: settings.readingTimeMinMs,
+        schemas,
+        readingTimeMinMs,
       },
       { log, clock, logger: logger('ingest'), metrics },
     )
@@ -95,8 +98,8 @@ export async function startPlatform(
     gateway = new Gateway(gatewayOptions(settings, appsMax), {
       log,
       presence: log.presence,
-      registry,
-      history: await historyOf(settings, ingest, registry, lifecycle),
+      schemas,
+      history: await historyOf(settings, ingest, schemas, lifecycle),
       identity: settings.auth === 'token' ? identity : ANYONE,
       ready: () => notReady() ?? log.full?.message,
       clock,
@@ -111,7 +114,7 @@ export async function startPlatform(
       log,
       presence: log.presence,
       identity: settings.auth === 'token' ? identity : undefined,
-      check: payloadCheck(settings.mqtt5Check, registry),
+      check: payloadCheck(settings.mqtt5Check, schemas),
       clock,
       logger: logger('broker'),
       metrics,
@@ -123,6 +126,7 @@ export async function startPlatform(
   failed.catch(() => undefined)
   const reload = () => {
     identity.look()
+    schemas.look()
     certificate?.look()
   }
   return { identity, broker, gateway, failed, reload }
@@ -138,12 +142,13 @@ const ANYONE = {
 async function historyOf(
   settings: Settings,
   ingest: Ingest | undefined,
-  registry: Registry,
+  schemas: CurrentSchemas,
   lifecycle: Lifecycle,
 ): Promise<History> {
   const kind = STORES[settings.store]
   if (kind.isEmbedded && ingest !== undefined) return ingest.history
-  const store = await createStore(kind.optionsFrom(settings), { streams: registry.streams })
+  const store = await createStore(kind.optionsFrom(settings), { streams: schemas.registry.streams })
+  schemas.onChange(() => void store.useStreams(schemas.registry.streams))
   await lifecycle.start({ name: 'history', start: () => store.start(), stop: () => store.stop() })
   return store.history
 }

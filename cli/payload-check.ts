@@ -2,17 +2,18 @@
 
 import type { BrokerDependencies } from '../broker/broker.ts'
 import type { Settings } from '../platform/settings.ts'
-import { Decoder } from '../schemas/decoder.ts'
+import type { Decoder } from '../schemas/decoder.ts'
 import { Rejection } from '../schemas/reading.ts'
-import type { Registry } from '../schemas/registry.ts'
 
 /**
  * Undefined for nothing. `fingerprint`: whether a framing claims the payload, and its schema is known, which costs next to nothing;
  * `decode`: all that ingest looks at, which costs what it costs there.
  */
-export function payloadCheck(depth: Settings['mqtt5Check'], registry: Registry): BrokerDependencies['check'] {
+export function payloadCheck(
+  depth: Settings['mqtt5Check'],
+  decoder: Pick<Decoder, 'decode' | 'glance'>,
+): BrokerDependencies['check'] {
   if (depth === 'off') return undefined
-  const decoder = new Decoder(registry)
   if (depth === 'fingerprint') return (message) => decoder.glance(message)
   return (message) => {
     const decoded = decoder.decode(message)

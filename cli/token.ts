@@ -9,9 +9,9 @@ import { decodeJwt } from 'jose'
 import { isDeviceId, isTopicFilter, selectionOf, selectsTopics } from '../identity/topics.ts'
 import { systemClock } from '../platform/clock.ts'
 import { TOKEN_TTL_MS_MAX } from '../platform/limits.ts'
-import { loadSettings } from '../platform/settings.ts'
+import { loadSettings, type Settings } from '../platform/settings.ts'
 import { parseDuration } from '../platform/units.ts'
-import type { Registry } from '../schemas/registry.ts'
+import { SchemaError } from '../schemas/registry.ts'
 import { loadRegistry, openKnownIdentity, openSigner } from './installation.ts'
 import { formatTable } from './table.ts'
 import { readTime } from './time.ts'
@@ -39,7 +39,7 @@ export function tokenCommand(): Command {
     .addOption(ttlOption('how long it is good', '1d'))
     .action(async (options: TtlOption & { filter: string[] }) => {
       const settings = loadSettings()
-      warnOfUnknown(options.filter, loadRegistry(settings))
+      warnOfUnknown(options.filter, knownStreams(settings))
       const identity = await openSigner(settings)
       const token = await identity.signApp(options.filter, options.ttl)
       process.stdout.write(`${token}\n`)
@@ -105,13 +105,24 @@ function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value]
 }
 
+/** Undefined if the schemas cannot be used: no reason to make no token, for a platform goes on with those of before. */
+function knownStreams(settings: Settings): readonly string[] | undefined {
+  try {
+    return loadRegistry(settings).streams.map(({ name }) => name)
+  } catch (error) {
+    if (error instanceof SchemaError) return undefined
+    throw error
+  }
+}
+
 /** A schema may come later, so this is no error. */
-function warnOfUnknown(filters: readonly string[], registry: Registry): void {
+function warnOfUnknown(filters: readonly string[], known: readonly string[] | undefined): void {
   for (const filter of filters) {
     const { stream } = selectionOf(filter) ?? {}
-    if (stream === undefined || registry.stream(stream) !== undefined) continue
-    const known = registry.streams.map(({ name }) => name).join(', ')
-    process.stderr.write(`telltale: ${filter} selects nothing yet: there is no stream ${stream}, only ${known}\n`)
+    if (known === undefined || stream === undefined || known.includes(stream)) continue
+    process.stderr.write(
+      `telltale: ${filter} selects nothing yet: there is no stream ${stream}, only ${known.join(', ')}\n`,
+    )
   }
 }
 

@@ -5,20 +5,32 @@ import type { Stream } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
 
 export class Columns {
-  readonly #streams: readonly Stream[]
-  readonly #tags: ReadonlyMap<string, ReadonlySet<string>>
+  readonly #schemas: { readonly registry: Pick<Registry, 'streams'> }
+  #streams: readonly Stream[] = []
+  #tags: ReadonlyMap<string, ReadonlySet<string>> = new Map()
 
-  constructor(registry: Pick<Registry, 'streams'>) {
-    this.#streams = registry.streams
-    this.#tags = new Map(registry.streams.map((stream) => [stream.name, tagNames(stream)]))
+  /** What it knows is always of the registry that is in force. */
+  constructor(schemas: { readonly registry: Pick<Registry, 'streams'> }) {
+    this.#schemas = schemas
   }
 
   /** The names of the stream's tag columns. */
-  readonly tagsOf = (stream: string): ReadonlySet<string> => this.#tags.get(stream) ?? NONE
+  readonly tagsOf = (stream: string): ReadonlySet<string> => {
+    this.#update()
+    return this.#tags.get(stream) ?? NONE
+  }
 
   /** The streams a selection can have readings of. */
   streamsOf(selection: Selection): readonly Stream[] {
+    this.#update()
     return this.#streams.filter((stream) => selection.stream === undefined || selection.stream === stream.name)
+  }
+
+  #update(): void {
+    const { streams } = this.#schemas.registry
+    if (this.#streams === streams) return
+    this.#streams = streams
+    this.#tags = new Map(streams.map((stream) => [stream.name, tagNames(stream)]))
   }
 
   /** The names of all columns of a selection's streams. */

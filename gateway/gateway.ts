@@ -14,11 +14,10 @@ import type { Part } from '../platform/lifecycle.ts'
 import { GATEWAY_DRAIN_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
-import { Decoder } from '../schemas/decoder.ts'
+import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
 import { seriesKey } from '../schemas/point.ts'
 import type { Reading } from '../schemas/reading.ts'
-import type { Registry } from '../schemas/registry.ts'
 import { Columns } from './columns.ts'
 import { HistoryPlaces } from './history-places.ts'
 import { Http, type HttpOptions, LIVE_PATH } from './http.ts'
@@ -50,7 +49,7 @@ export interface GatewayOptions extends HttpOptions {
 export interface GatewayDependencies {
   readonly log: Shards
   readonly presence: Presence
-  readonly registry: Registry
+  readonly schemas: CurrentSchemas
   readonly history: History
   readonly identity: Verifies
   /** Why the platform should get no traffic now; undefined when it should. */
@@ -77,20 +76,19 @@ export class Gateway implements Part {
   constructor(options: GatewayOptions, dependencies: GatewayDependencies) {
     this.#options = options
     this.#dependencies = dependencies
-    const { registry, history } = dependencies
+    const { schemas, history } = dependencies
     const metrics = new GatewayMetrics(dependencies.metrics)
-    const columns = new Columns(registry)
-    const latest = new Latest(registry)
+    const columns = new Columns(schemas)
+    const latest = new Latest({ stream: (name) => schemas.registry.stream(name) })
     const { log } = dependencies
     const seriesOf = (reading: Reading) => {
-      const stream = registry.stream(reading.stream)
+      const stream = schemas.registry.stream(reading.stream)
       return stream === undefined ? reading.stream : seriesKey(reading, stream)
     }
     const feeds = new Feeds({ log, tagsOf: columns.tagsOf, seriesOf })
     const groups = new Groups((group) =>
       feeds.of(group, group.wanted, (frame, readings) => this.#live.publish(group, frame, readings)),
     )
-    const decoder = new Decoder(registry)
     const places = new HistoryPlaces()
     const store = new StoreReads({ history, places })
     const tokens = new Tokens(dependencies)
@@ -107,7 +105,7 @@ export class Gateway implements Part {
       latest,
       groups,
       feeds,
-      decoder,
+      decoder: schemas,
       places,
       store,
       tagsOf: columns.tagsOf,

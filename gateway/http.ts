@@ -8,8 +8,8 @@ import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
-import type { Registry } from '../schemas/registry.ts'
 import { Access, tokenOf } from './access.ts'
 import type { Columns } from './columns.ts'
 import { type Dashboard, loadDashboard } from './dashboard.ts'
@@ -32,7 +32,7 @@ import type { Tokens } from './tokens.ts'
 export interface HttpDependencies {
   readonly log: Shards
   readonly presence: Presence
-  readonly registry: Registry
+  readonly schemas: CurrentSchemas
   readonly history: History
   readonly places: HistoryPlaces
   readonly tokens: Tokens
@@ -154,7 +154,7 @@ export class Http {
   }
 
   #makeRoutes(): Map<string, Route> {
-    const { log, registry, ready, registered } = this.#dependencies
+    const { log, schemas, ready, registered } = this.#dependencies
     const routes: Record<string, Route['answer']> = {
       '/': () => undefined,
       '/healthz': (reply) => answerHealth(reply),
@@ -164,12 +164,12 @@ export class Http {
       '/v1/readings': (reply, request, access) => this.#readings.answer(reply, request, access),
       '/v1/schemas': (reply, { query }) => {
         query.allow([])
-        reply.json(listSchemas(registry))
+        reply.json(listSchemas(schemas.registry))
       },
       [SCHEMA_ROUTE]: (reply, { path, query }) => {
         query.allow([])
         const [, stream = '', version = ''] = SCHEMA_PATH.exec(path) ?? []
-        reply.json(showSchema(registry, stream, version))
+        reply.json(showSchema(schemas.registry, stream, version))
       },
       '/v1/ledger': async (reply, { query }, access) => reply.json(await ledgerOf(log, query, access)),
       '/v1/stream': (reply, request, access) => this.#dependencies.stream(reply, request, access),

@@ -61,7 +61,8 @@ export class Latest {
   readonly #registry: Pick<Registry, 'stream'>
   readonly #bounds: LatestBounds
   readonly #devices = new Map<string, DeviceState>()
-  readonly #tagged = new Map<string, boolean>()
+  /** By stream name: the stream as it was last, and whether it has tags. */
+  readonly #tagged = new Map<string, { readonly stream: Stream; readonly tagged: boolean }>()
   #sequence = 0
   #series = 0
   #bytes = 0
@@ -245,12 +246,23 @@ export class Latest {
   }
 
   #isTagged(stream: Stream): boolean {
-    let tagged = this.#tagged.get(stream.name)
-    if (tagged === undefined) {
-      tagged = stream.columns.some((column) => column.tag)
-      this.#tagged.set(stream.name, tagged)
-    }
+    const known = this.#tagged.get(stream.name)
+    if (known?.stream === stream) return known.tagged
+    const tagged = stream.columns.some((column) => column.tag)
+    this.#tagged.set(stream.name, { stream, tagged })
+    if (known !== undefined) this.#rename(stream)
     return tagged
+  }
+
+  /** A version has come with which the series of a stream may have other keys. */
+  #rename(stream: Stream): void {
+    for (const { slots } of this.#devices.values()) {
+      for (const [key, slot] of [...slots]) {
+        if (slot.reading.stream !== stream.name) continue
+        slots.delete(key)
+        slots.set(this.#keyOf(slot.reading, stream), slot)
+      }
+    }
   }
 }
 

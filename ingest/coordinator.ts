@@ -23,6 +23,7 @@ import type { Clock } from '../platform/clock.ts'
 import { INGEST_DRAIN_MS, LOG_FULL_INTERVAL_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { Throttle } from '../platform/throttle.ts'
+import type { SchemaFiles } from '../schemas/schema-files.ts'
 import { type Group, GroupBuilder, joinProgress, type ShardProgress } from './group.ts'
 import { IngestError } from './ingest-error.ts'
 import type { IngestMetrics, StoreState } from './ingest-metrics.ts'
@@ -92,6 +93,8 @@ export class Coordinator {
   readonly #following = new AbortController()
   /** Called, and replaced, whenever something moved on. */
   #wake: () => void = () => {}
+  /** In force; undefined as long as they are those that the threads began with. */
+  #schemas: SchemaFiles | undefined
   /** The log had no room for dead letters when last asked. */
   #isWaitingForRoom = false
   /** What waits for others need not any more. */
@@ -141,6 +144,12 @@ export class Coordinator {
       throw error
     }
     void this.#read().catch((error) => this.#giveUp(error))
+  }
+
+  /** Resolves when every group that is handed out from now on is decoded by these. */
+  async useSchemas(files: SchemaFiles): Promise<void> {
+    this.#schemas = files
+    await Promise.all(this.#slots.map(({ thread }) => thread?.useSchemas(files)))
   }
 
   /** Drains for at most `INGEST_DRAIN_MS`, but waits for no store that is failing; then ends the workers. */
@@ -321,6 +330,8 @@ export class Coordinator {
       onDeath: (error) => this.#onDeath(slot, error),
     })
     await thread.start()
+    // They may have changed since the thread was made.
+    if (this.#schemas !== undefined) void thread.useSchemas(this.#schemas)
     const { checkpoint } = thread
     slot.thread = thread
     slot.held = checkpoint === undefined ? undefined : positionOf(this.#deps.log, checkpoint)

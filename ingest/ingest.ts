@@ -9,6 +9,7 @@ import { TelltaleError } from '../platform/errors.ts'
 import type { Part } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
 import { Coordinator } from './coordinator.ts'
 import { IngestMetrics, StoreState } from './ingest-metrics.ts'
@@ -19,7 +20,7 @@ export interface IngestOptions {
   /** Threads; an embedded store is written by one, whatever this says. */
   readonly workers: number
   readonly store: StoreOptions
-  readonly schemasDir: string
+  readonly schemas: CurrentSchemas
   /** No reading's time is before it, milliseconds; undefined: as by default. */
   readonly readingTimeMinMs?: number
 }
@@ -43,12 +44,17 @@ export class Ingest implements Part {
     const storeState = new StoreState(logger, instruments, clock)
     const { writersMax, writes } = STORES[options.store.kind]
     const workers = Math.min(options.workers, writersMax)
-    const { store, schemasDir, readingTimeMinMs } = options
-    const setup = { workers, store, schemasDir, readingTimeMinMs }
+    const { store, schemas, readingTimeMinMs } = options
+    const setup = { workers, store, readingTimeMinMs }
     this.#coordinator = new Coordinator(
-      { workers, writes, makeThread: (index, events) => new WorkerThread({ index, ...setup }, events) },
+      {
+        workers,
+        writes,
+        makeThread: (index, events) => new WorkerThread({ index, schemas: schemas.files, ...setup }, events),
+      },
       { log, clock, logger, metrics: instruments, storeState },
     )
+    schemas.onChange(() => void this.#coordinator.useSchemas(schemas.files))
   }
 
   /** Rejects when ingest cannot go on (workers that die again and again, a log that fails): the process should end. */

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { DAMAGED, deviceHash, eachEntry, readEntry, SET_ASIDE } from '../log/entry.ts'
 import type { DeviceProgress, NewNotice } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
-import type { Decoder } from '../schemas/decoder.ts'
+import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import { Rejection } from '../schemas/reading.ts'
 import type { RejectedEntry, StoreBatch, StoreEntry, SupersededReadings, WriteOutcome } from './store.ts'
 import type { SetAside, ToWorker } from './worker-messages.ts'
@@ -42,7 +42,7 @@ export interface Partition {
  */
 export function decodeShare(
   group: Extract<ToWorker, { kind: 'group' }>,
-  decoder: Decoder,
+  schemas: Pick<CurrentSchemas, 'decode' | 'remark' | 'registry'>,
   { index, workers }: Partition,
 ): Share {
   const { shard, firstOffset, checkpoint, isRepeat, isOtherLog } = group
@@ -63,14 +63,14 @@ export function decodeShare(
       setAsideBefore.set(entry.device, (setAsideBefore.get(entry.device) ?? 0) + 1)
       return
     }
-    const decoded = (entry.flags & DAMAGED) === 0 ? decoder.decode(entry) : LOG_DAMAGED
+    const decoded = (entry.flags & DAMAGED) === 0 ? schemas.decode(entry) : LOG_DAMAGED
     if (decoded instanceof Rejection) {
       setAside.push({ at, offset, code: decoded.code, reason: decoded.reason })
       return
     }
-    const stream = decoder.registry.stream(entry.stream)
+    const stream = schemas.registry.stream(entry.stream)
     assert(stream, `decoded ${entry.stream}, which the registry does not know`)
-    const remark = decoder.remark(entry)
+    const remark = schemas.remark(entry)
     if (remark !== undefined) remarks.set(entry.device, { device: entry.device, stream: entry.stream, ...remark })
     entries.push({ stream, readings: decoded, receivedAt: entry.receivedAt, offset })
     devices.push(entry.device)

@@ -123,6 +123,11 @@ export interface PointStore {
   /** One attempt. Rejects with a `StoreError`. One call at a time. An abort ends it soon, with nothing half-told. */
   write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome>
   readonly history: History
+  /**
+   * These are in force from now on, in history and for batches that come after. No write is in flight. Rejects with a `StoreError`
+   * for streams that it cannot keep: their entries are rejected, and all others are written.
+   */
+  useStreams(streams: readonly Stream[]): Promise<void>
   /** The `checkpoint` of the newest batch, of a store that keeps one; undefined before the first. */
   checkpoint?(): Promise<string | undefined>
   /** Idempotent; no write is in flight. */

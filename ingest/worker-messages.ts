@@ -4,6 +4,7 @@ import type { DeviceProgress, NewNotice } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
 import type { HistoryPage, HistoryQuery, ReceivedPage, ReceivedQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
+import type { SchemaFiles } from '../schemas/schema-files.ts'
 import type { Retry, SupersededReadings } from './store.ts'
 import type { StoreOptions } from './stores.ts'
 
@@ -12,7 +13,8 @@ export interface WorkerSetup {
   readonly index: number
   readonly workers: number
   readonly store: StoreOptions
-  readonly schemasDir: string
+  /** As they are in force when the thread is made. */
+  readonly schemas: SchemaFiles
   /** No reading's time is before it, milliseconds; undefined: as by default. */
   readonly readingTimeMinMs?: number | undefined
 }
@@ -43,6 +45,8 @@ export type ToWorker =
   | { readonly kind: 'more'; readonly id: number }
   /** Nobody wants the rest of a page, or the page. */
   | { readonly kind: 'leave'; readonly id: number }
+  /** Others are in force: of all groups that come after this. */
+  | { readonly kind: 'schemas'; readonly id: number; readonly files: SchemaFiles }
   /** Give up what is not written, close the store, end the thread. */
   | { readonly kind: 'stop' }
 
@@ -90,6 +94,8 @@ export type FromWorker =
   | { readonly kind: 'ready'; readonly checkpoint: string | undefined }
   /** It could not start. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
+  /** They are in force. */
+  | { readonly kind: 'schemas-taken'; readonly id: number }
   | { readonly kind: 'done'; readonly outcome: GroupOutcome }
   | { readonly kind: 'trouble'; readonly trouble: StoreTrouble }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: HistoryAnswer }

@@ -13,6 +13,7 @@ import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { INGEST_CLOSE_MS } from '../platform/limits.ts'
 import type { HistoryPage, HistoryQuery, ReceivedPage, ReceivedQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
+import type { SchemaFiles } from '../schemas/schema-files.ts'
 import type { Group } from './group.ts'
 import type { StoreAtStart } from './source.ts'
 import { STORES } from './stores.ts'
@@ -43,6 +44,8 @@ export class WorkerThread {
   /** Its store is a file that it alone has open. */
   readonly isEmbedded: boolean
   readonly #asked = new Map<number, Asked>()
+  /** Told of schemas, and has not said that it has them: bounded, for they are looked at once a second. */
+  readonly #taking = new Map<number, () => void>()
   readonly #exited: Promise<void>
   #nextQuestion = 0
   /** Up to which position of the log an embedded store held the points when the thread started. */
@@ -89,6 +92,16 @@ export class WorkerThread {
   ): void {
     const { sequence, bytes, shard, firstOffset, checkpoint } = group
     this.#post({ kind: 'group', sequence, bytes, shard, firstOffset, checkpoint, isRepeat, isOtherLog })
+  }
+
+  /** Resolves when what comes after is decoded by these; also if the thread has ended, for its successor begins with them. */
+  useSchemas(files: SchemaFiles): Promise<void> {
+    if (this.#ending) return Promise.resolve()
+    const id = this.#nextQuestion++
+    return new Promise((resolve) => {
+      this.#taking.set(id, resolve)
+      this.#post({ kind: 'schemas', id, files })
+    })
   }
 
   /** The store as it was when the thread started. */
@@ -172,6 +185,10 @@ export class WorkerThread {
       case 'failed':
         this.#started?.reject(new TelltaleError(message.code, message.message))
         break
+      case 'schemas-taken':
+        this.#taking.get(message.id)?.()
+        this.#taking.delete(message.id)
+        break
       case 'done':
         this.#events.onDone(message.outcome)
         break
@@ -206,6 +223,8 @@ export class WorkerThread {
   #refuseAsked(): void {
     for (const { reject } of this.#asked.values()) reject(gone())
     this.#asked.clear()
+    for (const resolve of this.#taking.values()) resolve()
+    this.#taking.clear()
   }
 }
 

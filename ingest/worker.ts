@@ -8,13 +8,11 @@ import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { whyUnloadable } from '../platform/unloadable.ts'
-import { Decoder } from '../schemas/decoder.ts'
-
-import type { Reading } from '../schemas/reading.ts'
-import { Registry } from '../schemas/registry.ts'
+import { CurrentSchemas } from '../schemas/current-schemas.ts'
+import type { Reading, Stream } from '../schemas/reading.ts'
 import { writeUntilStored } from './retry.ts'
 import { decodeShare, type Share, settleShare } from './share.ts'
-import type { PointStore } from './store.ts'
+import { type PointStore, StoreError } from './store.ts'
 import { createStore, STORES } from './stores.ts'
 import type { FromWorker, HistoryAnswer, HistoryQuestion, ToWorker, WorkerSetup } from './worker-messages.ts'
 
@@ -31,7 +29,7 @@ interface OpenPage {
 }
 
 class Worker {
-  readonly #decoder: Decoder
+  readonly #schemas: CurrentSchemas
   readonly #store: PointStore
   readonly #stop = new AbortController()
   /** Pages of history that were not taken to their end. */
@@ -39,15 +37,20 @@ class Worker {
   /** The writes so far; rejects when one ended in our own mistake, which ends the thread. */
   #writes: Promise<void> = Promise.resolve()
 
-  constructor(decoder: Decoder, store: PointStore) {
-    this.#decoder = decoder
+  constructor(schemas: CurrentSchemas, store: PointStore) {
+    this.#schemas = schemas
     this.#store = store
+    // Between what was decoded before and what is decoded by them.
+    schemas.onChange(() => {
+      const { streams } = schemas.registry
+      this.#writes = this.#writes.then(() => this.#useStreams(streams))
+    })
   }
 
   take(message: ToWorker): void {
     switch (message.kind) {
       case 'group': {
-        const share = decodeShare(message, this.#decoder, setup)
+        const share = decodeShare(message, this.#schemas, setup)
         this.#writes = this.#writes.then(() => this.#write(message.sequence, share))
         break
       }
@@ -59,6 +62,10 @@ class Worker {
         break
       case 'leave':
         this.#leave(message.id)
+        break
+      case 'schemas':
+        this.#schemas.adopt(message.files)
+        say({ kind: 'schemas-taken', id: message.id })
         break
       case 'stop':
         void this.#end()
@@ -83,6 +90,17 @@ class Worker {
       say({ kind: 'done', outcome: { sequence, ...settleShare(share, outcome), writeMs } })
     } catch (error) {
       if (!this.#stop.signal.aborted) throw error
+    }
+  }
+
+  async #useStreams(streams: readonly Stream[]): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    try {
+      await this.#store.useStreams(streams)
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      const { code, message, retry } = error
+      say({ kind: 'trouble', trouble: { code, message, retry, waitMs: 0 } })
     }
   }
 
@@ -148,10 +166,11 @@ async function die(worker: Worker, error: Error): Promise<void> {
 }
 
 try {
-  const registry = Registry.load(setup.schemasDir, setup.readingTimeMinMs)
-  const store = await createStore(setup.store, { streams: registry.streams })
+  const { schemas: files, readingTimeMinMs } = setup
+  const schemas = new CurrentSchemas({ directory: files.directory, readingTimeMinMs, files })
+  const store = await createStore(setup.store, { streams: schemas.registry.streams })
   await store.start()
-  const worker = new Worker(new Decoder(registry), store)
+  const worker = new Worker(schemas, store)
   process.once('uncaughtException', (error) => void die(worker, error))
   port.on('message', (message: ToWorker) => worker.take(message))
   say({ kind: 'ready', checkpoint: await store.checkpoint?.() })

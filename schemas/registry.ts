@@ -2,12 +2,13 @@
  * Owns the registered schemas of a process: streams, their versions, and which of them a fingerprint names
  * (docs/schemas.md).
  *
- * Always true: loaded once, whole and linted, or not at all; no two schemas have one fingerprint. Every version decodes to
- * the newest one's columns through a resolver made at load.
+ * Always true: made whole and linted, or not at all, and never changed (`current-schemas.ts` puts another in its place); no two
+ * schemas have one fingerprint. Every version decodes to the newest one's columns through a resolver made at load.
  * Bound: two codecs a version (record and batch), all made at load; nothing grows with traffic.
  */
 
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { messageOf } from '../platform/errors.ts'
 import { READING_TIME_MIN_MS } from '../platform/limits.ts'
 import { PACKAGE_DIR } from '../platform/package.ts'
@@ -41,6 +42,7 @@ export interface RegisteredSchema {
 }
 
 interface Registered {
+  readonly files: readonly SchemaFile[]
   readonly stream: Stream
   readonly versions: readonly RegisteredSchema[]
   /** By version, from 1. */
@@ -82,14 +84,19 @@ export class Registry {
     return Registry.of(readSchemaFiles(directory), readingTimeMinMs)
   }
 
-  /** Throws `SchemaError` likewise; `schema-drift` if a released version is not as it was. */
-  static of(files: SchemaFiles, readingTimeMinMs = READING_TIME_MIN_MS): Registry {
+  /**
+   * Throws `SchemaError` likewise; `schema-drift` if a released version is not as it was. A stream that is as it was in `before`
+   * is the same object: of a hundred only the one that changed is compiled.
+   */
+  static of(files: SchemaFiles, readingTimeMinMs = READING_TIME_MIN_MS, before?: Registry): Registry {
     const lock = Lock.read(files)
     const drift = lock.drift(files)
     if (drift.length > 0) throw driftError(files.directory, drift)
     const streams = [...new Set(files.files.map(({ stream }) => stream))]
     const registered = streams.map((name) => {
       const ofStream = files.files.filter(({ stream }) => stream === name)
+      const known = before?.readingTimeMinMs === readingTimeMinMs ? before.#byName.get(name) : undefined
+      if (known !== undefined && isDeepStrictEqual(known.files, ofStream)) return withIds(known, lock)
       return registerStream(join(files.directory, name), name, ofStream, lock, readingTimeMinMs)
     })
     return new Registry(registered, readingTimeMinMs)
@@ -214,19 +221,29 @@ function registerStream(
     versions.map((writer) => compile(file(writer.definition.version), writer, newest, batch, readingTimeMinMs))
   const records = codecs(false)
   const batches = codecs(true)
-  return {
+  const registered = {
+    files,
     stream: streamOf(newest.definition),
     versions: records.map(({ definition, hex }, index) => {
       const { version, schema } = definition
       const fingerprints = { fingerprint: hex, batchFingerprint: batches[index]?.hex ?? '' }
       const locked = lock.of(definition)
       if (locked !== undefined) requireLocked(file(version), fingerprints, locked)
-      return { stream: name, version, ...fingerprints, schema, id: locked?.id, batchId: locked?.batchId }
+      return { stream: name, version, ...fingerprints, schema, id: undefined, batchId: undefined }
     }),
     records,
     batches,
     newest: newest.definition,
   }
+  return withIds(registered, lock)
+}
+
+function withIds(registered: Registered, lock: Lock): Registered {
+  const versions = registered.versions.map((version) => {
+    const { id, batchId } = lock.of(version) ?? {}
+    return { ...version, id, batchId }
+  })
+  return { ...registered, versions }
 }
 
 function requireLocked(file: string, is: Pick<Locked, 'fingerprint' | 'batchFingerprint'>, locked: Locked): void {

@@ -5,7 +5,7 @@
  * can be given what another has read, and both make the same registry of it. What the files say is not looked at here.
  */
 
-import { type Dirent, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '../platform/errors.ts'
 import { STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
@@ -47,6 +47,27 @@ export function readSchemaFiles(directory: string): SchemaFiles {
   const files = names.sort().flatMap((stream) => filesOf(directory, stream))
   const lock = join(directory, LOCK_FILE)
   return { directory, files, lock: existsSync(lock) ? read(lock) : undefined }
+}
+
+/** Another text when a file of the folder has come, gone or changed. Never throws: what cannot be looked at is part of it. */
+export function stampOf(directory: string): string {
+  const parts: string[] = []
+  const note = (path: string) => {
+    const { mtimeMs, size, ino } = statSync(path)
+    parts.push(path.slice(directory.length), String(mtimeMs), String(size), String(ino))
+  }
+  try {
+    for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      const path = join(directory, entry.name)
+      if (entry.name === LOCK_FILE || entry.name.endsWith('.avsc')) note(path)
+      if (!entry.isDirectory() || entry.name.startsWith('.')) continue
+      parts.push(entry.name)
+      for (const name of readdirSync(path)) if (name.endsWith('.avsc')) note(join(path, name))
+    }
+  } catch (error) {
+    parts.push(messageOf(error))
+  }
+  return parts.join(' ')
 }
 
 export function refuse(file: string, what: string, cause?: unknown): never {

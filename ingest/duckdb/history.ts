@@ -64,12 +64,16 @@ interface Answer {
 
 export class DuckdbHistory implements Omit<History, 'received'> {
   readonly #instance: DuckDBInstance
-  readonly #streams: readonly Stream[]
+  #streams: readonly Stream[]
   readonly #closing = new AbortController()
   readonly #questions = new Set<Question>()
 
   constructor(instance: DuckDBInstance, streams: readonly Stream[]) {
     this.#instance = instance
+    this.#streams = streams
+  }
+
+  useStreams(streams: readonly Stream[]): void {
     this.#streams = streams
   }
 

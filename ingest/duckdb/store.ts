@@ -11,6 +11,7 @@
  * Bounds: `DUCKDB_MEMORY_BYTES_MAX`, `DUCKDB_THREADS_MAX`, `DUCKDB_WAL_BYTES_MAX`.
  */
 
+import assert from 'node:assert/strict'
 import { rmSync, statSync } from 'node:fs'
 import { readlink, realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
@@ -29,6 +30,7 @@ import type { Reading, Stream } from '../../schemas/reading.ts'
 import { positionOf } from '../source.ts'
 import {
   type PointStore,
+  type RejectedEntry,
   type StoreBatch,
   type StoreDependencies,
   type StoreEntry,
@@ -64,7 +66,7 @@ interface Open {
   readonly inode: number
   readonly writer: DuckDBConnection
   readonly history: DuckdbHistory
-  readonly tables: ReadonlyMap<string, StreamTable>
+  readonly tables: Map<string, StreamTable>
   /** As of the newest commit. */
   kept: Kept
 }
@@ -73,7 +75,9 @@ export class DuckdbStore implements PointStore, History {
   readonly name = 'duckdb'
   readonly history: History = this
   readonly #path: string
-  readonly #streams: readonly Stream[]
+  #streams: readonly Stream[]
+  /** Streams that came while it was open, and that it cannot keep: why. */
+  readonly #unkept = new Map<string, string>()
   #open: Open | undefined
   /** DuckDB refuses everything until the file is opened anew. */
   #broken = false
@@ -107,7 +111,46 @@ export class DuckdbStore implements PointStore, History {
     }
   }
 
-  async write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
+  /** Rejects with `store-failed` for a stream with a column that the table of its name contradicts. */
+  async useStreams(streams: readonly Stream[]): Promise<void> {
+    this.#streams = streams
+    this.#unkept.clear()
+    const open = this.#open
+    // Then they are prepared when it is opened.
+    if (open === undefined || this.#broken) return
+    open.history.useStreams(streams)
+    const faults: unknown[] = []
+    for (const stream of streams) {
+      const before = open.tables.get(stream.name)
+      if (before?.stream === stream) continue
+      before?.discard()
+      open.tables.delete(stream.name)
+      const table = new StreamTable(stream, open.writer)
+      try {
+        await table.prepare()
+        open.tables.set(stream.name, table)
+      } catch (error) {
+        this.#unkept.set(stream.name, messageOf(error))
+        faults.push(error)
+      }
+    }
+    if (faults.length > 0) throw storeFailed(`the store ${this.#path} cannot keep a stream`, faults[0])
+  }
+
+  async write(given: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
+    const unkept = given.entries.flatMap(({ stream, readings }, index): RejectedEntry[] => {
+      const reason = this.#unkept.get(stream.name)
+      return reason === undefined ? [] : [{ index, refused: readings.length, reason }]
+    })
+    if (unkept.length === 0) return this.#write(given, signal)
+    const indexes = given.entries.flatMap(({ stream }, index) => (this.#unkept.has(stream.name) ? [] : [index]))
+    const kept = { ...given, entries: given.entries.filter(({ stream }) => !this.#unkept.has(stream.name)) }
+    const { rejected, superseded } = await this.#write(kept, signal)
+    const others = rejected.map((entry) => ({ ...entry, index: indexes[entry.index] ?? entry.index }))
+    return { rejected: [...unkept, ...others], superseded }
+  }
+
+  async #write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
     if (this.#broken) await this.#openAnew()
     if (batch.isOtherLog) await this.#forgetPlaces()
     try {
@@ -169,7 +212,11 @@ export class DuckdbStore implements PointStore, History {
     const kept = source === undefined ? open.kept : keptAfter(open.kept, source)
     try {
       await writer.run('BEGIN TRANSACTION')
-      for (const [stream, all] of byStream) await tables.get(stream)?.write(all, source?.shard, superseded, isRepeat)
+      for (const [stream, all] of byStream) {
+        const table = tables.get(stream)
+        assert(table, `there is no table for ${stream}`)
+        await table.write(all, source?.shard, superseded, isRepeat)
+      }
       if (source !== undefined) await writeCheckpoint(writer, kept)
       await writer.run(end)
       if (end === 'COMMIT') open.kept = kept

@@ -132,7 +132,7 @@ export class StreamTable {
     })
     const keys = ['device', ...this.#tags].map((name) => `${identifier(name)} VARCHAR`)
     await this.#connection.run(
-      `CREATE TEMP TABLE IF NOT EXISTS ${this.#staging} (row BIGINT, time TIMESTAMP, ${keys.join(', ')})`,
+      `CREATE OR REPLACE TEMP TABLE ${this.#staging} (row BIGINT, time TIMESTAMP, ${keys.join(', ')})`,
     )
   }
 

@@ -51,10 +51,14 @@ type Series = NonNullable<Result['series']>[number]
 
 export class InfluxHistory implements History {
   readonly #connection: InfluxConnection
-  readonly #streams: readonly Stream[]
+  #streams: readonly Stream[]
 
   constructor(connection: InfluxConnection, streams: readonly Stream[]) {
     this.#connection = connection
+    this.#streams = streams
+  }
+
+  useStreams(streams: readonly Stream[]): void {
     this.#streams = streams
   }
 

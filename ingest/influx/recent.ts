@@ -47,6 +47,14 @@ export class RecentPoints {
     return before !== 0 && before !== values
   }
 
+  /** What a stream's columns were is in the hashes: once they are others, all that is remembered would look replaced. */
+  useStreams(streams: readonly Stream[]): void {
+    if ([...this.#names.keys()].every((stream) => streams.includes(stream))) return
+    this.#names.clear()
+    this.#forget()
+    this.#forget()
+  }
+
   #forget(): void {
     const forgotten = this.#older.fill(0)
     this.#older = this.#newer

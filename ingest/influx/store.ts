@@ -15,7 +15,6 @@
  */
 
 import { type Clock, systemClock } from '../../platform/clock.ts'
-import type { History } from '../../schemas/history.ts'
 import type { Reading, Stream } from '../../schemas/reading.ts'
 import { Lines, LineWriter } from '../line-protocol.ts'
 import {
@@ -63,7 +62,7 @@ interface Work {
 
 export class InfluxStore implements PointStore {
   readonly name = 'influx'
-  readonly history: History
+  readonly history: InfluxHistory
   readonly #connection: InfluxConnection
   /** One a stream: bounded by the registry. */
   readonly #writers = new Map<Stream, LineWriter>()
@@ -83,6 +82,12 @@ export class InfluxStore implements PointStore {
   }
 
   async start(): Promise<void> {}
+
+  async useStreams(streams: readonly Stream[]): Promise<void> {
+    this.history.useStreams(streams)
+    for (const stream of this.#writers.keys()) if (!streams.includes(stream)) this.#writers.delete(stream)
+    this.#recent.useStreams(streams)
+  }
 
   async write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
     if (this.#work?.batch !== batch) this.#work = this.#begin(batch)

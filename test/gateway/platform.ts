@@ -16,8 +16,9 @@ import { createStore, STORES, type StoreOptions } from '../../ingest/stores.ts'
 import { LocalLog } from '../../log/local/local-log.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics, type Metrics } from '../../platform/metrics.ts'
+import { CurrentSchemas } from '../../schemas/current-schemas.ts'
 import type { History } from '../../schemas/history.ts'
-import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { type Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { pageWith } from '../history.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { Changes, lastOf, until } from '../until.ts'
@@ -100,7 +101,8 @@ export async function startPlatform(
   }
   const logger = silentLogger()
   const metrics = createMetrics()
-  const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+  const schemas = new CurrentSchemas({ directory: SHIPPED_SCHEMAS_DIR })
+  const { registry } = schemas
   const identity = new Identity({ directory: `${directory}/keys` }, { clock })
   await identity.start()
   const log = new LocalLog(
@@ -112,7 +114,7 @@ export async function startPlatform(
   await given.prepare?.(log, registry)
   let stored: History | undefined
   if (given.store !== undefined) {
-    const options = { workers: 1, store: given.store(directory), schemasDir: SHIPPED_SCHEMAS_DIR }
+    const options = { workers: 1, store: given.store(directory), schemas }
     const ingest = new Ingest(options, { log, clock, logger, metrics })
     await ingest.start()
     stops.push(() => ingest.stop())
@@ -138,7 +140,7 @@ export async function startPlatform(
       {
         log,
         presence: log.presence,
-        registry,
+        schemas,
         history: stored ?? { ...NO_HISTORY, ...given.history },
         identity: given.identity ?? identity,
         ready: given.ready ?? (() => undefined),

@@ -11,6 +11,7 @@ import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { readSchemaFiles } from '../../schemas/schema-files.ts'
 import { until } from '../until.ts'
 import { startFaultServer } from './influx/fault-server.ts'
 import { append, environment, openLog, settled, temporaryDirectory } from './log-fixture.ts'
@@ -51,7 +52,10 @@ async function openWith(
       workers,
       writes,
       makeThread: (index, events) => {
-        const thread = new MortalThread({ index, workers, store, schemasDir: SHIPPED_SCHEMAS_DIR }, events)
+        const thread = new MortalThread(
+          { index, workers, store, schemas: readSchemaFiles(SHIPPED_SCHEMAS_DIR) },
+          events,
+        )
         thread.mayDie = mayDie
         return thread
       },
@@ -76,8 +80,9 @@ test('when a worker cannot start, one that is still starting is ended too', asyn
   const ended = new Set<number>()
   let first = Promise.resolve()
   const makeThread: CoordinatorOptions['makeThread'] = (index, events) => {
-    const schemasDir = index === 0 ? join(directory, 'no such folder') : SHIPPED_SCHEMAS_DIR
-    const thread = new WorkerThread({ index, workers: 2, store, schemasDir }, events)
+    const good = readSchemaFiles(SHIPPED_SCHEMAS_DIR)
+    const schemas = index === 0 ? { ...good, lock: 'no lock' } : good
+    const thread = new WorkerThread({ index, workers: 2, store, schemas }, events)
     const [start, stop] = [thread.start.bind(thread), thread.stop.bind(thread)]
     thread.start = async () => {
       const started = start()

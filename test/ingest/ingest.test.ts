@@ -11,6 +11,7 @@ import { systemClock } from '../../platform/clock.ts'
 import { INGEST_DRAIN_MS } from '../../platform/limits.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
+import { CurrentSchemas } from '../../schemas/current-schemas.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { pageOf } from '../history.ts'
 import { startInfluxdb1 } from '../servers/influxdb1.ts'
@@ -23,7 +24,7 @@ const T0 = Date.now() - 600_000
 
 function openIngest(log: Log, store: StoreOptions, workers = 1, metrics = createMetrics()) {
   const deps = { log, clock: systemClock, logger: silentLogger(), metrics }
-  return new Ingest({ workers, store, schemasDir: SHIPPED_SCHEMAS_DIR }, deps)
+  return new Ingest({ workers, store, schemas: new CurrentSchemas({ directory: SHIPPED_SCHEMAS_DIR }) }, deps)
 }
 
 test('good messages are stored, bad ones set aside with a code, and the books balance', async (t) => {
@@ -181,7 +182,10 @@ test('a store that was written from a later state of the log is told of at the s
   const lines: string[] = []
   const logger = pino({ level: 'warn' }, { write: (line: string) => lines.push(JSON.parse(line).msg) })
   const deps = { log: replaced, clock: systemClock, logger, metrics: createMetrics() }
-  const ingest = new Ingest({ workers: 1, store: options, schemasDir: SHIPPED_SCHEMAS_DIR }, deps)
+  const ingest = new Ingest(
+    { workers: 1, store: options, schemas: new CurrentSchemas({ directory: SHIPPED_SCHEMAS_DIR }) },
+    deps,
+  )
   await ingest.start()
   t.after(() => ingest.stop())
   await append(replaced, 'a', environment(T0 + 1, 2))
@@ -370,7 +374,10 @@ test('the store going bad and good again is one log line each', async (t) => {
   const metrics = createMetrics()
   const store: StoreOptions = { kind: 'influx', url: server.url, token: '', org: 'o', bucket: 'b', api: 'v2' }
   const deps = { log, clock: systemClock, logger, metrics }
-  const ingest = new Ingest({ workers: 1, store, schemasDir: SHIPPED_SCHEMAS_DIR }, deps)
+  const ingest = new Ingest(
+    { workers: 1, store, schemas: new CurrentSchemas({ directory: SHIPPED_SCHEMAS_DIR }) },
+    deps,
+  )
   await ingest.start()
   t.after(() => ingest.stop())
   await append(log, 'a', environment(T0, 1))

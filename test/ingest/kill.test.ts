@@ -9,6 +9,7 @@ import { Ingest } from '../../ingest/ingest.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
+import { CurrentSchemas } from '../../schemas/current-schemas.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { pageOf } from '../history.ts'
 import { append, environment, openLog, settled, temporaryDirectory } from './log-fixture.ts'
@@ -42,7 +43,10 @@ test('killed in the middle again and again, every message is in the embedded sto
   const log = await openLog(logDirectory)
   t.after(() => log.stop())
   const deps = { log, clock: systemClock, logger: silentLogger(), metrics: createMetrics() }
-  const ingest = new Ingest({ workers: 1, store: { kind: 'duckdb', path }, schemasDir: SHIPPED_SCHEMAS_DIR }, deps)
+  const ingest = new Ingest(
+    { workers: 1, store: { kind: 'duckdb', path }, schemas: new CurrentSchemas({ directory: SHIPPED_SCHEMAS_DIR }) },
+    deps,
+  )
   await ingest.start()
   t.after(() => ingest.stop())
   const ledger = await settled(log)

@@ -10,6 +10,7 @@ import type { LocalLog } from '../../log/local/local-log.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
+import { CurrentSchemas } from '../../schemas/current-schemas.ts'
 import type { History, Place } from '../../schemas/history.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { append, environment, openLog, settled, temporaryDirectory } from './log-fixture.ts'
@@ -20,7 +21,7 @@ const signal = new AbortController().signal
 
 async function ingestOf(t: TestContext, log: LocalLog, path: string): Promise<Ingest> {
   const ingest = new Ingest(
-    { workers: 2, store: { kind: 'duckdb', path }, schemasDir: SHIPPED_SCHEMAS_DIR },
+    { workers: 2, store: { kind: 'duckdb', path }, schemas: new CurrentSchemas({ directory: SHIPPED_SCHEMAS_DIR }) },
     { log, clock: systemClock, logger: silentLogger(), metrics: createMetrics() },
   )
   t.after(() => ingest.stop())

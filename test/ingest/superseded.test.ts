@@ -12,6 +12,7 @@ import type { Notice } from '../../log/log.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
+import { CurrentSchemas } from '../../schemas/current-schemas.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { pageOf } from '../history.ts'
 import { startInfluxdb1 } from '../servers/influxdb1.ts'
@@ -66,7 +67,7 @@ function payloadOf({ readings }: Given): Buffer {
 
 const ingestOf = (log: LocalLog, store: StoreOptions, workers: number) =>
   new Ingest(
-    { workers, store, schemasDir: SHIPPED_SCHEMAS_DIR },
+    { workers, store, schemas: new CurrentSchemas({ directory: SHIPPED_SCHEMAS_DIR }) },
     { log, clock: systemClock, logger: silentLogger(), metrics: createMetrics() },
   )
 

@@ -14,6 +14,7 @@ import { INGEST_READER } from '../../log/log.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
+import { CurrentSchemas } from '../../schemas/current-schemas.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { pageOf } from '../history.ts'
@@ -33,7 +34,10 @@ test('ingest stores what is in every shard, and a store that lost it is given it
   const started = async () => {
     const store: StoreOptions = { kind: 'duckdb', path }
     const deps = { log, clock: systemClock, logger: silentLogger(), metrics: createMetrics() }
-    const ingest = new Ingest({ workers: 1, store, schemasDir: SHIPPED_SCHEMAS_DIR }, deps)
+    const ingest = new Ingest(
+      { workers: 1, store, schemas: new CurrentSchemas({ directory: SHIPPED_SCHEMAS_DIR }) },
+      deps,
+    )
     t.after(() => ingest.stop())
     await ingest.start()
     return ingest

@@ -7,6 +7,7 @@ import type { Packet } from 'mqtt-packet'
 import { payloadCheck } from '../../../cli/payload-check.ts'
 import { SET_ASIDE } from '../../../log/entry.ts'
 import { INGEST_READER } from '../../../log/log.ts'
+import { Decoder } from '../../../schemas/decoder.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
 import { until } from '../../until.ts'
 import { type Bench, connectAs, connected5, publish, RawClient, startBroker } from '../harness.ts'
@@ -28,7 +29,7 @@ const PAYLOAD_FORMAT_INVALID = 0x99
 
 const start = (t: TestContext, depth: 'fingerprint' | 'decode' = 'decode') =>
   startBroker(t, { auth: 'off', check: checkOf(depth) })
-const checkOf = (depth: 'fingerprint' | 'decode') => payloadCheck(depth, registry) ?? assert.fail()
+const checkOf = (depth: 'fingerprint' | 'decode') => payloadCheck(depth, new Decoder(registry)) ?? assert.fail()
 
 interface Answer {
   readonly cmd: string

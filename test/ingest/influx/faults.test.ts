@@ -11,6 +11,7 @@ import { INFLUX_ERROR_BYTES_MAX } from '../../../ingest/influx/connection.ts'
 import { InfluxStore } from '../../../ingest/influx/store.ts'
 import { retryWaitMs, writeUntilStored } from '../../../ingest/retry.ts'
 import { type StoreBatch, StoreError } from '../../../ingest/store.ts'
+import type { Stream } from '../../../schemas/reading.ts'
 import { pageOf } from '../../history.ts'
 import { entryOf, pulses, reading, STREAMS, T0, weather } from '../streams.ts'
 import { startFaultServer } from './fault-server.ts'
@@ -46,6 +47,7 @@ async function persist(store: InfluxStore, what: StoreBatch) {
 }
 const facade = (store: InfluxStore) => ({
   name: store.name,
+  useStreams: (streams: readonly Stream[]) => store.useStreams(streams),
   history: store.history,
   start: () => store.start(),
   stop: () => store.stop(),

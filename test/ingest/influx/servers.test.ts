@@ -9,6 +9,7 @@ import { createStore } from '../../../ingest/stores.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { silentLogger } from '../../../platform/logger.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
+import { CurrentSchemas } from '../../../schemas/current-schemas.ts'
 import { HISTORY_ORDERS } from '../../../schemas/history.ts'
 import type { Reading } from '../../../schemas/reading.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
@@ -180,7 +181,10 @@ test('InfluxDB 2.x: of a batch across the retention the rest is stored, and the 
   t.after(() => log.stop())
   const deps = { log, clock: systemClock, logger: silentLogger(), metrics: createMetrics() }
   const store = { ...server.store, bucket: 'two days' }
-  const ingest = new Ingest({ workers: 1, store, schemasDir: SHIPPED_SCHEMAS_DIR }, deps)
+  const ingest = new Ingest(
+    { workers: 1, store, schemas: new CurrentSchemas({ directory: SHIPPED_SCHEMAS_DIR }) },
+    deps,
+  )
   await ingest.start()
   t.after(() => ingest.stop())
   const now = Date.now()

@@ -1,0 +1,178 @@
+/**
+ * Owns which registry is in force in a thread, and how the next one comes into force while it runs: the folder of the schemas is
+ * looked at, and who decodes asks here for each message.
+ *
+ * Always true: a registry is replaced whole, by one that all of its files make; while they make none, the one before stays, and it
+ * is told why. A message whose schema is not known is a reason to look at once: so a device may send by a version as soon as
+ * its file is there, and no process is behind another.
+ * Bounds: a look a second, and `UNKNOWN_LOOKS` for unknown schemas, whatever comes. A look that finds nothing takes a stat(2) a file.
+ */
+
+import { isDeepStrictEqual } from 'node:util'
+import { messageOf } from '../platform/errors.ts'
+import type { Logger } from '../platform/logger.ts'
+import { TokenBucket } from '../platform/token-bucket.ts'
+import { Decoder } from './decoder.ts'
+import { SchemaError } from './definition.ts'
+import type { Message, Remark } from './framing.ts'
+import { Lock } from './lock.ts'
+import { changeLock } from './lock-file.ts'
+import { type Reading, Rejection } from './reading.ts'
+import { Registry } from './registry.ts'
+import { fileName, readSchemaFiles, type SchemaFiles, stampOf } from './schema-files.ts'
+
+/** What is new is promised within two seconds: one to see it, and one for all who are to know. */
+const LOOK_MS = 1_000
+/** Looks for unknown schemas: what is not known after so many is found by the next that may be, or by the clock. */
+const UNKNOWN_LOOKS = { capacity: 20, perSecond: 20 }
+
+export interface CurrentSchemasOptions {
+  readonly directory: string
+  /** No reading's time is before it, milliseconds; undefined: as by default. */
+  readonly readingTimeMinMs?: number | undefined
+  /** What another thread has read of the folder; it is read here if they are not given. */
+  readonly files?: SchemaFiles
+}
+
+export class CurrentSchemas {
+  readonly name = 'schemas'
+  readonly #directory: string
+  readonly #readingTimeMinMs: number | undefined
+  readonly #listeners: (() => void)[] = []
+  #files: SchemaFiles
+  #decoder: Decoder
+  /** Of the folder when `#files` were read. */
+  #stamp: string
+  /** Of a folder whose files make no registry, and why. */
+  #refused: { readonly stamp: string; readonly problem: string } | undefined
+  #told = ''
+  readonly #looksLeft = new TokenBucket(UNKNOWN_LOOKS)
+  #looking: NodeJS.Timeout | undefined
+  #logger: Logger | undefined
+
+  /** Throws `SchemaError` as `Registry.load` does. */
+  constructor({ directory, readingTimeMinMs, files }: CurrentSchemasOptions) {
+    this.#directory = directory
+    this.#readingTimeMinMs = readingTimeMinMs
+    this.#stamp = stampOf(directory)
+    this.#files = files ?? readSchemaFiles(directory)
+    this.#decoder = new Decoder(Registry.of(this.#files, readingTimeMinMs))
+  }
+
+  get registry(): Registry {
+    return this.#decoder.registry
+  }
+
+  /** What the registry is made of: another thread makes the same of it. */
+  get files(): SchemaFiles {
+    return this.#files
+  }
+
+  get directory(): string {
+    return this.#directory
+  }
+
+  /** `listener` is called when another registry has come into force. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  decode(message: Message): readonly Reading[] | Rejection {
+    const decoded = this.#decoder.decode(message)
+    return this.#isKnownNow(decoded) ? this.#decoder.decode(message) : decoded
+  }
+
+  /** As `Decoder.glance`. */
+  glance(message: Message): Rejection | undefined {
+    const found = this.#decoder.glance(message)
+    return this.#isKnownNow(found) ? this.#decoder.glance(message) : found
+  }
+
+  remark(message: Message): Remark | undefined {
+    return this.#decoder.remark(message)
+  }
+
+  /** Whether another registry has come into force since a schema was found unknown. */
+  #isKnownNow(outcome: unknown): boolean {
+    if (!(outcome instanceof Rejection) || outcome.code !== 'unknown-schema') return false
+    const now = performance.now()
+    if (this.#looksLeft.tokens(now) < 1) return false
+    this.#looksLeft.take(now)
+    return this.look()
+  }
+
+  /** Looks at the folder; true if another registry is in force. */
+  look(): boolean {
+    const stamp = stampOf(this.#directory)
+    if (stamp === this.#stamp) this.#refused = undefined
+    if (stamp === this.#stamp || stamp === this.#refused?.stamp) return false
+    try {
+      const changed = this.adopt(readSchemaFiles(this.#directory))
+      this.#stamp = stamp
+      this.#refused = undefined
+      return changed
+    } catch (error) {
+      if (!(error instanceof SchemaError)) throw error
+      this.#refused = { stamp, problem: error.message }
+      return false
+    }
+  }
+
+  /** Has these files be in force; false if they are. Throws `SchemaError` if they make no registry, and then nothing changes. */
+  adopt(files: SchemaFiles): boolean {
+    if (isDeepStrictEqual(files, this.#files)) return false
+    const before = this.registry
+    const registry = Registry.of(files, this.#readingTimeMinMs, before)
+    this.#files = files
+    this.#decoder = new Decoder(registry)
+    const known = new Set(before.streams.flatMap(({ name }) => before.versions(name)))
+    const versions = registry.streams.flatMap(({ name }) => registry.versions(name))
+    const come = versions.filter(({ fingerprint }) => ![...known].some((each) => each.fingerprint === fingerprint))
+    if (come.length > 0) this.#logger?.info(`from now on there is ${come.map(fileName).join(', ')}`)
+    for (const listener of this.#listeners) listener()
+    return true
+  }
+
+  /** Looks at the folder from now on, releases what is new in it, and tells what cannot be used. Does not keep the process alive. */
+  watch(logger: Logger): void {
+    this.#logger = logger
+    this.#release()
+    this.#looking ??= setInterval(() => this.#lookAndTell(), LOOK_MS).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#looking)
+  }
+
+  /** What is wrong is told at the second look: a file is there before it is whole. */
+  #lookAndTell(): void {
+    const before = this.#refused
+    this.look()
+    if (this.#refused === undefined) this.#release()
+    else if (this.#refused === before) this.#tell(`${before.problem}; the schemas of before stay in force`)
+  }
+
+  /** What a running platform has taken is released: from then on messages may have been sent by it. */
+  #release(): void {
+    if (Lock.read(this.#files).unlocked(this.#files.files).length === 0) {
+      this.#tell('')
+      return
+    }
+    try {
+      const changed = changeLock(this.#directory, (lock, files) => {
+        const registry = Registry.of(files, this.#readingTimeMinMs, this.registry)
+        return lock.with(registry.released(files.files))
+      })
+      if (changed !== undefined) this.look()
+      this.#tell('')
+    } catch (error) {
+      if (!(error instanceof SchemaError)) throw error
+      this.#tell(`new versions are used, but not released, so nobody would notice if they changed: ${messageOf(error)}`)
+    }
+  }
+
+  #tell(problem: string): void {
+    if (problem !== '' && problem !== this.#told) this.#logger?.error(problem)
+    this.#told = problem
+  }
+}
