@@ -14,7 +14,13 @@ import { HELD_MESSAGES_PER_CLIENT_MAX } from '../session/receive-window.ts'
 import { type Agreement, TOKEN_METHOD } from './agreement.ts'
 import { MessageProperties } from './message-properties.ts'
 import { propertiesOf } from './properties.ts'
-import { FAILURE_MIN, PROTOCOL_ERROR, RECEIVE_MAXIMUM_EXCEEDED, TOPIC_NAME_INVALID } from './reason-codes.ts'
+import {
+  FAILURE_MIN,
+  MALFORMED_PACKET,
+  PROTOCOL_ERROR,
+  RECEIVE_MAXIMUM_EXCEEDED,
+  TOPIC_NAME_INVALID,
+} from './reason-codes.ts'
 import { InboundAliases } from './topic-aliases.ts'
 
 /**
@@ -105,6 +111,10 @@ export class Reader {
   /** The packet itself, for it is nobody else's. */
   #publish(packet: PublishPacket): Packet {
     const { topicAlias, forwarded, messageExpiryInterval, responseTopic, contentType } = propertiesOf(packet)
+    if (packet.dup && packet.qos === 0) {
+      // Section 3.3.1.1.
+      throw new Disconnect('protocol-error', 'a PUBLISH of QoS 0 has DUP', MALFORMED_PACKET)
+    }
     packet.topic = this.aliases.topicOf(packet.topic as string, topicAlias)
     if (/[+#]/.test(packet.topic)) {
       throw new Disconnect('protocol-error', 'the topic of a PUBLISH has a wildcard', TOPIC_NAME_INVALID)

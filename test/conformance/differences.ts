@@ -22,6 +22,7 @@ export const MOSQUITTO_DIFFERENCES: Readonly<Record<string, string>> = {
   'MQTT5-2.1.3-1': 'a PINGREQ with a flag set is answered.',
   'MQTT5-3.1.2-25': 'a message that was too large for the client still counts against its Receive Maximum.',
   'MQTT5-3.1.4-3': 'a client that is taken over is not told; its connection ends.',
+  'MQTT5-3.3.1-2': 'a PUBLISH of QoS 0 with DUP is taken.',
   'MQTT5-3.3.2-14': 'a Response Topic with a wildcard is handed on.',
   'MQTT5-3.3.4-6': "a client's PUBLISH with a subscription identifier is taken.",
   'MQTT5-3.3.4-7': 'more messages of QoS 2 than its Receive Maximum are taken.',

@@ -102,6 +102,7 @@ test('what breaks a rule is answered by a DISCONNECT that says so', async (t) =>
     'a packet that is too large': [0x95, Buffer.of(0x30, 0xff, 0xff, 0xff, 0x7f)],
     'a session that lasts after all': [0x82, Buffer.of(0xe0, 7, 0, 5, 0x11, 0, 0, 0, 1)],
     'a packet that there is not': [0x81, Buffer.of(0x00, 0)],
+    'QoS 0 with DUP': [0x81, Buffer.of(0x38, 4, ...string('a'), 0)],
   }
   for (const [name, [code, bytes]] of Object.entries(broken)) {
     const { client } = await connected5(t, bench, 'constructor')

@@ -102,10 +102,11 @@ export const publishStatements: readonly Statement[] = [
     const [second] = await bed.session('c')
     assert.equal((await received(second)).dup, true)
   }),
-  both('3.3.1-2', 'DUP is 0 in every QoS 0 message', async (bed) => {
+  both('3.3.1-2', 'DUP is 0 in every QoS 0 message; another is malformed', async (bed) => {
     const subscriber = await bed.subscriber(bed.name('t'), 0)
     await bed.post(bed.name('t'), 'x', { dup: true })
     assert.equal((await received(subscriber)).dup, false)
+    await bed.violations({ 'QoS 0 with DUP': publish5('a', 'x', { dup: true }) })
   }),
   both('3.3.1-3', 'the DUP of an incoming PUBLISH is not handed on', async (bed) => {
     const subscriber = await bed.subscriber(bed.name('t'), 2)
