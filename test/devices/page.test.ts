@@ -10,10 +10,10 @@ import { startBroker } from '../broker/harness.ts'
 import { plainEnvironment } from '../e2e/platform.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { findProgram, MissingServer, skipIfMissing } from '../servers/server.ts'
+import { PAHO_PYTHON, pythonWithPaho } from '../strangers/devices.ts'
 import { ROOT } from '../tree.ts'
 
 const PAGE = readFileSync(join(ROOT, 'docs/devices.md'), 'utf8')
-const PAHO_PYTHON = 'paho Python'
 const TOPIC = 'devices/truck-7/telemetry/environment'
 
 /** The program below a heading. */
@@ -24,14 +24,6 @@ function program(library: string): string {
 
 /** Puts a program into a directory; the command that runs it. Throws `MissingServer`. */
 type Prepare = (directory: string, text: string) => readonly [file: string, ...args: string[]]
-
-/** One that has 2.0 of the library or later. */
-function pythonWithPaho(): string {
-  for (const python of new Set([findProgram('python3', 'apt install python3'), '/usr/bin/python3'])) {
-    if (spawnSync(python, ['-c', 'import paho.mqtt.enums']).status === 0) return python
-  }
-  throw new MissingServer('needs paho-mqtt of Python, 2.0 or later (pip install paho-mqtt)')
-}
 
 const LIBRARIES: Readonly<Record<string, Prepare>> = {
   'mqtt.js': (directory, text) => {
