@@ -15,9 +15,11 @@ async function ledger({ device, json }: { device?: string; json?: boolean }): Pr
   if (device !== undefined && !isDeviceId(device)) {
     throw new UsageError(`--device is "${device}": allowed are 1 to 64 of A-Z a-z 0-9 . _ : -`)
   }
-  const books = await withLog((log) =>
-    device === undefined ? log.ledger(INGEST_READER) : log.deviceLedger(INGEST_READER, device),
-  )
+  const books = await withLog(async (log) => {
+    if (device !== undefined) return log.deviceLedger(INGEST_READER, device)
+    const { held, replayed } = await log.deadLetterCounts()
+    return { ...(await log.ledger(INGEST_READER)), held, replayed }
+  })
   if (json) process.stdout.write(`${JSON.stringify(books)}\n`)
   else process.stdout.write(formatTable(Object.keys(books), [Object.values(books).map(String)]))
   if (!books.balanced) process.exitCode = 1

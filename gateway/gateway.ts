@@ -7,7 +7,6 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Shards } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
@@ -22,6 +21,7 @@ import { Columns } from './columns.ts'
 import { HistoryPlaces } from './history-places.ts'
 import { Http, type HttpOptions, LIVE_PATH } from './http.ts'
 import { Latest } from './latest.ts'
+import type { LedgerLog } from './ledger.ts'
 import { Feeds } from './live/feeds.ts'
 import { Groups } from './live/groups.ts'
 import { Live } from './live/live.ts'
@@ -47,7 +47,7 @@ export interface GatewayOptions extends HttpOptions {
 }
 
 export interface GatewayDependencies {
-  readonly log: Shards
+  readonly log: LedgerLog
   readonly presence: Presence
   readonly schemas: CurrentSchemas
   readonly history: History

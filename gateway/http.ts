@@ -3,7 +3,6 @@
  * paths are read with GET (or HEAD); nothing can be changed over HTTP.
  */
 
-import type { Shards } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -16,7 +15,7 @@ import { type Dashboard, loadDashboard } from './dashboard.ts'
 import { Devices } from './devices.ts'
 import type { HistoryPlaces } from './history-places.ts'
 import type { Latest } from './latest.ts'
-import { ledgerOf } from './ledger.ts'
+import { type LedgerLog, ledgerOf } from './ledger.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import { answerHealth, answerMetrics, answerReadiness, isHealth, OPERATIONS } from './operations.ts'
 import { Origins, type OriginsOptions } from './origins.ts'
@@ -30,7 +29,7 @@ import type { Exchange } from './server/server.ts'
 import type { Tokens } from './tokens.ts'
 
 export interface HttpDependencies {
-  readonly log: Shards
+  readonly log: LedgerLog
   readonly presence: Presence
   readonly schemas: CurrentSchemas
   readonly history: History

@@ -146,10 +146,10 @@ export class Coordinator {
     void this.#read().catch((error) => this.#giveUp(error))
   }
 
-  /** Resolves when every group that is handed out from now on is decoded by these. */
-  async useSchemas(files: SchemaFiles): Promise<void> {
+  /** Every group that is handed out from now on is decoded by these. */
+  useSchemas(files: SchemaFiles): void {
     this.#schemas = files
-    await Promise.all(this.#slots.map(({ thread }) => thread?.useSchemas(files)))
+    for (const { thread } of this.#slots) thread?.useSchemas(files)
   }
 
   /** Drains for at most `INGEST_DRAIN_MS`, but waits for no store that is failing; then ends the workers. */
@@ -331,7 +331,7 @@ export class Coordinator {
     })
     await thread.start()
     // They may have changed since the thread was made.
-    if (this.#schemas !== undefined) void thread.useSchemas(this.#schemas)
+    if (this.#schemas !== undefined) thread.useSchemas(this.#schemas)
     const { checkpoint } = thread
     slot.thread = thread
     slot.held = checkpoint === undefined ? undefined : positionOf(this.#deps.log, checkpoint)

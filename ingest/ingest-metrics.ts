@@ -21,6 +21,7 @@ export class IngestMetrics {
   readonly #deadLetters: Counter<'code'>
   readonly #retries: Counter<'code'>
   readonly #deaths: Counter
+  readonly #replayed: Counter
   readonly #groupEntries: Histogram
   readonly #writeSeconds: Histogram
   readonly #storeUp: Gauge
@@ -34,6 +35,7 @@ export class IngestMetrics {
     this.#readings = counter('readings_stored_total', 'Readings in the store')
     this.#superseded = counter('readings_superseded_total', 'Readings replaced by others with their series and time')
     this.#deaths = counter('worker_deaths_total', 'Worker threads that ended by themselves and were replaced')
+    this.#replayed = counter('replayed_total', 'Messages put through again, for their schema has come')
     this.#deadLetters = new Counter({
       name: 'telltale_ingest_dead_letters_total',
       help: 'Messages set aside, by code',
@@ -86,6 +88,10 @@ export class IngestMetrics {
 
   retry(code: string): void {
     this.#retries.inc({ code })
+  }
+
+  replayed(messages: number): void {
+    this.#replayed.inc(messages)
   }
 
   death(): void {

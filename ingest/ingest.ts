@@ -13,6 +13,7 @@ import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
 import { Coordinator } from './coordinator.ts'
 import { IngestMetrics, StoreState } from './ingest-metrics.ts'
+import { Parked, type ParkedDependencies } from './parked.ts'
 import { STORES, type StoreOptions } from './stores.ts'
 import { WorkerThread } from './worker-thread.ts'
 
@@ -26,7 +27,7 @@ export interface IngestOptions {
 }
 
 export interface IngestDependencies {
-  readonly log: Shards
+  readonly log: Shards & ParkedDependencies['log']
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
@@ -35,6 +36,7 @@ export interface IngestDependencies {
 export class Ingest implements Part {
   readonly name = 'ingest'
   readonly #coordinator: Coordinator
+  readonly #parked: Parked
   readonly #options: IngestOptions
   #stopping: Promise<void> | undefined
 
@@ -54,7 +56,11 @@ export class Ingest implements Part {
       },
       { log, clock, logger, metrics: instruments, storeState },
     )
-    schemas.onChange(() => void this.#coordinator.useSchemas(schemas.files))
+    this.#parked = new Parked({ log, logger, replayed: (messages) => instruments.replayed(messages) })
+    schemas.onChange(() => {
+      this.#coordinator.useSchemas(schemas.files)
+      this.#parked.look(schemas.registry)
+    })
   }
 
   /** Rejects when ingest cannot go on (workers that die again and again, a log that fails): the process should end. */
@@ -63,12 +69,13 @@ export class Ingest implements Part {
   }
 
   /** Rejects if the schemas, or an embedded store, cannot be opened. A remote store that is away is no error. */
-  start(): Promise<void> {
-    return this.#coordinator.start()
+  async start(): Promise<void> {
+    await this.#coordinator.start()
+    this.#parked.look(this.#options.schemas.registry)
   }
 
   stop(): Promise<void> {
-    this.#stopping ??= this.#coordinator.stop()
+    this.#stopping ??= this.#parked.stop().then(() => this.#coordinator.stop())
     return this.#stopping
   }
 

@@ -46,7 +46,7 @@ export type ToWorker =
   /** Nobody wants the rest of a page, or the page. */
   | { readonly kind: 'leave'; readonly id: number }
   /** Others are in force: of all groups that come after this. */
-  | { readonly kind: 'schemas'; readonly id: number; readonly files: SchemaFiles }
+  | { readonly kind: 'schemas'; readonly files: SchemaFiles }
   /** Give up what is not written, close the store, end the thread. */
   | { readonly kind: 'stop' }
 
@@ -94,8 +94,6 @@ export type FromWorker =
   | { readonly kind: 'ready'; readonly checkpoint: string | undefined }
   /** It could not start. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
-  /** They are in force. */
-  | { readonly kind: 'schemas-taken'; readonly id: number }
   | { readonly kind: 'done'; readonly outcome: GroupOutcome }
   | { readonly kind: 'trouble'; readonly trouble: StoreTrouble }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: HistoryAnswer }

@@ -44,8 +44,6 @@ export class WorkerThread {
   /** Its store is a file that it alone has open. */
   readonly isEmbedded: boolean
   readonly #asked = new Map<number, Asked>()
-  /** Told of schemas, and has not said that it has them: bounded, for they are looked at once a second. */
-  readonly #taking = new Map<number, () => void>()
   readonly #exited: Promise<void>
   #nextQuestion = 0
   /** Up to which position of the log an embedded store held the points when the thread started. */
@@ -94,14 +92,9 @@ export class WorkerThread {
     this.#post({ kind: 'group', sequence, bytes, shard, firstOffset, checkpoint, isRepeat, isOtherLog })
   }
 
-  /** Resolves when what comes after is decoded by these; also if the thread has ended, for its successor begins with them. */
-  useSchemas(files: SchemaFiles): Promise<void> {
-    if (this.#ending) return Promise.resolve()
-    const id = this.#nextQuestion++
-    return new Promise((resolve) => {
-      this.#taking.set(id, resolve)
-      this.#post({ kind: 'schemas', id, files })
-    })
+  /** What is taken after this is decoded by these. */
+  useSchemas(files: SchemaFiles): void {
+    this.#post({ kind: 'schemas', files })
   }
 
   /** The store as it was when the thread started. */
@@ -185,10 +178,6 @@ export class WorkerThread {
       case 'failed':
         this.#started?.reject(new TelltaleError(message.code, message.message))
         break
-      case 'schemas-taken':
-        this.#taking.get(message.id)?.()
-        this.#taking.delete(message.id)
-        break
       case 'done':
         this.#events.onDone(message.outcome)
         break
@@ -223,8 +212,6 @@ export class WorkerThread {
   #refuseAsked(): void {
     for (const { reject } of this.#asked.values()) reject(gone())
     this.#asked.clear()
-    for (const resolve of this.#taking.values()) resolve()
-    this.#taking.clear()
   }
 }
 

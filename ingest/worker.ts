@@ -65,7 +65,6 @@ class Worker {
         break
       case 'schemas':
         this.#schemas.adopt(message.files)
-        say({ kind: 'schemas-taken', id: message.id })
         break
       case 'stop':
         void this.#end()

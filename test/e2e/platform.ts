@@ -7,12 +7,14 @@ import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { StoreOptions } from '../../ingest/stores.ts'
-import type { Ledger } from '../../log/log.ts'
+import type { Ledger as Books, DeadLetterCounts } from '../../log/log.ts'
 import type { Reading } from '../../schemas/reading.ts'
 import { HTTP_API } from '../gateway/api/openapi.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort } from '../servers/server.ts'
 import { until } from '../until.ts'
+
+export type Ledger = Books & Pick<DeadLetterCounts, 'held' | 'replayed'>
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const TELLTALE = fileURLToPath(new URL('../../cli/telltale.js', import.meta.url))

@@ -11,7 +11,7 @@ import { openLocal } from './local/open-local.ts'
 export class ShardedLog implements Appends, Shards {
   readonly id: string
   readonly shards: readonly Shard[]
-  readonly #logs: readonly LocalLog[]
+  readonly logs: readonly LocalLog[]
 
   static async open(t: TestContext, directory: string, count: number): Promise<ShardedLog> {
     const logs: LocalLog[] = []
@@ -21,7 +21,7 @@ export class ShardedLog implements Appends, Shards {
   }
 
   private constructor(logs: readonly LocalLog[]) {
-    this.#logs = logs
+    this.logs = logs
     this.id = logs.map(({ id }) => id).join('')
     this.shards = logs.flatMap(({ shards }) => shards)
   }
@@ -54,13 +54,13 @@ export class ShardedLog implements Appends, Shards {
 
   /** Of its shards: of each dead letter the offset. */
   async deadLetterOffsets(): Promise<number[][]> {
-    const letters = await Promise.all(this.#logs.map((log) => log.deadLetters({ limit: 1_000 })))
+    const letters = await Promise.all(this.logs.map((log) => log.deadLetters({ limit: 1_000 })))
     return letters.map((each) => each.map(({ offset }) => offset))
   }
 
   #of(device: string): LocalLog {
     const number = [...device].reduce((sum, character) => sum + character.charCodeAt(0), 0)
-    const { [number % this.#logs.length]: log } = this.#logs
+    const { [number % this.logs.length]: log } = this.logs
     if (log === undefined) throw new Error('a log has shards')
     return log
   }

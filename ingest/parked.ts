@@ -1,0 +1,110 @@
+/**
+ * Owns the way back of messages that came before their schema: set aside as `unknown-schema`, they wait among the dead letters, and
+ * are put through again by themselves once it is registered.
+ *
+ *   looking through all --at the end--> following what is set aside --other schemas in force--> looking through all ...
+ *
+ * Always true: a message is put through only when workers decode what comes by its schema, so none comes back for that; and those of
+ * a device in the order in which they came, for they are asked for in that order, one request after another. It is a replay as a
+ * person's (`log/local/replays.ts`): a letter is held or in the log again, however a process ends, and a start looks through all.
+ * Bounds: `DEAD_LETTER_SEQUENCES_MAX` letters a request, one request at a time; dead letters are bounded themselves.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { DeadLetter, DeadLetterBox } from '../log/log.ts'
+import { LogError } from '../log/log-error.ts'
+import { messageOf } from '../platform/errors.ts'
+import { DEAD_LETTER_SEQUENCES_MAX } from '../platform/limits.ts'
+import type { Logger } from '../platform/logger.ts'
+import { Decoder } from '../schemas/decoder.ts'
+import { Rejection } from '../schemas/reading.ts'
+import type { Registry } from '../schemas/registry.ts'
+
+/** A request that no process carries out is kept: it is looked so often whether one has, and asked again after so long. */
+const ASKED_LOOK_MS = 1_000
+const ASKED_LOOKS_MAX = 600
+
+export interface ParkedDependencies {
+  readonly log: Pick<DeadLetterBox, 'followDeadLetters' | 'lastDeadLetter' | 'deadLetter' | 'replay'>
+  readonly logger: Logger
+  readonly replayed: (messages: number) => void
+}
+
+export class Parked {
+  readonly #deps: ParkedDependencies
+  readonly #stopping = new AbortController()
+  /** Ends the look that is under way, for another begins. */
+  #looking = new AbortController()
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(deps: ParkedDependencies) {
+    this.#deps = deps
+  }
+
+  /** Whatever the workers are given from now on they decode by these. */
+  look(registry: Registry): void {
+    this.#looking.abort()
+    const looking = new AbortController()
+    this.#looking = looking
+    const signal = AbortSignal.any([looking.signal, this.#stopping.signal])
+    this.#running = this.#running.then(() => this.#look(new Decoder(registry), signal))
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#running
+  }
+
+  async #look(decoder: Decoder, signal: AbortSignal): Promise<void> {
+    const { log, logger } = this.#deps
+    while (!signal.aborted) {
+      try {
+        let known: number[] = []
+        for await (const letter of log.followDeadLetters(0, signal)) {
+          if (isKnown(letter, decoder)) known.push(letter.sequence)
+          if (known.length === 0) continue
+          if (known.length < DEAD_LETTER_SEQUENCES_MAX && letter.sequence < (await log.lastDeadLetter())) continue
+          await this.#replay(known, signal)
+          known = []
+        }
+        // It ends by itself when the log is closed.
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        logger.error(
+          { err: error },
+          `messages that wait for their schema are looked through again: ${messageOf(error)}`,
+        )
+        await delay(ASKED_LOOK_MS, undefined, { signal, ref: false }).catch(() => undefined)
+      }
+    }
+  }
+
+  async #replay(sequences: readonly number[], signal: AbortSignal): Promise<void> {
+    const { log, logger, replayed } = this.#deps
+    try {
+      // Who stops does not wait for it: the request is kept.
+      const messages = await Promise.race([log.replay({ sequences }), aborted(signal)])
+      if (messages === undefined) return
+      replayed(messages)
+      logger.info({ messages }, 'messages that came before their schema are put through again')
+    } catch (error) {
+      if (!(error instanceof LogError) || error.code !== 'log-busy') throw error
+      const first = sequences[0] ?? 0
+      for (let looks = 0; looks < ASKED_LOOKS_MAX && !signal.aborted; looks++) {
+        if ((await log.deadLetter(first)) === undefined) break
+        await delay(ASKED_LOOK_MS, undefined, { signal, ref: false }).catch(() => undefined)
+      }
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }))
+}
+
+function isKnown(letter: DeadLetter, decoder: Decoder): boolean {
+  if (letter.code !== 'unknown-schema') return false
+  const decoded = decoder.decode({ ...letter, payload: Buffer.from(letter.payload) })
+  return !(decoded instanceof Rejection) || decoded.code !== 'unknown-schema'
+}
