@@ -4,7 +4,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { TelltaleError } from '../platform/errors.ts'
+import { printable } from '../platform/printable.ts'
 import { loadSettings } from '../platform/settings.ts'
+import { checkSchemas } from '../schemas/check.ts'
 import type { Lock } from '../schemas/lock.ts'
 import { changeLock } from '../schemas/lock-file.ts'
 import { Registry } from '../schemas/registry.ts'
@@ -44,7 +46,35 @@ export function schemasCommand(): Command {
     )
     .option('--restore', 'the files of released versions become what they were')
     .action(lockSchemas)
-  return new Command('schemas').addCommand(list).addCommand(lock)
+  const check = new Command('check')
+    .description(
+      'looks through the schemas: what is wrong, in which line, what it does, and the mend; exit 1 for errors',
+    )
+    .argument('[dir]', 'the folder of the schemas, if it is not that of the settings')
+    .option('--json', 'as JSON')
+    .action(checkFolder)
+  return new Command('schemas').addCommand(list).addCommand(check).addCommand(lock)
+}
+
+function checkFolder(directory: string | undefined, options: { json?: boolean }): void {
+  const folder = directory ?? schemasDirectory(loadSettings())
+  const findings = checkSchemas(readSchemaFiles(folder))
+  const errors = findings.filter(({ severity }) => severity === 'error').length
+  if (errors > 0) process.exitCode = 1
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`)
+    return
+  }
+  for (const { file, line, severity, code, what, devices, stored, mend } of findings) {
+    const told = [
+      `${file}:${line}: ${severity} ${code}: ${what}`,
+      `devices: ${devices}`,
+      `stored: ${stored}`,
+      `mend: ${mend}`,
+    ]
+    process.stdout.write(`${told.map(printable).join('\n    ')}\n`)
+  }
+  process.stdout.write(`${errors} errors, ${findings.length - errors} warnings\n`)
 }
 
 function lockSchemas(directory: string | undefined, options: { replace?: boolean; restore?: boolean }): void {

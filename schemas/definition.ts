@@ -32,7 +32,7 @@ export interface EnumLeaf extends Named {
   readonly kind: 'enum'
   readonly symbols: readonly string[]
   /** What it does not know is read as that. */
-  readonly hasDefault: boolean
+  readonly default: string | undefined
 }
 export type Leaf = { readonly kind: Scalar } | EnumLeaf
 export interface RecordShape extends Named {
@@ -47,6 +47,8 @@ export interface Field {
   /** Where `null` stands in the union with it; undefined when the field cannot be null. */
   readonly nullBranch: 0 | 1 | undefined
   readonly aliases: readonly string[]
+  /** It does not say that it is not another one renamed: by `"aliases": []`. */
+  readonly isNamedAnew: boolean
   /** The default as JSON; undefined when there is none. */
   readonly default: unknown
   readonly tag: boolean
@@ -94,6 +96,7 @@ type Json = Record<string, unknown>
 
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 const aliasesOf = ({ aliases }: Json): string[] => (Array.isArray(aliases) ? aliases.map(String) : [])
+const defaultOf = (type: Json): string | undefined => ('default' in type ? String(type.default) : undefined)
 const show = (value: unknown): string => JSON.stringify(value) ?? 'nothing'
 
 /** Reads and checks one schema. `file` is how it is named in errors. Throws `SchemaError`. */
@@ -203,6 +206,7 @@ class Definer {
       shape,
       nullBranch,
       aliases: aliasesOf(field),
+      isNamedAnew: field.aliases === undefined,
       default: field.default,
       ...this.#attributes(field, shape, at),
     }
@@ -265,7 +269,7 @@ class Definer {
     const symbols = type.symbols
     if (!Array.isArray(symbols) || symbols.length === 0) return this.#refuse(`${at} is an enum without symbols`)
     const { name } = this.#name(type, namespace, at)
-    const enumOf = { name, aliases: aliasesOf(type), symbols: symbols.map(String), hasDefault: 'default' in type }
+    const enumOf = { name, aliases: aliasesOf(type), symbols: symbols.map(String), default: defaultOf(type) }
     const shape: Shape = { kind: 'enum', ...enumOf }
     this.#named.set(name, shape)
     return shape

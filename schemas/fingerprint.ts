@@ -3,7 +3,7 @@
  * 1.12, "Transforming into Parsing Canonical Form" and "Schema Fingerprints").
  *
  * Always true: two spellings of the same schema give one fingerprint. What the canonical form strips, a fingerprint does
- * not see: defaults, docs, aliases, logical types and our own attributes; `evolution.ts` looks at those.
+ * not see: defaults, docs, aliases, logical types and our own attributes; `compatibility.ts` looks at those.
  * avsc's own canonical form is not used, so that nothing here depends on how that library spells a schema.
  *
  * Two libraries spell a logical type otherwise than the specification, so their fingerprints of a schema with a time are

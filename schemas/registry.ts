@@ -13,8 +13,8 @@ import { messageOf } from '../platform/errors.ts'
 import { READING_TIME_MIN_MS } from '../platform/limits.ts'
 import { PACKAGE_DIR } from '../platform/package.ts'
 import { AvroCodec, avroType, type OtherFingerprint, type Version } from './avro-codec.ts'
+import { checkVersions, type FindingCode } from './compatibility.ts'
 import { type Definition, defineSchema, SchemaError } from './definition.ts'
-import { checkEvolution } from './evolution.ts'
 import type { OtherSpelling } from './fingerprint.ts'
 import { driftError, Lock, type Locked, type Released } from './lock.ts'
 import type { Stream } from './reading.ts'
@@ -214,7 +214,7 @@ function registerStream(
 ): Registered {
   const file = (version: number) => join(folder, `${version}.avsc`)
   const definitions = files.map(({ version, text }) => defineSchema(file(version), name, version, text))
-  checkEvolution(file, definitions)
+  requireCompatible(folder, files, definitions, lock)
   const versions = definitions.map((definition) => typed(file(definition.version), definition))
   const newest = versions.at(-1) ?? refuse(folder, 'holds no schema; expected is 1.avsc')
   const codecs = (batch: boolean) =>
@@ -236,6 +236,32 @@ function registerStream(
     newest: newest.definition,
   }
   return withIds(registered, lock)
+}
+
+/** What a column means is the same in all versions, also in those of before there was a lock. */
+const MEANINGS: readonly FindingCode[] = ['time', 'type', 'tag', 'unit']
+
+/** A new version may do nothing wrong to devices in the field; what was released before there was such a check stays. */
+function requireCompatible(
+  folder: string,
+  files: readonly SchemaFile[],
+  definitions: readonly Definition[],
+  lock: Lock,
+): void {
+  const checked = definitions.map((definition, index) => ({
+    file: `${definition.version}.avsc`,
+    text: files[index]?.text ?? '',
+    definition,
+  }))
+  const isNew = (file: string) => {
+    const index = checked.findIndex((each) => each.file === file)
+    const [version, before] = [definitions[index], definitions[index - 1]]
+    return version !== undefined && !lock.of(version) && before !== undefined && lock.of(before) !== undefined
+  }
+  for (const { file, line, severity, code, what, devices, mend } of checkVersions(checked)) {
+    if (severity !== 'error' || !(MEANINGS.includes(code) || isNew(file))) continue
+    refuse(`${join(folder, file)}:${line}`, `${what}: ${mend}. Otherwise ${devices}`)
+  }
 }
 
 function withIds(registered: Registered, lock: Lock): Registered {

@@ -12,55 +12,73 @@ const WIDER: Partial<Record<Shape['kind'], readonly Shape['kind'][]>> = {
   float: ['double'],
 }
 
+/** Something that `reader` cannot read of what `writer` wrote: where, what it is, and what would be right. */
+export interface Unreadable {
+  readonly path: readonly string[]
+  readonly what: string
+  readonly mend: string
+}
+
 /** Undefined if `reader` reads all that `writer` wrote, or fails for a reason that is not known here. */
 export function whyUnreadable(writer: Definition, reader: Definition): string | undefined {
+  const [first] = unreadable(writer, reader)
+  return first && `${first.what}: ${first.mend}`
+}
+
+export function unreadable(writer: Definition, reader: Definition): Unreadable[] {
   return inRecord(writer.shape, reader.shape, [])
 }
 
-function inRecord(writer: RecordShape, reader: RecordShape, above: readonly string[]): string | undefined {
+/** The fields of a record that a reader's field is read from: one, none, or by mistake several. */
+export const sourcesOf = (writer: RecordShape, field: Field): Field[] =>
+  writer.fields.filter(({ name }) => name === field.name || field.aliases.includes(name))
+
+function inRecord(writer: RecordShape, reader: RecordShape, above: readonly string[]): Unreadable[] {
   const at = above.length === 0 ? 'the record' : above.join('.')
-  if (!isNamed(writer.name, reader)) return renamed(at, writer.name, reader.name)
-  for (const field of reader.fields) {
+  if (!isNamed(writer.name, reader)) return [renamed(above, at, writer.name, reader.name)]
+  return reader.fields.flatMap((field): Unreadable[] => {
     const path = [...above, field.name]
-    const sources = writer.fields.filter(({ name }) => name === field.name || field.aliases.includes(name))
+    const sources = sourcesOf(writer, field)
     const [source] = sources
     if (source !== undefined && sources.length > 1) {
       const names = sources.map(({ name }) => name).join(' and ')
-      return `${path.join('.')} stands for ${names}, which are two fields there: let its aliases name one of them`
+      const what = `${path.join('.')} stands for ${names}, which are two fields there`
+      return [{ path, what, mend: 'let its aliases name one of them' }]
     }
-    const why = source === undefined ? whyMissing(field, path, writer, reader) : inField(source, field, path)
-    if (why !== undefined) return why
-  }
-  return undefined
+    return source === undefined ? missing(field, path, writer, reader) : inField(source, field, path)
+  })
 }
 
-function whyMissing(field: Field, path: readonly string[], writer: RecordShape, reader: RecordShape) {
-  if (field.default !== undefined) return undefined
+function missing(field: Field, path: readonly string[], writer: RecordShape, reader: RecordShape): Unreadable[] {
+  if (field.default !== undefined) return []
   const kept = new Set(reader.fields.flatMap(({ name, aliases }) => [name, ...aliases]))
   const gone = writer.fields.find(({ name, shape }) => !kept.has(name) && shape.kind === field.shape.kind)
-  const was = gone && `; if it is ${gone.name} under a new name, "aliases": ["${gone.name}"]`
-  return `${path.join('.')} is new and has no default: give it one${was ?? ''}`
+  const was = gone ? `; if it is ${gone.name} under a new name, "aliases": ["${gone.name}"]` : ''
+  return [{ path, what: `${path.join('.')} is new and has no default`, mend: `give it one${was}` }]
 }
 
-function inField(writer: Field, reader: Field, path: readonly string[]): string | undefined {
+function inField(writer: Field, reader: Field, path: readonly string[]): Unreadable[] {
   const at = path.join('.')
   if (writer.nullBranch !== undefined && reader.nullBranch === undefined) {
-    return `${at} could be null and cannot be any more: keep the union with null`
+    return [{ path, what: `${at} could be null and cannot be any more`, mend: 'keep the union with null' }]
   }
   const [was, is] = [writer.shape, reader.shape]
   if (was.kind === 'record' && is.kind === 'record') return inRecord(was, is, path)
-  if (was.kind === 'enum' && is.kind === 'enum') return inEnum(was, is, at)
-  if (was.kind === is.kind || WIDER[was.kind]?.includes(is.kind)) return undefined
+  if (was.kind === 'enum' && is.kind === 'enum') return inEnum(was, is, path)
+  if (was.kind === is.kind || WIDER[was.kind]?.includes(is.kind)) return []
   const wider = WIDER[was.kind]
   const may = wider === undefined ? '' : ` (${was.kind} may become ${wider.join(' or ')})`
-  return `${at} was ${was.kind} and is ${is.kind}, which cannot read it${may}: give what changed a new name`
+  const what = `${at} was ${was.kind} and is ${is.kind}, which cannot read it${may}`
+  return [{ path, what, mend: 'give what changed a new name' }]
 }
 
-function inEnum(writer: EnumLeaf, reader: EnumLeaf, at: string): string | undefined {
-  if (!isNamed(writer.name, reader)) return renamed(at, writer.name, reader.name)
+function inEnum(writer: EnumLeaf, reader: EnumLeaf, path: readonly string[]): Unreadable[] {
+  const at = path.join('.')
+  if (!isNamed(writer.name, reader)) return [renamed(path, at, writer.name, reader.name)]
   const lost = writer.symbols.filter((symbol) => !reader.symbols.includes(symbol))
-  if (lost.length === 0 || reader.hasDefault) return undefined
-  return `${at} has lost ${lost.join(', ')}: keep what it could be, or give the enum a default symbol`
+  if (lost.length === 0 || reader.default !== undefined) return []
+  const mend = 'keep what it could be, or give the enum a default symbol'
+  return [{ path, what: `${at} has lost ${lost.join(', ')}`, mend }]
 }
 
 /** Avro asks for the unqualified name only. */
@@ -71,5 +89,8 @@ const isNamed = (
 
 const unqualified = (name: string) => name.slice(name.lastIndexOf('.') + 1)
 
-const renamed = (at: string, was: string, is: string) =>
-  `the type of ${at} was called ${was} and is called ${is}: keep the name, or give it "aliases": ["${was}"]`
+const renamed = (path: readonly string[], at: string, was: string, is: string): Unreadable => ({
+  path,
+  what: `the type of ${at} was called ${was} and is called ${is}`,
+  mend: `keep the name, or give it "aliases": ["${was}"]`,
+})
