@@ -85,7 +85,7 @@ export class Gateway implements Part {
       const stream = schemas.registry.stream(reading.stream)
       return stream === undefined ? reading.stream : seriesKey(reading, stream)
     }
-    const feeds = new Feeds({ log, tagsOf: columns.tagsOf, seriesOf })
+    const feeds = new Feeds({ log, decoder: schemas, tagsOf: columns.tagsOf, seriesOf })
     const groups = new Groups((group) =>
       feeds.of(group, group.wanted, (frame, readings) => this.#live.publish(group, frame, readings)),
     )

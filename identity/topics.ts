@@ -4,6 +4,7 @@
  */
 
 import { DEVICE_ID_CHARS_MAX, STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
+import { FRAMING_LEVELS, NOT_TOLD } from '../schemas/content-type.ts'
 import type { Selection } from '../schemas/history.ts'
 
 const DEVICE_ID = new RegExp(`^[A-Za-z0-9._:-]{1,${DEVICE_ID_CHARS_MAX}}$`)
@@ -14,7 +15,7 @@ export const isStreamName = (text: string): boolean => STREAM_NAME.test(text)
 
 /** The topics of one device that have a meaning here. */
 export type DeviceTopic =
-  | { readonly kind: 'telemetry'; readonly device: string; readonly stream: string }
+  | { readonly kind: 'telemetry'; readonly device: string; readonly stream: string; readonly framing: number }
   | { readonly kind: 'status' | 'errors' | 'commands'; readonly device: string }
 
 export const telemetryTopic = (device: string, stream: string): string => `devices/${device}/telemetry/${stream}`
@@ -24,10 +25,12 @@ export const commandsTopic = (device: string): string => `devices/${device}/comm
 
 /** What `topic` means, or undefined if it is none of the platform's topics. */
 export function parseTopic(topic: string): DeviceTopic | undefined {
-  const [root, device, kind, stream, ...more] = topic.split('/')
+  const [root, device, kind, stream, framing, ...more] = topic.split('/')
   if (root !== 'devices' || device === undefined || !isDeviceId(device) || more.length > 0) return undefined
   if (kind === 'telemetry') {
-    return stream !== undefined && isStreamName(stream) ? { kind, device, stream } : undefined
+    if (stream === undefined || !isStreamName(stream)) return undefined
+    const number = framing === undefined ? NOT_TOLD : FRAMING_LEVELS.get(framing)
+    return number === undefined ? undefined : { kind, device, stream, framing: number }
   }
   if (stream !== undefined) return undefined
   return kind === 'status' || kind === 'errors' || kind === 'commands' ? { kind, device } : undefined
@@ -65,6 +68,18 @@ export function selectionOf(filter: string): Selection | undefined {
   return { ...(device !== '+' && { device }), ...(stream !== '+' && { stream }) }
 }
 
+/** Whether a topic filter can match any topic of telemetry, also one whose last level says how its payloads are framed. */
+export function selectsTelemetry(filter: string): boolean {
+  if (selectionOf(filter) !== undefined) return true
+  const levels = filter.replace(/\/#$/, '').split('/')
+  const framing = levels.length === 5 ? levels.pop() : undefined
+  return (
+    framing !== undefined &&
+    (framing === '+' || FRAMING_LEVELS.has(framing)) &&
+    selectionOf(levels.join('/')) !== undefined
+  )
+}
+
 /** Whether a well-formed topic filter can match any of the platform's topics. */
 export function selectsTopics(filter: string): boolean {
   // A filter whose `#` stands before the third level matches telemetry too.
@@ -74,7 +89,7 @@ export function selectsTopics(filter: string): boolean {
     (device === '+' || isDeviceId(device)) &&
     (kind === 'status' || kind === 'errors' || kind === 'commands' || kind === '+') &&
     more.length === 0
-  return isOfDevice || selectionOf(filter) !== undefined
+  return isOfDevice || selectsTelemetry(filter)
 }
 
 /** Every reading that `inner` selects is selected by `outer`. */

@@ -30,7 +30,7 @@ export interface NewEntry {
   /** 0, or of the bits below. */
   readonly flags: number
   readonly payload: Uint8Array
-  /** What its content type says of its payload, a number that the log hands on; 0 or left out: nothing. */
+  /** What its sender said of its payload, a number that the log hands on; 0 or left out: nothing. */
   readonly framing?: number
 }
 

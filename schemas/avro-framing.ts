@@ -12,7 +12,8 @@ import { type Reading, Rejection } from './reading.ts'
 import type { Registry } from './registry.ts'
 
 export class AvroFraming implements Framing {
-  readonly number = AVRO
+  readonly numbers = [AVRO]
+  readonly isForApps = true
   readonly format = 'Avro'
   readonly name = 'Avro single-object encoding'
   readonly start = 'c301'

@@ -1,5 +1,6 @@
 /**
- * Owns what a content type says of how a payload is framed. It is a number, since the log keeps it with the message, and every reader goes by it.
+ * Owns what a sender says of how a payload is framed, by the last level of its topic or by a content type of MQTT 5. It is a number, since
+ * the log keeps it with the message, and every reader goes by it.
  *
  * Always true: a number means the same for ever, for it is in logs; one that is not known here, of a later version, says nothing. Nor does a
  * content type that is not listed: a client library may have one of its own for all it sends.
@@ -9,12 +10,26 @@
 export const NOT_TOLD = 0
 export const AVRO = 1
 export const JSON_TEXT = 2
+export const MSGPACK = 3
+export const CBOR = 4
 
 const FRAMINGS: ReadonlyMap<string, number> = new Map([
   ['application/avro', AVRO],
   ['avro/binary', AVRO],
   ['application/json', JSON_TEXT],
+  ['application/msgpack', MSGPACK],
+  ['application/vnd.msgpack', MSGPACK],
+  ['application/x-msgpack', MSGPACK],
+  ['application/cbor', CBOR],
 ])
+
+/** What may stand behind the stream in a topic, of payloads that do not say by their first bytes what they are. */
+export const FRAMING_LEVELS: ReadonlyMap<string, number> = new Map([
+  ['msgpack', MSGPACK],
+  ['cbor', CBOR],
+])
+/** The same for a person: `/msgpack or /cbor`. */
+export const FRAMING_LEVELS_SHOWN = [...FRAMING_LEVELS.keys()].map((level) => `/${level}`).join(' or ')
 
 /** Which framing a content type names (RFC 9110 section 8.3: in any case, and parameters may follow); `NOT_TOLD` if none. */
 export function framingOf(contentType: string | undefined): number {

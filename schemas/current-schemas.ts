@@ -92,6 +92,11 @@ export class CurrentSchemas {
     return this.#decoder.remark(message)
   }
 
+  /** As `Decoder.forApps`. */
+  forApps(message: Message, readings: readonly Reading[]): Buffer {
+    return this.#decoder.forApps(message, readings)
+  }
+
   /** Whether another registry has come into force since a schema was found unknown. */
   #isKnownNow(outcome: unknown): boolean {
     if (!(outcome instanceof Rejection) || outcome.code !== 'unknown-schema') return false

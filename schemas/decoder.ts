@@ -2,26 +2,30 @@
  * Owns the way from a payload to its readings (docs/contract.md, "Payloads"): the list of framings, and the one place that
  * chooses among them. Ingest and the gateway decode by it, and the view of a dead letter shows the payload by it.
  *
- * Always true: the framing that a message's content type names has it alone, or else the first of the list that claims the payload; a decoded message is either all readings
+ * Always true: the framing that a message's sender names has it alone, or else the first of the list that claims the payload; a decoded message is either all readings
  * or one `Rejection`; no payload makes `decode` or `show` throw. Bound: each framing is made once, from the registry;
  * nothing grows with traffic.
  *
  * A new framing is one file and one row of `FRAMINGS`.
  */
 
+import { readingsAsJson } from './as-json.ts'
 import { AvroFraming } from './avro-framing.ts'
-import { NOT_TOLD } from './content-type.ts'
+import { CborFraming, MsgpackFraming } from './compact-framing.ts'
+import { FRAMING_LEVELS_SHOWN, NOT_TOLD } from './content-type.ts'
 import type { Contents, Framing, FramingClass, Message, Remark } from './framing.ts'
 import { JsonFraming } from './json-framing.ts'
 import { type Reading, Rejection } from './reading.ts'
 import type { Registry } from './registry.ts'
 
 /** In the order in which they are asked. */
-export const FRAMINGS: readonly FramingClass[] = [AvroFraming, JsonFraming]
+export const FRAMINGS: readonly FramingClass[] = [AvroFraming, JsonFraming, MsgpackFraming, CborFraming]
 
 export class Decoder {
   readonly registry: Registry
   readonly #framings: readonly Framing[]
+  /** Those that are known by how their payloads begin. */
+  readonly #claiming: readonly Framing[]
   /** Made once: what is refused may come in floods. */
   readonly #empty: Rejection
   readonly #starts: string
@@ -29,9 +33,11 @@ export class Decoder {
   constructor(registry: Registry, framings = FRAMINGS) {
     this.registry = registry
     this.#framings = framings.map((Class) => new Class(registry))
-    const formats = this.#framings.map(({ format }) => format)
+    this.#claiming = this.#framings.filter(({ start }) => start !== undefined)
+    const formats = this.#claiming.map(({ format }) => format)
     this.#empty = new Rejection('empty', `the payload is empty; ${formats.join(' or ')} is expected`)
-    this.#starts = this.#framings.map(({ name, start }) => `${start} (${name})`).join(', ')
+    const starts = this.#claiming.map(({ name, start }) => `${start} (${name})`).join(', ')
+    this.#starts = `${starts}, or come to the topic with ${FRAMING_LEVELS_SHOWN} behind it`
   }
 
   decode(message: Message): readonly Reading[] | Rejection {
@@ -50,11 +56,18 @@ export class Decoder {
     return this.#framingOf(message)?.remark?.(message)
   }
 
+  /** The payload of a message that became `readings`, for apps that decode it themselves. */
+  forApps(message: Message, readings: readonly Reading[]): Buffer {
+    if (this.#framingOf(message)?.isForApps) return message.payload
+    const stream = this.registry.stream(message.stream)
+    return stream === undefined ? message.payload : readingsAsJson(stream, readings)
+  }
+
   show(message: Message): Contents {
     const framing = this.#framingOf(message)
     if (framing !== undefined) return framing.show(message)
     if (message.payload.length === 0) return { json: { framing: 'empty' }, lines: [['contents', 'nothing']] }
-    const names = this.#framings.map(({ name }) => name)
+    const names = this.#claiming.map(({ name }) => name)
     return { json: { framing: 'unknown' }, lines: [['contents', `neither ${names.join(' nor ')}`]] }
   }
 
@@ -62,9 +75,9 @@ export class Decoder {
     if (message.payload.length === 0) return undefined
     const { framing: number = NOT_TOLD } = message
     if (number !== NOT_TOLD) {
-      for (const framing of this.#framings) if (framing.number === number) return framing
+      for (const framing of this.#framings) if (framing.numbers.includes(number)) return framing
     }
-    for (const framing of this.#framings) if (framing.claims(message)) return framing
+    for (const framing of this.#claiming) if (framing.claims(message)) return framing
     return undefined
   }
 

@@ -9,7 +9,7 @@ export interface Message {
   /** Milliseconds since 1970-01-01T00:00Z. */
   readonly receivedAt: number
   readonly payload: Buffer
-  /** What its content type says (`content-type.ts`); nothing if it is left out. */
+  /** What its topic or its content type says (`content-type.ts`); nothing if it is left out. */
   readonly framing?: number
 }
 
@@ -26,16 +26,18 @@ export interface Remark {
 
 /**
  * One way to write readings into a payload. It is never asked about an empty payload, and no payload makes it throw. A message may be its
- * own by its content type, too, whatever it begins with.
+ * own by what its sender says, too, whatever it begins with.
  */
 export interface Framing {
-  /** What content types know it by; undefined: none does. */
-  readonly number?: number
+  /** What senders know it by (`content-type.ts`). */
+  readonly numbers: readonly number[]
+  /** Apps that decode messages themselves read it, too. */
+  readonly isForApps?: true
   /** In one word. */
   readonly format: string
   readonly name: string
-  /** How its payloads begin, for the sender of one that begins otherwise. */
-  readonly start: string
+  /** How its payloads begin, for the sender of one that begins otherwise; undefined if no first byte says that it is this. */
+  readonly start?: string
   /** Whether the payload begins as this framing's do. Asked for every message: it looks at a few bytes. */
   claims(message: Message): boolean
   /** Why a message that it claimed is set aside, as far as its head says; what is let pass may be set aside all the same. */

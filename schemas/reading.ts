@@ -57,6 +57,8 @@ export const REJECTION_CODES = [
   'wrong-stream',
   'malformed-avro',
   'malformed-json',
+  'malformed-msgpack',
+  'malformed-cbor',
   'invalid-reading',
   'too-many-readings',
   'bad-timestamp',

@@ -22,6 +22,7 @@ import type { NewEntry } from '../../log/entry.ts'
 import type { Appends, SetAsideReason } from '../../log/log.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
+import { FRAMING_LEVELS_SHOWN } from '../../schemas/content-type.ts'
 import { CONNECTION_CLOSED, Disconnect } from '../reports/disconnects.ts'
 import type { BrokerMetrics, Refusal } from '../reports/metrics.ts'
 import type { PayloadCheck } from '../session/payload-check.ts'
@@ -137,7 +138,8 @@ export class Admission {
   #append(session: Session, topic: DeviceTopic & { kind: 'telemetry' }, message: Message, decided: Decided): void {
     const { log, check, clock, metrics } = this.#dependencies
     const { device, stream } = topic
-    const { payload, qos, framing = 0 } = message
+    const { payload, qos } = message
+    const framing = topic.framing || (message.framing ?? 0)
     const receivedAt = clock.now()
     const entry = { device, stream, receivedAt, flags: 0, payload, framing }
     session.admittedTopics ??= new AdmittedTopics()
@@ -205,5 +207,5 @@ function payloadLength({ payload, length = 0 }: Message): number {
 function forbidden(topic: string, holder: Holder): string {
   const own = holder.kind === 'device' ? holder.device : '<device>'
   const shown = JSON.stringify(topic.slice(0, TOPIC_CHARS_SHOWN))
-  return `topic ${shown} may not be published: allowed are devices/${own}/telemetry/<stream>, a stream being a-z, 0-9 and _, and devices/${own}/status`
+  return `topic ${shown} may not be published: allowed are devices/${own}/telemetry/<stream>, a stream being a-z, 0-9 and _, with nothing or ${FRAMING_LEVELS_SHOWN} behind it, and devices/${own}/status`
 }

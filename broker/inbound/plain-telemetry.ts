@@ -133,6 +133,7 @@ export class PlainTelemetry {
         }
       }
       if (topic === undefined) break
+      if (topic.framing !== 0) framing = topic.framing
       // A topic that only the bytes behind the packet make whole is none of it.
       if (payload > end || (chunk[id] === 0 && chunk[id + 1] === 0)) break
       if (this.#check !== undefined && this.#isBad(this.#check, topic, chunk.subarray(payload, end), framing)) break

@@ -6,7 +6,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { selectionOf, sharedFilterOf } from '../../identity/topics.ts'
+import { selectsTelemetry, sharedFilterOf } from '../../identity/topics.ts'
 import { type Deliver, withoutWaiting } from './deliveries.ts'
 import { SharedSubscriptions } from './shared-subscriptions.ts'
 
@@ -27,7 +27,7 @@ export class FanOut {
     const made = isShared ? this.#shared.join(topic, own) : { filter: topic, deliver: own }
     if (made === undefined) return undefined
     const { filter, deliver } = made
-    if (selectionOf(filter) !== undefined) this.telemetrySubscriptions++
+    if (selectsTelemetry(filter)) this.telemetrySubscriptions++
     const ours = withoutWaiting(deliver)
     this.#deliveries.set(deliver, ours)
     return { filter, deliver: ours }
@@ -39,7 +39,7 @@ export class FanOut {
     const ended = isShared ? this.#shared.leave(topic, own) : { filter: topic, deliver: own }
     if (ended === undefined) return undefined
     const { filter, deliver } = ended
-    if (selectionOf(filter) !== undefined) {
+    if (selectsTelemetry(filter)) {
       this.telemetrySubscriptions--
       assert(this.telemetrySubscriptions >= 0, 'who unsubscribes has subscribed')
     }

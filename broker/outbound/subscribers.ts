@@ -9,7 +9,7 @@
  */
 
 import type { Client, PublishPacket, Subscription } from 'aedes'
-import { selectionOf, sharedFilterOf } from '../../identity/topics.ts'
+import { selectsTelemetry, sharedFilterOf } from '../../identity/topics.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { internals, type Persistence, type QueuedPacket } from '../aedes/internals.ts'
 import type { Connection } from '../inbound/connection.ts'
@@ -113,7 +113,7 @@ export class Subscribers {
       session.subscriptions.add(topic, qos, optionsOf(subscription))
     ) {
       patchDeliveries(client, session)
-      if (!client.clean && qos > 0 && selectionOf(topic) !== undefined) this.#queuesTelemetry = true
+      if (!client.clean && qos > 0 && selectsTelemetry(topic)) this.#queuesTelemetry = true
       if (!client.clean && subscription.nl) this.hasNoLocal = true
       return true
     }

@@ -23,6 +23,8 @@ export interface AdmittedTopic {
   readonly name: string
   readonly device: string
   readonly stream: string
+  /** What it says of the payloads; 0: nothing. */
+  readonly framing: number
 }
 
 export class AdmittedTopics {
@@ -30,10 +32,10 @@ export class AdmittedTopics {
   /** The one that was found or noted last: the next message is nearly always on the same. */
   #last: AdmittedTopic | undefined
 
-  note(name: string, { device, stream }: DeviceTopic & { readonly kind: 'telemetry' }): void {
+  note(name: string, { device, stream, framing }: DeviceTopic & { readonly kind: 'telemetry' }): void {
     if (name === this.#last?.name || this.#topics.some((topic) => topic.name === name)) return
     if (this.#topics.length === ADMITTED_TOPICS_MAX) return
-    this.#last = { name, device, stream }
+    this.#last = { name, device, stream, framing }
     this.#topics.push(this.#last)
   }
 
@@ -75,7 +77,7 @@ export class TelemetryRun implements NewRun {
   payloadBytes = 0
   /** How far before its payload a packet's id stands: in MQTT 5 there are properties between. */
   readonly idBefore: number
-  /** What the content type of its messages says of their payloads; 0: nothing. */
+  /** What the topic or the content type of its messages says of their payloads; 0: nothing. */
   readonly framing: number
 
   constructor(topic: AdmittedTopic, bytes: Buffer, idBefore: number, framing: number) {

@@ -1,10 +1,12 @@
 /**
- * Owns the binary frames of a subscription that wants its messages undecoded (docs/contract.md, "Live"):
+ * Owns the binary frames of a subscription that wants its messages undecoded (docs/contract.md, "Live"), or
+ * as JSON if they are neither that nor Avro:
  *
  *   u8 1 · u8 length, subscription · u16 length, cursor · messages                                (little-endian, names ASCII)
  *   message: f64 received (ms) · u32 readings of it to skip · u8 length, device · u8 length, stream · u32 length, payload
  */
 
+import type { Decoder } from '../../schemas/decoder.ts'
 import type { Frame } from '../server/server.ts'
 import type { Cursor } from './cursor.ts'
 import type { Feed, FeedOutput, FeedTarget } from './feed.ts'
@@ -18,18 +20,20 @@ export class RawFeed implements Feed {
   readonly pendingSince = undefined
   readonly #target: FeedTarget
   readonly #output: FeedOutput
+  readonly #decoder: Pick<Decoder, 'forApps'>
   #messages: Buffer[] = []
   #bytes = 0
 
-  constructor(target: FeedTarget, output: FeedOutput) {
+  constructor(target: FeedTarget, output: FeedOutput, decoder: Pick<Decoder, 'forApps'>) {
     this.#target = target
     this.#output = output
+    this.#decoder = decoder
   }
 
   take(message: Message): void {
     if (!message.readings.some((_reading, index) => index >= message.skip && message.select(index, this.#target)))
       return
-    const bytes = encodeMessage(message)
+    const bytes = encodeMessage(message, this.#decoder)
     if (this.#bytes > 0 && this.#bytes + bytes.length > FRAME_BYTES_MAX) this.flush(message.before(message.skip))
     this.#messages.push(bytes)
     this.#bytes += bytes.length
@@ -52,8 +56,9 @@ export class RawFeed implements Feed {
   drop(): void {}
 }
 
-function encodeMessage({ entry, skip }: Message): Buffer {
-  const { device, stream, receivedAt, payload } = entry
+function encodeMessage({ entry, readings, skip }: Message, decoder: Pick<Decoder, 'forApps'>): Buffer {
+  const { device, stream, receivedAt } = entry
+  const payload = decoder.forApps(entry, readings)
   const bytes = Buffer.allocUnsafe(18 + device.length + stream.length + payload.length)
   let at = bytes.writeDoubleLE(receivedAt, 0)
   at = bytes.writeUInt32LE(skip, at)

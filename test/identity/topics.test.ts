@@ -10,10 +10,12 @@ import {
   parseTopic,
   selectionCovers,
   selectionOf,
+  selectsTelemetry,
   selectsTopics,
   statusTopic,
   telemetryTopic,
 } from '../../identity/topics.ts'
+import { FRAMING_LEVELS } from '../../schemas/content-type.ts'
 
 /** MQTT 3.1.1 section 4.7, written from the text and for reading only. */
 function matches(filter: string, topic: string): boolean {
@@ -30,7 +32,7 @@ function matches(filter: string, topic: string): boolean {
 
 const device = fc.constantFrom('truck-7', 'truck-8', 'a')
 const stream = fc.constantFrom('environment', 'power')
-const level = fc.constantFrom('devices', 'telemetry', 'truck-7', 'truck-8', 'environment', 'power', '+', 'x')
+const level = fc.constantFrom('devices', 'telemetry', 'truck-7', 'truck-8', 'environment', 'power', 'cbor', '+', 'x')
 const filter = fc
   .tuple(fc.array(level, { maxLength: 5 }), fc.boolean())
   .map(([levels, open]) => [...levels, ...(open ? ['#'] : [])].join('/'))
@@ -46,17 +48,33 @@ test('a selection selects just the telemetry topics that its filter matches', ()
   )
 })
 
+test('a filter selects telemetry if it matches a topic of it, whatever its framing', () => {
+  fc.assert(
+    fc.property(filter, (text) => {
+      const [, id = ''] = text.split('/')
+      const ids = ['truck-7', ...(isDeviceId(id) ? [id] : [])]
+      const names = ['environment', 'power', 'cbor', 'devices', 'telemetry', 'x']
+      const topics = ids.flatMap((of) =>
+        names.flatMap((name) => ['', '/cbor', '/msgpack'].map((level) => telemetryTopic(of, name) + level)),
+      )
+      const isMatched = isTopicFilter(text) && topics.some((topic) => matches(text, topic))
+      assert.equal(isTopicFilter(text) && selectsTelemetry(text), isMatched, text)
+    }),
+  )
+})
+
 test('a filter selects topics if it matches one of them', () => {
   fc.assert(
     fc.property(filter, (text) => {
       const [, id = ''] = text.split('/')
       const ids = ['truck-7', ...(isDeviceId(id) ? [id] : [])]
-      const names = ['environment', 'power', 'devices', 'telemetry', 'x']
+      const names = ['environment', 'power', 'cbor', 'devices', 'telemetry', 'x']
       const topics = ids.flatMap((of) => [
         statusTopic(of),
         errorsTopic(of),
         commandsTopic(of),
         ...names.map((name) => telemetryTopic(of, name)),
+        ...names.map((name) => `${telemetryTopic(of, name)}/cbor`),
       ])
       const isMatched = isTopicFilter(text) && topics.some((topic) => matches(text, topic))
       assert.equal(selectsTopics(text), isMatched, text)
@@ -90,12 +108,25 @@ test('which topics mean something', () => {
     kind: 'telemetry',
     device: 'A-z.0_9:',
     stream: 'e_1',
+    framing: 0,
   })
+  for (const [name, framing] of FRAMING_LEVELS) {
+    assert.deepEqual(parseTopic(`devices/d/telemetry/e/${name}`), {
+      kind: 'telemetry',
+      device: 'd',
+      stream: 'e',
+      framing,
+    })
+  }
   assert.deepEqual(parseTopic('devices/d/status'), { kind: 'status', device: 'd' })
   const none = [
     'devices/d/telemetry',
     'devices/d/telemetry/E',
     'devices/d/telemetry/e/f',
+    'devices/d/telemetry/e/',
+    'devices/d/telemetry/e/constructor',
+    'devices/d/telemetry/e/cbor/cbor',
+    'devices/d/telemetry/e/CBOR',
     'devices//telemetry/e',
     `devices/${'d'.repeat(65)}/status`,
     'devices/d d/status',

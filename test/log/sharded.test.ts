@@ -84,7 +84,12 @@ test('a frame lies after all readings before its cursor, in every shard, and bef
   const sent = new Map<string, number>()
   let frames = 0
   const readingsOf = (devices: string) => [...devices].reduce((sum, device) => sum + (sent.get(device) ?? 0), 0)
-  const feeds = new Feeds({ log, tagsOf: () => new Set(), seriesOf: ({ device }) => device })
+  const feeds = new Feeds({
+    log,
+    decoder: new Decoder(registry),
+    tagsOf: () => new Set(),
+    seriesOf: ({ device }) => device,
+  })
   const groups = new Groups((group) =>
     feeds.of(group, group.wanted, ({ data }) => {
       const frame: { readonly cursor: string; readonly readings: readonly { device: string }[] } = JSON.parse(

@@ -52,7 +52,7 @@ test('others get their turn within a batch, and then the cursor lies between wha
     },
   }
   const log = { id: 'log', shards: [shard] }
-  const feeds = new Feeds({ log, tagsOf: () => new Set(), seriesOf: () => '' })
+  const feeds = new Feeds({ log, decoder: new Decoder(registry), tagsOf: () => new Set(), seriesOf: () => '' })
   const groups = new Groups((group) =>
     feeds.of(group, group.wanted, (_frame, readings) => {
       sent += readings
