@@ -23,7 +23,9 @@ export function preflight(settings: Settings): void {
   })
   const { schemasDir, tlsCert, tlsKey, tlsCa, tlsCrl } = settings
   if (schemasDir !== undefined) {
-    check('TELLTALE_SCHEMAS_DIR', schemasDir, 'a directory of <stream>/<n>.avsc', () => requireDirectory(schemasDir))
+    check('TELLTALE_SCHEMAS_DIR', schemasDir, 'a directory of <stream>/<n>.avsc or .proto', () =>
+      requireDirectory(schemasDir),
+    )
   }
   if (tlsCert === undefined || tlsKey === undefined) return
   check('TELLTALE_TLS_CERT', tlsCert, 'a PEM file', () => createSecureContext({ cert: readFileSync(tlsCert) }))

@@ -3,13 +3,13 @@
  * for, a platform starts with.
  */
 
-import { messageOf } from '../platform/errors.ts'
 import { type CheckedVersion, checkVersions, type Finding } from './compatibility.ts'
-import { defineSchema, SchemaError } from './definition.ts'
+import { SchemaError } from './definition.ts'
 import { lineOfField } from './json-lines.ts'
 import { Lock } from './lock.ts'
 import { Registry } from './registry.ts'
 import { fileName, type SchemaFile, type SchemaFiles } from './schema-files.ts'
+import { byVersion, defineVersion } from './version.ts'
 
 /** Throws `SchemaError` if the folder's lock is none. */
 export function checkSchemas(files: SchemaFiles): Finding[] {
@@ -28,8 +28,8 @@ export function checkSchemas(files: SchemaFiles): Finding[] {
       }),
     )
   for (const stream of new Set(files.files.map((file) => file.stream))) {
-    const versions = files.files.filter((file) => file.stream === stream)
-    const defined = versions.map((file) => definitionOf(file, findings))
+    const versions = byVersion(files.files.filter((file) => file.stream === stream))
+    const defined = versions.map((ofVersion) => versionOf(ofVersion, findings))
     const whole = defined.filter((version) => version !== undefined)
     if (whole.length === versions.length) findings.push(...checkVersions(whole))
   }
@@ -37,13 +37,12 @@ export function checkSchemas(files: SchemaFiles): Finding[] {
   return findings
 }
 
-function definitionOf(file: SchemaFile, findings: Finding[]): CheckedVersion | undefined {
-  const name = fileName(file)
+function versionOf(files: readonly SchemaFile[], findings: Finding[]): CheckedVersion | undefined {
   try {
-    return { file: name, text: file.text, definition: defineSchema(name, file.stream, file.version, file.text) }
+    return defineVersion(files, fileName)
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error
-    findings.push(invalid(name, file.text, error.message.slice(name.length + 2)))
+    findings.push(told(error, files))
     return undefined
   }
 }
@@ -55,10 +54,16 @@ function unusable(files: SchemaFiles): Finding[] {
     return []
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error
-    const [, name = '', what = ''] = /^\/?([^:]+\.avsc)(?::\d+)?: (.*)$/s.exec(messageOf(error)) ?? []
-    const text = files.files.find((file) => fileName(file) === name)?.text ?? '{}'
-    return [invalid(name, text, what || error.message)]
+    return [told(error, files.files)]
   }
+}
+
+/** An error that begins with a file's name, and perhaps its line. */
+function told({ message }: SchemaError, files: readonly SchemaFile[]): Finding {
+  const [, name = '', line, what = ''] = /^\/?([^:]+\.(?:avsc|proto))(?::(\d+))?: (.*)$/s.exec(message) ?? []
+  const text = files.find((file) => fileName(file) === name)?.text ?? '{}'
+  const found = invalid(name, text, what || message)
+  return line === undefined ? found : { ...found, line: Number(line) }
 }
 
 function invalid(file: string, text: string, what: string): Finding {

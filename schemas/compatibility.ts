@@ -10,7 +10,6 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { Definition, Field, RecordShape } from './definition.ts'
-import { lineOfField } from './json-lines.ts'
 import type { Column } from './reading.ts'
 import { sourcesOf, unreadable } from './resolution.ts'
 
@@ -78,8 +77,9 @@ export interface Finding {
 
 export interface CheckedVersion {
   readonly file: string
-  readonly text: string
   readonly definition: Definition
+  /** From 1, of the field that these names lead to. */
+  lineOf(path: readonly string[]): number
 }
 
 const WARNINGS: readonly FindingCode[] = ['removed', 'symbols-lost', 'enum-default']
@@ -255,13 +255,14 @@ class Check {
   }
 
   #find(code: keyof typeof EFFECTS, path: readonly string[], what: string, mend: string): void {
-    const { file = '', text = '{}' } = this.#version ?? {}
+    const { file = '' } = this.#version ?? {}
+    const line = this.#version?.lineOf(path) ?? 1
     const key = `${file} ${code} ${what.replace(/ \(version \d+\)$/, '')}`
     if (this.#known.has(key)) return
     this.#known.add(key)
     const [devices, stored] = EFFECTS[code]
     const severity = WARNINGS.includes(code) ? 'warning' : 'error'
-    this.findings.push({ file, line: lineOfField(text, path), severity, code, what, devices, stored, mend })
+    this.findings.push({ file, line, severity, code, what, devices, stored, mend })
   }
 }
 

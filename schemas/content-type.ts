@@ -12,6 +12,8 @@ export const AVRO = 1
 export const JSON_TEXT = 2
 export const MSGPACK = 3
 export const CBOR = 4
+export const PROTOBUF = 5
+export const PROTOBUF_BATCH = 6
 
 const FRAMINGS: ReadonlyMap<string, number> = new Map([
   ['application/avro', AVRO],
@@ -21,14 +23,19 @@ const FRAMINGS: ReadonlyMap<string, number> = new Map([
   ['application/vnd.msgpack', MSGPACK],
   ['application/x-msgpack', MSGPACK],
   ['application/cbor', CBOR],
+  ['application/protobuf', PROTOBUF],
+  ['application/x-protobuf', PROTOBUF],
+  ['application/vnd.google.protobuf', PROTOBUF],
 ])
 
 /** What may stand behind the stream in a topic, of payloads that do not say by their first bytes what they are. */
 export const FRAMING_LEVELS: ReadonlyMap<string, number> = new Map([
   ['msgpack', MSGPACK],
   ['cbor', CBOR],
+  ['protobuf', PROTOBUF],
+  ['protobuf-batch', PROTOBUF_BATCH],
 ])
-/** The same for a person: `/msgpack or /cbor`. */
+/** The same for a person: `/msgpack or /cbor or ...`. */
 export const FRAMING_LEVELS_SHOWN = [...FRAMING_LEVELS.keys()].map((level) => `/${level}`).join(' or ')
 
 /** Which framing a content type names (RFC 9110 section 8.3: in any case, and parameters may follow); `NOT_TOLD` if none. */

@@ -15,11 +15,18 @@ import { CborFraming, MsgpackFraming } from './compact-framing.ts'
 import { FRAMING_LEVELS_SHOWN, NOT_TOLD } from './content-type.ts'
 import type { Contents, Framing, FramingClass, Message, Remark } from './framing.ts'
 import { JsonFraming } from './json-framing.ts'
+import { ProtobufFraming } from './protobuf-framing.ts'
 import { type Reading, Rejection } from './reading.ts'
 import type { Registry } from './registry.ts'
 
 /** In the order in which they are asked. */
-export const FRAMINGS: readonly FramingClass[] = [AvroFraming, JsonFraming, MsgpackFraming, CborFraming]
+export const FRAMINGS: readonly FramingClass[] = [
+  AvroFraming,
+  JsonFraming,
+  MsgpackFraming,
+  CborFraming,
+  ProtobufFraming,
+]
 
 export class Decoder {
   readonly registry: Registry

@@ -75,7 +75,7 @@ export class Lock {
     }
   }
 
-  of(file: Pick<SchemaFile, 'stream' | 'version'>): Locked | undefined {
+  of(file: Pick<SchemaFile, 'stream' | 'version' | 'format'>): Locked | undefined {
     return this.#byFile.get(fileName(file))
   }
 
@@ -98,11 +98,12 @@ export class Lock {
   /** A lock with these besides. Who was locked keeps the ids. */
   with(released: readonly Released[]): Lock {
     let last = this.#lastId
-    const added = this.unlocked(released).map(({ stream, version, text, fingerprint, batchFingerprint }): Locked => {
+    const added = this.unlocked(released).map((each): Locked => {
+      const { text, fingerprint, batchFingerprint } = each
       const [id, batchId] = [last + 1, last + 2]
       last = batchId
       return {
-        file: fileName({ stream, version }),
+        file: fileName(each),
         id,
         batchId,
         fingerprint,
@@ -146,6 +147,8 @@ const digest = (text: string): string => createHash('sha256').update(text).diges
 
 /** The layout alone has changed. */
 function saysTheSame(was: string, is: string): boolean {
+  const words = (text: string) => text.trim().split(/\s+/).join(' ')
+  if (words(was) === words(is)) return true
   try {
     return isDeepStrictEqual(JSON.parse(was), JSON.parse(is))
   } catch {

@@ -59,6 +59,7 @@ export const REJECTION_CODES = [
   'malformed-json',
   'malformed-msgpack',
   'malformed-cbor',
+  'malformed-protobuf',
   'invalid-reading',
   'too-many-readings',
   'bad-timestamp',

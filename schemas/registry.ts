@@ -1,6 +1,6 @@
 /**
  * Owns the registered schemas of a process: streams, their versions, and which of them a fingerprint names
- * (docs/schemas.md).
+ * (docs/schemas.md). A version is an `.avsc`, a `.proto` or both.
  *
  * Always true: made whole and linted, or not at all, and never changed (`current-schemas.ts` puts another in its place); no two
  * schemas have one fingerprint. Every version decodes to the newest one's columns through a resolver made at load.
@@ -14,13 +14,16 @@ import { READING_TIME_MIN_MS } from '../platform/limits.ts'
 import { PACKAGE_DIR } from '../platform/package.ts'
 import { AvroCodec, avroType, type OtherFingerprint, type Version } from './avro-codec.ts'
 import { checkVersions, type FindingCode } from './compatibility.ts'
-import { type Definition, defineSchema, SchemaError } from './definition.ts'
+import { type Definition, SchemaError } from './definition.ts'
 import type { OtherSpelling } from './fingerprint.ts'
 import { driftError, Lock, type Locked, type Released } from './lock.ts'
+import { ProtobufCodec } from './protobuf-codec.ts'
+import { checkProtoEvolution } from './protobuf-evolution.ts'
 import type { Stream } from './reading.ts'
 import { whyUnreadable } from './resolution.ts'
-import { readSchemaFiles, refuse, type SchemaFile, type SchemaFiles } from './schema-files.ts'
+import { readSchemaFiles, refuse, type SchemaFile, type SchemaFiles, type SchemaFormat } from './schema-files.ts'
 import { quote } from './values.ts'
+import { byVersion, defineVersion, type StreamVersion } from './version.ts'
 
 export { SchemaError }
 
@@ -34,8 +37,12 @@ export interface RegisteredSchema {
   readonly fingerprint: string
   /** Likewise of an array of it, by which a payload of several readings is named. */
   readonly batchFingerprint: string
-  /** The `.avsc` file, parsed. */
+  /** What defines it, or with a `.proto` beside it defines it first. */
+  readonly format: SchemaFormat
+  /** The `.avsc` file, parsed; without one, what stands for the `.proto`. */
   readonly schema: object
+  /** The text of the `.proto` file. */
+  readonly protobuf?: string
   /** By which Confluent's wire format names the record schema, and an array of it; undefined until it is locked. */
   readonly id: number | undefined
   readonly batchId: number | undefined
@@ -49,6 +56,8 @@ interface Registered {
   readonly records: readonly AvroCodec[]
   readonly batches: readonly AvroCodec[]
   readonly newest: Definition
+  /** By the newest `.proto`, if there is any. */
+  readonly protobuf: ProtobufCodec | undefined
 }
 
 export class Registry {
@@ -79,7 +88,7 @@ export class Registry {
     }
   }
 
-  /** Reads `<directory>/<stream>/<n>.avsc`. Throws `SchemaError` naming the file and what would be right. */
+  /** Reads `<directory>/<stream>/<n>.avsc` and `<n>.proto`. Throws `SchemaError` naming the file and what would be right. */
   static load(directory: string, readingTimeMinMs = READING_TIME_MIN_MS): Registry {
     return Registry.of(readSchemaFiles(directory), readingTimeMinMs)
   }
@@ -114,6 +123,11 @@ export class Registry {
   /** The newest version of a stream. */
   newest(name: string): Definition | undefined {
     return this.#byName.get(name)?.newest
+  }
+
+  /** What decodes a stream's Protobuf; undefined if it has no `.proto`. */
+  protobuf(name: string): ProtobufCodec | undefined {
+    return this.#byName.get(name)?.protobuf
   }
 
   /** By the halves of a fingerprint as they are read from a payload: a signed number of 32 bits each. */
@@ -212,28 +226,38 @@ function registerStream(
   lock: Lock,
   readingTimeMinMs: number,
 ): Registered {
-  const file = (version: number) => join(folder, `${version}.avsc`)
-  const definitions = files.map(({ version, text }) => defineSchema(file(version), name, version, text))
-  requireCompatible(folder, files, definitions, lock)
+  const nameOf = ({ version, format }: SchemaFile) => join(folder, `${version}.${format}`)
+  const defined = byVersion(files).map((ofVersion) => defineVersion(ofVersion, nameOf))
+  requireCompatible(defined, lock)
+  const protos = defined.flatMap(({ proto }) => proto ?? [])
+  checkProtoEvolution(protos)
+  const definitions = defined.map(({ definition }) => definition)
+  const formatOf = (version: number) => defined[version - 1]?.format ?? 'avsc'
+  const file = (version: number) => defined[version - 1]?.file ?? folder
   const versions = definitions.map((definition) => typed(file(definition.version), definition))
   const newest = versions.at(-1) ?? refuse(folder, 'holds no schema; expected is 1.avsc')
   const codecs = (batch: boolean) =>
     versions.map((writer) => compile(file(writer.definition.version), writer, newest, batch, readingTimeMinMs))
   const records = codecs(false)
   const batches = codecs(true)
+  const proto = protos.at(-1)
   const registered = {
     files,
     stream: streamOf(newest.definition),
     versions: records.map(({ definition, hex }, index) => {
       const { version, schema } = definition
       const fingerprints = { fingerprint: hex, batchFingerprint: batches[index]?.hex ?? '' }
-      const locked = lock.of(definition)
+      const format = formatOf(version)
+      const locked = lock.of({ stream: name, version, format })
       if (locked !== undefined) requireLocked(file(version), fingerprints, locked)
-      return { stream: name, version, ...fingerprints, schema, id: undefined, batchId: undefined }
+      const text = protos.find((each) => each.version === version)?.text
+      const protobuf = text !== undefined && { protobuf: text }
+      return { stream: name, version, format, ...fingerprints, schema, ...protobuf, id: undefined, batchId: undefined }
     }),
     records,
     batches,
     newest: newest.definition,
+    protobuf: proto && new ProtobufCodec(proto, newest.definition, readingTimeMinMs),
   }
   return withIds(registered, lock)
 }
@@ -242,25 +266,16 @@ function registerStream(
 const MEANINGS: readonly FindingCode[] = ['time', 'type', 'tag', 'unit']
 
 /** A new version may do nothing wrong to devices in the field; what was released before there was such a check stays. */
-function requireCompatible(
-  folder: string,
-  files: readonly SchemaFile[],
-  definitions: readonly Definition[],
-  lock: Lock,
-): void {
-  const checked = definitions.map((definition, index) => ({
-    file: `${definition.version}.avsc`,
-    text: files[index]?.text ?? '',
-    definition,
-  }))
+function requireCompatible(versions: readonly StreamVersion[], lock: Lock): void {
+  const isLocked = (version: StreamVersion | undefined) =>
+    version !== undefined && lock.of({ ...version.definition, format: version.format }) !== undefined
   const isNew = (file: string) => {
-    const index = checked.findIndex((each) => each.file === file)
-    const [version, before] = [definitions[index], definitions[index - 1]]
-    return version !== undefined && !lock.of(version) && before !== undefined && lock.of(before) !== undefined
+    const index = versions.findIndex((each) => each.file === file)
+    return !isLocked(versions[index]) && isLocked(versions[index - 1])
   }
-  for (const { file, line, severity, code, what, devices, mend } of checkVersions(checked)) {
+  for (const { file, line, severity, code, what, devices, mend } of checkVersions(versions)) {
     if (severity !== 'error' || !(MEANINGS.includes(code) || isNew(file))) continue
-    refuse(`${join(folder, file)}:${line}`, `${what}: ${mend}. Otherwise ${devices}`)
+    refuse(`${file}:${line}`, `${what}: ${mend}. Otherwise ${devices}`)
   }
 }
 

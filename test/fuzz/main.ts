@@ -1,5 +1,6 @@
 /**
- * The long form of the fuzzing: `npm run fuzz -- [--payloads 1000000] [--packets 1000000] [--seed N]`. Prints what it did and
+ * The long form of the fuzzing: `npm run fuzz -- [--payloads 1000000] [--packets 1000000] [--protobuf 200000] [--seed N]`. Protobuf is
+ * compared with the library of PyPI, which has to be installed (`test/servers/python.ts`; `--protobuf 0` leaves it out). Prints what it did and
  * how the resident memory went; ends with 1 if something crashed, threw, or grew by more than `GROWTH_BYTES_MAX`.
  */
 
@@ -13,6 +14,7 @@ import { freePort } from '../servers/server.ts'
 import { fuzzDevices } from './devices.ts'
 import { fuzzPackets } from './packets.ts'
 import { fuzzPayloads } from './payloads.ts'
+import { fuzzProtobuf } from './protobuf.ts'
 
 const GROWTH_BYTES_MAX = 64 * 2 ** 20
 const ROUNDS = 10
@@ -21,6 +23,7 @@ const { values } = parseArgs({
   options: {
     payloads: { type: 'string', default: '1000000' },
     packets: { type: 'string', default: '1000000' },
+    protobuf: { type: 'string', default: '200000' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
   },
 })
@@ -35,6 +38,9 @@ function judge(what: string, before: number, after: number): void {
   failed ||= grew
   console.log(`${what}: resident memory ${mebibytes(before)} -> ${mebibytes(after)}${grew ? ', GREW' : ''}`)
 }
+
+const messages = Number(values.protobuf)
+if (messages > 0) console.log(`Protobuf: ${JSON.stringify(await fuzzProtobuf(messages, seed))}`)
 
 const payloads = fuzzPayloads(Number(values.payloads), seed)
 console.log(`${payloads.payloads} payloads: ${payloads.decoded} decoded, rejected ${JSON.stringify(payloads.rejected)}`)

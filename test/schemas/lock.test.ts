@@ -57,6 +57,24 @@ test('a released version that is gone is drift, too', (t) => {
   assert.match(refusal(directory).message, /probe\/2\.avsc: it is gone/)
 })
 
+test('a .proto is released as an .avsc is, and beside one, too', (t) => {
+  const directory = locked(t)
+  const text =
+    'syntax = "proto3";\npackage telltale;\nmessage Probe {\n  int64 ts = 1;\n  double x = 2 [(telltale.unit) = "m"];\n}\n'
+  for (const version of [1, 2]) {
+    const file = join(directory, `probe/${version}.proto`)
+    writeFileSync(file, version === 1 ? text : text.replace('}', '  optional double y = 3;\n}'))
+    release(directory)
+  }
+  const [first, second] = Registry.load(directory).versions('probe')
+  assert.deepEqual([first?.format, first?.id, second?.format, second?.id], ['avsc', 1, 'proto', 5])
+  assert.equal(Registry.load(directory).byId(6)?.batch, true)
+  writeFileSync(join(directory, 'probe/1.proto'), text.replace('int64 ts = 1;', '\n  int64  ts = 1;'))
+  assert.equal(Registry.load(directory).versions('probe').length, 2, 'its layout may change')
+  writeFileSync(join(directory, 'probe/1.proto'), text.replace('x = 2', 'x = 3'))
+  assert.match(refusal(directory).message, /probe\/1\.proto:5: it was `double x = 2/)
+})
+
 test('of a long line the part that changed is shown', (t) => {
   const doc = 'a'.repeat(300)
   const directory = schemaFolder(t, { 'probe/1.avsc': probe({ ...X, doc }) })
@@ -80,7 +98,7 @@ test('an id names a version for ever: who is new has the next ones, and none is 
   assert.equal(Registry.load(directory).byId(3)?.definition.version, 2)
   const lock = Lock.read(readSchemaFiles(directory)).without(['probe/2.avsc'])
   const again = lock.with(Registry.load(directory).released(readSchemaFiles(directory).files))
-  assert.equal(again.of({ stream: 'probe', version: 2 })?.id, 5)
+  assert.equal(again.of({ stream: 'probe', version: 2, format: 'avsc' })?.id, 5)
 })
 
 test('a lock that is none, or was changed by hand, is told as that', (t) => {

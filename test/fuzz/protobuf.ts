@@ -1,0 +1,241 @@
+/**
+ * Owns the comparison of our Protobuf with that of PyPI (`protobuf.py`): messages of random schemas that it writes, as they are and mutated.
+ * Always true: both read the same values, or ours refuses, and then for one of the reasons why it is stricter (`protobuf-codec.ts`). What it takes,
+ * the other takes.
+ */
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { type Random, seededRandom } from '../../devices/simulator/random.ts'
+import { PROTOBUF } from '../../schemas/content-type.ts'
+import { Decoder } from '../../schemas/decoder.ts'
+import { LONG_MAX, LONG_MIN } from '../../schemas/guard.ts'
+import type { ProtoScalar } from '../../schemas/protobuf-shape.ts'
+import { type Reading, Rejection } from '../../schemas/reading.ts'
+import { Registry } from '../../schemas/registry.ts'
+import { pythonWith } from '../servers/python.ts'
+import { mutate } from './mutation.ts'
+
+export interface ProtobufReport {
+  readonly messages: number
+  readonly schemas: number
+  /** Both read the same. */
+  readonly same: number
+  readonly bothRefused: number
+  /** Ours only, by why. */
+  readonly stricter: Readonly<Record<string, number>>
+}
+
+const NOW = 1_763_900_000_000
+const MESSAGES_PER_SCHEMA = 500
+const FIELDS_MAX = 12
+const DEPTH_MAX = 3
+const SCALARS: readonly ProtoScalar[] = [
+  'int32',
+  'sint32',
+  'sfixed32',
+  'uint32',
+  'fixed32',
+  'int64',
+  'sint64',
+  'sfixed64',
+  'uint64',
+  'fixed64',
+  'float',
+  'double',
+  'bool',
+  'string',
+]
+/** Why ours may refuse what the other takes: what is in a message need not be in what comes of it, as another value of the field may follow. */
+const STRICTER = [
+  'wire type',
+  'has no name',
+  'an integer of 32 bits',
+  'an integer from',
+  'a finite number is right',
+  'every value is null',
+  'ts is ',
+  'ts is missing',
+  'groups deeper',
+  'more than 64 bits',
+] as const
+
+type Inner = MessageModel | { readonly name: string; readonly symbols: readonly (readonly [string, number])[] } | null
+type FieldModel = readonly [
+  name: string,
+  number: number,
+  type: string,
+  presence: boolean,
+  oneof: string | null,
+  inner: Inner,
+]
+interface MessageModel {
+  readonly name: string
+  readonly fields: readonly FieldModel[]
+}
+type Said = Readonly<Record<string, readonly [kind: string, value: string | boolean | null]>>
+
+/** Throws `MissingServer`. */
+export async function fuzzProtobuf(count: number, seed: number): Promise<ProtobufReport> {
+  const python = new Python(pythonWith('google.protobuf', 'pip install protobuf'))
+  const random = seededRandom(seed, 0)
+  const report = { messages: 0, schemas: 0, same: 0, bothRefused: 0, stricter: {} as Record<string, number> }
+  try {
+    while (report.messages < count) {
+      const model = randomMessage(random, 'Probe', 0)
+      report.schemas++
+      await python.ask({ message: model })
+      const made = await python.ask<string[]>({ make: MESSAGES_PER_SCHEMA / 2, seed: random.below(2 ** 31), now: NOW })
+      const payloads = made.flatMap((hex) => [Buffer.from(hex, 'hex'), mutate(random, Buffer.from(hex, 'hex'))])
+      const said = await python.ask<(Said | null)[]>({ read: payloads.map((payload) => payload.toString('hex')) })
+      const decoder = new Decoder(registryOf(textOf(model)))
+      for (const [index, payload] of payloads.entries()) {
+        if (payload.length === 0) continue
+        report.messages++
+        const outcome = decode(decoder, payload)
+        const words = `seed ${seed}, ${payload.toString('hex')} of\n${textOf(model)}`
+        const verdict = compare(outcome, said[index] ?? null, words)
+        if (verdict === 'same' || verdict === 'bothRefused') report[verdict]++
+        else report.stricter[verdict] = (report.stricter[verdict] ?? 0) + 1
+      }
+    }
+    return report
+  } finally {
+    await python.stop()
+  }
+}
+
+function decode(decoder: Decoder, payload: Buffer): Reading | Rejection {
+  const framing = PROTOBUF
+  const decoded = decoder.decode({ device: 'd', stream: 'probe', receivedAt: NOW, framing, payload })
+  return decoded instanceof Rejection ? decoded : (decoded[0] ?? assert.fail())
+}
+
+function compare(outcome: Reading | Rejection, said: Said | null, words: string): string {
+  if (outcome instanceof Rejection) {
+    if (said === null) return 'bothRefused'
+    const why = STRICTER.find((each) => outcome.reason.includes(each))
+    return why ?? assert.fail(`refused: ${outcome.reason}; ${JSON.stringify(said)}: ${words}`)
+  }
+  assert(said !== null, `taken, and no Protobuf: ${JSON.stringify(outcome)}: ${words}`)
+  const { ts, ...columns } = said
+  assert.equal(String(outcome.ts), ts?.[1], words)
+  const expected = Object.entries(columns).map(([name, [kind, value]]) => [name, meant(kind, value)])
+  assert.deepEqual({ ...outcome.values }, Object.fromEntries(expected), words)
+  return 'same'
+}
+
+function meant(kind: string, value: string | boolean | null): unknown {
+  if (kind === 'integer') {
+    const integer = BigInt(String(value))
+    assert(integer >= LONG_MIN && integer <= LONG_MAX, `${integer} was taken`)
+    return Number(integer)
+  }
+  if (kind !== 'float' && kind !== 'double') return value
+  const number = Buffer.from(String(value), 'hex').readDoubleBE()
+  assert(Number.isFinite(number), `${number} was taken`)
+  if (number === 0) return 0
+  // The shortest that is the same float32, found here in another way than in shortest-float.ts.
+  for (let digits = 1; kind === 'float' && digits <= 9; digits++) {
+    if (Math.fround(Number(number.toPrecision(digits))) === number) return Number(number.toPrecision(digits))
+  }
+  return number
+}
+
+function randomMessage(random: Random, name: string, depth: number): MessageModel {
+  const numbers = new Set<number>()
+  const number = () => {
+    for (;;) {
+      const next = random.below(4) === 0 ? 1 + random.below(18_000) : 1 + random.below(30)
+      if (!numbers.has(next)) {
+        numbers.add(next)
+        return next
+      }
+    }
+  }
+  const fields: FieldModel[] = depth === 0 ? [['ts', number(), 'int64', false, null, null]] : []
+  const count = 1 + random.below(FIELDS_MAX)
+  const hasOneof = count > 3 && random.below(3) === 0
+  for (let index = 0; index < count; index++) {
+    const field = `f${index}`
+    const oneof = hasOneof && index < 3 ? 'one' : null
+    const presence = random.below(2) === 0
+    const kind = random.below(10)
+    if (kind === 0 && depth < DEPTH_MAX) {
+      const inner = randomMessage(random, `M${index}`, depth + 1)
+      fields.push([field, number(), 'message', true, oneof, inner])
+    } else if (kind === 1) {
+      const symbols = Array.from(
+        { length: 1 + random.below(4) },
+        (_, value) => [`${name}${index}_${value}`, value === 3 ? -1 : value] as const,
+      )
+      fields.push([field, number(), 'enum', presence, oneof, { name: `E${index}`, symbols }])
+    } else fields.push([field, number(), SCALARS[random.below(SCALARS.length)] ?? 'bool', presence, oneof, null])
+  }
+  // So that there is always a value.
+  fields.push(['last', number(), 'int32', false, null, null])
+  return { name, fields }
+}
+
+function textOf(model: MessageModel): string {
+  return `syntax = "proto3";\npackage telltale;\n${messageText(model, '')}`
+}
+
+function messageText({ name, fields }: MessageModel, indent: string): string {
+  const inside = `${indent}  `
+  const declared = fields.map(([field, number, type, presence, oneof, inner]) => {
+    const named = type === 'message' || type === 'enum' ? (inner?.name ?? '') : type
+    const optional = presence && oneof === null && type !== 'message' ? 'optional ' : ''
+    return { oneof, text: `${inside}${optional}${named} ${field} = ${number};\n` }
+  })
+  const types = fields.map(([, , , , , inner]) => {
+    if (inner === null) return ''
+    if ('fields' in inner) return messageText(inner, inside)
+    return `${inside}enum ${inner.name} { ${inner.symbols.map(([symbol, value]) => `${symbol} = ${value};`).join(' ')} }\n`
+  })
+  const grouped = declared.filter(({ oneof }) => oneof !== null).map(({ text }) => text)
+  const one = grouped.length === 0 ? '' : `${inside}oneof one {\n${grouped.join('')}${inside}}\n`
+  const plain = declared.filter(({ oneof }) => oneof === null).map(({ text }) => text)
+  return `${indent}message ${name} {\n${types.join('')}${one}${plain.join('')}${indent}}\n`
+}
+
+function registryOf(proto: string): Registry {
+  const directory = mkdtempSync(join(tmpdir(), 'telltale-protobuf-'))
+  try {
+    mkdirSync(join(directory, 'probe'))
+    writeFileSync(join(directory, 'probe', '1.proto'), proto)
+    return Registry.load(directory)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+class Python {
+  readonly #child
+  readonly #lines: AsyncIterator<string>
+
+  constructor(program: string) {
+    this.#child = spawn(program, [new URL('./protobuf.py', import.meta.url).pathname], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]()
+  }
+
+  async ask<T>(question: object): Promise<T> {
+    this.#child.stdin.write(`${JSON.stringify(question)}\n`)
+    const { value } = await this.#lines.next()
+    return JSON.parse(value ?? assert.fail('Python has ended')) as T
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null) return
+    const ended = once(this.#child, 'exit')
+    this.#child.stdin.end()
+    await ended
+  }
+}
