@@ -63,6 +63,8 @@ const STRICTER = [
   'ts is missing',
   'groups deeper',
   'more than 64 bits',
+  'more than 32 bits',
+  'no field',
 ] as const
 
 type Inner = MessageModel | { readonly name: string; readonly symbols: readonly (readonly [string, number])[] } | null
