@@ -12,6 +12,7 @@
 import { readingsAsJson } from './as-json.ts'
 import { AvroFraming } from './avro-framing.ts'
 import { CborFraming, MsgpackFraming } from './compact-framing.ts'
+import { ConfluentFraming } from './confluent-framing.ts'
 import { FRAMING_LEVELS_SHOWN, NOT_TOLD } from './content-type.ts'
 import type { Contents, Framing, FramingClass, Message, Remark } from './framing.ts'
 import { JsonFraming } from './json-framing.ts'
@@ -23,6 +24,7 @@ import type { Registry } from './registry.ts'
 export const FRAMINGS: readonly FramingClass[] = [
   AvroFraming,
   JsonFraming,
+  ConfluentFraming,
   MsgpackFraming,
   CborFraming,
   ProtobufFraming,
@@ -41,7 +43,7 @@ export class Decoder {
     this.registry = registry
     this.#framings = framings.map((Class) => new Class(registry))
     this.#claiming = this.#framings.filter(({ start }) => start !== undefined)
-    const formats = this.#claiming.map(({ format }) => format)
+    const formats = [...new Set(this.#claiming.map(({ format }) => format))]
     this.#empty = new Rejection('empty', `the payload is empty; ${formats.join(' or ')} is expected`)
     const starts = this.#claiming.map(({ name, start }) => `${start} (${name})`).join(', ')
     this.#starts = `${starts}, or come to the topic with ${FRAMING_LEVELS_SHOWN} behind it`

@@ -380,10 +380,10 @@ test('a new framing is a class and a row: what decodes, shows and refuses asks t
   rejected(
     decoder.decode(message('?')),
     'unknown-framing',
-    /bytes 3f; .* \{ or \[ \(JSON\), T \(a temperature in text\), or come to the topic with \/msgpack or .* behind it$/,
+    /bytes 3f; .* \{ or \[ \(JSON\), .*, T \(a temperature in text\), or come to the topic with \/msgpack or .* behind it$/,
   )
   const [[, contents] = []] = decoder.show(message('?')).lines
-  assert.equal(contents, 'neither Avro single-object encoding nor JSON nor a temperature in text')
+  assert.match(contents ?? '', /^neither Avro single-object encoding nor JSON nor .* nor a temperature in text$/)
 })
 
 test('fields may be named as the members of an object are: what is null stays away, in Avro and in JSON', (t) => {
