@@ -7,7 +7,7 @@
 import { LIVE_FRAME_CHARS_MAX } from '../../platform/limits.ts'
 import type { Frame } from '../server/server.ts'
 import type { Cursor } from './cursor.ts'
-import { readingsFrame } from './frames.ts'
+import { type Encoded, JSON_TEXT } from './encoding.ts'
 import type { Message, Part } from './message.ts'
 
 /** What a feed makes its frames for. */
@@ -45,7 +45,7 @@ export class PlainFeed implements Feed {
   readonly pendingSince = undefined
   readonly #target: FeedTarget
   readonly #output: FeedOutput
-  #readings: string[] = []
+  #readings: Encoded[] = []
   #chars = 0
 
   constructor(target: FeedTarget, output: FeedOutput) {
@@ -55,13 +55,13 @@ export class PlainFeed implements Feed {
 
   take(message: Message): void {
     for (let index = message.skip; index < message.readings.length; index++) {
-      const text = message.text(index, this.#target)
-      if (text === undefined) continue
-      if (this.#readings.length > 0 && this.#chars + text.length > LIVE_FRAME_CHARS_MAX) {
+      const encoded = message.encoded(index, this.#target)
+      if (encoded === undefined) continue
+      if (this.#readings.length > 0 && this.#chars + encoded.length > LIVE_FRAME_CHARS_MAX) {
         this.#publish(message.before(index))
       }
-      this.#readings.push(text)
-      this.#chars += text.length
+      this.#readings.push(encoded)
+      this.#chars += encoded.length
     }
   }
 
@@ -79,7 +79,8 @@ export class PlainFeed implements Feed {
 
   #publish(place: Cursor): void {
     const { cursorText, publish } = this.#output
-    publish(readingsFrame(this.#target, cursorText(place), this.#readings), this.#readings.length)
+    const { encoding = JSON_TEXT } = this.#target
+    publish(encoding.frame(this.#target, cursorText(place), this.#readings), this.#readings.length)
     this.#readings = []
     this.#chars = 0
   }

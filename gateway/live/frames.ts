@@ -1,6 +1,6 @@
 /**
  * Owns the frames the gateway sends to apps (docs/contract.md, "Live"): each a JSON object, but for the readings of a
- * subscription that wants them undecoded (`raw-feed.ts`).
+ * subscription that wants them undecoded (`raw-feed.ts`) or as Protobuf (`protobuf-encoding.ts`).
  *
  * A reading is `JSON.stringify` of the whole: on Node 20 that was as fast as joining it by hand (1.3 us for five
  * columns either way), and escapes right.
@@ -23,8 +23,8 @@ import {
 } from './commands.ts'
 import type { Rate } from './rate.ts'
 
-/** `telltale.v1` is text alone; of the other, readings of the log come as the devices sent them. */
-export const SUBPROTOCOLS = ['telltale.v1', 'telltale.v1.avro'] as const
+/** `telltale.v1` is text alone; of `.avro`, readings of the log come as the devices sent them; of `.protobuf`, all readings come in it. */
+export const SUBPROTOCOLS = ['telltale.v1', 'telltale.v1.avro', 'telltale.v1.protobuf'] as const
 export type Subprotocol = (typeof SUBPROTOCOLS)[number]
 
 export function welcomeFrame(protocol: Subprotocol): Frame {

@@ -12,6 +12,7 @@
 import assert from 'node:assert/strict'
 import { LIVE_GROUPS_MAX } from '../../platform/limits.ts'
 import type { Selection } from '../../schemas/history.ts'
+import { type Encoding, encodingOf } from './encoding.ts'
 import type { Feed, FeedTarget } from './feed.ts'
 import type { Rate } from './rate.ts'
 
@@ -25,6 +26,8 @@ export interface Wanted {
   readonly rate?: Rate
   /** The messages as they came, undecoded. */
   readonly isRaw?: boolean
+  /** The readings in Protobuf. */
+  readonly isProtobuf?: boolean
 }
 
 export class Group implements FeedTarget {
@@ -34,6 +37,7 @@ export class Group implements FeedTarget {
   readonly fields: ReadonlySet<string> | undefined
   readonly fieldsKey: string
   readonly maxDelayMs: number | undefined
+  readonly encoding: Encoding
   /** What the live tail takes in for it. */
   readonly feed: Feed
   /** Subscriptions of apps. */
@@ -48,6 +52,7 @@ export class Group implements FeedTarget {
     this.fields = wanted.fields && new Set(wanted.fields)
     this.fieldsKey = wanted.fields?.join('\n') ?? ''
     this.maxDelayMs = wanted.maxDelayMs
+    this.encoding = encodingOf(wanted.isProtobuf)
     this.feed = makeFeed(this)
   }
 
@@ -98,8 +103,8 @@ export class Groups {
   join(wanted: Wanted): Group | undefined {
     const selections = distinct(wanted.selections)
     const fields = wanted.fields && [...new Set(wanted.fields)].sort()
-    const { maxDelayMs, rate, isRaw } = wanted
-    const key = JSON.stringify([selections, fields, maxDelayMs, rate?.maxRate, rate?.reduce, isRaw])
+    const { maxDelayMs, rate, isRaw, isProtobuf } = wanted
+    const key = JSON.stringify([selections, fields, maxDelayMs, rate?.maxRate, rate?.reduce, isRaw, isProtobuf])
     const group = this.#byKey.get(key) ?? this.#open(key, { ...wanted, selections, ...(fields && { fields }) })
     if (group) {
       group.members++

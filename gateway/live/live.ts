@@ -32,7 +32,7 @@ import {
   Wrong,
 } from './commands.ts'
 import { EVENT_HEADERS, EventStream, eventOf } from './event-stream.ts'
-import { readingsFrame, SUBPROTOCOLS, type Subprotocol } from './frames.ts'
+import { SUBPROTOCOLS, type Subprotocol } from './frames.ts'
 import type { Group, Groups } from './groups.ts'
 import { LIVE_STREAM_PING_MS, LiveSession, type SessionOwner } from './session.ts'
 import type { Starts } from './starts.ts'
@@ -163,7 +163,7 @@ export class Live {
     for (const session of this.#sessions) session.sweep(now)
     for (const group of groups.all()) {
       if (Math.abs(now - group.publishedAt) < LIVE_QUIET_MS) continue
-      this.publish(group, readingsFrame(group, starts.cursorOf(group), []), 0)
+      this.publish(group, group.encoding.frame(group, starts.cursorOf(group), []), 0)
     }
   }
 
@@ -205,7 +205,7 @@ export class Live {
     query.allow(STREAM_PARAMETERS)
     const options = readStreamOptions(query, lastEventId)
     const { starts } = this.#dependencies
-    const wanted = wrongRefused(() => starts.wanted(options, access, false))
+    const wanted = wrongRefused(() => starts.wanted(options, access, 'telltale.v1'))
     const begin = await starts.begin(options, wanted, access).catch(refuseWrong)
     this.#requireRoom(access, address)
     const session = new LiveSession(access, address, 'telltale.v1', this.#owner, LIVE_STREAM_PING_MS)
@@ -302,7 +302,7 @@ export class Live {
   /** Begins a subscription of the session; rejects with a `Wrong`. */
   async subscribe(session: LiveSession, id: string, options: SubscribeOptions): Promise<void> {
     const { groups, starts } = this.#dependencies
-    const wanted = starts.wanted(options, session.access, session.protocol === 'telltale.v1.avro')
+    const wanted = starts.wanted(options, session.access, session.protocol)
     const begin = await starts.begin(options, wanted, session.access)
     if (!session.isOpen) return
     if (session.full) {

@@ -92,9 +92,17 @@ export class LogPast implements Past {
     this.#dependencies = dependencies
     this.#place = options.from
     this.#sent = options.from
-    const { name, fields, fieldsKey, maxDelayMs, wanted } = group
+    const { name, fields, fieldsKey, maxDelayMs, encoding, wanted } = group
     const { since, seen } = options
-    this.#target = { name, fields, fieldsKey, maxDelayMs, ...(since !== undefined && { since }), ...(seen && { seen }) }
+    this.#target = {
+      name,
+      fields,
+      fieldsKey,
+      maxDelayMs,
+      encoding,
+      ...(since !== undefined && { since }),
+      ...(seen && { seen }),
+    }
     this.#feed = dependencies.feeds.of(this.#target, wanted, this.#publish)
     this.#storeFeed = wanted.isRaw
       ? dependencies.feeds.of(this.#target, { ...wanted, isRaw: false }, this.#publish)

@@ -6,6 +6,7 @@
 import type { Entry } from '../../log/entry.ts'
 import type { Reading } from '../../schemas/reading.ts'
 import type { Cursor } from './cursor.ts'
+import { type Encoded, type Encoding, JSON_TEXT } from './encoding.ts'
 import { encodeReading, selectFields } from './frames.ts'
 
 /** What of a message a subscription wants. */
@@ -18,6 +19,8 @@ export interface Part {
   readonly maxDelayMs: number | undefined
   /** A reading of an earlier time is left out, milliseconds. */
   readonly since?: number
+  /** JSON if it is left out. */
+  readonly encoding?: Encoding
   /** Encoded without receipt: readings that were sent before. */
   readonly seen?: ReadonlySet<string>
 }
@@ -32,7 +35,7 @@ export class Message {
   /** The place before the reading with this index, which is after all before it. */
   readonly before: (index: number) => Cursor
   readonly #tagsOf: (stream: string) => ReadonlySet<string>
-  readonly #texts = new Map<string, (string | undefined)[]>()
+  readonly #encoded = new Map<string, (Encoded | undefined)[]>()
 
   constructor(
     entry: Entry,
@@ -64,18 +67,19 @@ export class Message {
   }
 
   /** The same, encoded. */
-  text(index: number, part: Part): string | undefined {
-    const { fieldsKey, maxDelayMs, since } = part
-    const key = maxDelayMs === undefined && since === undefined ? fieldsKey : `${maxDelayMs} ${since} ${fieldsKey}`
-    let texts = this.#texts.get(key)
-    if (texts === undefined) {
-      texts = new Array(this.readings.length)
-      this.#texts.set(key, texts)
+  encoded(index: number, part: Part): Encoded | undefined {
+    const { fieldsKey, maxDelayMs, since, encoding = JSON_TEXT } = part
+    const isWhole = maxDelayMs === undefined && since === undefined && encoding === JSON_TEXT
+    const key = isWhole ? fieldsKey : `${encoding.name} ${maxDelayMs} ${since} ${fieldsKey}`
+    let encoded = this.#encoded.get(key)
+    if (encoded === undefined) {
+      encoded = new Array(this.readings.length)
+      this.#encoded.set(key, encoded)
     }
-    if (!(index in texts)) {
+    if (!(index in encoded)) {
       const selected = this.select(index, part)
-      texts[index] = selected && encodeReading(selected, this.received)
+      encoded[index] = selected && encoding.reading(selected, this.received)
     }
-    return texts[index]
+    return encoded[index]
   }
 }

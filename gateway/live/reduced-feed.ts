@@ -13,8 +13,8 @@
 import { LIVE_FRAME_CHARS_MAX } from '../../platform/limits.ts'
 import type { Reading, Value } from '../../schemas/reading.ts'
 import type { Cursor } from './cursor.ts'
+import { type Encoded, type Encoding, JSON_TEXT } from './encoding.ts'
 import type { Feed, FeedOutput, FeedTarget } from './feed.ts'
-import { encodeReading, readingsFrame } from './frames.ts'
 import type { Message } from './message.ts'
 import type { Rate, Reduction } from './rate.ts'
 
@@ -32,6 +32,7 @@ export class ReducedFeed implements Feed {
   readonly #target: FeedTarget
   readonly #output: FeedOutput
   readonly #shared: ReducedSeries
+  readonly #encoding: Encoding
   readonly #reduce: Reduction
   /** Infinite for one window that only `finish` ends. */
   readonly #periodMs: number
@@ -44,6 +45,7 @@ export class ReducedFeed implements Feed {
     this.#target = target
     this.#output = output
     this.#shared = shared
+    this.#encoding = target.encoding ?? JSON_TEXT
     this.#reduce = rate.reduce
     this.#periodMs = 1000 / rate.maxRate
   }
@@ -90,17 +92,17 @@ export class ReducedFeed implements Feed {
     if (since === undefined) return
     const { cursorText } = this.#output
     const merged = this.#taken - this.#waiting.size
-    let readings: string[] = []
+    let readings: Encoded[] = []
     let chars = 0
     for (const window of this.#waiting.values()) {
-      const text = window.encode()
-      if (readings.length > 0 && chars + text.length > LIVE_FRAME_CHARS_MAX) {
+      const encoded = window.encode(this.#encoding)
+      if (readings.length > 0 && chars + encoded.length > LIVE_FRAME_CHARS_MAX) {
         this.#publish(cursorText(since), readings, 0)
         readings = []
         chars = 0
       }
-      readings.push(text)
-      chars += text.length
+      readings.push(encoded)
+      chars += encoded.length
     }
     this.#shared.count -= this.#waiting.size
     this.#waiting.clear()
@@ -115,8 +117,8 @@ export class ReducedFeed implements Feed {
     this.#since = undefined
   }
 
-  #publish(cursor: string, readings: readonly string[], merged: number): void {
-    this.#output.publish(readingsFrame(this.#target, cursor, readings, merged), readings.length)
+  #publish(cursor: string, readings: readonly Encoded[], merged: number): void {
+    this.#output.publish(this.#encoding.frame(this.#target, cursor, readings, merged), readings.length)
   }
 }
 
@@ -147,8 +149,9 @@ class Window {
     if (this.#columns !== undefined) this.#addColumns(reading, this.#columns)
   }
 
-  encode(): string {
-    return encodeReading(this.#columns === undefined ? this.#reading : this.#reduced(this.#columns), this.#received)
+  encode(encoding: Encoding): Encoded {
+    const reading = this.#columns === undefined ? this.#reading : this.#reduced(this.#columns)
+    return encoding.reading(reading, this.#received)
   }
 
   #addColumns(reading: Reading, columns: Map<string, { value: number; count: number }>): void {

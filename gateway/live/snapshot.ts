@@ -10,7 +10,8 @@
 
 import { LIVE_FRAME_CHARS_MAX } from '../../platform/limits.ts'
 import type { Latest, LatestSlot } from '../latest.ts'
-import { encodeReading, readingsFrame, selectFields } from './frames.ts'
+import type { Encoded } from './encoding.ts'
+import { selectFields } from './frames.ts'
 import type { Group } from './groups.ts'
 import type { Past, PastStep } from './past.ts'
 
@@ -45,7 +46,7 @@ export class Snapshot implements Past {
   }
 
   next(): PastStep {
-    const readings: string[] = []
+    const readings: Encoded[] = []
     let chars = 0
     while (chars < LIVE_FRAME_CHARS_MAX) {
       const slot = this.#slots[this.#at++]
@@ -56,12 +57,12 @@ export class Snapshot implements Past {
         const rest = this.#dependencies.rest(this.#group)
         return rest === undefined ? 'done' : { rest }
       }
-      const text = this.#encode(slot)
-      if (text === undefined) continue
-      readings.push(text)
-      chars += text.length
+      const encoded = this.#encode(slot)
+      if (encoded === undefined) continue
+      readings.push(encoded)
+      chars += encoded.length
     }
-    return { frame: readingsFrame(this.#group, this.#dependencies.cursor(), readings) }
+    return { frame: this.#group.encoding.frame(this.#group, this.#dependencies.cursor(), readings) }
   }
 
   drop(): void {}
@@ -75,10 +76,10 @@ export class Snapshot implements Past {
     return this.#slots.length > 0
   }
 
-  #encode({ reading, received }: LatestSlot): string | undefined {
-    const { fields, maxDelayMs } = this.#group
+  #encode({ reading, received }: LatestSlot): Encoded | undefined {
+    const { fields, maxDelayMs, encoding } = this.#group
     if (maxDelayMs !== undefined && received !== undefined && received - reading.ts > maxDelayMs) return undefined
     const selected = fields ? selectFields(reading, fields, this.#dependencies.tagsOf(reading.stream)) : reading
-    return selected && encodeReading(selected, received)
+    return selected && encoding.reading(selected, received)
   }
 }

@@ -13,6 +13,7 @@ import type { Columns } from '../columns.ts'
 import { Refusal } from '../refusal.ts'
 import { type SubscribeOptions, Wrong } from './commands.ts'
 import { type Cursor, formatCursor, parseCursor, type StorePlace, WHOLE } from './cursor.ts'
+import type { Subprotocol } from './frames.ts'
 import type { Group, Groups, Wanted } from './groups.ts'
 import { type LiveEdge, LogPast, type LogPastDependencies, placeOf } from './log-past.ts'
 import type { Past } from './past.ts'
@@ -48,7 +49,8 @@ export class Starts {
   }
 
   /** Throws a `Wrong` for what the token does not allow, and for names that are none. */
-  wanted(options: SubscribeOptions, access: Access, isRaw: boolean): Wanted {
+  wanted(options: SubscribeOptions, access: Access, protocol: Subprotocol): Wanted {
+    const isRaw = protocol === 'telltale.v1.avro'
     const { filters, selections, fields, rate, maxDelayMs } = options
     for (const [index, selection] of selections.entries()) {
       if (!access.covers(selection)) throw new Wrong('forbidden', outside(filters[index] ?? ''))
@@ -72,6 +74,7 @@ export class Starts {
       ...(rate && { rate }),
       ...(maxDelayMs !== undefined && { maxDelayMs }),
       ...(isRaw && { isRaw }),
+      ...(protocol === 'telltale.v1.protobuf' && { isProtobuf: true }),
     }
   }
 

@@ -158,8 +158,8 @@ export class StorePast implements Past {
   }
 
   #target(): FeedTarget {
-    const { name, fields, fieldsKey, maxDelayMs } = this.#group
-    return { name, fields, fieldsKey, maxDelayMs, byTime: this.#isOfGap }
+    const { name, fields, fieldsKey, maxDelayMs, encoding } = this.#group
+    return { name, fields, fieldsKey, maxDelayMs, encoding, byTime: this.#isOfGap }
   }
 
   #logPast(from: Cursor): Past {

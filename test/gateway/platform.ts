@@ -24,6 +24,7 @@ import { scratchDirectory } from '../scratch.ts'
 import { Changes, lastOf, until } from '../until.ts'
 import { CheckedSocket } from './api/asyncapi.ts'
 import { CheckedAnswers } from './api/openapi.ts'
+import { isProtobuf, readReadings } from './protobuf-frame.ts'
 
 export const HOUR_MS = 3_600_000
 /** 2025-11-23T02:13:20Z */
@@ -249,7 +250,7 @@ export class App extends Changes {
     this.socket = socket
     this.#checked = new CheckedSocket(socket)
     socket.on('message', (data, isBinary) => {
-      this.frames.push(isBinary ? readRaw(data as Buffer) : JSON.parse(String(data)))
+      this.frames.push(isBinary ? readBinary(data as Buffer) : JSON.parse(String(data)))
       this.change()
     })
     socket.on('close', (code, reason) => {
@@ -327,6 +328,11 @@ export class App extends Changes {
     await this.until(() => this.close, 'the end of the connection')
     return this.close ?? { code: 0, reason: '' }
   }
+}
+
+/** Of `telltale.v1.protobuf` as the JSON that says the same. */
+function readBinary(bytes: Buffer): Frame {
+  return isProtobuf(bytes) ? { type: 'readings', ...readReadings(bytes) } : readRaw(bytes)
 }
 
 /** A frame of `telltale.v1.avro`, as docs/contract.md has it. */

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { Ajv } from 'ajv'
 import type { WebSocket } from 'ws'
+import { isProtobuf, readReadings } from '../protobuf-frame.ts'
 import { HTTP_API } from './openapi.ts'
 import { readDescription, resolve, type Schema, Schemas } from './schemas.ts'
 
@@ -34,6 +35,7 @@ export interface ReceivedEvent {
 
 /** The binary frame; its name is ours, for it has none. */
 const UNDECODED = 'undecodedReadings'
+const PROTOBUF = 'protobufReadings'
 /** Errors that say that a command has not the form which is described. */
 const OF_FORM = new Set(['bad-json', 'bad-command', 'unknown-type'])
 
@@ -86,8 +88,19 @@ export class LiveDescription {
     return frame
   }
 
-  /** A binary frame: every length in it is right, and every name is one. */
+  /** A binary frame, of which the first byte says whether it is Protobuf. */
   checkBinary(bytes: Buffer): void {
+    if (!isProtobuf(bytes)) {
+      this.#checkUndecoded(bytes)
+      return
+    }
+    const { merged, byTime, ...frame } = readReadings(bytes)
+    this.checkFrame('live', JSON.stringify({ type: 'readings', ...frame, merged, ...(byTime && { byTime }) }))
+    this.seen.add(`live ${PROTOBUF}`)
+  }
+
+  /** Every length in it is right, and every name is one. */
+  #checkUndecoded(bytes: Buffer): void {
     const { DeviceId, StreamName, Cursor, SubscriptionName } = this.document.components.schemas as Record<
       string,
       Schema

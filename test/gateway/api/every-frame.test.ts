@@ -89,6 +89,9 @@ async function tryErrors(t: TestContext, platform: TestPlatform): Promise<void> 
   await undecoded.subscribe({ filter: FILTER })
   await platform.publish('a', 'environment', platform.registry.encode('environment', environment(NOW + 1)))
   await undecoded.until(() => LIVE_API.seen.has('live undecodedReadings'))
+  const protobuf = await App.connect(t, platform, platform.token, 'telltale.v1.protobuf')
+  await protobuf.subscribe({ filter: FILTER, start: 'latest' })
+  await protobuf.until(() => LIVE_API.seen.has('live protobufReadings'))
 }
 
 async function tryBounds(t: TestContext, platform: TestPlatform): Promise<void> {
