@@ -1,6 +1,6 @@
 /** Owns the page `docs/mqtt-conformance.md`: made of the results and the declared differences, and of nothing else. */
 
-import { MOSQUITTO_DIFFERENCES, OUR_DIFFERENCES, REMARKS } from './differences.ts'
+import { MOSQUITTO_DIFFERENCES, OTHER_SUITES, OUR_DIFFERENCES, REMARKS } from './differences.ts'
 import { CONFORMS, type Listed, type Results, statements5, statements311 } from './results.ts'
 
 export const PAGE = new URL('../../docs/mqtt-conformance.md', import.meta.url)
@@ -28,6 +28,10 @@ export function renderPage(runs: Runs): string {
     '',
     `${statements5.length} statements; [MQTT-x.y.z-n] of the specification is MQTT5-x.y.z-n here.`,
     ...level(statements5, runs),
+    "## What other people's suites say",
+    '',
+    ...OTHER_SUITES.map((suite) => `* ${suite}`),
+    '',
     '## What else to know',
     '',
     ...REMARKS.map((remark) => `* ${remark}`),

@@ -38,7 +38,7 @@ import {
   unsubscribe5,
 } from './wire5.ts'
 
-const NO_METHOD = 'Mosquitto has no method of enhanced authentication here'
+const NO_METHOD = 'Mosquitto has no method of authentication; ours is tried in `test/broker/mqtt5/renewal.test.ts`'
 const ILL_FORMED = [[0xed, 0xa0, 0x80], [0xff], [0xc0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xe2, 0x82]]
 
 /** Each is to end the connection. */
