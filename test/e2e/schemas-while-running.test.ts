@@ -103,7 +103,7 @@ test('a broken version is told, and the platform stays ready and stores by those
   await until(() => /2\.avsc.*the schemas of before stay in force/.test(platform.output))
   assert.equal((await fetch(`${platform.url}/readyz`)).status, 200)
   const client = await device(t, platform, 'd')
-  await client.publishAsync('devices/d/telemetry/probe', '{"ts":' + Date.now() + ',"x":1}', { qos: 1 })
+  await client.publishAsync('devices/d/telemetry/probe', `{"ts":${Date.now()},"x":1}`, { qos: 1 })
   assert.equal((await platform.settled()).stored, 1)
 })
 

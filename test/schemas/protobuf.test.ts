@@ -405,7 +405,11 @@ test('the newest version reads what all older ones wrote, and a change by which 
       NEW(A, B, E, 'N n = 5; message N { int32 z = 1; }'),
       /:8: n\.z has the number 1, which was n\.y/,
     ],
-    ['a unit', NEW('int32 a = 2 [(telltale.unit) = "s"];', B, E, N), /:5: a is in s, in version 1 it is without a unit/],
+    [
+      'a unit',
+      NEW('int32 a = 2 [(telltale.unit) = "s"];', B, E, N),
+      /:5: a is in s, in version 1 it is without a unit/,
+    ],
   ]
   for (const [what, text, reason] of refused) assert.throws(() => load(OLD, text), reason, what)
   // Of a field that was gone for a version, too.
