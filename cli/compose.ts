@@ -134,7 +134,7 @@ export async function startPlatform(
 
 /** With authentication off, on loopback only, every app may read everything. */
 const ANYONE = {
-  verify: async () => ({ kind: 'app', filters: ['#'], expiresAt: Number.POSITIVE_INFINITY }) as const,
+  verify: async () => ({ kind: 'app', filters: ['#'], schemas: true, expiresAt: Number.POSITIVE_INFINITY }) as const,
   isRevoked: () => false,
 }
 

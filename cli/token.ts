@@ -36,12 +36,13 @@ export function tokenCommand(): Command {
   const app = new Command('app')
     .description('a token for an app, which may read within the filters')
     .requiredOption('--filter <filter>', 'an MQTT topic filter; may be repeated', collect)
+    .option('--schemas', 'it may register schemas, too: POST /v1/schemas')
     .addOption(ttlOption('how long it is good', '1d'))
-    .action(async (options: TtlOption & { filter: string[] }) => {
+    .action(async (options: TtlOption & { filter: string[]; schemas?: boolean }) => {
       const settings = loadSettings()
       warnOfUnknown(options.filter, knownStreams(settings))
       const identity = await openSigner(settings)
-      const token = await identity.signApp(options.filter, options.ttl)
+      const token = await identity.signApp(options.filter, options.ttl, { schemas: options.schemas ?? false })
       process.stdout.write(`${token}\n`)
       process.stderr.write(`telltale: to revoke it: telltale token revoke ${decodeJwt(token).jti}\n`)
     })

@@ -1,6 +1,6 @@
 /**
- * Owns the HTTP side of the gateway: which path is answered by what, who is let in, and what a failure looks like. All
- * paths are read with GET (or HEAD); nothing can be changed over HTTP.
+ * Owns the HTTP side of the gateway: which path is answered by what, who is let in, and what a failure looks like. Paths are read with
+ * GET (or HEAD); all that can be changed over HTTP is that a schema is added, with POST. Bound: `BODY_BYTES_MAX` of a body.
  */
 
 import type { Presence } from '../log/presence.ts'
@@ -11,6 +11,7 @@ import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
 import { Access, tokenOf } from './access.ts'
 import type { Columns } from './columns.ts'
+import { compatibility, schemaById, subjects, versionAsSubject, versionsOf } from './confluent.ts'
 import { type Dashboard, loadDashboard } from './dashboard.ts'
 import { Devices } from './devices.ts'
 import type { HistoryPlaces } from './history-places.ts'
@@ -59,12 +60,18 @@ export interface HttpOptions extends OriginsOptions {
 /** What answers a path; `route` is the path as counted, with its variable parts named. */
 interface Route {
   readonly route: string
-  readonly answer: (reply: Reply, request: Request, access: Access) => void | Promise<void>
+  readonly answer?: Answer
+  readonly post?: Post
 }
+
+type Answer = (reply: Reply, request: Request, access: Access) => void | Promise<void>
+type Post = (reply: Reply, request: Request, access: Access, body: string) => void
+
+/** A schema of 512 columns with a page of words about each. */
+const BODY_BYTES_MAX = 1024 * 1024
 
 /** Where apps open WebSockets. */
 export const LIVE_PATH = '/v1/live'
-const SCHEMA_PATH = /^\/v1\/schemas\/([^/]+)\/([^/]+)$/
 const METHODS = 'GET, HEAD, OPTIONS'
 const PREFLIGHT = {
   Allow: METHODS,
@@ -123,17 +130,32 @@ export class Http {
     const request = readRequest(exchange)
     const route = this.#routeOf(request.path)
     const reply = this.#reply(exchange, route?.route ?? 'unknown', request.method === 'HEAD')
-    this.#dispatch(reply, request, route).catch((error: unknown) => this.refuse(reply, error))
+    // Now, for later it is gone.
+    const isPost = request.method === 'POST' && route?.post !== undefined
+    const body = isPost ? exchange.body(BODY_BYTES_MAX) : undefined
+    this.#dispatch(reply, request, route, body).catch((error: unknown) => this.refuse(reply, error))
   }
 
-  async #dispatch(reply: Reply, request: Request, route: Route | undefined): Promise<void> {
+  async #dispatch(
+    reply: Reply,
+    request: Request,
+    route: Route | undefined,
+    body: Promise<Buffer | undefined> | undefined,
+  ): Promise<void> {
     this.requireOrigin(request)
     if (route === undefined) throw new Refusal('not-found', `there is nothing at ${JSON.stringify(request.path)}`)
     if (this.#dependencies.connections.isFull && !isHealth(request.path)) throw fullRefusal()
     if (request.method === 'OPTIONS') return reply.send('204 No Content', PREFLIGHT, '')
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      const message = `${request.path} does not take ${request.method}: allowed is GET`
-      throw new Refusal('method-not-allowed', message, { headers: { Allow: METHODS } })
+    if (body !== undefined && route.post !== undefined) {
+      const access = await this.#admit(request)
+      const bytes = await body
+      if (bytes !== undefined) return route.post(reply, request, access, bytes.toString('utf8'))
+      throw new Refusal('body-too-large', `the body is too long: allowed are ${BODY_BYTES_MAX} bytes`)
+    }
+    if (route.answer === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
+      const methods = [...(route.answer ? ['GET', 'HEAD'] : []), 'OPTIONS', ...(route.post ? ['POST'] : [])]
+      const message = `${request.path} does not take ${request.method}: allowed is ${route.answer ? 'GET' : 'POST'}`
+      throw new Refusal('method-not-allowed', message, { headers: { Allow: methods.join(', ') } })
     }
     if (request.path === '/') return reply.send('200 OK', this.#dashboard.headers, this.#dashboard.html)
     await route.answer(reply, request, await this.#admit(request))
@@ -149,12 +171,15 @@ export class Http {
   }
 
   #routeOf(path: string): Route | undefined {
-    return this.#routes.get(path) ?? (SCHEMA_PATH.test(path) ? this.#routes.get(SCHEMA_ROUTE) : undefined)
+    const exact = this.#routes.get(path)
+    if (exact !== undefined) return exact
+    for (const [route, pattern] of PATTERNS) if (pattern.test(path)) return this.#routes.get(route)
+    return undefined
   }
 
   #makeRoutes(): Map<string, Route> {
     const { log, schemas, ready, registered } = this.#dependencies
-    const routes: Record<string, Route['answer']> = {
+    const routes: Record<string, Answer> = {
       '/': () => undefined,
       '/healthz': (reply) => answerHealth(reply),
       '/readyz': (reply) => answerReadiness(reply, ready()),
@@ -167,8 +192,24 @@ export class Http {
       },
       [SCHEMA_ROUTE]: (reply, { path, query }) => {
         query.allow([])
-        const [, stream = '', version = ''] = SCHEMA_PATH.exec(path) ?? []
+        const [stream, version] = partsOf(SCHEMA_ROUTE, path)
         reply.json(showSchema(schemas.registry, stream, version))
+      },
+      '/subjects': (reply, { query }) => {
+        query.allow([])
+        reply.json(subjects(schemas))
+      },
+      [VERSIONS_ROUTE]: (reply, { path, query }) => {
+        query.allow([])
+        reply.json(versionsOf(schemas, partsOf(VERSIONS_ROUTE, path)[0]))
+      },
+      [VERSION_ROUTE]: (reply, { path, query }) => {
+        query.allow([])
+        reply.json(versionAsSubject(schemas, ...partsOf(VERSION_ROUTE, path)))
+      },
+      [ID_ROUTE]: (reply, { path, query }) => {
+        query.allow([])
+        reply.json(schemaById(schemas, partsOf(ID_ROUTE, path)[0]))
       },
       '/v1/ledger': async (reply, { query }, access) => reply.json(await ledgerOf(log, query, access)),
       '/v1/stream': (reply, request, access) => this.#dependencies.stream(reply, request, access),
@@ -179,7 +220,29 @@ export class Http {
         )
       },
     }
-    return new Map(Object.entries(routes).map(([route, answer]) => [route, { route, answer }]))
+    const posts: Record<string, Post> = {
+      '/v1/schemas': (reply, { query }, access, body) => {
+        query.allow([])
+        if (!access.principal.schemas) {
+          throw new Refusal(
+            'forbidden',
+            'the token may not register schemas: `telltale token app --schemas` makes one that may',
+          )
+        }
+        const { registered, isNew } = schemas.add(body)
+        reply.json(registered, isNew ? '201 Created' : '200 OK')
+      },
+      [COMPATIBILITY_ROUTE]: (reply, { path, query }, _access, body) => {
+        query.allow([])
+        reply.json(compatibility(schemas, ...partsOf(COMPATIBILITY_ROUTE, path), body))
+      },
+    }
+    const all = new Set([...Object.keys(routes), ...Object.keys(posts)])
+    const routeOf = (route: string): Route => {
+      const [answer, post] = [routes[route], posts[route]]
+      return { route, ...(answer && { answer }), ...(post && { post }) }
+    }
+    return new Map([...all].map((route) => [route, routeOf(route)]))
   }
 
   #reply(exchange: Exchange, route: string, head: boolean): Reply {
@@ -193,4 +256,23 @@ export class Http {
 }
 
 const SCHEMA_ROUTE = '/v1/schemas/{stream}/{n}'
+/** As Confluent's tools ask (`confluent.ts`). */
+const VERSIONS_ROUTE = '/subjects/{subject}/versions'
+const VERSION_ROUTE = '/subjects/{subject}/versions/{version}'
+const ID_ROUTE = '/schemas/ids/{id}'
+const COMPATIBILITY_ROUTE = '/compatibility/subjects/{subject}/versions/{version}'
+
+const PATTERNS = new Map(
+  [SCHEMA_ROUTE, VERSIONS_ROUTE, VERSION_ROUTE, ID_ROUTE, COMPATIBILITY_ROUTE].map((route) => [
+    route,
+    new RegExp(`^${route.replaceAll(/\{\w+\}/g, '([^/]+)')}$`),
+  ]),
+)
+
+/** What stands in a path where its route has a name: two at most. */
+function partsOf(route: string, path: string): [string, string] {
+  const [, first = '', second = ''] = PATTERNS.get(route)?.exec(path) ?? []
+  return [first, second]
+}
+
 const NOBODY = new Access({ kind: 'app', filters: [], expiresAt: 0 })

@@ -17,6 +17,9 @@ const STATUS = {
   'not-an-app': '403 Forbidden',
   'not-found': '404 Not Found',
   'method-not-allowed': '405 Method Not Allowed',
+  'schema-incompatible': '409 Conflict',
+  'body-too-large': '413 Content Too Large',
+  'schema-invalid': '422 Unprocessable Content',
   'upgrade-required': '426 Upgrade Required',
   'too-many-sockets': '429 Too Many Requests',
   'too-many-queries': '429 Too Many Requests',
@@ -25,6 +28,7 @@ const STATUS = {
   'store-unavailable': '503 Service Unavailable',
   'store-busy': '503 Service Unavailable',
   'store-refused': '503 Service Unavailable',
+  'schemas-unwritable': '503 Service Unavailable',
   'too-busy': '503 Service Unavailable',
   'not-ready': '503 Service Unavailable',
 } as const

@@ -69,8 +69,8 @@ export class Reply {
     this.#onEnd(Number.parseInt(status, 10))
   }
 
-  json(value: unknown): void {
-    this.send('200 OK', JSON_TYPE, `${JSON.stringify(value)}\n`)
+  json(value: unknown, status = '200 OK'): void {
+    this.send(status, JSON_TYPE, `${JSON.stringify(value)}\n`)
   }
 
   refuse(refusal: Refusal): void {

@@ -27,7 +27,7 @@ import type { Logger } from '../platform/logger.ts'
 import { IdentityError } from './errors.ts'
 import { type AddedKey, KeyFiles, type Keys, type OwnKey } from './key-files.ts'
 import { isCanonical, ownClaims } from './own-token.ts'
-import { APP_FILTERS_MAX, type Principal, principalOf } from './principal.ts'
+import { APP_FILTERS_MAX, type Principal, principalOf, SCHEMAS_SCOPE } from './principal.ts'
 import { Revocations } from './revocations.ts'
 import { allowsDevice, allowsFilters } from './scope.ts'
 import { isDeviceId, isTopicFilter } from './topics.ts'
@@ -112,15 +112,15 @@ export class Identity implements Part {
     return this.#sign({ role: 'device', sub: device }, ttlMs)
   }
 
-  /** A token for an app that reads within `filters`, good for `ttlMs`. */
-  signApp(filters: readonly string[], ttlMs: number): Promise<string> {
+  /** A token for an app that reads within `filters`, and with `schemas` registers schemas, good for `ttlMs`. */
+  signApp(filters: readonly string[], ttlMs: number, { schemas = false } = {}): Promise<string> {
     const wrong = filters.find((filter) => !isTopicFilter(filter))
     if (wrong !== undefined) throw new IdentityError('bad-filter', `"${wrong}" is no MQTT topic filter`)
     if (filters.length < 1 || filters.length > APP_FILTERS_MAX) {
       throw new IdentityError('bad-filter', `an app has ${filters.length} filters: allowed are 1 to ${APP_FILTERS_MAX}`)
     }
     const jti = `app-${randomBytes(TOKEN_ID_BYTES).toString('base64url')}`
-    return this.#sign({ role: 'app', filters: [...filters], jti }, ttlMs)
+    return this.#sign({ role: 'app', filters: [...filters], ...(schemas && { scope: SCHEMAS_SCOPE }), jti }, ttlMs)
   }
 
   /** Who holds `token`. Rejects with an `IdentityError`. */
@@ -153,6 +153,12 @@ export class Identity implements Part {
     }
     const { scope } = key
     if (scope === undefined) return undefined
+    if (principal.kind === 'app' && principal.schemas) {
+      return new IdentityError(
+        'token-invalid',
+        'the token may register schemas: that is not allowed to a key with a scope',
+      )
+    }
     if (principal.kind === 'device' ? allowsDevice(scope, principal.device) : allowsFilters(scope, principal.filters))
       return undefined
     const named = principal.kind === 'device' ? `the device ${principal.device}` : principal.filters.join(', ')

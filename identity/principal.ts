@@ -7,6 +7,9 @@ import { isDeviceId, isTopicFilter } from './topics.ts'
 /** An app token names at most so many topic filters. */
 export const APP_FILTERS_MAX = 32
 
+/** In the claim `scope` (RFC 8693 section 4.2), words with spaces between: its app may register schemas. */
+export const SCHEMAS_SCOPE = 'schemas'
+
 /** By what a principal can lose what it was given. */
 export interface Proof {
   /** The id of the key that signed. */
@@ -19,11 +22,18 @@ export interface Proof {
 
 export type Principal =
   | { readonly kind: 'device'; readonly device: string; readonly expiresAt: number; readonly proof?: Proof }
-  | { readonly kind: 'app'; readonly filters: readonly string[]; readonly expiresAt: number; readonly proof?: Proof }
+  | {
+      readonly kind: 'app'
+      readonly filters: readonly string[]
+      /** Whether it may register schemas. */
+      readonly schemas?: boolean
+      readonly expiresAt: number
+      readonly proof?: Proof
+    }
 
 /** Throws an `IdentityError` `token-invalid` for claims that name nobody. */
 export function principalOf(claims: JWTPayload, key: string): Principal {
-  const { role, sub, jti, iat, filters } = claims
+  const { role, sub, jti, iat, filters, scope } = claims
   const expiresAt = (claims.exp ?? 0) * 1000
   const issuedAt = typeof iat === 'number' ? iat * 1000 : 0
   if (role === 'device' && typeof sub === 'string' && isDeviceId(sub)) {
@@ -31,7 +41,8 @@ export function principalOf(claims: JWTPayload, key: string): Principal {
   }
   if (role === 'app' && isFilters(filters)) {
     const id = typeof jti === 'string' ? jti : undefined
-    return { kind: 'app', filters, expiresAt, proof: { key, id, issuedAt } }
+    const schemas = typeof scope === 'string' && scope.split(' ').includes(SCHEMAS_SCOPE) && { schemas: true }
+    return { kind: 'app', filters, ...schemas, expiresAt, proof: { key, id, issuedAt } }
   }
   throw new IdentityError('token-invalid', 'the token names neither a device nor the filters of an app')
 }

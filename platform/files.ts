@@ -55,6 +55,11 @@ export function makeDirectory(directory: string): void {
   if (mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) giveToOwner(directory)
 }
 
+/** Likewise, mode 0755: what is in it is for others to read, too. */
+export function makeSharedDirectory(directory: string): void {
+  if (mkdirSync(directory, { recursive: true, mode: 0o755 }) !== undefined) giveToOwner(directory)
+}
+
 /** What root makes in somebody else's directory is that one's, who could not read it otherwise: a service's, beside its own. */
 function giveToOwner(path: string): void {
   if (process.getuid?.() !== 0) return

@@ -12,17 +12,20 @@ import { isDeepStrictEqual } from 'node:util'
 import { messageOf } from '../platform/errors.ts'
 import type { Logger } from '../platform/logger.ts'
 import { TokenBucket } from '../platform/token-bucket.ts'
+import { candidateOf, errorsIn, requireNone, writeCandidate } from './candidate.ts'
 import { Decoder } from './decoder.ts'
 import { SchemaError } from './definition.ts'
 import type { Message, Remark } from './framing.ts'
 import { Lock } from './lock.ts'
 import { changeLock } from './lock-file.ts'
 import { type Reading, Rejection } from './reading.ts'
-import { Registry } from './registry.ts'
+import { type RegisteredSchema, Registry } from './registry.ts'
 import { fileName, readSchemaFiles, type SchemaFiles, stampOf } from './schema-files.ts'
 
 /** What is new is promised within two seconds: one to see it, and one for all who are to know. */
 const LOOK_MS = 1_000
+/** Of two that add a version at once one has to look again. */
+const ADD_TRIES_MAX = 10
 /** Looks for unknown schemas: what is not known after so many is found by the next that may be, or by the clock. */
 const UNKNOWN_LOOKS = { capacity: 20, perSecond: 20 }
 
@@ -121,6 +124,30 @@ export class CurrentSchemas {
       this.#refused = { stamp, problem: error.message }
       return false
     }
+  }
+
+  /**
+   * Registers the next version of a stream, or its first; what says the same as one that is registered is that. Throws `SchemaError`
+   * `schema-invalid`, `schema-incompatible`, or `schemas-unwritable` if the folder takes none.
+   */
+  add(text: string): { readonly registered: RegisteredSchema; readonly isNew: boolean } {
+    for (let tries = 0; tries < ADD_TRIES_MAX; tries++) {
+      this.look()
+      if (this.#refused !== undefined) throw new SchemaError('schemas-unwritable', this.#refused.problem)
+      const candidate = candidateOf(text, this.registry)
+      if (candidate.same !== undefined) return { registered: candidate.same, isNew: false }
+      requireNone(errorsIn(candidate, this.#files.files))
+      if (!writeCandidate(this.#directory, candidate)) continue
+      this.look()
+      this.#release()
+      const { stream, version } = candidate.file
+      const registered = this.registry.versions(stream)[version - 1]
+      if (registered !== undefined) return { registered, isNew: true }
+    }
+    throw new SchemaError(
+      'schemas-unwritable',
+      this.#refused?.problem ?? 'others register schemas all the time: try again',
+    )
   }
 
   /** Has these files be in force; false if they are. Throws `SchemaError` if they make no registry, and then nothing changes. */

@@ -17,7 +17,7 @@ export const SCHEMA_COLUMNS_MAX = 512
 export const SCHEMA_DEPTH_MAX = 8
 
 /**
- * Codes: `schema-invalid`, `schema-drift` (a released version changed), `lock-invalid`, `lock-unwritable`, `unknown-stream`,
+ * Codes: `schema-invalid`, `schema-drift` (a released version changed), `lock-invalid`, `lock-unwritable`, `schema-incompatible`, `schemas-unwritable`, `unknown-stream`,
  * `unknown-version`, `record-invalid` (a record that `encode` cannot write).
  */
 export class SchemaError extends TelltaleError {}

@@ -36,6 +36,8 @@ const STREAM_NAME = new RegExp(`^[a-z][a-z0-9_]{0,${STREAM_NAME_CHARS_MAX - 1}}$
 const SCHEMA_FILE = /\.(avsc|proto)$/
 const VERSION_FILE = /^([1-9]\d{0,5})\.(avsc|proto)$/
 
+export const isStreamFolder = (name: string): boolean => STREAM_NAME.test(name)
+
 /** Where a version stands below its folder; by this name the lock knows it. */
 export const fileName = ({ stream, version, format }: Pick<SchemaFile, 'stream' | 'version' | 'format'>) =>
   `${stream}/${version}.${format}`
@@ -82,7 +84,7 @@ export function refuse(file: string, what: string, cause?: unknown): never {
 
 function filesOf(directory: string, stream: string): SchemaFile[] {
   const folder = join(directory, stream)
-  if (!STREAM_NAME.test(stream)) {
+  if (!isStreamFolder(stream)) {
     refuse(
       folder,
       `"${stream}" cannot be a stream: a name starts with a-z, then a-z, 0-9, _, ${STREAM_NAME_CHARS_MAX} in all`,

@@ -74,6 +74,9 @@ export interface Exchange {
   /** Whether there is a header whose lower-case name is such. */
   hasHeader(name: RegExp): boolean
 
+  /** The body, if it is no longer than `bytesMax`; to be asked for during the handler's call. Never resolves if the peer leaves. */
+  body(bytesMax: number): Promise<Buffer | undefined>
+
   /** `gone` is called if the peer leaves before the answer is whole. */
   onGone(gone: () => void): void
   /** The whole answer. */

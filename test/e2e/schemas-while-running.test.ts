@@ -96,6 +96,23 @@ test('three processes: each knows it', async (t) => {
   await sendsByBoth(t, folder, broker, gateway)
 })
 
+test('a version that is posted is known to whoever is sent by it next, and outlives the process', async (t) => {
+  const folder = schemaFolder(t, { 'probe/1.avsc': FIRST })
+  const platform = await RunningPlatform.start(t, { environment: { TELLTALE_SCHEMAS_DIR: folder } })
+  const client = await device(t, platform, 'd')
+  const token = (await platform.telltale('token', 'app', '--filter', '#', '--schemas')).trim()
+  const headers = { authorization: `Bearer ${token}` }
+  const posted = await fetch(`${platform.url}/v1/schemas`, { method: 'POST', headers, body: JSON.stringify(SECOND) })
+  assert.equal(posted.status, 201)
+  const payload = both(t).encode('probe', { ts: Date.now(), x: 1, y: 2 }, 2)
+  await client.publishAsync('devices/d/telemetry/probe', payload, { qos: 1 })
+  const ledger = await platform.settled()
+  assert.deepEqual([ledger.stored, ledger.deadLettered], [1, 0])
+  await platform.kill()
+  await platform.start()
+  assert.equal((await platform.get<{ id: number }>('/v1/schemas/probe/2')).id, 3)
+})
+
 test('a broken version is told, and the platform stays ready and stores by those of before', async (t) => {
   const folder = schemaFolder(t, { 'probe/1.avsc': FIRST })
   const platform = await RunningPlatform.start(t, { environment: { TELLTALE_SCHEMAS_DIR: folder } })

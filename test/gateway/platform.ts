@@ -50,7 +50,7 @@ export interface TestPlatform {
   /** An answer that is not as docs/openapi.yaml says fails the test at its end. */
   get(
     path: string,
-    options?: { token?: string | null; headers?: Record<string, string>; method?: string },
+    options?: { token?: string | null; headers?: Record<string, string>; method?: string; body?: string },
   ): Promise<Response>
 }
 
@@ -63,6 +63,8 @@ export interface TestPlatformOptions {
   /** In place of the installation's. */
   readonly identity?: Verifies
   /** Before the gateway starts. */
+  /** The shipped one if it is not given. */
+  readonly schemasDir?: string
   readonly prepare?: (log: LocalLog, registry: Registry) => Promise<void>
 }
 
@@ -102,7 +104,7 @@ export async function startPlatform(
   }
   const logger = silentLogger()
   const metrics = createMetrics()
-  const schemas = new CurrentSchemas({ directory: SHIPPED_SCHEMAS_DIR })
+  const schemas = new CurrentSchemas({ directory: given.schemasDir ?? SHIPPED_SCHEMAS_DIR })
   const { registry } = schemas
   const identity = new Identity({ directory: `${directory}/keys` }, { clock })
   await identity.start()
@@ -181,7 +183,8 @@ export async function startPlatform(
       const authorization = bearer === null ? {} : { authorization: `Bearer ${bearer}` }
       const headers = { ...authorization, ...options.headers }
       const method = options.method ?? 'GET'
-      const response = await fetch(`${url()}${path}`, { method, headers })
+      const { body } = options
+      const response = await fetch(`${url()}${path}`, { method, headers, ...(body !== undefined && { body }) })
       answers.take({ method, target: path, headers }, response)
       return response
     },

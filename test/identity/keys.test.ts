@@ -133,6 +133,14 @@ test('an added key names what its scope allows, for as long as is allowed, and u
     [await foreign(fleet.privateKey, { role: 'app', filters: ['#'] }), /names #: allowed to its key is truck/],
     [await app('devices/+/telemetry/#'), /allowed to its key is devices\/\+\/telemetry\/environment$/],
     [await foreign(apps.privateKey, { role: 'device', sub: 'pump' }), /names the device pump/],
+    [
+      await foreign(apps.privateKey, {
+        role: 'app',
+        filters: ['devices/+/telemetry/environment'],
+        scope: 'more schemas',
+      }),
+      /may register schemas/,
+    ],
     [await device('pump', { exp: NOW / 1000 + 31 * 86_400 }), /good for 31 days: allowed to added keys are 30 /],
     [await device('pump', { iat: NOW / 1000 - 31 * 86_400 }), /good for 31 days/],
   ]

@@ -48,6 +48,20 @@ export class NodeExchange implements Exchange {
     return Object.keys(this.#request.headers).some((own) => name.test(own))
   }
 
+  body(bytesMax: number): Promise<Buffer | undefined> {
+    const request = this.#request
+    const chunks: Buffer[] = []
+    let bytes = 0
+    return new Promise((resolve) => {
+      request.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes <= bytesMax) chunks.push(chunk)
+        else resolve(undefined)
+      })
+      request.once('end', () => resolve(Buffer.concat(chunks)))
+    })
+  }
+
   onGone(gone: () => void): void {
     this.#gone = gone
   }

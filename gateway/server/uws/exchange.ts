@@ -56,6 +56,23 @@ export class UwsExchange implements UpgradeExchange {
     return found
   }
 
+  body(bytesMax: number): Promise<Buffer | undefined> {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    return new Promise((resolve) => {
+      this.#response.onData((chunk, isLast) => {
+        bytes += chunk.byteLength
+        if (bytes > bytesMax) {
+          resolve(undefined)
+          return
+        }
+        // The memory is the library's after this call.
+        chunks.push(Buffer.from(new Uint8Array(chunk)))
+        if (isLast) resolve(Buffer.concat(chunks))
+      })
+    })
+  }
+
   onGone(gone: () => void): void {
     this.#response.onAborted(gone)
   }

@@ -2,14 +2,18 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import { decodeJwt } from 'jose'
 import { WebSocket } from 'ws'
 import { HISTORY_QUERIES_PER_TOKEN_MAX } from '../../../gateway/history-places.ts'
 import { TelltaleError } from '../../../platform/errors.ts'
+import { SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
 import { pageWith } from '../../history.ts'
+import { scratchDirectory } from '../../scratch.ts'
 import { until } from '../../until.ts'
 import {
   environment,
@@ -26,23 +30,31 @@ import { HTTP_API } from './openapi.ts'
 
 const OPERATIONS = ['/healthz', '/readyz', '/metrics']
 const STREAM = '/v1/stream?filter=devices/a/telemetry/environment'
-const OTHERS = ['/v1/devices', '/v1/readings', '/v1/schemas', '/v1/schemas/environment/1', '/v1/ledger']
+const REGISTRY = [
+  ...['/subjects', '/subjects/environment/versions', '/subjects/environment/versions/latest'],
+  ...['/subjects/vehicle/versions/1', '/schemas/ids/2'],
+]
+const OTHERS = [
+  ...['/v1/devices', '/v1/readings', '/v1/schemas', '/v1/schemas/environment/1', '/v1/ledger'],
+  ...REGISTRY,
+]
+const POSTS = ['/v1/schemas', '/compatibility/subjects/environment/versions/latest']
 const ALL = [...OTHERS, STREAM]
 
 /** Asks one gateway after the other, and keeps none for the next. */
 class Trial {
-  readonly #t: TestContext
+  readonly t: TestContext
   readonly #server: ServerKind
   #platform: TestPlatform | undefined
 
   constructor(t: TestContext, server: ServerKind) {
-    this.#t = t
+    this.t = t
     this.#server = server
   }
 
   async start(given: TestPlatformOptions = {}): Promise<TestPlatform> {
     await this.end()
-    this.#platform = await startPlatform(this.#t, this.#server, given)
+    this.#platform = await startPlatform(this.t, this.#server, given)
     return this.#platform
   }
 
@@ -54,7 +66,7 @@ class Trial {
   /** The events of a stream, which ends with the test. */
   events(target: string, headers: Record<string, string> = {}): Promise<Events> {
     assert(this.#platform)
-    return readEvents(this.#t, `${this.#platform.url}${target}`, this.#platform.token, headers)
+    return readEvents(this.t, `${this.#platform.url}${target}`, this.#platform.token, headers)
   }
 
   /** Asks for a WebSocket; resolves with the status. */
@@ -72,7 +84,7 @@ class Trial {
     const target = `/v1/live${query}`
     const all = { ...headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) }
     const socket = new WebSocket(`${this.#platform.url.replace('http', 'ws')}${target}`, protocol, { headers: all })
-    this.#t.after(() => socket.terminate())
+    this.t.after(() => socket.terminate())
     socket.on('error', () => undefined)
     const [response] = await Promise.race([
       once(socket, 'upgrade') as Promise<[IncomingMessage]>,
@@ -138,16 +150,20 @@ async function tryEvents(trial: Trial, platform: TestPlatform): Promise<void> {
 
 async function tryWhoMay(trial: Trial): Promise<void> {
   const platform = await trial.start({ options: { loopbackMetrics: false } })
+  const post = { method: 'POST', body: '{}' }
   const device = await platform.identity.signDevice('a', HOUR_MS)
   const narrow = await platform.identity.signApp(['devices/a/telemetry/environment'], HOUR_MS)
   const blind = await platform.identity.signApp(['devices/+/status'], HOUR_MS)
   for (const token of await badTokens(platform)) {
     for (const target of [...OPERATIONS, ...ALL])
       assert.equal((await platform.get(target, { token })).status, 401, `${target} ${token}`)
+    for (const target of POSTS) assert.equal((await platform.get(target, { token, ...post })).status, 401)
     assert.equal(await trial.upgrade(token ?? undefined), 401)
   }
   for (const target of [...OPERATIONS, ...ALL])
     assert.equal((await platform.get(target, { token: device })).status, 403)
+  for (const target of POSTS) assert.equal((await platform.get(target, { token: device, ...post })).status, 403)
+  assert.equal((await platform.get('/v1/schemas', post)).status, 403, 'it has not the scope')
   const beyond = [
     ...['/v1/devices?filter=%23', '/v1/readings?filter=%23', '/v1/stream?filter=%23'],
     '/v1/ledger?device=b',
@@ -160,6 +176,7 @@ async function tryWhoMay(trial: Trial): Promise<void> {
   const headers = { origin: 'https://elsewhere.example' }
   for (const target of ['/', '/nowhere', ...OPERATIONS, ...ALL])
     assert.equal((await open.get(target, { headers })).status, 403, target)
+  for (const target of POSTS) assert.equal((await open.get(target, { headers, ...post })).status, 403)
   assert.equal(await trial.upgrade(open.token, { headers }), 403)
 }
 
@@ -170,7 +187,12 @@ async function tryWhatIsWrong(trial: Trial): Promise<void> {
   assert.equal(await trial.upgrade(platform.token, { query: '?x=1' }), 400)
   assert.equal(await trial.upgrade(platform.token, { protocol: 'other' }), 400)
   assert.equal((await platform.get('/v1/live')).status, 426)
-  assert.equal((await platform.get('/v1/schemas/environment/9')).status, 404)
+  for (const target of ['/v1/schemas/environment/9', '/subjects/x/versions', '/subjects/environment/versions/9'])
+    assert.equal((await platform.get(target)).status, 404)
+  assert.equal((await platform.get('/schemas/ids/99')).status, 404)
+  assert.equal((await platform.get(POSTS[1] ?? '')).status, 405)
+  for (const target of POSTS)
+    assert.equal((await platform.get(`${target}?x=1`, { method: 'POST', body: '{}' })).status, 400)
 
   const refused = async () => {
     throw new Error('for this test')
@@ -178,7 +200,60 @@ async function tryWhatIsWrong(trial: Trial): Promise<void> {
   const options = { loopbackMetrics: false }
   const failing = await trial.start({ options, identity: { verify: refused, isRevoked: () => false } })
   for (const target of [...OPERATIONS, ...ALL]) assert.equal((await failing.get(target)).status, 500)
+  for (const target of POSTS) assert.equal((await failing.get(target, { method: 'POST', body: '{}' })).status, 500)
   assert.equal(await trial.upgrade('x'), 500)
+}
+
+/** Adds schemas to a folder of its own, and asks as Confluent's tools do. */
+async function tryToAdd(trial: Trial): Promise<void> {
+  const schemasDir = join(scratchDirectory(trial.t), 'schemas')
+  cpSync(SHIPPED_SCHEMAS_DIR, schemasDir, { recursive: true, filter: (path) => !path.endsWith('.ts') })
+  const platform = await trial.start({ schemasDir })
+  const token = await platform.identity.signApp(['#'], HOUR_MS, { schemas: true })
+  const post = async (target: string, body: string) => {
+    const response = await platform.get(target, { method: 'POST', token, body })
+    return { status: response.status, answer: (await response.json()) as Record<string, unknown> }
+  }
+  const first = JSON.parse(readFileSync(join(schemasDir, 'environment/1.avsc'), 'utf8')) as { fields: object[] }
+  const add = (...fields: object[]) => JSON.stringify({ ...first, fields: [...first.fields, ...fields] }, null, 2)
+  const second = add({ name: 'co2', type: ['null', 'int'], default: null, unit: '[ppm]' })
+
+  const ask = (schema: string, version = 'latest', stream = 'environment') =>
+    post(`/compatibility/subjects/${stream}/versions/${version}`, JSON.stringify({ schema }))
+  assert.deepEqual(await ask(second), { status: 200, answer: { is_compatible: true, messages: [] } })
+  const bad = await ask(add({ name: 'co2', type: 'int' }))
+  assert.equal(bad.answer.is_compatible, false)
+  assert.match(String(bad.answer.messages), /co2 is new and has no default/)
+  assert.equal((await ask(second, '7')).status, 404)
+  assert.equal((await ask(second, 'latest', 'nothing')).status, 404)
+  for (const wrong of ['no schema', '{"type":"record","name":"power"}']) assert.equal((await ask(wrong)).status, 422)
+
+  const { status, answer } = await post('/v1/schemas', second)
+  assert.deepEqual([status, answer.stream, answer.version, answer.id], [201, 'environment', 2, 11])
+  assert.equal(readFileSync(join(schemasDir, 'environment/2.avsc'), 'utf8'), second, 'as it was sent')
+  assert.equal((await post('/v1/schemas', second)).status, 200)
+  assert.equal((await post('/v1/schemas', add({ name: 'co2', type: 'int' }))).status, 409)
+  const pump = {
+    type: 'record',
+    name: 'pump',
+    namespace: 'telltale',
+    fields: [first.fields[0], { name: 'flow', type: 'double' }],
+  }
+  assert.equal((await post('/v1/schemas', JSON.stringify(pump))).status, 201)
+  for (const wrong of ['{', '{"name":"../x"}', '{"name":"pipe"}'])
+    assert.equal((await post('/v1/schemas', wrong)).status, 422)
+  for (const target of POSTS) assert.equal((await post(target, ' '.repeat(2 ** 20 + 1))).status, 413)
+
+  const get = async (target: string) => (await platform.get(target)).json() as Promise<unknown>
+  assert.deepEqual(await get('/subjects'), ['environment', 'power', 'pump', 'vehicle', 'vibration'])
+  assert.deepEqual(await get('/subjects/environment/versions'), [1, 2])
+  const latest = (await get('/subjects/environment/versions/latest')) as { id: number; schema: string }
+  assert.deepEqual([latest.id, JSON.parse(latest.schema)], [11, JSON.parse(second)])
+  const batch = (await get('/schemas/ids/12')) as { schema: string }
+  assert.deepEqual(JSON.parse(batch.schema), { type: 'array', items: JSON.parse(second) })
+
+  writeFileSync(join(schemasDir, 'environment/3.avsc'), '{')
+  assert.equal((await post('/v1/schemas', add())).status, 503)
 }
 
 async function tryTheStore(trial: Trial): Promise<void> {
@@ -229,6 +304,7 @@ async function tryWhatIsTaken(trial: Trial): Promise<void> {
   const last = one.get('/v1/readings')
   await full.asked
   for (const target of ['/', '/metrics', ...ALL]) assert.equal((await one.get(target)).status, 503)
+  for (const target of POSTS) assert.equal((await one.get(target, { method: 'POST', body: '{}' })).status, 503)
   assert.equal(await trial.upgrade(one.token), 503)
   assert.equal((await one.get('/healthz')).status, 200)
   full.answer()
@@ -259,7 +335,7 @@ async function tryAtTheEnd(trial: Trial): Promise<void> {
 onEachServer('everything that docs/openapi.yaml describes is seen', async (t, server) => {
   HTTP_API.seen.clear()
   const trial = new Trial(t, server)
-  for (const part of [tryWhatIsThere, tryWhoMay, tryWhatIsWrong, tryTheStore, tryWhatIsTaken, tryAtTheEnd]) {
+  for (const part of [tryWhatIsThere, tryWhoMay, tryWhatIsWrong, tryToAdd, tryTheStore, tryWhatIsTaken, tryAtTheEnd]) {
     await part(trial)
   }
   await trial.end()

@@ -52,27 +52,39 @@ const EVERYWHERE = new Set([
   ],
 ])
 
+interface Described {
+  /** With the method before it, if that is not GET: as it is called in what was seen. */
+  readonly path: string
+  readonly method: string
+  readonly pattern: RegExp
+  readonly operation: Operation
+}
+
 export class HttpDescription {
   readonly document = readDescription('docs/openapi.yaml')
   readonly schemas = new Schemas(this.document)
   /** What of `described` was seen. */
   readonly seen = new Set<string>()
-  readonly #paths: readonly { readonly path: string; readonly pattern: RegExp; readonly get: Operation }[]
+  readonly #operations: readonly Described[]
 
   constructor() {
-    const paths = this.document.paths as Readonly<Record<string, { readonly get: Operation }>>
-    this.#paths = Object.entries(paths).map(([path, { get }]) => ({
-      path,
-      pattern: new RegExp(`^${path.replaceAll(/\{(\w+)\}/g, '(?<$1>[^/]+)')}$`),
-      get,
-    }))
+    const paths = this.document.paths as Readonly<Record<string, Readonly<Record<string, Operation>>>>
+    this.#operations = Object.entries(paths).flatMap(([path, operations]) =>
+      Object.entries(operations).map(([name, operation]) => {
+        const method = name.toUpperCase()
+        const pattern = new RegExp(`^${path.replaceAll(/\{(\w+)\}/g, '(?<$1>[^/]+)')}$`)
+        return { path: method === 'GET' ? path : `${method} ${path}`, method, pattern, operation }
+      }),
+    )
   }
 
   /** Everything that a test can see: parameters, answers by their type, errors by their code. */
   described(): string[] {
-    return this.#paths.flatMap(({ path, get }) => [
-      ...this.#parametersOf(get).map((parameter) => unitOfParameter(path, parameter)),
-      ...Object.keys(get.responses).flatMap((status) => this.#unitsOfAnswer(path, status, this.#answerOf(get, status))),
+    return this.#operations.flatMap(({ path, operation }) => [
+      ...this.#parametersOf(operation).map((parameter) => unitOfParameter(path, parameter)),
+      ...Object.keys(operation.responses).flatMap((status) =>
+        this.#unitsOfAnswer(path, status, this.#answerOf(operation, status)),
+      ),
     ])
   }
 
@@ -80,12 +92,13 @@ export class HttpDescription {
   check(asked: Asked, { status, headers }: Head, body: string | undefined): void {
     const [path = '', query = ''] = asked.target.split('?')
     const what = `${asked.method} ${asked.target} ${status}`
-    const found = this.#paths.find(({ pattern }) => pattern.test(path))
-    if (found === undefined || !['GET', 'HEAD'].includes(asked.method)) {
-      this.#checkUndescribed(what, asked.method, found !== undefined, status, body)
+    const atPath = this.#operations.filter(({ pattern }) => pattern.test(path))
+    const found = atPath.find(({ method }) => method === (asked.method === 'HEAD' ? 'GET' : asked.method))
+    if (found === undefined) {
+      this.#checkUndescribed(what, asked.method, atPath.length > 0, status, body)
       return
     }
-    const answer = this.#answerOf(found.get, String(status))
+    const answer = this.#answerOf(found.operation, String(status))
     if (status < 400) {
       this.#checkParameters(what, found, {
         query,
@@ -113,10 +126,10 @@ export class HttpDescription {
 
   /** Throws if a schema is none. */
   compileAll(): void {
-    for (const { get } of this.#paths) {
-      for (const { schema } of this.#parametersOf(get)) this.schemas.compile(schema)
-      for (const status of Object.keys(get.responses)) {
-        const { headers = {}, content = {} } = this.#answerOf(get, status)
+    for (const { operation } of this.#operations) {
+      for (const { schema } of this.#parametersOf(operation)) this.schemas.compile(schema)
+      for (const status of Object.keys(operation.responses)) {
+        const { headers = {}, content = {} } = this.#answerOf(operation, status)
         for (const header of Object.values(headers)) this.schemas.compile(resolve(this.document, header).schema)
         for (const { schema } of Object.values(content)) this.schemas.compile(schema)
       }
@@ -145,7 +158,7 @@ export class HttpDescription {
   /** What was taken is described, and fits its schema. */
   #checkParameters(
     what: string,
-    { path, get }: { readonly path: string; readonly get: Operation },
+    { path, operation }: Pick<Described, 'path' | 'operation'>,
     given: {
       readonly query: string
       readonly headers: Asked['headers']
@@ -154,7 +167,7 @@ export class HttpDescription {
   ): void {
     const query = readQuery(given.query)
     const headers = new Headers(given.headers)
-    const parameters = this.#parametersOf(get)
+    const parameters = this.#parametersOf(operation)
     for (const parameter of parameters) {
       const { name, in: place } = parameter
       const value = place === 'header' ? headers.get(name) : place === 'path' ? given.path[name] : query.get(name)

@@ -33,6 +33,29 @@ onEachServer('a request comes as it was sent: method, path, query, headers, peer
   ])
 })
 
+onEachServer(
+  'a body comes whole, in pieces or at once, or is said to be too long; what follows is not lost',
+  async (t, server) => {
+    const harness = await Harness.start(t, server)
+    harness.request = (exchange) => {
+      exchange.onGone(() => undefined)
+      void exchange.body(1_000).then((body) => exchange.send('200 OK', {}, `[${body?.length}]`))
+    }
+    const peer = harness.raw(t)
+    peer.connection.write(`POST /a HTTP/1.1\r\n${HOST}Content-Length: 6\r\n\r\nabc`)
+    peer.connection.write('def')
+    await peer.answer('[6]')
+    peer.connection.write(`POST /a HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`)
+    await peer.answer('[0]')
+    peer.connection.write(`POST /a HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0\r\n\r\n`)
+    await peer.answer('[4]')
+    peer.connection.write(`POST /a HTTP/1.1\r\n${HOST}Content-Length: 1001\r\n\r\n${'x'.repeat(1_001)}`)
+    await peer.answer('[undefined]')
+    peer.connection.write(`POST /a HTTP/1.1\r\n${HOST}Content-Length: 1\r\n\r\nx`)
+    await peer.answer('[1]')
+  },
+)
+
 onEachServer('requests on one connection are answered in order, one behind the other too', async (t, server) => {
   const harness = await Harness.start(t, server)
   const peer = harness.raw(t)
