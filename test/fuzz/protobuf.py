@@ -10,6 +10,7 @@ import math
 import random
 import struct
 import sys
+import warnings
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -121,6 +122,8 @@ def said(source, message, above, out):
 
 
 def main():
+    # C++ stops at the end of a group that did not begin, and warns.
+    warnings.simplefilter("error")
     schema = made = None
     for line in sys.stdin:
         asked = json.loads(line)

@@ -223,7 +223,8 @@ class Python {
 
   constructor(program: string) {
     this.#child = spawn(program, [new URL('./protobuf.py', import.meta.url).pathname], {
-      stdio: ['pipe', 'pipe', 'inherit'],
+      // C++ prints a line for each text that is no UTF-8.
+      stdio: ['pipe', 'pipe', 'ignore'],
     })
     this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]()
   }
