@@ -31,7 +31,7 @@ export function candidateOf(text: string, registry: Registry): Candidate {
   }
   const versions = registry.versions(name)
   const same = versions.find((each) => isDeepStrictEqual(each.schema, schema))
-  return { file: { stream: name, version: versions.length + 1, text }, same }
+  return { file: { stream: name, version: versions.length + 1, format: 'avsc', text }, same }
 }
 
 /** The errors in it, beside versions of its stream. */
