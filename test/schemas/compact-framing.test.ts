@@ -6,7 +6,7 @@ import { Packr, pack } from 'msgpackr'
 import { seededRandom } from '../../devices/simulator/random.ts'
 import { PAYLOAD_BYTES_MAX, READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { readCbor } from '../../schemas/cbor.ts'
-import { CBOR as cbor, MSGPACK as msgpack } from '../../schemas/content-type.ts'
+import { CBOR as cbor, framingOf, MSGPACK as msgpack, PROTOBUF } from '../../schemas/content-type.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import { Malformed } from '../../schemas/malformed.ts'
 import { readMsgpack } from '../../schemas/msgpack.ts'
@@ -172,6 +172,19 @@ test('mutated payloads become readings or a rejection, and nothing is thrown', (
     const outcome = decode(framing, payload)
     if (outcome instanceof Rejection) assert(outcome.reason.length > 0)
   }
+})
+
+test('a content type names a framing, in any case and whatever its parameters', () => {
+  for (const type of ['application/msgpack', 'application/vnd.msgpack', 'Application/X-MsgPack; charset=binary']) {
+    assert.equal(framingOf(type), msgpack)
+  }
+  assert.equal(framingOf('application/cbor'), cbor)
+  for (const type of [
+    'application/protobuf',
+    'application/x-protobuf; messageType=x',
+    'application/vnd.google.protobuf',
+  ])
+    assert.equal(framingOf(type), PROTOBUF)
 })
 
 test('what is shown of a payload that was set aside', () => {

@@ -5,10 +5,12 @@ import { type TestContext, test } from 'node:test'
 import protobuf from 'protobufjs'
 import { PAYLOAD_BYTES_MAX, READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { PACKAGE_DIR } from '../../platform/package.ts'
+import { checkSchemas } from '../../schemas/check.ts'
 import { PROTOBUF, PROTOBUF_BATCH } from '../../schemas/content-type.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import { type Reading, Rejection } from '../../schemas/reading.ts'
 import { Registry, SchemaError, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { readSchemaFiles } from '../../schemas/schema-files.ts'
 import { probe, schemaFolder } from './schema-folder.ts'
 
 const TS = 1_763_900_000_123
@@ -455,4 +457,26 @@ test('what is shown of a payload that was set aside, as far as it goes', (t) => 
       fault: 'it ends inside field 10, which begins at byte 20',
     },
   })
+})
+
+test('the check of a folder names what is wrong in a .proto, with its line', (t) => {
+  const found = (files: Readonly<Record<string, object | string>>) =>
+    checkSchemas(readSchemaFiles(schemaFolder(t, files))).map(({ file, line, severity, code, what }) => {
+      return `${file}:${line} ${severity} ${code} ${what}`
+    })
+  const first = message('int32 x = 2;')
+  assert.deepEqual(found({ 'probe/1.proto': first, 'probe/1.avsc': probe({ name: 'x', type: 'int' }) }), [])
+  assert.match(
+    found({ 'probe/1.proto': message('repeated int32 x = 2;') })[0] ?? '',
+    /^probe\/1\.proto:5 error invalid x is repeated/,
+  )
+  const second = message('', 'int32 x = 2 [(telltale.unit) = "s"];')
+  assert.match(
+    found({ 'probe/1.proto': first, 'probe/2.proto': second })[0] ?? '',
+    /^probe\/2\.proto:6 error unit x is in s/,
+  )
+  const third = message('int32 x = 2;', 'int32 y = 3;')
+  const faults = found({ 'probe/1.proto': first, 'probe/2.proto': third }).filter((each) => each.includes('2.proto'))
+  assert(faults.length > 0, 'a new field has to be optional')
+  for (const fault of faults) assert.match(fault, /^probe\/2\.proto:6 error .* y is new/)
 })
