@@ -22,7 +22,8 @@ test('a wrong measure is refused with what there is', async () => {
   await assert.rejects(
     promisify(execFile)(process.execPath, ['--import', 'tsx', MAIN, '--only', 'speed']),
     (error: Error & { code?: number; stderr?: string }) =>
-      error.code === 2 && /"speed".*accept, path, live, fanout, servers, fleet, profile, connections/.test(error.stderr ?? ''),
+      error.code === 2 &&
+      /"speed".*accept, path, live, fanout, servers, fleet, profile, connections/.test(error.stderr ?? ''),
   )
 })
 

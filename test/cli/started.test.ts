@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { packageVersion } from '../../platform/package.ts'
@@ -45,11 +46,16 @@ test('a platform whose terminal is closed stops: nobody is left to press Ctrl-C'
   const run = await onTerminal(t)
   if (run === undefined) return
   run.terminal.kill('SIGKILL')
-  const answers = () =>
-    fetch(`http://127.0.0.1:${run.gateway}/healthz`).then(
+  // Not `fetch`: Node 20's may never settle when the server goes.
+  const answers = async () => {
+    const socket = connect(run.gateway, '127.0.0.1')
+    const hasConnected = await once(socket, 'connect').then(
       () => true,
       () => false,
     )
+    socket.destroy()
+    return hasConnected
+  }
   await until(async () => !(await answers()))
 })
 

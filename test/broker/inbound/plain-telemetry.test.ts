@@ -316,8 +316,10 @@ function withProperties(message: Packet, { topic, properties }: Item, aliased = 
 }
 
 function bytesOfItem(item: Item, device: string, ids: Ids, protocolVersion: Level): Buffer {
-  const { what, topic, size, qos, dup, ...more } = item
+  const { what, topic, size, qos, ...more } = item
   const messageId = ids.next++
+  // At QoS 0 MQTT 5 ends the connection for it, and by 3.1.1 it is passed over.
+  const dup = more.dup && qos > 0
   const options = { protocolVersion }
   const payload = Buffer.alloc(size, messageId)
   // A status that is retained is answered when the disk has it, and not when the test says so.
