@@ -64,6 +64,8 @@ for (const [name, startStore] of Object.entries(STORES)) {
       balanced: true,
       readings: 2,
       superseded: 0,
+      held: 0,
+      replayed: 0,
     })
     if (store.victoria !== undefined) {
       let series = await store.victoria.samples('truck-7')

@@ -90,9 +90,9 @@ test('what was set aside when it was appended is counted as that, not decoded, a
   t.after(() => log.stop())
   const ingest = openIngest(log, { kind: 'duckdb', path: join(directory, 'store.duckdb') }, 1)
   await append(log, 'a', environment(T0, 1))
-  // Another schema may read it; whoever took it did not.
+  // It can be decoded; whoever took it did not find it so. Of a schema that is not known it would be replayed.
   const entry = { device: 'b', stream: 'environment', receivedAt: T0, flags: 0, payload: environment(T0, 2) }
-  const why = { code: 'unknown-schema', reason: 'so' }
+  const why = { code: 'invalid-reading', reason: 'so' }
   await Promise.all([1, 2].map(() => new Promise<void>((resolve) => log.appendSetAside(entry, why, () => resolve()))))
   await append(log, 'b', Buffer.from('zzzz'))
   await append(log, 'b', environment(T0, 3))
