@@ -116,13 +116,13 @@ test('what was set aside when it was appended is counted as that, not decoded, a
   assert.deepEqual(
     letters.map(({ offset, code }) => [offset, code]),
     [
-      [1, 'unknown-schema'],
-      [2, 'unknown-schema'],
+      [1, 'invalid-reading'],
+      [2, 'invalid-reading'],
       [3, 'unknown-framing'],
     ],
   )
   // Once it is appended again it is as any other.
-  assert.equal(await log.replay({ code: 'unknown-schema' }), 2)
+  assert.equal(await log.replay({ code: 'invalid-reading' }), 2)
   assert.deepEqual((await settled(log)).stored, 4)
 })
 

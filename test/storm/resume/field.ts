@@ -118,6 +118,11 @@ export class Field {
     await Promise.all(readers.map((each) => each.start()))
   }
 
+  /** Messages that were put through again so far. */
+  async replayed(): Promise<number> {
+    return (await this.#first.ledger()).replayed
+  }
+
   /** How many. */
   async replay(stream: string): Promise<number> {
     const said = await this.#broker.telltale('deadletters', 'replay', '--stream', stream)
