@@ -79,6 +79,7 @@ export class DuckdbStore implements PointStore, History {
   /** Streams that came while it was open, and that it cannot keep: why. */
   readonly #unkept = new Map<string, string>()
   #open: Open | undefined
+  #wasOpen = false
   /** DuckDB refuses everything until the file is opened anew. */
   #broken = false
 
@@ -100,10 +101,17 @@ export class DuckdbStore implements PointStore, History {
         checkpoint_threshold: `${DUCKDB_WAL_BYTES_MAX}B`,
       })
       const writer = await instance.connect()
-      const tables = new Map(this.#streams.map((stream) => [stream.name, new StreamTable(stream, writer)]))
-      for (const table of tables.values()) await table.prepare()
+      const tables = new Map<string, StreamTable>()
+      this.#unkept.clear()
+      for (const stream of this.#streams) {
+        const fault = await prepare(tables, new StreamTable(stream, writer))
+        // Of one that came while it was open it is known; the others go on being stored.
+        if (fault !== undefined && !this.#wasOpen) throw fault
+        if (fault !== undefined) this.#unkept.set(stream.name, messageOf(fault))
+      }
       const kept = await openCheckpoint(writer)
       const { ino: inode } = statSync(path)
+      this.#wasOpen = true
       this.#open = { instance, path, inode, writer, tables, kept, history: new DuckdbHistory(instance, this.#streams) }
     } catch (error) {
       instance?.closeSync()
@@ -111,7 +119,10 @@ export class DuckdbStore implements PointStore, History {
     }
   }
 
-  /** Rejects with `store-failed` for a stream with a column that the table of its name contradicts. */
+  /**
+   * Rejects with `store-failed` for a stream with a column that the table of its name contradicts. What else is in the way, as a full
+   * disk is, is no stream's fault: the file is opened anew, with these streams, before the next write.
+   */
   async useStreams(streams: readonly Stream[]): Promise<void> {
     this.#streams = streams
     this.#unkept.clear()
@@ -119,25 +130,27 @@ export class DuckdbStore implements PointStore, History {
     // Then they are prepared when it is opened.
     if (open === undefined || this.#broken) return
     open.history.useStreams(streams)
-    const faults: unknown[] = []
+    const faults: StoreError[] = []
     for (const stream of streams) {
       const before = open.tables.get(stream.name)
       if (before?.stream === stream) continue
       before?.discard()
       open.tables.delete(stream.name)
-      const table = new StreamTable(stream, open.writer)
       try {
-        await table.prepare()
-        open.tables.set(stream.name, table)
+        const fault = await prepare(open.tables, new StreamTable(stream, open.writer))
+        if (fault === undefined) continue
+        this.#unkept.set(stream.name, messageOf(fault))
+        faults.push(fault)
       } catch (error) {
-        this.#unkept.set(stream.name, messageOf(error))
-        faults.push(error)
+        this.#broken = true
+        throw storeFailed(`the store ${this.#path} cannot take other streams yet`, error)
       }
     }
     if (faults.length > 0) throw storeFailed(`the store ${this.#path} cannot keep a stream`, faults[0])
   }
 
   async write(given: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
+    if (this.#broken) await this.#openAnew()
     const unkept = given.entries.flatMap(({ stream, readings }, index): RejectedEntry[] => {
       const reason = this.#unkept.get(stream.name)
       return reason === undefined ? [] : [{ index, refused: readings.length, reason }]
@@ -151,7 +164,6 @@ export class DuckdbStore implements PointStore, History {
   }
 
   async #write(batch: StoreBatch, signal: AbortSignal): Promise<WriteOutcome> {
-    if (this.#broken) await this.#openAnew()
     if (batch.isOtherLog) await this.#forgetPlaces()
     try {
       return { rejected: [], superseded: await this.#transact(batch, 'COMMIT', signal) }
@@ -307,6 +319,18 @@ export class DuckdbStore implements PointStore, History {
   #opened(): Open {
     if (this.#open === undefined) throw storeFailed(`the store ${this.#path} is not open`, undefined)
     return this.#open
+  }
+}
+
+/** Has the table among the others; what it contradicts, if it does. */
+async function prepare(tables: Map<string, StreamTable>, table: StreamTable): Promise<StoreError | undefined> {
+  try {
+    await table.prepare()
+    tables.set(table.stream.name, table)
+    return undefined
+  } catch (error) {
+    if (error instanceof StoreError) return error
+    throw error
   }
 }
 

@@ -228,6 +228,38 @@ for (const { when, bytes, message } of FULL_DISKS) {
   })
 }
 
+test('a column that the full disk has no room for is no fault of its readings: they are written when there is room', async (t) => {
+  const limit = fileSizeLimit(t)
+  if (limit === undefined) return
+  const store = await open(await file(t))
+  t.after(() => store.stop())
+  const grown: Stream = { ...weather, columns: [...weather.columns, { name: 'later', kind: 'float', tag: false }] }
+  const contrary: Stream = { ...weather, name: 'contrary', columns: [{ name: 'x', kind: 'float', tag: false }] }
+  const changed: Stream = { ...contrary, columns: [{ name: 'x', kind: 'string', tag: false }] }
+  await store.useStreams([...STREAMS, contrary])
+  limit.set(1)
+  await assert.rejects(store.useStreams([grown, changed]))
+  const of = (stream: Stream, values: Reading['values']) => ({
+    stream,
+    receivedAt: T0,
+    offset: 0,
+    readings: [{ device: 'd', stream: stream.name, ts: T0, values }],
+  })
+  const batch = { entries: [of(grown, { later: 1 }), of(changed, { x: 'y' })] }
+  assert.notEqual(await writeOnce(store, batch), undefined)
+  limit.lift()
+  const { rejected } = await store.write(batch, new AbortController().signal)
+  assert.deepEqual(
+    rejected.map(({ index }) => index),
+    [1],
+  )
+  assert.match(rejected[0]?.reason ?? '', /column x of stream contrary is DOUBLE in the store/)
+  assert.deepEqual(
+    (await pageFrom(store, all)).readings.map(({ values }) => values),
+    [{ later: 1 }],
+  )
+})
+
 /** Of values that do not compress, 256 KiB a batch and a hundred times the write-ahead log's limit in all. */
 function* bigBatches(): Generator<StoreBatch> {
   for (let at = 0; at < (100 * DUCKDB_WAL_BYTES_MAX) / 1024; at += 256) {
