@@ -55,7 +55,7 @@ const SETTINGS = {
   ),
   schemasDir: optional(
     'TELLTALE_SCHEMAS_DIR',
-    text('a directory of <stream>/<n>.avsc', 'directory'),
+    text('a directory of <stream>/<n>.avsc or .proto', 'directory'),
     'schemas to use instead of those shipped',
   ),
   mqttHost: setting(

@@ -76,7 +76,7 @@ function invalid(file: string, text: string, what: string): Finding {
     what,
     devices: 'no platform starts with it; one that runs goes on by the schemas of before',
     stored: 'nothing changes',
-    mend: 'what the sentence says would be right: docs/schemas.md, "What a schema may be"',
+    mend: `what the sentence says would be right: docs/schemas.md, "${file.endsWith('.proto') ? 'Protobuf' : 'What a schema may be'}"`,
   }
 }
 
