@@ -25,7 +25,7 @@ import { dirname, join } from 'node:path'
 
 const ROOT = import.meta.dirname
 const DIST = join(ROOT, 'dist')
-const PRODUCT = ['platform', 'schemas', 'log', 'identity', 'broker', 'ingest', 'gateway', 'devices', 'cli']
+const PRODUCT = ['platform', 'schemas', 'maps', 'log', 'identity', 'broker', 'ingest', 'gateway', 'devices', 'cli']
 /** What else decides how outputs look: this file, and the version of esbuild. If one changes, all is built anew. */
 const BUILDER = ['build.js', 'package.json']
 /** In `dist/`: by which builder. */

@@ -36,6 +36,10 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
     description: 'the registered Avro schemas',
     load: async () => (await import('./schemas.ts')).schemasCommand(),
   },
+  map: {
+    description: 'maps of foreign topics: try one on a message',
+    load: async () => (await import('./map/command.ts')).mapCommand(),
+  },
   deadletters: {
     description: 'messages that were accepted and then set aside',
     load: async () => (await import('./deadletters/command.ts')).deadLettersCommand(),

@@ -58,6 +58,12 @@ const SETTINGS = {
     text('a directory of <stream>/<n>.avsc or .proto', 'directory'),
     'schemas to use instead of those shipped',
   ),
+  configDir: setting(
+    'TELLTALE_CONFIG_DIR',
+    text('a directory', 'directory'),
+    './config',
+    'maps of foreign topics (maps/*.yaml); read while running',
+  ),
   mqttHost: setting(
     'TELLTALE_MQTT_HOST',
     text('an address to listen on', 'address'),

@@ -12,14 +12,15 @@ const ROOT = new URL('..', import.meta.url).pathname
 const ALLOWED: Record<string, readonly string[]> = {
   platform: [],
   schemas: ['platform'],
+  maps: ['schemas', 'platform'],
   log: ['platform'],
   identity: ['schemas', 'platform'],
   devices: ['identity', 'schemas', 'platform'],
-  broker: ['identity', 'log', 'schemas', 'platform'],
-  ingest: ['log', 'schemas', 'platform'],
-  gateway: ['identity', 'log', 'schemas', 'platform'],
+  broker: ['identity', 'log', 'maps', 'schemas', 'platform'],
+  ingest: ['log', 'maps', 'schemas', 'platform'],
+  gateway: ['identity', 'log', 'maps', 'schemas', 'platform'],
   client: [],
-  cli: ['broker', 'ingest', 'gateway', 'devices', 'identity', 'log', 'schemas', 'platform'],
+  cli: ['broker', 'ingest', 'gateway', 'devices', 'identity', 'log', 'maps', 'schemas', 'platform'],
 }
 
 /** What each inner room may import of its own folder's others; `.` is the folder itself, which may import them all. */
@@ -43,6 +44,7 @@ const INNER: Record<string, Record<string, readonly string[]>> = {
 /** Folders that know nothing of these packages (design, "The roles"). */
 const FOREIGN: Record<string, readonly string[]> = {
   schemas: ['aedes', 'mqtt', 'mqtt-packet', 'uWebSockets.js', '@influxdata/influxdb-client', '@duckdb/node-api'],
+  maps: ['aedes', 'mqtt', 'mqtt-packet', 'uWebSockets.js', '@influxdata/influxdb-client', '@duckdb/node-api'],
   log: ['avsc', 'aedes', 'mqtt', '@influxdata/influxdb-client', '@duckdb/node-api', 'uWebSockets.js'],
   broker: ['avsc', '@influxdata/influxdb-client', '@duckdb/node-api', 'uWebSockets.js', 'lmdb'],
   ingest: ['aedes', 'mqtt', 'uWebSockets.js', 'lmdb'],

@@ -1,0 +1,69 @@
+/** Owns `telltale map try`: what a file of maps makes of one message, without a platform. */
+
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { readMapFile } from '../../maps/maps.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { messageOf, TelltaleError } from '../../platform/errors.ts'
+import { printable } from '../../platform/printable.ts'
+import { loadSettings } from '../../platform/settings.ts'
+import { parseTime } from '../../platform/units.ts'
+import { Rejection } from '../../schemas/reading.ts'
+import { loadRegistry } from '../installation.ts'
+import { UsageError } from '../usage-error.ts'
+
+interface TryOptions {
+  readonly topic: string
+  readonly payload?: string
+  readonly payloadFile?: string
+  readonly retained?: boolean
+  readonly received?: string
+}
+
+export function tryCommand(): Command {
+  return new Command('try')
+    .description('the readings that a message becomes by the maps of a file, one JSON a line')
+    .argument('<file>', 'the file of maps')
+    .requiredOption('--topic <topic>', 'the topic that it comes on')
+    .option('--payload <text>', 'what it says')
+    .option('--payload-file <file>', 'a file with what it says; - for standard input')
+    .option('--retained', 'it is retained')
+    .option('--received <time>', 'when it is received; now unless given')
+    .action(tryMap)
+}
+
+function tryMap(file: string, { topic, retained = false, ...options }: TryOptions): void {
+  const receivedAt = options.received === undefined ? systemClock.now() : parseTime(options.received)
+  if (receivedAt === undefined) throw new UsageError(`--received is "${options.received}": allowed is ISO 8601`)
+  const payload = payloadOf(options)
+  const maps = readMapFile(file, read(file).toString('utf8'), loadRegistry(loadSettings()))
+  const match = maps.for(topic)
+  if (match === undefined) throw new TelltaleError('no-map', `no map of ${file} is for ${topic}`)
+  const { map, names } = match
+  const place = map.place(names, payload, retained)
+  if (place.kind === 'unplaced') throw new TelltaleError('invalid-reading', place.why)
+  if (place.kind === 'left') {
+    process.stdout.write(`nothing: ${printable(map.definition.where.where)} leaves such a message out\n`)
+    return
+  }
+  const readings = map.read(names, place.device, { topic, receivedAt, payload })
+  if (readings instanceof Rejection) throw new TelltaleError(readings.code, `${readings.code}: ${readings.reason}`)
+  for (const reading of readings) process.stdout.write(`${JSON.stringify(reading)}\n`)
+  if (readings.length === 0) process.stdout.write('nothing: what it says is left out\n')
+}
+
+function payloadOf({ payload, payloadFile }: Pick<TryOptions, 'payload' | 'payloadFile'>): Buffer {
+  if ((payload === undefined) === (payloadFile === undefined)) {
+    throw new UsageError('one of --payload and --payload-file is needed')
+  }
+  if (payload !== undefined) return Buffer.from(payload)
+  return read(payloadFile === '-' ? 0 : (payloadFile ?? ''))
+}
+
+function read(file: string | number): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (cause) {
+    throw new TelltaleError('no-file', `${file} cannot be read: ${messageOf(cause)}`, { cause })
+  }
+}

@@ -1,0 +1,48 @@
+/** Owns a foreign payload as the values in it, one for each reading that it is to become. */
+
+import { isUtf8 } from 'node:buffer'
+import { READINGS_PER_MESSAGE_MAX } from '../platform/limits.ts'
+import { tooMany } from '../schemas/guard.ts'
+import { jsonFault } from '../schemas/json-fault.ts'
+import { Rejection } from '../schemas/reading.ts'
+import { readLines } from './line-protocol.ts'
+
+export interface Item {
+  /** What paths lead into. */
+  readonly root: unknown
+  /** The time that the format itself gives, if it does. */
+  readonly time?: bigint | undefined
+}
+
+/** `isOneValue`: a list is one value, and not a reading for each of its items. */
+export function readPayload(
+  payload: Buffer,
+  format: 'json' | 'influx',
+  isOneValue: boolean,
+): readonly Item[] | Rejection {
+  if (!isUtf8(payload)) return new Rejection('unknown-framing', 'the payload is no text in UTF-8')
+  const text = payload.toString('utf8')
+  if (format === 'influx') {
+    const lines = readLines(text)
+    if (typeof lines === 'string') return new Rejection('unknown-framing', `the payload is no line protocol: ${lines}`)
+    if (lines.length > READINGS_PER_MESSAGE_MAX) return tooMany(lines.length)
+    return lines.map(({ fields, time }) => ({ root: fields, time }))
+  }
+  const root = readJson(text)
+  if (root instanceof Rejection) return root
+  if (isOneValue || !Array.isArray(root)) return [{ root }]
+  if (root.length === 0) return new Rejection('invalid-reading', 'the list is empty; it needs at least one reading')
+  if (root.length > READINGS_PER_MESSAGE_MAX) return tooMany(root.length)
+  return root.map((item) => ({ root: item }))
+}
+
+/** Text that does not begin as an object or a list is a value by itself, whether it is JSON or not: `21.3`, `ON`. */
+function readJson(text: string): unknown {
+  const begin = text.replace(/^\ufeff/, '').trimStart()
+  try {
+    return JSON.parse(begin)
+  } catch {
+    if (!begin.startsWith('{') && !begin.startsWith('[')) return begin.trimEnd()
+    return new Rejection('malformed-json', () => jsonFault(begin))
+  }
+}

@@ -1,0 +1,298 @@
+/**
+ * Owns one map at work: which device and stream a message on one of its topics is of, and which readings its payload becomes.
+ *
+ * Always true: a message becomes readings or a `Rejection`, and nothing that it says throws; what a map takes is exact, refused, or left
+ * out because the map says so.
+ */
+
+import { createHash } from 'node:crypto'
+import type { ConfigValue } from '../platform/config-file.ts'
+import { DEVICE_ID_CHARS_MAX } from '../platform/limits.ts'
+import type { Definition } from '../schemas/definition.ts'
+import { JsonMapper } from '../schemas/json-mapper.ts'
+import { type ColumnKind, type Reading, Rejection, type Value } from '../schemas/reading.ts'
+import { itemOf } from '../schemas/record-mapper.ts'
+import { quote, timeFault } from '../schemas/values.ts'
+import { convert, Unfit } from './conversion.ts'
+import type { MapDefinition, Rule, Source, Template } from './definition.ts'
+import { KIND_BY_DEFAULT, type MadeStream } from './made-streams.ts'
+import { beginsWith, columnOf, eachNumber, objectWith, type Path, parsePath, valueAt } from './path.ts'
+import { type Item, readPayload } from './payload.ts'
+import { readTime } from './time.ts'
+import type { TopicNames } from './topic-pattern.ts'
+
+/** Names of a payload that are shown to who misses one. */
+const NAMES_SHOWN = 12
+
+/** What a message is to a map whose topic it is on. */
+export type Place =
+  | { readonly kind: 'taken'; readonly device: string; readonly stream: string }
+  /** The map says that nothing of it is kept. */
+  | { readonly kind: 'left' }
+  /** It says too little. */
+  | { readonly kind: 'unplaced'; readonly why: string }
+
+export interface MappedMessage {
+  readonly topic: string
+  /** Milliseconds since 1970-01-01T00:00Z. */
+  readonly receivedAt: number
+  readonly payload: Buffer
+  /** Where it stands in the log: of messages without a time that were received at once it tells one from the other. */
+  readonly offset?: number
+}
+
+/** The stream that readings are made for: registered, or made by maps. */
+export type Target =
+  | { readonly kind: 'registered'; readonly definition: Definition }
+  | { readonly kind: 'made'; readonly stream: MadeStream }
+
+interface Compiled {
+  readonly rule: Rule
+  readonly kind: ColumnKind
+}
+
+export class TopicMap {
+  readonly definition: MapDefinition
+  readonly #target: Target
+  readonly #earliest: number
+  /** Tags first; of all numbers the tags alone. */
+  readonly #rules: readonly Compiled[]
+  readonly #mapper: JsonMapper | undefined
+
+  /** Throws a `ConfigError` if the stream's schema has no such columns. `earliest`: no reading's time is before it, milliseconds. */
+  constructor(definition: MapDefinition, target: Target, earliest: number) {
+    this.definition = definition
+    this.#target = target
+    this.#earliest = earliest
+    this.#mapper = target.kind === 'registered' ? new JsonMapper(target.definition, earliest) : undefined
+    this.#rules = [...definition.tags, ...(definition.fields ?? [])].map((rule) => ({
+      rule,
+      kind: target.kind === 'registered' ? kindIn(target.definition, rule) : (rule.kind ?? KIND_BY_DEFAULT),
+    }))
+  }
+
+  match(topic: string): TopicNames | undefined {
+    return this.definition.topic.match(topic)
+  }
+
+  /** `names` is what `match` gave. */
+  place(names: TopicNames, payload: Buffer, isRetained: boolean): Place {
+    const { definition } = this
+    if (definition.ignoresAll || (isRetained && definition.retained === 'leave')) return LEFT
+    if (payload.length === 0 && definition.empty === 'leave') return LEFT
+    if (!this.#wants(names)) return LEFT
+    const device = this.#device(names, payload)
+    if (typeof device !== 'string') return device
+    return { kind: 'taken', device, stream: definition.stream }
+  }
+
+  /** The readings of a message; none if all that it says is left out. */
+  read(names: TopicNames, device: string, message: MappedMessage): readonly Reading[] | Rejection {
+    const { format } = this.definition
+    const isOneValue = names.has('field')
+    const items = readPayload(message.payload, format, isOneValue)
+    if (items instanceof Rejection) return items
+    const readings: Reading[] = []
+    for (const [index, item] of items.entries()) {
+      const read = this.#read(item, names, device, message, index)
+      if (read instanceof Rejection) {
+        return items.length === 1 ? read : new Rejection(read.code, () => itemOf(index, items.length) + read.reason)
+      }
+      if (read !== undefined) readings.push(read)
+    }
+    return readings
+  }
+
+  /** Of one value a topic: whether the map has a use for the one on this. */
+  #wants(names: TopicNames): boolean {
+    const field = names.get('field')
+    if (field === undefined) return true
+    const path = field.split('/')
+    const { fields, ignore } = this.definition
+    if (fields === undefined) return !ignore.some((ignored) => beginsWith(path, ignored))
+    return fields.some(({ from }) => 'path' in from && beginsWith(from.path, path))
+  }
+
+  #device(names: TopicNames, payload: Buffer): string | Place {
+    const { device } = this.definition
+    const inTopic = fill(device, (name) => names.get(name))
+    if (inTopic !== undefined) return deviceIdOf(inTopic)
+    const items = readPayload(payload, this.definition.format, false)
+    const root = items instanceof Rejection ? undefined : items[0]?.root
+    const found = fill(device, (name) => names.get(name) ?? textOf(valueAt(root, parsePath(name))))
+    if (found !== undefined) return deviceIdOf(found)
+    return { kind: 'unplaced', why: `the payload does not say which device it is of: ${device.text}` }
+  }
+
+  #read(
+    item: Item,
+    names: TopicNames,
+    device: string,
+    message: MappedMessage,
+    index: number,
+  ): Reading | Rejection | undefined {
+    const root = this.#root(item, names)
+    if (root instanceof Rejection) return root
+    const values = this.#values(root, names)
+    if (values === undefined || values instanceof Rejection) return values
+    const micros = this.#time(item, message, index)
+    if (micros instanceof Rejection) return micros
+    return this.reading(values, device, message.receivedAt, micros)
+  }
+
+  /** A reading of these values; `micros` is its time. */
+  reading(
+    values: Readonly<Record<string, Value>>,
+    device: string,
+    receivedAt: number,
+    micros: number,
+  ): Reading | Rejection {
+    const target = this.#target
+    if (target.kind === 'made') return { device, stream: target.stream.name, ts: micros / 1000, values }
+    const { timeField, precision } = target.definition
+    const given = { ...values, [timeField]: precision === 'us' ? micros : Math.floor(micros / 1000) }
+    const readings = this.#mapper?.map(given, { device, receivedAt })
+    if (readings === undefined || readings instanceof Rejection) return readings as Rejection
+    return readings[0] as Reading
+  }
+
+  /** What paths lead into: of one value a topic an object in which it stands where its topic says. */
+  #root({ root }: Item, names: TopicNames): unknown {
+    const field = names.get('field')
+    if (field === undefined) return root
+    const { value: path } = this.definition
+    const value = valueAt(root, path)
+    if (value !== undefined) return objectWith(field.split('/'), value)
+    return new Rejection('invalid-reading', () => `there is no ${path.join('.')} in it; it has ${namesIn(root)}`)
+  }
+
+  /** Undefined if what there is is left out. */
+  #values(root: unknown, names: TopicNames): Readonly<Record<string, Value>> | Rejection | undefined {
+    const { none, fields } = this.definition
+    const values: Record<string, Value> = {}
+    let isThere = false
+    let count = 0
+    for (const { rule, kind } of this.#rules) {
+      const raw = sourceOf(rule.from, root, names)
+      if (raw === undefined) continue
+      if (!rule.tag) isThere = true
+      if (raw === null || none.has(raw)) continue
+      const value = convert(raw, kind, rule.tag, rule)
+      if (value instanceof Unfit) return new Rejection('invalid-reading', `${rule.column} ${value.what}`)
+      if (rule.tag && value === '') continue
+      values[rule.column] = value
+      if (!rule.tag) count++
+    }
+    if (fields === undefined) return this.#allNumbers(root, values)
+    if (count > 0) return values
+    if (isThere) return undefined
+    const wanted = fields.map(({ column, from }) => `${column} from ${'path' in from ? from.path.join('.') : ''}`)
+    return new Rejection(
+      'invalid-reading',
+      () =>
+        `it has nothing that the map takes, which is ${wanted.slice(0, NAMES_SHOWN).join(', ')}; it has ${namesIn(root)}`,
+    )
+  }
+
+  #allNumbers(root: unknown, values: Record<string, Value>): Readonly<Record<string, Value>> | Rejection | undefined {
+    const { ignore, time, tags, none } = this.definition
+    const left: Path[] = [...ignore, ...(time === undefined ? [] : [time.path])]
+    for (const { from } of tags) if ('path' in from) left.push(from.path)
+    const isLeft = (path: Path) => left.some((each) => each.length === path.length && beginsWith(path, each))
+    const from = new Map<string, Path>()
+    let fault: string | undefined
+    eachNumber(root, isLeft, (path, number) => {
+      if (none.has(number) || fault !== undefined) return
+      const name = columnOf(path)
+      const known = from.get(name.toLowerCase())
+      if (known !== undefined)
+        fault = `${known.join('.')} and ${path.join('.')} would both be the column ${name}: name them under fields`
+      from.set(name.toLowerCase(), path)
+      const column = this.#column(name)
+      if (column === undefined) fault ??= `${path.join('.')} cannot be a column of ${this.definition.stream} any more`
+      else if (!Number.isFinite(number)) fault ??= `${path.join('.')} is ${number}; a number is right`
+      else values[column] = number === 0 ? 0 : number
+    })
+    if (fault !== undefined) return new Rejection('invalid-reading', fault)
+    return from.size === 0 ? undefined : values
+  }
+
+  #column(name: string): string | undefined {
+    const target = this.#target
+    if (target.kind === 'made') return target.stream.learn(name)
+    const { places } = target.definition
+    return places.find(({ column }) => column.name === name)?.column.name
+  }
+
+  /** Microseconds. */
+  #time({ root, time: given }: Item, { receivedAt, offset = 0 }: MappedMessage, index: number): number | Rejection {
+    const { time } = this.definition
+    const raw = time === undefined ? given : valueAt(root, time.path)
+    if (time === undefined && given === undefined) return receivedMicros(receivedAt, offset + index)
+    const micros = readTime(raw, time?.zone)
+    const name = time?.path.join('.') ?? 'its time'
+    if (micros === undefined) {
+      return new Rejection('bad-timestamp', `${name} is ${quote(raw)}; ISO 8601, or a number since 1970, is right`)
+    }
+    const fault = timeFault(micros, 'us', receivedAt, this.#earliest)
+    return fault === undefined ? micros : new Rejection('bad-timestamp', `${name} ${fault}`)
+  }
+}
+
+const LEFT: Place = { kind: 'left' }
+
+/** When a message was received, and by its place in the log another microsecond than the next one. */
+export const receivedMicros = (receivedAt: number, offset: number): number =>
+  Math.floor(receivedAt) * 1000 + (offset % 1000)
+
+/**
+ * A name of the outside as a device id. What no id may have in it becomes `_`, and then a few digits of the name's hash follow, so
+ * that two names are never one device.
+ */
+function deviceIdOf(name: string): string {
+  const plain = name.replace(/[^A-Za-z0-9._:-]/g, '_')
+  if (plain === name && name.length <= DEVICE_ID_CHARS_MAX) return name
+  const digits = createHash('sha256').update(name).digest('hex').slice(0, 8)
+  return `${plain.slice(0, DEVICE_ID_CHARS_MAX - digits.length - 1)}-${digits}`
+}
+
+function fill({ parts }: Template, named: (name: string) => string | undefined): string | undefined {
+  let text = ''
+  for (const part of parts) {
+    const value = typeof part === 'string' ? part : named(part.name)
+    if (value === undefined || value === '') return undefined
+    text += value
+  }
+  return text
+}
+
+function sourceOf(from: Source, root: unknown, names: TopicNames): unknown {
+  if ('path' in from) return valueAt(root, from.path)
+  return fill(from.template, (name) => names.get(name) ?? textOf(valueAt(root, parsePath(name))))
+}
+
+const textOf = (value: unknown) => (typeof value === 'string' || typeof value === 'number' ? String(value) : undefined)
+
+function kindIn({ places, stream, version }: Definition, { column, kind, tag, where }: Rule): ColumnKind {
+  const found = places.find((place) => place.column.name === column)?.column
+  if (found === undefined) {
+    const names = places.map((place) => place.column.name).join(', ')
+    return refuse(where, `${column} is no column of ${stream} ${version}, which has ${names}`)
+  }
+  if (kind !== undefined && !tag && kind !== found.kind) {
+    return refuse(where, `${column} is of type ${kind} here, and ${found.kind} in ${stream} ${version}`)
+  }
+  return found.kind
+}
+
+function refuse(where: ConfigValue, what: string): never {
+  return where.refuse(what)
+}
+
+function namesIn(root: unknown): string {
+  if (typeof root !== 'object' || root === null) return quote(root)
+  const names = Object.keys(root)
+  const shown = names.slice(0, NAMES_SHOWN).join(', ')
+  if (names.length === 0) return 'nothing'
+  return names.length > NAMES_SHOWN ? `${shown} and more` : shown
+}

@@ -1,0 +1,128 @@
+/**
+ * Owns YAML files that people write (`TELLTALE_CONFIG_DIR`): each value with its place, so that a fault is told with file, line, and
+ * what would be right.
+ *
+ * Always true: a file is read whole or refused; no key of a file becomes a property of an object here. Aliases are refused: nobody
+ * needs them, and they can blow a small file up. Bound: `CONFIG_FILE_BYTES_MAX` a file.
+ */
+
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import { TelltaleError } from './errors.ts'
+
+/** A file is larger: refused. */
+export const CONFIG_FILE_BYTES_MAX = 1024 * 1024
+
+/** A file that cannot be used; its message begins with file and line. */
+export class ConfigError extends TelltaleError {
+  constructor(where: string, what: string) {
+    super('bad-config', `${where}: ${what}`)
+  }
+}
+
+/** One value of a file, and where it stands. */
+export class ConfigValue {
+  /** File and line. */
+  readonly where: string
+  readonly #node: Node | null
+  readonly #at: (node: Node) => string
+
+  constructor(node: Node | null, where: string, at: (node: Node) => string) {
+    this.#node = node
+    this.where = node === null ? where : at(node)
+    this.#at = at
+  }
+
+  refuse(what: string): never {
+    throw new ConfigError(this.where, what)
+  }
+
+  get isMap(): boolean {
+    return isMap(this.#node)
+  }
+
+  get isList(): boolean {
+    return isSeq(this.#node)
+  }
+
+  /** A string, number, boolean or null; undefined of a map or a list. */
+  get scalar(): unknown {
+    if (this.#node === null) return null
+    return isScalar(this.#node) ? this.#node.value : undefined
+  }
+
+  /** As it is written, for a person to read. */
+  get shown(): string {
+    if (this.isMap) return 'a map'
+    if (this.isList) return 'a list'
+    return JSON.stringify(this.scalar) ?? 'nothing'
+  }
+
+  text(what: string): string {
+    const value = this.scalar
+    if (typeof value === 'string' && value !== '') return value
+    return this.refuse(`${what} is ${this.shown}; text is right`)
+  }
+
+  number(what: string): number {
+    const value = this.scalar
+    if (typeof value === 'number' && Number.isFinite(value)) return value
+    return this.refuse(`${what} is ${this.shown}; a number is right`)
+  }
+
+  oneOf<T extends string>(what: string, allowed: readonly T[]): T {
+    const value = this.scalar
+    for (const each of allowed) if (value === each) return each
+    return this.refuse(`${what} is ${this.shown}; right is ${allowed.join(' or ')}`)
+  }
+
+  list(what: string): readonly ConfigValue[] {
+    if (!isSeq(this.#node)) return this.refuse(`${what} is ${this.shown}; a list is right`)
+    return this.#node.items.map((item) => this.#value(item as Node | null))
+  }
+
+  /** The values by key, in their order. `allowed`: the keys there may be; any if it is not given. */
+  entries(what: string, allowed?: readonly string[]): ReadonlyMap<string, ConfigValue> {
+    if (!isMap(this.#node)) return this.refuse(`${what} is ${this.shown}; a map is right`)
+    const entries = new Map<string, ConfigValue>()
+    for (const { key, value } of this.#node.items) {
+      const name = this.#value(key as Node)
+      const text = typeof name.scalar === 'number' || name.scalar === null ? String(name.scalar) : name.text('a key')
+      if (allowed !== undefined && !allowed.includes(text)) {
+        name.refuse(`${JSON.stringify(text)} is nothing that ${what} has; there are ${allowed.join(', ')}`)
+      }
+      // A key without a value stands for itself.
+      entries.set(text, new ConfigValue((value as Node | null) ?? null, name.where, this.#at))
+    }
+    return entries
+  }
+
+  #value(node: Node | null): ConfigValue {
+    return new ConfigValue(node, this.where, this.#at)
+  }
+}
+
+/** The items of a file: those of a list, or the one map that it is. Throws a `ConfigError`. */
+export function readConfig(file: string, text: string): readonly ConfigValue[] {
+  if (text.length > CONFIG_FILE_BYTES_MAX) throw new ConfigError(file, `is larger than ${CONFIG_FILE_BYTES_MAX} bytes`)
+  const lineCounter = new LineCounter()
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, schema: 'core' })
+  const at = (offset: number) => `${file}:${lineCounter.linePos(offset).line}`
+  const [error] = [...document.errors, ...document.warnings]
+  if (error !== undefined) {
+    const where = at(error.pos[0])
+    throw new ConfigError(where, `is not YAML: ${error.message}${hintOf(text, error.pos[0])}`)
+  }
+  const root = new ConfigValue(document.contents as Node | null, `${file}:1`, (node) => at(node.range?.[0] ?? 0))
+  if (root.scalar === null) return []
+  if (root.isList) return root.list('the file')
+  if (root.isMap) return [root]
+  return root.refuse(`the file is ${root.shown}; a map is right, or a list of maps`)
+}
+
+/** The usual slip: `topic: {device}/status` begins a map. */
+function hintOf(text: string, offset: number): string {
+  const start = text.lastIndexOf('\n', offset - 1) + 1
+  const end = text.indexOf('\n', offset)
+  const line = text.slice(start, end < 0 ? text.length : end)
+  return /:\s+\{[a-z]+\}/.test(line) ? '; text that begins with { must stand in quotes' : ''
+}

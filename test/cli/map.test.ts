@@ -1,0 +1,53 @@
+/** `telltale map` as people type it, and as docs/maps.md says. */
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { plainEnvironment } from '../e2e/platform.ts'
+import { scratchDirectory } from '../scratch.ts'
+import { ROOT } from '../tree.ts'
+import { telltale } from './telltale.ts'
+
+test("the page's first map and the command that tries it give what the page says", async (t) => {
+  const page = readFileSync(join(ROOT, 'docs/maps.md'), 'utf8').replaceAll(/^ {3}/gm, '')
+  const blocks = [...page.matchAll(/```(\w+)\n(.*?)```/gs)].map(([, kind = '', text = '']) => ({ kind, text }))
+  const at = blocks.findIndex(({ kind }) => kind === 'yaml')
+  const [map, command, printed] = blocks.slice(at, at + 3)
+  assert.deepEqual([map?.kind, command?.kind, printed?.kind], ['yaml', 'sh', 'json'])
+  const directory = scratchDirectory(t)
+  mkdirSync(join(directory, 'config/maps'), { recursive: true })
+  writeFileSync(join(directory, 'config/maps/meteo.yaml'), map?.text ?? '')
+  const script = command?.text.replace('npx telltale', `"${process.execPath}" "${join(ROOT, 'cli/telltale.js')}"`) ?? ''
+  const { stdout } = await promisify(execFile)('sh', ['-c', script], { cwd: directory, env: plainEnvironment() })
+  assert.equal(stdout, printed?.text)
+})
+
+test('map try says what is wrong, with file and line, and what a map leaves out', async (t) => {
+  const directory = scratchDirectory(t)
+  const file = join(directory, 'm.yaml')
+  const run = (...args: string[]) => telltale(directory, ['map', 'try', file, ...args])
+  const on = ['--topic', 'a/d/state', '--payload']
+  writeFileSync(file, 'topic: a/{device}/state\nstream: a\ntimes: t\n')
+  assert.deepEqual(await run(...on, '{}'), {
+    code: 1,
+    stdout: '',
+    stderr: `telltale: ${file}:3: "times" is nothing that a map has; there are topic, device, stream, format, value, time, fields, tags, ignore, none, gather, retained, empty\n`,
+  })
+  writeFileSync(file, 'topic: a/{device}/state\nstream: a\nretained: leave\nfields: { x: }\n')
+  assert.deepEqual(await run(...on, '{"x":1}', '--received', '2025-11-23T12:00Z'), {
+    code: 0,
+    stdout: '{"device":"d","stream":"a","ts":1763899200000,"values":{"x":1}}\n',
+    stderr: '',
+  })
+  assert.match(
+    (await run(...on, '{"y":1}')).stderr,
+    /^telltale: invalid-reading: it has nothing that the map takes, which is x from x; it has y\n$/,
+  )
+  assert.match((await run(...on, '{"x":1}', '--retained')).stdout, /^nothing: .*m\.yaml:1 leaves such a message out\n$/)
+  assert.match((await run('--topic', 'b', '--payload', '1')).stderr, /^telltale: no map of .*m\.yaml is for b\n$/)
+  assert.equal((await run('--topic', 'b')).code, 2)
+  assert.equal((await run(...on, '1', '--received', 'soon')).code, 2)
+})

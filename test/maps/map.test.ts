@@ -1,0 +1,271 @@
+/** What a map makes of a message: exact, refused with words, or left out because it says so. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readMapFile } from '../../maps/maps.ts'
+import type { ConfigError } from '../../platform/config-file.ts'
+import { type Reading, Rejection } from '../../schemas/reading.ts'
+import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+
+const NOW = Date.UTC(2025, 10, 23, 12)
+const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+
+/** What becomes of a message: its readings, `left`, `unplaced` with why, or no map. */
+function given(yaml: string, topic: string, payload: string | object, isRetained = false) {
+  const match = readMapFile('m.yaml', yaml, registry).for(topic)
+  if (match === undefined) return 'no map'
+  const bytes = Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload))
+  const place = match.map.place(match.names, bytes, isRetained)
+  if (place.kind !== 'taken') return place.kind === 'left' ? 'left' : place.why
+  return match.map.read(match.names, place.device, { topic, receivedAt: NOW, payload: bytes, offset: 1_007 })
+}
+
+function readings(...args: Parameters<typeof given>): readonly Reading[] {
+  const outcome = given(...args)
+  if (outcome instanceof Rejection) assert.fail(`${outcome.code}: ${outcome.reason}`)
+  assert(typeof outcome === 'object', `${outcome}`)
+  return outcome
+}
+
+const values = (...args: Parameters<typeof given>) => readings(...args).map((reading) => reading.values)
+
+function refused(code: string, reason: RegExp, ...args: Parameters<typeof given>): void {
+  const outcome = given(...args)
+  assert(outcome instanceof Rejection, JSON.stringify(outcome))
+  assert.equal(outcome.code, code)
+  assert.match(outcome.reason, reason)
+}
+
+function faulty(yaml: string, message: RegExp): void {
+  assert.throws(
+    () => readMapFile('m.yaml', yaml, registry),
+    (error: ConfigError) => {
+      assert.equal(error.code, 'bad-config')
+      assert.match(error.message, message)
+      return true
+    },
+  )
+}
+
+const TASMOTA = `
+topic: tele/{device}/SENSOR
+stream: tasmota
+time: Time
+fields: { temperature: AM2301.Temperature, current: { path: ENERGY.Current, unit: A } }
+`
+
+test("the contract's example reads what it names, at the payload's time", () => {
+  const payload = {
+    Time: '2025-11-23T11:59:30',
+    AM2301: { Temperature: 21.3, Humidity: 40 },
+    ENERGY: { Current: '0.25' },
+  }
+  assert.deepEqual(readings(TASMOTA, 'tele/plug-1/SENSOR', payload), [
+    {
+      device: 'plug-1',
+      stream: 'tasmota',
+      ts: Date.UTC(2025, 10, 23, 11, 59, 30),
+      values: { temperature: 21.3, current: 0.25 },
+    },
+  ])
+  assert.equal(given(TASMOTA, 'tele/plug-1/STATE', payload), 'no map')
+  assert.equal(given(TASMOTA, 'tele/a/b/SENSOR', payload), 'no map')
+})
+
+test('a payload without anything that is named, or with something unfit, is refused with what it has', () => {
+  refused(
+    'invalid-reading',
+    /nothing that the map takes, which is temperature from AM2301\.Temperature.*it has Time, BME280/,
+    TASMOTA,
+    'tele/d/SENSOR',
+    { Time: '2025-11-23T11:59:30', BME280: {} },
+  )
+  refused('invalid-reading', /^temperature is "warm"; a number is right$/, TASMOTA, 'tele/d/SENSOR', {
+    Time: '2025-11-23T11:59:30',
+    AM2301: { Temperature: 'warm' },
+  })
+  refused('bad-timestamp', /^Time is undefined; ISO 8601/, TASMOTA, 'tele/d/SENSOR', { AM2301: { Temperature: 1 } })
+  refused('bad-timestamp', /^Time is 1970-01-01/, TASMOTA, 'tele/d/SENSOR', {
+    Time: '1970-01-01T00:00:10',
+    AM2301: { Temperature: 1 },
+  })
+  refused('malformed-json', /./, TASMOTA, 'tele/d/SENSOR', '{"Time":')
+})
+
+test('without fields all numbers are taken, flattened, but for lists, the time, and what is ignored', () => {
+  const map = 'topic: rtl/{device}\nstream: rtl\ntime: t\nignore: [deep.not, id]'
+  const payload = { t: NOW / 1000, id: 7, 'a-b': 1, '2x': 2, device: 3, deep: { not: 4, yes: 5, list: [6] }, text: 'x' }
+  assert.deepEqual(values(map, 'rtl/d', payload), [{ a_b: 1, v_2x: 2, device_: 3, deep_yes: 5 }])
+  assert.deepEqual(readings(map, 'rtl/d', { t: NOW, text: 'x' }), [], 'there is no number')
+  refused('invalid-reading', /^a-b and a_b would both be the column a_b/, map, 'rtl/d', { t: NOW, 'a-b': 1, a_b: 2 })
+  const hostile = `{"t":${NOW},"__proto__":{"x":1},"constructor":2,"n":1e999}`
+  refused('invalid-reading', /^n is Infinity/, map, 'rtl/d', hostile)
+  assert.deepEqual(values(map, 'rtl/d', hostile.replace(',"n":1e999', '')), [{ v__proto___x: 1, constructor: 2 }])
+})
+
+test('without a time a message has that of its receipt, and two in one millisecond are two', () => {
+  const [reading] = readings('topic: "{device}/x"\nstream: x', 'd/x', { a: 1 })
+  assert.equal(reading?.ts, NOW + 0.007)
+  const list = readings('topic: "{device}/x"\nstream: x', 'd/x', [{ a: 1 }, { a: 2 }])
+  assert.deepEqual(
+    list.map(({ ts }) => ts),
+    [NOW + 0.007, NOW + 0.008],
+  )
+})
+
+test('times are told by their form and size, and a local one by its zone', () => {
+  const map = (time: string) => `topic: "{device}/x"\nstream: x\ntime: ${time}`
+  const at = (time: string, t: unknown) => readings(map(time), 'd/x', { t, a: 1 })[0]?.ts
+  const noon = NOW - 3_600_000
+  for (const t of [
+    noon / 1000,
+    noon,
+    noon * 1000,
+    noon * 1e6,
+    `${noon / 1000}`,
+    '2025-11-23T11:00:00Z',
+    '2025-11-23 11:00:00',
+    '2025-11-23T12:00:00+01:00',
+    '2025-11-23T11:00:00.000000000Z',
+  ])
+    assert.equal(at('t', t), noon, String(t))
+  assert.equal(at('{ path: t, zone: Europe/Berlin }', '2025-11-23T12:00:00'), noon)
+  assert.equal(at('{ path: t, zone: Europe/Berlin }', '2025-07-01T12:00:00'), Date.UTC(2025, 6, 1, 10))
+  assert.equal(
+    at('{ path: t, zone: Europe/Berlin }', '2025-10-26T02:30:00'),
+    Date.UTC(2025, 9, 26, 0, 30),
+    'twice: the first',
+  )
+  assert.equal(at('{ path: t, zone: Europe/Berlin }', '2025-10-26T03:30:00'), Date.UTC(2025, 9, 26, 2, 30))
+  assert.equal(at('{ path: t, zone: America/New_York }', '2025-11-02T01:30:00'), Date.UTC(2025, 10, 2, 5, 30))
+  assert.equal(at('{ path: t, zone: "-05:30" }', '2025-11-23T05:30:00'), noon)
+  assert.equal(at('{ path: t, zone: Europe/Berlin }', '2025-11-23T11:00:00Z'), noon, 'its own zone counts')
+})
+
+test('a factor leaves no digits behind; types are what they are said to be', () => {
+  const map = `
+topic: "{device}"
+stream: x
+fields:
+  t: { path: a, factor: 0.1, offset: -40 }
+  n: { path: b, type: integer }
+  on: { type: boolean }
+  s: { path: c.0, type: string }
+`
+  assert.deepEqual(values(map, 'd', { a: 2153, b: '7', on: 'OFF', c: [true] }), [
+    { t: 175.3, n: 7, on: false, s: 'true' },
+  ])
+  assert.deepEqual(values(map, 'd', { a: 600, b: null }), [{ t: 20 }])
+  refused('invalid-reading', /^n is 7.5; a whole number/, map, 'd', { b: 7.5 })
+  refused('invalid-reading', /^n is 9007199254740992; a whole number/, map, 'd', { b: 2 ** 53 })
+  refused('invalid-reading', /^on is "maybe"; true or false/, map, 'd', { on: 'maybe' })
+  refused('invalid-reading', /^s is an object; text/, map, 'd', { c: [{}] })
+})
+
+test('one value a topic stands where its topic says', () => {
+  const map = `
+topic: N/{device}/battery/{instance}/{field...}
+stream: victron
+value: value
+fields: { soc: Soc, voltage: { path: Dc.0.Voltage, unit: V } }
+tags: { instance: "{instance}" }
+`
+  assert.deepEqual(values(map, 'N/c0/battery/258/Dc/0/Voltage', { value: 52.1 }), [{ instance: '258', voltage: 52.1 }])
+  assert.deepEqual(values(map, 'N/c0/battery/258/Soc', { value: 98, max: 100 }), [{ instance: '258', soc: 98 }])
+  assert.equal(given(map, 'N/c0/battery/258/Mgmt/Connection', { value: 'VE.Bus' }), 'left', 'no use for it')
+  refused('invalid-reading', /^there is no value in it; it has v$/, map, 'N/c0/battery/258/Soc', { v: 1 })
+  const open = 'topic: shellies/{device}/sensor/{field}\nstream: shelly\nnone: [unavailable]'
+  assert.deepEqual(values(open, 'shellies/ht-1/sensor/temperature', '22.5'), [{ temperature: 22.5 }])
+  assert.deepEqual(values(open, 'shellies/ht-1/sensor/temperature', 'unavailable'), [])
+})
+
+test('a device is named by topic and payload, and no two names are one', () => {
+  const map = 'topic: rtl_433/+/events\ndevice: "{model}-{id}"\nstream: rtl'
+  assert.equal(readings(map, 'rtl_433/host/events', { model: 'Nexus-TH', id: 12, t: 1 })[0]?.device, 'Nexus-TH-12')
+  assert.match(String(given(map, 'rtl_433/host/events', { model: 'x' })), /does not say which device/)
+  const z2m = 'topic: zigbee2mqtt/{device...}\nstream: z'
+  const device = (name: string) => readings(z2m, `zigbee2mqtt/${name}`, { t: 1 })[0]?.device
+  assert.equal(device('0x00158d'), '0x00158d')
+  const spoken = ['living room', 'living_room', 'living/room', 'living+room'].map(device)
+  assert.equal(new Set(spoken).size, 4)
+  assert.match(String(spoken[0]), /^living_room-[0-9a-f]{8}$/)
+  assert.equal(device('x'.repeat(200))?.length, 64)
+})
+
+test('retained and empty messages, and topics that are ignored', () => {
+  const map = 'topic: "{device}/x"\nstream: x'
+  assert.equal(given(map, 'd/x', ''), 'left')
+  assert.deepEqual(given(`${map}\nempty: take`, 'd/x', ''), [])
+  assert.deepEqual(values(map, 'd/x', { a: 1 }, true), [{ a: 1 }])
+  assert.equal(given(`${map}\nretained: leave`, 'd/x', { a: 1 }, true), 'left')
+  const both = '- { topic: z/bridge/#, ignore: all }\n- { topic: "z/{device}", stream: z }'
+  assert.equal(given(both, 'z/bridge/state', { a: 1 }), 'left')
+  assert.equal(given(both, 'z/bridge', { a: 1 }), 'left')
+  assert.deepEqual(values(both, 'z/lamp', { a: 1 }), [{ a: 1 }])
+})
+
+test('line protocol, a reading a line', () => {
+  const map = 'topic: telegraf/{device}/cpu\nstream: telegraf_cpu\nformat: influx\ntags: { cpu: tags.cpu }'
+  const text = `# a comment\ncpu,cpu=cpu0,host=a\\ b usage_user=1.5,usage_system=2i,on=true,s="x, \\"y\\"\nz" 1763899200000123000\ncpu,cpu=cpu1 usage_user=3 1763899200000124000\n`
+  assert.deepEqual(
+    readings(map, 'telegraf/a/cpu', text).map(({ ts, values }) => ({ ts, values })),
+    [
+      { ts: NOW + 0.123, values: { cpu: 'cpu0', usage_user: 1.5, usage_system: 2 } },
+      { ts: NOW + 0.124, values: { cpu: 'cpu1', usage_user: 3 } },
+    ],
+  )
+  refused('unknown-framing', /line 2: its time is "x"/, map, 'telegraf/a/cpu', 'cpu a=1\ncpu a=1 x')
+  refused('unknown-framing', /line 1: field a is 1e, which is no value/, map, 'telegraf/a/cpu', 'cpu a=1e')
+  refused('bad-timestamp', /^reading 2 of 2: its time is 1970/, map, 'telegraf/a/cpu', 'cpu a=1\ncpu a=1 1')
+})
+
+test('a stream of schemas/ has its own columns, and its own time', () => {
+  const map =
+    'topic: w/{device}\nstream: environment\ntime: t\nfields: { temperature: a, humidity: b, pressure: c, battery: d, rssi: e }'
+  assert.deepEqual(readings(map, 'w/d', { t: NOW, a: '1.5', b: 2, c: 3, d: 4, e: -5 }), [
+    {
+      device: 'd',
+      stream: 'environment',
+      ts: NOW,
+      values: { temperature: 1.5, humidity: 2, pressure: 3, battery: 4, rssi: -5 },
+    },
+  ])
+  refused('invalid-reading', /^humidity is missing/, map, 'w/d', { t: NOW, a: 1 })
+  refused('invalid-reading', /^battery is 4.5; a whole number/, map, 'w/d', { t: NOW, a: 1, b: 2, c: 3, d: 4.5, e: -5 })
+  faulty(`${map.slice(0, -1)}, wind: f }`, /^m\.yaml:4: wind is no column of environment 1, which has temperature/)
+})
+
+test('what is wrong with a file is told with its line and what is right', () => {
+  faulty(
+    'topic: a/{device}\nstream: x\nfileds: {}',
+    /^m\.yaml:3: "fileds" is nothing that a map has; there are topic, /,
+  )
+  faulty('topic: {device}/a\nstream: x', /^m\.yaml:1: is not YAML: .*must stand in quotes$/)
+  faulty('topic: a/b\nstream: x', /^m\.yaml:1: nothing says which device/)
+  faulty('stream: x', /^m\.yaml:1: it has no topic/)
+  faulty('topic: a/{device}', /^m\.yaml:1: it has no stream/)
+  faulty('topic: a/{device}\nstream: X', /^m\.yaml:2: "X" cannot be a stream/)
+  faulty('topic: devices/{device}\nstream: x', /^m\.yaml:1: .*the platform's own/)
+  faulty('topic: $SYS/{device}\nstream: x', /the broker's own/)
+  faulty('topic: a/{device}/#/b\nstream: x', /# must be its last level/)
+  faulty('topic: a/{device}-{id}\nstream: x', /one a level/)
+  faulty('topic: a/{device}\nstream: x\ngather: 2s', /^m\.yaml:3: gather is for topics with \{field\}/)
+  faulty(
+    'topic: a/{device}/{field}\nstream: x\ngather: 5m',
+    /^m\.yaml:3: gather is "5m"; right is a duration from 100ms to 60s/,
+  )
+  faulty('topic: a/{device}\nstream: x\nfields:\n  time: t', /^m\.yaml:4: every point has a time already/)
+  faulty('topic: a/{device}\nstream: x\nfields:\n  a: t\n  A: t', /^m\.yaml:5: A and a are one column/)
+  faulty('topic: a/{device}\nstream: x\nfields:\n  a: { type: string, unit: Cel }', /^m\.yaml:4: unit is for numbers/)
+  faulty(
+    'topic: a/{device}\nstream: x\ntime: { path: t, zone: Mars/Olympus }',
+    /^m\.yaml:3: "Mars\/Olympus" is no zone/,
+  )
+  faulty('topic: a/{device}\nstream: x\nfields: { a: { type: string } }\n---\nb: 1', /not YAML/)
+  faulty('- { topic: a/{device}, stream: x }\n- topic: b/{device}\n  stream: x', /^m\.yaml:1: /)
+  faulty(
+    '- topic: a/{device}\n  stream: x\n  fields: { a: { type: string } }\n- topic: b/{device}\n  stream: x\n  fields: { a: }',
+    /^m\.yaml:6: a, a float, is another column of x than a, a string, at m\.yaml:3$/,
+  )
+  faulty('&a [*a]', /./)
+})
