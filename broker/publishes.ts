@@ -151,8 +151,10 @@ export class Publishes implements PublishesRuns {
       return
     }
     packet.dup = false
-    const isTelemetry = session.topic(packet.topic)?.kind === 'telemetry'
-    if (isTelemetry && session.holder.kind !== 'anyone') packet.retain = false
+    const topic = session.topic(packet.topic)
+    const isTelemetry = topic?.kind === 'telemetry'
+    // Nor is what is on a foreign topic: it is in the log, if a map takes it.
+    if (topic?.kind !== 'status' && session.holder.kind !== 'anyone') packet.retain = false
     const isWanted = !isTelemetry || packet.retain || this.#subscribers.wantTelemetry
     // The PUBREC, which comes after this callback, does not wait for subscribers: it would come late, and out of order.
     done()

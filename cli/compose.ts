@@ -5,12 +5,14 @@
 
 import { Broker } from '../broker/broker.ts'
 import { connectionsMax } from '../broker/connect/listeners.ts'
+import { ForeignTopics } from '../broker/session/foreign-topics.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import { appConnectionsMax } from '../gateway/server/connections.ts'
 import type { Identity } from '../identity/identity.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import { createStore, STORES } from '../ingest/stores.ts'
 import { INGEST_READER } from '../log/log.ts'
+import { Maps } from '../maps/maps.ts'
 import { type CertificateFiles, CertificateWatch, type Pems } from '../platform/certificate-watch.ts'
 import { systemClock } from '../platform/clock.ts'
 import { growFileTable } from '../platform/files.ts'
@@ -19,9 +21,9 @@ import type { Logger } from '../platform/logger.ts'
 import { isLoopback } from '../platform/loopback.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Settings } from '../platform/settings.ts'
-import { CurrentSchemas } from '../schemas/current-schemas.ts'
+import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
-import { openIdentity, schemasDirectory } from './installation.ts'
+import { learntDirectory, openIdentity, openSchemas } from './installation.ts'
 import { makeLog } from './log.ts'
 import { payloadCheck } from './payload-check.ts'
 import type { Role } from './roles.ts'
@@ -57,11 +59,13 @@ export async function startPlatform(
   if (roles.has('broker')) growFileTable(connectionsMax() + appsMax)
   const identity = await openIdentity(settings)
   const { readingTimeMinMs } = settings
-  const schemas = new CurrentSchemas({ directory: schemasDirectory(settings), readingTimeMinMs })
+  const { schemas, maps } = openSchemas(settings, logger('maps'))
   const watchKeys = async () => identity.watch(logger('identity'))
   const watchSchemas = async () => schemas.watch(logger('schemas'))
   await lifecycle.start({ name: schemas.name, start: watchSchemas, stop: async () => schemas.stop() })
   await lifecycle.start({ name: identity.name, start: watchKeys, stop: () => identity.stop() })
+
+  await lifecycle.start(maps)
 
   const log = makeLog(settings, { writer: roles.has('broker') }, { logger: logger('log'), metrics })
   await lifecycle.start(log)
@@ -77,8 +81,9 @@ export async function startPlatform(
         store: STORES[settings.store].optionsFrom(settings),
         schemas,
         readingTimeMinMs,
+        learnt: learntDirectory(settings),
       },
-      { log, clock, logger: logger('ingest'), metrics },
+      { log, foreign: { watch: maps }, clock, logger: logger('ingest'), metrics },
     )
     await lifecycle.start(ingest)
   }
@@ -114,6 +119,7 @@ export async function startPlatform(
       log,
       presence: log.presence,
       identity: settings.auth === 'token' ? identity : undefined,
+      foreign: new ForeignTopics(new Maps(schemas)),
       check: payloadCheck(settings.mqtt5Check, schemas),
       clock,
       logger: logger('broker'),
@@ -127,6 +133,7 @@ export async function startPlatform(
   const reload = () => {
     identity.look()
     schemas.look()
+    maps.look()
     certificate?.look()
   }
   return { identity, broker, gateway, failed, reload }

@@ -3,10 +3,16 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Identity } from '../identity/identity.ts'
+import { mapMaker } from '../maps/maps.ts'
 import { systemClock } from '../platform/clock.ts'
+import type { ConfigText } from '../platform/config-folder.ts'
+import { ConfigWatch } from '../platform/config-watch.ts'
 import { TelltaleError } from '../platform/errors.ts'
+import type { Logger } from '../platform/logger.ts'
 import type { Settings } from '../platform/settings.ts'
+import { CurrentSchemas } from '../schemas/current-schemas.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../schemas/registry.ts'
+import { readSchemaFiles } from '../schemas/schema-files.ts'
 import { preflight } from './preflight.ts'
 
 const keysDirectory = (settings: Settings) => join(settings.dataDir, 'keys')
@@ -14,6 +20,31 @@ export const logDirectory = (settings: Settings) => join(settings.dataDir, 'log'
 export const schemasDirectory = (settings: Settings) => settings.schemasDir ?? SHIPPED_SCHEMAS_DIR
 
 export const loadRegistry = (settings: Settings) => Registry.load(schemasDirectory(settings), settings.readingTimeMinMs)
+
+export const learntDirectory = (settings: Settings) => join(settings.dataDir, 'maps')
+
+/** The schemas, and with them the maps of foreign topics, as new as their files while the two are running. */
+export function openSchemas(settings: Settings, logger: Logger) {
+  const { readingTimeMinMs } = settings
+  const foreign = {
+    make: mapMaker(learntDirectory(settings)),
+    lookAfter: (receivedAt: number): void => maps.lookAfter(receivedAt),
+  }
+  const schemas = new CurrentSchemas({ directory: schemasDirectory(settings), readingTimeMinMs, foreign })
+  const maps = new ConfigWatch(
+    { name: 'maps', directory: join(settings.configDir, 'maps') },
+    { use: (files) => schemas.useMaps(files), clock: systemClock, logger },
+  )
+  return { schemas, maps }
+}
+
+/** The schemas with these maps and no others, of which nothing is kept. */
+export function schemasWith(settings: Settings, maps: readonly ConfigText[]): CurrentSchemas {
+  const { readingTimeMinMs } = settings
+  const directory = schemasDirectory(settings)
+  const files = { ...readSchemaFiles(directory), maps }
+  return new CurrentSchemas({ directory, readingTimeMinMs, files, foreign: { make: mapMaker() } })
+}
 
 /** The installation's identity, its key made if this is the first command ever. */
 export async function openIdentity(settings: Settings): Promise<Identity> {

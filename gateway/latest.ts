@@ -102,7 +102,8 @@ export class Latest {
     device.heardAt = Math.max(device.heardAt ?? 0, entry.receivedAt)
     device.touched = ++this.#sequence
     if (readings !== undefined) {
-      if (device.clock.isDue(entry.receivedAt)) device.clock.take(entry.receivedAt, newestOf(readings))
+      if (readings.length > 0 && device.clock.isDue(entry.receivedAt))
+        device.clock.take(entry.receivedAt, newestOf(readings))
       for (const reading of readings) {
         this.#put(device, reading, entry.receivedAt, Math.min(reading.ts, entry.receivedAt), stream)
       }

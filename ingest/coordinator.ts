@@ -20,6 +20,7 @@ import { INGEST_READER, type Shards } from '../log/log.ts'
 import { LogError } from '../log/log-error.ts'
 import { formatPosition, type Offset, type Position } from '../log/position.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { ConfigWatch } from '../platform/config-watch.ts'
 import { INGEST_DRAIN_MS, LOG_FULL_INTERVAL_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { Throttle } from '../platform/throttle.ts'
@@ -67,6 +68,8 @@ export interface CoordinatorOptions {
 
 export interface CoordinatorDependencies {
   readonly log: Shards
+  /** There are no foreign topics if it is not given. */
+  readonly foreign?: { readonly watch: Pick<ConfigWatch, 'look'> } | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: IngestMetrics
@@ -206,6 +209,8 @@ export class Coordinator {
     }
     this.#handOut()
     while (this.#maySeal()) {
+      // What another process took by newer maps is read by them.
+      this.#deps.foreign?.watch.look()
       const group = this.#groupBuilder.seal(this.#nextSequence, this.#slots.length, (shard, next) => {
         this.#grouped[shard] = next
         return formatPosition(this.#deps.log, this.#grouped)

@@ -11,7 +11,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
-import { Coordinator } from './coordinator.ts'
+import { Coordinator, type CoordinatorDependencies } from './coordinator.ts'
 import { IngestMetrics, StoreState } from './ingest-metrics.ts'
 import { Parked, type ParkedDependencies } from './parked.ts'
 import { STORES, type StoreOptions } from './stores.ts'
@@ -24,10 +24,13 @@ export interface IngestOptions {
   readonly schemas: CurrentSchemas
   /** No reading's time is before it, milliseconds; undefined: as by default. */
   readonly readingTimeMinMs?: number
+  /** The directory of what is learnt of columns (maps/made-streams.ts). */
+  readonly learnt?: string
 }
 
 export interface IngestDependencies {
   readonly log: Shards & ParkedDependencies['log']
+  readonly foreign?: CoordinatorDependencies['foreign']
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
@@ -40,25 +43,29 @@ export class Ingest implements Part {
   readonly #options: IngestOptions
   #stopping: Promise<void> | undefined
 
-  constructor(options: IngestOptions, { log, clock, logger, metrics }: IngestDependencies) {
+  constructor(options: IngestOptions, { log, foreign, clock, logger, metrics }: IngestDependencies) {
     this.#options = options
     const instruments = new IngestMetrics(metrics, async () => (await log.ledger(INGEST_READER)).pending)
     const storeState = new StoreState(logger, instruments, clock)
     const { writersMax, writes } = STORES[options.store.kind]
     const workers = Math.min(options.workers, writersMax)
-    const { store, schemas, readingTimeMinMs } = options
-    const setup = { workers, store, readingTimeMinMs }
+    const { store, schemas, readingTimeMinMs, learnt } = options
+    const setup = { workers, store, readingTimeMinMs, learnt }
     this.#coordinator = new Coordinator(
       {
         workers,
         writes,
         makeThread: (index, events) => new WorkerThread({ index, schemas: schemas.files, ...setup }, events),
       },
-      { log, clock, logger, metrics: instruments, storeState },
+      { log, foreign, clock, logger, metrics: instruments, storeState },
     )
     this.#parked = new Parked({ log, logger, replayed: (messages) => instruments.replayed(messages) })
+    let { files } = schemas
     schemas.onChange(() => {
-      this.#coordinator.useSchemas(schemas.files)
+      // What was learnt of columns every thread learns by itself.
+      if (schemas.files === files) return
+      files = schemas.files
+      this.#coordinator.useSchemas(files)
       this.#parked.look(schemas.registry)
     })
   }

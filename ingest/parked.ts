@@ -1,6 +1,6 @@
 /**
- * Owns the way back of messages that came before their schema: set aside as `unknown-schema`, they wait among the dead letters, and
- * are put through again by themselves once it is registered.
+ * Owns the way back of messages that came before their schema, or whose map was away: set aside as `unknown-schema` or `no-map`, they wait
+ * among the dead letters, and are put through again by themselves once it is there.
  *
  *   looking through all --at the end--> following what is set aside --other schemas in force--> looking through all ...
  *
@@ -17,12 +17,14 @@ import { messageOf } from '../platform/errors.ts'
 import { DEAD_LETTER_SEQUENCES_MAX } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { Decoder } from '../schemas/decoder.ts'
-import { Rejection } from '../schemas/reading.ts'
+import { Rejection, type RejectionCode } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
 
 /** A request that no process carries out is kept: it is looked so often whether one has, and asked again after so long. */
 const ASKED_LOOK_MS = 1_000
 const ASKED_LOOKS_MAX = 600
+/** What may be known later. */
+const WAITING: readonly string[] = ['unknown-schema', 'no-map'] satisfies RejectionCode[]
 
 export interface ParkedDependencies {
   readonly log: Pick<DeadLetterBox, 'followDeadLetters' | 'lastDeadLetter' | 'deadLetter' | 'replay'>
@@ -104,7 +106,7 @@ function aborted(signal: AbortSignal): Promise<undefined> {
 }
 
 function isKnown(letter: DeadLetter, decoder: Decoder): boolean {
-  if (letter.code !== 'unknown-schema') return false
+  if (!WAITING.includes(letter.code)) return false
   const decoded = decoder.decode({ ...letter, payload: Buffer.from(letter.payload) })
-  return !(decoded instanceof Rejection) || decoded.code !== 'unknown-schema'
+  return !(decoded instanceof Rejection) || !WAITING.includes(decoded.code)
 }

@@ -17,6 +17,8 @@ export interface WorkerSetup {
   readonly schemas: SchemaFiles
   /** No reading's time is before it, milliseconds; undefined: as by default. */
   readonly readingTimeMinMs?: number | undefined
+  /** The directory of what is learnt of columns. */
+  readonly learnt?: string | undefined
 }
 
 /** A question of history, for the worker that has the embedded store open. */

@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
+import { mapMaker } from '../maps/maps.ts'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { whyUnloadable } from '../platform/unloadable.ts'
 import { CurrentSchemas } from '../schemas/current-schemas.ts'
@@ -165,8 +166,9 @@ async function die(worker: Worker, error: Error): Promise<void> {
 }
 
 try {
-  const { schemas: files, readingTimeMinMs } = setup
-  const schemas = new CurrentSchemas({ directory: files.directory, readingTimeMinMs, files })
+  const { schemas: files, readingTimeMinMs, learnt } = setup
+  const foreign = { make: mapMaker(learnt) }
+  const schemas = new CurrentSchemas({ directory: files.directory, readingTimeMinMs, files, foreign })
   const store = await createStore(setup.store, { streams: schemas.registry.streams })
   await store.start()
   const worker = new Worker(schemas, store)

@@ -1,54 +1,50 @@
 /**
- * Owns the maps of foreign topics that are in force (docs/maps.md): read from the files of a folder, again when they change, and asked
- * which one is for a topic.
+ * Owns the maps of foreign topics of one registry (docs/maps.md), and which one is for a topic.
  *
- * Always true: of several maps for one topic the first is taken, files by name and in a file from the top; a file that cannot be used
- * changes nothing, and is told once while it lasts. Bound: `TOPICS_KNOWN_MAX` topics are remembered; beyond, they are looked up.
+ * Always true: of several maps for one topic the first is taken, files by name and in a file from the top. They never change; others
+ * come with another registry. Bound: `TOPICS_KNOWN_MAX` topics are remembered; beyond, they are looked up.
  */
 
-import { type ConfigValue, readConfig } from '../platform/config-file.ts'
-import { ConfigFolder } from '../platform/config-folder.ts'
+import { readConfig } from '../platform/config-file.ts'
+import { MAPPED_TOPIC_BYTES_MAX } from '../platform/limits.ts'
+import type { Foreign, MakeForeign, NewColumns, Registered } from '../schemas/foreign.ts'
 import type { Stream } from '../schemas/reading.ts'
-import type { Registry } from '../schemas/registry.ts'
-import { defineMap } from './definition.ts'
-import { type MadeStream, makeStreams } from './made-streams.ts'
-import { TopicMap } from './topic-map.ts'
-import { MAPPED_TOPIC_BYTES_MAX, type TopicNames } from './topic-pattern.ts'
+import { defineMap, type MapDefinition } from './definition.ts'
+import { MapFraming } from './framing.ts'
+import { LearntColumns, type MadeStream, makeStreams } from './made-streams.ts'
+import { type Match, TopicMap } from './topic-map.ts'
 
 /** Topics of which is known which map is for them; one more, and all are forgotten. */
 const TOPICS_KNOWN_MAX = 10_000
 
-type Registered = Pick<Registry, 'newest' | 'readingTimeMinMs'>
-
-/** The map that is for a topic, and what the topic says by it. */
-export interface Match {
-  readonly map: TopicMap
-  readonly names: TopicNames
-}
-
-export class MapSet {
+export class MapSet implements Foreign {
   readonly maps: readonly TopicMap[]
-  readonly #made: ReadonlyMap<string, MadeStream>
+  readonly framing = new MapFraming(this)
+  readonly streams: readonly Stream[]
+  readonly #definitions: readonly MapDefinition[]
+  readonly #registered: Registered
+  readonly #learnt: LearntColumns
   readonly #known = new Map<string, Match | undefined>()
 
-  /** Throws a `ConfigError`. `learnt`: the directory of what is learnt of columns; it is not kept if there is none. */
-  constructor(items: readonly ConfigValue[], registry: Registered, learnt?: string) {
-    const definitions = items.map(defineMap)
-    this.#made = makeStreams(definitions, (stream) => registry.newest(stream) !== undefined, learnt)
-    this.maps = definitions.map((definition) => {
-      const { stream } = definition
-      const registered = registry.newest(stream)
-      const made = this.#made.get(stream)
-      const target = registered
-        ? ({ kind: 'registered', definition: registered } as const)
-        : ({ kind: 'made', stream: made as MadeStream } as const)
-      return new TopicMap(definition, target, registry.readingTimeMinMs)
+  /** Throws a `ConfigError`. */
+  constructor(definitions: readonly MapDefinition[], registered: Registered, learnt: LearntColumns) {
+    this.#definitions = definitions
+    this.#registered = registered
+    this.#learnt = learnt
+    const made = makeStreams(definitions, (stream) => registered.newest(stream) !== undefined, learnt)
+    this.streams = [...made.values()].map(({ stream }) => stream)
+    this.maps = definitions.map((map) => {
+      const definition = registered.newest(map.stream)
+      const target = definition
+        ? ({ kind: 'registered', definition } as const)
+        : ({ kind: 'made', stream: made.get(map.stream) as MadeStream } as const)
+      return new TopicMap(map, target, registered.readingTimeMinMs)
     })
   }
 
-  /** The streams that the maps make. */
-  get streams(): readonly Stream[] {
-    return [...this.#made.values()].map(({ stream }) => stream)
+  learn({ stream, names }: NewColumns): MapSet {
+    this.#learnt.add(stream, names)
+    return new MapSet(this.#definitions, this.#registered, this.#learnt)
   }
 
   for(topic: string): Match | undefined {
@@ -69,24 +65,29 @@ export class MapSet {
   }
 }
 
-/** The maps of one file by itself. Throws a `ConfigError`. */
-export function readMapFile(file: string, text: string, registry: Registered): MapSet {
-  return new MapSet(readConfig(file, text), registry)
+/** Makes of the texts of maps what a registry has of foreign topics. What is learnt of columns is kept in `directory`, if there is one. */
+export function mapMaker(directory?: string): (...given: Parameters<MakeForeign>) => MapSet {
+  const learnt = new LearntColumns(directory)
+  return (files, registered) => {
+    const items = files.flatMap(({ file, text }) => readConfig(file, text))
+    return new MapSet(items.map(defineMap), registered, learnt)
+  }
 }
 
+/** Those in force in a thread. */
 export class Maps {
-  readonly #folder: ConfigFolder<MapSet>
+  readonly #schemas: { readonly registry: { readonly foreign: Foreign | undefined } }
 
-  constructor(directory: string, registry: Registered, learnt?: string) {
-    this.#folder = new ConfigFolder(directory, (items) => new MapSet(items, registry, learnt))
+  constructor(schemas: { readonly registry: { readonly foreign: Foreign | undefined } }) {
+    this.#schemas = schemas
   }
 
-  get set(): MapSet {
-    return this.#folder.value
+  for(topic: string): Match | undefined {
+    return this.#set?.for(topic)
   }
 
-  /** Looks at the files; true if other maps are in force. Throws a `ConfigError`, and those of before stay. */
-  look(): boolean {
-    return this.#folder.look()
+  get #set(): MapSet | undefined {
+    const { foreign } = this.#schemas.registry
+    return foreign instanceof MapSet ? foreign : undefined
   }
 }

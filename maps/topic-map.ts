@@ -9,13 +9,14 @@ import { createHash } from 'node:crypto'
 import type { ConfigValue } from '../platform/config-file.ts'
 import { DEVICE_ID_CHARS_MAX } from '../platform/limits.ts'
 import type { Definition } from '../schemas/definition.ts'
+import { NewColumns } from '../schemas/foreign.ts'
 import { JsonMapper } from '../schemas/json-mapper.ts'
 import { type ColumnKind, type Reading, Rejection, type Value } from '../schemas/reading.ts'
 import { itemOf } from '../schemas/record-mapper.ts'
 import { quote, timeFault } from '../schemas/values.ts'
 import { convert, Unfit } from './conversion.ts'
 import type { MapDefinition, Rule, Source, Template } from './definition.ts'
-import { KIND_BY_DEFAULT, type MadeStream } from './made-streams.ts'
+import { KIND_BY_DEFAULT, type MadeStream, NEW } from './made-streams.ts'
 import { beginsWith, columnOf, eachNumber, objectWith, type Path, parsePath, valueAt } from './path.ts'
 import { type Item, readPayload } from './payload.ts'
 import { readTime } from './time.ts'
@@ -49,6 +50,12 @@ export type Target =
 interface Compiled {
   readonly rule: Rule
   readonly kind: ColumnKind
+}
+
+/** The map that is for a topic, and what the topic says by it. */
+export interface Match {
+  readonly map: TopicMap
+  readonly names: TopicNames
 }
 
 export class TopicMap {
@@ -96,7 +103,8 @@ export class TopicMap {
     for (const [index, item] of items.entries()) {
       const read = this.#read(item, names, device, message, index)
       if (read instanceof Rejection) {
-        return items.length === 1 ? read : new Rejection(read.code, () => itemOf(index, items.length) + read.reason)
+        const isWhole = items.length === 1 || read instanceof NewColumns
+        return isWhole ? read : new Rejection(read.code, () => itemOf(index, items.length) + read.reason)
       }
       if (read !== undefined) readings.push(read)
     }
@@ -200,6 +208,7 @@ export class TopicMap {
     for (const { from } of tags) if ('path' in from) left.push(from.path)
     const isLeft = (path: Path) => left.some((each) => each.length === path.length && beginsWith(path, each))
     const from = new Map<string, Path>()
+    const fresh: string[] = []
     let fault: string | undefined
     eachNumber(root, isLeft, (path, number) => {
       if (none.has(number) || fault !== undefined) return
@@ -211,15 +220,17 @@ export class TopicMap {
       const column = this.#column(name)
       if (column === undefined) fault ??= `${path.join('.')} cannot be a column of ${this.definition.stream} any more`
       else if (!Number.isFinite(number)) fault ??= `${path.join('.')} is ${number}; a number is right`
+      else if (column === NEW) fresh.push(name)
       else values[column] = number === 0 ? 0 : number
     })
     if (fault !== undefined) return new Rejection('invalid-reading', fault)
+    if (fresh.length > 0) return new NewColumns(this.definition.stream, fresh)
     return from.size === 0 ? undefined : values
   }
 
-  #column(name: string): string | undefined {
+  #column(name: string): string | typeof NEW | undefined {
     const target = this.#target
-    if (target.kind === 'made') return target.stream.learn(name)
+    if (target.kind === 'made') return target.stream.column(name)
     const { places } = target.definition
     return places.find(({ column }) => column.name === name)?.column.name
   }

@@ -4,11 +4,9 @@
  *   tele/{device}/SENSOR · N/{device}/battery/{instance}/{field...} · v3/+/devices/{device}/up · zigbee2mqtt/bridge/#
  *
  * `{name...}` is the rest of the topic, one level or more. Always true: matching takes time linear in the topic, for a level has one
- * name at most. Bound: `MAPPED_TOPIC_BYTES_MAX`; a longer topic matches nothing.
+ * name at most.
  */
 
-/** A topic is longer: no map is for it. It is kept with each of its messages. */
-export const MAPPED_TOPIC_BYTES_MAX = 512
 const LEVELS_MAX = 32
 const NAMED = /^([^{}+#]*)\{([a-z][a-z0-9_]*)(\.\.\.)?\}([^{}+#]*)$/
 

@@ -14,26 +14,36 @@ export const CONFIG_FILE_BYTES_MAX = 1024 * 1024
 
 /** A file that cannot be used; its message begins with file and line. */
 export class ConfigError extends TelltaleError {
-  constructor(where: string, what: string) {
-    super('bad-config', `${where}: ${what}`)
+  readonly file: string
+
+  constructor(file: string, line: number | undefined, what: string) {
+    super('bad-config', `${file}${line === undefined ? '' : `:${line}`}: ${what}`)
+    this.file = file
   }
 }
 
 /** One value of a file, and where it stands. */
 export class ConfigValue {
-  /** File and line. */
-  readonly where: string
+  readonly #file: string
+  readonly #line: number
   readonly #node: Node | null
-  readonly #at: (node: Node) => string
+  readonly #lineOf: (node: Node) => number
 
-  constructor(node: Node | null, where: string, at: (node: Node) => string) {
+  /** `line` is where nothing stands. */
+  constructor(file: string, node: Node | null, line: number, lineOf: (node: Node) => number) {
+    this.#file = file
     this.#node = node
-    this.where = node === null ? where : at(node)
-    this.#at = at
+    this.#line = node === null ? line : lineOf(node)
+    this.#lineOf = lineOf
+  }
+
+  /** File and line. */
+  get where(): string {
+    return `${this.#file}:${this.#line}`
   }
 
   refuse(what: string): never {
-    throw new ConfigError(this.where, what)
+    throw new ConfigError(this.#file, this.#line, what)
   }
 
   get isMap(): boolean {
@@ -91,38 +101,41 @@ export class ConfigValue {
         name.refuse(`${JSON.stringify(text)} is nothing that ${what} has; there are ${allowed.join(', ')}`)
       }
       // A key without a value stands for itself.
-      entries.set(text, new ConfigValue((value as Node | null) ?? null, name.where, this.#at))
+      entries.set(text, new ConfigValue(this.#file, (value as Node | null) ?? null, name.#line, this.#lineOf))
     }
     return entries
   }
 
   #value(node: Node | null): ConfigValue {
-    return new ConfigValue(node, this.where, this.#at)
+    return new ConfigValue(this.#file, node, this.#line, this.#lineOf)
   }
 }
 
 /** The items of a file: those of a list, or the one map that it is. Throws a `ConfigError`. */
 export function readConfig(file: string, text: string): readonly ConfigValue[] {
-  if (text.length > CONFIG_FILE_BYTES_MAX) throw new ConfigError(file, `is larger than ${CONFIG_FILE_BYTES_MAX} bytes`)
+  if (text.length > CONFIG_FILE_BYTES_MAX)
+    throw new ConfigError(file, undefined, `is larger than ${CONFIG_FILE_BYTES_MAX} bytes`)
   const lineCounter = new LineCounter()
   const document = parseDocument(text, { lineCounter, prettyErrors: false, schema: 'core' })
-  const at = (offset: number) => `${file}:${lineCounter.linePos(offset).line}`
+  const lineAt = (offset: number) => lineCounter.linePos(offset).line
   const [error] = [...document.errors, ...document.warnings]
   if (error !== undefined) {
-    const where = at(error.pos[0])
-    throw new ConfigError(where, `is not YAML: ${error.message}${hintOf(text, error.pos[0])}`)
+    throw new ConfigError(file, lineAt(error.pos[0]), `is not YAML: ${error.message}${hintOf(text, error.pos[0])}`)
   }
-  const root = new ConfigValue(document.contents as Node | null, `${file}:1`, (node) => at(node.range?.[0] ?? 0))
+  const lineOf = (node: Node) => lineAt(node.range?.[0] ?? 0)
+  const root = new ConfigValue(file, document.contents as Node | null, 1, lineOf)
   if (root.scalar === null) return []
   if (root.isList) return root.list('the file')
   if (root.isMap) return [root]
   return root.refuse(`the file is ${root.shown}; a map is right, or a list of maps`)
 }
 
-/** The usual slip: `topic: {device}/status` begins a map. */
+/** The usual slip: `topic: {device}/status` begins a map, and so does `{ topic: a/{device} }`. */
 function hintOf(text: string, offset: number): string {
   const start = text.lastIndexOf('\n', offset - 1) + 1
   const end = text.indexOf('\n', offset)
   const line = text.slice(start, end < 0 ? text.length : end)
-  return /:\s+\{[a-z]+\}/.test(line) ? '; text that begins with { must stand in quotes' : ''
+  return /\{\w+(\.\.\.)?\}/.test(line)
+    ? '; text with { in it must stand in quotes where it begins so, or is within braces'
+    : ''
 }

@@ -20,6 +20,8 @@ export const STOP_DEADLINE_MS = 9_500
 export const DEVICE_ID_CHARS_MAX = 64
 /** A stream's name is longer: the topic is not a telemetry topic. */
 export const STREAM_NAME_CHARS_MAX = 64
+/** A foreign topic is longer: no map is for it. It is kept with each of its messages. */
+export const MAPPED_TOPIC_BYTES_MAX = 512
 /** A PUBLISH payload is larger: acknowledged, dropped, counted, and told on the device's errors topic. */
 export const PAYLOAD_BYTES_MAX = 256 * KiB
 

@@ -71,7 +71,7 @@ class CompactFraming implements Framing {
   }
 }
 
-const compact = (row: Compact): FramingClass =>
+const compact = (row: Compact): FramingClass<Registry> =>
   class extends CompactFraming {
     constructor(registry: Registry) {
       super(registry, row)

@@ -1,5 +1,6 @@
 /**
- * Owns what a sender says of how a payload is framed, by the last level of its topic or by a content type of MQTT 5. It is a number, since
+ * Owns what is known of how a payload is framed: its sender says it by the last level of its topic or by a content type of MQTT 5, or it came on a
+ * foreign topic. It is a number, since
  * the log keeps it with the message, and every reader goes by it.
  *
  * Always true: a number means the same for ever, for it is in logs; one that is not known here, of a later version, says nothing. Nor does a
@@ -14,6 +15,8 @@ export const MSGPACK = 3
 export const CBOR = 4
 export const PROTOBUF = 5
 export const PROTOBUF_BATCH = 6
+/** A map knows: the topic stands before what was published (foreign.ts). */
+export const FOREIGN = 7
 
 const FRAMINGS: ReadonlyMap<string, number> = new Map([
   ['application/avro', AVRO],

@@ -9,18 +9,22 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
+import { ConfigError } from '../platform/config-file.ts'
+import type { ConfigText } from '../platform/config-folder.ts'
 import { messageOf } from '../platform/errors.ts'
 import type { Logger } from '../platform/logger.ts'
 import { TokenBucket } from '../platform/token-bucket.ts'
 import { candidateOf, errorsIn, requireNone, writeCandidate } from './candidate.ts'
+import { FOREIGN } from './content-type.ts'
 import { Decoder } from './decoder.ts'
 import { SchemaError } from './definition.ts'
+import { type MakeForeign, NewColumns } from './foreign.ts'
 import type { Message, Remark } from './framing.ts'
 import { Lock } from './lock.ts'
 import { changeLock } from './lock-file.ts'
 import { type Reading, Rejection } from './reading.ts'
 import { type RegisteredSchema, Registry } from './registry.ts'
-import { fileName, readSchemaFiles, type SchemaFiles, stampOf } from './schema-files.ts'
+import { fileName, readSchemaFiles, type SchemaFile, type SchemaFiles, stampOf } from './schema-files.ts'
 
 /** What is new is promised within two seconds: one to see it, and one for all who are to know. */
 const LOOK_MS = 1_000
@@ -35,12 +39,21 @@ export interface CurrentSchemasOptions {
   readonly readingTimeMinMs?: number | undefined
   /** What another thread has read of the folder; it is read here if they are not given. */
   readonly files?: SchemaFiles
+  /** There are no maps of foreign topics if it is not given. */
+  readonly foreign?: ForeignOptions
+}
+
+export interface ForeignOptions {
+  readonly make: MakeForeign
+  /** Has maps used that are newer than what was seen when the message came; another process may have taken it by them. */
+  readonly lookAfter?: (receivedAt: number) => void
 }
 
 export class CurrentSchemas {
   readonly name = 'schemas'
   readonly #directory: string
   readonly #readingTimeMinMs: number | undefined
+  readonly #foreign: ForeignOptions | undefined
   readonly #listeners: (() => void)[] = []
   #files: SchemaFiles
   #decoder: Decoder
@@ -54,12 +67,13 @@ export class CurrentSchemas {
   #logger: Logger | undefined
 
   /** Throws `SchemaError` as `Registry.load` does. */
-  constructor({ directory, readingTimeMinMs, files }: CurrentSchemasOptions) {
+  constructor({ directory, readingTimeMinMs, files, foreign }: CurrentSchemasOptions) {
     this.#directory = directory
     this.#readingTimeMinMs = readingTimeMinMs
+    this.#foreign = foreign
     this.#stamp = stampOf(directory)
     this.#files = files ?? readSchemaFiles(directory)
-    this.#decoder = new Decoder(Registry.of(this.#files, readingTimeMinMs))
+    this.#decoder = new Decoder(Registry.of(this.#files, readingTimeMinMs, undefined, foreign?.make))
   }
 
   get registry(): Registry {
@@ -81,14 +95,16 @@ export class CurrentSchemas {
   }
 
   decode(message: Message): readonly Reading[] | Rejection {
-    const decoded = this.#decoder.decode(message)
-    return this.#isKnownNow(decoded) ? this.#decoder.decode(message) : decoded
+    let decoded = this.#decoder.decode(message)
+    if (this.#isKnownNow(decoded, message)) decoded = this.#decoder.decode(message)
+    while (decoded instanceof NewColumns && this.#learn(decoded)) decoded = this.#decoder.decode(message)
+    return decoded
   }
 
   /** As `Decoder.glance`. */
   glance(message: Message): Rejection | undefined {
     const found = this.#decoder.glance(message)
-    return this.#isKnownNow(found) ? this.#decoder.glance(message) : found
+    return this.#isKnownNow(found, message) ? this.#decoder.glance(message) : found
   }
 
   remark(message: Message): Remark | undefined {
@@ -96,12 +112,18 @@ export class CurrentSchemas {
   }
 
   /** As `Decoder.forApps`. */
-  forApps(message: Message, readings: readonly Reading[]): Buffer {
+  forApps(message: Message, readings: readonly Reading[]): Buffer | undefined {
     return this.#decoder.forApps(message, readings)
   }
 
-  /** Whether another registry has come into force since a schema was found unknown. */
-  #isKnownNow(outcome: unknown): boolean {
+  /** Whether another registry has come into force since a schema was found unknown, or a map to have no use for the message. */
+  #isKnownNow(outcome: readonly Reading[] | Rejection | undefined, { framing, receivedAt }: Message): boolean {
+    if (framing === FOREIGN) {
+      const { registry } = this
+      const isUnfit = outcome instanceof Rejection ? !(outcome instanceof NewColumns) : outcome?.length === 0
+      if (isUnfit) this.#foreign?.lookAfter?.(receivedAt)
+      return this.registry !== registry
+    }
     if (!(outcome instanceof Rejection) || outcome.code !== 'unknown-schema') return false
     const now = performance.now()
     if (this.#looksLeft.tokens(now) < 1) return false
@@ -115,12 +137,13 @@ export class CurrentSchemas {
     if (stamp === this.#stamp) this.#refused = undefined
     if (stamp === this.#stamp || stamp === this.#refused?.stamp) return false
     try {
-      const changed = this.adopt(readSchemaFiles(this.#directory))
+      const { maps } = this.#files
+      const changed = this.adopt({ ...readSchemaFiles(this.#directory), ...(maps && { maps }) })
       this.#stamp = stamp
       this.#refused = undefined
       return changed
     } catch (error) {
-      if (!(error instanceof SchemaError)) throw error
+      if (!(error instanceof SchemaError || error instanceof ConfigError)) throw error
       this.#refused = { stamp, problem: error.message }
       return false
     }
@@ -137,6 +160,7 @@ export class CurrentSchemas {
       const candidate = candidateOf(text, this.registry)
       if (candidate.same !== undefined) return { registered: candidate.same, isNew: false }
       requireNone(errorsIn(candidate, this.#files.files))
+      this.#requireMapsTake(candidate.file)
       if (!writeCandidate(this.#directory, candidate)) continue
       this.look()
       this.#release()
@@ -150,19 +174,51 @@ export class CurrentSchemas {
     )
   }
 
-  /** Has these files be in force; false if they are. Throws `SchemaError` if they make no registry, and then nothing changes. */
+  /** Throws `SchemaError` `schema-incompatible` for a version that the maps in force cannot be used with. */
+  #requireMapsTake(file: SchemaFile): void {
+    const files = { ...this.#files, files: [...this.#files.files, file] }
+    try {
+      Registry.of(files, this.#readingTimeMinMs, this.registry, this.#foreign?.make)
+    } catch (cause) {
+      if (!(cause instanceof ConfigError)) throw cause
+      throw new SchemaError('schema-incompatible', `a map does not go with it: ${cause.message}`, { cause })
+    }
+  }
+
+  /** Has these maps be in force, and no others. Throws a `ConfigError`, and then nothing changes. */
+  useMaps(maps: readonly ConfigText[]): void {
+    this.adopt({ ...this.#files, maps })
+  }
+
+  /**
+   * Has these files be in force; false if they are. Throws `SchemaError` or `ConfigError` if they make no registry, and then nothing
+   * changes.
+   */
   adopt(files: SchemaFiles): boolean {
     if (isDeepStrictEqual(files, this.#files)) return false
     const before = this.registry
-    const registry = Registry.of(files, this.#readingTimeMinMs, before)
+    const registry = Registry.of(files, this.#readingTimeMinMs, before, this.#foreign?.make)
     this.#files = files
-    this.#decoder = new Decoder(registry)
     const known = new Set(before.streams.flatMap(({ name }) => before.versions(name)))
     const versions = registry.streams.flatMap(({ name }) => registry.versions(name))
     const come = versions.filter(({ fingerprint }) => ![...known].some((each) => each.fingerprint === fingerprint))
     if (come.length > 0) this.#logger?.info(`from now on there is ${come.map(fileName).join(', ')}`)
-    for (const listener of this.#listeners) listener()
+    this.#use(registry)
     return true
+  }
+
+  /** Has a registry with these columns be in force; false if they are no help. */
+  #learn(found: NewColumns): boolean {
+    const before = this.registry.stream(found.stream)
+    const registry = this.registry.learn(found)
+    if (registry.stream(found.stream) === before) return false
+    this.#use(registry)
+    return true
+  }
+
+  #use(registry: Registry): void {
+    this.#decoder = new Decoder(registry)
+    for (const listener of this.#listeners) listener()
   }
 
   /** Looks at the folder from now on, releases what is new in it, and tells what cannot be used. Does not keep the process alive. */

@@ -6,14 +6,14 @@
  * or one `Rejection`; no payload makes `decode` or `show` throw. Bound: each framing is made once, from the registry;
  * nothing grows with traffic.
  *
- * A new framing is one file and one row of `FRAMINGS`.
+ * A new framing is one file and one row of `FRAMINGS`; that of the maps comes with the registry (foreign.ts).
  */
 
 import { readingsAsJson } from './as-json.ts'
 import { AvroFraming } from './avro-framing.ts'
 import { CborFraming, MsgpackFraming } from './compact-framing.ts'
 import { ConfluentFraming } from './confluent-framing.ts'
-import { FRAMING_LEVELS_SHOWN, NOT_TOLD } from './content-type.ts'
+import { FOREIGN, FRAMING_LEVELS_SHOWN, NOT_TOLD } from './content-type.ts'
 import type { Contents, Framing, FramingClass, Message, Remark } from './framing.ts'
 import { JsonFraming } from './json-framing.ts'
 import { ProtobufFraming } from './protobuf-framing.ts'
@@ -21,7 +21,7 @@ import { type Reading, Rejection } from './reading.ts'
 import type { Registry } from './registry.ts'
 
 /** In the order in which they are asked. */
-export const FRAMINGS: readonly FramingClass[] = [
+export const FRAMINGS: readonly FramingClass<Registry>[] = [
   AvroFraming,
   JsonFraming,
   ConfluentFraming,
@@ -41,7 +41,8 @@ export class Decoder {
 
   constructor(registry: Registry, framings = FRAMINGS) {
     this.registry = registry
-    this.#framings = framings.map((Class) => new Class(registry))
+    const own = framings.map((Class) => new Class(registry))
+    this.#framings = registry.foreign === undefined ? own : [...own, registry.foreign.framing]
     this.#claiming = this.#framings.filter(({ start }) => start !== undefined)
     const formats = [...new Set(this.#claiming.map(({ format }) => format))]
     this.#empty = new Rejection('empty', `the payload is empty; ${formats.join(' or ')} is expected`)
@@ -65,11 +66,12 @@ export class Decoder {
     return this.#framingOf(message)?.remark?.(message)
   }
 
-  /** The payload of a message that became `readings`, for apps that decode it themselves. */
-  forApps(message: Message, readings: readonly Reading[]): Buffer {
+  /** The payload of a message that became `readings`, for apps that decode it themselves; undefined if there is no schema to decode it by. */
+  forApps(message: Message, readings: readonly Reading[]): Buffer | undefined {
     if (this.#framingOf(message)?.isForApps) return message.payload
     const stream = this.registry.stream(message.stream)
-    return stream === undefined ? message.payload : readingsAsJson(stream, readings)
+    if (stream === undefined) return message.payload
+    return this.registry.newest(stream.name) && readingsAsJson(stream, readings)
   }
 
   show(message: Message): Contents {
@@ -85,13 +87,15 @@ export class Decoder {
     const { framing: number = NOT_TOLD } = message
     if (number !== NOT_TOLD) {
       for (const framing of this.#framings) if (framing.numbers.includes(number)) return framing
+      if (number === FOREIGN) return undefined
     }
     for (const framing of this.#claiming) if (framing.claims(message)) return framing
     return undefined
   }
 
-  #refuse({ payload, stream }: Message): Rejection {
+  #refuse({ payload, stream, framing }: Message): Rejection {
     if (payload.length === 0) return this.#empty
+    if (framing === FOREIGN) return new Rejection('no-map', 'it came on a foreign topic, and there are no maps')
     const start = payload.toString('hex', 0, 4)
     return new Rejection(
       'unknown-framing',

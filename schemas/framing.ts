@@ -1,7 +1,6 @@
 /** Owns the door to the ways of writing readings into a payload; `decoder.ts` has the list of them. */
 
 import type { Reading, Rejection } from './reading.ts'
-import type { Registry } from './registry.ts'
 
 export interface Message {
   readonly device: string
@@ -11,6 +10,8 @@ export interface Message {
   readonly payload: Buffer
   /** What its topic or its content type says (`content-type.ts`); nothing if it is left out. */
   readonly framing?: number
+  /** Its place in its shard of the log, if it has one. */
+  readonly offset?: number
 }
 
 /** What a person is told of a payload: as JSON, and as it is printed, names and values. */
@@ -50,4 +51,5 @@ export interface Framing {
   show(message: Message): Contents
 }
 
-export type FramingClass = new (registry: Registry) => Framing
+/** Is made of the registry. */
+export type FramingClass<Registry> = new (registry: Registry) => Framing

@@ -54,6 +54,7 @@ export const REJECTION_CODES = [
   'empty',
   'unknown-framing',
   'unknown-schema',
+  'no-map',
   'wrong-stream',
   'malformed-avro',
   'malformed-json',

@@ -16,6 +16,7 @@ import { AvroCodec, avroType, type OtherFingerprint, type Version } from './avro
 import { checkVersions, type FindingCode } from './compatibility.ts'
 import { type Definition, SchemaError } from './definition.ts'
 import type { OtherSpelling } from './fingerprint.ts'
+import type { Foreign, MakeForeign, NewColumns } from './foreign.ts'
 import { driftError, Lock, type Locked, type Released } from './lock.ts'
 import { ProtobufCodec } from './protobuf-codec.ts'
 import { checkProtoEvolution } from './protobuf-evolution.ts'
@@ -61,20 +62,34 @@ interface Registered {
 }
 
 export class Registry {
+  /** Those with a schema, and then those that maps make. */
   readonly streams: readonly Stream[]
+  readonly foreign: Foreign | undefined
   /** No reading's time is before it, milliseconds. */
   readonly readingTimeMinMs: number
   readonly #byName: ReadonlyMap<string, Registered>
+  readonly #made: ReadonlyMap<string, Stream>
   /** By the low half of the fingerprint; a list, for two may share it. */
   readonly #byFingerprint = new Map<number, Indexed[]>()
   readonly #byId = new Map<number, AvroCodec>()
   readonly #known: string
 
-  private constructor(registered: readonly Registered[], readingTimeMinMs: number) {
+  private constructor(
+    registered: readonly Registered[],
+    readingTimeMinMs: number,
+    foreignOf: (registry: Registry) => Foreign | undefined,
+    before: Registry | undefined,
+  ) {
     this.readingTimeMinMs = readingTimeMinMs
-    this.streams = registered.map(({ stream }) => stream)
     this.#byName = new Map(registered.map((one) => [one.stream.name, one]))
-    this.#known = this.streams.map(({ name }) => name).join(', ')
+    this.#known = [...this.#byName.keys()].join(', ')
+    this.foreign = foreignOf(this)
+    const made = (this.foreign?.streams ?? []).map((stream) => {
+      const known = before?.stream(stream.name)
+      return isDeepStrictEqual(known, stream) ? (known as Stream) : stream
+    })
+    this.#made = new Map(made.map((stream) => [stream.name, stream]))
+    this.streams = [...registered.map(({ stream }) => stream), ...made]
     const codecs = registered.flatMap(({ records, batches }) => [...records, ...batches])
     for (const codec of codecs) this.#index(codec)
     // After all that are right: a fingerprint by the specification has it before one that is not.
@@ -95,9 +110,15 @@ export class Registry {
 
   /**
    * Throws `SchemaError` likewise; `schema-drift` if a released version is not as it was. A stream that is as it was in `before`
-   * is the same object: of a hundred only the one that changed is compiled.
+   * is the same object: of a hundred only the one that changed is compiled. `makeForeign` reads its maps, and what it throws is thrown;
+   * without it there are none.
    */
-  static of(files: SchemaFiles, readingTimeMinMs = READING_TIME_MIN_MS, before?: Registry): Registry {
+  static of(
+    files: SchemaFiles,
+    readingTimeMinMs = READING_TIME_MIN_MS,
+    before?: Registry,
+    makeForeign?: MakeForeign,
+  ): Registry {
     const lock = Lock.read(files)
     const drift = lock.drift(files)
     if (drift.length > 0) throw driftError(files.directory, drift)
@@ -108,11 +129,16 @@ export class Registry {
       if (known !== undefined && isDeepStrictEqual(known.files, ofStream)) return withIds(known, lock)
       return registerStream(join(files.directory, name), name, ofStream, lock, readingTimeMinMs)
     })
-    return new Registry(registered, readingTimeMinMs)
+    return new Registry(registered, readingTimeMinMs, (registry) => makeForeign?.(files.maps ?? [], registry), before)
   }
 
   stream(name: string): Stream | undefined {
-    return this.#byName.get(name)?.stream
+    return this.#byName.get(name)?.stream ?? this.#made.get(name)
+  }
+
+  /** The same with columns that a message on a foreign topic has shown. */
+  learn(found: NewColumns): Registry {
+    return new Registry([...this.#byName.values()], this.readingTimeMinMs, () => this.foreign?.learn(found), this)
   }
 
   /** Oldest first; empty for an unknown stream. */

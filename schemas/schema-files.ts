@@ -7,6 +7,7 @@
 
 import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ConfigText } from '../platform/config-folder.ts'
 import { messageOf } from '../platform/errors.ts'
 import { STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
 import { SchemaError } from './definition.ts'
@@ -30,6 +31,8 @@ export interface SchemaFiles {
   readonly files: readonly SchemaFile[]
   /** The text of `lock.json`; undefined if there is none. */
   readonly lock: string | undefined
+  /** The files of maps that are in force with them, from another folder; none if they are left out. */
+  readonly maps?: readonly ConfigText[]
 }
 
 const STREAM_NAME = new RegExp(`^[a-z][a-z0-9_]{0,${STREAM_NAME_CHARS_MAX - 1}}$`)

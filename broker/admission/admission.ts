@@ -22,9 +22,11 @@ import type { NewEntry } from '../../log/entry.ts'
 import type { Appends, SetAsideReason } from '../../log/log.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
-import { FRAMING_LEVELS_SHOWN } from '../../schemas/content-type.ts'
+import { FOREIGN, FRAMING_LEVELS_SHOWN } from '../../schemas/content-type.ts'
+import { foreignBytes, foreignPayload } from '../../schemas/foreign.ts'
 import { CONNECTION_CLOSED, Disconnect } from '../reports/disconnects.ts'
 import type { BrokerMetrics, Refusal } from '../reports/metrics.ts'
+import type { ForeignTopics } from '../session/foreign-topics.ts'
 import type { PayloadCheck } from '../session/payload-check.ts'
 import type { Holder, Session } from '../session/session.ts'
 import { AdmittedTopics, type TelemetryRun } from '../session/telemetry-run.ts'
@@ -50,11 +52,19 @@ export interface Message {
 export interface AdmissionDependencies {
   readonly log: Appends
   readonly statusBoard: StatusBoard
+  /** There are no foreign topics if it is not given. */
+  readonly foreign?: ForeignTopics | undefined
   readonly drops: Drops
   /** Undefined: no payload is looked at. */
   readonly check?: PayloadCheck | undefined
   readonly clock: Clock
   readonly metrics: BrokerMetrics
+}
+
+/** Whose telemetry a message is. */
+interface Placed {
+  readonly device: string
+  readonly stream: string
 }
 
 export class Admission {
@@ -123,27 +133,53 @@ export class Admission {
     else if (bytes > PAYLOAD_BYTES_MAX) {
       const text = `a payload has ${bytes} bytes: allowed are ${PAYLOAD_BYTES_MAX}`
       this.#drop(session, message, 'payload-too-large', text, decided)
-    } else if (holder.kind === 'anyone' && topic === undefined) {
-      // `$SYS` and its like; replacing `authorizePublish` took away the guard that Aedes had.
-      const text = `topic ${message.topic} is the broker's own`
-      if (message.topic.startsWith('$')) this.#refuse(session, message, 'protocol-error', text, decided)
-      else decided(ACCEPTED)
-    } else if (topic === undefined || !isAllowed(session, topic)) {
+    } else if (topic === undefined) this.#judgeForeign(session, message, decided)
+    else if (!isAllowed(session, topic)) {
       this.#drop(session, message, 'publish-forbidden', forbidden(message.topic, holder), decided)
-    } else if (topic.kind === 'telemetry') this.#append(session, topic, message, decided)
-    else if (topic.kind === 'status') this.#keepStatus(session, topic.device, message, decided)
+    } else if (topic.kind === 'telemetry') {
+      session.admittedTopics ??= new AdmittedTopics()
+      session.admittedTopics.note(message.topic, topic)
+      this.#append(session, topic, message, decided)
+    } else if (topic.kind === 'status') this.#keepStatus(session, topic.device, message, decided)
     else decided(ACCEPTED)
   }
 
-  #append(session: Session, topic: DeviceTopic & { kind: 'telemetry' }, message: Message, decided: Decided): void {
+  /** What a map takes is telemetry; what it leaves out, and with authentication off whatever has no map, is for subscribers only. */
+  #judgeForeign(session: Session, message: Message, decided: Decided): void {
+    const { holder } = session
+    const { topic } = message
+    // `$SYS` and its like; replacing `authorizePublish` took away the guard that Aedes had.
+    if (holder.kind === 'anyone' && topic.startsWith('$')) {
+      this.#refuse(session, message, 'protocol-error', `topic ${topic} is the broker's own`, decided)
+      return
+    }
+    const place = this.#dependencies.foreign?.place(holder, message)
+    if (place?.kind === 'taken') this.#appendForeign(session, place, message, decided)
+    else if (place?.kind === 'left' || (place === undefined && holder.kind === 'anyone')) decided(ACCEPTED)
+    else this.#drop(session, message, 'publish-forbidden', place?.why ?? forbidden(topic, holder), decided)
+  }
+
+  /** Its topic is kept with it: the map asks for it when it reads the message. */
+  #appendForeign(session: Session, place: Placed, message: Message, decided: Decided): void {
+    const { topic, payload } = message
+    const bytes = foreignBytes(topic, payload)
+    if (bytes > PAYLOAD_BYTES_MAX) {
+      const text = `a payload and its topic have ${bytes} bytes: allowed are ${PAYLOAD_BYTES_MAX}`
+      this.#drop(session, message, 'payload-too-large', text, decided)
+      return
+    }
+    const { device, stream } = place
+    const kept = { ...message, payload: foreignPayload(topic, payload) }
+    this.#append(session, { device, stream, framing: FOREIGN }, kept, decided)
+  }
+
+  #append(session: Session, topic: Placed & { readonly framing: number }, message: Message, decided: Decided): void {
     const { log, check, clock, metrics } = this.#dependencies
     const { device, stream } = topic
     const { payload, qos } = message
     const framing = topic.framing || (message.framing ?? 0)
     const receivedAt = clock.now()
     const entry = { device, stream, receivedAt, flags: 0, payload, framing }
-    session.admittedTopics ??= new AdmittedTopics()
-    session.admittedTopics.note(message.topic, topic)
     session.receiveWindow.hold(payload.length)
     const why = check !== undefined && session.level5 !== undefined && qos > 0 ? check(entry) : undefined
     if (why !== undefined) {

@@ -17,6 +17,7 @@ import { Throttle } from '../../platform/throttle.ts'
 import { renameClient, willOf } from '../aedes/internals.ts'
 import { Disconnect } from '../reports/disconnects.ts'
 import type { BrokerMetrics, Refusal } from '../reports/metrics.ts'
+import type { ForeignTopics } from '../session/foreign-topics.ts'
 import { HeldBack } from '../session/held-back.ts'
 import { type RateLimits, Rates } from '../session/rate.ts'
 import type { ReceiveWindow } from '../session/receive-window.ts'
@@ -52,6 +53,8 @@ export interface AuthenticationOptions {
 export interface AuthenticationDependencies {
   /** Undefined: anyone may connect. */
   readonly identity: Verifies | undefined
+  /** There are no foreign topics if it is not given. */
+  readonly foreign?: ForeignTopics | undefined
   readonly clock: Clock
   readonly metrics: BrokerMetrics
 }
@@ -90,7 +93,7 @@ export class Authentication {
       heldBack: rate && new HeldBack(rate, { client: client.id, receiveWindow, clock: this.#dependencies.clock }),
       subscriptionsTotal: this.#subscriptionsTotal,
     })
-    checkWill(session)
+    this.#checkWill(session)
     if (holder.kind === 'app') renameClient(client, `app/${client.id}`)
     await this.#waitForItsTime(client)
     return session
@@ -125,6 +128,23 @@ export class Authentication {
     metrics.connectDelayed('client')
     await delay(waitMs, undefined, { ref: false })
   }
+
+  /** A will is a message that the broker sends for the client: it must be one that the client may send. */
+  #checkWill(session: Session): void {
+    const { holder, will } = session
+    if (will === undefined || holder.kind === 'anyone') return
+    const topic = session.topic(will.topic)
+    const allowed = topic?.kind === 'status' || topic?.kind === 'telemetry'
+    if (holder.kind !== 'device' || !allowed || topic.device !== holder.device) {
+      const foreign =
+        topic === undefined &&
+        this.#dependencies.foreign?.mayWill(holder, { ...will, payload: Buffer.from(will.payload) })
+      if (foreign) return
+      const hint = will.topic.startsWith('$SYS/broker/connection/') ? ' (a Mosquitto bridge: notifications false)' : ''
+      const message = `the will's topic "${will.topic}" is not one this client may publish${hint}`
+      throw new ConnectRefused(NOT_AUTHORIZED, 'wrong-will', message)
+    }
+  }
 }
 
 const unknown = (reason: Refusal, text: string) => new ConnectRefused(BAD_USERNAME_OR_PASSWORD, reason, text)
@@ -151,17 +171,4 @@ function holderOf(client: Client, username: string | undefined, principal: Princ
     throw new ConnectRefused(NOT_AUTHORIZED, 'wrong-client-id', message)
   }
   return principal
-}
-
-/** A will is a message that the broker sends for the client: it must be one that the client may send. */
-function checkWill(session: Session): void {
-  const { holder, will } = session
-  if (will === undefined || holder.kind === 'anyone') return
-  const topic = session.topic(will.topic)
-  const allowed = topic?.kind === 'status' || topic?.kind === 'telemetry'
-  if (holder.kind !== 'device' || !allowed || topic.device !== holder.device) {
-    const hint = will.topic.startsWith('$SYS/broker/connection/') ? ' (a Mosquitto bridge: notifications false)' : ''
-    const message = `the will's topic "${will.topic}" is not one this client may publish${hint}`
-    throw new ConnectRefused(NOT_AUTHORIZED, 'wrong-will', message)
-  }
 }

@@ -3,11 +3,12 @@
 import { Command } from 'commander'
 import type { DeadLetter } from '../../log/log.ts'
 import { TelltaleError } from '../../platform/errors.ts'
+import { createLogger } from '../../platform/logger.ts'
 import { printableLines } from '../../platform/printable.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import type { Contents } from '../../schemas/framing.ts'
 import { hexDump } from '../hex-dump.ts'
-import { loadRegistry } from '../installation.ts'
+import { openSchemas } from '../installation.ts'
 import { withLog } from '../log.ts'
 import { parseNumber } from './filters.ts'
 import { letterAsJson } from './list.ts'
@@ -24,10 +25,11 @@ export function showCommand(): Command {
 }
 
 async function show(sequence: number, options: { json?: boolean }): Promise<void> {
-  const { letter, registry } = await withLog(async (log, settings) => ({
-    letter: await log.deadLetter(sequence),
-    registry: loadRegistry(settings),
-  }))
+  const { letter, registry } = await withLog(async (log, settings) => {
+    const { schemas, maps } = openSchemas(settings, createLogger({ level: 'error', pretty: false }))
+    maps.look()
+    return { letter: await log.deadLetter(sequence), registry: schemas.registry }
+  })
   if (letter === undefined) {
     throw new TelltaleError('no-dead-letter', `there is no dead letter ${sequence}: see telltale deadletters list`)
   }

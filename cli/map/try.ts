@@ -2,14 +2,16 @@
 
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { readMapFile } from '../../maps/maps.ts'
+import { Maps } from '../../maps/maps.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { messageOf, TelltaleError } from '../../platform/errors.ts'
 import { printable } from '../../platform/printable.ts'
 import { loadSettings } from '../../platform/settings.ts'
 import { parseTime } from '../../platform/units.ts'
+import { FOREIGN } from '../../schemas/content-type.ts'
+import { foreignPayload } from '../../schemas/foreign.ts'
 import { Rejection } from '../../schemas/reading.ts'
-import { loadRegistry } from '../installation.ts'
+import { schemasWith } from '../installation.ts'
 import { UsageError } from '../usage-error.ts'
 
 interface TryOptions {
@@ -36,8 +38,8 @@ function tryMap(file: string, { topic, retained = false, ...options }: TryOption
   const receivedAt = options.received === undefined ? systemClock.now() : parseTime(options.received)
   if (receivedAt === undefined) throw new UsageError(`--received is "${options.received}": allowed is ISO 8601`)
   const payload = payloadOf(options)
-  const maps = readMapFile(file, read(file).toString('utf8'), loadRegistry(loadSettings()))
-  const match = maps.for(topic)
+  const schemas = schemasWith(loadSettings(), [{ file, text: read(file).toString('utf8') }])
+  const match = new Maps(schemas).for(topic)
   if (match === undefined) throw new TelltaleError('no-map', `no map of ${file} is for ${topic}`)
   const { map, names } = match
   const place = map.place(names, payload, retained)
@@ -46,7 +48,8 @@ function tryMap(file: string, { topic, retained = false, ...options }: TryOption
     process.stdout.write(`nothing: ${printable(map.definition.where.where)} leaves such a message out\n`)
     return
   }
-  const readings = map.read(names, place.device, { topic, receivedAt, payload })
+  const message = { ...place, receivedAt, framing: FOREIGN, payload: foreignPayload(topic, payload) }
+  const readings = schemas.decode(message)
   if (readings instanceof Rejection) throw new TelltaleError(readings.code, `${readings.code}: ${readings.reason}`)
   for (const reading of readings) process.stdout.write(`${JSON.stringify(reading)}\n`)
   if (readings.length === 0) process.stdout.write('nothing: what it says is left out\n')

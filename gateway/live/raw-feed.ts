@@ -4,12 +4,14 @@
  *
  *   u8 1 · u8 length, subscription · u16 length, cursor · messages                                (little-endian, names ASCII)
  *   message: f64 received (ms) · u32 readings of it to skip · u8 length, device · u8 length, stream · u32 length, payload
+ *
+ * A message of a stream without a schema, as maps make them, comes decoded, in frames of its own among the others.
  */
 
 import type { Decoder } from '../../schemas/decoder.ts'
 import type { Frame } from '../server/server.ts'
 import type { Cursor } from './cursor.ts'
-import type { Feed, FeedOutput, FeedTarget } from './feed.ts'
+import { type Feed, type FeedOutput, type FeedTarget, PlainFeed } from './feed.ts'
 import type { Message } from './message.ts'
 
 /** Bytes of messages in a frame; a larger message has one to itself. */
@@ -21,6 +23,8 @@ export class RawFeed implements Feed {
   readonly #target: FeedTarget
   readonly #output: FeedOutput
   readonly #decoder: Pick<Decoder, 'forApps'>
+  /** Never has any while raw messages wait, nor the other way round: all come in their order. */
+  readonly #decoded: PlainFeed
   #messages: Buffer[] = []
   #bytes = 0
 
@@ -28,18 +32,31 @@ export class RawFeed implements Feed {
     this.#target = target
     this.#output = output
     this.#decoder = decoder
+    this.#decoded = new PlainFeed(target, output)
   }
 
   take(message: Message): void {
     if (!message.readings.some((_reading, index) => index >= message.skip && message.select(index, this.#target)))
       return
-    const bytes = encodeMessage(message, this.#decoder)
-    if (this.#bytes > 0 && this.#bytes + bytes.length > FRAME_BYTES_MAX) this.flush(message.before(message.skip))
+    const payload = this.#decoder.forApps(message.entry, message.readings)
+    if (payload === undefined) {
+      this.#flushRaw(message.before(message.skip))
+      this.#decoded.take(message)
+      return
+    }
+    this.#decoded.flush(message.before(message.skip))
+    const bytes = encodeMessage(message, payload)
+    if (this.#bytes > 0 && this.#bytes + bytes.length > FRAME_BYTES_MAX) this.#flushRaw(message.before(message.skip))
     this.#messages.push(bytes)
     this.#bytes += bytes.length
   }
 
   flush(place: Cursor): void {
+    this.#flushRaw(place)
+    this.#decoded.flush(place)
+  }
+
+  #flushRaw(place: Cursor): void {
     if (this.#messages.length === 0) return
     const { cursorText, publish } = this.#output
     publish(rawFrame(this.#target.name, cursorText(place), this.#messages), this.#messages.length)
@@ -56,9 +73,8 @@ export class RawFeed implements Feed {
   drop(): void {}
 }
 
-function encodeMessage({ entry, readings, skip }: Message, decoder: Pick<Decoder, 'forApps'>): Buffer {
+function encodeMessage({ entry, skip }: Message, payload: Buffer): Buffer {
   const { device, stream, receivedAt } = entry
-  const payload = decoder.forApps(entry, readings)
   const bytes = Buffer.allocUnsafe(18 + device.length + stream.length + payload.length)
   let at = bytes.writeDoubleLE(receivedAt, 0)
   at = bytes.writeUInt32LE(skip, at)

@@ -53,6 +53,8 @@ export class RunningPlatform {
   output = ''
   /** Runs at the next start, and for commands. */
   node: string
+  /** Likewise; all if undefined. */
+  roles: string | undefined
   #appToken: string | undefined
 
   constructor(directory: string, ports: { mqtt: number; gateway: number }, options: PlatformOptions) {
@@ -61,6 +63,7 @@ export class RunningPlatform {
     this.gatewayPort = ports.gateway
     this.#options = options
     this.node = options.node ?? process.execPath
+    this.roles = options.roles
     this.#telltale = options.telltale ?? TELLTALE
     this.#environment = {
       ...plainEnvironment(),
@@ -91,7 +94,7 @@ export class RunningPlatform {
 
   /** Starts the process and waits until it says that it is ready. */
   async start(): Promise<void> {
-    const roles = this.#options.roles === undefined ? [] : ['--roles', this.#options.roles]
+    const roles = this.roles === undefined ? [] : ['--roles', this.roles]
     const [program = '', ...args] = [...(this.#options.under ?? []), this.node, this.#telltale, 'up', ...roles]
     const child = spawn(program, args, { cwd: ROOT, env: this.#environment, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child

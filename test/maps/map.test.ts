@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readMapFile } from '../../maps/maps.ts'
+import { mapMaker } from '../../maps/maps.ts'
 import type { ConfigError } from '../../platform/config-file.ts'
+import { NewColumns } from '../../schemas/foreign.ts'
 import { type Reading, Rejection } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 
@@ -12,12 +13,18 @@ const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
 
 /** What becomes of a message: its readings, `left`, `unplaced` with why, or no map. */
 function given(yaml: string, topic: string, payload: string | object, isRetained = false) {
-  const match = readMapFile('m.yaml', yaml, registry).for(topic)
+  let maps = mapMaker()([{ file: 'm.yaml', text: yaml }], registry)
+  const match = maps.for(topic)
   if (match === undefined) return 'no map'
   const bytes = Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload))
   const place = match.map.place(match.names, bytes, isRetained)
   if (place.kind !== 'taken') return place.kind === 'left' ? 'left' : place.why
-  return match.map.read(match.names, place.device, { topic, receivedAt: NOW, payload: bytes, offset: 1_007 })
+  for (;;) {
+    const { map, names } = maps.for(topic) ?? match
+    const read = map.read(names, place.device, { topic, receivedAt: NOW, payload: bytes, offset: 1_007 })
+    if (!(read instanceof NewColumns)) return read
+    maps = maps.learn(read)
+  }
 }
 
 function readings(...args: Parameters<typeof given>): readonly Reading[] {
@@ -38,7 +45,7 @@ function refused(code: string, reason: RegExp, ...args: Parameters<typeof given>
 
 function faulty(yaml: string, message: RegExp): void {
   assert.throws(
-    () => readMapFile('m.yaml', yaml, registry),
+    () => mapMaker()([{ file: 'm.yaml', text: yaml }], registry),
     (error: ConfigError) => {
       assert.equal(error.code, 'bad-config')
       assert.match(error.message, message)
@@ -240,7 +247,7 @@ test('what is wrong with a file is told with its line and what is right', () => 
     'topic: a/{device}\nstream: x\nfileds: {}',
     /^m\.yaml:3: "fileds" is nothing that a map has; there are topic, /,
   )
-  faulty('topic: {device}/a\nstream: x', /^m\.yaml:1: is not YAML: .*must stand in quotes$/)
+  faulty('topic: {device}/a\nstream: x', /^m\.yaml:1: is not YAML: .*must stand in quotes/)
   faulty('topic: a/b\nstream: x', /^m\.yaml:1: nothing says which device/)
   faulty('stream: x', /^m\.yaml:1: it has no topic/)
   faulty('topic: a/{device}', /^m\.yaml:1: it has no stream/)

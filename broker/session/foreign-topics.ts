@@ -1,0 +1,46 @@
+/**
+ * Owns what a PUBLISH on a foreign topic is, by the maps that are in force: whose reading, or nothing that is kept, and whether its
+ * sender may say it.
+ *
+ * Always true: a sender that is held to its devices speaks for no other, whatever its topic or payload says.
+ */
+
+import type { Maps } from '../../maps/maps.ts'
+import type { Place } from '../../maps/topic-map.ts'
+import type { Holder } from './session.ts'
+
+export interface ForeignMessage {
+  readonly topic: string
+  readonly payload: Buffer
+  readonly retain: boolean
+}
+
+export type ForeignPlace = Place | { readonly kind: 'forbidden'; readonly why: string }
+
+export class ForeignTopics {
+  readonly #maps: Pick<Maps, 'for'>
+
+  constructor(maps: Pick<Maps, 'for'>) {
+    this.#maps = maps
+  }
+
+  /** Undefined if there is no map for the topic. */
+  place(holder: Holder, { topic, payload, retain }: ForeignMessage): ForeignPlace | undefined {
+    const match = this.#maps.for(topic)
+    if (match === undefined) return undefined
+    const place = match.map.place(match.names, payload, retain)
+    if (place.kind !== 'taken' || speaksFor(holder, place.device)) return place
+    const who = holder.kind === 'device' ? `device ${holder.device}` : 'an app'
+    return { kind: 'forbidden', why: `by its map the message is of device ${place.device}, and its sender is ${who}` }
+  }
+
+  /** Whether a will on this topic may be kept until it is published; then it is judged as any message. */
+  mayWill(holder: Holder, will: ForeignMessage): boolean {
+    const place = this.place(holder, will)
+    return place?.kind === 'taken' || place?.kind === 'left'
+  }
+}
+
+function speaksFor(holder: Holder, device: string): boolean {
+  return holder.kind === 'anyone' || (holder.kind === 'device' && holder.device === device)
+}
