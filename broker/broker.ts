@@ -46,6 +46,7 @@ export interface BrokerDependencies {
   readonly identity: AuthenticationDependencies['identity']
   /** Looks at telemetry of MQTT 5 before it is acknowledged (`TELLTALE_MQTT5_CHECK`); undefined: nobody does. */
   readonly check?: AdmissionDependencies['check']
+  readonly users?: AuthenticationDependencies['users']
   readonly foreign?: AuthenticationDependencies['foreign']
   readonly clock: Clock
   readonly logger: Logger
@@ -79,7 +80,7 @@ export class Broker implements Part {
   #stopped: Promise<void> | undefined
 
   constructor(options: BrokerOptions, dependencies: BrokerDependencies) {
-    const { log, presence, identity, foreign, check, clock, logger } = dependencies
+    const { log, presence, identity, users, foreign, check, clock, logger } = dependencies
     this.#clock = clock
     const metrics = new BrokerMetrics(dependencies.metrics, () => this.#aedes.connectedClients)
     this.#reports = new ErrorReports((topic, payload) => this.#aedes.tell(topic, payload), {
@@ -105,7 +106,10 @@ export class Broker implements Part {
     const lines = new ThrottledLines({ clock, logger })
     const disconnects = new Disconnects({ lines, metrics, logger })
     const { deviceRate = {}, byCertificate = false, mqtt5 = {}, plainTelemetry } = options
-    const authentication = new Authentication({ deviceRate, byCertificate }, { identity, foreign, clock, metrics })
+    const authentication = new Authentication(
+      { deviceRate, byCertificate },
+      { identity, users, foreign, clock, metrics },
+    )
     this.#certificates = authentication.certificates
     this.#aedes = new TelemetryBroker(
       { connectionsMax: sockets, clientsMax: options.clientsMax ?? clientsMax(sockets), mqtt5, plainTelemetry },

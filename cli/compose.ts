@@ -23,7 +23,7 @@ import type { Metrics } from '../platform/metrics.ts'
 import type { Settings } from '../platform/settings.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
-import { learntDirectory, openIdentity, openSchemas } from './installation.ts'
+import { learntDirectory, openIdentity, openSchemas, openUsers } from './installation.ts'
 import { makeLog } from './log.ts'
 import { payloadCheck } from './payload-check.ts'
 import type { Role } from './roles.ts'
@@ -59,13 +59,13 @@ export async function startPlatform(
   if (roles.has('broker')) growFileTable(connectionsMax() + appsMax)
   const identity = await openIdentity(settings)
   const { readingTimeMinMs } = settings
-  const { schemas, maps } = openSchemas(settings, logger('maps'))
+  const { schemas, mapsWatch } = openSchemas(settings, logger('maps'))
   const watchKeys = async () => identity.watch(logger('identity'))
   const watchSchemas = async () => schemas.watch(logger('schemas'))
   await lifecycle.start({ name: schemas.name, start: watchSchemas, stop: async () => schemas.stop() })
   await lifecycle.start({ name: identity.name, start: watchKeys, stop: () => identity.stop() })
 
-  await lifecycle.start(maps)
+  await lifecycle.start(mapsWatch)
 
   const log = makeLog(settings, { writer: roles.has('broker') }, { logger: logger('log'), metrics })
   await lifecycle.start(log)
@@ -83,7 +83,7 @@ export async function startPlatform(
         readingTimeMinMs,
         learnt: learntDirectory(settings),
       },
-      { log, foreign: { watch: maps }, clock, logger: logger('ingest'), metrics },
+      { log, foreign: { watch: mapsWatch }, clock, logger: logger('ingest'), metrics },
     )
     await lifecycle.start(ingest)
   }
@@ -114,11 +114,14 @@ export async function startPlatform(
     await lifecycle.start(gateway)
   }
 
+  const { users, watch: usersWatch } = openUsers(settings, logger('devices'))
   if (roles.has('broker')) {
+    await lifecycle.start(usersWatch)
     broker = new Broker(brokerOptions(settings), {
       log,
       presence: log.presence,
       identity: settings.auth === 'token' ? identity : undefined,
+      users,
       foreign: new ForeignTopics(new Maps(schemas)),
       check: payloadCheck(settings.mqtt5Check, schemas),
       clock,
@@ -133,7 +136,8 @@ export async function startPlatform(
   const reload = () => {
     identity.look()
     schemas.look()
-    maps.look()
+    mapsWatch.look()
+    usersWatch.look()
     certificate?.look()
   }
   return { identity, broker, gateway, failed, reload }

@@ -3,10 +3,11 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Identity } from '../identity/identity.ts'
+import { Users } from '../identity/users.ts'
 import { mapMaker } from '../maps/maps.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { ConfigText } from '../platform/config-folder.ts'
-import { ConfigWatch } from '../platform/config-watch.ts'
+import { ConfigWatch, type ConfigWatchDependencies } from '../platform/config-watch.ts'
 import { TelltaleError } from '../platform/errors.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Settings } from '../platform/settings.ts'
@@ -28,14 +29,22 @@ export function openSchemas(settings: Settings, logger: Logger) {
   const { readingTimeMinMs } = settings
   const foreign = {
     make: mapMaker(learntDirectory(settings)),
-    lookAfter: (receivedAt: number): void => maps.lookAfter(receivedAt),
+    lookAfter: (receivedAt: number): void => mapsWatch.lookAfter(receivedAt),
   }
   const schemas = new CurrentSchemas({ directory: schemasDirectory(settings), readingTimeMinMs, foreign })
-  const maps = new ConfigWatch(
-    { name: 'maps', directory: join(settings.configDir, 'maps') },
-    { use: (files) => schemas.useMaps(files), clock: systemClock, logger },
-  )
-  return { schemas, maps }
+  const mapsWatch = watchConfig(settings, 'maps', (files) => schemas.useMaps(files), logger)
+  return { schemas, mapsWatch }
+}
+
+/** The devices that have a user name and a password, as new as their files while the watch is running. */
+export function openUsers(settings: Settings, logger: Logger) {
+  const users = new Users()
+  const watch = watchConfig(settings, 'devices', (files) => users.use(files), logger)
+  return { users, watch }
+}
+
+function watchConfig({ configDir }: Settings, name: string, use: ConfigWatchDependencies['use'], logger: Logger) {
+  return new ConfigWatch({ name, directory: join(configDir, name) }, { use, clock: systemClock, logger })
 }
 
 /** The schemas with these maps and no others, of which nothing is kept. */

@@ -3,10 +3,13 @@
  * revoked, which every process of the installation knows within two seconds.
  */
 
+import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { decodeJwt } from 'jose'
+import { isDevicePattern } from '../identity/scope.ts'
 import { isDeviceId, isTopicFilter, selectionOf, selectsTopics } from '../identity/topics.ts'
+import { hashPassword } from '../identity/users.ts'
 import { systemClock } from '../platform/clock.ts'
 import { TOKEN_TTL_MS_MAX } from '../platform/limits.ts'
 import { loadSettings, type Settings } from '../platform/settings.ts'
@@ -25,11 +28,16 @@ export function tokenCommand(): Command {
   const device = new Command('device')
     .description('tokens for devices: user name and client id are the device id, the password is the token')
     .argument('<id...>', 'device ids: 1 to 64 of A-Z a-z 0-9 . _ : -', parseDeviceIds)
+    .option(
+      '--also <device>',
+      'it speaks for this one, too, on foreign topics; with * behind for all that begin so; may be repeated',
+      collectDevice,
+    )
     .addOption(ttlOption('how long they are good', '365d'))
-    .action(async (ids: string[], options: TtlOption) => {
+    .action(async (ids: string[], options: TtlOption & { also?: string[] }) => {
       const identity = await openSigner(loadSettings())
       const tokens: string[] = []
-      for (const id of ids) tokens.push(await identity.signDevice(id, options.ttl))
+      for (const id of ids) tokens.push(await identity.signDevice(id, options.ttl, options.also))
       process.stdout.write(`${tokens.join('\n')}\n`)
     })
 
@@ -47,6 +55,15 @@ export function tokenCommand(): Command {
       process.stderr.write(`telltale: to revoke it: telltale token revoke ${decodeJwt(token).jti}\n`)
     })
 
+  const password = new Command('password')
+    .description(
+      'what config/devices/*.yaml is to have of a password, which is read from standard input: its scrypt hash',
+    )
+    .action(async () => {
+      const given = readFileSync(0, 'utf8').replace(/\r?\n$/, '')
+      process.stdout.write(`${await hashPassword(given)}\n`)
+    })
+
   const revokeCommand = new Command('revoke')
     .description('ends what was issued: of a device all tokens, of an app the one with this id')
     .argument('<id...>', "device ids, or ids of apps' tokens as `token app` told them", parseDeviceIds)
@@ -62,7 +79,8 @@ export function tokenCommand(): Command {
     .option('--json', 'as JSON')
     .action(listRevoked)
 
-  return new Command('token').addCommand(device).addCommand(app).addCommand(revokeCommand).addCommand(revoked)
+  const commands = [device, app, password, revokeCommand, revoked]
+  return commands.reduce((token, command) => token.addCommand(command), new Command('token'))
 }
 
 /**
@@ -94,6 +112,12 @@ async function listRevoked(options: { json?: boolean }): Promise<void> {
         rows.map(({ id, before }) => [id, before]),
       ),
     )
+}
+
+function collectDevice(value: string, previous: string[] = []): string[] {
+  if (!isDevicePattern(value))
+    throw new InvalidArgumentError('Allowed is a device id, or the beginning of some with * behind.')
+  return [...previous, value]
 }
 
 function collect(value: string, previous: string[] = []): string[] {

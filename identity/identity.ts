@@ -27,9 +27,17 @@ import type { Logger } from '../platform/logger.ts'
 import { IdentityError } from './errors.ts'
 import { type AddedKey, KeyFiles, type Keys, type OwnKey } from './key-files.ts'
 import { isCanonical, ownClaims } from './own-token.ts'
-import { APP_FILTERS_MAX, type Principal, principalOf, SCHEMAS_SCOPE } from './principal.ts'
+import {
+  APP_FILTERS_MAX,
+  DEVICE_PATTERNS_MAX,
+  type DevicePrincipal,
+  isDevicePatterns,
+  type Principal,
+  principalOf,
+  SCHEMAS_SCOPE,
+} from './principal.ts'
 import { Revocations } from './revocations.ts'
-import { allowsDevice, allowsFilters } from './scope.ts'
+import { allowsDevice, allowsFilters, allowsPattern, type Scope } from './scope.ts'
 import { isDeviceId, isTopicFilter } from './topics.ts'
 
 /** How often the files are looked at; those who are connected are looked over each second, and two are promised in all. */
@@ -106,10 +114,15 @@ export class Identity implements Part {
     this.#keys = undefined
   }
 
-  /** A token for the device `device`, good for `ttlMs`. */
-  signDevice(device: string, ttlMs: number): Promise<string> {
+  /** A token for the device `device`, good for `ttlMs`; `also` are devices for which it speaks on foreign topics. */
+  signDevice(device: string, ttlMs: number, also: readonly string[] = []): Promise<string> {
     if (!isDeviceId(device)) throw new IdentityError('bad-device', `"${device}" is no device id: ${DEVICE_ID_RULE}`)
-    return this.#sign({ role: 'device', sub: device }, ttlMs)
+    if (also.length === 0) return this.#sign({ role: 'device', sub: device }, ttlMs)
+    if (!isDevicePatterns(also)) {
+      const right = `1 to ${DEVICE_PATTERNS_MAX} ids, or beginnings of ids with a * behind`
+      throw new IdentityError('bad-device', `"${also.join(' ')}" names no devices to speak for: allowed are ${right}`)
+    }
+    return this.#sign({ role: 'device', sub: device, also }, ttlMs)
   }
 
   /** A token for an app that reads within `filters`, and with `schemas` registers schemas, good for `ttlMs`. */
@@ -159,9 +172,12 @@ export class Identity implements Part {
         'the token may register schemas: that is not allowed to a key with a scope',
       )
     }
-    if (principal.kind === 'device' ? allowsDevice(scope, principal.device) : allowsFilters(scope, principal.filters))
+    if (principal.kind === 'device' ? allowsAll(scope, principal) : allowsFilters(scope, principal.filters))
       return undefined
-    const named = principal.kind === 'device' ? `the device ${principal.device}` : principal.filters.join(', ')
+    const named =
+      principal.kind === 'device'
+        ? `the device ${[principal.device, ...(principal.also ?? [])].join(', ')}`
+        : principal.filters.join(', ')
     const allowed = [...scope.devices, ...scope.filters].join(', ') || 'nothing'
     return new IdentityError('token-invalid', `the token names ${named}: allowed to its key is ${allowed}`)
   }
@@ -243,6 +259,9 @@ export class Identity implements Part {
     return this.#keys
   }
 }
+
+const allowsAll = (scope: Scope, { device, also = [] }: DevicePrincipal) =>
+  allowsDevice(scope, device) && also.every((pattern) => allowsPattern(scope, pattern))
 
 const FOREIGN = " (signed by another installation's key, or not copied as it is?)"
 const DEVICE_ID_RULE = 'allowed are 1 to 64 of A-Z a-z 0-9 . _ : -'

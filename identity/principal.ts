@@ -2,10 +2,13 @@
 
 import type { JWTPayload } from 'jose'
 import { IdentityError } from './errors.ts'
+import { isDevicePattern } from './scope.ts'
 import { isDeviceId, isTopicFilter } from './topics.ts'
 
 /** An app token names at most so many topic filters. */
 export const APP_FILTERS_MAX = 32
+/** A device's token names at most so many others for which it speaks. */
+export const DEVICE_PATTERNS_MAX = 32
 
 /** In the claim `scope` (RFC 8693 section 4.2), words with spaces between: its app may register schemas. */
 export const SCHEMAS_SCOPE = 'schemas'
@@ -20,8 +23,21 @@ export interface Proof {
   readonly issuedAt: number
 }
 
+export interface DevicePrincipal {
+  readonly kind: 'device'
+  readonly device: string
+  readonly expiresAt: number
+  readonly proof?: Proof
+  /** Other devices for which it speaks on foreign topics, as a gateway does: ids; with a `*` at the end all that begin so. */
+  readonly also?: readonly string[]
+  /** Who was let in by a user name and a password. */
+  readonly user?: string
+  /** What it may subscribe to besides its own. */
+  readonly subscribes?: readonly string[]
+}
+
 export type Principal =
-  | { readonly kind: 'device'; readonly device: string; readonly expiresAt: number; readonly proof?: Proof }
+  | DevicePrincipal
   | {
       readonly kind: 'app'
       readonly filters: readonly string[]
@@ -33,11 +49,13 @@ export type Principal =
 
 /** Throws an `IdentityError` `token-invalid` for claims that name nobody. */
 export function principalOf(claims: JWTPayload, key: string): Principal {
-  const { role, sub, jti, iat, filters, scope } = claims
+  const { role, sub, jti, iat, filters, also, scope } = claims
   const expiresAt = (claims.exp ?? 0) * 1000
   const issuedAt = typeof iat === 'number' ? iat * 1000 : 0
   if (role === 'device' && typeof sub === 'string' && isDeviceId(sub)) {
-    return { kind: 'device', device: sub, expiresAt, proof: { key, id: sub, issuedAt } }
+    const proof = { key, id: sub, issuedAt }
+    if (also === undefined) return { kind: 'device', device: sub, expiresAt, proof }
+    if (isDevicePatterns(also)) return { kind: 'device', device: sub, expiresAt, proof, also }
   }
   if (role === 'app' && isFilters(filters)) {
     const id = typeof jti === 'string' ? jti : undefined
@@ -45,6 +63,11 @@ export function principalOf(claims: JWTPayload, key: string): Principal {
     return { kind: 'app', filters, ...schemas, expiresAt, proof: { key, id, issuedAt } }
   }
   throw new IdentityError('token-invalid', 'the token names neither a device nor the filters of an app')
+}
+
+export function isDevicePatterns(value: unknown): value is string[] {
+  if (!Array.isArray(value) || value.length < 1 || value.length > DEVICE_PATTERNS_MAX) return false
+  return value.every((pattern) => typeof pattern === 'string' && isDevicePattern(pattern))
 }
 
 function isFilters(value: unknown): value is string[] {

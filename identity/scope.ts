@@ -33,6 +33,12 @@ export function allowsDevice(scope: Scope, device: string): boolean {
   )
 }
 
+/** Whether all devices that `pattern` names are allowed. */
+export function allowsPattern(scope: Scope, pattern: string): boolean {
+  if (!pattern.endsWith('*')) return allowsDevice(scope, pattern)
+  return scope.devices.some((outer) => outer.endsWith('*') && pattern.startsWith(outer.slice(0, -1)))
+}
+
 export function allowsFilters(scope: Scope, filters: readonly string[]): boolean {
   return filters.every((filter) => scope.filters.some((outer) => filterCovers(outer, filter)))
 }

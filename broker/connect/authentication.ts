@@ -24,7 +24,7 @@ import type { ReceiveWindow } from '../session/receive-window.ts'
 import { type Holder, Session } from '../session/session.ts'
 import { SubscriptionsTotal } from '../session/subscriptions.ts'
 import { ClientCertificates, NoDevice } from './client-certificates.ts'
-import { renew, type Verifies, verified } from './tokens.ts'
+import { byPassword, type HasUsers, renew, type Verifies, verified } from './tokens.ts'
 
 /** The user name of apps. */
 const APP = 'app'
@@ -53,6 +53,8 @@ export interface AuthenticationOptions {
 export interface AuthenticationDependencies {
   /** Undefined: anyone may connect. */
   readonly identity: Verifies | undefined
+  /** Devices with a user name and a password; there are none if it is not given. */
+  readonly users?: HasUsers | undefined
   /** There are no foreign topics if it is not given. */
   readonly foreign?: ForeignTopics | undefined
   readonly clock: Clock
@@ -80,12 +82,15 @@ export class Authentication {
     username: string | undefined,
     password: Buffer | undefined,
   ): Promise<Session> {
-    const { identity } = this.#dependencies
+    const { identity, users } = this.#dependencies
     const certified = this.#certified(client, username)
     const holder: Holder =
       identity === undefined
         ? { kind: 'anyone' }
-        : holderOf(client, username ?? certified?.device, certified ?? (await verified(identity, password, unknown)))
+        : ((await byPassword(users, username, password, unknown)) ??
+          holderOf(client, username ?? certified?.device, certified ?? (await verified(identity, password, unknown))))
+    // Its client id is whatever its firmware makes of itself: it must not be another's.
+    if (holder.kind === 'device' && holder.user !== undefined) renameClient(client, `user/${holder.user}/${client.id}`)
     // An app publishes nothing, and its client id may be a device's: it must not use up what that one may publish.
     const rate = holder.kind === 'app' ? undefined : this.#rates.of(client.id)
     const session = new Session(holder, willOf(client), {
@@ -106,7 +111,9 @@ export class Authentication {
 
   /** Whether what a client showed when it connected is good no more. */
   isRevoked(principal: Principal): boolean {
-    return this.#dependencies.identity?.isRevoked(principal) === true || this.certificates.isRevoked(principal)
+    const { identity, users } = this.#dependencies
+    if (users?.isRevoked(principal) === true) return true
+    return identity?.isRevoked(principal) === true || this.certificates.isRevoked(principal)
   }
 
   /** The device that the client's certificate names, where that is asked. */
@@ -147,7 +154,8 @@ export class Authentication {
   }
 }
 
-const unknown = (reason: Refusal, text: string) => new ConnectRefused(BAD_USERNAME_OR_PASSWORD, reason, text)
+const unknown = (reason: Refusal, text: string) =>
+  new ConnectRefused(reason === 'too-many-connects' ? SERVER_UNAVAILABLE : BAD_USERNAME_OR_PASSWORD, reason, text)
 
 function holderOf(client: Client, username: string | undefined, principal: Principal): Holder {
   if (principal.kind === 'app') {

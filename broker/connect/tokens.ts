@@ -1,6 +1,6 @@
 /**
- * Owns the tokens that clients show: whether one is good, and whether it may take the place of another while a connection lasts (MQTT 5
- * section 4.12.1).
+ * Owns what clients show: whether a token is good, or a password; and whether a token may take the place of another while a connection
+ * lasts (MQTT 5 section 4.12.1).
  *
  * Always true: a session stays that of its device, or of an app; its end, and an app's filters, are those of the token that was
  * shown last. A token that is refused changes nothing.
@@ -8,6 +8,7 @@
 
 import { IdentityError } from '../../identity/errors.ts'
 import type { Principal } from '../../identity/principal.ts'
+import type { Users } from '../../identity/users.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { Disconnect } from '../reports/disconnects.ts'
 import type { Refusal } from '../reports/metrics.ts'
@@ -18,6 +19,8 @@ export interface Verifies {
   verify(token: string): Promise<Principal>
   isRevoked(principal: Principal): boolean
 }
+
+export type HasUsers = Pick<Users, 'has' | 'verify' | 'isRevoked'>
 
 /** By the code of an `IdentityError`. */
 const REASONS: Readonly<Record<string, Refusal>> = {
@@ -39,13 +42,29 @@ export async function verified(
   }
 }
 
+/** Who has this user name and password; undefined if there is no such user. Rejects with what `refuse` makes of the reason. */
+export async function byPassword(
+  users: HasUsers | undefined,
+  username: string | undefined,
+  password: Buffer | undefined,
+  refuse: (reason: Refusal, message: string) => Disconnect,
+): Promise<Principal | undefined> {
+  if (username === undefined || users?.has(username) !== true) return undefined
+  try {
+    return await users.verify(username, password)
+  } catch (error) {
+    const isFull = error instanceof IdentityError && error.code === 'too-many'
+    throw refuse(isFull ? 'too-many-connects' : 'bad-password', messageOf(error))
+  }
+}
+
 /** Has a session go on by another token. Rejects with the `Disconnect` with which its connection ends. */
 export async function renew(identity: Verifies | undefined, session: Session, token: Buffer): Promise<void> {
   const before = session.holder
   if (identity === undefined || before.kind === 'anyone') return
   // The certificate's end, and its revocation, would be forgotten.
   if (before.proof === undefined)
-    throw refused('it was let in by its certificate, and no token takes the place of that')
+    throw refused('it was let in without a token, and none takes the place of what it showed')
   const principal = await verified(identity, token, (reason, message) => new Disconnect(reason, message))
   if (!isSame(before, principal)) {
     throw refused(`the new token is of ${nameOf(principal)}, the one before of ${nameOf(before)}`)

@@ -7,6 +7,7 @@ import type { Metrics } from '../../platform/metrics.ts'
 /** Why a client, a subscription or a message was refused: a closed set, for it is a metric's label. */
 export type Refusal =
   | 'bad-token'
+  | 'bad-password'
   | 'expired-token'
   | 'revoked-token'
   | 'wrong-client-id'

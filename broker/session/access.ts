@@ -20,7 +20,7 @@ export function maySubscribe(session: Session, asked: string, qos: number, clean
     case 'anyone':
       return true
     case 'device':
-      return isOwn(filter, holder.device)
+      return isOwn(filter, holder.device) || holder.subscribes?.some((outer) => filterCovers(outer, filter)) === true
     case 'app':
       // Nothing is queued for an app that is away: telemetry is in the log, and in the store.
       if (qos > 0 && !clean) return false
@@ -45,7 +45,7 @@ export function mayReceive(session: Session, topic: string): boolean {
     case 'anyone':
       return !topic.startsWith('$')
     case 'device':
-      return isOwn(topic, holder.device)
+      return isOwn(topic, holder.device) || holder.subscribes?.some((filter) => filterCovers(filter, topic)) === true
     case 'app':
       return holder.filters.some((filter) => filterCovers(filter, topic))
   }

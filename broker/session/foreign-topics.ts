@@ -5,6 +5,7 @@
  * Always true: a sender that is held to its devices speaks for no other, whatever its topic or payload says.
  */
 
+import { allowsDevice } from '../../identity/scope.ts'
 import type { Maps } from '../../maps/maps.ts'
 import type { Place } from '../../maps/topic-map.ts'
 import type { Holder } from './session.ts'
@@ -34,13 +35,19 @@ export class ForeignTopics {
     return { kind: 'forbidden', why: `by its map the message is of device ${place.device}, and its sender is ${who}` }
   }
 
-  /** Whether a will on this topic may be kept until it is published; then it is judged as any message. */
+  /**
+   * Whether a will on this topic may be kept until it is published; then it is judged as any message. Who has a password in place of a
+   * token may have any: firmware has wills that nobody can take out.
+   */
   mayWill(holder: Holder, will: ForeignMessage): boolean {
+    if (holder.kind === 'device' && holder.user !== undefined) return true
     const place = this.place(holder, will)
     return place?.kind === 'taken' || place?.kind === 'left'
   }
 }
 
 function speaksFor(holder: Holder, device: string): boolean {
-  return holder.kind === 'anyone' || (holder.kind === 'device' && holder.device === device)
+  if (holder.kind !== 'device') return holder.kind === 'anyone'
+  const { also = [] } = holder
+  return holder.device === device || allowsDevice({ devices: also, filters: [] }, device)
 }

@@ -26,8 +26,8 @@ export function showCommand(): Command {
 
 async function show(sequence: number, options: { json?: boolean }): Promise<void> {
   const { letter, registry } = await withLog(async (log, settings) => {
-    const { schemas, maps } = openSchemas(settings, createLogger({ level: 'error', pretty: false }))
-    maps.look()
+    const { schemas, mapsWatch } = openSchemas(settings, createLogger({ level: 'error', pretty: false }))
+    mapsWatch.look()
     return { letter: await log.deadLetter(sequence), registry: schemas.registry }
   })
   if (letter === undefined) {

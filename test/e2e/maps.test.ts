@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import { avro } from '../../client/avro/avro.ts'
 import { connect } from '../../client/client.ts'
+import { hashPassword } from '../../identity/users.ts'
 import type { Reading } from '../../schemas/reading.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort } from '../servers/server.ts'
@@ -30,6 +31,7 @@ class MappedPlatform {
   static async start(t: TestContext, maps: Record<string, string>, options: PlatformOptions = {}) {
     const directory = scratchDirectory(t)
     mkdirSync(join(directory, 'maps'))
+    mkdirSync(join(directory, 'devices'))
     for (const [name, text] of Object.entries(maps)) writeFileSync(join(directory, 'maps', name), text)
     const environment = { TELLTALE_CONFIG_DIR: directory, TELLTALE_LOG_LEVEL: 'info', ...options.environment }
     return new MappedPlatform(t, await RunningPlatform.start(t, { ...options, environment }), directory)
@@ -37,6 +39,10 @@ class MappedPlatform {
 
   write(name: string, text: string): void {
     writeFileSync(join(this.#directory, 'maps', name), text)
+  }
+
+  writeDevice(name: string, text: string): void {
+    writeFileSync(join(this.#directory, 'devices', name), text)
   }
 
   async device(id: string, options: IClientOptions = {}): Promise<MqttClient> {
@@ -339,4 +345,60 @@ test('with kill -9 at any moment every mapped message that was acknowledged is s
   assert.equal(ledger.stored, ledger.accepted)
   assert(ledger.stored >= acknowledged, `${ledger.stored} of ${acknowledged}`)
   assert.equal(await platform.countStored('x', 'n'), ledger.readings)
+})
+
+test('a device without a token has a user name and a password, and is let in until its file says otherwise; a gateway speaks for others', async (t) => {
+  const maps = 'topic: tele/{device}/SENSOR\nstream: tasmota\nfields: { temperature: }\n'
+  const mapped = await MappedPlatform.start(t, { 'm.yaml': maps })
+  const { platform } = mapped
+  const password = await hashPassword('a secret')
+  const file = (more = '') =>
+    `user: kitchen\npassword: ${password}\ndevice: plug-1\nsubscribe: [ "cmnd/plug-1/#" ]\n${more}`
+  mapped.writeDevice('d.yaml', file())
+  const connect = (options: IClientOptions) =>
+    connectAsync({ port: platform.mqttPort, username: 'kitchen', password: 'a secret', reconnectPeriod: 0, ...options })
+  const will = { topic: 'tele/plug-1/LWT', payload: Buffer.from('Offline'), qos: 1 as const, retain: true }
+  let plug: MqttClient | undefined
+  await until(async () => {
+    plug = await connect({ clientId: 'DVES_1', will }).catch(() => undefined)
+    return plug !== undefined
+  })
+  assert(plug)
+  t.after(() => plug?.end(true))
+  await assert.rejects(connect({ clientId: 'DVES_2', password: 'another' }), /Bad (username|user name) or password/i)
+  const commands: string[] = []
+  plug.on('message', (topic) => commands.push(topic))
+  const granted = await plug.subscribeAsync('cmnd/plug-1/POWER')
+  assert.equal(granted[0]?.qos, 0)
+  await assert.rejects(plug.subscribeAsync('cmnd/plug-2/POWER'))
+  await plug.publishAsync('tele/plug-1/SENSOR', '{"temperature":1}', { qos: 1 })
+  await plug.publishAsync('tele/plug-2/SENSOR', '{"temperature":2}', { qos: 1 })
+  // A client id of its own choosing is nobody else's.
+  const token = await mapped.device('DVES_1')
+  assert(plug.connected && token.connected)
+
+  const gateway = await connectAsync({
+    port: platform.mqttPort,
+    clientId: 'bridge',
+    username: 'bridge',
+    password: (await platform.telltale('token', 'device', 'bridge', '--also', 'plug-*')).trim(),
+    reconnectPeriod: 0,
+  })
+  t.after(() => gateway.end(true))
+  await gateway.publishAsync('tele/plug-3/SENSOR', '{"temperature":3}', { qos: 1 })
+  await gateway.publishAsync('tele/other/SENSOR', '{"temperature":4}', { qos: 1 })
+  const ledger = await platform.settled()
+  assert.equal(ledger.accepted, 2)
+  const devices = (await platform.readings('')).map(({ device, values }) => [device, values.temperature])
+  assert.deepEqual(devices.sort(), [
+    ['plug-1', 1],
+    ['plug-3', 3],
+  ])
+
+  mapped.writeDevice('d.yaml', file('devices: [ "x y" ]\n'))
+  await until(() => /d\.yaml:5: \\"x y\\" is no device id/.test(platform.output))
+  assert(plug.connected, 'the file as it was before is in force')
+  mapped.writeDevice('d.yaml', '')
+  await until(() => plug?.connected === false)
+  await assert.rejects(connect({ clientId: 'DVES_1' }))
 })
