@@ -60,6 +60,7 @@ export async function startPlatform(
   const identity = await openIdentity(settings)
   const { readingTimeMinMs } = settings
   const { schemas, mapsWatch } = openSchemas(settings, logger('maps'))
+  const maps = new Maps(schemas)
   const watchKeys = async () => identity.watch(logger('identity'))
   const watchSchemas = async () => schemas.watch(logger('schemas'))
   await lifecycle.start({ name: schemas.name, start: watchSchemas, stop: async () => schemas.stop() })
@@ -83,7 +84,7 @@ export async function startPlatform(
         readingTimeMinMs,
         learnt: learntDirectory(settings),
       },
-      { log, foreign: { watch: mapsWatch }, clock, logger: logger('ingest'), metrics },
+      { log, foreign: { maps, watch: mapsWatch }, clock, logger: logger('ingest'), metrics },
     )
     await lifecycle.start(ingest)
   }
@@ -122,7 +123,7 @@ export async function startPlatform(
       presence: log.presence,
       identity: settings.auth === 'token' ? identity : undefined,
       users,
-      foreign: new ForeignTopics(new Maps(schemas)),
+      foreign: new ForeignTopics(maps),
       check: payloadCheck(settings.mqtt5Check, schemas),
       clock,
       logger: logger('broker'),

@@ -172,11 +172,13 @@ export class Latest {
     const key = this.#keyOf(reading, stream)
     const known = device.slots.get(key)
     if (known !== undefined && isBefore(at, reading, known)) return
-    const bytes = SLOT_BYTES + textBytes(reading)
+    const isPart = stream.isGathered && known !== undefined
+    const whole = isPart ? { ...reading, values: { ...known.reading.values, ...reading.values } } : reading
+    const bytes = SLOT_BYTES + textBytes(whole)
     this.#bytes += bytes
     if (known !== undefined) {
       this.#bytes -= known.bytes
-      known.reading = reading
+      known.reading = whole
       known.received = received
       known.at = at
       known.touched = this.#sequence

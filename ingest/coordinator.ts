@@ -16,15 +16,17 @@
 
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import { INGEST_READER, type Shards } from '../log/log.ts'
+import { INGEST_READER, type Shard, type Shards } from '../log/log.ts'
 import { LogError } from '../log/log-error.ts'
 import { formatPosition, type Offset, type Position } from '../log/position.ts'
+import type { Maps } from '../maps/maps.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ConfigWatch } from '../platform/config-watch.ts'
 import { INGEST_DRAIN_MS, LOG_FULL_INTERVAL_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { Throttle } from '../platform/throttle.ts'
 import type { SchemaFiles } from '../schemas/schema-files.ts'
+import { Gathering } from './gathering.ts'
 import { type Group, GroupBuilder, joinProgress, type ShardProgress } from './group.ts'
 import { IngestError } from './ingest-error.ts'
 import type { IngestMetrics, StoreState } from './ingest-metrics.ts'
@@ -69,7 +71,7 @@ export interface CoordinatorOptions {
 export interface CoordinatorDependencies {
   readonly log: Shards
   /** There are no foreign topics if it is not given. */
-  readonly foreign?: { readonly watch: Pick<ConfigWatch, 'look'> } | undefined
+  readonly foreign?: { readonly maps: Maps; readonly watch: Pick<ConfigWatch, 'look'> } | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: IngestMetrics
@@ -185,13 +187,22 @@ export class Coordinator {
     const start = await startOfIngest(log, store, logger)
     this.#grouped = [...start.store]
     await Promise.all(
-      log.shards.map(async (_shard, index) => {
-        for await (const source of readForIngest(log, index, start, logger, signal)) {
+      log.shards.map(async (shard, index) => {
+        const sources = readForIngest(log, index, start, logger, signal)
+        for await (const source of await this.#gathered(sources, shard, start.store[index] as Offset)) {
           while (!this.#add(source)) await this.#moved()
           if (this.#stopped) return
         }
       }),
     )
+  }
+
+  async #gathered(sources: AsyncIterable<Source>, shard: Shard, start: Offset): Promise<AsyncIterable<Source>> {
+    const { foreign, clock } = this.#deps
+    if (foreign === undefined) return sources
+    const gathering = new Gathering({ maps: foreign.maps, clock })
+    await gathering.prime(shard, start)
+    return gathering.gather(sources)
   }
 
   #add(source: Source): boolean {

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { DAMAGED, deviceHash, eachEntry, readEntry, SET_ASIDE } from '../log/entry.ts'
 import type { DeviceProgress, NewNotice } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
+import { GATHERED } from '../schemas/content-type.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import { Rejection } from '../schemas/reading.ts'
 import type { RejectedEntry, StoreBatch, StoreEntry, SupersededReadings, WriteOutcome } from './store.ts'
@@ -65,7 +66,9 @@ export function decodeShare(
     }
     const decoded = (entry.flags & DAMAGED) === 0 ? schemas.decode(entry) : LOG_DAMAGED
     if (decoded instanceof Rejection) {
-      setAside.push({ at, offset, code: decoded.code, reason: decoded.reason })
+      // Of what was gathered live apps have had each message.
+      const isDelivered = entry.framing === GATHERED && { decoded: true }
+      setAside.push({ at, offset, code: decoded.code, reason: decoded.reason, ...isDelivered })
       return
     }
     const stream = schemas.registry.stream(entry.stream)

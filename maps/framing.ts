@@ -1,7 +1,7 @@
 /** Owns what maps say as a framing: of a message on a foreign topic the topic says which map reads its payload. */
 
 import { isUtf8 } from 'node:buffer'
-import { FOREIGN } from '../schemas/content-type.ts'
+import { FOREIGN, GATHERED, MEMBER } from '../schemas/content-type.ts'
 import { readForeign } from '../schemas/foreign.ts'
 import type { Contents, Framing, Message } from '../schemas/framing.ts'
 import { type Reading, Rejection } from '../schemas/reading.ts'
@@ -20,8 +20,10 @@ interface Found extends Match {
   readonly published: Buffer
 }
 
+const NOTHING_MORE: readonly Reading[] = []
+
 export class MapFraming implements Framing {
-  readonly numbers = [FOREIGN]
+  readonly numbers = [FOREIGN, GATHERED, MEMBER]
   readonly format = 'a map'
   readonly name = 'a foreign payload'
   readonly #maps: HasMaps
@@ -41,10 +43,12 @@ export class MapFraming implements Framing {
   }
 
   decode(message: Message): readonly Reading[] | Rejection {
+    const { device, stream, receivedAt, offset, framing } = message
+    if (framing === MEMBER) return NOTHING_MORE
     const found = this.#find(message)
     if (found instanceof Rejection) return found
     const { topic, published: payload, map, names } = found
-    const { device, stream, receivedAt, offset } = message
+    if (framing === GATHERED) return map.gathered(payload, device, receivedAt)
     const place = map.place(names, payload, false)
     if (place.kind === 'left') return []
     if (place.kind === 'unplaced') return new Rejection('invalid-reading', place.why)

@@ -66,13 +66,21 @@ export class MadeStream {
   /** By name in lower case, for stores do not tell `Temp` from `temp`. */
   readonly #columns = new Map<string, Column & { readonly where?: Rule['where'] }>()
 
+  #isGathered = false
+
   constructor(name: string) {
     this.name = name
   }
 
   get stream(): Stream {
     const columns = [...this.#columns.values()].map(({ where: _where, ...column }) => column)
-    return { name: this.name, version: 0, timeField: 'time', precision: 'us', columns }
+    const isGathered = this.#isGathered && { isGathered: true }
+    return { name: this.name, version: 0, timeField: 'time', precision: 'us', ...isGathered, columns }
+  }
+
+  /** Some of its messages are parts of readings. */
+  gather(): void {
+    this.#isGathered = true
   }
 
   /** Throws a `ConfigError` where another map makes something else of the column. */
@@ -113,10 +121,11 @@ export function makeStreams(
   learnt: LearntColumns,
 ): ReadonlyMap<string, MadeStream> {
   const made = new Map<string, MadeStream>()
-  for (const { ignoresAll, stream: name, tags, fields = [] } of maps) {
+  for (const { ignoresAll, stream: name, tags, gatherMs, fields = [] } of maps) {
     if (ignoresAll || isRegistered(name)) continue
     const stream = made.get(name) ?? new MadeStream(name)
     made.set(name, stream)
+    if (gatherMs !== undefined) stream.gather()
     for (const rule of [...tags, ...fields]) stream.declare(rule)
   }
   for (const { ignoresAll, stream, fields } of maps)

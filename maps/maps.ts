@@ -7,6 +7,7 @@
 
 import { readConfig } from '../platform/config-file.ts'
 import { MAPPED_TOPIC_BYTES_MAX } from '../platform/limits.ts'
+import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { Foreign, MakeForeign, NewColumns, Registered } from '../schemas/foreign.ts'
 import type { Stream } from '../schemas/reading.ts'
 import { defineMap, type MapDefinition } from './definition.ts'
@@ -25,6 +26,7 @@ export class MapSet implements Foreign {
   readonly #registered: Registered
   readonly #learnt: LearntColumns
   readonly #known = new Map<string, Match | undefined>()
+  readonly gathers: boolean
 
   /** Throws a `ConfigError`. */
   constructor(definitions: readonly MapDefinition[], registered: Registered, learnt: LearntColumns) {
@@ -40,6 +42,7 @@ export class MapSet implements Foreign {
         : ({ kind: 'made', stream: made.get(map.stream) as MadeStream } as const)
       return new TopicMap(map, target, registered.readingTimeMinMs)
     })
+    this.gathers = definitions.some(({ gatherMs }) => gatherMs !== undefined)
   }
 
   learn({ stream, names }: NewColumns): MapSet {
@@ -74,12 +77,24 @@ export function mapMaker(directory?: string): (...given: Parameters<MakeForeign>
   }
 }
 
+type HasSchemas = Pick<CurrentSchemas, 'registry' | 'learn'>
+
 /** Those in force in a thread. */
 export class Maps {
-  readonly #schemas: { readonly registry: { readonly foreign: Foreign | undefined } }
+  readonly #schemas: HasSchemas
 
-  constructor(schemas: { readonly registry: { readonly foreign: Foreign | undefined } }) {
+  constructor(schemas: HasSchemas) {
     this.#schemas = schemas
+  }
+
+  /** Whether any of them gathers. */
+  get gathers(): boolean {
+    return this.#set?.gathers === true
+  }
+
+  /** Has a stream have these columns; false if they are no help. */
+  learn(found: NewColumns): boolean {
+    return this.#schemas.learn(found)
   }
 
   for(topic: string): Match | undefined {

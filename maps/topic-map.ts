@@ -111,6 +111,36 @@ export class TopicMap {
     return readings
   }
 
+  /** What a message of one value adds to a reading that is gathered; undefined if that is left out. */
+  partOf(names: TopicNames, { payload }: MappedMessage): Readonly<Record<string, Value>> | Rejection | undefined {
+    const items = readPayload(payload, this.definition.format, true)
+    const [item] = items instanceof Rejection ? [] : items
+    if (items instanceof Rejection || item === undefined) return items as Rejection
+    const root = this.#root(item, names)
+    return root instanceof Rejection ? root : this.#values(root, names)
+  }
+
+  /** The reading of what was gathered: `{ micros, values }` as JSON. */
+  gathered(payload: Buffer, device: string, receivedAt: number): readonly Reading[] | Rejection {
+    let given: { readonly micros: number; readonly values: Readonly<Record<string, Value>> }
+    try {
+      given = JSON.parse(payload.toString('utf8'))
+    } catch {
+      return new Rejection('malformed-json', 'it is not what was gathered')
+    }
+    if (this.definition.fields === undefined) {
+      const fresh = Object.keys(given.values).filter((name) => this.#column(name) === NEW)
+      if (fresh.length > 0) return new NewColumns(this.definition.stream, fresh)
+    }
+    const reading = this.reading(given.values, device, receivedAt, given.micros)
+    return reading instanceof Rejection ? reading : [reading]
+  }
+
+  /** The time of a message that says none. */
+  receivedMicros(receivedAt: number, offset: number): number {
+    return receivedMicros(receivedAt, offset)
+  }
+
   /** Of one value a topic: whether the map has a use for the one on this. */
   #wants(names: TopicNames): boolean {
     const field = names.get('field')

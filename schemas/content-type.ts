@@ -17,6 +17,12 @@ export const PROTOBUF = 5
 export const PROTOBUF_BATCH = 6
 /** A map knows: the topic stands before what was published (foreign.ts). */
 export const FOREIGN = 7
+/** Likewise, and in place of it stands what ingest has gathered from several messages, of which it is the first. */
+export const GATHERED = 8
+/** Likewise, and what it says is in the reading of one before it, which is `GATHERED`. In no log. */
+export const MEMBER = 9
+
+export const isForeign = (framing: number): boolean => framing >= FOREIGN && framing <= MEMBER
 
 const FRAMINGS: ReadonlyMap<string, number> = new Map([
   ['application/avro', AVRO],

@@ -97,7 +97,7 @@ export class CurrentSchemas {
   decode(message: Message): readonly Reading[] | Rejection {
     let decoded = this.#decoder.decode(message)
     if (this.#isKnownNow(decoded, message)) decoded = this.#decoder.decode(message)
-    while (decoded instanceof NewColumns && this.#learn(decoded)) decoded = this.#decoder.decode(message)
+    while (decoded instanceof NewColumns && this.learn(decoded)) decoded = this.#decoder.decode(message)
     return decoded
   }
 
@@ -208,7 +208,7 @@ export class CurrentSchemas {
   }
 
   /** Has a registry with these columns be in force; false if they are no help. */
-  #learn(found: NewColumns): boolean {
+  learn(found: NewColumns): boolean {
     const before = this.registry.stream(found.stream)
     const registry = this.registry.learn(found)
     if (registry.stream(found.stream) === before) return false

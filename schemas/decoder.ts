@@ -13,7 +13,7 @@ import { readingsAsJson } from './as-json.ts'
 import { AvroFraming } from './avro-framing.ts'
 import { CborFraming, MsgpackFraming } from './compact-framing.ts'
 import { ConfluentFraming } from './confluent-framing.ts'
-import { FOREIGN, FRAMING_LEVELS_SHOWN, NOT_TOLD } from './content-type.ts'
+import { FRAMING_LEVELS_SHOWN, isForeign, NOT_TOLD } from './content-type.ts'
 import type { Contents, Framing, FramingClass, Message, Remark } from './framing.ts'
 import { JsonFraming } from './json-framing.ts'
 import { ProtobufFraming } from './protobuf-framing.ts'
@@ -87,15 +87,15 @@ export class Decoder {
     const { framing: number = NOT_TOLD } = message
     if (number !== NOT_TOLD) {
       for (const framing of this.#framings) if (framing.numbers.includes(number)) return framing
-      if (number === FOREIGN) return undefined
+      if (isForeign(number)) return undefined
     }
     for (const framing of this.#claiming) if (framing.claims(message)) return framing
     return undefined
   }
 
-  #refuse({ payload, stream, framing }: Message): Rejection {
+  #refuse({ payload, stream, framing = NOT_TOLD }: Message): Rejection {
     if (payload.length === 0) return this.#empty
-    if (framing === FOREIGN) return new Rejection('no-map', 'it came on a foreign topic, and there are no maps')
+    if (isForeign(framing)) return new Rejection('no-map', 'it came on a foreign topic, and there are no maps')
     const start = payload.toString('hex', 0, 4)
     return new Rejection(
       'unknown-framing',

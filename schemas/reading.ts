@@ -46,6 +46,8 @@ export interface Stream {
   /** The name of the field that holds the reading's time. */
   readonly timeField: string
   readonly precision: 'ms' | 'us'
+  /** Its messages have a part of a reading each, which the store has whole. */
+  readonly isGathered?: boolean
   readonly columns: readonly Column[]
 }
 

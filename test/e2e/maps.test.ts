@@ -402,3 +402,30 @@ test('a device without a token has a user name and a password, and is let in unt
   await until(() => plug?.connected === false)
   await assert.rejects(connect({ clientId: 'DVES_1' }))
 })
+
+test('one value a topic is one reading a window, and kill -9 within the window changes nothing', async (t) => {
+  const maps = 'topic: shellies/{device}/sensor/{field}\nstream: shelly\ngather: 4s\n'
+  const mapped = await MappedPlatform.start(t, { 's.yaml': maps })
+  const { platform } = mapped
+  const ht = await mapped.device('ht-1')
+  const live = await mapped.live()
+  // A window has just begun.
+  await until(() => Date.now() % 4000 < 1000)
+  await ht.publishAsync('shellies/ht-1/sensor/temperature', '21.5', { qos: 1 })
+  await ht.publishAsync('shellies/ht-1/sensor/humidity', '40', { qos: 1 })
+  const [first] = readingsOf(await live.next('readings'))
+  assert.deepEqual(first?.values, { temperature: 21.5 }, 'live, each value comes at once')
+  assert.deepEqual(readingsOf(await live.next('readings'))[0]?.values, { humidity: 40 })
+  assert.equal((await platform.ledger()).pending, 2)
+  await platform.kill()
+  ht.end(true)
+  await platform.start()
+  const ledger = await platform.settled()
+  assert.deepEqual([ledger.accepted, ledger.stored, ledger.readings], [2, 2, 1])
+  const stored = { device: 'ht-1', stream: 'shelly', ts: first?.ts, values: { temperature: 21.5, humidity: 40 } }
+  assert.deepEqual(plain(await platform.readings('')), [stored])
+  const again = await mapped.live()
+  again.send({ type: 'subscribe', id: '2', filter: 'devices/ht-1/telemetry/+', start: 'latest' })
+  const [latest] = readingsOf(await again.next('readings'))
+  assert.deepEqual(latest?.values, stored.values)
+})
