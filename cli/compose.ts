@@ -3,6 +3,7 @@
  * gateway, broker) and stop the other way, so that nothing is taken which could not be kept.
  */
 
+import { UnmappedTopics } from '../broker/admission/unmapped-topics.ts'
 import { Broker } from '../broker/broker.ts'
 import { connectionsMax } from '../broker/connect/listeners.ts'
 import { ForeignTopics } from '../broker/session/foreign-topics.ts'
@@ -23,7 +24,7 @@ import type { Metrics } from '../platform/metrics.ts'
 import type { Settings } from '../platform/settings.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
-import { learntDirectory, openIdentity, openSchemas, openUsers } from './installation.ts'
+import { learntDirectory, openIdentity, openSchemas, openUsers, unmappedFile } from './installation.ts'
 import { makeLog } from './log.ts'
 import { payloadCheck } from './payload-check.ts'
 import type { Role } from './roles.ts'
@@ -118,12 +119,14 @@ export async function startPlatform(
   const { users, watch: usersWatch } = openUsers(settings, logger('devices'))
   if (roles.has('broker')) {
     await lifecycle.start(usersWatch)
+    const unmapped = new UnmappedTopics(unmappedFile(settings), { clock, logger: logger('broker') })
+    await lifecycle.start({ name: 'unmapped', start: async () => undefined, stop: () => unmapped.stop() })
     broker = new Broker(brokerOptions(settings), {
       log,
       presence: log.presence,
       identity: settings.auth === 'token' ? identity : undefined,
       users,
-      foreign: new ForeignTopics(maps),
+      foreign: new ForeignTopics(maps, unmapped),
       check: payloadCheck(settings.mqtt5Check, schemas),
       clock,
       logger: logger('broker'),

@@ -22,6 +22,8 @@ export const schemasDirectory = (settings: Settings) => settings.schemasDir ?? S
 
 export const loadRegistry = (settings: Settings) => Registry.load(schemasDirectory(settings), settings.readingTimeMinMs)
 
+/** Where the broker keeps the foreign topics that no map is for. */
+export const unmappedFile = (settings: Settings) => join(settings.dataDir, 'maps', 'unmapped.json')
 export const learntDirectory = (settings: Settings) => join(settings.dataDir, 'maps')
 
 /** The schemas, and with them the maps of foreign topics, as new as their files while the two are running. */

@@ -52,8 +52,10 @@ export interface MapDefinition {
   /** Of one value a topic: where it stands in the payload; empty for the payload itself. */
   readonly value: Path
   readonly time: { readonly path: Path; readonly zone: Zone | undefined } | undefined
-  /** Undefined: all numbers. */
-  readonly fields: readonly Rule[] | undefined
+  /** Named ones. */
+  readonly fields: readonly Rule[]
+  /** All numbers below this path are taken besides; undefined if none are. */
+  readonly all: Path | undefined
   readonly tags: readonly Rule[]
   readonly ignore: readonly Path[]
   /** Values that say that there is none. */
@@ -85,6 +87,8 @@ const STREAM_NAME = new RegExp(`^[a-z][a-z0-9_]{0,${STREAM_NAME_CHARS_MAX - 1}}$
 const COLUMN_NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/
 const RESERVED = ['device', 'time']
 const KINDS = { number: 'float', integer: 'integer', boolean: 'boolean', string: 'string' } as const
+/** In place of a column: all numbers below a path. */
+const ALL = '*'
 const NAME = /\{([A-Za-z][A-Za-z0-9_.]*)\}/
 
 /** Throws a `ConfigError`. */
@@ -99,9 +103,9 @@ export function defineMap(item: ConfigValue): MapDefinition {
     if (other !== undefined) other[1].refuse(`${other[0]} has no effect where all is ignored`)
   }
   const isOneValue = topic.names.includes('field')
-  const fields = keys.get('fields') && readFields(keys.get('fields') as ConfigValue)
+  const { fields, all } = readFields(keys.get('fields'))
   const tags = keys.get('tags') === undefined ? [] : readTags(keys.get('tags') as ConfigValue)
-  checkColumns([...(fields ?? []), ...tags])
+  checkColumns([...fields, ...tags])
   const format = keys.get('format')?.oneOf('format', ['json', 'influx']) ?? 'json'
   const only = (key: string, isRight: boolean, why: string) => {
     if (!isRight) keys.get(key)?.refuse(why)
@@ -110,7 +114,7 @@ export function defineMap(item: ConfigValue): MapDefinition {
   only('gather', isOneValue, 'gather is for topics with {field} in them: one value a topic')
   only('time', keys.get('gather') === undefined, 'what is gathered has the time at which it was received')
   only('format', format === 'json' || !isOneValue, 'line protocol is not one value a topic')
-  only('ignore', ignoresAll || fields === undefined, 'ignore has no effect beside fields, which say what is taken')
+  only('ignore', ignoresAll || all !== undefined, 'ignore has no effect beside fields, which say what is taken')
   return {
     where: item,
     topic,
@@ -121,6 +125,7 @@ export function defineMap(item: ConfigValue): MapDefinition {
     value: keys.get('value') === undefined ? [] : readPath(keys.get('value') as ConfigValue),
     time: keys.get('time') && readTimeRule(keys.get('time') as ConfigValue),
     fields,
+    all,
     tags,
     ignore: ignoresAll ? [] : (keys.get('ignore')?.list('ignore').map(readPath) ?? []),
     none: new Set(
@@ -185,10 +190,16 @@ function readGather(given: ConfigValue): number {
   )
 }
 
-function readFields(given: ConfigValue): readonly Rule[] {
-  const rules = [...given.entries('fields')].map(([column, value]) => readRule(column, value))
-  if (rules.length === 0) given.refuse('fields are none; leave it out for all numbers')
-  return rules
+function readFields(given: ConfigValue | undefined): {
+  readonly fields: readonly Rule[]
+  readonly all: Path | undefined
+} {
+  if (given === undefined) return { fields: [], all: [] }
+  const entries = given.entries('fields')
+  const all = entries.get(ALL)
+  const fields = [...entries].filter(([column]) => column !== ALL).map(([column, value]) => readRule(column, value))
+  if (entries.size === 0) given.refuse('fields are none; leave it out for all numbers')
+  return { fields, all: all && readPath(all) }
 }
 
 function readRule(column: string, value: ConfigValue): Rule {

@@ -121,14 +121,14 @@ export function makeStreams(
   learnt: LearntColumns,
 ): ReadonlyMap<string, MadeStream> {
   const made = new Map<string, MadeStream>()
-  for (const { ignoresAll, stream: name, tags, gatherMs, fields = [] } of maps) {
+  for (const { ignoresAll, stream: name, tags, gatherMs, fields } of maps) {
     if (ignoresAll || isRegistered(name)) continue
     const stream = made.get(name) ?? new MadeStream(name)
     made.set(name, stream)
     if (gatherMs !== undefined) stream.gather()
     for (const rule of [...tags, ...fields]) stream.declare(rule)
   }
-  for (const { ignoresAll, stream, fields } of maps)
-    if (!ignoresAll && fields === undefined) made.get(stream)?.remember(learnt.of(stream))
+  for (const { ignoresAll, stream, all } of maps)
+    if (!ignoresAll && all !== undefined) made.get(stream)?.remember(learnt.of(stream))
   return made
 }

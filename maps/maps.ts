@@ -8,12 +8,12 @@
 import { readConfig } from '../platform/config-file.ts'
 import { MAPPED_TOPIC_BYTES_MAX } from '../platform/limits.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
-import type { Foreign, MakeForeign, NewColumns, Registered } from '../schemas/foreign.ts'
-import type { Stream } from '../schemas/reading.ts'
+import { type Foreign, type MakeForeign, NewColumns, type Registered } from '../schemas/foreign.ts'
+import type { Reading, Rejection, Stream } from '../schemas/reading.ts'
 import { defineMap, type MapDefinition } from './definition.ts'
 import { MapFraming } from './framing.ts'
 import { LearntColumns, type MadeStream, makeStreams } from './made-streams.ts'
-import { type Match, TopicMap } from './topic-map.ts'
+import { type MappedMessage, type Match, TopicMap } from './topic-map.ts'
 
 /** Topics of which is known which map is for them; one more, and all are forgotten. */
 const TOPICS_KNOWN_MAX = 10_000
@@ -48,6 +48,17 @@ export class MapSet implements Foreign {
   learn({ stream, names }: NewColumns): MapSet {
     this.#learnt.add(stream, names)
     return new MapSet(this.#definitions, this.#registered, this.#learnt)
+  }
+
+  /** What becomes of a message that a map takes, with whatever columns it has: for who tries a map. Undefined if there is none. */
+  tried(device: string, message: MappedMessage): readonly Reading[] | Rejection | undefined {
+    let maps: MapSet = this
+    for (;;) {
+      const match = maps.for(message.topic)
+      const read = match?.map.read(match.names, device, message)
+      if (!(read instanceof NewColumns)) return read
+      maps = maps.learn(read)
+    }
   }
 
   for(topic: string): Match | undefined {

@@ -42,7 +42,7 @@ export function eachNumber(
   visit: (path: Path, value: number) => void,
   above: Path = [],
 ): void {
-  if (typeof root !== 'object' || root === null || Array.isArray(root) || above.length === FLATTENED_LEVELS_MAX) return
+  if (typeof root !== 'object' || root === null || Array.isArray(root) || above.length >= FLATTENED_LEVELS_MAX) return
   for (const [name, value] of Object.entries(root)) {
     const path = [...above, name]
     if (isIgnored(path)) continue

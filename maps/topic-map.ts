@@ -62,7 +62,7 @@ export class TopicMap {
   readonly definition: MapDefinition
   readonly #target: Target
   readonly #earliest: number
-  /** Tags first; of all numbers the tags alone. */
+  /** Tags first. */
   readonly #rules: readonly Compiled[]
   readonly #mapper: JsonMapper | undefined
 
@@ -72,7 +72,7 @@ export class TopicMap {
     this.#target = target
     this.#earliest = earliest
     this.#mapper = target.kind === 'registered' ? new JsonMapper(target.definition, earliest) : undefined
-    this.#rules = [...definition.tags, ...(definition.fields ?? [])].map((rule) => ({
+    this.#rules = [...definition.tags, ...definition.fields].map((rule) => ({
       rule,
       kind: target.kind === 'registered' ? kindIn(target.definition, rule) : (rule.kind ?? KIND_BY_DEFAULT),
     }))
@@ -128,7 +128,7 @@ export class TopicMap {
     } catch {
       return new Rejection('malformed-json', 'it is not what was gathered')
     }
-    if (this.definition.fields === undefined) {
+    if (this.definition.all !== undefined) {
       const fresh = Object.keys(given.values).filter((name) => this.#column(name) === NEW)
       if (fresh.length > 0) return new NewColumns(this.definition.stream, fresh)
     }
@@ -146,9 +146,10 @@ export class TopicMap {
     const field = names.get('field')
     if (field === undefined) return true
     const path = field.split('/')
-    const { fields, ignore } = this.definition
-    if (fields === undefined) return !ignore.some((ignored) => beginsWith(path, ignored))
-    return fields.some(({ from }) => 'path' in from && beginsWith(from.path, path))
+    const { fields, all, ignore } = this.definition
+    if (fields.some(({ from }) => 'path' in from && beginsWith(from.path, path))) return true
+    const isBelow = all !== undefined && (beginsWith(path, all) || beginsWith(all, path))
+    return isBelow && !ignore.some((ignored) => beginsWith(path, ignored))
   }
 
   #device(names: TopicNames, payload: Buffer): string | Place {
@@ -206,7 +207,7 @@ export class TopicMap {
 
   /** Undefined if what there is is left out. */
   #values(root: unknown, names: TopicNames): Readonly<Record<string, Value>> | Rejection | undefined {
-    const { none, fields } = this.definition
+    const { none, fields, all } = this.definition
     const values: Record<string, Value> = {}
     let isThere = false
     let count = 0
@@ -221,7 +222,11 @@ export class TopicMap {
       values[rule.column] = value
       if (!rule.tag) count++
     }
-    if (fields === undefined) return this.#allNumbers(root, values)
+    if (all !== undefined) {
+      const others = this.#addNumbers(root, all, values)
+      if (others instanceof Rejection) return others
+      return count + others > 0 ? values : undefined
+    }
     if (count > 0) return values
     if (isThere) return undefined
     const wanted = fields.map(({ column, from }) => `${column} from ${'path' in from ? from.path.join('.') : ''}`)
@@ -232,17 +237,21 @@ export class TopicMap {
     )
   }
 
-  #allNumbers(root: unknown, values: Record<string, Value>): Readonly<Record<string, Value>> | Rejection | undefined {
-    const { ignore, time, tags, none } = this.definition
+  /** Adds all numbers below a path to `values`; how many there were. */
+  #addNumbers(root: unknown, below: Path, values: Record<string, Value>): number | Rejection {
+    const { ignore, time, tags, fields, none } = this.definition
     const left: Path[] = [...ignore, ...(time === undefined ? [] : [time.path])]
-    for (const { from } of tags) if ('path' in from) left.push(from.path)
+    for (const { from } of [...tags, ...fields]) if ('path' in from) left.push(from.path)
     const isLeft = (path: Path) => left.some((each) => each.length === path.length && beginsWith(path, each))
     const from = new Map<string, Path>()
     const fresh: string[] = []
+    for (const { column, from: own } of [...tags, ...fields])
+      from.set(column.toLowerCase(), 'path' in own ? own.path : [])
+    let count = 0
     let fault: string | undefined
-    eachNumber(root, isLeft, (path, number) => {
+    const visit = (path: Path, number: number) => {
       if (none.has(number) || fault !== undefined) return
-      const name = columnOf(path)
+      const name = columnOf(path.slice(below.length))
       const known = from.get(name.toLowerCase())
       if (known !== undefined)
         fault = `${known.join('.')} and ${path.join('.')} would both be the column ${name}: name them under fields`
@@ -251,11 +260,15 @@ export class TopicMap {
       if (column === undefined) fault ??= `${path.join('.')} cannot be a column of ${this.definition.stream} any more`
       else if (!Number.isFinite(number)) fault ??= `${path.join('.')} is ${number}; a number is right`
       else if (column === NEW) fresh.push(name)
-      else values[column] = number === 0 ? 0 : number
-    })
+      else {
+        values[column] = number === 0 ? 0 : number
+        count++
+      }
+    }
+    eachNumber(valueAt(root, below), isLeft, visit, below)
     if (fault !== undefined) return new Rejection('invalid-reading', fault)
     if (fresh.length > 0) return new NewColumns(this.definition.stream, fresh)
-    return from.size === 0 ? undefined : values
+    return count
   }
 
   #column(name: string): string | typeof NEW | undefined {

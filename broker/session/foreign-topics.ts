@@ -20,15 +20,21 @@ export type ForeignPlace = Place | { readonly kind: 'forbidden'; readonly why: s
 
 export class ForeignTopics {
   readonly #maps: Pick<Maps, 'for'>
+  readonly #unmapped: { note(sender: string, topic: string, payload: Buffer): void } | undefined
 
-  constructor(maps: Pick<Maps, 'for'>) {
+  /** `unmapped` is told of messages that no map is for. */
+  constructor(maps: Pick<Maps, 'for'>, unmapped?: { note(sender: string, topic: string, payload: Buffer): void }) {
     this.#maps = maps
+    this.#unmapped = unmapped
   }
 
   /** Undefined if there is no map for the topic. */
   place(holder: Holder, { topic, payload, retain }: ForeignMessage): ForeignPlace | undefined {
     const match = this.#maps.for(topic)
-    if (match === undefined) return undefined
+    if (match === undefined) {
+      this.#unmapped?.note(holder.kind === 'device' ? holder.device : '', topic, payload)
+      return undefined
+    }
     const place = match.map.place(match.names, payload, retain)
     if (place.kind !== 'taken' || speaksFor(holder, place.device)) return place
     const who = holder.kind === 'device' ? `device ${holder.device}` : 'an app'

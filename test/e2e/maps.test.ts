@@ -37,6 +37,10 @@ class MappedPlatform {
     return new MappedPlatform(t, await RunningPlatform.start(t, { ...options, environment }), directory)
   }
 
+  get mapsDirectory(): string {
+    return join(this.#directory, 'maps')
+  }
+
   write(name: string, text: string): void {
     writeFileSync(join(this.#directory, 'maps', name), text)
   }
@@ -428,4 +432,19 @@ test('one value a topic is one reading a window, and kill -9 within the window c
   again.send({ type: 'subscribe', id: '2', filter: 'devices/ht-1/telemetry/+', start: 'latest' })
   const [latest] = readingsOf(await again.next('readings'))
   assert.deepEqual(latest?.values, stored.values)
+})
+
+test('what comes without a map is remembered, and the map that is proposed for it takes it from then on', async (t) => {
+  const mapped = await MappedPlatform.start(t, {})
+  const { platform } = mapped
+  const roof = await mapped.device('roof-1')
+  const publish = () => roof.publishAsync('meteo/roof-1/state', '{"air":{"t":21.5}}', { qos: 1 })
+  await publish()
+  await until(async () => (await platform.telltale('map', 'propose')).includes('topic: "meteo/{device}/state"'))
+  const written = await platform.telltale('map', 'propose', '--write', mapped.mapsDirectory)
+  assert.equal(written, `${mapped.mapsDirectory}/meteo.yaml\n`)
+  await until(() => platform.output.includes('other maps are in force'))
+  await publish()
+  assert.equal((await platform.settled()).stored, 1)
+  assert.equal(await platform.telltale('map', 'propose'), '# nothing came without a map\n')
 })

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { mapMaker } from '../../maps/maps.ts'
 import type { ConfigError } from '../../platform/config-file.ts'
-import { NewColumns } from '../../schemas/foreign.ts'
 import { type Reading, Rejection } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 
@@ -13,18 +12,14 @@ const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
 
 /** What becomes of a message: its readings, `left`, `unplaced` with why, or no map. */
 function given(yaml: string, topic: string, payload: string | object, isRetained = false) {
-  let maps = mapMaker()([{ file: 'm.yaml', text: yaml }], registry)
+  const maps = mapMaker()([{ file: 'm.yaml', text: yaml }], registry)
   const match = maps.for(topic)
   if (match === undefined) return 'no map'
   const bytes = Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload))
   const place = match.map.place(match.names, bytes, isRetained)
   if (place.kind !== 'taken') return place.kind === 'left' ? 'left' : place.why
-  for (;;) {
-    const { map, names } = maps.for(topic) ?? match
-    const read = map.read(names, place.device, { topic, receivedAt: NOW, payload: bytes, offset: 1_007 })
-    if (!(read instanceof NewColumns)) return read
-    maps = maps.learn(read)
-  }
+  const tried = maps.tried(place.device, { topic, receivedAt: NOW, payload: bytes, offset: 1_007 })
+  return tried ?? assert.fail()
 }
 
 function readings(...args: Parameters<typeof given>): readonly Reading[] {
