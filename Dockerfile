@@ -9,6 +9,7 @@ COPY docs ./docs
 COPY deploy ./deploy
 COPY platform ./platform
 COPY schemas ./schemas
+COPY maps ./maps
 COPY log ./log
 COPY identity ./identity
 COPY devices ./devices
