@@ -64,7 +64,7 @@ export async function renew(identity: Verifies | undefined, session: Session, to
   if (identity === undefined || before.kind === 'anyone') return
   // The certificate's end, and its revocation, would be forgotten.
   if (before.proof === undefined)
-    throw refused('it was let in without a token, and none takes the place of what it showed')
+    throw refused('it was let in by its certificate or its password, and no token takes the place of that')
   const principal = await verified(identity, token, (reason, message) => new Disconnect(reason, message))
   if (!isSame(before, principal)) {
     throw refused(`the new token is of ${nameOf(principal)}, the one before of ${nameOf(before)}`)
