@@ -33,7 +33,7 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
     load: async () => (await import('./keys.ts')).keysCommand(),
   },
   schemas: {
-    description: 'the registered Avro schemas',
+    description: 'the registered streams and their schemas',
     load: async () => (await import('./schemas.ts')).schemasCommand(),
   },
   map: {

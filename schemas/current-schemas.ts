@@ -20,7 +20,7 @@ import { Decoder } from './decoder.ts'
 import { SchemaError } from './definition.ts'
 import { type MakeForeign, NewColumns } from './foreign.ts'
 import type { Message, Remark } from './framing.ts'
-import { Lock } from './lock.ts'
+import { Lock, type Released } from './lock.ts'
 import { changeLock } from './lock-file.ts'
 import { type Reading, Rejection } from './reading.ts'
 import { type RegisteredSchema, Registry } from './registry.ts'
@@ -198,11 +198,9 @@ export class CurrentSchemas {
     if (isDeepStrictEqual(files, this.#files)) return false
     const before = this.registry
     const registry = Registry.of(files, this.#readingTimeMinMs, before, this.#foreign?.make)
+    const come = newFiles(before.released(this.#files.files), registry.released(files.files))
     this.#files = files
-    const known = new Set(before.streams.flatMap(({ name }) => before.versions(name)))
-    const versions = registry.streams.flatMap(({ name }) => registry.versions(name))
-    const come = versions.filter(({ fingerprint }) => ![...known].some((each) => each.fingerprint === fingerprint))
-    if (come.length > 0) this.#logger?.info(`from now on there is ${come.map(fileName).join(', ')}`)
+    if (come.length > 0) this.#logger?.info(`from now on there is ${come.join(', ')}`)
     this.#use(registry)
     return true
   }
@@ -263,4 +261,10 @@ export class CurrentSchemas {
     if (problem !== '' && problem !== this.#told) this.#logger?.error(problem)
     this.#told = problem
   }
+}
+
+/** The names of files that have come, a `.proto` beside an `.avsc` too, and of those that define another schema than before. */
+function newFiles(before: readonly Released[], now: readonly Released[]): string[] {
+  const known = new Set(before.map((file) => `${fileName(file)} ${file.fingerprint}`))
+  return now.filter((file) => !known.has(`${fileName(file)} ${file.fingerprint}`)).map(fileName)
 }

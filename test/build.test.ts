@@ -124,18 +124,18 @@ class Checkout {
 
 test('a source that is changed, added, removed, or old again, is at the next start, and no other is built for it', (t) => {
   const checkout = new Checkout(t)
-  assert.match(checkout.help(), /the registered Avro schemas/)
+  assert.match(checkout.help(), /the registered streams and their schemas/)
   const [built, all] = checkout.build()
   assert.deepEqual([built, all > 100], [0, true])
 
   const [text, time] = [checkout.read('cli/main.ts'), checkout.time('cli/main.ts')]
-  checkout.write('cli/main.ts', text.replace('the registered Avro schemas', 'THE CHANGED TEXT'))
+  checkout.write('cli/main.ts', text.replace('the registered streams and their schemas', 'THE CHANGED TEXT'))
   const untouched = checkout.time('dist/cli/token.js')
   assert.match(checkout.help(), /THE CHANGED TEXT/)
   assert.equal(checkout.time('dist/cli/token.js'), untouched)
   checkout.write('cli/main.ts', text)
   checkout.setTime('cli/main.ts', time)
-  assert.match(checkout.help(), /the registered Avro schemas/)
+  assert.match(checkout.help(), /the registered streams and their schemas/)
 
   checkout.write('cli/added/added.ts', 'export const added: number = 1\n')
   assert.deepEqual(checkout.build(), [1, all + 1])

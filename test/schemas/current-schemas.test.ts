@@ -79,6 +79,16 @@ test('a folder that makes no registry changes nothing, is told, and forgotten wh
   assert.deepEqual(lines.slice(1), ['from now on there is probe/2.avsc'])
 })
 
+test('a .proto that comes beside an .avsc is told as a version is', async (t) => {
+  const { directory, schemas } = opened(t)
+  const lines: string[] = []
+  schemas.watch(logger(lines))
+  const proto = 'syntax = "proto3"; package telltale; message Probe { int64 ts = 1; double x = 2; }'
+  writeFileSync(join(directory, 'probe/1.proto'), proto)
+  await until(() => schemas.registry.protobuf('probe') !== undefined)
+  assert.deepEqual(lines, ['from now on there is probe/1.proto'])
+})
+
 test('what a running platform has taken is released, and may not change any more', async (t) => {
   const { directory, schemas } = opened(t)
   const lines: string[] = []
