@@ -1,4 +1,4 @@
-/** Owns `telltale schemas`: what is registered, by stream and version, and what of it is released. */
+/** Owns `telltale schemas`: what is registered, by stream and version, what of it is released, and what is made of it. */
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,32 +11,12 @@ import type { Lock } from '../schemas/lock.ts'
 import { changeLock } from '../schemas/lock-file.ts'
 import { Registry } from '../schemas/registry.ts'
 import { fileName, LOCK_FILE, readSchemaFiles } from '../schemas/schema-files.ts'
-import { loadRegistry, schemasDirectory } from './installation.ts'
-import { formatTable } from './table.ts'
+import { schemasDirectory } from './installation.ts'
+import { typesCommand } from './schemas/declare.ts'
+import { listCommand } from './schemas/list.ts'
 import { UsageError } from './usage-error.ts'
 
 export function schemasCommand(): Command {
-  const list = new Command('list')
-    .description('streams, versions, fingerprints (CRC-64-AVRO) and columns')
-    .option('--json', 'as JSON')
-    .action((options: { json?: boolean }) => {
-      const registry = loadRegistry(loadSettings())
-      const versions = registry.streams.flatMap((stream) =>
-        registry.versions(stream.name).map(({ version, fingerprint, id }) => ({ stream, version, fingerprint, id })),
-      )
-      if (options.json) {
-        const rows = versions.map(({ stream, ...rest }) => ({ stream: stream.name, ...rest }))
-        process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`)
-        return
-      }
-      const rows = versions.map(({ stream, version, fingerprint, id }) => {
-        const isNewest = version === stream.version
-        const columns = stream.columns.map(({ name, unit }) => (unit === undefined ? name : `${name} [${unit}]`))
-        const shown = isNewest ? columns.join(', ') : '(older)'
-        return [stream.name, String(version), fingerprint, id === undefined ? '-' : String(id), shown]
-      })
-      process.stdout.write(formatTable(['stream', 'version', 'fingerprint', 'id', 'columns'], rows))
-    })
   const lock = new Command('lock')
     .description('takes new versions into lock.json: from then on they never change')
     .argument('[dir]', 'the folder of the schemas, if it is not that of the settings')
@@ -53,7 +33,7 @@ export function schemasCommand(): Command {
     .argument('[dir]', 'the folder of the schemas, if it is not that of the settings')
     .option('--json', 'as JSON')
     .action(checkFolder)
-  return new Command('schemas').addCommand(list).addCommand(check).addCommand(lock)
+  return new Command('schemas').addCommand(listCommand()).addCommand(check).addCommand(lock).addCommand(typesCommand())
 }
 
 function checkFolder(directory: string | undefined, options: { json?: boolean }): void {

@@ -1,4 +1,4 @@
-/** By `telltale-client types`: for `connect<Streams>(...)`. To change it, run that again. */
+/** By `telltale schemas types` or `telltale-client types`: for `connect<Streams>(...)`. To change it, run that again. */
 
 /** environment 1: Climate at the device, with the device's own battery and radio. */
 export interface Environment {
@@ -76,9 +76,9 @@ export interface Vehicle {
   readonly grade: number
   /** Fuel the engine takes now. In L/h. */
   readonly fuel_consumption: number
-  /** Share of the tank that is full. In %. */
+  /** Share of the tank that is full. In %. Since version 2. */
   readonly fuel_state?: number
-  /** Mass of the cargo. In kg. */
+  /** Mass of the cargo. In kg. Since version 2. */
   readonly current_load?: number
 }
 

@@ -24,7 +24,7 @@ import { type HistoryTimes, Readings } from './readings.ts'
 import { fullRefusal, Refusal, refusalOf } from './refusal.ts'
 import { Reply } from './reply.ts'
 import { type Request, readRequest } from './request.ts'
-import { listSchemas, showSchema } from './schemas.ts'
+import { listSchemas, schemaTypes, showSchema } from './schemas.ts'
 import type { Connections } from './server/connections.ts'
 import type { Exchange } from './server/server.ts'
 import type { Tokens } from './tokens.ts'
@@ -189,6 +189,10 @@ export class Http {
       '/v1/schemas': (reply, { query }) => {
         query.allow([])
         reply.json(listSchemas(schemas.registry))
+      },
+      '/v1/schemas/types': (reply, { query }) => {
+        query.allow([])
+        reply.json(schemaTypes(schemas.registry))
       },
       [SCHEMA_ROUTE]: (reply, { path, query }) => {
         query.allow([])

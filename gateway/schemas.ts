@@ -1,21 +1,18 @@
-/** Owns `GET /v1/schemas` and `/v1/schemas/{stream}/{n}`: what is registered. */
+/** Owns `GET /v1/schemas`, `/v1/schemas/types` and `/v1/schemas/{stream}/{n}`: what is registered. */
 
+import { catalogueOf } from '../schemas/catalogue.ts'
+import { declareStreams } from '../schemas/declarations.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { Refusal } from './refusal.ts'
 
-/** Each stream with its columns as readers see them, and its versions, oldest first. */
-export function listSchemas(registry: Pick<Registry, 'streams' | 'versions'>): object {
-  const schemas = registry.streams.map((stream) => ({
-    stream: stream.name,
-    version: stream.version,
-    timeField: stream.timeField,
-    precision: stream.precision,
-    columns: stream.columns,
-    versions: registry.versions(stream.name).map(({ version, fingerprint, batchFingerprint, id, batchId }) => {
-      return { version, fingerprint, batchFingerprint, id, batchId }
-    }),
-  }))
-  return { schemas }
+/** Each stream with its columns as readers see them, its versions, oldest first, and how it is published. */
+export function listSchemas(registry: Registry): object {
+  return { schemas: catalogueOf(registry) }
+}
+
+/** What apps written in TypeScript know of the streams. */
+export function schemaTypes(registry: Registry): object {
+  return { typescript: declareStreams(catalogueOf(registry)) }
 }
 
 /** One version: its `.avsc` as JSON, and its fingerprints. Throws a `Refusal` `not-found`. */

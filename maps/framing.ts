@@ -23,6 +23,7 @@ interface Found extends Match {
 const NOTHING_MORE: readonly Reading[] = []
 
 export class MapFraming implements Framing {
+  readonly key = 'map'
   readonly numbers = [FOREIGN, GATHERED, MEMBER]
   readonly format = 'a map'
   readonly name = 'a foreign payload'
@@ -30,6 +31,11 @@ export class MapFraming implements Framing {
 
   constructor(maps: HasMaps) {
     this.#maps = maps
+  }
+
+  /** On the topics of its maps, and on none of the platform's own. */
+  publishing(): undefined {
+    return undefined
   }
 
   /** No first byte says so. */

@@ -5,10 +5,11 @@
  * come with another registry. Bound: `TOPICS_KNOWN_MAX` topics are remembered; beyond, they are looked up.
  */
 
+import { basename } from 'node:path'
 import { readConfig } from '../platform/config-file.ts'
 import { MAPPED_TOPIC_BYTES_MAX } from '../platform/limits.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
-import { type Foreign, type MakeForeign, NewColumns, type Registered } from '../schemas/foreign.ts'
+import { type Foreign, type MakeForeign, type MapSource, NewColumns, type Registered } from '../schemas/foreign.ts'
 import type { Reading, Rejection, Stream } from '../schemas/reading.ts'
 import { defineMap, type MapDefinition } from './definition.ts'
 import { MapFraming } from './framing.ts'
@@ -43,6 +44,11 @@ export class MapSet implements Foreign {
       return new TopicMap(map, target, registered.readingTimeMinMs)
     })
     this.gathers = definitions.some(({ gatherMs }) => gatherMs !== undefined)
+  }
+
+  mapsOf(stream: string): MapSource[] {
+    const its = this.#definitions.filter((map) => !map.ignoresAll && map.stream === stream)
+    return its.map(({ topic, where }) => ({ topic: topic.text, file: basename(where.file) }))
   }
 
   learn({ stream, names }: NewColumns): MapSet {

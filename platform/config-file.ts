@@ -37,6 +37,10 @@ export class ConfigValue {
     this.#lineOf = lineOf
   }
 
+  get file(): string {
+    return this.#file
+  }
+
   /** File and line. */
   get where(): string {
     return `${this.#file}:${this.#line}`

@@ -6,12 +6,13 @@
 import { type AvroCodec, BODY_AT } from './avro-codec.ts'
 import { AVRO } from './content-type.ts'
 import { fingerprintHex } from './fingerprint.ts'
-import type { Contents, Framing, Message, Remark } from './framing.ts'
+import type { Contents, Framing, Message, Publishing, Remark } from './framing.ts'
 import { fieldLines, inspectAvro } from './inspect.ts'
 import { type Reading, Rejection } from './reading.ts'
-import type { Registry } from './registry.ts'
+import type { RegisteredSchema, Registry } from './registry.ts'
 
 export class AvroFraming implements Framing {
+  readonly key = 'avro'
   readonly numbers = [AVRO]
   readonly isForApps = true
   readonly format = 'Avro'
@@ -21,6 +22,11 @@ export class AvroFraming implements Framing {
 
   constructor(registry: Registry) {
     this.#registry = registry
+  }
+
+  publishing(stream: string): Publishing | undefined {
+    const newest = this.#registry.versions(stream).at(-1)
+    return newest && avroFirstBytes(newest)
   }
 
   claims({ payload }: Message): boolean {
@@ -119,6 +125,12 @@ export class AvroFraming implements Framing {
       ],
     }
   }
+}
+
+/** What its payloads begin with: the mark, and the fingerprint with its last byte first. */
+export function avroFirstBytes({ fingerprint, batchFingerprint }: RegisteredSchema): Required<Publishing> {
+  const begin = (hex: string) => `c301${Buffer.from(hex, 'hex').reverse().toString('hex')}`
+  return { firstBytes: begin(fingerprint), batchFirstBytes: begin(batchFingerprint) }
 }
 
 const fingerprintIn = (payload: Buffer): string => fingerprintHex(payload.readBigUInt64LE(2))

@@ -8,7 +8,7 @@
 
 import { readCbor } from './cbor.ts'
 import { CBOR, MSGPACK } from './content-type.ts'
-import type { Contents, Framing, FramingClass, Message } from './framing.ts'
+import type { Contents, Framing, FramingClass, Message, Publishing } from './framing.ts'
 import { JsonMappers } from './json-mappers.ts'
 import { Malformed } from './malformed.ts'
 import { readMsgpack } from './msgpack.ts'
@@ -17,6 +17,7 @@ import type { Registry } from './registry.ts'
 import { showJson, showMalformed } from './show-json.ts'
 
 interface Compact {
+  readonly key: string
   readonly format: string
   readonly number: number
   readonly code: RejectionCode
@@ -25,6 +26,7 @@ interface Compact {
 }
 
 class CompactFraming implements Framing {
+  readonly key: string
   readonly format: string
   readonly name: string
   readonly numbers: readonly number[]
@@ -32,13 +34,18 @@ class CompactFraming implements Framing {
   readonly #read: (payload: Buffer) => unknown
   readonly #mappers: JsonMappers
 
-  constructor(registry: Registry, { format, number, code, read }: Compact) {
+  constructor(registry: Registry, { key, format, number, code, read }: Compact) {
+    this.key = key
     this.format = format
     this.name = format
     this.numbers = [number]
     this.#code = code
     this.#read = read
     this.#mappers = new JsonMappers(registry)
+  }
+
+  publishing(stream: string): Publishing | undefined {
+    return this.#mappers.knows(stream) ? {} : undefined
   }
 
   /** No first byte says so. */
@@ -79,6 +86,7 @@ const compact = (row: Compact): FramingClass<Registry> =>
   }
 
 export const MsgpackFraming = compact({
+  key: 'messagepack',
   format: 'MessagePack',
   number: MSGPACK,
   code: 'malformed-msgpack',
@@ -86,6 +94,7 @@ export const MsgpackFraming = compact({
 })
 
 export const CborFraming = compact({
+  key: 'cbor',
   format: 'CBOR',
   number: CBOR,
   code: 'malformed-cbor',

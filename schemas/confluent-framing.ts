@@ -8,7 +8,7 @@
  */
 
 import type { AvroCodec } from './avro-codec.ts'
-import type { Contents, Framing, Message } from './framing.ts'
+import type { Contents, Framing, Message, Publishing } from './framing.ts'
 import { fieldLines, inspectAvro } from './inspect.ts'
 import { type Reading, Rejection } from './reading.ts'
 import type { Registry } from './registry.ts'
@@ -17,6 +17,7 @@ const MARK = 0
 const BODY_AT = 5
 
 export class ConfluentFraming implements Framing {
+  readonly key = 'confluent'
   readonly numbers = []
   readonly format = 'Avro'
   readonly name = "Confluent's wire format"
@@ -25,6 +26,12 @@ export class ConfluentFraming implements Framing {
 
   constructor(registry: Registry) {
     this.#registry = registry
+  }
+
+  publishing(stream: string): Publishing | undefined {
+    const { id, batchId } = this.#registry.versions(stream).at(-1) ?? {}
+    if (id === undefined || batchId === undefined) return undefined
+    return { firstBytes: begin(id), batchFirstBytes: begin(batchId) }
   }
 
   claims({ payload }: Message): boolean {
@@ -88,3 +95,5 @@ export class ConfluentFraming implements Framing {
     }
   }
 }
+
+const begin = (id: number): string => id.toString(16).padStart(2 * BODY_AT, '0')

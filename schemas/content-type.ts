@@ -47,6 +47,15 @@ export const FRAMING_LEVELS: ReadonlyMap<string, number> = new Map([
 /** The same for a person: `/msgpack or /cbor or ...`. */
 export const FRAMING_LEVELS_SHOWN = [...FRAMING_LEVELS.keys()].map((level) => `/${level}`).join(' or ')
 
+/** What a topic ends with, and the content types, by which senders name a framing. */
+export function namesOf(framing: number): { readonly level?: string; readonly contentTypes: readonly string[] } {
+  const [level] = namesIn(FRAMING_LEVELS, framing)
+  return { ...(level !== undefined && { level }), contentTypes: namesIn(FRAMINGS, framing) }
+}
+
+const namesIn = (names: ReadonlyMap<string, number>, framing: number): string[] =>
+  [...names].filter(([, number]) => number === framing).map(([name]) => name)
+
 /** Which framing a content type names (RFC 9110 section 8.3: in any case, and parameters may follow); `NOT_TOLD` if none. */
 export function framingOf(contentType: string | undefined): number {
   if (contentType === undefined) return NOT_TOLD

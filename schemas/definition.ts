@@ -53,6 +53,7 @@ export interface Field {
   readonly default: unknown
   readonly tag: boolean
   readonly unit: string | undefined
+  readonly doc: string | undefined
 }
 
 /** A column and where its value stands in a record. */
@@ -66,6 +67,7 @@ export interface Place {
 export interface Definition {
   readonly stream: string
   readonly version: number
+  readonly doc: string | undefined
   /** The parsed file. */
   readonly schema: object
   readonly shape: RecordShape
@@ -96,6 +98,7 @@ type Json = Record<string, unknown>
 
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 const aliasesOf = ({ aliases }: Json): string[] => (Array.isArray(aliases) ? aliases.map(String) : [])
+const docOf = ({ doc }: Json): string | undefined => (typeof doc === 'string' && doc !== '' ? doc : undefined)
 const defaultOf = (type: Json): string | undefined => ('default' in type ? String(type.default) : undefined)
 const show = (value: unknown): string => JSON.stringify(value) ?? 'nothing'
 
@@ -136,7 +139,16 @@ class Definer {
     if (places.every(({ column }) => column.tag)) {
       this.#refuse('it has no field beside the time and tags; a point needs at least one value')
     }
-    return { stream, version, schema, shape, timeField: time.name, precision: time.precision, places }
+    return {
+      stream,
+      version,
+      doc: docOf(schema),
+      schema,
+      shape,
+      timeField: time.name,
+      precision: time.precision,
+      places,
+    }
   }
 
   #refuse(what: string): never {
@@ -208,6 +220,7 @@ class Definer {
       aliases: aliasesOf(field),
       isNamedAnew: field.aliases === undefined,
       default: field.default,
+      doc: docOf(field),
       ...this.#attributes(field, shape, at),
     }
   }

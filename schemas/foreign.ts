@@ -19,10 +19,17 @@ export interface Registered {
   newest(stream: string): Definition | undefined
 }
 
+export interface MapSource {
+  readonly topic: string
+  readonly file: string
+}
+
 export interface Foreign {
   /** Those that have no schema. */
   readonly streams: readonly Stream[]
   readonly framing: Framing
+  /** The maps that have readings of a stream: in which file, and of which topics. */
+  mapsOf(stream: string): readonly MapSource[]
   /** The same with these columns. */
   learn(found: NewColumns): Foreign
 }

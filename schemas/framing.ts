@@ -25,11 +25,19 @@ export interface Remark {
   readonly message: string
 }
 
+/** How the payloads of a stream's newest version begin, where that says which version it is: in hexadecimal, of one reading and of a batch. */
+export interface Publishing {
+  readonly firstBytes?: string
+  readonly batchFirstBytes?: string
+}
+
 /**
  * One way to write readings into a payload. It is never asked about an empty payload, and no payload makes it throw. A message may be its
  * own by what its sender says, too, whatever it begins with.
  */
 export interface Framing {
+  /** In one word, as `show` and the catalogue name it. */
+  readonly key: string
   /** What senders know it by (`content-type.ts`). */
   readonly numbers: readonly number[]
   /** Apps that decode messages themselves read it, too. */
@@ -39,6 +47,8 @@ export interface Framing {
   readonly name: string
   /** How its payloads begin, for the sender of one that begins otherwise; undefined if no first byte says that it is this. */
   readonly start?: string
+  /** How readings of a stream are published by it; undefined of a stream that it does not read. */
+  publishing(stream: string): Publishing | undefined
   /** Whether the payload begins as this framing's do. Asked for every message: it looks at a few bytes. */
   claims(message: Message): boolean
   /** Why a message that it claimed is set aside, as far as its head says; what is let pass may be set aside all the same. */

@@ -6,7 +6,7 @@
 
 import { isUtf8 } from 'node:buffer'
 import { JSON_TEXT } from './content-type.ts'
-import type { Contents, Framing, Message } from './framing.ts'
+import type { Contents, Framing, Message, Publishing } from './framing.ts'
 import { jsonFault } from './json-fault.ts'
 import { JsonMappers } from './json-mappers.ts'
 import { type Reading, Rejection } from './reading.ts'
@@ -19,6 +19,7 @@ const BYTE_ORDER_MARK = Buffer.of(0xef, 0xbb, 0xbf)
 const WHITE_SPACE: ReadonlySet<number> = new Set([0x20, 0x09, 0x0a, 0x0d])
 
 export class JsonFraming implements Framing {
+  readonly key = 'json'
   readonly numbers = [JSON_TEXT]
   readonly isForApps = true
   readonly format = 'JSON'
@@ -28,6 +29,10 @@ export class JsonFraming implements Framing {
 
   constructor(registry: Registry) {
     this.#mappers = new JsonMappers(registry)
+  }
+
+  publishing(stream: string): Publishing | undefined {
+    return this.#mappers.knows(stream) ? {} : undefined
   }
 
   claims({ payload }: Message): boolean {

@@ -17,8 +17,12 @@ export class JsonMappers {
     this.#registry = registry
   }
 
+  knows(stream: string): boolean {
+    return this.#registry.newest(stream) !== undefined
+  }
+
   glance(message: Message): Rejection | undefined {
-    return this.#registry.newest(message.stream) === undefined ? this.#unknown(message) : undefined
+    return this.knows(message.stream) ? undefined : this.#unknown(message)
   }
 
   /** `parse` returns what the payload says, or why it is set aside. It is not asked about a stream that is not registered. */

@@ -4,13 +4,14 @@
  */
 
 import { PROTOBUF, PROTOBUF_BATCH } from './content-type.ts'
-import type { Contents, Framing, Message } from './framing.ts'
+import type { Contents, Framing, Message, Publishing } from './framing.ts'
 import type { ProtobufCodec } from './protobuf-codec.ts'
 import { inspectProtobuf } from './protobuf-inspect.ts'
 import { type Reading, Rejection } from './reading.ts'
 import type { Registry } from './registry.ts'
 
 export class ProtobufFraming implements Framing {
+  readonly key = 'protobuf'
   readonly format = 'Protobuf'
   readonly name = 'Protobuf'
   readonly numbers = [PROTOBUF, PROTOBUF_BATCH]
@@ -18,6 +19,10 @@ export class ProtobufFraming implements Framing {
 
   constructor(registry: Registry) {
     this.#registry = registry
+  }
+
+  publishing(stream: string): Publishing | undefined {
+    return this.#registry.protobuf(stream) && {}
   }
 
   /** No first byte says so. */

@@ -146,6 +146,11 @@ export class Registry {
     return this.#byName.get(name)?.versions ?? []
   }
 
+  /** Likewise, as what each version says. */
+  definitions(name: string): readonly Definition[] {
+    return this.#byName.get(name)?.records.map(({ definition }) => definition) ?? []
+  }
+
   /** The newest version of a stream. */
   newest(name: string): Definition | undefined {
     return this.#byName.get(name)?.newest

@@ -2,12 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { catalogueOf } from '../../schemas/catalogue.ts'
+import { Registry } from '../../schemas/registry.ts'
+import { schemaFolder } from '../schemas/schema-folder.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort } from '../servers/server.ts'
+import { ROOT } from '../tree.ts'
 import { telltale } from './telltale.ts'
 
 const wrong: [args: string[], message: RegExp, environment?: Record<string, string>][] = [
@@ -147,4 +151,34 @@ test('config lists every setting with the value in force, secrets masked', async
 test('schemas are listed with their fingerprints', async (t) => {
   const { stdout } = await telltale(scratchDirectory(t), ['schemas', 'list'])
   assert.match(stdout, /^environment\s+1\s+1cbbb95fb5d067f9/m)
+})
+
+test('schemas list tells how each stream is published, also what a map makes, and as JSON all of it', async (t) => {
+  const directory = scratchDirectory(t)
+  const proto = readFileSync(join(ROOT, 'docs/protobuf/environment.proto'), 'utf8')
+  const avsc = readFileSync(join(ROOT, 'schemas/environment/1.avsc'), 'utf8')
+  const pump = { ...JSON.parse(avsc), name: 'pump' }
+  const folder = schemaFolder(t, {
+    'schemas/environment/1.avsc': avsc,
+    'schemas/environment/1.proto': proto,
+    'schemas/pump/1.avsc': pump,
+    'schemas/pump/2.avsc': { ...pump, fields: pump.fields.slice(0, 2) },
+    'config/maps/tasmota.yaml':
+      'topic: tele/{device}/SENSOR\nstream: tasmota\nfields: { current: { path: I, unit: A } }',
+  })
+  const settings = { TELLTALE_SCHEMAS_DIR: join(folder, 'schemas'), TELLTALE_CONFIG_DIR: join(folder, 'config') }
+  const { stdout } = await telltale(directory, ['schemas', 'list'], settings)
+  const rows = stdout.split('\n').map((line) => line.split(/\s{2,}/))
+  assert.deepEqual(
+    rows.slice(1, -1).map(([stream, version, , , files, published]) => [stream, version, files, published]),
+    [
+      ['environment', '1', '1.avsc 1.proto', 'avro json messagepack cbor protobuf'],
+      ['pump', '1', '1.avsc', '-'],
+      ['pump', '2', '2.avsc', 'avro json messagepack cbor'],
+      ['tasmota', '-', 'tasmota.yaml', 'map tele/{device}/SENSOR'],
+    ],
+  )
+  const { stdout: json } = await telltale(directory, ['schemas', 'list', '--json'], settings)
+  const registry = Registry.load(join(folder, 'schemas'))
+  assert.deepEqual(JSON.parse(json).slice(0, 2), JSON.parse(JSON.stringify(catalogueOf(registry))))
 })

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
@@ -15,10 +15,15 @@ import {
   type Subscription,
   type Value,
 } from '../../client/client.ts'
-import { type AvroRecord, declareStreams } from '../../client/declarations.ts'
+import { mapMaker } from '../../maps/maps.ts'
+import { catalogueOf } from '../../schemas/catalogue.ts'
+import { declareStreams } from '../../schemas/declarations.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { readSchemaFiles } from '../../schemas/schema-files.ts'
+import { telltale } from '../cli/telltale.ts'
 import { startPlatform } from '../gateway/platform.ts'
 import { probe, schemaFolder } from '../schemas/schema-folder.ts'
+import { scratchDirectory } from '../scratch.ts'
 import { ROOT } from '../tree.ts'
 
 const COMMAND = ['--import', 'tsx', join(ROOT, 'client/command.ts')]
@@ -31,8 +36,8 @@ async function command(...args: string[]) {
     .catch(({ code, stdout, stderr }) => ({ code, stdout, stderr }))
 }
 
-test('the types that the SDK has are those of the shipped schemas: `node --import tsx client/command.ts types schemas > client/streams.ts`', async () => {
-  const { stdout } = await command('types', 'schemas')
+test('the types that the SDK has are those of the shipped schemas: `node cli/telltale.js schemas types schemas > client/streams.ts`', async (t) => {
+  const { stdout } = await telltale(scratchDirectory(t), ['schemas', 'types', 'schemas'])
   assert.equal(stdout, readFileSync(join(ROOT, 'client/streams.ts'), 'utf8'))
 })
 
@@ -42,9 +47,15 @@ test("the command prints a gateway's types, and says what is wrong", async (t) =
   assert.equal(stdout, readFileSync(join(ROOT, 'client/streams.ts'), 'utf8'))
   const { code, stderr } = await command('types', platform.url)
   assert.deepEqual([code, /token/.test(stderr), stderr.split('\n').length], [1, true, 2])
-  assert.match((await command('types', '/nowhere')).stderr, /^ENOENT: [^\n]+\n$/)
   assert.equal((await command('tpyes', platform.url)).code, 2)
+  assert.equal((await command('types', 'schemas')).code, 2)
 })
+
+/** A version of the stream `fuel_tank`. */
+const fuelTank = (...fields: object[]) => ({ ...probe(...fields), name: 'fuel_tank' })
+
+const declarationsOf = (folder: string) => declareStreams(catalogueOf(Registry.load(folder)))
+const linesOf = (text: string) => text.split('\n').filter((line) => line.startsWith('  '))
 
 test('each type has its own, nested and null as readings have them; the columns are those of the platform', (t) => {
   const mode = { type: 'enum', name: 'mode', symbols: ['on', 'off'] }
@@ -56,7 +67,7 @@ test('each type has its own, nested and null as readings have them; the columns 
       { name: 'label', type: ['string', 'null'] },
     ],
   }
-  const schema = probe(
+  const schema = fuelTank(
     { name: 'mode', type: mode, doc: 'What it does, */ or\n  not.' },
     { name: 'was', type: ['null', 'mode'], default: null },
     { name: 'at', type: point },
@@ -65,9 +76,8 @@ test('each type has its own, nested and null as readings have them; the columns 
     { name: 'on', type: 'boolean' },
     { name: 'site', type: 'string', tag: true },
   )
-  const folder = schemaFolder(t, { 'probe/1.avsc': schema })
-  const text = declareStreams([{ stream: 'probe_two', version: 1, schema: schema as AvroRecord }])
-  const lines = text.split('\n').filter((line) => line.startsWith('  '))
+  const folder = schemaFolder(t, { 'fuel_tank/1.avsc': schema })
+  const lines = linesOf(declarationsOf(folder))
   assert.deepEqual(lines, [
     '  /** What it does, * / or not. */',
     "  readonly mode: 'on' | 'off'",
@@ -80,7 +90,7 @@ test('each type has its own, nested and null as readings have them; the columns 
     '  readonly on: boolean',
     '  /** A tag. */',
     '  readonly site?: string',
-    '  readonly probe_two: ProbeTwo',
+    '  readonly fuel_tank: FuelTank',
   ])
   const [stream] = Registry.load(folder).streams
   const named = lines.map((line) => /readonly (\w+)\??:/.exec(line)?.[1]).filter((name) => name !== undefined)
@@ -90,6 +100,76 @@ test('each type has its own, nested and null as readings have them; the columns 
   )
   for (const { name } of Registry.load(SHIPPED_SCHEMAS_DIR).streams)
     assert.match(declared, new RegExp(`readonly ${name}: `))
+})
+
+test('what older versions have stored fits the types, too: columns that they lack, symbols that only they have', (t) => {
+  const state = (...symbols: string[]) => ({ type: 'enum', name: 'state', symbols, default: 'idle' })
+  const folder = schemaFolder(t, {
+    'fuel_tank/1.avsc': fuelTank({ name: 'state', type: state('idle', 'busy') }),
+    'fuel_tank/2.avsc': fuelTank(
+      { name: 'state', type: state('idle', 'full') },
+      { name: 'level', type: 'float', default: 0, unit: 'L' },
+    ),
+  })
+  assert.deepEqual(linesOf(declarationsOf(folder)).slice(0, -1), [
+    "  readonly state: 'idle' | 'full' | 'busy'",
+    '  /** In L. Since version 2. */',
+    '  readonly level?: number',
+  ])
+})
+
+test('a stream that maps make has the columns that are known of it, none of them sure to come', (t) => {
+  const map =
+    'topic: tele/{device}/SENSOR\nstream: streams\nfields: { temperature: { path: T, unit: Cel }, on: { path: P, type: boolean } }'
+  const folder = schemaFolder(t, { 'fuel_tank/1.avsc': fuelTank({ name: 'x', type: 'int' }) })
+  const files = { ...readSchemaFiles(folder), maps: [{ file: 'config/maps/tasmota.yaml', text: map }] }
+  const registry = Registry.of(files, undefined, undefined, mapMaker())
+  const text = declareStreams(catalogueOf(registry))
+  assert.match(text, /^\/\*\* streams, made by tasmota\.yaml \*\/\nexport interface Streams_ \{$/m)
+  assert.deepEqual(linesOf(text).slice(1), [
+    '  /** In Cel. */',
+    '  readonly temperature?: number',
+    '  readonly on?: boolean',
+    '  readonly fuel_tank: FuelTank',
+    '  readonly streams: Streams_',
+  ])
+})
+
+test('an app that is written by the types is compiled by TypeScript, as strict as it can be', async (t) => {
+  const folder = schemaFolder(t, {
+    'fuel_tank/1.avsc': fuelTank(
+      { name: 'level', type: 'float', unit: 'L' },
+      { name: 'state', type: ['null', { type: 'enum', name: 'state', symbols: ['idle', 'busy'] }], default: null },
+    ),
+  })
+  const directory = scratchDirectory(t)
+  const { stdout } = await telltale(directory, ['schemas', 'types', folder])
+  writeFileSync(join(directory, 'streams.ts'), stdout)
+  writeFileSync(
+    join(directory, 'app.ts'),
+    `import { connect } from '${join(ROOT, 'client/client.ts')}'
+     import type { FuelTank, Streams } from './streams.ts'
+     const live = connect<Streams>('https://telltale.example', { token: 'x' })
+     for await (const { values } of live.subscribe('devices/+/telemetry/fuel_tank', { start: 'latest' })) {
+       const level: number = values.level
+       const state: 'idle' | 'busy' | undefined = values.state
+       const all: FuelTank = values
+       console.log(level.toFixed(1), state, all)
+       // @ts-expect-error: it may be absent
+       console.log(values.state.length)
+       // @ts-expect-error: there is no such column
+       console.log(values.lefel)
+     }
+     // @ts-expect-error: there is no such column
+     live.subscribe('devices/+/telemetry/fuel_tank', { fields: ['lefel'] })`,
+  )
+  const options =
+    '--noEmit --strict --noUncheckedIndexedAccess --exactOptionalPropertyTypes --allowImportingTsExtensions'
+  const target = '--target ES2022 --lib ES2022,DOM --module ESNext --moduleResolution Bundler --types node'
+  const roots = ['--typeRoots', join(ROOT, 'node_modules/@types')]
+  const tsc = join(ROOT, 'node_modules/.bin/tsc')
+  const args = [...`${options} ${target}`.split(' '), ...roots, join(directory, 'app.ts')]
+  await promisify(execFile)(tsc, args, { cwd: directory }).catch(({ stdout }) => assert.fail(String(stdout)))
 })
 
 const declared = readFileSync(join(ROOT, 'client/streams.ts'), 'utf8')

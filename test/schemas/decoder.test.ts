@@ -346,10 +346,13 @@ test('a content type chooses the framing, whatever the payload begins with; one 
 
 /** A temperature in text, such as `T21.3`. */
 class TextFraming implements Framing {
+  readonly key = 'text'
   readonly numbers = []
   readonly format = 'text'
   readonly name = 'a temperature in text'
   readonly start = 'T'
+
+  publishing(): undefined {}
 
   claims({ payload }: Message): boolean {
     return payload[0] === 0x54

@@ -162,6 +162,6 @@ test('telltale schemas lock releases, restores and replaces', async (t) => {
   assert.equal(readFileSync(file, 'utf8'), pretty(probe(X)))
   writeFileSync(file, pretty(probe(X, Y)))
   assert.equal((await schemas('lock', '--replace')).stdout, 'probe/1.avsc: released anew\n')
-  const [version] = JSON.parse((await schemas('list', '--json')).stdout)
-  assert.equal(version.id, 3)
+  const [stream] = JSON.parse((await schemas('list', '--json')).stdout)
+  assert.equal(stream.versions[0].id, 3)
 })

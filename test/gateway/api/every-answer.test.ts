@@ -35,7 +35,7 @@ const REGISTRY = [
   ...['/subjects/vehicle/versions/1', '/schemas/ids/2'],
 ]
 const OTHERS = [
-  ...['/v1/devices', '/v1/readings', '/v1/schemas', '/v1/schemas/environment/1', '/v1/ledger'],
+  ...['/v1/devices', '/v1/readings', '/v1/schemas', '/v1/schemas/types', '/v1/schemas/environment/1', '/v1/ledger'],
   ...REGISTRY,
 ]
 const POSTS = ['/v1/schemas', '/compatibility/subjects/environment/versions/latest']
