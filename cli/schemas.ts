@@ -13,6 +13,7 @@ import { Registry } from '../schemas/registry.ts'
 import { fileName, LOCK_FILE, readSchemaFiles } from '../schemas/schema-files.ts'
 import { schemasDirectory } from './installation.ts'
 import { typesCommand } from './schemas/declare.ts'
+import { docsCommand } from './schemas/docs.ts'
 import { listCommand } from './schemas/list.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -33,7 +34,12 @@ export function schemasCommand(): Command {
     .argument('[dir]', 'the folder of the schemas, if it is not that of the settings')
     .option('--json', 'as JSON')
     .action(checkFolder)
-  return new Command('schemas').addCommand(listCommand()).addCommand(check).addCommand(lock).addCommand(typesCommand())
+  return new Command('schemas')
+    .addCommand(listCommand())
+    .addCommand(check)
+    .addCommand(lock)
+    .addCommand(typesCommand())
+    .addCommand(docsCommand())
 }
 
 function checkFolder(directory: string | undefined, options: { json?: boolean }): void {

@@ -22,6 +22,8 @@ export interface CatalogueColumn extends Column {
   readonly type?: Leaf['kind']
   /** Of an enum: all that readings may have, those too that only older versions had. */
   readonly symbols?: readonly string[]
+  /** Whether a device may send it as null. */
+  readonly nullable?: boolean
   /** A reading may be without it: it may be null, or is an empty tag, or was stored by a version that had it not, or by a map. */
   readonly optional: boolean
   /** The first version that has it. */
@@ -91,9 +93,10 @@ function columnOf({ column, path, leaf }: Place, newest: Definition, all: readon
   const symbols = symbolsOf(its.filter((each) => each !== undefined))
   // An empty tag is left out like null.
   const isEmptyTag = column.tag && leaf.kind !== 'enum'
-  const optional = isEmptyTag || its.includes(undefined) || fields.some(({ nullBranch }) => nullBranch !== undefined)
+  const nullable = fields.some(({ nullBranch }) => nullBranch !== undefined)
+  const optional = nullable || isEmptyTag || its.includes(undefined)
   const { kind: type } = leaf
-  return { ...column, ...(doc !== undefined && { doc }), type, ...(symbols && { symbols }), optional, since }
+  return { ...column, ...(doc !== undefined && { doc }), type, ...(symbols && { symbols }), nullable, optional, since }
 }
 
 /** From the top; a field of a kind that has no fields is the last. */

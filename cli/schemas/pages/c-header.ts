@@ -1,0 +1,79 @@
+/** Owns `telltale.h`, which stands beside the pages of streams: what the C of each of them needs. */
+
+export const C_HEADER_NAME = 'telltale.h'
+
+export const C_HEADER = `/* Avro's numbers and texts, for the encoders of the pages beside this file. C99; nothing is allocated. */
+#ifndef TELLTALE_H
+#define TELLTALE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* used grows beyond size when something does not fit: then the bytes are not whole. */
+struct tt_buffer {
+    uint8_t *bytes;
+    size_t size, used;
+};
+
+static inline void tt_byte(struct tt_buffer *b, uint8_t byte)
+{
+    if (b->used < b->size) b->bytes[b->used] = byte;
+    b->used++;
+}
+
+static inline void tt_bytes(struct tt_buffer *b, const void *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) tt_byte(b, ((const uint8_t *)bytes)[i]);
+}
+
+/* int, long, an enum's number, a length: zigzag, then seven bits a byte, the lowest first. */
+static inline void tt_long(struct tt_buffer *b, int64_t value)
+{
+    uint64_t rest = value < 0 ? ~((uint64_t)value << 1) : (uint64_t)value << 1;
+    for (; rest >= 0x80; rest >>= 7) tt_byte(b, (uint8_t)(rest | 0x80));
+    tt_byte(b, (uint8_t)rest);
+}
+
+static inline void tt_fixed(struct tt_buffer *b, uint64_t bits, int length)
+{
+    for (int i = 0; i < length; i++) tt_byte(b, (uint8_t)(bits >> (8 * i)));
+}
+
+static inline void tt_float(struct tt_buffer *b, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    tt_fixed(b, bits, 4);
+}
+
+static inline void tt_double(struct tt_buffer *b, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    tt_fixed(b, bits, 8);
+}
+
+static inline void tt_bool(struct tt_buffer *b, bool value)
+{
+    tt_byte(b, value ? 1 : 0);
+}
+
+/* UTF-8. NULL is the empty text. */
+static inline void tt_string(struct tt_buffer *b, const char *text)
+{
+    size_t length = text ? strlen(text) : 0;
+    tt_long(b, (int64_t)length);
+    tt_bytes(b, text, length);
+}
+
+/* A value that may be null: which branch of the union follows. */
+static inline bool tt_branch(struct tt_buffer *b, bool has, int branch)
+{
+    tt_long(b, has ? branch : 1 - branch);
+    return has;
+}
+
+#endif
+`
