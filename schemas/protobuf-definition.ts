@@ -53,14 +53,14 @@ export function defineProto(
   return { version, file, text, message, definition }
 }
 
-function avroOf({ fields }: MessageShape, stream: string, precision: 'ms' | 'us'): object {
+function avroOf({ fields, doc }: MessageShape, stream: string, precision: 'ms' | 'us'): object {
   const named = new Set<string>()
   const logicalType = precision === 'ms' ? 'timestamp-millis' : 'timestamp-micros'
-  const field = ({ name, type, hasPresence, tag, unit }: FieldShape): object => {
+  const field = ({ name, type, hasPresence, tag, unit, doc }: FieldShape): object => {
     if (type === TIMESTAMP || (name === TIME_FIELD && fields.some((each) => each.type === type))) {
       return { name, type: { type: 'long', logicalType } }
     }
-    const attributes = { ...(tag && { tag }), ...(unit !== undefined && { unit }) }
+    const attributes = { ...(tag && { tag }), ...(unit !== undefined && { unit }), ...(doc !== undefined && { doc }) }
     if (!hasPresence) return { name, type: avro(type), ...attributes }
     return { name, type: ['null', avro(type)], default: null, ...attributes }
   }
@@ -71,7 +71,8 @@ function avroOf({ fields }: MessageShape, stream: string, precision: 'ms' | 'us'
     if (type.kind === 'message') return { type: 'record', name: type.name, fields: type.fields.map(field) }
     return { type: 'enum', name: type.name, symbols: [...type.symbols.values()] }
   }
-  return { type: 'record', name: stream, namespace: 'telltale', fields: fields.map(field) }
+  const what = doc !== undefined && { doc }
+  return { type: 'record', name: stream, namespace: 'telltale', ...what, fields: fields.map(field) }
 }
 
 function checkAgreement(file: string, { fields }: MessageShape, proto: Definition, avsc: Definition): void {

@@ -75,7 +75,7 @@ class Parser {
     const { parse, Root, Type } = library()
     let parsed: ReturnType<typeof parse>
     try {
-      parsed = parse(this.#text, new Root(), { keepCase: true })
+      parsed = parse(this.#text, new Root(), { keepCase: true, alternateCommentMode: true })
     } catch (error) {
       const [, what = messageOf(error), line = '1'] = /^(.*) \(line (\d+)\)$/s.exec(messageOf(error)) ?? []
       return this.#refuse(Number(line), `is no Protobuf: ${what}`)
@@ -103,7 +103,7 @@ class Parser {
     const names = namesOf(type)
     const fields = type.fieldsArray.map((field) => this.#field(field, names))
     this.#open.pop()
-    const shape: MessageShape = { kind: 'message', name: names.join('_'), fields }
+    const shape: MessageShape = { kind: 'message', name: names.join('_'), ...docOf(type), fields }
     this.#messages.set(type, shape)
     return shape
   }
@@ -127,7 +127,7 @@ class Parser {
     const isOptional = field.options?.proto3_optional === true
     const oneof = isOptional ? undefined : partOf?.name
     const hasPresence = isOptional || oneof !== undefined || type.kind === 'message'
-    return { number: id, name, type, hasPresence, oneof, line, ...this.#options(field, line) }
+    return { number: id, name, type, hasPresence, oneof, line, ...docOf(field), ...this.#options(field, line) }
   }
 
   #options({ name, options }: Field, line: number): { tag: boolean; unit: string | undefined } {
@@ -222,6 +222,8 @@ class Parser {
 export const TIME_FIELD = 'ts'
 /** The number of the readings in a batch. */
 export const BATCH_FIELD = 1
+
+const docOf = ({ comment }: Type | Field) => (comment ? { doc: comment } : {})
 
 /** From the outermost message in. */
 function namesOf(type: Type | Enum): string[] {

@@ -26,6 +26,8 @@ export interface EnumShape {
 export interface MessageShape {
   readonly kind: 'message'
   readonly name: string
+  /** The comment at it. */
+  readonly doc?: string
   readonly fields: readonly FieldShape[]
 }
 
@@ -39,6 +41,7 @@ export interface FieldShape {
   readonly oneof: string | undefined
   readonly tag: boolean
   readonly unit: string | undefined
+  readonly doc?: string
   /** The line of its file, from 1. */
   readonly line: number
 }

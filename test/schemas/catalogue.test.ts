@@ -51,6 +51,31 @@ test('a stream takes Protobuf if it has a .proto, and Avro where it has nothing 
   ])
 })
 
+test('comments of a .proto say what its columns are', (t) => {
+  const text = `// Of the file.
+    syntax = "proto3"; package telltale;
+    // A pump
+    // in a cellar.
+    message Pump {
+      int64 ts = 1;
+      float flow = 2 [(telltale.unit) = "L/h"]; // Of water.
+      /* How hot
+       * it is. */
+      optional float heat = 3;
+      bool on = 4;
+    }`
+  const [pump] = catalogueOf(Registry.load(schemaFolder(t, { 'pump/1.proto': text })))
+  assert.equal(pump?.doc, 'A pump\nin a cellar.')
+  assert.deepEqual(
+    pump?.columns.map(({ name, doc }) => [name, doc]),
+    [
+      ['flow', 'Of water.'],
+      ['heat', 'How hot\nit is.'],
+      ['on', undefined],
+    ],
+  )
+})
+
 test('where a stream is from is told: its files, its maps, or both', (t) => {
   const folder = schemaFolder(t, { 'probe/1.avsc': probe({ name: 'x', type: 'double' }) })
   const text = (...rows: [topic: string, stream: string][]) =>
