@@ -27,7 +27,7 @@ import { Groups } from './live/groups.ts'
 import { Live } from './live/live.ts'
 import { Starts } from './live/starts.ts'
 import { StoreReads } from './live/store-reads.ts'
-import { Tail } from './live/tail.ts'
+import { Tail, type TailDependencies } from './live/tail.ts'
 import { GatewayMetrics } from './metrics.ts'
 import { Seed } from './seed.ts'
 import { chooseServer, type ServerChoice } from './server/choose.ts'
@@ -47,7 +47,7 @@ export interface GatewayOptions extends HttpOptions {
 }
 
 export interface GatewayDependencies {
-  readonly log: LedgerLog
+  readonly log: LedgerLog & TailDependencies['log']
   readonly presence: Presence
   readonly schemas: CurrentSchemas
   readonly history: History

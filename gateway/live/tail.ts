@@ -16,23 +16,25 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, Entry } from '../../log/entry.ts'
-import { INGEST_READER, type Shard } from '../../log/log.ts'
+import { type DeadLetterBox, INGEST_READER, type Shard } from '../../log/log.ts'
 import { formatPosition, type Offset, type Position } from '../../log/position.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
 import { LATEST_WARM_UP_MS_MAX } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Decoder } from '../../schemas/decoder.ts'
+import { type Reading, Rejection } from '../../schemas/reading.ts'
 import type { Latest } from '../latest.ts'
 import type { GatewayMetrics } from '../metrics.ts'
 import type { Frame } from '../server/server.ts'
+import { AwaitedSchemas } from './awaited.ts'
 import { type Cursor, formatCursor, WHOLE } from './cursor.ts'
 import type { Feed } from './feed.ts'
 import { gapFrame } from './frames.ts'
 import type { Group, Groups } from './groups.ts'
 import type { LiveEdge } from './log-past.ts'
 import { Message } from './message.ts'
-import { isTelemetry, piecesOf, readingsOf } from './telemetry.ts'
+import { isTelemetry, outcomeOf, piecesOf, readingsOf } from './telemetry.ts'
 
 /** How long the tail waits after the log failed before it reads on. */
 const TAIL_RETRY_MS = 1_000
@@ -42,7 +44,10 @@ const LIVE_TICK_MS = 20
 type TailedShard = Pick<Shard, 'first' | 'end' | 'read' | 'follow' | 'checkpoint'>
 
 export interface TailDependencies {
-  readonly log: { readonly id: string; readonly shards: readonly TailedShard[] }
+  readonly log: Pick<DeadLetterBox, 'deadLetters' | 'lastDeadLetter'> & {
+    readonly id: string
+    readonly shards: readonly TailedShard[]
+  }
   readonly decoder: Pick<Decoder, 'decode'>
   readonly latest: Latest
   readonly groups: Groups
@@ -66,9 +71,16 @@ export class Tail implements LiveEdge {
   /** Of each shard that cannot be read just now, why. */
   readonly #problems = new Map<number, string>()
   #running: Promise<unknown> | undefined
+  readonly #awaited: AwaitedSchemas
 
   constructor(dependencies: TailDependencies) {
     this.#dependencies = dependencies
+    this.#awaited = new AwaitedSchemas({
+      ...dependencies,
+      late: (entries) => this.#takeLate(entries),
+      place: () => this.#place.position,
+      moved: () => this.moved(),
+    })
   }
 
   /** Why nothing is delivered just now; undefined when all is well. */
@@ -104,6 +116,7 @@ export class Tail implements LiveEdge {
   /** Resolves when the tail is live. Rejects with a `LogError` if the log cannot be read. */
   async start(): Promise<void> {
     const { shards } = this.#dependencies.log
+    await this.#awaited.start()
     const end = await Promise.all(shards.map((shard) => shard.end()))
     await this.#warmUp(end)
     this.#place = { position: end, part: WHOLE, receivedAt: this.#dependencies.clock.now() }
@@ -113,6 +126,7 @@ export class Tail implements LiveEdge {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
+    this.#awaited.stop()
     clearInterval(this.#ticking)
     await this.#running
     this.#noteMoved()
@@ -123,7 +137,7 @@ export class Tail implements LiveEdge {
     const deadline = clock.now() + LATEST_WARM_UP_MS_MAX
     const reached: Offset[] = []
     for (const [index, shard] of log.shards.entries()) {
-      reached.push(await this.#warmUpBy(shard, end[index] ?? (await shard.first()), deadline))
+      reached.push(await this.#warmUpBy(shard, index, end[index] ?? (await shard.first()), deadline))
     }
     if (reached.every((offset, index) => offset === end[index]) || this.#stopping.signal.aborted) return
     logger.warn(
@@ -133,14 +147,20 @@ export class Tail implements LiveEdge {
   }
 
   /** Resolves with `end`, or with how far it came before the deadline. */
-  async #warmUpBy(shard: TailedShard, end: Offset, deadline: number): Promise<Offset> {
+  async #warmUpBy(shard: TailedShard, index: number, end: Offset, deadline: number): Promise<Offset> {
     const { decoder, latest, clock } = this.#dependencies
     let offset = (await shard.checkpoint(INGEST_READER)) ?? (await shard.first())
     while (offset < end && clock.now() <= deadline && !this.#stopping.signal.aborted) {
       const batch = await shard.read(offset)
       if (batch === undefined) return end
       for (const { entries } of piecesOf(batch)) {
-        for (const entry of entries) if (isTelemetry(entry)) latest.take(entry, readingsOf(entry, decoder))
+        for (const entry of entries) {
+          if (!isTelemetry(entry)) continue
+          const outcome = outcomeOf(entry, decoder)
+          // Nor could the gateway of before.
+          if (outcome instanceof Rejection) this.#awaited.note(index, entry, outcome)
+          latest.take(entry, outcome instanceof Rejection ? undefined : outcome)
+        }
         await nextTurn()
       }
       offset = batch.next
@@ -189,20 +209,42 @@ export class Tail implements LiveEdge {
   }
 
   #takeEntry(shard: number, entry: Entry, feeds: Set<Feed>): void {
-    const { groups, latest, decoder, tagsOf } = this.#dependencies
+    const { decoder } = this.#dependencies
+    this.#awaited.passed(entry)
     if (!isTelemetry(entry)) return
-    const readings = readingsOf(entry, decoder)
+    const outcome = outcomeOf(entry, decoder)
+    if (outcome instanceof Rejection) this.#awaited.note(shard, entry, outcome)
+    const { position } = this.#place
+    this.#give(entry, outcome instanceof Rejection ? undefined : outcome, feeds, (index) => ({
+      position: position.with(shard, entry.offset),
+      part: { shard, readings: index },
+    }))
+  }
+
+  /** What could not be read when it was its turn: it stands before what comes next, and an app that comes back then is not sent it. */
+  #takeLate(entries: readonly { readonly entry: Entry }[]): void {
+    const { decoder, published } = this.#dependencies
+    const feeds = new Set<Feed>()
+    for (const { entry } of entries) this.#give(entry, readingsOf(entry, decoder), feeds, () => this.#place)
+    for (const feed of feeds) feed.flush(this.#place)
+    published()
+    this.#noteMoved()
+  }
+
+  #give(
+    entry: Entry,
+    readings: readonly Reading[] | undefined,
+    feeds: Set<Feed>,
+    placeBefore: (index: number) => Pick<Cursor, 'position' | 'part'>,
+  ): void {
+    const { groups, latest, tagsOf } = this.#dependencies
     latest.take(entry, readings)
     if (readings === undefined) return
     if (entry.receivedAt > this.#place.receivedAt) this.#place = { ...this.#place, receivedAt: entry.receivedAt }
     const wanting = groups.match(entry.device, entry.stream)
     if (wanting.length === 0) return
-    const { position, receivedAt } = this.#place
-    const before = (index: number): Cursor => ({
-      position: position.with(shard, entry.offset),
-      part: { shard, readings: index },
-      receivedAt,
-    })
+    const { receivedAt } = this.#place
+    const before = (index: number): Cursor => ({ ...placeBefore(index), receivedAt })
     const message = new Message(entry, readings, { before }, tagsOf)
     for (const { feed } of wanting) {
       feed.take(message)

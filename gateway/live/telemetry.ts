@@ -11,11 +11,15 @@ export const TAIL_BYTES_PER_TURN = 64 * 1024
 /** A message, or one appended again that apps have not had. One that was decoded before (`DELIVERED_LIVE`) would come twice. */
 export const isTelemetry = (entry: Entry) => (entry.flags & ~(REPLAYED | SET_ASIDE)) === 0
 
-/** Its readings; undefined of what is set aside. What was when it was appended is not decoded again, for it may be replayed. */
+/** Its readings, or why it has none; undefined of what was set aside when it was appended, for that may be replayed. */
+export function outcomeOf(entry: Entry, decoder: Pick<Decoder, 'decode'>): readonly Reading[] | Rejection | undefined {
+  return (entry.flags & SET_ASIDE) === 0 ? decoder.decode(entry) : undefined
+}
+
+/** Its readings, if it has any. */
 export function readingsOf(entry: Entry, decoder: Pick<Decoder, 'decode'>): readonly Reading[] | undefined {
-  if ((entry.flags & SET_ASIDE) !== 0) return undefined
-  const readings = decoder.decode(entry)
-  return readings instanceof Rejection ? undefined : readings
+  const outcome = outcomeOf(entry, decoder)
+  return outcome instanceof Rejection ? undefined : outcome
 }
 
 export interface Piece {

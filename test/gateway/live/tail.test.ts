@@ -51,7 +51,7 @@ test('others get their turn within a batch, and then the cursor lies between wha
       if (!signal.aborted) await once(signal, 'abort')
     },
   }
-  const log = { id: 'log', shards: [shard] }
+  const log = { id: 'log', shards: [shard], deadLetters: async () => [], lastDeadLetter: async () => 0 }
   const feeds = new Feeds({ log, decoder: new Decoder(registry), tagsOf: () => new Set(), seriesOf: () => '' })
   const groups = new Groups((group) =>
     feeds.of(group, group.wanted, (_frame, readings) => {
