@@ -20,11 +20,15 @@ export const probe = (...fields: object[]): object => ({
 export function schemaFolder(t: TestContext, files: Readonly<Record<string, object | string>>): string {
   const directory = mkdtempSync(join(tmpdir(), 'telltale-schemas-'))
   t.after(() => rmSync(directory, { recursive: true }))
+  writeSchemas(directory, files)
+  return directory
+}
+
+export function writeSchemas(directory: string, files: Readonly<Record<string, object | string>>): void {
   for (const [path, content] of Object.entries(files)) {
     mkdirSync(dirname(join(directory, path)), { recursive: true })
     writeFileSync(join(directory, path), typeof content === 'string' ? content : JSON.stringify(content))
   }
-  return directory
 }
 
 /** A registry of the stream `probe` in the given versions. */
