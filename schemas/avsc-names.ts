@@ -23,7 +23,7 @@ export function avscSchema(schema: unknown): unknown {
 /** A copy of a record, or of an array of records, with the names for avsc. */
 export function avscRecord(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(avscRecord)
-  if (typeof value !== 'object' || value === null) return value
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [avscName(name), avscRecord(item)]))
 }
 

@@ -1,6 +1,6 @@
 /**
  * Owns the reading of CBOR (RFC 8949) as far as JSON has words for what it says: null, booleans, numbers, text, arrays, and maps by
- * text, whose lengths need not be given. `cborg` reads it, strictly; here its mistakes get words, and what it lets through is looked at:
+ * text, whose lengths need not be given; and bytes, which some columns are. `cborg` reads it, strictly; here its mistakes get words, and what it lets through is looked at:
  * a text that is no UTF-8, which it mends, and a float32, which is the shortest number that is the same float32.
  *
  * Always true: no byte is left over, every number is the one that was written, every text is UTF-8, no name stands twice in one map.

@@ -9,7 +9,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util'
-import type { Definition, Field, RecordShape } from './definition.ts'
+import type { Definition, Field, Leaf, RecordShape } from './definition.ts'
 import type { Column } from './reading.ts'
 import { sourcesOf, unreadable } from './resolution.ts'
 
@@ -137,12 +137,13 @@ class Check {
   columns(older: readonly CheckedVersion[], newer: Definition): void {
     const [first] = older
     if (first !== undefined) this.#time(first.definition, newer)
-    for (const { column, path } of newer.places) {
+    for (const { column, path, leaf } of newer.places) {
       for (const { definition } of older) {
         const before = definition.places.find((place) => place.column.name.toLowerCase() === column.name.toLowerCase())
         if (before === undefined) continue
         const of = `in version ${definition.version}`
         this.#column(path, before.column, column, of)
+        this.#scale(path, before.leaf, leaf, of)
         if (before.column.name !== column.name || isDeepStrictEqual(before.path, path)) break
         const isMoved = !pairs(definition.shape, newer.shape).some(
           (pair) => isDeepStrictEqual(pair.path, path) && pair.source !== undefined,
@@ -170,11 +171,19 @@ class Check {
     const { name } = is
     if (was.name !== name)
       this.#find('case', path, `${name} is called ${was.name} ${of}`, 'keep the case, or name it otherwise')
-    else if (was.kind !== is.kind) this.#find('type', path, `${name} is ${is.kind}, ${of} it is ${was.kind}`, mend)
+    else if (was.kind !== is.kind || was.format !== is.format)
+      this.#find('type', path, `${name} is ${is.format ?? is.kind}, ${of} it is ${was.format ?? was.kind}`, mend)
     else if (was.tag !== is.tag)
       this.#find('tag', path, `${name} is ${asTag(is.tag)}, ${of} it is ${asTag(was.tag)}`, mend)
     else if (was.unit !== is.unit)
       this.#find('unit', path, `${name} is ${inUnit(is.unit)}, ${of} it is ${inUnit(was.unit)}`, mend)
+  }
+
+  /** Neither a fingerprint nor avsc sees it, and it is a silent factor. */
+  #scale(path: readonly string[], was: Leaf, is: Leaf, of: string): void {
+    if (was.kind !== 'decimal' || is.kind !== 'decimal' || was.scale === is.scale) return
+    const what = `${path.join('.')} has ${is.scale} decimals, ${of} it has ${was.scale}`
+    this.#find('type', path, what, 'give what changed a new name')
   }
 
   /** What a version does to the one before it. */

@@ -1,15 +1,16 @@
 /**
  * Owns one registered schema: what an `.avsc` file may say here, and what of it the decoders need to know.
  *
- * Always true of a `Definition`: every reading of it can become one point of one measurement, so there are no arrays,
- * maps or bytes in it, exactly one time, and column names that every store can tell apart. Anything else is refused by
+ * Always true of a `Definition`: every reading of it can become one point of one measurement, so there are no arrays or
+ * maps in it, exactly one time, and column names that every store can tell apart. Anything else is refused by
  * a `SchemaError` that names the file, the field and what would be right.
  * Bound: `SCHEMA_COLUMNS_MAX` columns, `SCHEMA_DEPTH_MAX` levels of nesting.
  */
 
 import { TelltaleError } from '../platform/errors.ts'
 import { fullName } from './fingerprint.ts'
-import type { Column, ColumnKind } from './reading.ts'
+import { BYTES_MAX, fromDefault, type Logical, logicalOf, Unfit } from './logical.ts'
+import type { Column, ColumnKind, TextFormat } from './reading.ts'
 
 /** A schema becomes more columns: it is refused at the start. */
 export const SCHEMA_COLUMNS_MAX = 512
@@ -34,7 +35,9 @@ export interface EnumLeaf extends Named {
   /** What it does not know is read as that. */
   readonly default: string | undefined
 }
-export type Leaf = { readonly kind: Scalar } | EnumLeaf
+/** A `fixed` has a name; what else is written as another type has none. */
+export type LogicalLeaf = Logical & Partial<Named>
+export type Leaf = { readonly kind: Scalar } | EnumLeaf | LogicalLeaf
 export interface RecordShape extends Named {
   readonly kind: 'record'
   readonly fields: readonly Field[]
@@ -77,6 +80,9 @@ export interface Definition {
   readonly places: readonly Place[]
 }
 
+const PLAIN: readonly Shape['kind'][] = ['int', 'long', 'float', 'double', 'boolean', 'string', 'enum', 'record']
+export const isLogical = (shape: Shape): shape is LogicalLeaf => !PLAIN.includes(shape.kind)
+
 const NAMESPACE = 'telltale'
 const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_]*$/
 const PRECISIONS = { 'timestamp-millis': 'ms', 'timestamp-micros': 'us' } as const
@@ -85,14 +91,29 @@ const KINDS: Record<Leaf['kind'], ColumnKind> = {
   long: 'integer',
   float: 'float',
   double: 'float',
+  decimal: 'float',
   boolean: 'boolean',
   string: 'string',
   enum: 'string',
+  date: 'string',
+  'time-millis': 'string',
+  'time-micros': 'string',
+  'timestamp-millis': 'string',
+  'timestamp-micros': 'string',
+  'local-timestamp-millis': 'string',
+  'local-timestamp-micros': 'string',
+  uuid: 'string',
+  bytes: 'string',
+  fixed: 'string',
 }
+const WITH_UNITS: readonly Shape['kind'][] = ['int', 'long', 'float', 'double', 'decimal']
+/** The reading's time is a number. */
+const TIME: Leaf = { kind: 'long' }
 /** What every store puts beside the columns. */
 const RESERVED = new Set(['device', 'time'])
 const MISSPELT = { tags: 'tag', units: 'unit', logicalType: 'the logicalType inside "type"', symbols: 'type' } as const
-const ALLOWED = 'int, long, float, double, boolean, string, enum, a nested record of those, or a union of null with one'
+const ALLOWED =
+  'int, long, float, double, boolean, string, enum, bytes, fixed, the logical types, a nested record of those, or a union of null with one'
 
 type Json = Record<string, unknown>
 
@@ -107,13 +128,19 @@ export function defineSchema(file: string, stream: string, version: number, text
   return new Definer(file).define(stream, version, text)
 }
 
+function formatOf(leaf: Leaf): TextFormat | undefined {
+  if (leaf.kind === 'bytes' || leaf.kind === 'fixed') return 'hex'
+  return isLogical(leaf) && leaf.kind !== 'decimal' ? leaf.kind : undefined
+}
+
 class Definer {
   readonly #file: string
   readonly #named = new Map<string, Shape>()
   readonly #open = new Set<string>()
   /** Columns and nested records by their flattened name in lower case: DuckDB does not tell `Temp` from `temp`. */
   readonly #flat = new Map<string, string>()
-  #time: { name: string; precision: 'ms' | 'us' } | undefined
+  /** A time that is not the reading's own: what is said if that has none. */
+  #nestedTime: string | undefined
 
   constructor(file: string) {
     this.#file = file
@@ -128,10 +155,10 @@ class Definer {
     if (schema.namespace !== NAMESPACE) {
       this.#refuse(`the namespace is ${show(schema.namespace)}; it must be "${NAMESPACE}"`)
     }
-    const shape = this.#record(schema, '', [])
-    const time = this.#time
-    if (!time)
-      this.#refuse('no field is the time: one must be a long of logicalType timestamp-millis or timestamp-micros')
+    const record = this.#record(schema, '', [])
+    const time = this.#time(schema, record)
+    const fields = record.fields.map((field) => (field.name === time.name ? { ...field, shape: TIME } : field))
+    const shape: RecordShape = { ...record, fields }
     const places = this.#places(shape, [], time.name)
     if (places.length > SCHEMA_COLUMNS_MAX) {
       this.#refuse(`it has ${places.length} columns; at most ${SCHEMA_COLUMNS_MAX} are possible`)
@@ -210,9 +237,9 @@ class Definer {
       if (wrong in field) this.#refuse(`${at} has the attribute "${wrong}", which has no effect; meant is ${right}`)
     }
     const { type, nullBranch } = this.#nullable(field.type, at)
-    const precision = this.#precision(type, at)
-    if (precision) this.#noteTime({ name, precision }, path, nullBranch)
     const shape = this.#shape(type, namespace, path)
+    if (shape.kind in PRECISIONS && path.length > 1) this.#nestedTime ??= at
+    if (isLogical(shape)) this.#checkDefault(shape, field.default, at)
     return {
       name,
       shape,
@@ -225,6 +252,11 @@ class Definer {
     }
   }
 
+  #checkDefault(leaf: Logical, value: unknown, at: string): void {
+    const made = fromDefault(leaf, value)
+    if (made instanceof Unfit) this.#refuse(`${at} has a default that cannot be stored: it ${made.what}`)
+  }
+
   #attributes(field: Json, shape: Shape, at: string): { tag: boolean; unit: string | undefined } {
     const { tag = false, unit } = field
     if (typeof tag !== 'boolean') this.#refuse(`${at}: "tag" is ${show(tag)}; it must be true or false`)
@@ -235,7 +267,8 @@ class Definer {
     if (typeof unit !== 'string' || !/^[\x21-\x7e]+$/.test(unit)) {
       this.#refuse(`${at}: the unit ${show(unit)} is no UCUM code, such as "Cel", "%" or "m/s"`)
     }
-    if (!['int', 'long', 'float', 'double'].includes(shape.kind)) {
+    // Of a time of the reading's own it has no effect.
+    if (!WITH_UNITS.includes(shape.kind) && !(shape.kind in PRECISIONS)) {
       this.#refuse(`${at} is of type ${shape.kind} and has the unit "${unit}"; only numbers have units`)
     }
     return { tag, unit }
@@ -250,26 +283,29 @@ class Definer {
     return { type: type[1 - nullBranch], nullBranch: nullBranch === 0 ? 0 : 1 }
   }
 
-  /** The precision if the type is a time; every other logical type would be stored as a bare number, so is refused. */
-  #precision(type: unknown, at: string): 'ms' | 'us' | undefined {
-    if (!isObject(type) || type.logicalType === undefined) return undefined
-    const logical = type.logicalType
-    if (logical === 'timestamp-millis' || logical === 'timestamp-micros') {
-      if (type.type !== 'long') this.#refuse(`${at} is ${show(logical)} of ${show(type.type)}; it must be of "long"`)
-      return PRECISIONS[logical]
+  /** The one field that is the reading's time: of several that could be, it says so by `"time": true`. */
+  #time(schema: Json, { fields }: RecordShape): { readonly name: string; readonly precision: 'ms' | 'us' } {
+    const marked = (schema.fields as Json[]).filter(({ time }) => time !== undefined)
+    for (const { name, time } of marked) {
+      if (time !== true) this.#refuse(`${name}: "time" is ${show(time)}; it must be true, or not be there`)
     }
-    return this.#refuse(
-      `${at} has the logicalType ${show(logical)}, which a point cannot keep; the time is timestamp-millis or timestamp-micros, other fields have none`,
-    )
-  }
-
-  #noteTime(time: { name: string; precision: 'ms' | 'us' }, path: readonly string[], nullBranch: unknown): void {
-    const at = path.join('.')
-    if (this.#time) this.#refuse(`${at} is a second time beside ${this.#time.name}; a reading has exactly one`)
-    if (path.length > 1)
-      this.#refuse(`${at} is the time inside a nested record; it must be a field of the stream itself`)
-    if (nullBranch !== undefined) this.#refuse(`${at} is the time and may be null; every reading needs its time`)
-    this.#time = time
+    const isTime = ({ name, shape }: Field) =>
+      shape.kind in PRECISIONS && (marked.length === 0 || marked.some((field) => field.name === name))
+    const sure = fields.filter((field) => isTime(field) && field.nullBranch === undefined)
+    const [time, other] = sure
+    if (time !== undefined && other !== undefined) {
+      const right = 'a reading has exactly one: "time": true says which'
+      this.#refuse(`${other.name} is a second time beside ${time.name}; ${right}`)
+    }
+    if (time !== undefined)
+      return { name: time.name, precision: PRECISIONS[time.shape.kind as keyof typeof PRECISIONS] }
+    const nullable = fields.find(isTime)
+    if (nullable) this.#refuse(`${nullable.name} is the time and may be null; every reading needs its time`)
+    if (this.#nestedTime) {
+      this.#refuse(`${this.#nestedTime} is the time inside a nested record; it must be a field of the stream itself`)
+    }
+    const right = 'one must be a long of logicalType timestamp-millis or timestamp-micros'
+    return this.#refuse(`no field${marked.length > 0 ? ' that says so' : ''} is the time: ${right}`)
   }
 
   #shape(type: unknown, namespace: string, path: readonly string[]): Shape {
@@ -278,7 +314,11 @@ class Definer {
     if (typeof type === 'string') return this.#scalar(type, namespace, at)
     if (!isObject(type)) return this.#refuse(`${at} has the type ${show(type)}; possible are ${ALLOWED}`)
     if (type.type === 'record') return this.#record(type, namespace, path)
-    if (type.type !== 'enum') return this.#shape(type.type, namespace, path)
+    if (type.type === 'fixed') return this.#fixed(type, namespace, at)
+    if (type.type !== 'enum') {
+      if (type.logicalType === undefined) return this.#shape(type.type, namespace, path)
+      return this.#logical(logicalOf(type, type.type), at)
+    }
     const symbols = type.symbols
     if (!Array.isArray(symbols) || symbols.length === 0) return this.#refuse(`${at} is an enum without symbols`)
     const { name } = this.#name(type, namespace, at)
@@ -288,8 +328,26 @@ class Definer {
     return shape
   }
 
+  #fixed(type: Json, namespace: string, at: string): Shape {
+    const { size } = type
+    if (!Number.isInteger(size) || (size as number) < 1 || (size as number) > BYTES_MAX) {
+      return this.#refuse(`${at} is a fixed of ${show(size)} bytes; 1 to ${BYTES_MAX} are possible`)
+    }
+    const leaf = this.#logical(logicalOf(type, 'fixed', size as number), at)
+    const { name } = this.#name(type, namespace, at)
+    const shape: Shape = { ...leaf, name, aliases: aliasesOf(type) }
+    this.#named.set(name, shape)
+    return shape
+  }
+
+  #logical(leaf: Logical | Unfit, at: string): Logical {
+    return leaf instanceof Unfit ? this.#refuse(`${at} ${leaf.what}`) : leaf
+  }
+
   #scalar(type: string, namespace: string, at: string): Shape {
     switch (type) {
+      case 'bytes':
+        return this.#logical(logicalOf({}, type), at)
       case 'int':
       case 'long':
       case 'float':
@@ -315,9 +373,14 @@ class Definer {
       if (RESERVED.has(name.toLowerCase())) {
         this.#refuse(`${path.join('.')} becomes the column "${name}", which every point has already; name it otherwise`)
       }
+      if (unit !== undefined && shape.kind in PRECISIONS) {
+        this.#refuse(`${path.join('.')} is a time, which is text, and has the unit "${unit}"; only numbers have units`)
+      }
       if (shape.kind === 'record') places.push(...this.#places(shape, path, timeField))
       else {
-        const column: Column = { name, kind: KINDS[shape.kind], tag, ...(unit !== undefined && { unit }) }
+        const format = formatOf(shape)
+        const attributes = { ...(format !== undefined && { format }), tag, ...(unit !== undefined && { unit }) }
+        const column: Column = { name, kind: KINDS[shape.kind], ...attributes }
         places.push({ column, path, leaf: shape })
       }
     }

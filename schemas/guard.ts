@@ -13,7 +13,8 @@
 import assert from 'node:assert/strict'
 import { isUtf8 } from 'node:buffer'
 import { READINGS_PER_MESSAGE_MAX } from '../platform/limits.ts'
-import type { Field, RecordShape } from './definition.ts'
+import { type Field, isLogical, type RecordShape } from './definition.ts'
+import { wireOf } from './logical.ts'
 import { Rejection } from './reading.ts'
 
 /**
@@ -23,7 +24,7 @@ import { Rejection } from './reading.ts'
 export const LONG_MIN = -(2 ** 52)
 export const LONG_MAX = 2 ** 53 - 2
 
-const STEP = { fixed: 0, int: 1, long: 2, boolean: 3, string: 4, enumeration: 5, union: 6 } as const
+const STEP = { fixed: 0, int: 1, long: 2, boolean: 3, string: 4, enumeration: 5, union: 6, bytes: 7 } as const
 type StepCode = (typeof STEP)[keyof typeof STEP]
 
 interface Step {
@@ -153,12 +154,13 @@ export class Guard {
           if ((bytes[at++] as number) > 1) return this.#fail(pc, `is the byte ${bytes[at - 1]}; a boolean is 0 or 1`)
           break
         }
+        case STEP.bytes:
         case STEP.string: {
           at = this.#varint(bytes, at)
           if (at < 0) return this.#fail(pc, `has a length that ${this.#fault}`)
           const length = this.#value
           if (length < 0 || length > end - at) return this.#fail(pc, `claims ${length} bytes, and ${end - at} are left`)
-          if (!isText(bytes, at, at + length)) return this.#fail(pc, 'is not UTF-8')
+          if (codes[pc] === STEP.string && !isText(bytes, at, at + length)) return this.#fail(pc, 'is not UTF-8')
           at += length
           break
         }
@@ -267,6 +269,12 @@ function compile(record: RecordShape, above: string, steps: Step[]): Step[] {
 function compileValue({ shape }: Field, name: string, steps: Step[]): void {
   const add = (code: StepCode, argument: number, bytes: number) =>
     steps.push({ code, argument, target: 0, fields: [{ name, bytes }] })
+  if (isLogical(shape)) {
+    const wire = wireOf(shape)
+    if (typeof wire === 'number') addFixed(steps, name, wire)
+    else add(STEP[wire], 0, 1)
+    return
+  }
   switch (shape.kind) {
     case 'record':
       compile(shape, `${name}.`, steps)

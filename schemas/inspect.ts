@@ -6,6 +6,7 @@
  */
 
 import { isUtf8 } from 'node:buffer'
+import { fromAvro, type Logical, logicalOf, Unfit, wireOf } from './logical.ts'
 import { shortestFloat } from './shortest-float.ts'
 
 /** Fields of one payload that are shown to a person who looks at it. */
@@ -30,6 +31,10 @@ export interface Inspection {
 type Schema = string | readonly Schema[] | { readonly type: Schema; readonly [key: string]: unknown }
 
 class Fault extends Error {}
+
+/** Shown as they are written: what is wrong with a reading's time is seen in its number. */
+const TIMES: readonly Logical['kind'][] = ['timestamp-millis', 'timestamp-micros']
+const sizeOf = ({ size }: { readonly [key: string]: unknown }) => (typeof size === 'number' ? size : undefined)
 
 /** Reads the body that starts at `from`: a record of `schema`, or with `batch` an array of it. */
 export function inspectAvro(schema: object, batch: boolean, bytes: Buffer, from: number): Inspection {
@@ -99,7 +104,11 @@ class Walk {
         this.value(field.type, path === '' ? field.name : `${path}.${field.name}`)
       }
     } else if (type === 'enum') this.#symbol(symbols as string[], path)
-    else this.value(type, path)
+    else {
+      const leaf = type === 'fixed' || 'logicalType' in schema ? logicalOf(schema, type, sizeOf(schema)) : undefined
+      if (leaf === undefined || leaf instanceof Unfit || TIMES.includes(leaf.kind)) this.value(type, path)
+      else this.#logical(leaf, path)
+    }
   }
 
   #union(branches: readonly Schema[], path: string): void {
@@ -108,6 +117,26 @@ class Walk {
     const chosen = branches[Number(branch)]
     if (chosen === undefined) this.#fault(start, `${path} takes branch ${branch} of ${branches.length}`)
     this.value(chosen, path)
+  }
+
+  /** As a reading has it, or as it is written if no reading could. */
+  #logical(leaf: Logical, path: string): void {
+    const start = this.at
+    const wire = wireOf(leaf)
+    const raw =
+      typeof wire === 'string' && wire !== 'bytes' ? this.#read(wire, path, start) : this.#raw(wire, path, start)
+    const isWhole = leaf.kind === 'uuid' || typeof raw !== 'string'
+    const made = isWhole ? fromAvro(leaf, raw) : raw
+    const plain = raw instanceof Uint8Array ? raw.toString('hex') : raw
+    this.#found(path, start, made instanceof Unfit ? plain : (made as InspectedField['value']))
+  }
+
+  /** Bytes: so many, or as many as stand before them. */
+  #raw(size: number | 'bytes', path: string, start: number): Buffer {
+    const length = size === 'bytes' ? this.#long(path) : BigInt(size)
+    if (length < 0n) this.#fault(start, `${path} has a length of ${length}`)
+    const at = this.#take(Number(length), path, start)
+    return this.#bytes.subarray(at, this.at)
   }
 
   #symbol(symbols: readonly string[], path: string): void {
@@ -140,16 +169,15 @@ class Walk {
         return this.#bytes.readDoubleLE(this.#take(8, path))
       case 'string':
         return this.#string(path, start)
+      case 'bytes':
+        return this.#raw('bytes', path, start).toString('hex')
       default:
         return this.#fault(start, `${path} is of the type ${type}, which is not read here`)
     }
   }
 
   #string(path: string, start: number): string {
-    const length = this.#long(path)
-    if (length < 0n) this.#fault(start, `${path} has a length of ${length}`)
-    const textAt = this.#take(Number(length), path, start)
-    const text = this.#bytes.subarray(textAt, this.at)
+    const text = this.#raw('bytes', path, start)
     if (!isUtf8(text)) this.#fault(start, `${path} is not UTF-8`)
     return text.toString('utf8')
   }

@@ -8,8 +8,9 @@
 
 import { READINGS_PER_MESSAGE_MAX } from '../platform/limits.ts'
 import { parseTimeMicros } from '../platform/units.ts'
-import type { Definition, Field, Leaf, RecordShape } from './definition.ts'
+import { type Definition, type Field, isLogical, type Leaf, type LogicalLeaf, type RecordShape } from './definition.ts'
 import { LONG_MAX, LONG_MIN, tooMany } from './guard.ts'
+import { fromDefault, fromJson, Unfit, wantedLogical } from './logical.ts'
 import { type Reading, Rejection, type Value } from './reading.ts'
 import { itemOf, type MessageContext, noValue } from './record-mapper.ts'
 import { quote, tagFault, timeFault } from './values.ts'
@@ -124,7 +125,7 @@ class Collector {
   #field(field: Field, name: string, given: unknown): undefined {
     const { shape, nullBranch } = field
     const flat = shape.kind === 'record' && given === undefined && this.#hasFlat(`${name}_`)
-    const value = given === undefined && !flat ? field.default : given
+    const value = given === undefined && !flat ? defaultOf(field) : given
     if (value === null) {
       if (nullBranch === undefined) this.#fail(`${name} is null; ${wantedOf(shape)} is right`)
     } else if (shape.kind === 'record') {
@@ -139,6 +140,12 @@ class Collector {
   }
 
   #leaf(field: Field, leaf: Leaf, name: string, value: unknown): undefined {
+    if (isLogical(leaf)) {
+      const made = fromJson(leaf, value)
+      if (made instanceof Unfit) return this.#fail(`${name} ${made.what}`)
+      this.values.set(name, made === 0 ? 0 : made)
+      return
+    }
     if (!fits(leaf, value)) {
       const { timeField, precision } = this.#definition
       const right = name === timeField ? rightTime(value, precision) : `${wantedOf(leaf)} is right`
@@ -152,7 +159,15 @@ class Collector {
   }
 }
 
-function fits(leaf: Leaf, value: unknown): boolean {
+/** As JSON has it: a schema has another text for bytes, and numbers for dates. */
+function defaultOf({ shape, default: value }: Field, within: unknown = value): unknown {
+  if (isLogical(shape)) return fromDefault(shape, within)
+  if (shape.kind !== 'record' || !isObject(within)) return within
+  const given = shape.fields.filter(({ name }) => Object.hasOwn(within, name))
+  return Object.fromEntries(given.map((field) => [field.name, defaultOf(field, within[field.name])]))
+}
+
+function fits(leaf: Exclude<Leaf, LogicalLeaf>, value: unknown): boolean {
   switch (leaf.kind) {
     case 'int':
       return Number.isInteger(value) && value === ((value as number) | 0)
@@ -172,6 +187,7 @@ function fits(leaf: Leaf, value: unknown): boolean {
 }
 
 function wantedOf(shape: Leaf | RecordShape): string {
+  if (isLogical(shape)) return wantedLogical(shape)
   switch (shape.kind) {
     case 'record':
       return 'an object'

@@ -1,6 +1,6 @@
 /**
  * Owns the reading of MessagePack (the specification of msgpack.org, as of 2017) as far as JSON has words for what it says: nil,
- * booleans, numbers, text, arrays, and maps by text.
+ * booleans, numbers, text, arrays, and maps by text; and bytes, which some columns are.
  *
  * Always true: no byte is left over, every number is the one that was written, every text is UTF-8, no name stands twice in one map.
  * Its own reader, for those at hand trust their input: `@msgpack/msgpack` 3.1.3 makes an array as long as its header says, so that 6 kB
@@ -77,10 +77,17 @@ class Reader {
       case 0xde:
       case 0xdf:
         return this.#map(this.#uint(2 ** (head - 0xdd), start), depth, start)
+      case 0xc4:
+      case 0xc5:
+      case 0xc6: {
+        const length = this.#uint(2 ** (head - 0xc4), start)
+        const at = this.#take(length, start)
+        return this.#bytes.subarray(at, this.at)
+      }
       case 0xc1:
         throw new Malformed(`has the byte c1 at byte ${start}, which begins nothing`)
       default:
-        throw new Malformed(`has ${head < 0xc7 ? 'bytes' : 'an extension'} at byte ${start}; JSON has no words for it`)
+        throw new Malformed(`has an extension at byte ${start}; JSON has no words for it`)
     }
   }
 

@@ -12,8 +12,9 @@
 
 import { isUtf8 } from 'node:buffer'
 import { READINGS_PER_MESSAGE_MAX } from '../platform/limits.ts'
-import type { Definition } from './definition.ts'
+import { type Definition, isLogical, type LogicalLeaf } from './definition.ts'
 import { LONG_MAX, LONG_MIN, tooMany } from './guard.ts'
+import { fromJson, Unfit as UnfitLogical } from './logical.ts'
 import { Malformed } from './malformed.ts'
 import type { ProtoVersion } from './protobuf-definition.ts'
 import { BATCH_FIELD, TIME_FIELD } from './protobuf-parse.ts'
@@ -24,6 +25,7 @@ import { itemOf, type MessageContext, noValue } from './record-mapper.ts'
 import { shortestFloat } from './shortest-float.ts'
 import { quote, tagFault, timeFault } from './values.ts'
 
+const NO_BYTES = new Uint8Array(0)
 const NANOS_PER_SECOND = 1e9
 const INT32_MAX = 2 ** 31 - 1
 /** Below it, 64 bits are exact in a double, also once they are shifted by one. */
@@ -45,16 +47,20 @@ const WIRE_TYPES: Record<ProtoScalar | 'enum' | 'message', number> = {
   sfixed64: WIRE.fixed64,
   double: WIRE.fixed64,
   string: WIRE.length,
+  bytes: WIRE.length,
   message: WIRE.length,
 }
 
+/** A value as it was sent. */
+type Sent = Value | Uint8Array
+
 /** What was found of each leaf of a message, by its slot. */
-type Slots = (Value | undefined)[]
+type Slots = (Sent | undefined)[]
 
 interface Plan {
   readonly steps: ReadonlyMap<number, Step>
   /** Slots of leaves without presence, and what they are if they do not come. */
-  readonly implied: readonly (readonly [slot: number, value: Value])[]
+  readonly implied: readonly (readonly [slot: number, value: Sent])[]
 }
 
 interface Step {
@@ -74,6 +80,8 @@ interface Column {
   readonly slot: number
   readonly isFloat: boolean
   readonly isTag: boolean
+  /** What the value is to be made by; undefined where it is what was sent. */
+  readonly leaf: LogicalLeaf | undefined
 }
 
 /** A value that is whole, and that no reading may have. */
@@ -103,9 +111,10 @@ export class ProtobufCodec {
       nanos: isTimestamp ? slotOf(`${TIME_FIELD}.nanos`) : undefined,
       unitsPerSecond: newest.precision === 'ms' ? 1e3 : 1e6,
     }
-    this.#columns = newest.places.flatMap(({ column: { name, kind, tag } }) => {
+    this.#columns = newest.places.flatMap(({ column: { name, kind, tag }, leaf }) => {
       const slot = slotOf(name)
-      return slot === undefined ? [] : [{ name, slot, isFloat: kind === 'float', isTag: tag }]
+      const logical = isLogical(leaf) ? leaf : undefined
+      return slot === undefined ? [] : [{ name, slot, isFloat: kind === 'float', isTag: tag, leaf: logical }]
     })
   }
 
@@ -144,9 +153,11 @@ export class ProtobufCodec {
     if (late !== undefined) return new Rejection('bad-timestamp', `${item}${TIME_FIELD} ${late}`)
     const values: Record<string, Value> = {}
     let count = 0
-    for (const { name, slot, isFloat, isTag } of this.#columns) {
-      const value = slots[slot]
-      if (value === undefined || (isTag && value === '')) continue
+    for (const { name, slot, isFloat, isTag, leaf } of this.#columns) {
+      const sent = slots[slot]
+      if (sent === undefined || (isTag && sent === '')) continue
+      const value = leaf === undefined ? (sent as Value) : fromJson(leaf, sent)
+      if (value instanceof UnfitLogical) throw new Unfit(`${name} ${value.what}`)
       if (isFloat && !Number.isFinite(value)) throw new Unfit(`${name} is ${value}; a finite number is right`)
       const fault = isTag ? tagFault(value as string) : undefined
       if (fault !== undefined) throw new Unfit(`${name} ${fault}`)
@@ -175,7 +186,7 @@ class Compiler {
   readonly slots = new Map<string, number>()
 
   plan({ fields }: MessageShape, above: string): Plan {
-    const implied: [number, Value][] = []
+    const implied: [number, Sent][] = []
     const leaves = new Map<FieldShape, number[]>()
     const made = fields.map((field) => {
       const name = above + field.name
@@ -208,8 +219,9 @@ class Compiler {
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
 
-function zeroOf(type: FieldShape['type']): Value {
+function zeroOf(type: FieldShape['type']): Sent {
   if (type.kind === 'enum') return type.symbols.get(0) ?? ''
+  if (type.kind === 'bytes') return NO_BYTES
   return type.kind === 'string' ? '' : type.kind === 'bool' ? false : 0
 }
 
@@ -252,7 +264,7 @@ function readMessage(plan: Plan, reader: WireReader, end: number, slots: Slots):
 const wrongType = (name: string, { number, wireType, at }: WireReader, right: number) =>
   `has ${name} (field ${number}) as wire type ${wireType} before byte ${at}, ${right} is right; was it written by another schema?`
 
-function readLeaf({ name, type }: Step, reader: WireReader, end: number): Value {
+function readLeaf({ name, type }: Step, reader: WireReader, end: number): Sent {
   if ('symbols' in type) {
     reader.varint(end, name)
     const number = int32(reader, name)
@@ -304,6 +316,12 @@ function readLeaf({ name, type }: Step, reader: WireReader, end: number): Value 
       reader.at = textEnd
       if (!isUtf8(text)) throw new Malformed(`has ${name} that is not UTF-8`)
       return text.toString('utf8')
+    }
+    case 'bytes': {
+      const bytesEnd = reader.lengthEnd(end, name)
+      const bytes = reader.bytes.subarray(reader.at, bytesEnd)
+      reader.at = bytesEnd
+      return bytes
     }
     case 'message':
       throw new Malformed(`has ${name}, which is no leaf`)

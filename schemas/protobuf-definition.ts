@@ -5,7 +5,15 @@
  * Always true: of a version that has both an `.avsc` and a `.proto`, each column of the two is the same.
  */
 
-import { type Definition, defineSchema, type EnumLeaf, type Leaf, SchemaError } from './definition.ts'
+import {
+  type Definition,
+  defineSchema,
+  type EnumLeaf,
+  isLogical,
+  type Leaf,
+  type LogicalLeaf,
+  SchemaError,
+} from './definition.ts'
 import { parseProto, TIME_FIELD } from './protobuf-parse.ts'
 import { type FieldShape, type MessageShape, type ProtoScalar, TIMESTAMP } from './protobuf-shape.ts'
 
@@ -34,6 +42,7 @@ const AVRO: Record<ProtoScalar, string> = {
   double: 'double',
   bool: 'boolean',
   string: 'string',
+  bytes: 'bytes',
 }
 
 /** Throws `SchemaError`. `avsc` is the version's other definition, if it has one. */
@@ -101,7 +110,9 @@ function checkAgreement(file: string, { fields }: MessageShape, proto: Definitio
     }
     theirs.delete(column.name)
     const [ours, known] = [meaningOf(column), meaningOf(other.column)]
-    if (ours !== known) refuse(`${column.name} is ${ours}, there it is ${known}`, column.name)
+    if (isLogical(other.leaf)) checkLogical(leaf, other.leaf, (what) => refuse(`${column.name} ${what}`, column.name))
+    const isSame = isLogical(other.leaf) ? column.unit === other.column.unit : ours === known
+    if (!isSame) refuse(`${column.name} is ${ours}, there it is ${known}`, column.name)
     const strange = strangeSymbol(leaf, other.leaf)
     if (strange !== undefined) {
       refuse(
@@ -114,8 +125,29 @@ function checkAgreement(file: string, { fields }: MessageShape, proto: Definitio
   if (missing !== undefined) refuse(`it has no ${missing}`)
 }
 
-const meaningOf = ({ kind, tag, unit }: Definition['places'][number]['column']) =>
-  `${kind}${tag ? ' tag' : ''}${unit === undefined ? '' : ` in ${unit}`}`
+const meaningOf = ({ kind, format, tag, unit }: Definition['places'][number]['column']) =>
+  `${format ?? kind}${tag ? ' tag' : ''}${unit === undefined ? '' : ` in ${unit}`}`
+
+/** Which types of Protobuf say what Avro has as another type; `ProtobufCodec` makes the value of it, or refuses the reading. */
+function checkLogical(leaf: Leaf, { kind }: LogicalLeaf, refuse: (what: string) => void): void {
+  const possible = BESIDE[kind]
+  if (!possible.includes(leaf.kind))
+    refuse(`is of type ${leaf.kind}, there it is ${kind}, which ${possible.join(' or ')} can be`)
+}
+
+const BESIDE: Readonly<Record<LogicalLeaf['kind'], readonly Leaf['kind'][]>> = {
+  date: ['int', 'string'],
+  'time-millis': ['int', 'string'],
+  'time-micros': ['long', 'string'],
+  'timestamp-millis': ['long', 'string'],
+  'timestamp-micros': ['long', 'string'],
+  'local-timestamp-millis': ['long', 'string'],
+  'local-timestamp-micros': ['long', 'string'],
+  uuid: ['string', 'bytes'],
+  decimal: ['float', 'double', 'int', 'long'],
+  bytes: ['bytes'],
+  fixed: ['bytes'],
+}
 
 function strangeSymbol(leaf: Leaf, other: Leaf): string | undefined {
   if (leaf.kind !== 'enum' || other.kind !== 'enum') return undefined

@@ -74,5 +74,6 @@ function shown(reader: WireReader, end: number, field: FieldShape | undefined): 
     wireType === WIRE.length
       ? bytes.subarray(length.lengthEnd(end, '') && length.at, reader.at)
       : bytes.subarray(from, reader.at)
+  if (kind === 'bytes') return quote(contents.toString('hex'))
   return wireType === WIRE.length && isUtf8(contents) ? quote(contents.toString('utf8')) : `${contents.length} bytes`
 }

@@ -3,7 +3,7 @@
  * reduced to what decodes it. Nothing of `protobufjs` decodes a payload: it takes texts that are no UTF-8, replaces a nested
  * message where the encoding merges the two, and makes what it decodes with by `Function`.
  *
- * Always true of what is returned: no lists, maps, bytes or recursion in it, numbers and names once a message, a time in `ts`.
+ * Always true of what is returned: no lists, maps or recursion in it, numbers and names once a message, a time in `ts`.
  * Anything else is refused by a `SchemaError` with file, line and what would be right.
  */
 
@@ -29,8 +29,9 @@ const SCALARS: ReadonlySet<string> = new Set([
   'double',
   'bool',
   'string',
+  'bytes',
 ] satisfies ProtoScalar[])
-const ALLOWED = 'numbers, bool, string, enums and messages of the file'
+const ALLOWED = 'numbers, bool, string, bytes, enums and messages of the file'
 const PACKAGE = 'telltale'
 /** protobuf.dev, "Assigning Field Numbers". */
 const NUMBER_MAX = 2 ** 29 - 1

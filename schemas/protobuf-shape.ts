@@ -15,6 +15,7 @@ export type ProtoScalar =
   | 'double'
   | 'bool'
   | 'string'
+  | 'bytes'
 
 export interface EnumShape {
   readonly kind: 'enum'

@@ -26,12 +26,26 @@ export function valueIn(values: Reading['values'], name: string): Value | undefi
   return typeof value === 'function' ? undefined : (value as Value | undefined)
 }
 
-/** What a column becomes in a store: Avro int and long are integers, float and double floats, enums strings. */
+/** What a column becomes in a store: Avro int and long are integers, float, double and decimal floats, all else is text. */
 export type ColumnKind = 'integer' | 'float' | 'boolean' | 'string'
+
+/** What the text of a column is (`logical.ts`); `hex` is bytes. */
+export type TextFormat =
+  | 'date'
+  | 'time-millis'
+  | 'time-micros'
+  | 'timestamp-millis'
+  | 'timestamp-micros'
+  | 'local-timestamp-millis'
+  | 'local-timestamp-micros'
+  | 'uuid'
+  | 'hex'
 
 export interface Column {
   readonly name: string
   readonly kind: ColumnKind
+  /** Of a `string` that is no free text. */
+  readonly format?: TextFormat
   /** `"tag": true` in the schema: part of the series' identity, an InfluxDB tag. Always of kind `string`. */
   readonly tag: boolean
   /** A UCUM code such as `Cel`, `%`, `Pa`. */

@@ -1,12 +1,13 @@
 /**
- * Owns the step from a decoded Avro record to a `Reading`: columns flattened, nulls left out, floats shortened.
+ * Owns the step from a decoded Avro record to a `Reading`: columns flattened, nulls left out, floats shortened, dates and the like as text.
  *
  * Compiled once a writer schema, because what was a float32 is known from the writer alone: a reader may have widened
  * the field to double since, and 21.3 must stay 21.3. Plain loops over parallel arrays: this runs for every reading.
  */
 
 import { avscName } from './avsc-names.ts'
-import type { Definition, Field, Place, RecordShape } from './definition.ts'
+import { type Definition, type Field, isLogical, type LogicalLeaf, type Place, type RecordShape } from './definition.ts'
+import { fromAvro, Unfit } from './logical.ts'
 import { type Reading, Rejection, type Value } from './reading.ts'
 import { shortestFloat } from './shortest-float.ts'
 import { tagFault, timeFault } from './values.ts'
@@ -16,7 +17,7 @@ export interface MessageContext {
   readonly receivedAt: number
 }
 
-const WAY = { plain: 0, float: 1, double: 2, tag: 3 } as const
+const WAY = { plain: 0, float: 1, double: 2, tag: 3, logical: 4 } as const
 
 type Decoded = Readonly<Record<string, unknown>>
 
@@ -30,6 +31,7 @@ export class RecordMapper {
   readonly #fields: readonly string[]
   readonly #paths: readonly (readonly string[] | undefined)[]
   readonly #ways: Uint8Array
+  readonly #logical: readonly (LogicalLeaf | undefined)[]
   /** What a float may be, by the writer: null only where its schema has it. */
   readonly #allowed: readonly string[]
 
@@ -47,6 +49,7 @@ export class RecordMapper {
     this.#paths = reader.places.map(({ path }) => (path.length > 1 ? path.map(avscName) : undefined))
     const written = reader.places.map(({ path }) => writtenField(path, writer.shape, reader.shape))
     this.#ways = Uint8Array.from(reader.places, (place, at) => wayOf(place, written[at]))
+    this.#logical = reader.places.map(({ leaf }) => (isLogical(leaf) ? leaf : undefined))
     this.#allowed = written.map(
       (field) => `a finite number is right${field?.nullBranch === undefined ? '' : ', or null'}`,
     )
@@ -83,6 +86,13 @@ export class RecordMapper {
           values[name] = value as string
           continue
         }
+        case WAY.logical: {
+          const made = fromAvro(this.#logical[at] as LogicalLeaf, value)
+          if (made instanceof Unfit)
+            return new Rejection('invalid-reading', `${itemOf(index, total)}${name} ${made.what}`)
+          values[name] = made
+          break
+        }
         default:
           values[name] = value as Value
       }
@@ -110,6 +120,7 @@ function follow(record: Decoded, path: readonly string[]): unknown {
 
 function wayOf({ column, leaf }: Place, written: Field | undefined): number {
   if (column.tag) return WAY.tag
+  if (isLogical(leaf)) return WAY.logical
   if (column.kind !== 'float') return WAY.plain
   return (written?.shape ?? leaf).kind === 'float' ? WAY.float : WAY.double
 }

@@ -3,7 +3,15 @@
  * which field, what was and what is, and what would be right. avsc, which resolves, says less, and of the nearest type.
  */
 
-import type { Definition, EnumLeaf, Field, RecordShape, Shape } from './definition.ts'
+import {
+  type Definition,
+  type EnumLeaf,
+  type Field,
+  isLogical,
+  type LogicalLeaf,
+  type RecordShape,
+  type Shape,
+} from './definition.ts'
 
 /** What a number may be read as, beside itself. */
 const WIDER: Partial<Record<Shape['kind'], readonly Shape['kind'][]>> = {
@@ -65,11 +73,36 @@ function inField(writer: Field, reader: Field, path: readonly string[]): Unreada
   const [was, is] = [writer.shape, reader.shape]
   if (was.kind === 'record' && is.kind === 'record') return inRecord(was, is, path)
   if (was.kind === 'enum' && is.kind === 'enum') return inEnum(was, is, path)
+  if (isLogical(was) && isLogical(is) && was.kind === is.kind) return inLogical(was, is, path)
   if (was.kind === is.kind || WIDER[was.kind]?.includes(is.kind)) return []
   const wider = WIDER[was.kind]
   const may = wider === undefined ? '' : ` (${was.kind} may become ${wider.join(' or ')})`
   const what = `${at} was ${was.kind} and is ${is.kind}, which cannot read it${may}`
   return [{ path, what, mend: 'give what changed a new name' }]
+}
+
+/** What Avro's resolution takes, or leaves to whoever reads it: what a number of bytes means is in the schema. */
+function inLogical(was: LogicalLeaf, is: LogicalLeaf, path: readonly string[]): Unreadable[] {
+  const at = path.join('.')
+  if (
+    is.name !== undefined &&
+    was.name !== undefined &&
+    !isNamed(was.name, { name: is.name, aliases: is.aliases ?? [] })
+  ) {
+    return [renamed(path, at, was.name, is.name)]
+  }
+  const [before, now] = [said(was), said(is)]
+  if (before === now) return []
+  return [
+    { path, what: `${at} was ${before} and is ${now}, which cannot read it`, mend: 'give what changed a new name' },
+  ]
+}
+
+function said(leaf: LogicalLeaf): string {
+  const size = 'size' in leaf && leaf.size !== undefined ? ` in ${leaf.size} bytes` : ''
+  return leaf.kind === 'decimal'
+    ? `decimal of ${leaf.precision} digits, ${leaf.scale} decimals${size}`
+    : leaf.kind + size
 }
 
 function inEnum(writer: EnumLeaf, reader: EnumLeaf, path: readonly string[]): Unreadable[] {

@@ -65,6 +65,7 @@ function iso(ms: number): string {
 
 /** A value of a payload as shown in a reason, cut to `QUOTE_CHARS_MAX`. */
 export function quote(value: unknown): string {
+  if (value instanceof Uint8Array) return `${value.length} bytes`
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
   const text = typeof value === 'string' ? JSON.stringify(value.slice(0, QUOTE_CHARS_MAX + 1)) : String(value)
   return text.length > QUOTE_CHARS_MAX ? `${text.slice(0, QUOTE_CHARS_MAX)}...` : text

@@ -6,7 +6,8 @@
 import type { Value } from '../readings.ts'
 import type { Bytes } from './bytes.ts'
 import { type Columns, type Slots, setDefault } from './columns.ts'
-import type { EnumShape, Field, RecordShape, Shape } from './shape.ts'
+import { defaultLogical, readLogical } from './logical.ts'
+import type { EnumShape, Field, RecordShape, Scalar, Shape } from './shape.ts'
 import { shortestFloat } from './shortest-float.ts'
 
 export interface Decoded {
@@ -72,8 +73,10 @@ function recordStep(writer: RecordShape, reader: RecordShape | undefined, column
 }
 
 /** A default is a value of its type: a float32 where that is float. */
-const defaultLeaf = (shape: Shape, value: Value | null | undefined) =>
-  shape.kind === 'float' && typeof value === 'number' ? shortestFloat(Math.fround(value)) : value
+function defaultLeaf(shape: Shape, value: Value | null | undefined) {
+  if (shape.kind === 'logical' && value !== null && value !== undefined) return defaultLogical(shape, value)
+  return shape.kind === 'float' && typeof value === 'number' ? shortestFloat(Math.fround(value)) : value
+}
 
 /** A reader's field takes the writer's of its name, or of one of its aliases. */
 const sourceOf = ({ name, aliases }: Field, writer: RecordShape): Field | undefined =>
@@ -96,14 +99,19 @@ function valueStep(writer: Shape, reader: Field | undefined, columns: Columns, a
     return recordStep(writer, inner, columns, `${above}${reader?.name}_`)
   }
   const number = reader === undefined ? -1 : columns.numberOf(above + reader.name)
-  const read = writer.kind === 'enum' ? enumRead(writer, reader?.shape) : READS[writer.kind]
+  const read = readOf(writer, reader)
   return (bytes, slots) => {
     const value = read(bytes)
     if (number >= 0) slots[number] = value
   }
 }
 
-const READS: Readonly<Record<Exclude<Shape['kind'], 'record' | 'enum'>, Read>> = {
+function readOf(writer: Exclude<Shape, RecordShape>, reader: Field | undefined): Read {
+  if (writer.kind === 'logical') return (bytes) => readLogical(writer, bytes)
+  return writer.kind === 'enum' ? enumRead(writer, reader?.shape) : READS[writer.kind]
+}
+
+const READS: Readonly<Record<Scalar, Read>> = {
   int: (bytes) => bytes.int(),
   long: (bytes) => bytes.long(),
   float: (bytes) => shortestFloat(bytes.float()),

@@ -49,7 +49,7 @@ function canonicalForm(schema: unknown, spelling: Spelling, namespace: string): 
   if (Array.isArray(schema)) return `[${schema.map(inner).join(',')}]`
   const { type, ...rest } = schema as Record<string, unknown>
   if (type === 'array') return `{"type":"array","items":${inner(rest.items)}}`
-  if (type === 'record' || type === 'enum') return namedForm(type, rest, spelling, namespace)
+  if (type === 'record' || type === 'enum' || type === 'fixed') return namedForm(type, rest, spelling, namespace)
   return rest.logicalType === undefined ? inner(type) : spelling(inner(type), rest.logicalType)
 }
 
@@ -58,6 +58,7 @@ function namedForm(type: string, schema: Record<string, unknown>, spelling: Spel
   const name = fullName(String(schema.name), typeof own === 'string' ? own : enclosing)
   const namespace = name.slice(0, Math.max(0, name.lastIndexOf('.')))
   const head = `{"name":${JSON.stringify(name)},"type":"${type}"`
+  if (type === 'fixed') return `${head},"size":${schema.size}}`
   if (type === 'enum') return `${head},"symbols":${JSON.stringify(schema.symbols)}}`
   const fields = (schema.fields as readonly { readonly name: string; readonly type: unknown }[]).map(
     (field) => `{"name":${JSON.stringify(field.name)},"type":${canonicalForm(field.type, spelling, namespace)}}`,

@@ -1,6 +1,6 @@
 /**
  * Owns a schema reduced to what matters for its bytes and its values. The platform has taken the schema (docs/schemas.md): it is a
- * record without arrays, maps and bytes, a union is null with one other type, and it has one time.
+ * record without arrays and maps, a union is null with one other type, and one field is the time.
  */
 
 export type Scalar = 'int' | 'long' | 'float' | 'double' | 'boolean' | 'string'
@@ -12,12 +12,24 @@ export interface EnumShape {
   readonly default: string | undefined
 }
 
+/** What is written as another type. */
+export interface LogicalShape {
+  readonly kind: 'logical'
+  /** The logical type; `bytes` if there is none. */
+  readonly logical: string
+  /** How it is written: a number is that of its bytes. */
+  readonly wire: 'int' | 'long' | 'string' | 'bytes' | number
+  /** Of a decimal. */
+  readonly precision: number
+  readonly scale: number
+}
+
 export interface RecordShape {
   readonly kind: 'record'
   readonly fields: readonly Field[]
 }
 
-export type Shape = { readonly kind: Scalar } | EnumShape | RecordShape
+export type Shape = { readonly kind: Scalar } | EnumShape | LogicalShape | RecordShape
 
 export interface Field {
   readonly name: string
@@ -35,23 +47,35 @@ export interface Field {
 type Json = Readonly<Record<string, unknown>>
 
 export function shapeOf(schema: unknown): RecordShape {
-  return new Reader().type(schema, '') as RecordShape
+  const shape = new Reader().type(schema, '') as RecordShape
+  const { fields } = schema as { readonly fields: readonly Json[] }
+  const marked = fields.find(({ time }) => time === true)?.name
+  const isTime = ({ name, unitsPerMs, nullBranch }: Field) =>
+    marked === undefined ? unitsPerMs !== undefined && nullBranch === undefined : name === marked
+  const asTime = (field: Field): Field =>
+    isTime(field) ? { ...field, shape: { kind: 'long' } } : { ...field, unitsPerMs: undefined }
+  return { ...shape, fields: shape.fields.map(asTime) }
 }
 
 class Reader {
   readonly #named = new Map<string, Shape>()
 
   type(type: unknown, namespace: string): Shape {
+    if (type === 'bytes') return logicalShape({}, type)
     if (typeof type === 'string') return this.#named.get(fullName(type, namespace)) ?? { kind: type as Scalar }
     const json = type as Json
-    if (json.type !== 'record' && json.type !== 'enum') return this.type(json.type, namespace)
+    if (json.type !== 'record' && json.type !== 'enum' && json.type !== 'fixed') {
+      return json.logicalType === undefined ? this.type(json.type, namespace) : logicalShape(json, json.type)
+    }
     const own = typeof json.namespace === 'string' ? json.namespace : namespace
     const name = fullName(String(json.name), own)
     const inside = name.slice(0, Math.max(0, name.lastIndexOf('.')))
     const shape: Shape =
       json.type === 'enum'
         ? { kind: 'enum', symbols: json.symbols as string[], default: json.default as string | undefined }
-        : { kind: 'record', fields: (json.fields as Json[]).map((field) => this.#field(field, inside)) }
+        : json.type === 'fixed'
+          ? logicalShape(json, json.size)
+          : { kind: 'record', fields: (json.fields as Json[]).map((field) => this.#field(field, inside)) }
     this.#named.set(name, shape)
     return shape
   }
@@ -71,6 +95,14 @@ class Reader {
     }
   }
 }
+
+const logicalShape = ({ logicalType = 'bytes', precision = 0, scale = 0 }: Json, wire: unknown): LogicalShape => ({
+  kind: 'logical',
+  logical: String(logicalType),
+  wire: wire as LogicalShape['wire'],
+  precision: Number(precision),
+  scale: Number(scale),
+})
 
 function unitsPerMs(type: unknown): number | undefined {
   const { logicalType } = (typeof type === 'object' ? type : {}) as Json

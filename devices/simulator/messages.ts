@@ -57,7 +57,8 @@ export class Messages {
     this.#clock = deps.clock
     this.#timeField = stream.timeField
     this.#unitsPerMs = stream.precision === 'us' ? 1000 : 1
-    this.#record = recordSource(schema, stream.timeField, seededRandom(options.seed, options.index))
+    const random = seededRandom(options.seed, options.index)
+    this.#record = recordSource(schema, stream.timeField, random, options.format === 'json')
   }
 
   /** The next payload. Throws a `SimulatorError` `message-too-large` when the batch does not fit a message. */

@@ -4,6 +4,7 @@
  * never leaves its range; tags keep their value for the device's life.
  */
 
+import { DECIMAL_DIGITS_MAX, fromAvro, type Logical, logicalOf, Unfit } from '../../schemas/logical.ts'
 import type { Random } from './random.ts'
 import { SimulatorError } from './simulator-error.ts'
 
@@ -71,6 +72,8 @@ const NULL_SHARE = 0.02
 /** An enum, a string or a boolean changes this often. */
 const CHANGE_SHARE = 0.02
 const STRING_CHOICES = 4
+/** Of what is in them as a number of 64 bits. */
+const DECIMAL_BYTES = 8
 
 /** A smooth random walk inside its span: it drifts, and is reflected (or wrapped) at the ends. */
 function walk(range: Span, integer: boolean, random: Random): ValueSource {
@@ -109,6 +112,12 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 /** Avro names of the types defined so far in the schema: a later field may refer to one (Avro 1.12, "Names"). */
 type NamedTypes = Map<string, object>
 
+/** What all fields of a schema share; `isJson`: they are drawn as JSON has them, not Avro. */
+interface Drawing {
+  readonly named: NamedTypes
+  readonly isJson: boolean
+}
+
 interface FieldHints {
   readonly name: string
   readonly unit: string
@@ -116,17 +125,19 @@ interface FieldHints {
 }
 
 /** A source of values of an Avro type, as `avsc` takes them (unions unwrapped). */
-function sourceOf(type: unknown, hints: FieldHints, random: Random, named: NamedTypes): ValueSource {
-  if (Array.isArray(type)) return unionSource(type, hints, random, named)
+function sourceOf(type: unknown, hints: FieldHints, random: Random, drawing: Drawing): ValueSource {
+  if (Array.isArray(type)) return unionSource(type, hints, random, drawing)
   if (isObject(type)) {
-    if (typeof type.name === 'string') named.set(type.name, type)
-    if (type.type === 'record') return fieldsSource(type, undefined, random, named)
+    if (typeof type.name === 'string') drawing.named.set(type.name, type)
+    if (type.type === 'record') return fieldsSource(type, undefined, random, drawing)
     if (type.type === 'enum' && Array.isArray(type.symbols)) return sticky(type.symbols, hints.tag, random)
-    return sourceOf(type.type, hints, random, named)
+    const leaf = 'logicalType' in type || type.type === 'fixed' ? logicalOf(type, type.type, sizeOf(type)) : undefined
+    if (leaf !== undefined && !(leaf instanceof Unfit)) return logicalSource(leaf, hints, random, drawing)
+    return sourceOf(type.type, hints, random, drawing)
   }
-  const reference = typeof type === 'string' ? named.get(type) : undefined
-  if (reference !== undefined) return sourceOf(reference, hints, random, named)
-  const range = BY_NAME.find(([pattern]) => pattern.test(hints.name))?.[1] ?? BY_UNIT[hints.unit] ?? DEFAULT_SPAN
+  const reference = typeof type === 'string' ? drawing.named.get(type) : undefined
+  if (reference !== undefined) return sourceOf(reference, hints, random, drawing)
+  const range = spanOf(hints)
   switch (type) {
     case 'int':
     case 'long':
@@ -142,20 +153,83 @@ function sourceOf(type: unknown, hints: FieldHints, random: Random, named: Named
         hints.tag,
         random,
       )
+    case 'bytes':
+      return logicalSource({ kind: 'bytes', size: undefined }, hints, random, drawing)
     case 'null':
       return () => null
     default:
       throw new SimulatorError(
         'unsupported-field',
-        `field "${hints.name}" is of type ${JSON.stringify(type)}: the simulator draws numbers, booleans, strings, enums and records`,
+        `field "${hints.name}" is of type ${JSON.stringify(type)}: the simulator draws numbers, booleans, strings, bytes, enums and records`,
       )
   }
 }
 
+const spanOf = ({ name, unit }: FieldHints): Span =>
+  BY_NAME.find(([pattern]) => pattern.test(name))?.[1] ?? BY_UNIT[unit] ?? DEFAULT_SPAN
+
+const sizeOf = ({ size }: Record<string, unknown>) => (typeof size === 'number' ? size : undefined)
+
+/** What was, such as a calibration, in the year from here on. */
+const DAYS_FROM = Date.UTC(2026, 0, 1) / 86_400_000
+const BYTES_DRAWN = 8
+
+function logicalSource(leaf: Logical, hints: FieldHints, random: Random, { isJson }: Drawing): ValueSource {
+  const draw = avroSource(leaf, hints, random)
+  return isJson ? () => fromAvro(leaf, draw()) : draw
+}
+
+/** As Avro writes it. Times that are not the reading's lie in the past, and change as seldom as texts do. */
+function avroSource(leaf: Logical, hints: FieldHints, random: Random): ValueSource {
+  switch (leaf.kind) {
+    case 'decimal': {
+      const inBytes = 2 ** (8 * (leaf.size ?? DECIMAL_BYTES) - 1)
+      const whole = Math.min(10 ** Math.min(leaf.precision, DECIMAL_DIGITS_MAX), inBytes)
+      const drawn = walk(spanOf(hints), false, random)
+      const unscaled = () => Math.round(Number(drawn()) * 10 ** leaf.scale)
+      return () => twosComplement(Math.max(1 - whole, Math.min(whole - 1, unscaled())), leaf.size)
+    }
+    case 'uuid':
+      return leaf.size === undefined ? sticky([uuidText(random)], true, random) : bytesSource(leaf.size, random)
+    case 'bytes':
+    case 'fixed':
+      return bytesSource(leaf.size ?? BYTES_DRAWN, random)
+    default: {
+      const isMicros = leaf.kind.endsWith('micros')
+      const days = () => DAYS_FROM + random.below(365)
+      const ofDay = () => random.below(86_400_000) * (isMicros ? 1_000 : 1)
+      if (leaf.kind === 'date') return sticky([days(), days()], false, random)
+      if (leaf.kind.startsWith('time-')) return sticky([ofDay(), ofDay()], false, random)
+      const moment = () => days() * 86_400_000 * (isMicros ? 1_000 : 1) + ofDay()
+      return sticky([moment(), moment()], false, random)
+    }
+  }
+}
+
+function bytesSource(length: number, random: Random): ValueSource {
+  const draw = () => Buffer.from(Array.from({ length }, () => random.below(256)))
+  return sticky([draw(), draw()], false, random)
+}
+
+function uuidText(random: Random): string {
+  const hex = Array.from({ length: 32 }, () => random.below(16).toString(16)).join('')
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+}
+
+/** In so many bytes, or in as few as do. */
+function twosComplement(value: number, size: number | undefined): Buffer {
+  const bytes = Buffer.alloc(DECIMAL_BYTES)
+  bytes.writeBigInt64BE(BigInt(value))
+  if (size === undefined) return bytes
+  return size <= bytes.length
+    ? bytes.subarray(bytes.length - size)
+    : Buffer.concat([Buffer.alloc(size - bytes.length, value < 0 ? 0xff : 0), bytes])
+}
+
 /** The union's first branch that is not null; now and then null, where the union has it. */
-function unionSource(branches: readonly unknown[], hints: FieldHints, random: Random, named: NamedTypes): ValueSource {
+function unionSource(branches: readonly unknown[], hints: FieldHints, random: Random, drawing: Drawing): ValueSource {
   const branch = branches.find((candidate) => candidate !== 'null')
-  const source = sourceOf(branch ?? 'null', hints, random, named)
+  const source = sourceOf(branch ?? 'null', hints, random, drawing)
   if (!branches.includes('null') || hints.tag) return source
   return () => {
     const value = source()
@@ -167,14 +241,14 @@ function fieldsSource(
   schema: object,
   timeField: string | undefined,
   random: Random,
-  named: NamedTypes,
+  drawing: Drawing,
 ): () => Record<string, unknown> {
   const fields = 'fields' in schema && Array.isArray(schema.fields) ? schema.fields.filter(isObject) : []
   const sources = fields
     .filter((field) => field.name !== timeField)
     .map((field) => {
       const hints = { name: String(field.name), unit: String(field.unit ?? ''), tag: field.tag === true }
-      return [hints.name, sourceOf(field.type, hints, random, named)] as const
+      return [hints.name, sourceOf(field.type, hints, random, drawing)] as const
     })
   return () => {
     const record: Record<string, unknown> = {}
@@ -184,9 +258,14 @@ function fieldsSource(
 }
 
 /**
- * A source of whole records of `schema` (an Avro record as JSON), without the field `timeField`, which is the caller's.
+ * A source of whole records of `schema` (an Avro record as JSON), without the field `timeField`, which is the caller's; `isJson`: as JSON.
  * Throws a `SimulatorError` `unsupported-field`.
  */
-export function recordSource(schema: object, timeField: string, random: Random): () => Record<string, unknown> {
-  return fieldsSource(schema, timeField, random, new Map())
+export function recordSource(
+  schema: object,
+  timeField: string,
+  random: Random,
+  isJson = false,
+): () => Record<string, unknown> {
+  return fieldsSource(schema, timeField, random, { named: new Map(), isJson })
 }

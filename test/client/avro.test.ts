@@ -7,9 +7,10 @@ import { avro } from '../../client/avro/avro.ts'
 import { shortestFloat } from '../../client/avro/shortest-float.ts'
 import type { Frame } from '../../client/frames.ts'
 import { listSchemas, showSchema } from '../../gateway/schemas.ts'
+import { readingsAsJson } from '../../schemas/as-json.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import { fingerprintOf, OTHER_SPELLINGS } from '../../schemas/fingerprint.ts'
-import { Rejection } from '../../schemas/reading.ts'
+import { type Reading, Rejection } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { shortestFloat as platformShortestFloat } from '../../schemas/shortest-float.ts'
 import { probe, probeRegistry } from '../schemas/schema-folder.ts'
@@ -316,7 +317,62 @@ const nestedField = (name: string): fc.Arbitrary<Evolving> =>
       return { before, after }
     })
 
-const field = (name: string) => fc.oneof(scalarField(name), scalarField(name), enumField(name), nestedField(name))
+const LOGICAL: readonly (readonly [type: object, min: number, max: number])[] = [
+  [{ type: 'int', logicalType: 'date' }, -719_200, 2_932_950],
+  [{ type: 'int', logicalType: 'time-millis' }, -1, 86_400_100],
+  [{ type: 'long', logicalType: 'time-micros' }, -1, 86_400_000_100],
+  [{ type: 'long', logicalType: 'timestamp-millis' }, -62_135_596_800_100, 253_402_300_800_100],
+  [{ type: 'long', logicalType: 'timestamp-micros' }, -(2 ** 52), 2 ** 53 - 2],
+  [{ type: 'long', logicalType: 'local-timestamp-micros' }, -(2 ** 52), 2 ** 53 - 2],
+]
+const UUID = { type: 'string', logicalType: 'uuid' }
+const byteTypes = (name: string) => [
+  { type: 'bytes' },
+  { type: 'fixed', name: `fixed_${name}`, size: 6 },
+  { type: 'fixed', name: `uuid_${name}`, size: 16, logicalType: 'uuid' },
+  { type: 'bytes', logicalType: 'decimal', precision: 17, scale: 4 },
+  { type: 'fixed', name: `decimal_${name}`, size: 9, logicalType: 'decimal', precision: 15, scale: 15 },
+]
+const latin1 = (bytes: unknown) => (bytes instanceof Uint8Array ? Buffer.from(bytes).toString('latin1') : bytes)
+
+/** What is written as another type, perhaps nullable, renamed or new. */
+const logicalField = (name: string): fc.Arbitrary<Evolving> =>
+  fc
+    .record({
+      type: fc.constantFrom(...LOGICAL.map(([type]) => type), UUID, ...byteTypes(name)),
+      isNullable: fc.boolean(),
+      fate: fc.constantFrom('kept', 'renamed', 'new'),
+    })
+    .chain(({ type, isNullable, fate }) =>
+      sampleOf(type as Type).map((value) => {
+        const before = { name, type: isNullable ? [type, 'null'] : type }
+        if (fate === 'kept') return { before, after: before }
+        if (fate === 'new') return { before: undefined, after: { ...before, default: latin1(value) } }
+        return { before, after: { ...before, name: `${name}2`, aliases: [name] } }
+      }),
+    )
+
+function logicalSample(type: { readonly type: unknown; readonly size?: number; readonly logicalType?: unknown }) {
+  const known = LOGICAL.find(([each]) => each === type)
+  if (known !== undefined) return fc.integer({ min: known[1], max: known[2] })
+  if (type === UUID)
+    return fc.tuple(fc.uuid(), fc.boolean()).map(([text, isUpper]) => (isUpper ? text.toUpperCase() : text))
+  const { size } = type
+  const bytes = (length: number) => fc.uint8Array({ minLength: size ?? 0, maxLength: size ?? length })
+  const drawn = type.logicalType === 'decimal' ? fc.oneof(bytes(9), small(size ?? 3)) : bytes(20)
+  return drawn.map((each) => Buffer.from(each))
+}
+
+/** Of a few digits, whatever the size. */
+const small = (size: number) =>
+  fc.integer({ min: -(2 ** 15), max: 2 ** 15 - 1 }).map((value) => {
+    const bytes = Buffer.alloc(size, value < 0 ? 0xff : 0)
+    bytes.writeInt16BE(value, size - 2)
+    return new Uint8Array(bytes)
+  })
+
+const field = (name: string) =>
+  fc.oneof(scalarField(name), scalarField(name), enumField(name), nestedField(name), logicalField(name))
 
 type Type = string | readonly unknown[] | { readonly type: unknown; readonly [more: string]: unknown }
 
@@ -330,7 +386,7 @@ function sampleOf(type: Type): fc.Arbitrary<unknown> {
   const { type: kind, symbols, fields } = type as { type: Type; symbols?: string[]; fields?: Schema['fields'] }
   if (kind === 'enum') return fc.constantFrom(...(symbols ?? []))
   if (kind === 'record') return recordOf({ fields: fields ?? [] })
-  return sampleOf(kind)
+  return kind === 'fixed' || kind === 'bytes' || 'logicalType' in type ? logicalSample(type as never) : sampleOf(kind)
 }
 
 interface Schema {
@@ -387,7 +443,10 @@ test('whatever the schemas and however they have changed, and whatever the bytes
       return copy
     })
     const byHand = [records[1]?.[0], records[1]].map((value) => Buffer.from(JSON.stringify(value)))
-    for (const payload of [...payloads, ...damaged, ...byHand]) {
+    const stream = registry.stream('probe') ?? assert.fail()
+    const asText = payloads.map((payload) => expected(registry, { stream: 'probe', payload }))
+    const again = asText.map((readings) => readingsAsJson(stream, readings as Reading[]))
+    for (const payload of [...payloads, ...damaged, ...byHand, ...again]) {
       const message = { stream: 'probe', payload }
       const readings = await decode([message])
       const wanted = expected(registry, message)

@@ -18,7 +18,7 @@ import { copyTree, ROOT } from '../tree.ts'
 const CLIENT = join(ROOT, 'client')
 /** Minified, of what an app has that only subscribes; gzip. */
 const BYTES_MAX = 8_192
-const AVRO_BYTES_MAX = 4_096
+const AVRO_BYTES_MAX = 5_120
 
 /** An app of its own, with the package installed. */
 async function install(t: TestContext): Promise<string> {

@@ -20,6 +20,11 @@ const X = f('x', 'double')
 /** So that the two versions have other fingerprints, where the change itself does not see to it. */
 const MORE = f('more', ['null', 'int'], { default: null })
 const withTime = (time: object, ...fields: object[]) => ({ ...probe(), fields: [time, ...fields] })
+const date = { type: 'int', logicalType: 'date' }
+const uuid = { type: 'string', logicalType: 'uuid' }
+const long = (logicalType: string) => ({ type: 'long', logicalType })
+const decimal = (precision: number, scale: number) => ({ type: 'bytes', logicalType: 'decimal', precision, scale })
+const fixed = (size: number) => ({ type: 'fixed', name: 'mac', size })
 const pretty = (schema: object) => JSON.stringify(schema, null, 2)
 
 /** Version 1, version 2, the finding's code, and its words. */
@@ -111,6 +116,42 @@ const INCOMPATIBLE: [what: string, first: object, second: object, code: string, 
     /t is no tag/,
   ],
   ['an integer that becomes a float', probe(f('x', 'int')), probe(X), 'type', /x is float, in version 1 it is integer/],
+  [
+    'a number that becomes a date',
+    probe(f('x', 'int')),
+    probe(f('x', date), MORE),
+    'unreadable',
+    /was int and is date/,
+  ],
+  ['a text that becomes a uuid', probe(f('x', 'string')), probe(f('x', uuid), MORE), 'type', /x is uuid, .* is string/],
+  [
+    'a time in other units',
+    probe(X, f('y', long('time-micros'))),
+    probe(X, f('y', long('local-timestamp-micros')), MORE),
+    'type',
+    /y is local-timestamp-micros, in version 1 it is time-micros/,
+  ],
+  [
+    'another scale',
+    probe(f('x', decimal(6, 2))),
+    probe(f('x', decimal(6, 3)), MORE),
+    'type',
+    /x has 3 decimals, .* has 2/,
+  ],
+  [
+    'another precision',
+    probe(f('x', decimal(6, 2))),
+    probe(f('x', decimal(7, 2)), MORE),
+    'unreadable',
+    /was decimal of 6 digits/,
+  ],
+  [
+    'a fixed of another size',
+    probe(f('x', fixed(4))),
+    probe(f('x', fixed(5))),
+    'unreadable',
+    /was fixed in 4 bytes and is/,
+  ],
   [
     'another default',
     probe(X, f('y', 'int', { default: 0 })),
@@ -237,7 +278,7 @@ test('a version is held against every older one, and not the last alone', (t) =>
 test('what no platform starts with is found with its line, and all of it', (t) => {
   const directory = schemaFolder(t, {
     'probe/1.avsc': '{',
-    'other/1.avsc': pretty({ ...probe(X, f('y', 'bytes')), name: 'other' }),
+    'other/1.avsc': pretty({ ...probe(X, f('y', 'null')), name: 'other' }),
     'third/1.avsc': pretty({ ...probe(X), name: 'third' }),
     'third/2.avsc': pretty({ ...probe(X), name: 'third', doc: 'the same' }),
   })

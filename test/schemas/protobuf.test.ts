@@ -83,7 +83,6 @@ const FAULTS: readonly [what: string, text: string, reason: RegExp][] = [
     /:8: x is repeated/,
   ],
   ['a map', message('// map<string, int32> no = 2;', 'map<string, int32> x = 2;'), /:6: x is a map/],
-  ['bytes', message('bytes x = 2;'), /:5: x is of type bytes/],
   ['a message that holds itself', message('Probe x = 2;'), /:5: x contains its own message/],
   [
     'a type of another file',

@@ -7,6 +7,7 @@ import { Registry, SchemaError, SHIPPED_SCHEMAS_DIR } from '../../schemas/regist
 import { probe, probeRegistry, schemaFolder, TIME } from './schema-folder.ts'
 
 const X = { name: 'x', type: 'double' }
+const decimal = (of: object) => ({ type: 'bytes', logicalType: 'decimal', ...of })
 const micros = { name: 'ts', type: { type: 'long', logicalType: 'timestamp-micros' } }
 const withFields = (...fields: object[]) => ({ ...probe(), fields })
 const record = (name: string, ...fields: object[]) => ({ type: 'record', name, fields })
@@ -34,9 +35,45 @@ const FAULTS: [what: string, schema: object | string, message: RegExp][] = [
     /inside "type"/,
   ],
   [
-    'another logicalType',
-    probe({ name: 'x', type: { type: 'int', logicalType: 'date' } }),
-    /logicalType "date", which a point cannot keep/,
+    'a duration',
+    probe({ name: 'x', type: { type: 'fixed', name: 'f', size: 12, logicalType: 'duration' } }),
+    /logicalType "duration", which a point cannot keep; possible are date, /,
+  ],
+  [
+    'nanoseconds',
+    probe(X, { name: 'x2', type: { type: 'long', logicalType: 'timestamp-nanos' } }),
+    /logicalType "timestamp-nanos", which a point cannot keep/,
+  ],
+  ['a date of long', probe({ name: 'x', type: { type: 'long', logicalType: 'date' } }), /"date" of "long"; .* "int"$/],
+  ['a uuid of int', probe({ name: 'x', type: { type: 'int', logicalType: 'uuid' } }), /a fixed of 16 is right/],
+  [
+    'a decimal of long',
+    probe({ name: 'x', type: { type: 'long', logicalType: 'decimal', precision: 4 } }),
+    /bytes or a/,
+  ],
+  ['a decimal of any digits', probe({ name: 'x', type: decimal({}) }), /precision nothing; 1 to 38 are possible/],
+  ['a decimal of 39 digits', probe({ name: 'x', type: decimal({ precision: 39 }) }), /precision 39; 1 to 38/],
+  [
+    'a scale beyond the precision',
+    probe({ name: 'x', type: decimal({ precision: 2, scale: 3 }) }),
+    /scale 3; 0 to its/,
+  ],
+  ['a time of day as the time', probe({ name: 'x', type: 'int', time: true }), /no field that says so is the time/],
+  ['a time that is not true', probe({ ...X, time: 'yes' }), /"time" is "yes"; it must be true, or not be there/],
+  [
+    'a unit of a date',
+    probe({ name: 'x', type: { type: 'int', logicalType: 'date' }, unit: 'd' }),
+    /only numbers have/,
+  ],
+  [
+    'a uuid as a tag',
+    probe(X, { name: 't', type: { type: 'string', logicalType: 'uuid' }, tag: true }),
+    /t is a tag of/,
+  ],
+  [
+    'a default that is no uuid',
+    probe({ name: 'x', type: { type: 'string', logicalType: 'uuid' }, default: 'x' }),
+    /x has a default that cannot be stored: it is "x"; a UUID such as/,
   ],
   ['only the time', probe(), /no field beside the time and tags/],
   ['only a tag', probe({ name: 'x', type: 'string', tag: true }), /no field beside the time and tags/],
@@ -50,8 +87,11 @@ const FAULTS: [what: string, schema: object | string, message: RegExp][] = [
     probe({ name: 'x', type: { type: 'map', values: 'int' } }),
     /x is of type "map", which cannot become a point/,
   ],
-  ['bytes', probe({ name: 'x', type: 'bytes' }), /x is of type "bytes", which cannot become a point/],
-  ['fixed', probe({ name: 'x', type: { type: 'fixed', name: 'f', size: 4 } }), /x is of type "fixed", which cannot/],
+  [
+    'a large fixed',
+    probe({ name: 'x', type: { type: 'fixed', name: 'f', size: 1025 } }),
+    /fixed of 1025 bytes; 1 to 1024/,
+  ],
   ['a bare null', probe({ name: 'x', type: 'null' }), /x is of type "null"/],
   ['an unknown type', probe({ name: 'x', type: 'flaot' }), /x is of type "flaot"/],
   ['no type', probe({ name: 'x' }), /x has the type nothing/],

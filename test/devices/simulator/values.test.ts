@@ -5,6 +5,7 @@ import { Messages } from '../../../devices/simulator/messages.ts'
 import { SimulatorError } from '../../../devices/simulator/simulator-error.ts'
 import { Decoder } from '../../../schemas/decoder.ts'
 import { type Reading, Rejection } from '../../../schemas/reading.ts'
+import { probe, probeRegistry, TIME } from '../../schemas/schema-folder.ts'
 import { registry } from './fleet.ts'
 
 const decoder = new Decoder(registry)
@@ -34,6 +35,35 @@ test('every shipped stream is drawn so that the registry takes it, in both forma
     assert.equal(readings(name, 1, 0, 50).length, 50, name)
     assert.equal(readings(name, 1, 0, 5, 'json', 10).length, 50, name)
   }
+})
+
+test('what Avro writes as another type is drawn so that the registry takes it', (t) => {
+  const logical = (type: string, logicalType: string, more = {}) => ({ type, logicalType, ...more })
+  const types: unknown[] = [
+    ...['date', 'time-millis'].map((each) => logical('int', each)),
+    ...['time-micros', 'timestamp-micros', 'local-timestamp-millis'].map((each) => logical('long', each)),
+    logical('string', 'uuid'),
+    logical('bytes', 'decimal', { precision: 9, scale: 4 }),
+    logical('fixed', 'decimal', { name: 'price', size: 1, precision: 2 }),
+    logical('fixed', 'decimal', { name: 'large', size: 12, precision: 20, scale: 2 }),
+    { type: 'fixed', name: 'mac', size: 6 },
+    'mac',
+    'bytes',
+  ]
+  const fields = types.map((type, index) => ({ name: `x${index}`, type }))
+  const own = probeRegistry(t, { ...probe(), fields: [{ ...TIME, time: true }, ...fields] })
+  const drawn = (['avro', 'json'] as const).map((format) => {
+    const messages = new Messages(
+      { stream: 'probe', seed: 1, index: 0, batch: 20, format },
+      { registry: own, clock: still },
+    )
+    const message = { device: 'a', stream: 'probe', receivedAt: NOW, payload: messages.next() }
+    const decoded = new Decoder(own).decode(message)
+    assert(!(decoded instanceof Rejection), decoded instanceof Rejection ? decoded.reason : '')
+    return decoded
+  })
+  assert.deepEqual(drawn[0], drawn[1])
+  assert.equal(Object.keys(drawn[0]?.[0]?.values ?? {}).length, types.length)
 })
 
 test('the same seed and device give the same values, another seed or device others', () => {
