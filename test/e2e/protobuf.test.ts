@@ -3,20 +3,15 @@
  * and live. Each runs where its tools are installed.
  */
 
-import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
-import { connectAsync } from 'mqtt'
 import protobuf from 'protobufjs'
-import { connect, type Subscription } from '../../client/client.ts'
-import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { pythonWith } from '../servers/python.ts'
 import { findProgram, requireProgram, skipIfMissing } from '../servers/server.ts'
-import { until } from '../until.ts'
-import { RunningPlatform } from './platform.ts'
+import { Machines, TS } from './machines.ts'
 
 const HERE = new URL('./protobuf/', import.meta.url).pathname
 const OPTIONS = new URL('../../docs/protobuf/', import.meta.url).pathname
@@ -24,79 +19,18 @@ const PATHS = [HERE, OPTIONS].map((folder) => `-I${folder}`)
 const PROTOC = 'apt install protobuf-compiler libprotobuf-dev'
 const OPTIONS_FILE = 'telltale/options.proto'
 const MACHINE = readFileSync(join(HERE, 'machine.proto'), 'utf8')
-const TS = Date.now() - 60_000
 const GO_MODULE = 'google.golang.org/protobuf'
 
-/** Of a program of `protobuf/`: the hexadecimal digits of a reading, and of a batch of two. */
-type Written = readonly [reading: string, batch: string]
+const machines = new Machines({ name: '1.proto', text: MACHINE })
+after(() => machines.stop())
 
-const ZERO = { line: undefined, state: 'stopped', cycles: 0, offset: 0, alarm: false }
-const FULL = { temperature: 21.3, line: 'Süd-3', state: 'running', motor_speed: 1450, motor_load: 0.75 }
-const EXPECTED = [
-  { ts: TS, values: { ...FULL, cycles: 2 ** 53 - 2, offset: -7, alarm: true } },
-  { ts: TS + 1, values: { ...ZERO } },
-  { ts: TS + 2, values: { ...ZERO, temperature: 0, offset: 2 ** 31 - 1 } },
-].map(({ ts, values }) => ({ ts, values: JSON.parse(JSON.stringify(values)) as object }))
-
-let started: Promise<{ readonly platform: RunningPlatform; readonly directory: string }> | undefined
-const cleanUp: (() => unknown)[] = []
-after(async () => {
-  for (const each of cleanUp.reverse()) await each()
-})
-
-/** One for all of them, with the stream `machine` by its .proto. */
-function running() {
-  const scope = { after: (each: () => unknown) => cleanUp.push(each) } as unknown as TestContext
-  started ??= (async () => {
-    const directory = scratchDirectory(scope)
-    const schemas = join(directory, 'schemas')
-    cpSync(SHIPPED_SCHEMAS_DIR, schemas, { recursive: true, filter: (path) => !path.endsWith('.ts') })
-    mkdirSync(join(schemas, 'machine'))
-    writeFileSync(join(schemas, 'machine', '1.proto'), MACHINE)
-    const platform = await RunningPlatform.start(scope, { environment: { TELLTALE_SCHEMAS_DIR: schemas } })
-    return { platform, directory }
-  })()
-  return started
-}
-
-function follow(subscription: Subscription) {
-  const seen = { isLive: false, readings: [] as { ts: number; values: object }[] }
-  const read = async () => {
-    for await (const event of subscription.events()) {
-      if (event.type === 'live') seen.isLive = true
-      if (event.type === 'readings') seen.readings.push(...event.readings.map(({ ts, values }) => ({ ts, values })))
-    }
-  }
-  void read()
-  return seen
-}
-
-async function arrives(t: TestContext, device: string, [reading, batch]: Written): Promise<void> {
-  const { platform } = await running()
-  const token = await platform.appToken()
-  const live = connect(platform.url, { token })
-  t.after(() => live.close())
-  const filter = `devices/${device}/telemetry/machine`
-  const seen = follow(live.subscribe(filter))
-  await until(() => seen.isLive)
-  const password = await platform.deviceToken(device)
-  const client = await connectAsync({ port: platform.mqttPort, clientId: device, username: device, password })
-  t.after(() => client.endAsync(true))
-  await client.publishAsync(`${filter}/protobuf`, Buffer.from(reading, 'hex'), { qos: 1 })
-  await client.publishAsync(`${filter}/protobuf-batch`, Buffer.from(batch, 'hex'), { qos: 1 })
-  await until(() => seen.readings.length === EXPECTED.length)
-  assert.deepEqual(seen.readings, EXPECTED)
-  await platform.settled()
-  const stored = await platform.readings(`filter=${filter}`)
-  assert.deepEqual(
-    stored.map(({ ts, values }) => ({ ts, values })),
-    EXPECTED,
-  )
-}
-
-const lines = (output: string): Written => {
+/** What a program of `protobuf/` prints: the hexadecimal digits of a reading, and of a batch of two. */
+async function arrives(t: TestContext, device: string, output: string): Promise<void> {
   const [reading = '', batch = ''] = output.trim().split('\n')
-  return [reading, batch]
+  await machines.arrive(t, device, [
+    ['/protobuf', reading],
+    ['/protobuf-batch', batch],
+  ])
 }
 
 test('protobufjs', async (t) => {
@@ -115,7 +49,7 @@ test('protobufjs', async (t) => {
     alarm: true,
   }
   const others = [{ ts: TS + 1 }, { ts: TS + 2, temperature: 0, offset: 2 ** 31 - 1 }]
-  await arrives(t, 'by-protobufjs', [write('Machine', full), write('MachineBatch', { readings: others })])
+  await arrives(t, 'by-protobufjs', `${write('Machine', full)}\n${write('MachineBatch', { readings: others })}`)
 })
 
 test("Python's protobuf", async (t) => {
@@ -126,7 +60,7 @@ test("Python's protobuf", async (t) => {
     execFileSync(protoc, [...PATHS, `--python_out=${out}`, 'machine.proto', OPTIONS_FILE])
     const env = { ...process.env, PYTHONPATH: [out, process.env.PYTHONPATH].filter(Boolean).join(':') }
     const output = execFileSync(python, [join(HERE, 'machine.py'), String(TS)], { encoding: 'utf8', env })
-    await arrives(t, 'by-python', lines(output))
+    await arrives(t, 'by-python', output)
   } catch (error) {
     skipIfMissing(t, error)
   }
@@ -144,7 +78,7 @@ test('nanopb, in C', async (t) => {
   const program = join(out, 'machine')
   const sources = [join(HERE, 'machine.c'), join(out, 'machine.pb.c')]
   execFileSync(gcc, ['-o', program, `-I${out}`, ...sources, '-lprotobuf-nanopb'])
-  await arrives(t, 'by-nanopb', lines(execFileSync(program, [String(TS)], { encoding: 'utf8' })))
+  await arrives(t, 'by-nanopb', execFileSync(program, [String(TS)], { encoding: 'utf8' }))
 })
 
 /** Not asked for by CI: Go and what it fetches are a quarter of a gigabyte. */
@@ -168,5 +102,5 @@ test("Go's protobuf", async (t) => {
   const options = packages.map((each) => `--go_opt=${each}`)
   run('protoc', ...PATHS, '--go_out=.', ...options, 'machine.proto', OPTIONS_FILE)
   cpSync(join(HERE, 'machine.go'), join(module, 'main.go'))
-  await arrives(t, 'by-go', lines(run('go', 'run', '.', String(TS))))
+  await arrives(t, 'by-go', run('go', 'run', '.', String(TS)))
 })
