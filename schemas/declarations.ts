@@ -32,8 +32,15 @@ function headOf({ stream, version, doc, maps }: CatalogueStream): string {
 
 const filesOf = (maps: CatalogueStream['maps']) => [...new Set(maps.map(({ file }) => file))].join(', ')
 
-function lineOf({ name, kind, tag, unit, doc, symbols, optional, since = 1 }: CatalogueColumn): string {
-  const remarks = [doc, unit && unit !== '1' && `In ${unit}.`, tag && 'A tag.', since > 1 && `Since version ${since}.`]
+function lineOf({ name, kind, format, tag, unit, doc, symbols, optional, since = 1 }: CatalogueColumn): string {
+  const what = format && (format === 'hex' ? 'In hexadecimal.' : `The text of a ${format}.`)
+  const remarks = [
+    doc,
+    what,
+    unit && unit !== '1' && `In ${unit}.`,
+    tag && 'A tag.',
+    since > 1 && `Since version ${since}.`,
+  ]
   const remark = textOf(remarks.filter(Boolean).join(' '))
   const type = symbols?.map(literal).join(' | ') ?? TYPES[kind]
   return `${remark === '' ? '' : `  /** ${remark} */\n`}  readonly ${name}${optional ? '?' : ''}: ${type}\n`

@@ -75,6 +75,9 @@ test('each type has its own, nested and null as readings have them; the columns 
     { name: 'count', type: { type: 'long' }, unit: '1' },
     { name: 'on', type: 'boolean' },
     { name: 'site', type: 'string', tag: true },
+    { name: 'made', type: { type: 'int', logicalType: 'date' } },
+    { name: 'mac', type: { type: 'fixed', name: 'mac', size: 6 } },
+    { name: 'price', type: { type: 'bytes', logicalType: 'decimal', precision: 9, scale: 2 } },
   )
   const folder = schemaFolder(t, { 'fuel_tank/1.avsc': schema })
   const lines = linesOf(declarationsOf(folder))
@@ -90,6 +93,11 @@ test('each type has its own, nested and null as readings have them; the columns 
     '  readonly on: boolean',
     '  /** A tag. */',
     '  readonly site?: string',
+    '  /** The text of a date. */',
+    '  readonly made: string',
+    '  /** In hexadecimal. */',
+    '  readonly mac: string',
+    '  readonly price: number',
     '  readonly fuel_tank: FuelTank',
   ])
   const [stream] = Registry.load(folder).streams

@@ -15,7 +15,7 @@ interface CKind {
   readonly put: (at: string, leaf: Leaf) => string
   readonly literal: (value: unknown, leaf: Leaf) => string
   /** Null is a null pointer; other kinds have a member besides that says whether there is a value. */
-  readonly isPointer?: true
+  readonly isPointer?: (leaf: Leaf) => boolean
   readonly remark?: (leaf: Leaf) => string
 }
 
@@ -25,9 +25,31 @@ const integer: CKind = {
   literal: (value) => String(value),
 }
 
+const long: CKind = {
+  ...integer,
+  declare: (name) => `int64_t ${name}`,
+  literal: (value) => `INT64_C(${value})`,
+}
+
+const string: CKind = {
+  declare: (name) => `const char *${name}`,
+  put: (at) => `tt_string(b, ${at})`,
+  literal: (value) => JSON.stringify(value),
+  isPointer: () => true,
+}
+
+const fixed: CKind = {
+  declare: (name, leaf) => `uint8_t ${name}[${sizeOf(leaf)}]`,
+  put: (at, leaf) => `tt_bytes(b, ${at}, ${sizeOf(leaf)})`,
+  literal: (value) =>
+    `{${hexOf(value)
+      .replace(/..(?!$)/g, '0x$&, ')
+      .replace(/..$/, '0x$&')}}`,
+}
+
 const KINDS: Record<Leaf['kind'], CKind> = {
   int: integer,
-  long: { ...integer, declare: (name) => `int64_t ${name}`, literal: (value) => `INT64_C(${value})` },
+  long,
   float: {
     declare: (name) => `float ${name}`,
     put: (at) => `tt_float(b, ${at})`,
@@ -35,12 +57,33 @@ const KINDS: Record<Leaf['kind'], CKind> = {
   },
   double: { declare: (name) => `double ${name}`, put: (at) => `tt_double(b, ${at})`, literal: decimal },
   boolean: { declare: (name) => `bool ${name}`, put: (at) => `tt_bool(b, ${at})`, literal: String },
-  string: {
-    declare: (name) => `const char *${name}`,
-    put: (at) => `tt_string(b, ${at})`,
-    literal: (value) => JSON.stringify(value),
-    isPointer: true,
+  decimal: {
+    declare: (name) => `int64_t ${name}`,
+    put: (at, leaf) => `tt_decimal(b, ${at}, ${sizeOf(leaf)})`,
+    literal: (value) => `INT64_C(${BigInt(`0x${hexOf(value)}`)})`,
+    remark: (leaf) => `in steps of ${(10 ** -(leaf as Decimal).scale).toFixed((leaf as Decimal).scale)}`,
   },
+  date: { ...integer, remark: () => 'days since 1970' },
+  'time-millis': { ...integer, remark: () => 'ms of the day' },
+  'time-micros': { ...long, remark: () => 'us of the day' },
+  'timestamp-millis': { ...long, remark: () => 'ms since 1970' },
+  'timestamp-micros': { ...long, remark: () => 'us since 1970' },
+  'local-timestamp-millis': { ...long, remark: () => 'ms since 1970, local time' },
+  'local-timestamp-micros': { ...long, remark: () => 'us since 1970, local time' },
+  uuid: {
+    declare: (name, leaf) => (sizeOf(leaf) > 0 ? fixed : string).declare(name, leaf),
+    put: (at, leaf) => (sizeOf(leaf) > 0 ? fixed : string).put(at, leaf),
+    literal: (value, leaf) => (sizeOf(leaf) > 0 ? fixed : string).literal(value, leaf),
+    remark: () => 'UUID',
+    isPointer: (leaf) => sizeOf(leaf) === 0,
+  },
+  bytes: {
+    declare: (name) => `struct tt_data ${name}`,
+    put: (at) => `tt_data(b, ${at})`,
+    literal: (value) => `{"${escaped(hexOf(value))}", ${(value as Uint8Array).length}}`,
+  },
+  fixed,
+  string,
   enum: {
     ...integer,
     declare: (name) => `int ${name}`,
@@ -48,6 +91,14 @@ const KINDS: Record<Leaf['kind'], CKind> = {
     remark: (leaf) => (leaf as EnumLeaf).symbols.map((symbol, index) => `${index} ${symbol}`).join(', '),
   },
 }
+
+type Decimal = Extract<Leaf, { kind: 'decimal' }>
+
+/** Bytes of a fixed; 0 of what is none. */
+const sizeOf = (leaf: Leaf): number => ('size' in leaf ? (leaf.size ?? 0) : 0)
+const hexOf = (value: unknown): string => Buffer.from(value as Uint8Array).toString('hex')
+/** Between quotes of C. */
+const escaped = (hex: string): string => hex.replace(/../g, '\\x$&')
 
 function decimal(value: unknown): string {
   const text = String(value)
@@ -94,7 +145,6 @@ class CProgram {
     this.#definition = definition
     const { stream, version } = definition
     const members = this.#membersOf(definition.shape, '')
-    const begin = firstBytes.replace(/../g, '\\x$&')
     this.text = `#include <stdio.h>
 #include "${C_HEADER_NAME}"
 
@@ -112,7 +162,7 @@ ${puts(members, 1).join('\n')}
 size_t encode_${stream}(const struct ${stream}_reading *r, uint8_t *out, size_t size)
 {
     struct tt_buffer b = {out, size, 0};
-    tt_bytes(&b, "${begin}", ${firstBytes.length / 2});
+    tt_bytes(&b, "${escaped(firstBytes)}", ${firstBytes.length / 2});
     put_${stream}(&b, r);
     return b.used;
 }
@@ -133,7 +183,7 @@ ${initializers(members, example).join('\n')}
     return fields.map((field) => {
       const { shape, nullBranch } = field
       const name = this.#free(prefix + field.name)
-      const isSeen = shape.kind !== 'record' && KINDS[shape.kind].isPointer
+      const isSeen = shape.kind !== 'record' && KINDS[shape.kind].isPointer?.(shape)
       const has = nullBranch !== undefined && !isSeen ? this.#free(`has_${prefix}${field.name}`) : undefined
       const members = shape.kind === 'record' ? this.#membersOf(shape, `${prefix}${field.name}_`) : []
       return { field, name, has, members }
@@ -160,7 +210,7 @@ ${initializers(members, example).join('\n')}
         unit,
         tag && 'tag',
         remark?.(shape),
-        isPointer && nullBranch !== undefined && 'NULL: none',
+        isPointer?.(shape) && nullBranch !== undefined && 'NULL: none',
       ]
       const said = remarks.filter(Boolean).join('; ').replaceAll('*/', '* /')
       return [...first, `    ${declare(name, shape)};${said === '' ? '' : ` /* ${said} */`}`]

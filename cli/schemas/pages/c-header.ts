@@ -68,6 +68,27 @@ static inline void tt_string(struct tt_buffer *b, const char *text)
     tt_bytes(b, text, length);
 }
 
+struct tt_data {
+    const void *bytes;
+    size_t length;
+};
+
+static inline void tt_data(struct tt_buffer *b, struct tt_data data)
+{
+    tt_long(b, (int64_t)data.length);
+    tt_bytes(b, data.bytes, data.length);
+}
+
+/* Two's complement, the highest byte first: in size bytes, or for 0 in as few as hold it, after their number. */
+static inline void tt_decimal(struct tt_buffer *b, int64_t value, int size)
+{
+    uint64_t bits = value < 0 ? ~(uint64_t)value : (uint64_t)value;
+    int length = 1;
+    while (length < 8 && bits >> (8 * length - 1)) length++;
+    if (size == 0) tt_long(b, size = length);
+    while (size-- > 0) tt_byte(b, size < 8 ? (uint8_t)((uint64_t)value >> (8 * size)) : value < 0 ? 0xff : 0);
+}
+
 /* A value that may be null: which branch of the union follows. */
 static inline bool tt_branch(struct tt_buffer *b, bool has, int branch)
 {

@@ -3,10 +3,21 @@
  * one example, and it is taken. No value is the one that Protobuf leaves out, but an enum's first.
  */
 
-import type { Definition, EnumLeaf, Field, Leaf, RecordShape } from '../../../schemas/definition.ts'
+import {
+  type Definition,
+  type EnumLeaf,
+  type Field,
+  isLogical,
+  type Leaf,
+  type RecordShape,
+} from '../../../schemas/definition.ts'
+import { fromAvro, type Logical } from '../../../schemas/logical.ts'
 
 /** 2025-11-23T12:13:20.123Z. */
 const TIME_MS = 1_763_900_000_123
+
+/** Of a decimal: below the 15 that a double keeps. */
+const DIGITS_MAX = 6
 
 /** By unit: what a sensor that works may say. */
 const BY_UNIT: ReadonlyMap<string, number> = new Map([
@@ -29,13 +40,30 @@ const BY_UNIT: ReadonlyMap<string, number> = new Map([
   ['mm/s', 2.8],
 ])
 
+type Sized = Extract<Logical, { kind: 'fixed' }>
+type Decimal = Extract<Logical, { kind: 'decimal' }>
+
+const DAY_MS = 86_400_000
+const MICROS = 456
+const UUID = '123e4567-e89b-12d3-a456-426614174000'
+
+/** The number of `scale`ths in as few bytes as hold it, or those of a fixed. */
+function decimalBytes(field: Field, { precision, scale, size }: Decimal): Buffer {
+  const most = Math.min(10 ** Math.min(precision, DIGITS_MAX), 2 ** Math.min(8 * (size ?? 8) - 1, 53)) - 1
+  const units = Math.min(Math.round(float(field) * 10 ** scale), most)
+  let length = 1
+  while (units >= 2 ** (8 * length - 1)) length++
+  return Buffer.from(units.toString(16).padStart(2 * (size ?? length), '0'), 'hex')
+}
+
 const integer = (field: Field) => Math.round(BY_UNIT.get(field.unit ?? '') ?? 42)
 const float = (field: Field) => BY_UNIT.get(field.unit ?? '') ?? 0.5
 
 /** As `Registry.encode` takes it, or as JSON has it. */
 export type Writing = 'avro' | 'json'
 
-const VALUES: Record<Leaf['kind'], (field: Field, writing: Writing) => unknown> = {
+/** As Avro has them. */
+const VALUES: Record<Leaf['kind'], (field: Field) => unknown> = {
   int: integer,
   long: integer,
   float,
@@ -43,13 +71,24 @@ const VALUES: Record<Leaf['kind'], (field: Field, writing: Writing) => unknown> 
   boolean: () => true,
   string: ({ name }) => `${name}-1`,
   enum: ({ shape }) => (shape as EnumLeaf).symbols[0],
+  date: () => Math.floor(TIME_MS / DAY_MS),
+  'time-millis': () => TIME_MS % DAY_MS,
+  'time-micros': () => (TIME_MS % DAY_MS) * 1_000 + MICROS,
+  'timestamp-millis': () => TIME_MS,
+  'timestamp-micros': () => TIME_MS * 1_000 + MICROS,
+  'local-timestamp-millis': () => TIME_MS,
+  'local-timestamp-micros': () => TIME_MS * 1_000 + MICROS,
+  uuid: ({ shape }) => ('size' in shape && shape.size ? Buffer.from(UUID.replaceAll('-', ''), 'hex') : UUID),
+  decimal: (field) => decimalBytes(field, field.shape as Decimal),
+  bytes: () => Buffer.from('c0ffee', 'hex'),
+  fixed: ({ shape }) => Buffer.from(Array.from({ length: (shape as Sized).size ?? 0 }, (_, index) => index + 1)),
 }
 
 export type Example = Readonly<Record<string, unknown>>
 
 /** A record of this version. */
 export function exampleOf({ shape, timeField, precision }: Definition, writing: Writing): Example {
-  const time = precision === 'ms' ? TIME_MS : TIME_MS * 1_000 + 456
+  const time = precision === 'ms' ? TIME_MS : TIME_MS * 1_000 + MICROS
   return { ...recordOf(shape, writing), [timeField]: time }
 }
 
@@ -57,7 +96,9 @@ function recordOf({ fields }: RecordShape, writing: Writing): Record<string, unk
   return Object.fromEntries(
     fields.map((field) => {
       const { name, shape } = field
-      return [name, shape.kind === 'record' ? recordOf(shape, writing) : VALUES[shape.kind](field, writing)]
+      if (shape.kind === 'record') return [name, recordOf(shape, writing)]
+      const value = VALUES[shape.kind](field)
+      return [name, writing === 'json' && isLogical(shape) ? fromAvro(shape, value) : value]
     }),
   )
 }

@@ -36,7 +36,11 @@ const ENCODERS: Readonly<Record<string, Encode>> = {
   cbor: (example) => Buffer.from(encodeCbor(example)),
   protobuf(example, { definition, registry }) {
     const codec = registry.protobuf(definition.stream)
-    return codec ? protobufOf(codec.message, example, definition.precision === 'ms' ? 1e3 : 1e6) : Buffer.alloc(0)
+    if (codec === undefined) return Buffer.alloc(0)
+    const isBatch = Array.isArray(example)
+    const record = { json: exampleOf(definition, 'json'), avro: exampleOf(definition, 'avro') }
+    const records = isBatch ? example.map(() => record) : [record]
+    return protobufOf(codec.message, records, isBatch, definition.precision === 'ms' ? 1e3 : 1e6)
   },
 }
 

@@ -5,8 +5,12 @@ import type { Writer } from 'protobufjs'
 import { BATCH_FIELD } from '../../../schemas/protobuf-parse.ts'
 import { type FieldShape, type MessageShape, type ProtoScalar, TIMESTAMP } from '../../../schemas/protobuf-shape.ts'
 import { WIRE } from '../../../schemas/protobuf-wire.ts'
+import type { Example } from './example.ts'
 
-type Record_ = Readonly<Record<string, unknown>>
+export interface Twofold {
+  readonly json: Example
+  readonly avro: Example
+}
 
 const WIRE_OF: Record<ProtoScalar, number> = {
   int32: WIRE.varint,
@@ -23,16 +27,24 @@ const WIRE_OF: Record<ProtoScalar, number> = {
   double: WIRE.fixed64,
   bool: WIRE.varint,
   string: WIRE.length,
+  bytes: WIRE.length,
 }
 const MICROS = 1e6
 
-/** `perSecond`: by what the record's time counts. */
-export function protobufOf(message: MessageShape, records: Record_ | readonly Record_[], perSecond: number): Buffer {
+/** Records as JSON has them, and as Avro does; `perSecond`: by what their time counts. */
+export function protobufOf(
+  message: MessageShape,
+  records: readonly Twofold[],
+  isBatch: boolean,
+  perSecond: number,
+): Buffer {
   const { Writer } = createRequire(import.meta.url)('protobufjs') as typeof import('protobufjs')
   const writer = Writer.create()
   const write = new RecordWriter(writer, perSecond)
-  if (!Array.isArray(records)) write.message(message, records as Record_)
-  else for (const record of records) write.nested(BATCH_FIELD, message, record)
+  for (const record of records) {
+    if (isBatch) write.nested(BATCH_FIELD, message, record)
+    else write.message(message, record)
+  }
   return Buffer.from(writer.finish())
 }
 
@@ -45,42 +57,50 @@ class RecordWriter {
     this.#perSecond = perSecond
   }
 
-  message({ fields }: MessageShape, record: Record_): void {
+  message({ fields }: MessageShape, { json, avro }: Twofold): void {
     const oneofs = new Set<string>()
     for (const field of fields) {
-      const value = record[field.name]
+      const value = json[field.name]
       if (value === undefined || value === null) continue
       if (field.oneof !== undefined && oneofs.has(field.oneof)) continue
       if (field.oneof !== undefined) oneofs.add(field.oneof)
-      this.#field(field, value)
+      this.#field(field, value, avro[field.name])
     }
   }
 
-  nested(number: number, message: MessageShape, record: Record_): void {
+  nested(number: number, message: MessageShape, record: Twofold): void {
     this.#tag(number, WIRE.length).fork()
     this.message(message, record)
     this.#writer.ldelim()
   }
 
-  #field({ number, type, hasPresence }: FieldShape, value: unknown): void {
+  #field({ number, type, hasPresence }: FieldShape, value: unknown, raw: unknown): void {
     if (type === TIMESTAMP) this.nested(number, TIMESTAMP, this.#timestamp(value as number))
-    else if (type.kind === 'message') this.nested(number, type as MessageShape, value as Record_)
-    else if (type.kind === 'enum') {
+    else if (type.kind === 'message') {
+      this.nested(number, type as MessageShape, { json: value as Example, avro: raw as Example })
+    } else if (type.kind === 'enum') {
       const [symbol = 0] = [...type.symbols].find(([, name]) => name === value) ?? []
       if (symbol !== 0 || hasPresence) this.#tag(number, WIRE.varint).int32(symbol)
     } else if (hasPresence || (value !== 0 && value !== false && value !== '')) {
       const writer = this.#tag(number, WIRE_OF[type.kind])
-      ;(writer[type.kind] as (value: unknown) => Writer).call(writer, value)
+      ;(writer[type.kind] as (value: unknown) => Writer).call(writer, scalarOf(type.kind, value, raw))
     }
   }
 
-  #timestamp(time: number): Record_ {
+  #timestamp(time: number): Twofold {
     const micros = (time * MICROS) / this.#perSecond
     const seconds = Math.floor(micros / MICROS)
-    return { seconds, nanos: (micros - seconds * MICROS) * 1_000 }
+    const record = { seconds, nanos: (micros - seconds * MICROS) * 1_000 }
+    return { json: record, avro: record }
   }
 
   #tag(number: number, wire: number): Writer {
     return this.#writer.uint32(((number << 3) | wire) >>> 0)
   }
+}
+
+/** What has no type in Protobuf comes as text or as a number, and bytes as they are. */
+function scalarOf(kind: ProtoScalar, value: unknown, raw: unknown): unknown {
+  if (kind === 'bytes') return raw instanceof Uint8Array ? raw : Buffer.from(String(value).replaceAll('-', ''), 'hex')
+  return typeof value === 'string' && kind !== 'string' ? raw : value
 }

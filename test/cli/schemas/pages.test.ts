@@ -54,6 +54,38 @@ const ODD = probe(
   { name: 'to', type: 'place' },
 )
 
+const logical = (logicalType: string, type: string | object, more: object = {}) => {
+  return typeof type === 'string' ? { type, logicalType, ...more } : { ...type, logicalType, ...more }
+}
+const fixed = (name: string, size: number) => ({ type: 'fixed', name, size })
+
+/** All that Avro writes as another type, some of it null. */
+const METER = {
+  ...probe(
+    { name: 'made', type: logical('date', 'int') },
+    { name: 'at_ms', type: logical('time-millis', 'int') },
+    { name: 'at_us', type: ['null', logical('time-micros', 'long')] },
+    { name: 'set_ms', type: logical('local-timestamp-millis', 'long') },
+    { name: 'set_us', type: logical('local-timestamp-micros', 'long') },
+    { name: 'lost', type: ['null', logical('timestamp-millis', 'long')] },
+    { name: 'found', type: ['null', logical('timestamp-micros', 'long')] },
+    { name: 'id', type: ['null', logical('uuid', 'string')] },
+    { name: 'serial', type: ['null', logical('uuid', fixed('serial', 16))] },
+    { name: 'register', type: logical('decimal', 'bytes', { precision: 12, scale: 3 }), unit: 'kW.h' },
+    { name: 'price', type: logical('decimal', fixed('price', 12), { precision: 9, scale: 4 }) },
+    { name: 'tiny', type: ['null', logical('decimal', fixed('tiny', 1), { precision: 2, scale: 0 })] },
+    { name: 'blob', type: ['null', 'bytes'] },
+    { name: 'mac', type: ['null', fixed('mac', 6)] },
+  ),
+  name: 'meter',
+}
+const METER_PROTO = `syntax = "proto3"; package telltale;
+  message Meter {
+    int64 ts = 1; int32 made = 2; string at_ms = 3; optional int64 at_us = 4; string set_ms = 5; int64 set_us = 6; optional string lost = 7;
+    optional int64 found = 8; optional string id = 9; optional bytes serial = 10; double register = 11 [(telltale.unit) = "kW.h"];
+    double price = 12; optional double tiny = 13; optional bytes blob = 14; optional bytes mac = 15;
+  }`
+
 /** Of every kind of schema, beside those that are shipped. */
 function registryOfAll(t: TestContext): Registry {
   const files = readSchemaFiles(SHIPPED_SCHEMAS_DIR).files.map(({ stream, version, format, text }) => [
@@ -73,6 +105,8 @@ function registryOfAll(t: TestContext): Registry {
       ...Object.fromEntries(files),
       'environment/1.proto': proto,
       'lock.json': readFileSync(join(SHIPPED_SCHEMAS_DIR, 'lock.json'), 'utf8'),
+      'meter/1.avsc': METER,
+      'meter/1.proto': METER_PROTO,
       'probe/1.avsc': ODD,
       'pump/1.proto': pump,
     }),
@@ -166,7 +200,7 @@ test('in each framing the example is the same readings, alone and as a batch, an
       'no column is without an example',
     )
   }
-  assert.equal(framings, 6 + 3 * 5 + 4 + 5)
+  assert.equal(framings, 6 + 5 + 3 * 5 + 4 + 5)
 })
 
 test('the C of each page is C99 without a warning, whatever columns are called, and prints the bytes of the page', (t) => {
@@ -183,8 +217,65 @@ test('the C of each page is C99 without a warning, whatever columns are called, 
     assert.equal(runC(cc, directory, file.replace('.md', ''), program).toString('hex'), hex[0], file)
     programs++
   }
-  assert.equal(programs, 6)
+  assert.equal(programs, 7)
 })
+
+test('numbers of any size are as Avro has them: long, and decimal in bytes and in a fixed', (t) => {
+  const cc = requireProgram(t, 'cc', 'apt install gcc')
+  if (cc === undefined) return
+  const directory = scratchDirectory(t)
+  writeFileSync(join(directory, 'telltale.h'), readFileSync(join(PAGES, 'telltale.h')))
+  const values = [
+    0n,
+    63n,
+    64n,
+    127n,
+    128n,
+    255n,
+    256n,
+    8_191n,
+    32_767n,
+    32_768n,
+    2n ** 31n,
+    2n ** 55n - 1n,
+    2n ** 55n,
+    2n ** 63n - 1n,
+  ]
+  const all = values.flatMap((value) => [value, -value - 1n])
+  const literals = all.map((value) => (value === -(2n ** 63n) ? 'INT64_MIN' : `INT64_C(${value})`))
+  const source = `#include <stdio.h>
+    #include "telltale.h"
+    int main(void)
+    {
+        static const int64_t values[] = {${literals.join(', ')}};
+        uint8_t bytes[4096];
+        struct tt_buffer b = {bytes, sizeof bytes, 0};
+        for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+            tt_long(&b, values[i]);
+            tt_decimal(&b, values[i], 0);
+            tt_decimal(&b, values[i], 12);
+        }
+        return fwrite(bytes, 1, b.used, stdout) == b.used ? 0 : 1;
+    }`
+  const twos = (value: bigint, bytes: number) =>
+    BigInt.asUintN(8 * bytes, value)
+      .toString(16)
+      .padStart(2 * bytes, '0')
+  const expected = all.map((value) => {
+    let bytes = 1
+    while (BigInt.asIntN(8 * bytes, value) !== value) bytes++
+    return `${varint(value)}${varint(BigInt(bytes))}${twos(value, bytes)}${twos(value, 12)}`
+  })
+  assert.equal(runC(cc, directory, 'numbers', source).toString('hex'), expected.join(''))
+})
+
+/** Zigzag, then seven bits a byte, the lowest first: in hexadecimal. */
+function varint(value: bigint): string {
+  const bytes: number[] = []
+  let rest = value < 0n ? -2n * value - 1n : 2n * value
+  for (; rest > 127n; rest >>= 7n) bytes.push(Number(rest & 127n) | 128)
+  return Buffer.from([...bytes, Number(rest)]).toString('hex')
+}
 
 test('what does not fit is told by the C, and writes no byte beyond; a batch is what the page says', (t) => {
   const cc = requireProgram(t, 'cc', 'apt install gcc')
