@@ -77,7 +77,9 @@ export class RecordMapper {
           if (!Number.isFinite(value)) {
             return new Rejection('invalid-reading', `${itemOf(index, total)}${name} is ${value}; ${this.#allowed[at]}`)
           }
-          values[name] = this.#ways[at] === WAY.float ? shortestFloat(value as number) : (value as number)
+          // Minus zero becomes zero, as in JSON: neither line protocol nor JSON would keep it.
+          values[name] =
+            this.#ways[at] === WAY.float ? shortestFloat(value as number) : value === 0 ? 0 : (value as number)
           break
         case WAY.tag: {
           if (value === '') continue

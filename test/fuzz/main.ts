@@ -1,6 +1,6 @@
 /**
- * The long form of the fuzzing: `npm run fuzz -- [--payloads 1000000] [--packets 1000000] [--protobuf 200000] [--seed N]`. Protobuf is
- * compared with the library of PyPI, which has to be installed (`test/servers/python.ts`; `--protobuf 0` leaves it out). Prints what it did and
+ * The long form of the fuzzing: `npm run fuzz -- [--payloads 1000000] [--packets 1000000] [--avro 200000] [--protobuf 200000] [--seed N]`. Avro
+ * and Protobuf are compared with the libraries of PyPI, which have to be installed (`test/servers/python.ts`; `--avro 0` leaves it out). Prints what it did and
  * how the resident memory went; ends with 1 if something crashed, threw, or grew by more than `GROWTH_BYTES_MAX`.
  */
 
@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { memory } from '../../bench/proc.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { freePort } from '../servers/server.ts'
+import { fuzzAvro } from './avro.ts'
 import { fuzzDevices } from './devices.ts'
 import { fuzzPackets } from './packets.ts'
 import { fuzzPayloads } from './payloads.ts'
@@ -23,6 +24,7 @@ const { values } = parseArgs({
   options: {
     payloads: { type: 'string', default: '1000000' },
     packets: { type: 'string', default: '1000000' },
+    avro: { type: 'string', default: '200000' },
     protobuf: { type: 'string', default: '200000' },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
   },
@@ -39,6 +41,8 @@ function judge(what: string, before: number, after: number): void {
   console.log(`${what}: resident memory ${mebibytes(before)} -> ${mebibytes(after)}${grew ? ', GREW' : ''}`)
 }
 
+const avroMessages = Number(values.avro)
+if (avroMessages > 0) console.log(`Avro: ${JSON.stringify(await fuzzAvro(avroMessages, seed))}`)
 const messages = Number(values.protobuf)
 if (messages > 0) console.log(`Protobuf: ${JSON.stringify(await fuzzProtobuf(messages, seed))}`)
 

@@ -5,21 +5,19 @@
  */
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { type Random, seededRandom } from '../../devices/simulator/random.ts'
 import { PROTOBUF } from '../../schemas/content-type.ts'
 import { Decoder } from '../../schemas/decoder.ts'
-import { LONG_MAX, LONG_MIN } from '../../schemas/guard.ts'
 import type { ProtoScalar } from '../../schemas/protobuf-shape.ts'
 import { type Reading, Rejection } from '../../schemas/reading.ts'
 import { Registry } from '../../schemas/registry.ts'
 import { pythonWith } from '../servers/python.ts'
 import { mutate } from './mutation.ts'
+import { Python } from './python.ts'
+import { meantValues, type Said } from './said.ts'
 
 export interface ProtobufReport {
   readonly messages: number
@@ -80,11 +78,10 @@ interface MessageModel {
   readonly name: string
   readonly fields: readonly FieldModel[]
 }
-type Said = Readonly<Record<string, readonly [kind: string, value: string | boolean | null]>>
 
 /** Throws `MissingServer`. */
 export async function fuzzProtobuf(count: number, seed: number): Promise<ProtobufReport> {
-  const python = new Python(pythonWith('google.protobuf', 'pip install protobuf'))
+  const python = new Python(pythonWith('google.protobuf', 'pip install protobuf'), './protobuf.py')
   const random = seededRandom(seed, 0)
   const report = { messages: 0, schemas: 0, same: 0, bothRefused: 0, stricter: {} as Record<string, number> }
   try {
@@ -125,28 +122,9 @@ function compare(outcome: Reading | Rejection, said: Said | null, words: string)
     return why ?? assert.fail(`refused: ${outcome.reason}; ${JSON.stringify(said)}: ${words}`)
   }
   assert(said !== null, `taken, and no Protobuf: ${JSON.stringify(outcome)}: ${words}`)
-  const { ts, ...columns } = said
-  assert.equal(String(outcome.ts), ts?.[1], words)
-  const expected = Object.entries(columns).map(([name, [kind, value]]) => [name, meant(kind, value)])
-  assert.deepEqual({ ...outcome.values }, Object.fromEntries(expected), words)
+  assert.equal(String(outcome.ts), said.ts?.[1], words)
+  assert.deepEqual({ ...outcome.values }, meantValues(said), words)
   return 'same'
-}
-
-function meant(kind: string, value: string | boolean | null): unknown {
-  if (kind === 'integer') {
-    const integer = BigInt(String(value))
-    assert(integer >= LONG_MIN && integer <= LONG_MAX, `${integer} was taken`)
-    return Number(integer)
-  }
-  if (kind !== 'float' && kind !== 'double') return value
-  const number = Buffer.from(String(value), 'hex').readDoubleBE()
-  assert(Number.isFinite(number), `${number} was taken`)
-  if (number === 0) return 0
-  // The shortest that is the same float32, found here in another way than in shortest-float.ts.
-  for (let digits = 1; kind === 'float' && digits <= 9; digits++) {
-    if (Math.fround(Number(number.toPrecision(digits))) === number) return Number(number.toPrecision(digits))
-  }
-  return number
 }
 
 function randomMessage(random: Random, name: string, depth: number): MessageModel {
@@ -214,31 +192,5 @@ function registryOf(proto: string): Registry {
     return Registry.load(directory)
   } finally {
     rmSync(directory, { recursive: true })
-  }
-}
-
-class Python {
-  readonly #child
-  readonly #lines: AsyncIterator<string>
-
-  constructor(program: string) {
-    this.#child = spawn(program, [new URL('./protobuf.py', import.meta.url).pathname], {
-      // C++ prints a line for each text that is no UTF-8.
-      stdio: ['pipe', 'pipe', 'ignore'],
-    })
-    this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]()
-  }
-
-  async ask<T>(question: object): Promise<T> {
-    this.#child.stdin.write(`${JSON.stringify(question)}\n`)
-    const { value } = await this.#lines.next()
-    return JSON.parse(value ?? assert.fail('Python has ended')) as T
-  }
-
-  async stop(): Promise<void> {
-    if (this.#child.exitCode !== null) return
-    const ended = once(this.#child, 'exit')
-    this.#child.stdin.end()
-    await ended
   }
 }
