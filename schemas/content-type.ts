@@ -44,8 +44,16 @@ export const FRAMING_LEVELS: ReadonlyMap<string, number> = new Map([
   ['protobuf', PROTOBUF],
   ['protobuf-batch', PROTOBUF_BATCH],
 ])
-/** The same for a person: `/msgpack or /cbor or ...`. */
-export const FRAMING_LEVELS_SHOWN = [...FRAMING_LEVELS.keys()].map((level) => `/${level}`).join(' or ')
+const anyOf = (names: readonly string[]) => `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`
+
+/** The same for a person: `/msgpack, /cbor or ...`. */
+export const FRAMING_LEVELS_SHOWN = anyOf([...FRAMING_LEVELS.keys()].map((level) => `/${level}`))
+/** Likewise the content types, one of each framing: `application/avro, json or ...`. A Reason String is short. */
+export const CONTENT_TYPES_SHOWN = `application/${anyOf(
+  [...FRAMINGS]
+    .filter(([, number], index, all) => all.findIndex(([, other]) => other === number) === index)
+    .map(([type]) => type.replace('application/', '')),
+)}`
 
 /** What a topic ends with, and the content types, by which senders name a framing. */
 export function namesOf(framing: number): { readonly level?: string; readonly contentTypes: readonly string[] } {

@@ -13,7 +13,7 @@ import { readingsAsJson } from './as-json.ts'
 import { AvroFraming } from './avro-framing.ts'
 import { CborFraming, MsgpackFraming } from './compact-framing.ts'
 import { ConfluentFraming } from './confluent-framing.ts'
-import { FRAMING_LEVELS_SHOWN, isForeign, NOT_TOLD } from './content-type.ts'
+import { CONTENT_TYPES_SHOWN, FRAMING_LEVELS_SHOWN, isForeign, NOT_TOLD } from './content-type.ts'
 import type { Contents, Framing, FramingClass, Message, Remark } from './framing.ts'
 import { JsonFraming } from './json-framing.ts'
 import { ProtobufFraming } from './protobuf-framing.ts'
@@ -37,6 +37,8 @@ export class Decoder {
   readonly #claiming: readonly Framing[]
   /** Made once: what is refused may come in floods. */
   readonly #empty: Rejection
+  /** Of payloads whose sender says what they are, by that number. */
+  readonly #emptyOf = new Map<number, Rejection>()
   readonly #starts: string
 
   constructor(registry: Registry, framings = FRAMINGS) {
@@ -45,9 +47,11 @@ export class Decoder {
     this.#framings = registry.foreign === undefined ? own : [...own, registry.foreign.framing]
     this.#claiming = this.#framings.filter(({ start }) => start !== undefined)
     const formats = [...new Set(this.#claiming.map(({ format }) => format))]
-    this.#empty = new Rejection('empty', `the payload is empty; ${formats.join(' or ')} is expected`)
+    this.#empty = isEmpty(formats.join(' or '))
+    for (const { format, numbers } of this.#framings)
+      for (const each of numbers) this.#emptyOf.set(each, isEmpty(format))
     const starts = this.#claiming.map(({ name, start }) => `${start} (${name})`).join(', ')
-    this.#starts = `${starts}, or come to the topic with ${FRAMING_LEVELS_SHOWN} behind it`
+    this.#starts = `${starts}, a topic with ${FRAMING_LEVELS_SHOWN} behind it, or by MQTT 5 the content type ${CONTENT_TYPES_SHOWN}`
   }
 
   decode(message: Message): readonly Reading[] | Rejection {
@@ -94,12 +98,14 @@ export class Decoder {
   }
 
   #refuse({ payload, stream, framing = NOT_TOLD }: Message): Rejection {
-    if (payload.length === 0) return this.#empty
+    if (payload.length === 0) return this.#emptyOf.get(framing) ?? this.#empty
     if (isForeign(framing)) return new Rejection('no-map', 'it came on a foreign topic, and there are no maps')
     const start = payload.toString('hex', 0, 4)
     return new Rejection(
       'unknown-framing',
-      `the payload for ${stream} starts with the bytes ${start}; it must start with ${this.#starts}`,
+      `the payload for ${stream} starts with the bytes ${start}; right is ${this.#starts}`,
     )
   }
 }
+
+const isEmpty = (format: string) => new Rejection('empty', `the payload is empty; ${format} is expected`)

@@ -88,7 +88,7 @@ test('MessagePack and CBOR are stored and live as JSON is, one behind the other,
     (await letters()).map(({ code }) => code),
     codes,
   )
-  assert.match((await letters())[2]?.reason ?? '', /or come to the topic with \/msgpack or \/cbor .*behind it/)
+  assert.match((await letters())[2]?.reason ?? '', /, a topic with \/msgpack, \/cbor, .*behind it/)
   assert.match(await platform.telltale('deadletters', 'show', '1'), /contents +CBOR\n[\s\S]*"warm": 1/)
   await platform.telltale('deadletters', 'replay', '--all')
   const after = await platform.settled()

@@ -56,6 +56,17 @@ test('a payload written by hand, byte by byte, becomes the reading that was mean
   assert.deepEqual(shipped.encode('environment', RECORD), payload)
 })
 
+test('minus zero is zero, by Avro as by JSON', () => {
+  const zero = { ...RECORD, temperature: -0, pressure: -0 }
+  for (const payload of [
+    shipped.encode('environment', zero),
+    Buffer.from(JSON.stringify(zero).replaceAll(':0,', ':-0,')),
+  ]) {
+    const [reading] = readings(environment(payload))
+    assert.deepEqual([reading?.values.temperature, reading?.values.pressure], [0, 0])
+  }
+})
+
 test('a batch becomes its readings in order', () => {
   const batch = [RECORD, { ...RECORD, ts: RECORD.ts + 1, temperature: -0.1 }]
   const decoded = readings(environment(shipped.encode('environment', batch)))
@@ -106,7 +117,12 @@ test('each wrong framing has its code and a reason', () => {
   const header = shipped.encode('environment', RECORD).subarray(0, 10)
   const cases: [what: string, payload: string | Buffer, code: string, reason: RegExp][] = [
     ['nothing', '', 'empty', /empty; Avro or JSON is expected/],
-    ['text', 'temperature=21.3', 'unknown-framing', /starts with the bytes 74656d70; it must start with c301/],
+    [
+      'text',
+      'temperature=21.3',
+      'unknown-framing',
+      /starts with the bytes 74656d70; right is c301 .* or by MQTT 5 the content type application\/avro, json, msgpack, cbor or protobuf$/,
+    ],
     ['white space and no JSON', '  x', 'unknown-framing', /bytes 202078/],
     ['a byte order mark and no JSON', '\ufeffx', 'unknown-framing', /bytes efbbbf78/],
     ['a NUL within JSON', '{"ts":\0}', 'malformed-json', /position/],
@@ -369,6 +385,28 @@ class TextFraming implements Framing {
   }
 }
 
+test('an empty payload is told what its topic or its content type calls for', () => {
+  const decoder = new Decoder(shipped)
+  for (const [framing, format] of Object.entries({
+    1: 'Avro',
+    2: 'JSON',
+    3: 'MessagePack',
+    4: 'CBOR',
+    5: 'Protobuf',
+    6: 'Protobuf',
+  })) {
+    const message = {
+      device: 'd',
+      stream: 'environment',
+      receivedAt: RECEIVED_AT,
+      payload: Buffer.alloc(0),
+      framing: Number(framing),
+    }
+    rejected(decoder.decode(message), 'empty', new RegExp(`^the payload is empty; ${format} is expected$`))
+    assert.equal(decoder.glance(message)?.code, 'empty')
+  }
+})
+
 test('a new framing is a class and a row: what decodes, shows and refuses asks the list', () => {
   const decoder = new Decoder(shipped, [...FRAMINGS, TextFraming])
   const message = (payload: string | Buffer): Message => {
@@ -383,7 +421,7 @@ test('a new framing is a class and a row: what decodes, shows and refuses asks t
   rejected(
     decoder.decode(message('?')),
     'unknown-framing',
-    /bytes 3f; .* \{ or \[ \(JSON\), .*, T \(a temperature in text\), or come to the topic with \/msgpack or .* behind it$/,
+    /bytes 3f; .* \{ or \[ \(JSON\), .*, T \(a temperature in text\), a topic with \/msgpack, .* behind it, or by MQTT 5/,
   )
   const [[, contents] = []] = decoder.show(message('?')).lines
   assert.match(contents ?? '', /^neither Avro single-object encoding nor JSON nor .* nor a temperature in text$/)
