@@ -51,17 +51,13 @@ export class Agreement {
   /** The CONNECT, as one of level 4. Aedes goes by its `clean`. */
   readonly connect: IConnectPacket
 
-  /** Throws a `Disconnect` for what cannot be agreed on. */
+  /** What cannot be agreed on: the client is to be told in words, and how many it takes is agreed on all the same. */
+  readonly fault: Disconnect | undefined
+
   constructor(connect: IConnectPacket, { keepaliveMaxSeconds: longest = U16_MAX + 1 }: Mqtt5Options) {
     const properties = propertiesOf(connect)
     const { authenticationMethod: method, authenticationData: token } = properties
-    if (method !== undefined && method !== TOKEN_METHOD) {
-      const message = `authentication method ${JSON.stringify(method)} is not known here: ${TOKEN_METHOD} is`
-      throw new Disconnect('protocol-error', message, BAD_AUTHENTICATION_METHOD)
-    }
-    if (method === undefined && token !== undefined) {
-      throw new Disconnect('protocol-error', 'authentication data come without a method', PROTOCOL_ERROR)
-    }
+    this.fault = faultOf(method, token)
     this.mayRenew = method !== undefined
     const { keepalive = 0 } = connect
     this.serverKeepalive = (keepalive || U16_MAX) > longest ? longest : undefined
@@ -97,6 +93,15 @@ export class Agreement {
     }
     this.sessionExpirySeconds = expiryOf(seconds)
   }
+}
+
+function faultOf(method: string | undefined, token: Buffer | undefined): Disconnect | undefined {
+  if (method !== undefined && method !== TOKEN_METHOD) {
+    const message = `authentication method ${JSON.stringify(method)} is not known here: ${TOKEN_METHOD} is`
+    return new Disconnect('protocol-error', message, BAD_AUTHENTICATION_METHOD)
+  }
+  if (method !== undefined || token === undefined) return undefined
+  return new Disconnect('protocol-error', 'authentication data come without a method', PROTOCOL_ERROR)
 }
 
 const expiryOf = (seconds: number) => (seconds === U32_MAX ? Number.POSITIVE_INFINITY : seconds)

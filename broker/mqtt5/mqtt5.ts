@@ -188,6 +188,7 @@ export class Mqtt5Connection implements Level5 {
       serverReference: this.#options.serverReference,
     })
     writeBy(client, this.#writer)
+    if (agreement.fault !== undefined) throw agreement.fault
     return agreement
   }
 
