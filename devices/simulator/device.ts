@@ -85,6 +85,7 @@ export class SimulatedDevice {
   #client: MqttClient | undefined
   #online = false
   #everOnline = false
+  #isRefused = false
   #halted = false
   #sent = 0
   #inFlight = 0
@@ -117,6 +118,11 @@ export class SimulatedDevice {
   /** Messages sent and not yet acknowledged (QoS 0: not yet written). */
   get inFlight(): number {
     return this.#inFlight
+  }
+
+  /** What it has sent is not acknowledged any more. */
+  get isRefused(): boolean {
+    return this.#isRefused
   }
 
   /** It has been connected at least once. */
@@ -244,6 +250,7 @@ export class SimulatedDevice {
     this.#deps.logger.debug({ device: this.id, error: error.message }, 'connection error')
     if (!(error instanceof ErrorWithReasonCode) || !FINAL_CONNACK_CODES.has(error.code)) return
     this.halt()
+    this.#isRefused = true
     this.#client?.end(true)
     const words = this.#refusal === undefined ? '' : ` (${this.#refusal})`
     const message = `${this.id} was refused by ${this.#options.url}: ${error.message}${words}`

@@ -4,7 +4,7 @@
  *   connecting (bounded, spread) -> publishing -> draining (to a deadline) -> closed
  *
  * Publishing ends with the first of: every device has sent its share, the duration is over, the signal is aborted, a
- * device is refused. Always true: what the summary calls acknowledged was acknowledged by the broker; each message is
+ * device is refused, which the summary says. Always true: what the summary calls acknowledged was acknowledged by the broker; each message is
  * counted once however often it was resent. Bound: `SIMULATOR_CONNECTING_MAX` devices connect at once; what is not
  * acknowledged `drainMs` after the end is reported as unacknowledged.
  */
@@ -96,9 +96,8 @@ export class Simulator {
       this.#devices = await this.#makeDevices()
       await this.#connect(signal)
       await this.#publish(signal)
-      this.#throwIfRefused()
       const elapsedMs = await this.#drain()
-      return summarize(this.#options, this.#tally, elapsedMs)
+      return summarize(this.#options, this.#tally, elapsedMs, this.#refusal?.message)
     } finally {
       signal.removeEventListener('abort', onAbort)
       await Promise.all(this.#devices.map((device) => device.close()))
@@ -189,7 +188,7 @@ export class Simulator {
     this.#phase = 'draining'
     for (const device of this.#devices) device.halt()
     const deadline = performance.now() + this.#options.drainMs
-    const waiting = () => this.#devices.some((device) => device.inFlight > 0)
+    const waiting = () => this.#devices.some((device) => device.inFlight > 0 && !device.isRefused)
     while (waiting() && performance.now() < deadline) await this.#changed(deadline)
     return performance.now() - (this.#beganAt ?? performance.now())
   }

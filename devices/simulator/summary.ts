@@ -42,11 +42,13 @@ export interface Summary {
   /** From PUBLISH to PUBACK (QoS 1) or PUBCOMP (QoS 2), milliseconds; absent without acknowledgements. */
   readonly latencyMs?: { readonly p50: number; readonly p99: number; readonly max: number }
   readonly thresholds: readonly ThresholdResult[]
-  /** Every threshold is held and nothing is left unacknowledged. */
+  /** Which device was refused when it came back, and why: it ended the run. */
+  readonly refused?: string
+  /** Every threshold is held, nothing is left unacknowledged, and no device was refused. */
   readonly ok: boolean
 }
 
-export function summarize(options: SimulatorOptions, tally: Tally, elapsedMs: number): Summary {
+export function summarize(options: SimulatorOptions, tally: Tally, elapsedMs: number, refused?: string): Summary {
   const unacknowledged = options.qos === 0 ? 0 : tally.sent - tally.acknowledged
   const delivered = options.qos === 0 ? tally.sent : tally.acknowledged
   const messagesPerSecond = elapsedMs > 0 ? (delivered * 1000) / elapsedMs : 0
@@ -78,7 +80,8 @@ export function summarize(options: SimulatorOptions, tally: Tally, elapsedMs: nu
     reasons: tally.reasons(),
     ...(latencyMs && { latencyMs }),
     thresholds,
-    ok: unacknowledged === 0 && thresholds.every((each) => each.held),
+    ...(refused !== undefined && { refused }),
+    ok: refused === undefined && unacknowledged === 0 && thresholds.every((each) => each.held),
   }
 }
 
@@ -132,5 +135,6 @@ export function summaryText(summary: Summary): string {
     const shown = Number.isFinite(value) ? value.toFixed(value < 10 ? 2 : 0) : 'none measured'
     rows.push([`--${name} ${limit}`, `${held ? 'held' : 'MISSED'}: ${shown}`])
   }
+  if (summary.refused !== undefined) rows.push(['ended', printable(summary.refused)])
   return rows.map(([name, value]) => `${name.padEnd(22)}${value}`).join('\n')
 }

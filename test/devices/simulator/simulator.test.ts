@@ -66,6 +66,22 @@ for (const [qos, by] of [
   })
 }
 
+for (const mqtt of LEVELS) {
+  test(`MQTT ${mqtt}: a device that is revoked while it sends ends the run, and the summary says what was sent and why it ended`, async (t) => {
+    const bench = await startBroker(t)
+    const options = fleetOptions(`mqtt://127.0.0.1:${bench.port}`, { mqtt, devices: 2, messages: 1e9, rate: 50 })
+    const simulator = fleet(options, { credentials: (device) => bench.identity.signDevice(device, 60_000) })
+    const running = simulator.run(never())
+    await until(() => simulator.snapshot.acknowledged > 20)
+    bench.identity.revocations.add({ id: 'sim-1', before: Date.now() + 1_000 }, Date.now())
+    const summary = await running
+    assert(summary.acknowledged > 20)
+    assert.match(summary.refused ?? '', /^sim-1 was refused by mqtt:/)
+    assert.equal(summary.ok, false)
+    assert.match(summaryText(summary), /^ended +sim-1 was refused/m)
+  })
+}
+
 test('by MQTT 5 a platform says why it refuses a device, and why it ends a connection', async (t) => {
   const bench = await startBroker(t)
   const url = `mqtt://127.0.0.1:${bench.port}`
