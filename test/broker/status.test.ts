@@ -29,6 +29,17 @@ test('a retained status outlives a restart of the broker, an empty one is gone',
   assert.equal(second.log.presence.get('truck-7')?.online, false)
 })
 
+test('a status that is no JSON is kept and handed on as it is: nothing here reads it', async (t) => {
+  const bench = await startBroker(t)
+  const device = await bench.device('truck-7')
+  await device.publishAsync(STATUS, 'on air', { qos: 1, retain: true })
+  assert.equal(bench.log.presence.get('truck-7')?.online, true)
+  const app = await bench.app(['devices/#'])
+  const arrived = message(app)
+  await app.subscribeAsync('devices/+/status')
+  assert.deepEqual(await arrived, [STATUS, 'on air'])
+})
+
 for (const qos of [0, 1, 2] as const) {
   test(`a will at QoS ${qos} replaces the status when a device is cut off, and presence says so`, async (t) => {
     const bench = await startBroker(t)
