@@ -10,6 +10,7 @@ import { STREAM_NAME_CHARS_MAX } from '../platform/limits.ts'
 import { parseDuration } from '../platform/units.ts'
 import type { ColumnKind } from '../schemas/reading.ts'
 import { type Path, parsePath } from './path.ts'
+import { isSparkplug } from './sparkplug/topic.ts'
 import { Zone } from './time.ts'
 import { TopicPattern } from './topic-pattern.ts'
 
@@ -48,7 +49,7 @@ export interface MapDefinition {
   readonly ignoresAll: boolean
   readonly device: Template
   readonly stream: string
-  readonly format: 'json' | 'influx'
+  readonly format: 'json' | 'influx' | 'sparkplug'
   /** Of one value a topic: where it stands in the payload; empty for the payload itself. */
   readonly value: Path
   readonly time: { readonly path: Path; readonly zone: Zone | undefined } | undefined
@@ -87,6 +88,8 @@ const STREAM_NAME = new RegExp(`^[a-z][a-z0-9_]{0,${STREAM_NAME_CHARS_MAX - 1}}$
 const COLUMN_NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/
 const RESERVED = ['device', 'time']
 const KINDS = { number: 'float', integer: 'integer', boolean: 'boolean', string: 'string' } as const
+/** Of Sparkplug the topic says it (`sparkplug/topic.ts`). */
+const NOT_TOLD: Template = { text: '', parts: [] }
 /** In place of a column: all numbers below a path. */
 const ALL = '*'
 const NAME = /\{([A-Za-z][A-Za-z0-9_.]*)\}/
@@ -106,28 +109,46 @@ export function defineMap(item: ConfigValue): MapDefinition {
   const { fields, all } = readFields(keys.get('fields'))
   const tags = keys.get('tags') === undefined ? [] : readTags(keys.get('tags') as ConfigValue)
   checkColumns([...fields, ...tags])
-  const format = keys.get('format')?.oneOf('format', ['json', 'influx']) ?? 'json'
+  const format = keys.get('format')?.oneOf('format', ['json', 'influx', 'sparkplug']) ?? 'json'
+  const isOfSparkplug = format === 'sparkplug'
+  if (isOfSparkplug !== isSparkplug(topic.text) && !ignoresAll) {
+    topicAt.refuse('topics that begin with spBv1.0/ and format: sparkplug belong together')
+  }
+  if (isOfSparkplug && !/^spBv1\.0\/([^/#]+\/\+\/|#$)/.test(topic.text)) {
+    topicAt.refuse(
+      'its third level is the kind of message, births and data alike: right is spBv1.0/{group}/+/{node}/{device}',
+    )
+  }
   const only = (key: string, isRight: boolean, why: string) => {
     if (!isRight) keys.get(key)?.refuse(why)
   }
   only('value', isOneValue, 'value is for topics with {field} in them: one value a topic')
   only('gather', isOneValue, 'gather is for topics with {field} in them: one value a topic')
   only('time', keys.get('gather') === undefined, 'what is gathered has the time at which it was received')
-  only('format', format === 'json' || !isOneValue, 'line protocol is not one value a topic')
+  only('format', format === 'json' || !isOneValue, 'only JSON is one value a topic')
+  only('time', !isOfSparkplug, 'a metric of Sparkplug has its own time')
+  if (isOfSparkplug && all !== undefined && all.length > 0)
+    keys.get('fields')?.refuse('metrics have names, and no paths')
   only('ignore', ignoresAll || all !== undefined, 'ignore has no effect beside fields, which say what is taken')
   return {
     where: item,
     topic,
     ignoresAll,
-    device: ignoresAll ? { text: '', parts: [] } : readDevice(keys.get('device'), topicAt, topic),
+    device: ignoresAll ? NOT_TOLD : readDevice(keys.get('device'), topicAt, topic, isOfSparkplug),
     stream: ignoresAll ? '' : readStream(keys.get('stream') ?? item.refuse('it has no stream')),
     format,
     value: keys.get('value') === undefined ? [] : readPath(keys.get('value') as ConfigValue),
     time: keys.get('time') && readTimeRule(keys.get('time') as ConfigValue),
-    fields,
+    fields: isOfSparkplug ? fields.map(ofMetric) : fields,
     all,
-    tags,
-    ignore: ignoresAll ? [] : (keys.get('ignore')?.list('ignore').map(readPath) ?? []),
+    tags: isOfSparkplug ? tags.map(ofMetric) : tags,
+    ignore: ignoresAll
+      ? []
+      : (keys
+          .get('ignore')
+          ?.list('ignore')
+          .map(readPath)
+          .map(isOfSparkplug ? metricPath : same) ?? []),
     none: new Set(
       keys
         .get('none')
@@ -153,8 +174,20 @@ export function parseTemplate(text: string): Template {
   }
 }
 
-function readDevice(given: ConfigValue | undefined, topicAt: ConfigValue, topic: TopicPattern): Template {
+/** The name of a metric may have dots in it, and is no path. */
+const metricPath = (path: Path): Path => [path.join('.')]
+const same = (path: Path): Path => path
+const ofMetric = (rule: Rule): Rule =>
+  'path' in rule.from ? { ...rule, from: { path: metricPath(rule.from.path) } } : rule
+
+function readDevice(
+  given: ConfigValue | undefined,
+  topicAt: ConfigValue,
+  topic: TopicPattern,
+  isOfSparkplug: boolean,
+): Template {
   if (given !== undefined) return parseTemplate(given.text('device'))
+  if (isOfSparkplug) return NOT_TOLD
   if (topic.names.includes('device')) return parseTemplate('{device}')
   return topicAt.refuse('nothing says which device it is of: right is {device} in the topic, or a key device')
 }

@@ -3,8 +3,9 @@
  * learnt from payloads where a map takes all numbers.
  *
  * Always true: a stream never changes once it is made; one with more columns takes its place. A column keeps its kind while it is known;
- * learnt columns are floats, so two threads that learn apart agree. What was learnt is kept in a file a stream, so that history has it
- * after a restart. Bound: `SCHEMA_COLUMNS_MAX` columns a stream; a payload with one more is refused.
+ * learnt columns are floats, unless what was learnt says otherwise, as metrics of Sparkplug do. What was learnt is kept in a file a stream, so that history has it
+ * after a restart. Threads and processes that learn apart agree: the order of that file decides, and each reads it after it has added to it.
+ * Bound: `SCHEMA_COLUMNS_MAX` columns a stream; a payload with one more is refused.
  */
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
@@ -13,6 +14,8 @@ import { makeDirectory } from '../platform/files.ts'
 import { SCHEMA_COLUMNS_MAX } from '../schemas/definition.ts'
 import type { Column, ColumnKind, Stream } from '../schemas/reading.ts'
 import type { MapDefinition, Rule } from './definition.ts'
+import { columnOf } from './path.ts'
+import type { MetricFact } from './sparkplug/items.ts'
 
 /** What has no type in its map. */
 export const KIND_BY_DEFAULT: ColumnKind = 'float'
@@ -20,8 +23,27 @@ export const KIND_BY_DEFAULT: ColumnKind = 'float'
 export const NEW = Symbol('new')
 
 const LEARNT_NAME = /^[A-Za-z]\w*$/
+const NO_UNIT = null
+/** A line that says of a stream that something of it has come, be it nothing that has a column. */
+export const HAS_COME = '[]'
 
-/** The names of columns that were learnt, by stream. */
+/** What is learnt of a metric that has a type, as a line of the file: its kind, its name, its unit. */
+export const factOf = ({ kind, name, unit }: MetricFact): string =>
+  JSON.stringify(unit === undefined ? [kind, name] : [kind, name, unit])
+
+/** Undefined of a name of a float. */
+function readFact(line: string): MetricFact | undefined {
+  if (!line.startsWith('[') || line === HAS_COME) return undefined
+  try {
+    const [kind, name, unit] = JSON.parse(line)
+    return { kind, name, unit }
+  } catch {
+    // It was cut off by a full disk.
+    return undefined
+  }
+}
+
+/** The columns that were learnt, by stream: names of floats, and facts of metrics. */
 export class LearntColumns {
   readonly #directory: string | undefined
   readonly #names = new Map<string, Set<string>>()
@@ -33,27 +55,34 @@ export class LearntColumns {
 
   /** In the order in which they came, also those that other threads have learnt. */
   of(stream: string): Iterable<string> {
-    const names = this.#names.get(stream) ?? new Set()
-    this.#names.set(stream, names)
+    const names = new Set<string>()
     const file = this.#file(stream)
     if (file !== undefined && existsSync(file)) {
-      for (const name of readFileSync(file, 'utf8').split('\n')) if (LEARNT_NAME.test(name)) names.add(name)
+      for (const line of readFileSync(file, 'utf8').split('\n')) {
+        if (line === HAS_COME || LEARNT_NAME.test(line) || readFact(line) !== undefined) names.add(line)
+      }
     }
+    for (const name of this.#names.get(stream) ?? []) names.add(name)
+    this.#names.set(stream, names)
     return names
   }
 
   add(stream: string, found: readonly string[]): void {
     const known = new Set(this.of(stream))
     const names = found.filter((name) => !known.has(name))
-    for (const name of names) this.#names.get(stream)?.add(name)
     const file = this.#file(stream)
-    if (file === undefined || names.length === 0) return
+    if (names.length === 0) return
     try {
-      makeDirectory(dirname(file))
-      appendFileSync(file, names.map((name) => `${name}\n`).join(''))
+      if (file !== undefined) {
+        makeDirectory(dirname(file))
+        // One write(2): lines of two threads do not mix.
+        appendFileSync(file, names.map((name) => `${name}\n`).join(''))
+        return
+      }
     } catch {
       // The disk is full, say: after a restart the next message tells it again.
     }
+    for (const name of names) this.#names.get(stream)?.add(name)
   }
 
   #file(stream: string): string | undefined {
@@ -66,7 +95,11 @@ export class MadeStream {
   /** By name in lower case, for stores do not tell `Temp` from `temp`. */
   readonly #columns = new Map<string, Column & { readonly where?: Rule['where'] }>()
 
+  /** By kind and name of a metric: its column, and the unit that all agree on. */
+  readonly #metrics = new Map<string, { readonly column: string; unit: string | undefined | typeof NO_UNIT }>()
+
   #isGathered = false
+  hasCome = false
 
   constructor(name: string) {
     this.name = name
@@ -99,7 +132,41 @@ export class MadeStream {
 
   /** Takes in what was learnt, as far as nothing else is declared and there is room. */
   remember(names: Iterable<string>): void {
-    for (const name of names) if (this.column(name) === NEW) this.#set({ name, kind: KIND_BY_DEFAULT, tag: false })
+    for (const name of names) {
+      const fact = readFact(name)
+      if (name === HAS_COME) this.hasCome = true
+      else if (fact !== undefined) this.#rememberMetric(fact)
+      else if (this.column(name) === NEW) this.#set({ name, kind: KIND_BY_DEFAULT, tag: false })
+    }
+  }
+
+  /** The name of a metric's column; `NEW` if that is to be learnt, undefined if there cannot be one. */
+  metricColumn({ name, kind, unit }: MetricFact): string | typeof NEW | undefined {
+    const known = this.#metrics.get(`${kind} ${name}`)
+    if (known === undefined) return this.#columns.size < SCHEMA_COLUMNS_MAX ? NEW : undefined
+    const isKnown = unit === undefined || known.unit === NO_UNIT || known.unit === unit
+    return isKnown ? known.column : NEW
+  }
+
+  /** Of two metrics that would have one column the later has another. */
+  #rememberMetric({ name, kind, unit }: MetricFact): void {
+    const key = `${kind} ${name}`
+    const known = this.#metrics.get(key)
+    if (known !== undefined) {
+      if (unit === undefined || known.unit === NO_UNIT || known.unit === unit) return
+      // In two units it has none that is right of all its values.
+      known.unit = known.unit === undefined ? unit : NO_UNIT
+      this.#set({ name: known.column, kind, tag: false, ...(known.unit !== NO_UNIT && { unit }) })
+      return
+    }
+    if (this.#columns.size >= SCHEMA_COLUMNS_MAX) return
+    const plain = columnOf([name])
+    let column = plain
+    for (let number = 1; this.#columns.has(column.toLowerCase()); number++) {
+      column = number === 1 ? `${plain}_${kind}` : `${plain}_${kind}_${number}`
+    }
+    this.#metrics.set(key, { column, unit })
+    this.#set({ name: column, kind, tag: false, ...(unit !== undefined && { unit }) })
   }
 
   /** The name of the float column of this name; undefined if there cannot be one. */

@@ -6,7 +6,7 @@
  */
 
 import { basename } from 'node:path'
-import { readConfig } from '../platform/config-file.ts'
+import { type ConfigValue, readConfig } from '../platform/config-file.ts'
 import { MAPPED_TOPIC_BYTES_MAX } from '../platform/limits.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import { type Foreign, type MakeForeign, type MapSource, NewColumns, type Registered } from '../schemas/foreign.ts'
@@ -14,6 +14,7 @@ import type { Reading, Rejection, Stream } from '../schemas/reading.ts'
 import { defineMap, type MapDefinition } from './definition.ts'
 import { MapFraming } from './framing.ts'
 import { LearntColumns, type MadeStream, makeStreams } from './made-streams.ts'
+import { isSparkplug } from './sparkplug/topic.ts'
 import { type MappedMessage, type Match, TopicMap } from './topic-map.ts'
 
 /** Topics of which is known which map is for them; one more, and all are forgotten. */
@@ -31,12 +32,15 @@ export class MapSet implements Foreign {
 
   /** Throws a `ConfigError`. */
   constructor(definitions: readonly MapDefinition[], registered: Registered, learnt: LearntColumns) {
-    this.#definitions = definitions
+    const own = definitions.filter((map) => map !== SPARKPLUG_MAP)
+    this.#definitions = [...own, SPARKPLUG_MAP]
     this.#registered = registered
     this.#learnt = learnt
-    const made = makeStreams(definitions, (stream) => registered.newest(stream) !== undefined, learnt)
-    this.streams = [...made.values()].map(({ stream }) => stream)
-    this.maps = definitions.map((map) => {
+    const made = makeStreams(this.#definitions, (stream) => registered.newest(stream) !== undefined, learnt)
+    // There is no stream of Sparkplug where nothing of it has come.
+    const used = [...made.values()].filter(({ name, hasCome }) => hasCome || own.some((map) => map.stream === name))
+    this.streams = used.map(({ stream }) => stream)
+    this.maps = this.#definitions.map((map) => {
       const definition = registered.newest(map.stream)
       const target = definition
         ? ({ kind: 'registered', definition } as const)
@@ -77,7 +81,10 @@ export class MapSet implements Foreign {
 
   #find(topic: string): Match | undefined {
     if (this.maps.length === 0 || Buffer.byteLength(topic) > MAPPED_TOPIC_BYTES_MAX) return undefined
+    const isOfSparkplug = isSparkplug(topic)
     for (const map of this.maps) {
+      const { format, ignoresAll } = map.definition
+      if (isOfSparkplug && format !== 'sparkplug' && !ignoresAll) continue
       const names = map.match(topic)
       if (names !== undefined) return { map, names }
     }
@@ -93,6 +100,11 @@ export function mapMaker(directory?: string): (...given: Parameters<MakeForeign>
     return new MapSet(items.map(defineMap), registered, learnt)
   }
 }
+
+/** What is for Sparkplug where no other map is: all metrics of all edge nodes. */
+const SPARKPLUG_MAP = defineMap(
+  readConfig('sparkplug', 'topic: spBv1.0/#\nformat: sparkplug\nstream: sparkplug\n')[0] as ConfigValue,
+)
 
 type HasSchemas = Pick<CurrentSchemas, 'registry' | 'learn'>
 

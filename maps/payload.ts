@@ -6,12 +6,16 @@ import { tooMany } from '../schemas/guard.ts'
 import { jsonFault } from '../schemas/json-fault.ts'
 import { Rejection } from '../schemas/reading.ts'
 import { readLines } from './line-protocol.ts'
+import type { SparkplugItem } from './sparkplug/items.ts'
 
 export interface Item {
   /** What paths lead into. */
   readonly root: unknown
   /** The time that the format itself gives, if it does. */
   readonly time?: bigint | undefined
+  /** Of Sparkplug: what it says of its time, and which metrics `root` has. */
+  readonly at?: SparkplugItem['at']
+  readonly facts?: SparkplugItem['facts']
 }
 
 /** `isOneValue`: a list is one value, and not a reading for each of its items. */

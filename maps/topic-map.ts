@@ -16,9 +16,12 @@ import { itemOf } from '../schemas/record-mapper.ts'
 import { quote, timeFault } from '../schemas/values.ts'
 import { convert, Unfit } from './conversion.ts'
 import type { MapDefinition, Rule, Source, Template } from './definition.ts'
-import { KIND_BY_DEFAULT, type MadeStream, NEW } from './made-streams.ts'
+import { factOf, HAS_COME, KIND_BY_DEFAULT, type MadeStream, NEW } from './made-streams.ts'
 import { beginsWith, columnOf, eachNumber, objectWith, type Path, parsePath, valueAt } from './path.ts'
 import { type Item, readPayload } from './payload.ts'
+import { type Context, NO_CONTEXT } from './sparkplug/context.ts'
+import { itemsOf, type MetricFact, type SparkplugItem } from './sparkplug/items.ts'
+import { parseSparkplug, deviceIdOf as sparkplugDevice } from './sparkplug/topic.ts'
 import { readTime } from './time.ts'
 import type { TopicNames } from './topic-pattern.ts'
 
@@ -40,6 +43,8 @@ export interface MappedMessage {
   readonly payload: Buffer
   /** Where it stands in the log: of messages without a time that were received at once it tells one from the other. */
   readonly offset?: number
+  /** Of Sparkplug. */
+  readonly context?: Context
 }
 
 /** The stream that readings are made for: registered, or made by maps. */
@@ -79,7 +84,18 @@ export class TopicMap {
   }
 
   match(topic: string): TopicNames | undefined {
-    return this.definition.topic.match(topic)
+    const names = this.definition.topic.match(topic)
+    if (names === undefined || this.definition.format !== 'sparkplug') return names
+    const parts = parseSparkplug(topic)
+    if (parts === undefined) return undefined
+    const { group, node, device } = parts
+    return new Map([
+      ['group', group],
+      ['node', node],
+      ['device', device ?? ''],
+      ...names,
+      [SPARKPLUG_ID, sparkplugDevice(parts)],
+    ])
   }
 
   /** `names` is what `match` gave. */
@@ -95,9 +111,7 @@ export class TopicMap {
 
   /** The readings of a message; none if all that it says is left out. */
   read(names: TopicNames, device: string, message: MappedMessage): readonly Reading[] | Rejection {
-    const { format } = this.definition
-    const isOneValue = names.has('field')
-    const items = readPayload(message.payload, format, isOneValue)
+    const items = this.#items(names, message)
     if (items instanceof Rejection) return items
     const readings: Reading[] = []
     for (const [index, item] of items.entries()) {
@@ -111,13 +125,64 @@ export class TopicMap {
     return readings
   }
 
+  #items(names: TopicNames, { payload, context = NO_CONTEXT }: MappedMessage): readonly Item[] | Rejection {
+    const { format } = this.definition
+    if (format !== 'sparkplug') return readPayload(payload, format, names.has('field'))
+    const items = itemsOf(payload, context)
+    if (items instanceof Rejection) return items
+    // All at once: each look for new columns takes another registry.
+    return this.#newColumns(items.flatMap(({ facts }) => facts)) ?? items
+  }
+
+  #newColumns(facts: readonly MetricFact[]): NewColumns | undefined {
+    const target = this.#target
+    if (target.kind !== 'made' || this.definition.all === undefined) return undefined
+    const isTaken = this.#takesMetric()
+    const fresh = facts.filter((fact) => isTaken(fact.name) && target.stream.metricColumn(fact) === NEW)
+    if (fresh.length === 0 && (target.stream.hasCome || facts.length > 0)) return undefined
+    return new NewColumns(target.stream.name, [HAS_COME, ...new Set(fresh.map(factOf))])
+  }
+
+  /** Where all metrics are taken: not those that a field has, or that are ignored. */
+  #takesMetric(): (name: string) => boolean {
+    const { ignore, tags, fields } = this.definition
+    const left = new Set(ignore.map(([name]) => name))
+    for (const { from } of [...tags, ...fields]) if ('path' in from) left.add(from.path[0])
+    return (name) => !left.has(name)
+  }
+
+  #addMetrics(
+    facts: readonly MetricFact[],
+    root: SparkplugItem['root'],
+    values: Record<string, Value>,
+  ): number | Rejection {
+    const { none, stream } = this.definition
+    const target = this.#target
+    const isTaken = this.#takesMetric()
+    let count = 0
+    for (const fact of facts) {
+      const value = root[fact.name]
+      if (value === undefined || none.has(value) || !isTaken(fact.name)) continue
+      const column = target.kind === 'made' ? target.stream.metricColumn(fact) : this.#column(columnOf([fact.name]))
+      if (typeof column !== 'string') {
+        return new Rejection(
+          'invalid-reading',
+          `${quote(fact.name)} cannot be a column of ${stream} any more: name its metrics in a map`,
+        )
+      }
+      values[column] = value
+      count++
+    }
+    return count
+  }
+
   /** What a message of one value adds to a reading that is gathered; undefined if that is left out. */
   partOf(names: TopicNames, { payload }: MappedMessage): Readonly<Record<string, Value>> | Rejection | undefined {
-    const items = readPayload(payload, this.definition.format, true)
+    const items = readPayload(payload, 'json', true)
     const [item] = items instanceof Rejection ? [] : items
     if (items instanceof Rejection || item === undefined) return items as Rejection
     const root = this.#root(item, names)
-    return root instanceof Rejection ? root : this.#values(root, names)
+    return root instanceof Rejection ? root : this.#values(root, names, item)
   }
 
   /** The reading of what was gathered: `{ micros, values }` as JSON. */
@@ -154,13 +219,17 @@ export class TopicMap {
 
   #device(names: TopicNames, payload: Buffer): string | Place {
     const { device } = this.definition
+    const ofSparkplug = names.get(SPARKPLUG_ID)
+    if (ofSparkplug !== undefined && device.parts.length === 0) return ofSparkplug
     const inTopic = fill(device, (name) => names.get(name))
     if (inTopic !== undefined) return deviceIdOf(inTopic)
-    const items = readPayload(payload, this.definition.format, false)
+    const { format } = this.definition
+    const items = format === 'sparkplug' ? [] : readPayload(payload, format, false)
     const root = items instanceof Rejection ? undefined : items[0]?.root
     const found = fill(device, (name) => names.get(name) ?? textOf(valueAt(root, parsePath(name))))
     if (found !== undefined) return deviceIdOf(found)
-    return { kind: 'unplaced', why: `the payload does not say which device it is of: ${device.text}` }
+    const where = format === 'sparkplug' ? 'its topic' : 'the payload'
+    return { kind: 'unplaced', why: `${where} does not say which device it is of: ${device.text}` }
   }
 
   #read(
@@ -172,7 +241,7 @@ export class TopicMap {
   ): Reading | Rejection | undefined {
     const root = this.#root(item, names)
     if (root instanceof Rejection) return root
-    const values = this.#values(root, names)
+    const values = this.#values(root, names, item)
     if (values === undefined || values instanceof Rejection) return values
     const micros = this.#time(item, message, index)
     if (micros instanceof Rejection) return micros
@@ -206,7 +275,7 @@ export class TopicMap {
   }
 
   /** Undefined if what there is is left out. */
-  #values(root: unknown, names: TopicNames): Readonly<Record<string, Value>> | Rejection | undefined {
+  #values(root: unknown, names: TopicNames, { facts }: Item): Readonly<Record<string, Value>> | Rejection | undefined {
     const { none, fields, all } = this.definition
     const values: Record<string, Value> = {}
     let isThere = false
@@ -223,12 +292,15 @@ export class TopicMap {
       if (!rule.tag) count++
     }
     if (all !== undefined) {
-      const others = this.#addNumbers(root, all, values)
+      const others = facts
+        ? this.#addMetrics(facts, root as SparkplugItem['root'], values)
+        : this.#addNumbers(root, all, values)
       if (others instanceof Rejection) return others
       return count + others > 0 ? values : undefined
     }
     if (count > 0) return values
-    if (isThere) return undefined
+    // A message of Sparkplug has what has changed.
+    if (isThere || facts !== undefined) return undefined
     const wanted = fields.map(({ column, from }) => `${column} from ${'path' in from ? from.path.join('.') : ''}`)
     return new Rejection(
       'invalid-reading',
@@ -279,7 +351,11 @@ export class TopicMap {
   }
 
   /** Microseconds. */
-  #time({ root, time: given }: Item, { receivedAt, offset = 0 }: MappedMessage, index: number): number | Rejection {
+  #time({ root, time: given, at }: Item, { receivedAt, offset = 0 }: MappedMessage, index: number): number | Rejection {
+    if (at !== undefined) {
+      const wrong = timeFault(at.ms, 'ms', receivedAt, this.#earliest)
+      return wrong === undefined ? at.ms * 1000 + at.micros : new Rejection('bad-timestamp', `a metric's time ${wrong}`)
+    }
     const { time } = this.definition
     const raw = time === undefined ? given : valueAt(root, time.path)
     if (time === undefined && given === undefined) return receivedMicros(receivedAt, offset + index)
@@ -294,6 +370,8 @@ export class TopicMap {
 }
 
 const LEFT: Place = { kind: 'left' }
+/** Among the names of a topic of Sparkplug: the device that it is of. No name of a pattern is so. */
+const SPARKPLUG_ID = 'sparkplug.id'
 
 /** When a message was received, and by its place in the log another microsecond than the next one. */
 export const receivedMicros = (receivedAt: number, offset: number): number =>

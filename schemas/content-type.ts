@@ -22,7 +22,10 @@ export const GATHERED = 8
 /** Likewise, and what it says is in the reading of one before it, which is `GATHERED`. In no log. */
 export const MEMBER = 9
 
-export const isForeign = (framing: number): boolean => framing >= FOREIGN && framing <= MEMBER
+/** Sparkplug B: the topic stands before it, and what births said of its metrics (maps/sparkplug/context.ts). */
+export const SPARKPLUG = 10
+
+export const isForeign = (framing: number): boolean => framing >= FOREIGN && framing <= SPARKPLUG
 
 const FRAMINGS: ReadonlyMap<string, number> = new Map([
   ['application/avro', AVRO],

@@ -15,7 +15,7 @@ import { messageOf } from '../platform/errors.ts'
 import type { Logger } from '../platform/logger.ts'
 import { TokenBucket } from '../platform/token-bucket.ts'
 import { candidateOf, errorsIn, requireNone, writeCandidate } from './candidate.ts'
-import { FOREIGN } from './content-type.ts'
+import { FOREIGN, SPARKPLUG } from './content-type.ts'
 import { Decoder } from './decoder.ts'
 import { SchemaError } from './definition.ts'
 import { type MakeForeign, NewColumns } from './foreign.ts'
@@ -118,7 +118,7 @@ export class CurrentSchemas {
 
   /** Whether another registry has come into force since a schema was found unknown, or a map to have no use for the message. */
   #isKnownNow(outcome: readonly Reading[] | Rejection | undefined, { framing, receivedAt }: Message): boolean {
-    if (framing === FOREIGN) {
+    if (framing === FOREIGN || framing === SPARKPLUG) {
       const { registry } = this
       const isUnfit = outcome instanceof Rejection ? !(outcome instanceof NewColumns) : outcome?.length === 0
       if (isUnfit) this.#foreign?.lookAfter?.(receivedAt)

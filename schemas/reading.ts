@@ -77,6 +77,8 @@ export const REJECTION_CODES = [
   'malformed-msgpack',
   'malformed-cbor',
   'malformed-protobuf',
+  'malformed-sparkplug',
+  'unknown-metric',
   'invalid-reading',
   'too-many-readings',
   'bad-timestamp',

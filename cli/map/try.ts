@@ -17,6 +17,7 @@ import { UsageError } from '../usage-error.ts'
 interface TryOptions {
   readonly topic: string
   readonly payload?: string
+  readonly payloadHex?: string
   readonly payloadFile?: string
   readonly retained?: boolean
   readonly received?: string
@@ -28,6 +29,7 @@ export function tryCommand(): Command {
     .argument('<file>', 'the file of maps')
     .requiredOption('--topic <topic>', 'the topic that it comes on')
     .option('--payload <text>', 'what it says')
+    .option('--payload-hex <digits>', 'what it says, in hexadecimal')
     .option('--payload-file <file>', 'a file with what it says; - for standard input')
     .option('--retained', 'it is retained')
     .option('--received <time>', 'when it is received; now unless given')
@@ -55,9 +57,14 @@ function tryMap(file: string, { topic, retained = false, ...options }: TryOption
   if (readings.length === 0) process.stdout.write('nothing: what it says is left out\n')
 }
 
-function payloadOf({ payload, payloadFile }: Pick<TryOptions, 'payload' | 'payloadFile'>): Buffer {
-  if ((payload === undefined) === (payloadFile === undefined)) {
-    throw new UsageError('one of --payload and --payload-file is needed')
+function payloadOf({ payload, payloadHex, payloadFile }: Omit<TryOptions, 'topic'>): Buffer {
+  if ([payload, payloadHex, payloadFile].filter((given) => given !== undefined).length !== 1) {
+    throw new UsageError('one of --payload, --payload-hex and --payload-file is needed')
+  }
+  if (payloadHex !== undefined) {
+    const digits = payloadHex.replaceAll(/\s/g, '')
+    if (/^([0-9a-f]{2})*$/i.test(digits)) return Buffer.from(digits, 'hex')
+    throw new UsageError('--payload-hex is not in hexadecimal')
   }
   if (payload !== undefined) return Buffer.from(payload)
   return read(payloadFile === '-' ? 0 : (payloadFile ?? ''))
