@@ -16,14 +16,18 @@ import type { Metrics } from '../platform/metrics.ts'
 import { Admission, type AdmissionDependencies } from './admission/admission.ts'
 import { StatusBoard } from './admission/status-board.ts'
 import { Drops } from './admission/verdict.ts'
-import { Authentication, type AuthenticationDependencies } from './connect/authentication.ts'
+import {
+  Authentication,
+  type AuthenticationDependencies,
+  type AuthenticationOptions,
+} from './connect/authentication.ts'
 import { type Address, clientsMax, connectionsMax, type ListenerOptions, Listeners } from './connect/listeners.ts'
 import { OUTBOUND_BYTES_TOTAL_MAX } from './outbound/sweeps.ts'
 import { Disconnects } from './reports/disconnects.ts'
 import { ErrorReports } from './reports/error-reports.ts'
 import { BrokerMetrics } from './reports/metrics.ts'
 import { ThrottledLines } from './reports/throttled-lines.ts'
-import type { RateLimits } from './session/rate.ts'
+import { SparkplugHost } from './sparkplug-host.ts'
 import { TelemetryBroker, type TelemetryBrokerOptions } from './telemetry-broker.ts'
 
 /**
@@ -55,12 +59,14 @@ export interface BrokerDependencies {
 
 export interface BrokerOptions extends ListenerOptions {
   /** What one device may publish; not limited unless given. */
-  readonly deviceRate?: RateLimits
+  readonly deviceRate?: AuthenticationOptions['deviceRate']
   /** Who shows a certificate over TLS is the device that it names. */
   readonly byCertificate?: boolean
   /** Clients at once, if fewer than files may be open for. */
   readonly clientsMax?: number
   readonly mqtt5?: TelemetryBrokerOptions['mqtt5']
+  /** The id of the platform as a host application of Sparkplug, if it tells edge nodes that it is there. */
+  readonly sparkplugHost?: string | undefined
   /** False: all telemetry goes the long way, as in `TelemetryBrokerOptions`. */
   readonly plainTelemetry?: boolean
 }
@@ -71,6 +77,8 @@ export class Broker implements Part {
   readonly #listeners: Listeners
   readonly #reports: ErrorReports
   readonly #statusBoard: StatusBoard
+  /** There is none where there are no foreign topics. */
+  readonly #host: SparkplugHost | undefined
   readonly #clock: Clock
   readonly #certificates: Authentication['certificates']
   /** Empty while no client is connected. */
@@ -98,7 +106,12 @@ export class Broker implements Part {
       metrics,
       lines: new ThrottledLines({ clock, logger }),
     })
-    const admission = new Admission({ log, statusBoard, foreign, drops, check, clock, metrics })
+    const ofHost = { statusBoard, reports: this.#reports, clock, metrics: dependencies.metrics }
+    this.#host =
+      foreign &&
+      new SparkplugHost(options.sparkplugHost, { ...ofHost, foreign, send: (packet) => this.#aedes.send(packet) })
+    const sparkplug = this.#host?.sparkplug
+    const admission = new Admission({ log, statusBoard, foreign, sparkplug, drops, check, clock, metrics })
     const sockets = connectionsMax()
     if (sockets < CONNECTIONS_FEW) {
       logger.warn({ connectionsMax: sockets }, 'few clients can connect, for few files may be open: raise ulimit -n')
@@ -113,7 +126,18 @@ export class Broker implements Part {
     this.#certificates = authentication.certificates
     this.#aedes = new TelemetryBroker(
       { connectionsMax: sockets, clientsMax: options.clientsMax ?? clientsMax(sockets), mqtt5, plainTelemetry },
-      { authentication, admission, statusBoard, check, disconnects, lines, metrics, clock, logger },
+      {
+        authentication,
+        admission,
+        statusBoard,
+        ended: (session) => sparkplug?.ended(session),
+        check,
+        disconnects,
+        lines,
+        metrics,
+        clock,
+        logger,
+      },
     )
     this.#listeners = new Listeners(
       { ...options, connectionsMax: sockets },
@@ -137,6 +161,7 @@ export class Broker implements Part {
   async start(): Promise<void> {
     await this.#aedes.listen()
     for (const packet of await this.#statusBoard.restore()) this.#aedes.subscribers.retained.keep(packet)
+    await this.#host?.start()
     await this.#reports.start()
     this.#aedes.on('client', () => this.#keepSweeping())
     await this.#listeners.start()
@@ -192,6 +217,7 @@ export class Broker implements Part {
   async #stop(): Promise<void> {
     this.#endSweeps()
     await this.#reports.stop()
+    await this.#host?.stop()
     this.#aedes.prepareToClose()
     await new Promise<void>((resolve) => this.#aedes.close(resolve))
     await this.#listeners.stop()

@@ -24,6 +24,7 @@ import { Sweeps } from './outbound/sweeps.ts'
 import { type Publish, type Published, Publishes } from './publishes.ts'
 import { addressOf, Disconnect } from './reports/disconnects.ts'
 import type { ThrottledLines } from './reports/throttled-lines.ts'
+import type { Session } from './session/session.ts'
 
 /** Deliveries that Aedes has under way at once. */
 const BROKER_DELIVERIES_MAX = 1_000
@@ -38,6 +39,8 @@ type OfConnections = Pick<ConnectionsDependencies, 'authentication' | 'disconnec
 export interface TelemetryBrokerDependencies extends OfConnections {
   readonly admission: Admission
   readonly statusBoard: StatusBoard
+  /** A connection has ended. */
+  readonly ended?: ((session: Session) => void) | undefined
   readonly check?: AdmissionDependencies['check']
   readonly lines: ThrottledLines
   readonly logger: Logger
@@ -120,8 +123,9 @@ export class TelemetryBroker extends Aedes {
     })
     this.on('clientDisconnect', (client) => {
       connected.delete(client)
-      const holder = connections.get(client)?.session?.holder
-      if (holder?.kind === 'device') statusBoard.disconnected(holder.device)
+      const session = connections.get(client)?.session
+      if (session?.holder.kind === 'device') statusBoard.disconnected(session.holder.device)
+      if (session !== undefined) dependencies.ended?.(session)
     })
     this.on('subscribe', (subscriptions, client) => {
       this.subscribers
@@ -156,6 +160,11 @@ export class TelemetryBroker extends Aedes {
   tell(topic: string, payload: Buffer): void {
     const packet: PublishPacket = { cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false }
     this.publish(Object.assign(packet, { properties: JSON_TEXT }), () => undefined)
+  }
+
+  /** Sends a message of the broker's own, retained or not; resolves when it is on its way. */
+  send(packet: Pick<PublishPacket, 'topic' | 'payload' | 'qos' | 'retain'>): Promise<void> {
+    return new Promise((resolve) => this.publish({ cmd: 'publish', dup: false, ...packet }, null, () => resolve()))
   }
 
   override subscribe(topic: string, deliver: Deliver, done: () => void): void {

@@ -188,6 +188,7 @@ function brokerOptions(settings: Settings) {
     mqtt5: { keepaliveMaxSeconds: keepaliveMaxMs && Math.floor(keepaliveMaxMs / 1_000), serverReference },
     deviceRate: { messagesPerSecond, bytesPerSecond },
     refuseForeign: settings.auth === 'off',
+    sparkplugHost: settings.sparkplugHost,
   }
 }
 

@@ -32,6 +32,16 @@ export const text = (allowed: string, type = 'text'): SettingKind<string> => ({
   show: plain,
 })
 
+/** One level of an MQTT topic. */
+export const topicLevel: SettingKind<string> = {
+  ...text('a name without /, + and #', 'a name'),
+  parse: (value) =>
+    z
+      .string()
+      .regex(/^[^/+#\p{Cc}]{1,64}$/u)
+      .parse(value),
+}
+
 export const pemFile = text('a PEM file', 'file')
 
 const REFERENCE = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$/i

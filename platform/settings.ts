@@ -24,6 +24,7 @@ import {
   size,
   text,
   time,
+  topicLevel,
   url,
 } from './setting-kinds.ts'
 import { SettingsError } from './settings-error.ts'
@@ -146,6 +147,11 @@ const SETTINGS = {
     'off',
     'what is looked at of telemetry by MQTT 5 before it is acknowledged, so that the acknowledgement says what will be set aside: ' +
       'its framing and schema, or all of it',
+  ),
+  sparkplugHost: optional(
+    'TELLTALE_SPARKPLUG_HOST',
+    topicLevel,
+    'the id by which edge nodes of Sparkplug know this platform as their primary host: its state is told on spBv1.0/STATE/<id>',
   ),
   auth: setting('TELLTALE_AUTH', choice('token', 'off'), 'token', 'off: anyone, any topic, on loopback only'),
   deviceMessagesPerSecond: optional(

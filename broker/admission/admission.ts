@@ -20,9 +20,10 @@
 import type { DeviceTopic } from '../../identity/topics.ts'
 import type { NewEntry } from '../../log/entry.ts'
 import type { Appends, SetAsideReason } from '../../log/log.ts'
+import { isSparkplug } from '../../maps/sparkplug/topic.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { FRAME_BYTES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
-import { FOREIGN, FRAMING_LEVELS_SHOWN } from '../../schemas/content-type.ts'
+import { FOREIGN, FRAMING_LEVELS_SHOWN, SPARKPLUG } from '../../schemas/content-type.ts'
 import { foreignBytes, foreignPayload } from '../../schemas/foreign.ts'
 import { CONNECTION_CLOSED, Disconnect } from '../reports/disconnects.ts'
 import type { BrokerMetrics, Refusal } from '../reports/metrics.ts'
@@ -30,6 +31,7 @@ import type { ForeignTopics } from '../session/foreign-topics.ts'
 import type { PayloadCheck } from '../session/payload-check.ts'
 import type { Holder, Session } from '../session/session.ts'
 import { AdmittedTopics, type TelemetryRun } from '../session/telemetry-run.ts'
+import type { Sparkplug } from '../sparkplug/sparkplug.ts'
 import type { StatusBoard } from './status-board.ts'
 import { ACCEPTED, type DropCode, type Drops, dropped, refused, setAside, type Verdict } from './verdict.ts'
 
@@ -54,6 +56,8 @@ export interface AdmissionDependencies {
   readonly statusBoard: StatusBoard
   /** There are no foreign topics if it is not given. */
   readonly foreign?: ForeignTopics | undefined
+  /** Likewise. */
+  readonly sparkplug?: Sparkplug | undefined
   readonly drops: Drops
   /** Undefined: no payload is looked at. */
   readonly check?: PayloadCheck | undefined
@@ -153,7 +157,12 @@ export class Admission {
       this.#refuse(session, message, 'protocol-error', `topic ${topic} is the broker's own`, decided)
       return
     }
-    const place = this.#dependencies.foreign?.place(holder, message)
+    const { foreign, sparkplug } = this.#dependencies
+    if (sparkplug !== undefined && isSparkplug(topic)) {
+      this.#judgeSparkplug(sparkplug, session, message, decided)
+      return
+    }
+    const place = foreign?.place(holder, message)
     if (place?.kind === 'taken') this.#appendForeign(session, place, message, decided)
     else if (place?.kind === 'left' || (place === undefined && holder.kind === 'anyone')) decided(ACCEPTED)
     else this.#drop(session, message, 'publish-forbidden', place?.why ?? forbidden(topic, holder), decided)
@@ -163,14 +172,44 @@ export class Admission {
   #appendForeign(session: Session, place: Placed, message: Message, decided: Decided): void {
     const { topic, payload } = message
     const bytes = foreignBytes(topic, payload)
-    if (bytes > PAYLOAD_BYTES_MAX) {
-      const text = `a payload and its topic have ${bytes} bytes: allowed are ${PAYLOAD_BYTES_MAX}`
-      this.#drop(session, message, 'payload-too-large', text, decided)
+    const keep = () => foreignPayload(topic, payload)
+    this.#appendKept(session, { ...place, framing: FOREIGN }, message, bytes, keep, decided)
+  }
+
+  #judgeSparkplug(sparkplug: Sparkplug, session: Session, message: Message, decided: Decided): void {
+    const verdict = sparkplug.take(session, message)
+    switch (verdict.kind) {
+      case 'telemetry': {
+        const { bytes, payload } = verdict
+        this.#appendKept(session, { ...verdict, framing: SPARKPLUG }, message, bytes, payload, decided)
+        break
+      }
+      case 'status':
+        void verdict.kept.then(() => decided(ACCEPTED))
+        break
+      case 'left':
+        decided(ACCEPTED)
+        break
+      case 'forbidden':
+        this.#drop(session, message, 'publish-forbidden', verdict.why, decided)
+    }
+  }
+
+  /** What is kept is more than was published, and must be no more than a message may have. */
+  #appendKept(
+    session: Session,
+    { device, stream, framing }: Placed & { readonly framing: number },
+    message: Message,
+    bytes: number,
+    keep: () => Buffer,
+    decided: Decided,
+  ): void {
+    if (bytes <= PAYLOAD_BYTES_MAX) {
+      this.#append(session, { device, stream, framing }, { ...message, payload: keep() }, decided)
       return
     }
-    const { device, stream } = place
-    const kept = { ...message, payload: foreignPayload(topic, payload) }
-    this.#append(session, { device, stream, framing: FOREIGN }, kept, decided)
+    const text = `a payload and what is kept with it have ${bytes} bytes: allowed are ${PAYLOAD_BYTES_MAX}`
+    this.#drop(session, message, 'payload-too-large', text, decided)
   }
 
   #append(session: Session, topic: Placed & { readonly framing: number }, message: Message, decided: Decided): void {

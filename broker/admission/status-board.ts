@@ -73,6 +73,21 @@ export class StatusBoard {
     )
   }
 
+  /** What another knows of a device; resolves when it is durable, or could not be kept. Gives the message that says so. */
+  async told(device: string, online: boolean, more: object): Promise<PublishPacket> {
+    const now = this.#clock.now()
+    const status = Buffer.from(JSON.stringify({ online, ...more }))
+    const change = (known: DevicePresence | undefined) => ({
+      online,
+      since: known?.online === online ? known.since : now,
+      status,
+    })
+    await this.#presence.update(device, change).catch((error: unknown) => {
+      this.#logger.error({ error, device }, "a device's presence could not be kept")
+    })
+    return retainedStatus(device, status)
+  }
+
   #keep(device: string, change: Parameters<Presence['update']>[1]): void {
     this.#presence.update(device, change).catch((error: unknown) => {
       this.#logger.error({ error, device }, "a device's presence could not be kept")

@@ -8,10 +8,13 @@
  */
 
 import { errorsTopic } from '../../identity/topics.ts'
-import type { DeadLetterBox, NoticeBoard } from '../../log/log.ts'
+import type { DeadLetter, DeadLetterBox, NoticeBoard } from '../../log/log.ts'
+import { nodeIdOf, parseSparkplug } from '../../maps/sparkplug/topic.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { Throttle } from '../../platform/throttle.ts'
+import { SPARKPLUG } from '../../schemas/content-type.ts'
+import { readForeign } from '../../schemas/foreign.ts'
 import type { BrokerMetrics } from './metrics.ts'
 
 /** Reports on one device's errors topic in one second; further ones are counted only. */
@@ -81,8 +84,10 @@ export class ErrorReports {
   async #followLetters(after: number): Promise<void> {
     for await (const letter of this.#log.followDeadLetters(after, this.#stopping.signal)) {
       const { device, code, reason, stream, setAsideAt } = letter
+      const sender = senderOf(letter)
+      const message = sender === device ? reason : `${device}: ${reason}`
       // What is damaged may not say whose it was.
-      if (device !== '') this.report(device, { code, message: reason, stream, at: setAsideAt })
+      if (device !== '') this.report(sender, { code, message, stream, at: setAsideAt })
     }
   }
 
@@ -91,4 +96,11 @@ export class ErrorReports {
       this.report(device, { code, message, stream, at })
     }
   }
+}
+
+/** Who is to be told: of a device of Sparkplug its edge node, which sent the message. */
+function senderOf({ device, framing, payload }: DeadLetter): string {
+  const topic = framing === SPARKPLUG ? readForeign(Buffer.from(payload))?.topic : undefined
+  const parts = topic === undefined ? undefined : parseSparkplug(topic)
+  return parts === undefined ? device : nodeIdOf(parts)
 }

@@ -6,6 +6,8 @@
  */
 
 import { commandsTopic, errorsTopic, filterCovers, isTopicFilter, sharedFilterOf } from '../../identity/topics.ts'
+import { commandedBy, isSparkplug, isStateTopic } from '../../maps/sparkplug/topic.ts'
+import { speaksFor } from './foreign-topics.ts'
 import type { Holder, Session } from './session.ts'
 
 /** Whether the holder of `session` may subscribe to `filter` with this QoS. */
@@ -20,7 +22,7 @@ export function maySubscribe(session: Session, asked: string, qos: number, clean
     case 'anyone':
       return true
     case 'device':
-      return isOwn(filter, holder.device) || holder.subscribes?.some((outer) => filterCovers(outer, filter)) === true
+      return isForDevice(filter, holder) || holder.subscribes?.some((outer) => filterCovers(outer, filter)) === true
     case 'app':
       // Nothing is queued for an app that is away: telemetry is in the log, and in the store.
       if (qos > 0 && !clean) return false
@@ -45,12 +47,16 @@ export function mayReceive(session: Session, topic: string): boolean {
     case 'anyone':
       return !topic.startsWith('$')
     case 'device':
-      return isOwn(topic, holder.device) || holder.subscribes?.some((filter) => filterCovers(filter, topic)) === true
+      return isForDevice(topic, holder) || holder.subscribes?.some((filter) => filterCovers(filter, topic)) === true
     case 'app':
       return holder.filters.some((filter) => filterCovers(filter, topic))
   }
 }
 
-function isOwn(topic: string, device: string): boolean {
-  return topic === errorsTopic(device) || topic === commandsTopic(device)
+/** Its own; as an edge node of Sparkplug what is for it and its devices, and whether a host application is there. */
+function isForDevice(topic: string, holder: Extract<Holder, { readonly kind: 'device' }>): boolean {
+  if (topic === errorsTopic(holder.device) || topic === commandsTopic(holder.device)) return true
+  if (!isSparkplug(topic)) return false
+  const node = commandedBy(topic)
+  return node === undefined ? isStateTopic(topic) : speaksFor(holder, node)
 }

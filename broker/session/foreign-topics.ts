@@ -7,6 +7,7 @@
 
 import { allowsDevice } from '../../identity/scope.ts'
 import type { Maps } from '../../maps/maps.ts'
+import { deviceIdOf, isSparkplug, nodeIdOf, parseSparkplug } from '../../maps/sparkplug/topic.ts'
 import type { Place } from '../../maps/topic-map.ts'
 import type { Holder } from './session.ts'
 
@@ -36,7 +37,8 @@ export class ForeignTopics {
       return undefined
     }
     const place = match.map.place(match.names, payload, retain)
-    if (place.kind !== 'taken' || speaksFor(holder, place.device)) return place
+    if (place.kind !== 'taken' || speaksFor(holder, place.device) || isOfEdgeNode(holder, topic, place.device))
+      return place
     const who = holder.kind === 'device' ? `device ${holder.device}` : 'an app'
     return { kind: 'forbidden', why: `by its map the message is of device ${place.device}, and its sender is ${who}` }
   }
@@ -47,12 +49,22 @@ export class ForeignTopics {
    */
   mayWill(holder: Holder, will: ForeignMessage): boolean {
     if (holder.kind === 'device' && holder.user !== undefined) return true
+    if (isSparkplug(will.topic)) {
+      const topic = parseSparkplug(will.topic)
+      return topic?.type === 'NDEATH' && speaksFor(holder, nodeIdOf(topic))
+    }
     const place = this.place(holder, will)
     return place?.kind === 'taken' || place?.kind === 'left'
   }
 }
 
-function speaksFor(holder: Holder, device: string): boolean {
+/** An edge node of Sparkplug speaks for its devices, as long as no map says that they are others. */
+function isOfEdgeNode(holder: Holder, topic: string, device: string): boolean {
+  const parts = isSparkplug(topic) ? parseSparkplug(topic) : undefined
+  return parts !== undefined && speaksFor(holder, nodeIdOf(parts)) && device === deviceIdOf(parts)
+}
+
+export function speaksFor(holder: Holder, device: string): boolean {
   if (holder.kind !== 'device') return holder.kind === 'anyone'
   const { also = [] } = holder
   return holder.device === device || allowsDevice({ devices: also, filters: [] }, device)
