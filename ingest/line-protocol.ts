@@ -9,7 +9,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { type ColumnKind, type Reading, type Stream, valueIn } from '../schemas/reading.ts'
+import { type ColumnKind, isOfKind, notOfKind, type Reading, type Stream, valueIn } from '../schemas/reading.ts'
 import { NUMBER_BYTES_MAX, writeNumber, writeWhole } from './decimal.ts'
 
 const BYTES_AT_FIRST = 64 * 1024
@@ -119,7 +119,8 @@ export class LineWriter {
     for (const { name, prefix, kind } of this.#fields) {
       const value = valueIn(values, name)
       // InfluxDB has neither NaN nor infinity: the field is left out, as a null is.
-      if (value === undefined || (kind === 'float' && !Number.isFinite(value))) continue
+      if (value === undefined || (kind === 'float' && typeof value === 'number' && !Number.isFinite(value))) continue
+      if (!isOfKind(value, kind)) return { reason: notOfKind(name, kind, value) }
       bytes[at] = separator
       separator = COMMA
       const from = copy(prefix, bytes, at, 1)

@@ -26,6 +26,8 @@ export interface Scale {
   readonly offset: number
 }
 
+export const PLAIN: Scale = { factor: 1, offset: 0 }
+
 export function convert(value: unknown, kind: ColumnKind, tag: boolean, { factor, offset }: Scale): Value | Unfit {
   switch (kind) {
     case 'float':

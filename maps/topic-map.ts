@@ -14,7 +14,7 @@ import { JsonMapper } from '../schemas/json-mapper.ts'
 import { type ColumnKind, type Reading, Rejection, type Value } from '../schemas/reading.ts'
 import { itemOf } from '../schemas/record-mapper.ts'
 import { quote, timeFault } from '../schemas/values.ts'
-import { convert, Unfit } from './conversion.ts'
+import { convert, PLAIN, Unfit } from './conversion.ts'
 import type { MapDefinition, Rule, Source, Template } from './definition.ts'
 import { factOf, HAS_COME, KIND_BY_DEFAULT, type MadeStream, NEW } from './made-streams.ts'
 import { beginsWith, columnOf, eachNumber, objectWith, type Path, parsePath, valueAt } from './path.ts'
@@ -197,8 +197,37 @@ export class TopicMap {
       const fresh = Object.keys(given.values).filter((name) => this.#column(name) === NEW)
       if (fresh.length > 0) return new NewColumns(this.definition.stream, fresh)
     }
-    const reading = this.reading(given.values, device, receivedAt, given.micros)
+    const values: Record<string, Value> = {}
+    for (const [column, value] of Object.entries(given.values)) {
+      const now = this.#regathered(column, value)
+      if (now instanceof Unfit) return new Rejection('invalid-reading', `${column} ${now.what}`)
+      if (now !== undefined) values[column] = now
+    }
+    const { tags } = this.definition
+    if (Object.keys(values).every((name) => tags.some(({ column }) => column === name))) return []
+    const reading = this.reading(values, device, receivedAt, given.micros)
     return reading instanceof Rejection ? reading : [reading]
+  }
+
+  /**
+   * A gathered value in its column as that is now: it was converted when it came, by a map that may have said otherwise. Text is what the
+   * payload had, and is read as any; of anything else that is not known any more. Undefined if it is left out.
+   */
+  #regathered(column: string, value: Value): Value | Unfit | undefined {
+    const compiled = this.#rules.find(({ rule }) => rule.column === column)
+    if (compiled === undefined) {
+      if (this.definition.all !== undefined && this.#column(column) !== undefined && typeof value === 'number')
+        return value
+      return new Unfit('was gathered, and is no column of the map any more')
+    }
+    const { rule, kind } = compiled
+    if (this.definition.none.has(value)) return undefined
+    if (typeof value === 'string') return convert(value, kind, rule.tag, rule)
+    if (typeof value === 'boolean' && kind === 'boolean') return value
+    if (typeof value === 'number' && (kind === 'float' || kind === 'integer')) return convert(value, kind, false, PLAIN)
+    return new Unfit(
+      `was gathered as ${value}, and is of type ${kind} now: what the payload said of it is not known any more`,
+    )
   }
 
   /** The time of a message that says none. */

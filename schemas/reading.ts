@@ -29,6 +29,15 @@ export function valueIn(values: Reading['values'], name: string): Value | undefi
 /** What a column becomes in a store: Avro int and long are integers, float, double and decimal floats, all else is text. */
 export type ColumnKind = 'integer' | 'float' | 'boolean' | 'string'
 
+/** Whether a column of this kind can have the value. What writes to a store asks: `OFF` is no boolean, though it is easily taken for true. */
+export function isOfKind(value: Value, kind: ColumnKind): boolean {
+  if (kind === 'integer') return Number.isSafeInteger(value)
+  return typeof value === (kind === 'float' ? 'number' : kind)
+}
+
+export const notOfKind = (column: string, kind: ColumnKind, value: Value): string =>
+  `${column} is ${JSON.stringify(value)}, and the column is of kind ${kind}`
+
 /** What the text of a column is (`logical.ts`); `hex` is bytes. */
 export type TextFormat =
   | 'date'

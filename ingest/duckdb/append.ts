@@ -52,6 +52,6 @@ function fill<Row>(
     }
     vector.flush()
   } catch (cause) {
-    throw new UnfitValue(messageOf(cause), { cause })
+    throw cause instanceof UnfitValue ? cause : new UnfitValue(messageOf(cause), { cause })
   }
 }

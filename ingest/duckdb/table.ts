@@ -32,9 +32,18 @@ import {
 } from '@duckdb/node-api'
 import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { seriesKey } from '../../schemas/point.ts'
-import { type Column, type ColumnKind, type Reading, type Stream, type Value, valueIn } from '../../schemas/reading.ts'
+import {
+  type Column,
+  type ColumnKind,
+  isOfKind,
+  notOfKind,
+  type Reading,
+  type Stream,
+  type Value,
+  valueIn,
+} from '../../schemas/reading.ts'
 import { type StoreEntry, StoreError, type Superseded } from '../store.ts'
-import { type AppendColumn, appendRows } from './append.ts'
+import { type AppendColumn, appendRows, UnfitValue } from './append.ts'
 import { readingOf } from './history.ts'
 import { placeOf } from './place.ts'
 import { identifier } from './sql.ts'
@@ -277,7 +286,7 @@ const PLACE: AppendColumn<Row> = { type: RECEIPT._place, value: ({ place }) => p
 const INDEX: AppendColumn<Row> = { type: RECEIPT._index, value: ({ index }) => index }
 
 function appendColumn({ name, kind, tag }: Column): AppendColumn<Row> {
-  return { type: TYPES[kind], value: ({ reading }) => cell(valueIn(reading.values, name), kind, tag) }
+  return { type: TYPES[kind], value: ({ reading }) => cell(valueIn(reading.values, name), name, kind, tag) }
 }
 
 /** A column that the newest version of the schema no longer has. */
@@ -286,8 +295,10 @@ function absentColumn(type: string): AppendColumn<Row> {
   return { type: known ?? VARCHAR, value: () => null }
 }
 
-function cell(value: Value | undefined, kind: ColumnKind, tag: boolean): DuckDBValue {
+function cell(value: Value | undefined, name: string, kind: ColumnKind, tag: boolean): DuckDBValue {
   if (value === undefined) return null
+  // DuckDB's own types are made of whatever can be: `OFF` would be true.
+  if (!isOfKind(value, kind)) throw new UnfitValue(notOfKind(name, kind, value))
   // An absent tag and an empty one are the same series.
   if (tag && value === '') return null
   return kind === 'integer' ? BigInt(value) : value

@@ -79,6 +79,25 @@ export function storeContract(name: string, open: OpenStore): void {
       },
     )
 
+    contract('takes no value of another kind than its column, and all else beside it', async (store) => {
+      const unfit: Record<string, Value>[] = [
+        { on: 'OFF', temperature: 1 },
+        { on: 1 },
+        { count: '12' },
+        { count: 12.7 },
+        { temperature: '21.3' },
+        { note: 5 },
+        { note: true },
+      ]
+      const written = [...unfit, { temperature: 21 }].map((values, index) => at(T0 + index, 'a', values))
+      const rejected = await write(store, ...written)
+      assert.deepEqual(
+        rejected,
+        unfit.map((_, index) => index),
+      )
+      assert.deepEqual((await pageFrom(store, all)).readings, written.slice(unfit.length))
+    })
+
     contract('keeps microseconds', async (store) => {
       const written = [0, 0.001, 0.999, 1].map((more, index) =>
         reading(pulses, 'a', T0 + more, { level: 1.5, from: index }),

@@ -194,6 +194,49 @@ test('a device is named by topic and payload, and no two names are one', () => {
   assert.equal(device('x'.repeat(200))?.length, 64)
 })
 
+/** What is gathered is converted when it comes, and read by the map as that is then: at once, or when it is replayed. */
+function regathered(yaml: string, gathered: Reading['values']) {
+  const maps = mapMaker()([{ file: 'm.yaml', text: yaml }], registry)
+  const payload = Buffer.from(JSON.stringify({ micros: NOW * 1000, values: gathered }))
+  const outcome = maps.for('r/d/x')?.map.gathered(payload, 'd', NOW)
+  return outcome instanceof Rejection ? outcome.reason : outcome?.map(({ values }) => values)
+}
+
+test('what was gathered under another type is converted as the payload would be, or refused', () => {
+  const map = (door: string) => `topic: r/{device}/{field}\nstream: r\ngather: 1s\nfields: { door: ${door} }`
+  assert.deepEqual(regathered(map('{ type: boolean }'), { door: 'OFF' }), [{ door: false }])
+  assert.match(String(regathered(map('{ type: boolean }'), { door: 'ajar' })), /^door is "ajar"; true or false/)
+  assert.deepEqual(regathered(map('{ type: integer }'), { door: '12' }), [{ door: 12 }])
+  assert.match(
+    String(regathered(map('{ type: integer }'), { door: '12.7' })),
+    /^door is "12.7"; a whole number is right/,
+  )
+  assert.match(String(regathered(map('{ type: integer }'), { door: 12.7 })), /^door is 12.7; a whole number is right/)
+  assert.deepEqual(regathered(map('{ factor: 0.1 }'), { door: '215' }), [{ door: 21.5 }])
+  assert.deepEqual(regathered(map('{ factor: 0.1 }'), { door: 21.5 }), [{ door: 21.5 }], 'its factor is in it')
+  assert.deepEqual(regathered(map('{ type: boolean }'), { door: false }), [{ door: false }])
+  // The payload may have said ON, or 1.50: nobody knows.
+  assert.match(
+    String(regathered(map('{ type: string }'), { door: true })),
+    /^door was gathered as true, and is of type string now/,
+  )
+  assert.match(
+    String(regathered(map('{ type: boolean }'), { door: 1 })),
+    /^door was gathered as 1, and is of type boolean now/,
+  )
+  assert.match(
+    String(regathered(map('{ path: x }'), { window: 1 })),
+    /^window was gathered, and is no column of the map any more/,
+  )
+  assert.deepEqual(regathered(`${map('{ type: boolean }')}\nnone: [OFF]`, { door: 'OFF' }), [])
+  assert.deepEqual(
+    regathered('topic: r/{device}/{field}\nstream: environment\ngather: 1s\nfields: { temperature: }', {
+      temperature: '1.5',
+    }),
+    'humidity is missing: environment 1 wants ts, temperature, humidity, pressure, battery, rssi',
+  )
+})
+
 test('retained and empty messages, and topics that are ignored', () => {
   const map = 'topic: "{device}/x"\nstream: x'
   assert.equal(given(map, 'd/x', ''), 'left')
