@@ -9,8 +9,10 @@ import { quote, tagFault } from '../schemas/values.ts'
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
 const TRUE = new Set(['true', 'on', 'yes', '1', 'online', 'open'])
 const FALSE = new Set(['false', 'off', 'no', '0', 'offline', 'closed'])
-/** What a factor leaves behind: 2153 times 0.1 is 215.3, not 215.29999999999998. */
-const DIGITS = 12
+/** Of what is calculated with: 2153 times 0.1 is 215.3, not 215.29999999999998. A double has 15 that are all right. */
+const DIGITS = 15
+/** `toFixed` takes no more. */
+const DECIMALS_MAX = 100
 const LONE_SURROGATE = /\p{Surrogate}/u
 
 export class Unfit {
@@ -34,10 +36,13 @@ export function convert(value: unknown, kind: ColumnKind, tag: boolean, { factor
     case 'integer': {
       const number = typeof value === 'string' && NUMBER.test(value.trim()) ? Number(value) : value
       if (typeof number !== 'number' || !Number.isFinite(number)) return unfit(value, 'a number')
-      const scaled = factor === 1 && offset === 0 ? number : Number((number * factor + offset).toPrecision(DIGITS))
+      const scaled = factor === 1 && offset === 0 ? number : calculated(number * factor, offset)
+      if (!Number.isFinite(scaled)) return unfit(value, 'a number that its factor leaves one')
+      // No minus zero, as in JSON.
       if (kind === 'float') return scaled === 0 ? 0 : scaled
-      const whole = Math.abs(scaled - Math.round(scaled)) < 1e-9 ? Math.round(scaled) : scaled
-      return Number.isSafeInteger(whole) ? whole + 0 : unfit(value, 'a whole number')
+      return Number.isSafeInteger(scaled)
+        ? scaled + 0
+        : unfit(value, Number.isInteger(scaled) ? 'a whole number below 2^53' : 'a whole number')
     }
     case 'boolean': {
       if (typeof value === 'boolean') return value
@@ -46,13 +51,30 @@ export function convert(value: unknown, kind: ColumnKind, tag: boolean, { factor
       return FALSE.has(text) ? false : unfit(value, 'true or false, on or off, 1 or 0')
     }
     case 'string': {
-      if (typeof value === 'object') return unfit(value, 'text')
-      const text = String(value)
+      const text = textOf(value)
+      if (text === undefined) return unfit(value, 'text, or a number below 2^53')
       if (LONE_SURROGATE.test(text)) return unfit(value, 'text of well-formed Unicode')
       const fault = tag ? tagFault(text) : undefined
       return fault === undefined ? text : new Unfit(fault)
     }
   }
+}
+
+/**
+ * A value as text. A whole number beyond 2^53 has none: `JSON.parse` has rounded it, and two serial numbers would be one.
+ */
+export function textOf(value: unknown): string | undefined {
+  if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value)) return undefined
+  const isText = typeof value !== 'object' && value !== undefined
+  return isText ? String(value) : undefined
+}
+
+/** Without the digits that lie beyond what the larger of the two has right. */
+function calculated(product: number, offset: number): number {
+  const sum = product + offset
+  const largest = Math.max(Math.abs(product), Math.abs(offset), Math.abs(sum))
+  const decimals = DIGITS - 1 - Math.floor(Math.log10(largest))
+  return decimals >= 0 && decimals <= DECIMALS_MAX ? Number(sum.toFixed(decimals)) : sum
 }
 
 const unfit = (value: unknown, right: string) => new Unfit(`is ${quote(value)}; ${right} is right`)

@@ -12,6 +12,8 @@ export interface Line {
   readonly time: bigint | undefined
 }
 
+/** Under these names a line's tags and its measurement are found. */
+const RESERVED: Readonly<Record<string, true>> = Object.assign(Object.create(null), { tags: true, measurement: true })
 const SET = /((?:\\.|[^,= \\])+)=("(?:\\.|[^"\\])*"|(?:\\.|[^,\s"\\])+)/y
 const INTEGER = /^(-?\d+)[iu]$/
 const FLOAT = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
@@ -63,9 +65,12 @@ function readLine(line: string): Line | string {
   const tags = Object.create(null) as Record<string, unknown>
   let at = head[0].length
   if (head[2] === ',') {
+    let twice: string | undefined
     const end = setsOf(line, at, (name, value) => {
+      if (name in tags) twice ??= name
       tags[name] = unescaped(value)
     })
+    if (twice !== undefined) return `the tag ${twice} stands in it twice`
     if (end === undefined) return 'its tags are not name=value, separated by commas'
     at = end
   }
@@ -73,6 +78,8 @@ function readLine(line: string): Line | string {
   while (line[at] === ' ') at++
   let wrong: string | undefined
   const end = setsOf(line, at, (name, value) => {
+    if (name in fields) wrong ??= `the field ${name} stands in it twice`
+    if (name in RESERVED) wrong ??= `the field ${name} has the name of what the line says besides`
     fields[name] = fieldValue(value)
     if (fields[name] === undefined) wrong ??= `field ${name} is ${value}, which is no value`
   })

@@ -17,6 +17,8 @@ import type { MapDefinition, Rule } from './definition.ts'
 import { columnOf } from './path.ts'
 import type { MetricFact } from './sparkplug/items.ts'
 
+/** Of a column's name that is learnt. */
+export const LEARNT_CHARS_MAX = 128
 /** What has no type in its map. */
 export const KIND_BY_DEFAULT: ColumnKind = 'float'
 /** A column that there may be, and is not. */
@@ -174,6 +176,11 @@ export class MadeStream {
     const known = this.#columns.get(name.toLowerCase())
     if (known !== undefined) return known.kind === KIND_BY_DEFAULT && !known.tag ? known.name : undefined
     return this.#columns.size < SCHEMA_COLUMNS_MAX ? NEW : undefined
+  }
+
+  /** How many columns more it may have. */
+  get room(): number {
+    return SCHEMA_COLUMNS_MAX - this.#columns.size
   }
 
   #set(column: Column & { readonly where?: Rule['where'] }): void {

@@ -3,7 +3,7 @@
 import { isUtf8 } from 'node:buffer'
 import { READINGS_PER_MESSAGE_MAX } from '../platform/limits.ts'
 import { tooMany } from '../schemas/guard.ts'
-import { jsonFault } from '../schemas/json-fault.ts'
+import { parseJson } from '../schemas/json-text.ts'
 import { Rejection } from '../schemas/reading.ts'
 import { readLines } from './line-protocol.ts'
 import type { SparkplugItem } from './sparkplug/items.ts'
@@ -43,10 +43,7 @@ export function readPayload(
 /** Text that does not begin as an object or a list is a value by itself, whether it is JSON or not: `21.3`, `ON`. */
 function readJson(text: string): unknown {
   const begin = text.replace(/^\ufeff/, '').trimStart()
-  try {
-    return JSON.parse(begin)
-  } catch {
-    if (!begin.startsWith('{') && !begin.startsWith('[')) return begin.trimEnd()
-    return new Rejection('malformed-json', () => jsonFault(begin))
-  }
+  const value = parseJson(begin)
+  const isPlain = value instanceof Rejection && !begin.startsWith('{') && !begin.startsWith('[')
+  return isPlain ? begin.trimEnd() : value
 }

@@ -9,6 +9,9 @@
 import { parseTimeMicros } from '../platform/units.ts'
 
 const NUMBER = /^-?\d+(\.\d+)?$/
+/** As many digits as a time may have, and a few. */
+const WHOLE = /^-?\d{1,32}$/
+const EXACT_MAX = BigInt(Number.MAX_SAFE_INTEGER)
 const ZONED = /(Z|[+-]\d\d:?\d\d)$/i
 const OFFSET = /^([+-])(\d\d):?(\d\d)$/
 
@@ -65,15 +68,21 @@ export class Zone {
 /** Microseconds; undefined of what is no time. `zone` is for a local time without one, which else is UTC. */
 export function readTime(value: unknown, zone: Zone | undefined): number | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? bySize(value) : undefined
-  if (typeof value === 'bigint') return bySize(Number(value))
+  if (typeof value === 'bigint') return byExactSize(value)
   if (typeof value !== 'string') return undefined
   const text = value.trim()
+  if (WHOLE.test(text)) return byExactSize(BigInt(text))
   if (NUMBER.test(text)) return bySize(Number(text))
   // More than nine digits of a second are nobody's.
   const iso = text.replace(' ', 'T').replace(/(\.\d{9})\d+/, '$1')
   const micros = parseTimeMicros(iso)
   if (micros === undefined || zone === undefined || ZONED.test(iso)) return micros
   return zone.instant(micros)
+}
+
+/** Nanoseconds are no double. */
+function byExactSize(number: bigint): number {
+  return number > EXACT_MAX || number < -EXACT_MAX ? Number(number / 1000n) : bySize(Number(number))
 }
 
 function bySize(number: number): number {

@@ -14,9 +14,9 @@ import { JsonMapper } from '../schemas/json-mapper.ts'
 import { type ColumnKind, type Reading, Rejection, type Value } from '../schemas/reading.ts'
 import { itemOf } from '../schemas/record-mapper.ts'
 import { quote, timeFault } from '../schemas/values.ts'
-import { convert, PLAIN, Unfit } from './conversion.ts'
+import { convert, PLAIN, textOf, Unfit } from './conversion.ts'
 import type { MapDefinition, Rule, Source, Template } from './definition.ts'
-import { factOf, HAS_COME, KIND_BY_DEFAULT, type MadeStream, NEW } from './made-streams.ts'
+import { factOf, HAS_COME, KIND_BY_DEFAULT, LEARNT_CHARS_MAX, type MadeStream, NEW } from './made-streams.ts'
 import { beginsWith, columnOf, eachNumber, objectWith, type Path, parsePath, valueAt } from './path.ts'
 import { type Item, readPayload } from './payload.ts'
 import { type Context, NO_CONTEXT } from './sparkplug/context.ts'
@@ -195,7 +195,7 @@ export class TopicMap {
     }
     if (this.definition.all !== undefined) {
       const fresh = Object.keys(given.values).filter((name) => this.#column(name) === NEW)
-      if (fresh.length > 0) return new NewColumns(this.definition.stream, fresh)
+      if (fresh.length > 0) return this.#learning(fresh)
     }
     const values: Record<string, Value> = {}
     for (const [column, value] of Object.entries(given.values)) {
@@ -255,7 +255,7 @@ export class TopicMap {
     const { format } = this.definition
     const items = format === 'sparkplug' ? [] : readPayload(payload, format, false)
     const root = items instanceof Rejection ? undefined : items[0]?.root
-    const found = fill(device, (name) => names.get(name) ?? textOf(valueAt(root, parsePath(name))))
+    const found = fill(device, (name) => names.get(name) ?? nameOf(valueAt(root, parsePath(name))))
     if (found !== undefined) return deviceIdOf(found)
     const where = format === 'sparkplug' ? 'its topic' : 'the payload'
     return { kind: 'unplaced', why: `${where} does not say which device it is of: ${device.text}` }
@@ -360,6 +360,8 @@ export class TopicMap {
       const column = this.#column(name)
       if (column === undefined) fault ??= `${path.join('.')} cannot be a column of ${this.definition.stream} any more`
       else if (!Number.isFinite(number)) fault ??= `${path.join('.')} is ${number}; a number is right`
+      else if (column === NEW && name.length > LEARNT_CHARS_MAX)
+        fault ??= `${quote(path.join('.'))} is too long for a column, which has at most ${LEARNT_CHARS_MAX} characters: name it under fields`
       else if (column === NEW) fresh.push(name)
       else {
         values[column] = number === 0 ? 0 : number
@@ -368,8 +370,19 @@ export class TopicMap {
     }
     eachNumber(valueAt(root, below), isLeft, visit, below)
     if (fault !== undefined) return new Rejection('invalid-reading', fault)
-    if (fresh.length > 0) return new NewColumns(this.definition.stream, fresh)
-    return count
+    return fresh.length === 0 ? count : this.#learning(fresh)
+  }
+
+  /** All of them, or none: a message with more than there is room for takes no room. */
+  #learning(names: readonly string[]): Rejection {
+    const { stream } = this.definition
+    const room = this.#target.kind === 'made' ? this.#target.stream.room : 0
+    if (names.length <= room) return new NewColumns(stream, names)
+    const shown = names.slice(0, NAMES_SHOWN).join(', ')
+    return new Rejection(
+      'invalid-reading',
+      `it has ${names.length} columns that ${stream} has not, as ${shown}, and there is room for ${room}: name under fields, or below a path there, what is wanted`,
+    )
   }
 
   #column(name: string): string | typeof NEW | undefined {
@@ -429,10 +442,11 @@ function fill({ parts }: Template, named: (name: string) => string | undefined):
 
 function sourceOf(from: Source, root: unknown, names: TopicNames): unknown {
   if ('path' in from) return valueAt(root, from.path)
-  return fill(from.template, (name) => names.get(name) ?? textOf(valueAt(root, parsePath(name))))
+  return fill(from.template, (name) => names.get(name) ?? nameOf(valueAt(root, parsePath(name))))
 }
 
-const textOf = (value: unknown) => (typeof value === 'string' || typeof value === 'number' ? String(value) : undefined)
+/** In a template; `true` names nothing. */
+const nameOf = (value: unknown) => (typeof value === 'boolean' ? undefined : textOf(value))
 
 function kindIn({ places, stream, version }: Definition, { column, kind, tag, where }: Rule): ColumnKind {
   const found = places.find((place) => place.column.name === column)?.column

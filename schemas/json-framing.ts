@@ -9,6 +9,7 @@ import { JSON_TEXT } from './content-type.ts'
 import type { Contents, Framing, Message, Publishing } from './framing.ts'
 import { jsonFault } from './json-fault.ts'
 import { JsonMappers } from './json-mappers.ts'
+import { parseJson } from './json-text.ts'
 import { type Reading, Rejection } from './reading.ts'
 import type { Registry } from './registry.ts'
 import { showJson, showMalformed } from './show-json.ts'
@@ -63,12 +64,7 @@ export class JsonFraming implements Framing {
 
 function parse(payload: Buffer): unknown {
   if (!isUtf8(payload)) return new Rejection('malformed-json', 'the JSON is not UTF-8')
-  const text = payload.toString('utf8')
-  try {
-    return JSON.parse(text)
-  } catch {
-    return new Rejection('malformed-json', () => jsonFault(text))
-  }
+  return parseJson(payload.toString('utf8'))
 }
 
 const hasMark = (payload: Buffer) => BYTE_ORDER_MARK.equals(payload.subarray(0, BYTE_ORDER_MARK.length))

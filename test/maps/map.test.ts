@@ -11,11 +11,13 @@ const NOW = Date.UTC(2025, 10, 23, 12)
 const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
 
 /** What becomes of a message: its readings, `left`, `unplaced` with why, or no map. */
-function given(yaml: string, topic: string, payload: string | object, isRetained = false) {
+function given(yaml: string, topic: string, payload: string | object | Buffer, isRetained = false) {
   const maps = mapMaker()([{ file: 'm.yaml', text: yaml }], registry)
   const match = maps.for(topic)
   if (match === undefined) return 'no map'
-  const bytes = Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload))
+  const bytes = Buffer.isBuffer(payload)
+    ? payload
+    : Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload))
   const place = match.map.place(match.names, bytes, isRetained)
   if (place.kind !== 'taken') return place.kind === 'left' ? 'left' : place.why
   const tried = maps.tried(place.device, { topic, receivedAt: NOW, payload: bytes, offset: 1_007 })
@@ -162,6 +164,103 @@ fields:
   refused('invalid-reading', /^n is 9007199254740992; a whole number/, map, 'd', { b: 2 ** 53 })
   refused('invalid-reading', /^on is "maybe"; true or false/, map, 'd', { on: 'maybe' })
   refused('invalid-reading', /^s is an object; text/, map, 'd', { c: [{}] })
+})
+
+test('what is calculated keeps each digit that it has, and is a number', () => {
+  const by = (rule: string) => `
+topic: "{device}"
+stream: x
+fields: { a: { ${rule} } }
+`
+  const exact: [rule: string, a: number, result: number][] = [
+    ['factor: 0.001', 123_456_789_012_345, 123_456_789_012.345],
+    ['factor: 0.001', 1_763_900_000_123, 1_763_900_000.123],
+    ['factor: 0.1, type: integer', 30, 3],
+    ['factor: 10, type: integer', 0.7, 7],
+    ['offset: 1, type: integer', 9_007_199_254_740_000, 9_007_199_254_740_001],
+    ['offset: -1000', 1000.1, 0.1],
+    ['factor: 1e-9', 1e-9, 1e-18],
+    ['factor: 0', 5, 0],
+    ['factor: -1', 0, 0],
+    ['factor: 2', 1e300, 2e300],
+  ]
+  for (const [rule, a, result] of exact) assert.deepEqual(values(by(rule), 'd', { a }), [{ a: result }], rule)
+  refused('invalid-reading', /^a is 1e\+308; a number that its factor leaves one/, by('factor: 1000'), 'd', {
+    a: 1e308,
+  })
+  refused('invalid-reading', /^a is 4.99999999999; a whole number/, by('type: integer'), 'd', { a: 4.99999999999 })
+  refused('invalid-reading', /^a is "1e999"; a number/, by('type: number'), 'd', { a: '1e999' })
+  refused('invalid-reading', /^a is Infinity; a number/, by('type: number'), 'd', '{"a":1e999}')
+  refused('invalid-reading', /^a is "NaN"; a number/, by('type: number'), 'd', { a: 'NaN' })
+  refused('invalid-reading', /^a is "0x10"; a number/, by('type: number'), 'd', { a: '0x10' })
+  refused('malformed-json', /the name "a" twice/, by('type: number'), 'd', '{"a":1,"a":2}')
+  refused('unknown-framing', /no text in UTF-8/, by('type: number'), 'd', Buffer.from('7b2261223aff7d', 'hex'))
+  for (const zero of ['{"a":-0}', '{"a":"-0.0"}']) assert.deepEqual(values(by('type: number'), 'd', zero), [{ a: 0 }])
+})
+
+test('a whole number that JSON has rounded names no device and is no text', () => {
+  const map = `
+topic: up
+device: "meter-{serial}"
+stream: x
+fields: { a: , s: { path: serial, type: string } }
+`
+  assert.deepEqual(values(map, 'up', { serial: 9_007_199_254_740_991, a: 1 }), [{ a: 1, s: '9007199254740991' }])
+  assert.match(String(given(map, 'up', '{"serial":9007199254740993,"a":1}')), /^the payload does not say which device/)
+  const text = `
+topic: "{device}"
+stream: x
+fields: { s: { type: string } }
+`
+  refused(
+    'invalid-reading',
+    /^s is 9007199254740992; text, or a number below 2\^53/,
+    text,
+    'd',
+    '{"s":9007199254740993}',
+  )
+})
+
+test('names that objects have by themselves are names like any other', () => {
+  const all = 'topic: "{device}"\nstream: x\n'
+  assert.deepEqual(values(all, 'd', '{"__proto__":{"a":1},"constructor":2,"toString":3,"hasOwnProperty":4}'), [
+    { v__proto___a: 1, constructor: 2, toString: 3, hasOwnProperty: 4 },
+  ])
+  refused('invalid-reading', /it has nothing/, `${all}fields: { a: constructor.name, b: __proto__.c }\n`, 'd', { x: 1 })
+  const one = 'topic: "{device}/{field...}"\nstream: x\nfields: { a: __proto__.x }\n'
+  assert.deepEqual(values(one, 'd/__proto__/x', '5'), [{ a: 5 }])
+  assert.equal(({} as { x?: unknown }).x, undefined)
+})
+
+test('columns that there is no room for take none; a name may be as long as 128 characters', () => {
+  const all = 'topic: "{device}"\nstream: x\n'
+  const columns = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, index) => [`c${index}`, index]))
+  assert.equal(Object.keys(values(all, 'd', columns(512))[0] ?? {}).length, 512)
+  refused(
+    'invalid-reading',
+    /^it has 513 columns that x has not, as c0, .*, and there is room for 512: /,
+    all,
+    'd',
+    columns(513),
+  )
+  assert.deepEqual(values(all, 'd', { ['k'.repeat(128)]: 1 }), [{ ['k'.repeat(128)]: 1 }])
+  refused('invalid-reading', /^"k{63}.*too long for a column/, all, 'd', { ['k'.repeat(129)]: 1 })
+  refused('invalid-reading', /too long for a column/, all, 'd', { ['k'.repeat(100_000)]: 1 })
+})
+
+test('of a line with a name that stands twice, or that is its own, nothing is taken', () => {
+  const lines = 'topic: "{device}"\nstream: x\nformat: influx\n'
+  assert.deepEqual(values(lines, 'd', 'm a=1,b=2i 1763900000000000000'), [{ a: 1, b: 2 }])
+  refused('unknown-framing', /line 1: the field a stands in it twice/, lines, 'd', 'm a=1,a=2')
+  refused('unknown-framing', /line 2: the tag t stands in it twice/, lines, 'd', 'm a=1\nm,t=1,t=2 a=1')
+  refused('unknown-framing', /the field measurement has the name/, lines, 'd', 'm measurement=1')
+  refused('invalid-reading', /a is Infinity; a number/, lines, 'd', 'm a=1e999')
+  for (const wrong of ['m a=NaN', 'm a=Inf', 'm a=1e', 'm a=0x10', 'm a="x', 'm a=1 12.5', 'm', 'm a=1i2']) {
+    assert(given(lines, 'd', wrong) instanceof Rejection, wrong)
+  }
+  const ns = readings(lines, 'd', 'm a=1 1763898000000000999').map(({ ts }) => ts)
+  assert.deepEqual(ns, [1_763_898_000_000], 'a nanosecond before the next microsecond is none later')
 })
 
 test('one value a topic stands where its topic says', () => {

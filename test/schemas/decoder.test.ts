@@ -125,6 +125,7 @@ test('each wrong framing has its code and a reason', () => {
     ],
     ['white space and no JSON', '  x', 'unknown-framing', /bytes 202078/],
     ['a byte order mark and no JSON', '\ufeffx', 'unknown-framing', /bytes efbbbf78/],
+    ['a name twice', '{"ts":1,"ts":2}', 'malformed-json', /the name "ts" twice/],
     ['a NUL within JSON', '{"ts":\0}', 'malformed-json', /position/],
     ['a single byte C3', Buffer.from('c3', 'hex'), 'unknown-framing', /bytes c3/],
     ['C3 02', Buffer.from('c302', 'hex'), 'unknown-framing', /bytes c302/],
