@@ -4,17 +4,23 @@
  *
  * Always true: it never throws; a payload is read whole or refused. Fields that are not known are passed over, of one that comes
  * twice the later counts, and nothing is made for a length before its bytes are there.
- * Bounds: `METRICS_MAX` metrics, `PROPERTIES_MAX` properties of one, a name of `METRIC_NAME_CHARS_MAX`.
+ * Bounds: `METRICS_MAX` metrics, `PROPERTIES_MAX` properties of one, a name of `METRIC_NAME_CHARS_MAX`; of one that is compressed
+ * `INFLATED_BYTES_MAX`, and nothing compressed is in it.
  */
 
 import { isUtf8 } from 'node:buffer'
-import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
+import { gunzipSync, inflateSync } from 'node:zlib'
+import { PAYLOAD_BYTES_MAX, READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { Malformed } from '../../schemas/malformed.ts'
 import { TWO_32, WIRE, WireReader } from '../../schemas/protobuf-wire.ts'
 import { Rejection } from '../../schemas/reading.ts'
+import { quote } from '../../schemas/values.ts'
 
 /** Each may become a reading. */
 const METRICS_MAX = READINGS_PER_MESSAGE_MAX
+const INFLATED_BYTES_MAX = PAYLOAD_BYTES_MAX
+/** As some libraries write it: the payload, compressed, is the body of another. */
+const COMPRESSED = 'SPBV1.0_COMPRESSED'
 const PROPERTIES_MAX = 256
 export const METRIC_NAME_CHARS_MAX = 256
 
@@ -73,11 +79,36 @@ type Writable<T> = { -readonly [Name in keyof T]: T[Name] }
 
 export function readSparkplug(bytes: Buffer): SparkplugPayload | Rejection {
   try {
-    return new PayloadReader(bytes).read()
+    const payload = new PayloadReader(bytes).read()
+    if (payload instanceof Rejection || payload.compressed === undefined) return payload
+    const inner = new PayloadReader(inflated(payload.compressed, payload)).read()
+    if (inner instanceof Rejection || inner.compressed === undefined) return inner
+    throw new Malformed('is compressed twice')
   } catch (error) {
     if (error instanceof Malformed)
       return new Rejection('malformed-sparkplug', `the Sparkplug payload ${error.message}`)
     throw error
+  }
+}
+
+interface Read extends SparkplugPayload {
+  readonly compressed: Buffer | undefined
+}
+
+/** `algorithm` is a metric beside it. */
+function inflated(body: Buffer, { metrics }: SparkplugPayload): Buffer {
+  const value = metrics.find(({ name }) => name === 'algorithm')?.value
+  const algorithm = value?.in === 'string' ? value.text.toUpperCase() : 'DEFLATE'
+  if (algorithm !== 'DEFLATE' && algorithm !== 'GZIP') {
+    throw new Malformed(`is compressed by ${quote(algorithm)}; DEFLATE and GZIP are understood`)
+  }
+  try {
+    const inflate = algorithm === 'GZIP' ? gunzipSync : inflateSync
+    return inflate(body, { maxOutputLength: INFLATED_BYTES_MAX })
+  } catch (cause) {
+    const isTooLarge = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+    const what = isTooLarge ? `has more than ${INFLATED_BYTES_MAX} bytes when it is inflated` : `is no ${algorithm}`
+    throw new Malformed(what)
   }
 }
 
@@ -88,12 +119,13 @@ class PayloadReader {
     this.#wire = new WireReader(bytes)
   }
 
-  read(): SparkplugPayload | Rejection {
+  read(): Read | Rejection {
     const wire = this.#wire
     const end = wire.bytes.length
     const metrics: Metric[] = []
     const payload: Writable<SparkplugPayload> = { timestamp: undefined, seq: undefined, metrics }
     let isCompressed = false
+    let body: Buffer | undefined
     while (wire.at < end) {
       wire.tag(end)
       switch (wire.number) {
@@ -115,14 +147,19 @@ class PayloadReader {
           break
         }
         case PAYLOAD.uuid:
-          isCompressed = this.#text(end, 'uuid').endsWith('_COMPRESSED')
+          isCompressed = this.#text(end, 'uuid') === COMPRESSED
           break
+        case PAYLOAD.body: {
+          const to = this.#open(end, 'body')
+          body = wire.bytes.subarray(wire.at, to)
+          wire.at = to
+          break
+        }
         default:
           wire.skip(end)
       }
     }
-    if (isCompressed) throw new Malformed('is compressed, which is not understood: publish it as it is')
-    return payload
+    return { ...payload, compressed: isCompressed ? (body ?? Buffer.alloc(0)) : undefined }
   }
 
   #metric(end: number): Metric {

@@ -7,7 +7,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, statSync } from 'node:fs'
+import { cpSync, existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { findProgram, MissingServer } from '../servers/server.ts'
 import { ROOT } from '../tree.ts'
@@ -22,6 +22,10 @@ interface BuiltDevice {
   readonly source: string
   /** Below `.strangers`. */
   readonly binary: string
+  /** It is built in a copy of its folder, below `.strangers`. */
+  readonly isCopied?: true
+  /** What runs it, if it is not the binary itself. */
+  readonly command?: readonly [file: string, ...args: string[]]
 }
 
 const BUILT_DEVICES: Readonly<Record<string, BuiltDevice>> = {
@@ -37,17 +41,30 @@ const BUILT_DEVICES: Readonly<Record<string, BuiltDevice>> = {
     source: 'rumqttc/src/main.rs',
     binary: 'rust/debug/rumqttc-device',
   },
+  'sparkplug-client': {
+    tool: 'npm',
+    args: ['ci', '--ignore-scripts', '--silent'],
+    source: 'sparkplug-client/device.js',
+    binary: 'sparkplug-client/node_modules/.package-lock.json',
+    isCopied: true,
+    command: [process.execPath, join(BUILT, 'sparkplug-client/device.js')],
+  },
 }
 
 export const PAHO_PYTHON = 'paho Python'
-export const DEVICES: readonly string[] = [...Object.keys(BUILT_DEVICES), PAHO_PYTHON]
+/** An edge node of Sparkplug B. */
+export const SPARKPLUG_CLIENT = 'sparkplug-client'
+/** Those that speak MQTT 5. */
+export const DEVICES: readonly string[] = ['paho Go', 'rumqttc', PAHO_PYTHON]
 
 /** Says of each whether it is built; false if one is not whose tool is there. */
 export function buildAll(): boolean {
   let isWhole = true
-  for (const [name, { tool, args, source }] of Object.entries(BUILT_DEVICES)) {
+  for (const [name, { tool, args, source, isCopied }] of Object.entries(BUILT_DEVICES)) {
     try {
-      const cwd = join(HERE, source.split('/')[0] ?? '')
+      const folder = source.split('/')[0] ?? ''
+      const cwd = join(isCopied ? BUILT : HERE, folder)
+      if (isCopied) cpSync(join(HERE, folder), cwd, { recursive: true })
       const { status } = spawnSync(findProgram(tool, `for ${name}`), args, { cwd, stdio: 'inherit' })
       console.log(`${status === 0 ? 'built' : 'NOT BUILT'}  ${name}`)
       isWhole &&= status === 0
@@ -68,7 +85,7 @@ export function commandOf(name: string): readonly [file: string, ...args: string
   if (device === undefined || !existsSync(binary) || statSync(binary).mtimeMs < statSync(source).mtimeMs) {
     throw new MissingServer(`needs the device of ${name} (npm run strangers)`)
   }
-  return [binary]
+  return device.command ?? [binary]
 }
 
 /** One that has 2.0 of the library or later. */

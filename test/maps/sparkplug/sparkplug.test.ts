@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { deflateSync, gzipSync } from 'node:zlib'
 import { mapMaker } from '../../../maps/maps.ts'
 import { inLog } from '../../../maps/sparkplug/context.ts'
 import { deviceIdOf, parseSparkplug, type SparkplugTopic } from '../../../maps/sparkplug/topic.ts'
@@ -265,10 +266,32 @@ test('a map of Sparkplug that cannot be one is refused with its line', () => {
   refused('topic: spBv1.0/#\nformat: sparkplug\nstream: s\nfields: { "*": a }\n', /no paths/)
 })
 
+const compressed = (body: Buffer, algorithm?: string) =>
+  write({
+    uuid: 'SPBV1.0_COMPRESSED',
+    body,
+    ...(algorithm && { metrics: [{ name: 'algorithm', datatype: TYPE.String, string_value: algorithm }] }),
+  })
+
+test('a payload may be compressed', () => {
+  const said = write({ timestamp: NOW, seq: 1, metrics: [{ name: 'm', datatype: TYPE.Int32, int_value: 5 }] })
+  for (const payload of [
+    compressed(deflateSync(said)),
+    compressed(gzipSync(said), 'GZIP'),
+    compressed(deflateSync(said), 'DEFLATE'),
+  ]) {
+    const [reading] = decoded(schemasWith(), messageOf('spBv1.0/g/NDATA/n', payload))
+    assert.deepEqual([reading?.ts, { ...reading?.values }], [NOW, { m: 5 }])
+  }
+})
+
 test('payloads that are no Sparkplug are refused, whatever they are, and nothing throws', () => {
   rejected(Buffer.from('{"a":1}'), 'malformed-sparkplug', /^the Sparkplug payload /)
   rejected(Buffer.from('12ff', 'hex'), 'malformed-sparkplug', /ends inside/)
-  rejected(write({ uuid: 'SPBV1.0_COMPRESSED', body: Buffer.from('x') }), 'malformed-sparkplug', /compressed/)
+  rejected(compressed(Buffer.from('x')), 'malformed-sparkplug', /is no DEFLATE/)
+  rejected(compressed(deflateSync(Buffer.alloc(8 * 2 ** 20))), 'malformed-sparkplug', /more than 262144 bytes/)
+  rejected(compressed(deflateSync(compressed(deflateSync('x')))), 'malformed-sparkplug', /twice/)
+  rejected(compressed(Buffer.from('x'), 'LZ4'), 'malformed-sparkplug', /by "LZ4"/)
   rejected({ metrics: Array.from({ length: 10_001 }, () => ({ name: 'm' })) }, 'too-many-readings', /10000 metrics/)
   rejected({ metrics: [{ name: 'm'.repeat(257), datatype: 3 }] }, 'malformed-sparkplug', /257 characters/)
   const whole = write({
