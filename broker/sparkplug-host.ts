@@ -36,7 +36,8 @@ export class SparkplugHost {
     this.sparkplug = new Sparkplug(host, {
       place: (holder, message) => foreign.place(holder, message),
       rebirths: new Rebirths((topic, payload) => void send({ topic, payload, qos: 0, retain: false }), { clock }),
-      status: async (device, online, more) => send(await statusBoard.told(device, online, more)),
+      // While the broker stops nobody is told, and what is kept says all.
+      status: async (device, online, more) => send(await statusBoard.told(device, online, more)).catch(() => undefined),
       report: (device, report) => reports.report(device, report),
       metrics: new SparkplugMetrics(metrics),
       clock,

@@ -77,8 +77,8 @@ export class LearntColumns {
     try {
       if (file !== undefined) {
         makeDirectory(dirname(file))
-        // One write(2): lines of two threads do not mix.
-        appendFileSync(file, names.map((name) => `${name}\n`).join(''))
+        // One write(2): lines of two threads do not mix. Stores have columns by their order, so a power cut must not lose it.
+        appendFileSync(file, names.map((name) => `${name}\n`).join(''), { flush: true })
         return
       }
     } catch {

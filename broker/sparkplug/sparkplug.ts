@@ -18,6 +18,7 @@ import {
   stateTopic,
 } from '../../maps/sparkplug/topic.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { MAPPED_TOPIC_BYTES_MAX } from '../../platform/limits.ts'
 import { TWO_32 } from '../../schemas/protobuf-wire.ts'
 import { Rejection } from '../../schemas/reading.ts'
 import { READING_AHEAD_MAX_MS } from '../../schemas/values.ts'
@@ -82,9 +83,11 @@ export class Sparkplug {
     if (message.payload.length === 0) return LEFT
     const place = this.#dependencies.place(holder, message)
     if (place?.kind === 'forbidden') return place
-    if (place?.kind === 'unplaced') return { kind: 'forbidden', why: place.why }
+    if (place === undefined)
+      return { kind: 'forbidden', why: `its topic has more than ${MAPPED_TOPIC_BYTES_MAX} bytes` }
+    if (place.kind === 'unplaced') return { kind: 'forbidden', why: place.why }
     const context = read === undefined ? {} : this.#note(session, topic, read)
-    if (place?.kind !== 'taken') return LEFT
+    if (place.kind !== 'taken') return LEFT
     const { device, stream } = place
     const bytes = bytesInLog(message.topic, context, message.payload)
     return { kind: 'telemetry', device, stream, bytes, payload: () => inLog(message.topic, context, message.payload) }
