@@ -3,7 +3,8 @@
  * answer from.
  *
  * Last means: the latest by its own time, so a message overtaken on the way does not win; but a time ahead of its receipt counts as
- * the receipt, so one from a clock that runs ahead hides nothing that is received after it. Every message is decoded for it;
+ * the receipt, so one from a clock that runs ahead hides nothing that is received after it. Parts of a reading that is gathered are put
+ * together within their window, and never beyond: what is answered is the reading that the store has, or will have. Every message is decoded for it;
  * to keep payloads until somebody asks would save 0.6 us a message, and a series would be lost behind a malformed one.
  *
  * Bound: `LATEST_SERIES_MAX` devices and series together, `LATEST_BYTES_MAX` by estimate, and
@@ -16,7 +17,7 @@ import type { Entry } from '../log/entry.ts'
 import { LATEST_SERIES_MAX, LATEST_SERIES_PER_DEVICE_MAX } from '../platform/limits.ts'
 import type { Selection } from '../schemas/history.ts'
 import { seriesKey } from '../schemas/point.ts'
-import type { Reading, Stream } from '../schemas/reading.ts'
+import type { Part, Reading, Stream } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
 import { ClockOffset } from './clock-offset.ts'
 
@@ -33,6 +34,8 @@ export interface LatestSlot {
   /** `sequence` of its newest change. */
   touched: number
   bytes: number
+  /** The store told of it. */
+  isStored: boolean
 }
 
 /** What is known of one device. */
@@ -105,7 +108,8 @@ export class Latest {
       if (readings.length > 0 && device.clock.isDue(entry.receivedAt))
         device.clock.take(entry.receivedAt, newestOf(readings))
       for (const reading of readings) {
-        this.#put(device, reading, entry.receivedAt, Math.min(reading.ts, entry.receivedAt), stream)
+        const given = reading.part === undefined || entry.flags === 0 ? reading : alone(reading)
+        this.#put(device, given, entry.receivedAt, Math.min(reading.ts, entry.receivedAt), stream)
       }
     }
     this.#makeRoom()
@@ -118,9 +122,21 @@ export class Latest {
     const device = this.#device(reading.device)
     // When the store's was received nobody knows.
     const known = device.slots.get(this.#keyOf(reading, stream))
+    if (known?.reading.part !== undefined && isWithin(reading.ts, known)) {
+      this.#putBefore(device, reading, known)
+      return
+    }
     if (known !== undefined && reading.ts < known.reading.ts) return
     device.touched = ++this.#sequence
-    this.#put(device, reading, reading.received, reading.ts > now ? Number.NEGATIVE_INFINITY : reading.ts, stream)
+    this.#put(device, reading, reading.received, reading.ts > now ? Number.NEGATIVE_INFINITY : reading.ts, stream, true)
+    this.#makeRoom()
+  }
+
+  /** The store has the reading of which parts have come: what came before the first of them, too. */
+  #putBefore(device: DeviceState, { ts, values }: Reading, known: LatestSlot): void {
+    device.touched = ++this.#sequence
+    const { reading } = known
+    this.#replace(known, { ...reading, ts: Math.min(ts, reading.ts), values: { ...values, ...reading.values } })
     this.#makeRoom()
   }
 
@@ -167,27 +183,43 @@ export class Latest {
     return [...found]
   }
 
-  /** Keeps `reading` if it is no older than the one known. */
-  #put(device: DeviceState, reading: Reading, received: number | undefined, at: number, stream: Stream): void {
+  /** Keeps `reading` if it is no older than the one known, or adds it to that if they are parts of one. */
+  #put(
+    device: DeviceState,
+    reading: Reading,
+    received: number | undefined,
+    at: number,
+    stream: Stream,
+    isStored = false,
+  ): void {
     const key = this.#keyOf(reading, stream)
     const known = device.slots.get(key)
+    if (known !== undefined && isOfOne(reading, known)) {
+      known.isStored = false
+      this.#replace(known, { ...reading, ts: known.reading.ts, values: { ...known.reading.values, ...reading.values } })
+      return
+    }
     if (known !== undefined && isBefore(at, reading, known)) return
-    const isPart = stream.isGathered && known !== undefined
-    const whole = isPart ? { ...reading, values: { ...known.reading.values, ...reading.values } } : reading
-    const bytes = SLOT_BYTES + textBytes(whole)
-    this.#bytes += bytes
     if (known !== undefined) {
-      this.#bytes -= known.bytes
-      known.reading = whole
       known.received = received
       known.at = at
-      known.touched = this.#sequence
-      known.bytes = bytes
+      known.isStored = isStored
+      this.#replace(known, reading)
       return
     }
     if (device.slots.size >= LATEST_SERIES_PER_DEVICE_MAX) this.#dropOldestSlot(device)
-    device.slots.set(key, { reading, received, at, touched: this.#sequence, bytes })
+    const bytes = SLOT_BYTES + textBytes(reading)
+    this.#bytes += bytes
+    device.slots.set(key, { reading, received, at, touched: this.#sequence, bytes, isStored })
     this.#series++
+  }
+
+  #replace(slot: LatestSlot, reading: Reading): void {
+    const bytes = SLOT_BYTES + textBytes(reading)
+    this.#bytes += bytes - slot.bytes
+    slot.reading = reading
+    slot.touched = this.#sequence
+    slot.bytes = bytes
   }
 
   #keyOf(reading: Reading, stream: Stream): string {
@@ -268,6 +300,26 @@ export class Latest {
     }
   }
 }
+
+/** Whether a part is of the reading that is known: of the same map's window; of one that the store has only its time tells. */
+function isOfOne({ part, ts }: Reading, known: LatestSlot): boolean {
+  if (part === undefined) return false
+  const other = known.reading.part
+  if (!known.isStored && (other?.by !== part.by || other.windowMs !== part.windowMs)) return false
+  return windowOf(ts, part) === windowOf(known.reading.ts, part)
+}
+
+/** Whether a reading of this time is the one of which a part is known. */
+function isWithin(ts: number, { reading }: LatestSlot): boolean {
+  return reading.part !== undefined && windowOf(ts, reading.part) === windowOf(reading.ts, reading.part)
+}
+
+/** What is replayed is gathered with nothing. */
+function alone({ part: _part, ...reading }: Reading): Reading {
+  return reading
+}
+
+const windowOf = (ts: number, { windowMs }: Part) => Math.floor(ts / windowMs)
 
 /** Of two that were received at once, both ahead, the later by its own time is the last. */
 function isBefore(at: number, reading: Reading, known: LatestSlot): boolean {

@@ -11,7 +11,7 @@ import { DEVICE_ID_CHARS_MAX } from '../platform/limits.ts'
 import type { Definition } from '../schemas/definition.ts'
 import { NewColumns } from '../schemas/foreign.ts'
 import { JsonMapper } from '../schemas/json-mapper.ts'
-import { type ColumnKind, type Reading, Rejection, type Value } from '../schemas/reading.ts'
+import { type ColumnKind, type Part, type Reading, Rejection, type Value } from '../schemas/reading.ts'
 import { itemOf } from '../schemas/record-mapper.ts'
 import { quote, timeFault } from '../schemas/values.ts'
 import { convert, PLAIN, textOf, Unfit } from './conversion.ts'
@@ -70,12 +70,16 @@ export class TopicMap {
   /** Tags first. */
   readonly #rules: readonly Compiled[]
   readonly #mapper: JsonMapper | undefined
+  /** What a message of one value is, if such are gathered. */
+  readonly #part: Part | undefined
 
   /** Throws a `ConfigError` if the stream's schema has no such columns. `earliest`: no reading's time is before it, milliseconds. */
   constructor(definition: MapDefinition, target: Target, earliest: number) {
     this.definition = definition
     this.#target = target
     this.#earliest = earliest
+    const { gatherMs: windowMs, where } = definition
+    this.#part = windowMs === undefined ? undefined : { by: where.where, windowMs }
     this.#mapper = target.kind === 'registered' ? new JsonMapper(target.definition, earliest) : undefined
     this.#rules = [...definition.tags, ...definition.fields].map((rule) => ({
       rule,
@@ -274,7 +278,8 @@ export class TopicMap {
     if (values === undefined || values instanceof Rejection) return values
     const micros = this.#time(item, message, index)
     if (micros instanceof Rejection) return micros
-    return this.reading(values, device, message.receivedAt, micros)
+    const reading = this.reading(values, device, message.receivedAt, micros)
+    return this.#part === undefined || reading instanceof Rejection ? reading : { ...reading, part: this.#part }
   }
 
   /** A reading of these values; `micros` is its time. */

@@ -15,6 +15,16 @@ export interface Reading {
   readonly received?: number
   /** By column name, in the schema's order, nulls left out; nested records are flattened with `_`; tags are included. */
   readonly values: Readonly<Record<string, Value>>
+  /** It is a part of a reading, which the store has whole. */
+  readonly part?: Part
+}
+
+/** Of which whole: the store has as one reading what a map gathers of a series within a window. */
+export interface Part {
+  /** File and line of the map. */
+  readonly by: string
+  /** Windows are aligned to 1970, by the time of receipt, which is the part's. */
+  readonly windowMs: number
 }
 
 /**

@@ -2,10 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Latest } from '../../gateway/latest.ts'
 import { readingsOf } from '../../gateway/live/telemetry.ts'
-import type { Entry } from '../../log/entry.ts'
+import { type Entry, REPLAYED } from '../../log/entry.ts'
+import { mapMaker } from '../../maps/maps.ts'
 import { LATEST_SERIES_PER_DEVICE_MAX } from '../../platform/limits.ts'
+import { FOREIGN } from '../../schemas/content-type.ts'
+import { CurrentSchemas } from '../../schemas/current-schemas.ts'
 import { Decoder } from '../../schemas/decoder.ts'
-import type { Reading } from '../../schemas/reading.ts'
+import { foreignPayload } from '../../schemas/foreign.ts'
+import { type Reading, Rejection } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { at } from '../log/only.ts'
 import { environment, HOUR_MS, NOW, vibration } from './platform.ts'
@@ -55,6 +59,63 @@ test('a reading from a clock that runs ahead hides nothing that is received afte
   take(latest, entry('c', 'vibration', vibration(NOW + HOUR_MS, 's1')))
   take(latest, { ...entry('c', 'vibration', vibration(NOW + 1, 's2')), receivedAt: NOW + 1 })
   assert.deepEqual(timesOf(latest, 'c'), [1])
+})
+
+test('parts are one reading within their window, at the time of its first, and none of them is in the next', () => {
+  const schemas = new CurrentSchemas({ directory: SHIPPED_SCHEMAS_DIR, foreign: { make: mapMaker() } })
+  const text = `
+- { topic: "s/{device}/{field}", stream: s, gather: 2s }
+- { topic: "whole/{device}", stream: s }
+- { topic: "other/{device}/{field}", stream: s, gather: 2s }`
+  schemas.useMaps([{ file: 's.yaml', text }])
+  const latest = new Latest({ stream: (name) => schemas.registry.stream(name) })
+  const T = Math.ceil(NOW / 2000) * 2000
+  const say = (ms: number, offset: number, topic: string, value: string, flags = 0) => {
+    const payload = foreignPayload(topic, Buffer.from(value))
+    const message = {
+      offset: at(offset),
+      device: 'a',
+      stream: 's',
+      receivedAt: T + ms,
+      flags,
+      framing: FOREIGN,
+      payload,
+    }
+    const decoded = schemas.decode(message)
+    latest.take(message, decoded instanceof Rejection ? undefined : decoded)
+  }
+  const last = () => latest.lastOf('a').map(({ ts, values }) => [ts - T, values])[0]
+  // The place of the first in the log is its microsecond: the next one's is smaller.
+  say(0, 999, 's/a/temperature', '21')
+  say(0, 1_000, 's/a/humidity', '40')
+  assert.deepEqual(last()?.[1], { temperature: 21, humidity: 40 })
+  say(1_500, 1_001, 's/a/temperature', '22')
+  assert.deepEqual(last()?.[1], { temperature: 22, humidity: 40 })
+  say(1_600, 1_002, 's/a/temperature', 'warm')
+  say(2_000, 1_000, 's/a/temperature', '23')
+  assert.deepEqual(last(), [2_000, { temperature: 23 }])
+  say(2_100, 0, 'whole/a', '{"humidity":1}')
+  assert.deepEqual(last(), [2_100, { humidity: 1 }])
+  say(2_200, 0, 's/a/temperature', '24')
+  assert.deepEqual(last(), [2_200, { temperature: 24 }], 'a reading by itself is no part')
+  say(2_300, 0, 'other/a/pressure', '1000')
+  assert.deepEqual(last(), [2_300, { pressure: 1000 }], 'nor is what another map gathers')
+  say(2_400, 0, 'other/a/dew', '7', REPLAYED)
+  assert.deepEqual(last(), [2_400, { dew: 7 }])
+
+  // What the store has of the window of which parts have come is more of the same reading; of another it is another.
+  const reading = (ms: number, values: Reading['values']) => ({ device: 'a', stream: 's', ts: T + ms, values })
+  say(4_500, 0, 's/a/temperature', '25')
+  latest.seed(reading(4_100, { humidity: 45, temperature: 24 }), T + 4_600)
+  assert.deepEqual(last(), [4_100, { humidity: 45, temperature: 25 }])
+  latest.seed(reading(3_900, { humidity: 46 }), T + 4_600)
+  assert.deepEqual(last(), [4_100, { humidity: 45, temperature: 25 }])
+  latest.seed(reading(6_100, { humidity: 47 }), T + 6_200)
+  say(6_500, 0, 's/a/temperature', '26')
+  say(6_600, 0, 's/a/dew', '8')
+  assert.deepEqual(last(), [6_100, { humidity: 47, temperature: 26, dew: 8 }])
+  say(8_000, 0, 's/a/dew', '9')
+  assert.deepEqual(last(), [8_000, { dew: 9 }])
 })
 
 test('the offset of a clock is told by live messages; a backlog, of whatever age and pace, is none', () => {

@@ -74,7 +74,8 @@ async function gathered(said: readonly Said[], start = 0): Promise<(readonly Rea
     for (const entry of readEntries(batch)) {
       if (entry.offset === said.length) continue
       const decoded = worker.decode(entry)
-      outcomes.push(decoded instanceof Rejection ? decoded.code : decoded)
+      const plain = (readings: readonly Reading[]) => readings.map(({ part: _part, ...reading }) => reading)
+      outcomes.push(decoded instanceof Rejection ? decoded.code : plain(decoded))
     }
   }
   return outcomes
