@@ -52,11 +52,14 @@ interface Window {
   readonly micros: number
   readonly values: Record<string, Value>
   bytes: number
+  /** Of the first. */
+  readonly sender: string
   readonly topic: string
 }
 
 /** What a message adds to a reading. */
 interface Part {
+  readonly sender: string
   readonly topic: string
   readonly map: TopicMap
   readonly gatherMs: number
@@ -169,7 +172,7 @@ export class Gathering {
     const part = this.#partOf(entry)
     if (part === undefined) return
     const { device, receivedAt, offset } = entry
-    const { topic, map, gatherMs, values, bytes } = part
+    const { sender, topic, map, gatherMs, values, bytes } = part
     const tags = map.definition.tags.map(({ column }) => valueIn(values, column) ?? '')
     const key = [map.definition.where.where, device, ...tags].join('\n')
     const index = Math.floor(receivedAt / gatherMs)
@@ -183,7 +186,8 @@ export class Gathering {
     if (known !== undefined) this.#close(known)
     const endsAt = (index + 1) * gatherMs
     const micros = map.receivedMicros(receivedAt, offset)
-    const window: Window = { key, ahead, first: at, index, endsAt, micros, values: { ...values }, bytes, topic }
+    const from = { sender, topic, micros }
+    const window: Window = { key, ahead, first: at, index, endsAt, values: { ...values }, bytes, ...from }
     this.#open.set(key, window)
     this.#earliestEnd = Math.min(this.#earliestEnd, endsAt)
     if (ahead === undefined) return
@@ -197,7 +201,7 @@ export class Gathering {
     // What was set aside, or was and is replayed, is by itself.
     const found = framing === FOREIGN && flags === 0 ? readForeign(entry.payload) : undefined
     if (found === undefined) return undefined
-    const { topic, published: payload } = found
+    const { sender, topic, published: payload } = found
     for (;;) {
       const { map, names } = this.#maps.for(topic) ?? {}
       const gatherMs = map?.definition.gatherMs
@@ -208,7 +212,7 @@ export class Gathering {
       if (values instanceof NewColumns && this.#maps.learn(values)) continue
       if (values === undefined || values instanceof Rejection) return undefined
       const bytes = Buffer.byteLength(JSON.stringify(values))
-      return bytes > GATHERED_BYTES_MAX ? undefined : { topic, map, gatherMs, values, bytes }
+      return bytes > GATHERED_BYTES_MAX ? undefined : { sender, topic, map, gatherMs, values, bytes }
     }
   }
 
@@ -236,8 +240,8 @@ function rewritten({ source, entries, changes }: Ahead): Source {
     const change = changes.get(index)
     if (change === undefined) return entry
     if (change === 'member') return { ...entry, framing: MEMBER }
-    const { topic, micros, values } = change
-    const payload = foreignPayload(topic, Buffer.from(JSON.stringify({ micros, values })))
+    const { sender, topic, micros, values } = change
+    const payload = foreignPayload(topic, Buffer.from(JSON.stringify({ micros, values })), sender)
     return { ...entry, framing: GATHERED, payload }
   })
   const bytes = Buffer.alloc(changed.reduce((sum, entry) => sum + entryBytes(entry), 0))

@@ -20,6 +20,7 @@ interface HasMaps {
 }
 
 interface Found extends Match {
+  readonly sender: string
   readonly topic: string
   readonly published: Buffer
   readonly context: Context
@@ -76,14 +77,21 @@ export class MapFraming implements Framing {
   show(message: Message): Contents {
     const found = inMessage(message)
     if (found === undefined) return { json: { framing: 'map' }, lines: [['contents', 'without a topic']] }
-    const { topic, published } = found
+    const { sender, topic, published } = found
     const where = this.#maps.for(topic)?.map.definition.where.where
     if (isSparkplug(topic)) return showSparkplug(topic, published, found.context)
     const text = isUtf8(published) ? published.toString('utf8').slice(0, SHOWN_CHARS_MAX) : undefined
+    const from = sender === '' ? [] : [['sender', sender] as const]
     const by = where === undefined ? 'of a foreign topic, for which there is no map' : `by the map at ${where}`
     return {
-      json: { framing: 'map', topic, ...(where !== undefined && { map: where }), ...(text !== undefined && { text }) },
-      lines: [['topic', topic], ['contents', by], ...(text === undefined ? [] : [['', text] as const])],
+      json: {
+        framing: 'map',
+        ...(sender !== '' && { sender }),
+        topic,
+        ...(where !== undefined && { map: where }),
+        ...(text !== undefined && { text }),
+      },
+      lines: [...from, ['topic', topic], ['contents', by], ...(text === undefined ? [] : [['', text] as const])],
     }
   }
 
@@ -100,7 +108,7 @@ function inMessage({ payload, framing }: Message): Omit<Found, keyof Match> | un
   const found = readForeign(payload)
   if (found === undefined || framing !== SPARKPLUG) return found && { ...found, context: NO_CONTEXT }
   const read = readContext(found.published)
-  return read && { topic: found.topic, ...read }
+  return read && { ...found, ...read }
 }
 
 /** Names and what they say, as far as it was known. */

@@ -1,8 +1,9 @@
 /**
  * Owns what a registry has of foreign topics: the streams that maps (maps/) make, and the framing by which they read; and the payload of
- * such a message in the log, in which the topic that it came on stands before what it said:
+ * such a message in the log, in which who sent it, if that was not the device itself, and the topic that it came on stand before what it
+ * said:
  *
- *   u16 length of the topic (little-endian) · topic (UTF-8) · what was published
+ *   u8 length of the sender's id · its id · u16 length of the topic (little-endian) · topic (UTF-8) · what was published
  *
  * Always true: it never changes, as its registry never does; columns that a message shows come with another in its place.
  * Bound: a topic of `MAPPED_TOPIC_BYTES_MAX`; all of it is at most `PAYLOAD_BYTES_MAX`.
@@ -49,23 +50,37 @@ export class NewColumns extends Rejection {
   }
 }
 
-const LENGTH_BYTES = 2
+export interface ForeignMessage {
+  /** The device that sent it, if it spoke for another; else empty. */
+  readonly sender: string
+  readonly topic: string
+  /** A view of the payload. */
+  readonly published: Buffer
+}
 
-export const foreignBytes = (topic: string, payload: Uint8Array): number =>
-  LENGTH_BYTES + Buffer.byteLength(topic) + payload.byteLength
+const SENDER_LENGTH_BYTES = 1
+const TOPIC_LENGTH_BYTES = 2
 
-export function foreignPayload(topic: string, payload: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(foreignBytes(topic, payload))
-  const length = bytes.write(topic, LENGTH_BYTES)
-  bytes.writeUInt16LE(length, 0)
-  bytes.set(payload, LENGTH_BYTES + length)
+export const foreignBytes = (topic: string, payload: Uint8Array, sender = ''): number =>
+  SENDER_LENGTH_BYTES + sender.length + TOPIC_LENGTH_BYTES + Buffer.byteLength(topic) + payload.byteLength
+
+export function foreignPayload(topic: string, payload: Uint8Array, sender = ''): Buffer {
+  const bytes = Buffer.allocUnsafe(foreignBytes(topic, payload, sender))
+  const lengthAt = bytes.writeUInt8(sender.length, 0) + bytes.write(sender, SENDER_LENGTH_BYTES, 'latin1')
+  const topicAt = lengthAt + TOPIC_LENGTH_BYTES
+  const length = bytes.write(topic, topicAt)
+  bytes.writeUInt16LE(length, lengthAt)
+  bytes.set(payload, topicAt + length)
   return bytes
 }
 
-/** Undefined of what is no such payload. What was published is a view of it. */
-export function readForeign(payload: Buffer): { readonly topic: string; readonly published: Buffer } | undefined {
-  if (payload.length < LENGTH_BYTES) return undefined
-  const end = LENGTH_BYTES + payload.readUInt16LE(0)
+/** Undefined of what is no such payload. */
+export function readForeign(payload: Buffer): ForeignMessage | undefined {
+  const lengthAt = SENDER_LENGTH_BYTES + (payload[0] ?? 0)
+  const topicAt = lengthAt + TOPIC_LENGTH_BYTES
+  if (payload.length < topicAt) return undefined
+  const end = topicAt + payload.readUInt16LE(lengthAt)
   if (end > payload.length) return undefined
-  return { topic: payload.toString('utf8', LENGTH_BYTES, end), published: payload.subarray(end) }
+  const sender = payload.toString('latin1', SENDER_LENGTH_BYTES, lengthAt)
+  return { sender, topic: payload.toString('utf8', topicAt, end), published: payload.subarray(end) }
 }

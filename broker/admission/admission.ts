@@ -27,7 +27,7 @@ import { FOREIGN, FRAMING_LEVELS_SHOWN, SPARKPLUG } from '../../schemas/content-
 import { foreignBytes, foreignPayload } from '../../schemas/foreign.ts'
 import { CONNECTION_CLOSED, Disconnect } from '../reports/disconnects.ts'
 import type { BrokerMetrics, Refusal } from '../reports/metrics.ts'
-import type { ForeignTopics } from '../session/foreign-topics.ts'
+import { type ForeignTopics, senderOf } from '../session/foreign-topics.ts'
 import type { PayloadCheck } from '../session/payload-check.ts'
 import type { Holder, Session } from '../session/session.ts'
 import { AdmittedTopics, type TelemetryRun } from '../session/telemetry-run.ts'
@@ -168,11 +168,12 @@ export class Admission {
     else this.#drop(session, message, 'publish-forbidden', place?.why ?? forbidden(topic, holder), decided)
   }
 
-  /** Its topic is kept with it: the map asks for it when it reads the message. */
+  /** Its topic is kept with it, for the map asks for it, and who sent it for another, who is told if it cannot be read. */
   #appendForeign(session: Session, place: Placed, message: Message, decided: Decided): void {
     const { topic, payload } = message
-    const bytes = foreignBytes(topic, payload)
-    const keep = () => foreignPayload(topic, payload)
+    const sender = senderOf(session.holder, place.device)
+    const bytes = foreignBytes(topic, payload, sender)
+    const keep = () => foreignPayload(topic, payload, sender)
     this.#appendKept(session, { ...place, framing: FOREIGN }, message, bytes, keep, decided)
   }
 

@@ -1,5 +1,6 @@
 /**
- * Owns what a device is told of messages that were set aside: QoS 0 JSON on `devices/{device}/errors` (docs/contract.md, "MQTT").
+ * Owns what a device is told of messages that were set aside: QoS 0 JSON on `devices/{device}/errors` (docs/contract.md, "MQTT"). Who sent
+ * a message for another device is told in that one's place.
  * The broker reports its own refusals; what ingest sets aside is followed in the log's dead letters, and what else it has to say in its
  * notices.
  *
@@ -9,11 +10,10 @@
 
 import { errorsTopic } from '../../identity/topics.ts'
 import type { DeadLetter, DeadLetterBox, NoticeBoard } from '../../log/log.ts'
-import { nodeIdOf, parseSparkplug } from '../../maps/sparkplug/topic.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { Throttle } from '../../platform/throttle.ts'
-import { SPARKPLUG } from '../../schemas/content-type.ts'
+import { isForeign, NOT_TOLD } from '../../schemas/content-type.ts'
 import { readForeign } from '../../schemas/foreign.ts'
 import type { BrokerMetrics } from './metrics.ts'
 
@@ -23,6 +23,8 @@ export const REPORTS_PER_DEVICE_PER_SECOND_MAX = 200
 export interface ErrorReport {
   readonly code: string
   readonly message: string
+  /** Whose message it was, if its sender spoke for another. */
+  readonly device?: string
   /** Null when the message was on no stream's topic. */
   readonly stream: string | null
   /** When it was set aside, milliseconds since 1970-01-01T00:00Z. */
@@ -85,9 +87,9 @@ export class ErrorReports {
     for await (const letter of this.#log.followDeadLetters(after, this.#stopping.signal)) {
       const { device, code, reason, stream, setAsideAt } = letter
       const sender = senderOf(letter)
-      const message = sender === device ? reason : `${device}: ${reason}`
+      const of = sender === device ? {} : { device }
       // What is damaged may not say whose it was.
-      if (device !== '') this.report(sender, { code, message, stream, at: setAsideAt })
+      if (device !== '') this.report(sender, { code, message: reason, ...of, stream, at: setAsideAt })
     }
   }
 
@@ -98,9 +100,8 @@ export class ErrorReports {
   }
 }
 
-/** Who is to be told: of a device of Sparkplug its edge node, which sent the message. */
-function senderOf({ device, framing, payload }: DeadLetter): string {
-  const topic = framing === SPARKPLUG ? readForeign(Buffer.from(payload))?.topic : undefined
-  const parts = topic === undefined ? undefined : parseSparkplug(topic)
-  return parts === undefined ? device : nodeIdOf(parts)
+function senderOf({ device, code, framing = NOT_TOLD, payload }: DeadLetter): string {
+  // Of what is damaged nothing can be believed.
+  if (code === 'log-damaged' || !isForeign(framing)) return device
+  return readForeign(Buffer.from(payload))?.sender || device
 }

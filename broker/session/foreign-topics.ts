@@ -69,3 +69,9 @@ export function speaksFor(holder: Holder, device: string): boolean {
   const { also = [] } = holder
   return holder.device === device || allowsDevice({ devices: also, filters: [] }, device)
 }
+
+/** Who is told what is wrong with a message of `device`, if that is not the device itself; else empty. */
+export const senderOf = (holder: Holder, device: string): string =>
+  holder.kind === 'device' ? otherThan(device, holder.device) : ''
+
+export const otherThan = (device: string, sender: string): string => (sender === device ? '' : sender)

@@ -23,7 +23,7 @@ import { TWO_32 } from '../../schemas/protobuf-wire.ts'
 import { Rejection } from '../../schemas/reading.ts'
 import { READING_AHEAD_MAX_MS } from '../../schemas/values.ts'
 import type { ErrorReport } from '../reports/error-reports.ts'
-import { type ForeignMessage, type ForeignPlace, speaksFor } from '../session/foreign-topics.ts'
+import { type ForeignMessage, type ForeignPlace, otherThan, senderOf, speaksFor } from '../session/foreign-topics.ts'
 import type { Holder, Session } from '../session/session.ts'
 import { type EdgeNode, EdgeNodes, NOTHING_KNOWN, type Publisher } from './edge-nodes.ts'
 import type { SparkplugMetrics } from './metrics.ts'
@@ -89,8 +89,10 @@ export class Sparkplug {
     const context = read === undefined ? {} : this.#note(session, topic, read)
     if (place.kind !== 'taken') return LEFT
     const { device, stream } = place
-    const bytes = bytesInLog(message.topic, context, message.payload)
-    return { kind: 'telemetry', device, stream, bytes, payload: () => inLog(message.topic, context, message.payload) }
+    // Of a device its edge node, even where nobody has to say who he is.
+    const sender = holder.kind === 'anyone' ? otherThan(device, id) : senderOf(holder, device)
+    const parts = [message.topic, context, message.payload, sender] as const
+    return { kind: 'telemetry', device, stream, bytes: bytesInLog(...parts), payload: () => inLog(...parts) }
   }
 
   /** Whatever the edge nodes of a connection said holds no more: it has ended. */

@@ -2,7 +2,7 @@
  * Owns what a Sparkplug message in the log has besides its bytes: of each metric that does not say so itself its name, its datatype
  * and its unit, as the birth before it said; so that whoever reads it, at once, after a crash or in a year, reads the same.
  *
- *   u16 length of the topic · topic (foreign.ts) · u32 length of the context (little-endian) · context (JSON) · what was published
+ *   sender and topic (foreign.ts) · u32 length of the context (little-endian) · context (JSON) · what was published
  *
  * Always true: of a metric that no birth has told of nothing is guessed; the message is refused when it is read.
  */
@@ -59,18 +59,18 @@ export function tell(
   return { told: told.some((each) => each !== 0) ? told : [], unknown }
 }
 
-export function inLog(topic: string, context: Context, published: Buffer): Buffer {
+export function inLog(topic: string, context: Context, published: Buffer, sender = ''): Buffer {
   const text = JSON.stringify(context)
   const length = Buffer.byteLength(text)
   const rest = Buffer.allocUnsafe(LENGTH_BYTES + length + published.length)
   rest.writeUInt32LE(length, 0)
   rest.write(text, LENGTH_BYTES)
   published.copy(rest, LENGTH_BYTES + length)
-  return foreignPayload(topic, rest)
+  return foreignPayload(topic, rest, sender)
 }
 
-export const bytesInLog = (topic: string, context: Context, published: Buffer): number =>
-  foreignBytes(topic, published) + LENGTH_BYTES + Buffer.byteLength(JSON.stringify(context))
+export const bytesInLog = (topic: string, context: Context, published: Buffer, sender = ''): number =>
+  foreignBytes(topic, published, sender) + LENGTH_BYTES + Buffer.byteLength(JSON.stringify(context))
 
 /** Of what stands behind the topic; undefined if it is no such thing. */
 export function readContext(rest: Buffer): { readonly context: Context; readonly published: Buffer } | undefined {

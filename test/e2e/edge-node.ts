@@ -85,7 +85,7 @@ export class EdgeNode {
     }).length
   }
 
-  get errors(): readonly { readonly code: string; readonly message: string }[] {
+  get errors(): readonly { readonly code: string; readonly message: string; readonly device?: string }[] {
     return this.told.filter(({ topic }) => topic.endsWith('/errors')).map(({ payload }) => JSON.parse(String(payload)))
   }
 }

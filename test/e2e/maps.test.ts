@@ -434,6 +434,49 @@ test('one value a topic is one reading a window, and kill -9 within the window c
   assert.deepEqual(latest?.values, stored.values)
 })
 
+test('a gateway is told of what it sent for another and cannot be read, with the device, though there was a kill -9 between', async (t) => {
+  const maps = `
+- topic: z/{device}/{field}
+  stream: z
+  gather: 10s
+- topic: z/{device}
+  stream: z
+  fields: { temperature: }
+`
+  const mapped = await MappedPlatform.start(t, { 'z.yaml': maps })
+  const { platform } = mapped
+  const password = (await platform.telltale('token', 'device', 'hub', '--also', '0x*')).trim()
+  const hub = await mapped.device('hub', { password })
+  // What cannot be read waits behind a window that is open: it is read after the kill.
+  await until(() => Date.now() % 10_000 < 4_000)
+  await hub.publishAsync('z/0x1/temperature', '21', { qos: 1 })
+  await hub.publishAsync('z/0x1', '{"temperature":"warm"}', { qos: 1 })
+  await hub.publishAsync('z/hub', '{"temperature":"cold"}', { qos: 1 })
+  await platform.kill()
+  hub.end(true)
+  await platform.start()
+  const again = await mapped.device('hub', { password })
+  const told: Record<string, unknown>[] = []
+  again.on('message', (_topic, payload) => told.push(JSON.parse(String(payload))))
+  await again.subscribeAsync('devices/hub/errors')
+  await until(
+    () => told.length === 2,
+    () => JSON.stringify(told),
+  )
+  const reason = (text: string) => `temperature is "${text}"; a number is right`
+  assert.deepEqual(
+    told.map(({ at: _at, ...report }) => report),
+    [
+      { code: 'invalid-reading', message: reason('warm'), device: '0x1', stream: 'z' },
+      { code: 'invalid-reading', message: reason('cold'), stream: 'z' },
+    ],
+  )
+  const ledger = await platform.settled()
+  assert.deepEqual([ledger.accepted, ledger.stored, ledger.deadLettered], [3, 1, 2])
+  const shown = await platform.telltale('deadletters', 'show', '1')
+  assert.match(shown, /^sender {6}hub\ntopic {7}z\/0x1$/m)
+})
+
 test('what comes without a map is remembered, and the map that is proposed for it takes it from then on', async (t) => {
   const mapped = await MappedPlatform.start(t, {})
   const { platform } = mapped
