@@ -157,12 +157,13 @@ export class Admission {
       this.#refuse(session, message, 'protocol-error', `topic ${topic} is the broker's own`, decided)
       return
     }
-    const { foreign, sparkplug } = this.#dependencies
+    const { foreign, sparkplug, metrics } = this.#dependencies
     if (sparkplug !== undefined && isSparkplug(topic)) {
       this.#judgeSparkplug(sparkplug, session, message, decided)
       return
     }
     const place = foreign?.place(holder, message)
+    metrics.foreign(place?.kind ?? 'unmapped')
     if (place?.kind === 'taken') this.#appendForeign(session, place, message, decided)
     else if (place?.kind === 'left' || (place === undefined && holder.kind === 'anyone')) decided(ACCEPTED)
     else this.#drop(session, message, 'publish-forbidden', place?.why ?? forbidden(topic, holder), decided)

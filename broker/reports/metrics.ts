@@ -38,6 +38,9 @@ export type Drop =
   | 'packet-too-large'
   | 'message-expired'
 
+/** What a message on a foreign topic was to its map, if it had one. */
+export type ForeignOutcome = 'taken' | 'left' | 'unmapped' | 'unplaced' | 'forbidden'
+
 export class BrokerMetrics {
   /** Telemetry messages made durable and acknowledged, by QoS. */
   readonly #accepted = [0, 0, 0]
@@ -47,6 +50,7 @@ export class BrokerMetrics {
   readonly #refused: Counter<'reason'>
   readonly #dropped: Counter<'reason'>
   readonly #setAside: Counter<'code'>
+  readonly #foreign: Counter<'outcome'>
   readonly #errors: Counter
   readonly #unreported: Counter
   readonly #protocolErrors: Counter
@@ -120,6 +124,12 @@ export class BrokerMetrics {
       labelNames: ['reason'],
       registers,
     })
+    this.#foreign = new Counter({
+      name: 'telltale_broker_foreign_messages_total',
+      help: 'Messages on foreign topics, by what they were to their map',
+      labelNames: ['outcome'],
+      registers,
+    })
     this.#errors = new Counter({
       name: 'telltale_broker_error_reports_total',
       help: "Reports published on devices' errors topics",
@@ -175,6 +185,10 @@ export class BrokerMetrics {
   /** By a code of dead letters. */
   setAside(code: string): void {
     this.#setAside.inc({ code })
+  }
+
+  foreign(outcome: ForeignOutcome): void {
+    this.#foreign.inc({ outcome })
   }
 
   dropped(reason: Drop): void {

@@ -159,6 +159,11 @@ test('a device speaks for itself only; what its map leaves out is not kept; what
   )
   assert.deepEqual(told.map(({ code }) => code).sort(), ['invalid-reading', 'publish-forbidden', 'publish-forbidden'])
   assert.match(told[0]?.message ?? '', /by its map the message is of device plug-2, and its sender is device plug-1/)
+  const metrics = await (await fetch(`${platform.url}/metrics`)).text()
+  // The empty message and the one that its map ignores are left; two are taken, one of which cannot be read.
+  const outcomes = [...metrics.matchAll(/^telltale_broker_foreign_messages_total\{outcome="(\w+)"\} (\d+)$/gm)]
+  const expected = { forbidden: 1, left: 2, unmapped: 1, taken: 2 }
+  assert.deepEqual(Object.fromEntries(outcomes.map(([, outcome, count]) => [outcome, Number(count)])), expected)
   const shown = await platform.telltale('deadletters', 'show', '1')
   assert.match(shown, /^topic {7}tele\/plug-1\/SENSOR$/m)
   assert.match(shown, /by the map at .*m\.yaml:4/)
