@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { ConfigError } from './config-file.ts'
 import { messageOf } from './errors.ts'
 
+/** A look takes 15 us a file, and there are two a second: 3 % of a core with so many, 0.1 % with 30. */
 const CONFIG_FILES_MAX = 1_000
 const YAML = /^[^.].*\.ya?ml$/
 
