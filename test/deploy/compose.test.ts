@@ -56,6 +56,16 @@ test('the schema refuses a misspelt key, a wrong type and an unknown section', (
   }
 })
 
+test('the folder with maps is mounted where the platform reads it, and may be another', () => {
+  for (const [variables, folder] of [
+    [SECRETS, './config'],
+    [{ ...SECRETS, TELLTALE_CONFIG: '/srv/config' }, '/srv/config'],
+  ] as const) {
+    const { environment, volumes } = service('telltale', variables)
+    assert(volumes?.includes(`${folder}:${environment?.TELLTALE_CONFIG_DIR}:ro`), JSON.stringify(volumes))
+  }
+})
+
 test('no secret is in the compose file: without each it stops and says what to run', () => {
   for (const missing of Object.keys(SECRETS)) {
     const rest = Object.fromEntries(Object.entries(SECRETS).filter(([name]) => name !== missing))
@@ -69,6 +79,7 @@ test('make-env.sh writes every secret the compose file asks for, anew each time,
   const [first, second] = files.map((file) => {
     execFileSync('sh', [join(ROOT, 'deploy/make-env.sh'), file], { stdio: 'ignore' })
     assert.equal(statSync(file).mode & 0o777, 0o600)
+    assert(statSync(join(directory, 'config/maps')).isDirectory())
     const lines = readFileSync(file, 'utf8').trim().split('\n')
     return Object.fromEntries(lines.map((line) => line.split('=') as [string, string]))
   })
@@ -149,7 +160,8 @@ test('every mounted file is there, and every named volume declared', () => {
   const { services, volumes } = readCompose('docker-compose.yml', SECRETS)
   const used = Object.values(services).flatMap((each) => each.volumes.map((volume) => volume.split(':')[0] ?? ''))
   for (const source of used) {
-    if (source.startsWith('./')) assert(existsSync(join(ROOT, source)), source)
+    // make-env.sh makes that of the maps.
+    if (source.startsWith('./')) assert(source === './config' || existsSync(join(ROOT, source)), source)
     else assert(source in volumes, source)
   }
   assert.deepEqual(Object.keys(volumes).sort(), used.filter((source) => !source.startsWith('./')).sort())

@@ -36,7 +36,7 @@ test('every service, volume and file named is there', () => {
 
 test('every telltale command shown is one', () => {
   const commands = all(/exec telltale telltale ([a-z]+ [a-z]+)/g)
-  assert.deepEqual(commands, ['token device', 'token app'])
+  assert.deepEqual(commands, ['map try', 'map propose', 'token device', 'token app'])
   for (const command of commands) {
     const args = [join(ROOT, 'cli/telltale.js'), ...command.split(' '), '--help']
     const { status, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' })
