@@ -20,6 +20,9 @@ import type { MetricFact } from './sparkplug/items.ts'
 
 /** Of a column's name that is learnt. */
 export const LEARNT_CHARS_MAX = 128
+/** What is learnt of a metric. */
+type Learnt = Omit<MetricFact, 'value'>
+
 /** What has no type in its map. */
 export const KIND_BY_DEFAULT: ColumnKind = 'float'
 /** A column that there may be, and is not. */
@@ -27,19 +30,20 @@ export const NEW = Symbol('new')
 
 const LEARNT_NAME = /^[A-Za-z]\w*$/
 const NO_UNIT = null
+const KINDS: ReadonlySet<unknown> = new Set<ColumnKind>(['integer', 'float', 'boolean', 'string'])
 /** A line that says of a stream that something of it has come, be it nothing that has a column. */
 export const HAS_COME = '[]'
 
 /** What is learnt of a metric that has a type, as a line of the file: its kind, its name, its unit. */
-export const factOf = ({ kind, name, unit }: MetricFact): string =>
+export const factOf = ({ kind, name, unit }: Learnt): string =>
   JSON.stringify(unit === undefined ? [kind, name] : [kind, name, unit])
 
 /** Undefined of a name of a float. */
-function readFact(line: string): MetricFact | undefined {
+function readFact(line: string): Learnt | undefined {
   if (!line.startsWith('[') || line === HAS_COME) return undefined
   try {
     const [kind, name, unit] = JSON.parse(line)
-    return { kind, name, unit }
+    return KINDS.has(kind) && typeof name === 'string' ? { kind, name, unit } : undefined
   } catch {
     // It was cut off by a full disk.
     return undefined
@@ -99,13 +103,23 @@ export class LearntColumns {
   }
 }
 
+interface MetricColumn {
+  readonly column: string
+  unit: string | undefined | typeof NO_UNIT
+}
+
 export class MadeStream {
   readonly name: string
   /** By name in lower case, for stores do not tell `Temp` from `temp`. */
   readonly #columns = new Map<string, Column & { readonly where?: Rule['where'] }>()
 
-  /** By kind and name of a metric: its column, and the unit that all agree on. */
-  readonly #metrics = new Map<string, { readonly column: string; unit: string | undefined | typeof NO_UNIT }>()
+  /** Of metrics of each kind by name: their column, and the unit that all agree on. */
+  readonly #metrics: Readonly<Record<ColumnKind, Map<string, MetricColumn>>> = {
+    integer: new Map(),
+    float: new Map(),
+    boolean: new Map(),
+    string: new Map(),
+  }
 
   #isGathered = false
   hasCome = false
@@ -150,17 +164,16 @@ export class MadeStream {
   }
 
   /** The name of a metric's column; `NEW` if that is to be learnt, undefined if there cannot be one. */
-  metricColumn({ name, kind, unit }: MetricFact): string | typeof NEW | undefined {
-    const known = this.#metrics.get(`${kind} ${name}`)
+  metricColumn({ name, kind, unit }: Learnt): string | typeof NEW | undefined {
+    const known = this.#metrics[kind].get(name)
     if (known === undefined) return this.#columns.size < SCHEMA_COLUMNS_MAX ? NEW : undefined
     const isKnown = unit === undefined || known.unit === NO_UNIT || known.unit === unit
     return isKnown ? known.column : NEW
   }
 
   /** Of two metrics that would have one column the later has another. */
-  #rememberMetric({ name, kind, unit }: MetricFact): void {
-    const key = `${kind} ${name}`
-    const known = this.#metrics.get(key)
+  #rememberMetric({ name, kind, unit }: Learnt): void {
+    const known = this.#metrics[kind].get(name)
     if (known !== undefined) {
       if (unit === undefined || known.unit === NO_UNIT || known.unit === unit) return
       // In two units it has none that is right of all its values.
@@ -174,7 +187,7 @@ export class MadeStream {
     for (let number = 1; this.#columns.has(column.toLowerCase()); number++) {
       column = number === 1 ? `${plain}_${kind}` : `${plain}_${kind}_${number}`
     }
-    this.#metrics.set(key, { column, unit })
+    this.#metrics[kind].set(name, { column, unit })
     this.#set({ name: column, kind, tag: false, ...(unit !== undefined && { unit }) })
   }
 

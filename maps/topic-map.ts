@@ -20,7 +20,7 @@ import { factOf, HAS_COME, KIND_BY_DEFAULT, LEARNT_CHARS_MAX, type MadeStream, N
 import { beginsWith, columnOf, eachNumber, objectWith, type Path, parsePath, valueAt } from './path.ts'
 import { type Item, readPayload } from './payload.ts'
 import { type Context, NO_CONTEXT } from './sparkplug/context.ts'
-import { itemsOf, type MetricFact, type SparkplugItem } from './sparkplug/items.ts'
+import { itemsOf, type MetricFact } from './sparkplug/items.ts'
 import { parseSparkplug, deviceIdOf as sparkplugDevice } from './sparkplug/topic.ts'
 import { readTime } from './time.ts'
 import type { TopicNames } from './topic-pattern.ts'
@@ -72,6 +72,8 @@ export class TopicMap {
   readonly #mapper: JsonMapper | undefined
   /** What a message of one value is, if such are gathered. */
   readonly #part: Part | undefined
+  /** Where all metrics of Sparkplug are taken: those that a field has, and those that are ignored. */
+  readonly #leftMetrics: ReadonlySet<string | undefined>
 
   /** Throws a `ConfigError` if the stream's schema has no such columns. `earliest`: no reading's time is before it, milliseconds. */
   constructor(definition: MapDefinition, target: Target, earliest: number) {
@@ -80,6 +82,8 @@ export class TopicMap {
     this.#earliest = earliest
     const { gatherMs: windowMs, where } = definition
     this.#part = windowMs === undefined ? undefined : { by: where.where, windowMs }
+    const own = [...definition.tags, ...definition.fields].flatMap(({ from }) => ('path' in from ? [from.path] : []))
+    this.#leftMetrics = new Set([...definition.ignore, ...own].map(([name]) => name))
     this.#mapper = target.kind === 'registered' ? new JsonMapper(target.definition, earliest) : undefined
     this.#rules = [...definition.tags, ...definition.fields].map((rule) => ({
       rule,
@@ -141,32 +145,17 @@ export class TopicMap {
   #newColumns(facts: readonly MetricFact[]): NewColumns | undefined {
     const target = this.#target
     if (target.kind !== 'made' || this.definition.all === undefined) return undefined
-    const isTaken = this.#takesMetric()
-    const fresh = facts.filter((fact) => isTaken(fact.name) && target.stream.metricColumn(fact) === NEW)
+    const fresh = facts.filter((fact) => !this.#leftMetrics.has(fact.name) && target.stream.metricColumn(fact) === NEW)
     if (fresh.length === 0 && (target.stream.hasCome || facts.length > 0)) return undefined
     return new NewColumns(target.stream.name, [HAS_COME, ...new Set(fresh.map(factOf))])
   }
 
-  /** Where all metrics are taken: not those that a field has, or that are ignored. */
-  #takesMetric(): (name: string) => boolean {
-    const { ignore, tags, fields } = this.definition
-    const left = new Set(ignore.map(([name]) => name))
-    for (const { from } of [...tags, ...fields]) if ('path' in from) left.add(from.path[0])
-    return (name) => !left.has(name)
-  }
-
-  #addMetrics(
-    facts: readonly MetricFact[],
-    root: SparkplugItem['root'],
-    values: Record<string, Value>,
-  ): number | Rejection {
+  #addMetrics(facts: readonly MetricFact[], values: Record<string, Value>): number | Rejection {
     const { none, stream } = this.definition
     const target = this.#target
-    const isTaken = this.#takesMetric()
     let count = 0
     for (const fact of facts) {
-      const value = root[fact.name]
-      if (value === undefined || none.has(value) || !isTaken(fact.name)) continue
+      if (none.has(fact.value) || this.#leftMetrics.has(fact.name)) continue
       const column = target.kind === 'made' ? target.stream.metricColumn(fact) : this.#column(columnOf([fact.name]))
       if (typeof column !== 'string') {
         return new Rejection(
@@ -174,7 +163,7 @@ export class TopicMap {
           `${quote(fact.name)} cannot be a column of ${stream} any more: name its metrics in a map`,
         )
       }
-      values[column] = value
+      values[column] = fact.value
       count++
     }
     return count
@@ -326,9 +315,7 @@ export class TopicMap {
       if (!rule.tag) count++
     }
     if (all !== undefined) {
-      const others = facts
-        ? this.#addMetrics(facts, root as SparkplugItem['root'], values)
-        : this.#addNumbers(root, all, values)
+      const others = facts ? this.#addMetrics(facts, values) : this.#addNumbers(root, all, values)
       if (others instanceof Rejection) return others
       return count + others > 0 ? values : undefined
     }

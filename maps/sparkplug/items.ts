@@ -11,11 +11,12 @@ import type { Context } from './context.ts'
 import { type Metric, readSparkplug } from './payload.ts'
 import { kindOf, metricValue } from './value.ts'
 
-/** What a metric's column is. */
+/** What a metric's column is, and its value. */
 export interface MetricFact {
   readonly name: string
   readonly kind: ColumnKind
   readonly unit: string | undefined
+  readonly value: Value
 }
 
 export interface SparkplugItem {
@@ -58,7 +59,7 @@ export function itemsOf(published: Buffer, { m = [], t = 0 }: Context): readonly
     const item = items.get(ms) ?? { root: Object.create(null) as Record<string, Value>, facts: [] }
     items.set(ms, item)
     item.root[name] = value
-    item.facts.push({ name, kind, unit: unitOf(metric.unit ?? told?.[2]) })
+    item.facts.push({ name, kind, unit: unitOf(metric.unit ?? told?.[2]), value })
   }
   return [...items].map(([ms, { root, facts }]) => ({
     root,

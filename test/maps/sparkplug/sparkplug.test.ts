@@ -212,6 +212,17 @@ test('two metrics that would be one column are two, the same to all who learn ap
   writeFileSync(file, readFileSync(file, 'utf8').replace('["string","cu', ''))
 })
 
+test('one name in two types within a message is two columns, each with its own value', () => {
+  const [values] = valuesOf(
+    { name: 'a', datatype: TYPE.Int32, int_value: 1 },
+    { name: 'a', datatype: TYPE.String, string_value: 'x' },
+    { name: '__proto__', datatype: TYPE.Int32, int_value: 2 },
+    { name: 'constructor', datatype: TYPE.Int32, int_value: 3 },
+    { name: 'device', datatype: TYPE.Int32, int_value: 4 },
+  )
+  assert.deepEqual(values, { a: 1, a_string: 'x', v__proto__: 2, constructor: 3, device_: 4 })
+})
+
 test('a column whose metrics come in two units has none', () => {
   const schemas = schemasWith()
   const inUnit = (unit: string) => ({ keys: ['engUnit'], values: [{ type: TYPE.String, string_value: unit }] })
