@@ -3,7 +3,7 @@
  * as `Streams` (streams.ts) or what `telltale-client types` prints for an installation.
  */
 
-export type Value = number | boolean | string
+export type Value = number | boolean | string | readonly number[]
 
 export interface Reading<Stream extends string = string, Values = Record<string, Value>> {
   readonly device: string

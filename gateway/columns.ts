@@ -26,6 +26,12 @@ export class Columns {
     return this.#streams.filter((stream) => selection.stream === undefined || selection.stream === stream.name)
   }
 
+  /** Whether any of them has a column of one number, of which there is a mean. */
+  hasNumbers(selections: readonly Selection[]): boolean {
+    const streams = selections.flatMap((selection) => this.streamsOf(selection))
+    return streams.some(({ columns }) => columns.some(({ kind }) => kind === 'integer' || kind === 'float'))
+  }
+
   #update(): void {
     const { streams } = this.#schemas.registry
     if (this.#streams === streams) return

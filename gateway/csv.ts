@@ -1,6 +1,8 @@
 /**
  * Owns readings as CSV (RFC 4180): lines end in CRLF, a field with a comma, quote or line break is quoted.
  *
+ * A list of numbers is one field, as JSON has it.
+ *
  * Always true: no text of a device is a formula when the file is opened in a spreadsheet (OWASP, "CSV Injection"); it has an
  * apostrophe before it. Numbers are as they are.
  */
@@ -37,6 +39,7 @@ const FORMULA = /(?<=^|[;\r\n])(?=[=+\-@\t＝＋－＠])|^(?=[\r\n])/g
 
 function field(value: Value | undefined): string {
   if (value === undefined) return ''
+  if (Array.isArray(value)) return `"${JSON.stringify(value)}"`
   if (typeof value !== 'string') return String(value)
   const text = value.replace(FORMULA, "'")
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text

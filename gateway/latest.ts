@@ -51,7 +51,9 @@ interface DeviceState {
 }
 
 const DEVICE_BYTES = 450
-/** An estimate of what a slot takes beside long strings. */
+/** Of one in a list. */
+const NUMBER_BYTES = 8
+/** An estimate of what a slot takes beside long strings and lists. */
 const SLOT_BYTES = 500
 const SECOND_CHANCES_MAX = 16
 
@@ -334,6 +336,9 @@ function newestOf(readings: readonly Reading[]): number {
 
 function textBytes(reading: Reading): number {
   let bytes = 0
-  for (const value of Object.values(reading.values)) if (typeof value === 'string') bytes += value.length
+  for (const value of Object.values(reading.values)) {
+    if (typeof value === 'string') bytes += value.length
+    else if (typeof value === 'object') bytes += value.length * NUMBER_BYTES
+  }
   return bytes
 }

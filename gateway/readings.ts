@@ -9,7 +9,14 @@
 
 import type { Clock } from '../platform/clock.ts'
 import { parseDuration } from '../platform/units.ts'
-import { AGGREGATES, HISTORY_ORDERS, type History, type HistoryPage, type HistoryQuery } from '../schemas/history.ts'
+import {
+  AGGREGATES,
+  type Aggregate,
+  HISTORY_ORDERS,
+  type History,
+  type HistoryPage,
+  type HistoryQuery,
+} from '../schemas/history.ts'
 import type { Access } from './access.ts'
 import type { Columns } from './columns.ts'
 import { CsvTable } from './csv.ts'
@@ -36,6 +43,8 @@ const CLOCK_AHEAD_MS = 300_000
 const HOUR_MS = 3_600_000
 /** Those that make the question, of which pages are parts. */
 const QUESTION = ['filter', 'from', 'to', 'every', 'fn'] as const
+/** Of columns of one number. */
+const NUMERIC: readonly Aggregate[] = ['mean', 'min', 'max']
 const PARAMETERS = [...QUESTION, 'order', 'after', 'limit']
 
 /** Milliseconds: until the store has answered, and until the answer is sent. */
@@ -71,6 +80,7 @@ export class Readings {
     const question = readQuestion(request.query, access, this.#clock.now())
     const { query } = question
     const csv = wantsCsv(request.accept)
+    this.#checkAggregate(query)
     if (query.selections.length === 0) return this.#write(reply, question, NOTHING, csv)
     this.#places.take(access)
     const asked = new AbortController()
@@ -88,6 +98,14 @@ export class Readings {
       asked.abort()
       this.#places.leave(access)
     }
+  }
+
+  /** Of lists and texts alone there is nothing to be said: an empty page would look as if nothing had come. */
+  #checkAggregate({ window, selections }: HistoryQuery): void {
+    if (window === undefined || !NUMERIC.includes(window.aggregate)) return
+    const isKnown = selections.some((selection) => this.#columns.streamsOf(selection).length > 0)
+    if (!isKnown || this.#columns.hasNumbers(selections)) return
+    throw badParameter('fn', window.aggregate, 'first, last or count, for no column here is of one number')
   }
 
   /** Rejects with a `Refusal` `store-unavailable` if the store takes too long. */

@@ -1,7 +1,7 @@
 /**
  * Owns the text of a point in InfluxDB's line protocol
  * (https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/): measurement = stream, tags = `device` and the
- * tagged columns sorted by name, fields by column kind, time in nanoseconds.
+ * tagged columns sorted by name, fields by column kind, time in nanoseconds. A list of numbers is a string field, as JSON has it.
  *
  * Always true: one reading is one line without a line feed in it; time is written as text by appending zeros, so no
  * nanosecond passes through a float and one request serves streams of both precisions. A line is written as the bytes of the
@@ -9,7 +9,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { type ColumnKind, isOfKind, notOfKind, type Reading, type Stream, valueIn } from '../schemas/reading.ts'
+import { type ColumnKind, isList, isOfKind, notOfKind, type Reading, type Stream, valueIn } from '../schemas/reading.ts'
 import { NUMBER_BYTES_MAX, writeNumber, writeWhole } from './decimal.ts'
 
 const BYTES_AT_FIRST = 64 * 1024
@@ -77,6 +77,7 @@ export class LineWriter {
   readonly #fields: readonly { readonly name: string; readonly prefix: Buffer; readonly kind: ColumnKind }[]
   /** Columns whose values are of any length, and the bytes of a line beside those at most. */
   readonly #texts: readonly string[]
+  readonly #lists: readonly string[]
   readonly #otherBytesMax: number
 
   constructor(stream: Stream) {
@@ -93,6 +94,7 @@ export class LineWriter {
       .filter((column) => !column.tag)
       .map(({ name, kind }) => ({ name, kind, prefix: Buffer.from(`,${name}=`) }))
     this.#texts = stream.columns.filter(({ kind }) => kind === 'string').map(({ name }) => name)
+    this.#lists = stream.columns.filter(({ kind }) => isList(kind)).map(({ name }) => name)
     const prefixes = [
       this.#measurement,
       ...this.#tags.map(({ prefix }) => prefix),
@@ -106,6 +108,7 @@ export class LineWriter {
     const { device, ts, values } = reading
     let bytesMax = this.#otherBytesMax + device.length * BYTES_PER_UNIT_MAX
     for (const name of this.#texts) bytesMax += String(valueIn(values, name) ?? '').length * BYTES_PER_UNIT_MAX
+    for (const name of this.#lists) bytesMax += (listIn(values, name)?.length ?? 0) * (NUMBER_BYTES_MAX + 1)
     const bytes = lines.withRoom(bytesMax)
     let at = copy(this.#measurement, bytes, lines.length)
     for (const tag of this.#tags) {
@@ -127,7 +130,8 @@ export class LineWriter {
       if (kind === 'float' || kind === 'integer') {
         at = writeNumber(bytes, from, value as number)
         if (kind === 'integer') bytes[at++] = INTEGER
-      } else
+      } else if (isList(kind)) at = writeList(bytes, from, value as readonly number[])
+      else
         at =
           kind === 'boolean' ? copy(value === true ? TRUE : FALSE, bytes, from) : writeText(bytes, from, String(value))
     }
@@ -146,6 +150,8 @@ const QUOTE = 0x22
 const COMMA = 0x2c
 const EQUALS = 0x3d
 const BACKSLASH = 0x5c
+const OPEN = 0x5b
+const CLOSE = 0x5d
 /** `i` behind a number. */
 const INTEGER = 0x69
 const TRUE = Buffer.from('true')
@@ -185,6 +191,24 @@ function writeText(bytes: Buffer, at: number, text: string): number {
     if (code === QUOTE || code === BACKSLASH) bytes[end++] = BACKSLASH
     bytes[end++] = code
   }
+  bytes[end++] = QUOTE
+  return end
+}
+
+function listIn(values: Reading['values'], name: string): readonly number[] | undefined {
+  return valueIn(values, name) as readonly number[] | undefined
+}
+
+/** Quoted, and with nothing in it to escape. */
+function writeList(bytes: Buffer, at: number, list: readonly number[]): number {
+  let end = at
+  bytes[end++] = QUOTE
+  bytes[end++] = OPEN
+  for (let index = 0; index < list.length; index++) {
+    if (index > 0) bytes[end++] = COMMA
+    end = writeNumber(bytes, end, list[index] as number)
+  }
+  bytes[end++] = CLOSE
   bytes[end++] = QUOTE
   return end
 }

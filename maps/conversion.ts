@@ -44,6 +44,14 @@ export function convert(value: unknown, kind: ColumnKind, tag: boolean, { factor
         ? scaled + 0
         : unfit(value, Number.isInteger(scaled) ? 'a whole number below 2^53' : 'a whole number')
     }
+    case 'float[]':
+    case 'integer[]': {
+      if (!Array.isArray(value)) return unfit(value, 'an array of numbers')
+      const scale = { factor, offset }
+      const of = kind === 'float[]' ? 'float' : 'integer'
+      const items = value.map((item: unknown) => convert(item, of, false, scale))
+      return items.find((item) => item instanceof Unfit) ?? (items as number[])
+    }
     case 'boolean': {
       if (typeof value === 'boolean') return value
       const text = typeof value === 'string' || typeof value === 'number' ? String(value).trim().toLowerCase() : ''

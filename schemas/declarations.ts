@@ -12,6 +12,8 @@ const TYPES: Record<ColumnKind, string> = {
   float: 'number',
   boolean: 'boolean',
   string: 'string',
+  'integer[]': 'readonly number[]',
+  'float[]': 'readonly number[]',
 }
 const HEADER =
   '/** By `telltale schemas types` or `telltale-client types`: for `connect<Streams>(...)`. To change it, run that again. */'

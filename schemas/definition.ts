@@ -1,8 +1,8 @@
 /**
  * Owns one registered schema: what an `.avsc` file may say here, and what of it the decoders need to know.
  *
- * Always true of a `Definition`: every reading of it can become one point of one measurement, so there are no arrays or
- * maps in it, exactly one time, and column names that every store can tell apart. Anything else is refused by
+ * Always true of a `Definition`: every reading of it can become one point of one measurement, so there are no arrays but of
+ * numbers and no maps in it, exactly one time, and column names that every store can tell apart. Anything else is refused by
  * a `SchemaError` that names the file, the field and what would be right.
  * Bound: `SCHEMA_COLUMNS_MAX` columns, `SCHEMA_DEPTH_MAX` levels of nesting.
  */
@@ -10,6 +10,7 @@
 import { TelltaleError } from '../platform/errors.ts'
 import { fullName } from './fingerprint.ts'
 import { BYTES_MAX, fromDefault, type Logical, logicalOf, Unfit } from './logical.ts'
+import { type ListLeaf, NUMBER_TYPES, type NumberType } from './numbers.ts'
 import type { Column, ColumnKind, TextFormat } from './reading.ts'
 
 /** A schema becomes more columns: it is refused at the start. */
@@ -37,7 +38,7 @@ export interface EnumLeaf extends Named {
 }
 /** A `fixed` has a name; what else is written as another type has none. */
 export type LogicalLeaf = Logical & Partial<Named>
-export type Leaf = { readonly kind: Scalar } | EnumLeaf | LogicalLeaf
+export type Leaf = { readonly kind: Scalar } | EnumLeaf | LogicalLeaf | ListLeaf
 export interface RecordShape extends Named {
   readonly kind: 'record'
   readonly fields: readonly Field[]
@@ -80,13 +81,13 @@ export interface Definition {
   readonly places: readonly Place[]
 }
 
-const PLAIN: readonly Shape['kind'][] = ['int', 'long', 'float', 'double', 'boolean', 'string', 'enum', 'record']
+const PLAIN: readonly Shape['kind'][] = [...NUMBER_TYPES, 'boolean', 'string', 'enum', 'record', 'array']
 export const isLogical = (shape: Shape): shape is LogicalLeaf => !PLAIN.includes(shape.kind)
 
 const NAMESPACE = 'telltale'
 const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_]*$/
 const PRECISIONS = { 'timestamp-millis': 'ms', 'timestamp-micros': 'us' } as const
-const KINDS: Record<Leaf['kind'], ColumnKind> = {
+const KINDS: Record<Exclude<Leaf, ListLeaf>['kind'], ColumnKind> = {
   int: 'integer',
   long: 'integer',
   float: 'float',
@@ -106,14 +107,14 @@ const KINDS: Record<Leaf['kind'], ColumnKind> = {
   bytes: 'string',
   fixed: 'string',
 }
-const WITH_UNITS: readonly Shape['kind'][] = ['int', 'long', 'float', 'double', 'decimal']
+const WITH_UNITS: readonly Shape['kind'][] = ['int', 'long', 'float', 'double', 'decimal', 'array']
 /** The reading's time is a number. */
 const TIME: Leaf = { kind: 'long' }
 /** What every store puts beside the columns. */
 const RESERVED = new Set(['device', 'time'])
 const MISSPELT = { tags: 'tag', units: 'unit', logicalType: 'the logicalType inside "type"', symbols: 'type' } as const
 const ALLOWED =
-  'int, long, float, double, boolean, string, enum, bytes, fixed, the logical types, a nested record of those, or a union of null with one'
+  'int, long, float, double, boolean, string, enum, bytes, fixed, the logical types, an array of numbers, a nested record of those, or a union of null with one'
 
 type Json = Record<string, unknown>
 
@@ -127,6 +128,9 @@ const show = (value: unknown): string => JSON.stringify(value) ?? 'nothing'
 export function defineSchema(file: string, stream: string, version: number, text: string): Definition {
   return new Definer(file).define(stream, version, text)
 }
+
+const kindOf = (leaf: Leaf): ColumnKind =>
+  leaf.kind === 'array' ? `${KINDS[leaf.items] as 'integer' | 'float'}[]` : KINDS[leaf.kind]
 
 function formatOf(leaf: Leaf): TextFormat | undefined {
   if (leaf.kind === 'bytes' || leaf.kind === 'fixed') return 'hex'
@@ -314,6 +318,7 @@ class Definer {
     if (typeof type === 'string') return this.#scalar(type, namespace, at)
     if (!isObject(type)) return this.#refuse(`${at} has the type ${show(type)}; possible are ${ALLOWED}`)
     if (type.type === 'record') return this.#record(type, namespace, path)
+    if (type.type === 'array') return this.#list(type, at)
     if (type.type === 'fixed') return this.#fixed(type, namespace, at)
     if (type.type !== 'enum') {
       if (type.logicalType === undefined) return this.#shape(type.type, namespace, path)
@@ -326,6 +331,14 @@ class Definer {
     const shape: Shape = { kind: 'enum', ...enumOf }
     this.#named.set(name, shape)
     return shape
+  }
+
+  #list({ items }: Json, at: string): ListLeaf {
+    const of = isObject(items) && items.logicalType === undefined ? items.type : items
+    if (NUMBER_TYPES.includes(of as NumberType)) return { kind: 'array', items: of as NumberType }
+    return this.#refuse(
+      `${at} is an array of ${show(items)}, which cannot become a point; possible are arrays of ${NUMBER_TYPES.join(', ')}`,
+    )
   }
 
   #fixed(type: Json, namespace: string, at: string): Shape {
@@ -380,7 +393,7 @@ class Definer {
       else {
         const format = formatOf(shape)
         const attributes = { ...(format !== undefined && { format }), tag, ...(unit !== undefined && { unit }) }
-        const column: Column = { name, kind: KINDS[shape.kind], ...attributes }
+        const column: Column = { name, kind: kindOf(shape), ...attributes }
         places.push({ column, path, leaf: shape })
       }
     }

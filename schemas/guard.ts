@@ -24,12 +24,12 @@ import { Rejection } from './reading.ts'
 export const LONG_MIN = -(2 ** 52)
 export const LONG_MAX = 2 ** 53 - 2
 
-const STEP = { fixed: 0, int: 1, long: 2, boolean: 3, string: 4, enumeration: 5, union: 6, bytes: 7 } as const
+const STEP = { fixed: 0, int: 1, long: 2, boolean: 3, string: 4, enumeration: 5, union: 6, bytes: 7, list: 8 } as const
 type StepCode = (typeof STEP)[keyof typeof STEP]
 
 interface Step {
   code: StepCode
-  /** fixed: bytes; enumeration: symbols; union: the branch of null. */
+  /** fixed: bytes; enumeration: symbols; union: the branch of null; list: the bytes of a number, or 0 of int and 1 of long. */
   argument: number
   /** union: where to go on when it is null. */
   target: number
@@ -37,6 +37,9 @@ interface Step {
   fields: { name: string; bytes: number }[]
 }
 
+/** What a list's step has for its numbers: their size, or less than that could be for those whose size is in their bytes. */
+const INT = 0
+const LIST_ARGUMENTS = { int: INT, long: 1, float: 4, double: 8 } as const
 const INT_BYTES_MAX = 5
 const LONG_BYTES_MAX = 10
 /** Strings up to here are looked through for ASCII, which is quicker than to call `isUtf8`. */
@@ -126,27 +129,18 @@ export class Guard {
           break
         }
         case STEP.int: {
-          const first = at
-          while (at < end && (bytes[at] as number) >= 0x80) at++
-          if (at++ >= end) return this.#fail(pc, 'is cut short')
-          const length = at - first
-          if (length > INT_BYTES_MAX || (length === INT_BYTES_MAX && (bytes[at - 1] as number) > 0x0f)) {
-            return this.#fail(pc, 'is beyond 32 bits; its type is int')
-          }
+          at = this.#int(bytes, at)
+          if (at < 0) return this.#fail(pc, this.#fault)
           break
         }
         case STEP.long: {
-          const first = at
-          while (at < end && (bytes[at] as number) >= 0x80) at++
-          if (at++ >= end) return this.#fail(pc, 'is cut short')
-          // Seven bytes hold 49 bits. The eighth: up to 2^54 when even (positive), up to 2^53 when odd (negative).
-          if (at - first > 7) {
-            const top = (bytes[first] as number) & 1 ? 0x10 : 0x20
-            const last = bytes[at - 1] as number
-            if (at - first > 8 || last >= top || (last === 0x1f && this.#isBeyondMax(bytes, first))) {
-              return this.#fail(pc, `is not within ${LONG_MIN} to ${LONG_MAX}, where integers are exact`)
-            }
-          }
+          at = this.#long(bytes, at)
+          if (at < 0) return this.#fail(pc, this.#fault)
+          break
+        }
+        case STEP.list: {
+          at = this.#list(bytes, at, this.#arguments[pc] as number)
+          if (at < 0) return this.#fail(pc, this.#fault)
           break
         }
         case STEP.boolean: {
@@ -189,6 +183,67 @@ export class Guard {
       pc++
     }
     return at
+  }
+
+  /** The position after an int, or -1 with `#fault` set. */
+  #int(bytes: Buffer, first: number): number {
+    const end = bytes.length
+    let at = first
+    while (at < end && (bytes[at] as number) >= 0x80) at++
+    if (at++ >= end) return this.#failWith('is cut short')
+    const length = at - first
+    if (length > INT_BYTES_MAX || (length === INT_BYTES_MAX && (bytes[at - 1] as number) > 0x0f)) {
+      return this.#failWith('is beyond 32 bits; its type is int')
+    }
+    return at
+  }
+
+  /** Likewise after a long. */
+  #long(bytes: Buffer, first: number): number {
+    const end = bytes.length
+    let at = first
+    while (at < end && (bytes[at] as number) >= 0x80) at++
+    if (at++ >= end) return this.#failWith('is cut short')
+    // Seven bytes hold 49 bits. The eighth: up to 2^54 when even (positive), up to 2^53 when odd (negative).
+    if (at - first > 7) {
+      const top = (bytes[first] as number) & 1 ? 0x10 : 0x20
+      const last = bytes[at - 1] as number
+      if (at - first > 8 || last >= top || (last === 0x1f && this.#isBeyondMax(bytes, first))) {
+        return this.#failWith(`is not within ${LONG_MIN} to ${LONG_MAX}, where integers are exact`)
+      }
+    }
+    return at
+  }
+
+  /** Likewise after an array of numbers, whose blocks are those of a batch. */
+  #list(bytes: Buffer, from: number, size: number): number {
+    let at = from
+    for (;;) {
+      at = this.#varint(bytes, at)
+      if (at < 0) return this.#failWith(`has a block count that ${this.#fault}`)
+      let count = this.#value
+      let blockEnd = -1
+      if (count === 0) return at
+      if (count < 0) {
+        count = -count
+        at = this.#varint(bytes, at)
+        if (at < 0) return this.#failWith(`has a block size that ${this.#fault}`)
+        blockEnd = at + this.#value
+        if (this.#value < 0 || blockEnd > bytes.length) {
+          return this.#failWith(`claims a block of ${this.#value} bytes, and ${bytes.length - at} are left`)
+        }
+      }
+      const left = (blockEnd < 0 ? bytes.length : blockEnd) - at
+      if (count * Math.max(size, 1) > left) {
+        return this.#failWith(`claims ${count} numbers, and ${left} bytes are left for them`)
+      }
+      if (size > 1) at += count * size
+      for (let item = 0; size <= 1 && item < count; item++) {
+        at = size === INT ? this.#int(bytes, at) : this.#long(bytes, at)
+        if (at < 0) return this.#failWith(`has a number that ${this.#fault}`)
+      }
+      if (blockEnd >= 0 && at !== blockEnd) return this.#failWith('has a block that is not as long as it claims')
+    }
   }
 
   /** Reads a zigzag varint into `#value` and returns the position after it, or -1 with `#fault` set. */
@@ -282,6 +337,9 @@ function compileValue({ shape }: Field, name: string, steps: Step[]): void {
     case 'float':
     case 'double':
       addFixed(steps, name, shape.kind === 'float' ? 4 : 8)
+      return
+    case 'array':
+      add(STEP.list, LIST_ARGUMENTS[shape.items], 1)
       return
     case 'enum':
       add(STEP.enumeration, shape.symbols.length, 1)

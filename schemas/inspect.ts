@@ -17,7 +17,8 @@ export interface InspectedField {
   readonly path: string
   /** Where its bytes start. */
   readonly at: number
-  readonly value: string | number | boolean | null
+  /** What is beyond a double is text. */
+  readonly value: string | number | boolean | null | readonly (string | number)[]
 }
 
 export interface Inspection {
@@ -53,13 +54,20 @@ export function inspectAvro(schema: object, batch: boolean, bytes: Buffer, from:
 /** The fields as they are printed, names and values, and where reading stopped if it did. */
 export function fieldLines({ fields, end, fault }: Inspection): [name: string, value: string][] {
   const width = Math.max(0, ...fields.map(({ path }) => path.length))
-  const lines = fields.map(({ path, value }): [string, string] => [
-    '',
-    // Not as JSON, to which NaN is null.
-    `${path.padEnd(width)}  ${typeof value === 'string' ? JSON.stringify(value) : value}`,
-  ])
+  const lines = fields.map(({ path, value }): [string, string] => ['', `${path.padEnd(width)}  ${shown(value)}`])
   if (fault !== undefined) lines.push(['', `stopped at byte ${end}: ${fault}`])
   return lines
+}
+
+/** Numbers of a list that a person is shown. */
+const NUMBERS_SHOWN = 8
+
+/** Not as JSON, to which NaN is null. */
+function shown(value: InspectedField['value']): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value !== 'object' || value === null) return String(value)
+  const more = value.length > NUMBERS_SHOWN ? `, ... (${value.length} numbers)` : ''
+  return `[${value.slice(0, NUMBERS_SHOWN).join(', ')}${more}]`
 }
 
 class Walk {
@@ -103,7 +111,8 @@ class Walk {
       for (const field of fields as { name: string; type: Schema }[]) {
         this.value(field.type, path === '' ? field.name : `${path}.${field.name}`)
       }
-    } else if (type === 'enum') this.#symbol(symbols as string[], path)
+    } else if (type === 'array') this.#list(schema.items as Schema, path)
+    else if (type === 'enum') this.#symbol(symbols as string[], path)
     else {
       const leaf = type === 'fixed' || 'logicalType' in schema ? logicalOf(schema, type, sizeOf(schema)) : undefined
       if (leaf === undefined || leaf instanceof Unfit || TIMES.includes(leaf.kind)) this.value(type, path)
@@ -117,6 +126,22 @@ class Walk {
     const chosen = branches[Number(branch)]
     if (chosen === undefined) this.#fault(start, `${path} takes branch ${branch} of ${branches.length}`)
     this.value(chosen, path)
+  }
+
+  #list(items: Schema, path: string): void {
+    const start = this.at
+    const type = String(typeof items === 'object' && 'type' in items ? items.type : items)
+    const list: (string | number)[] = []
+    for (;;) {
+      let count = this.#long(path)
+      if (count === 0n) break
+      if (count < 0n) {
+        count = -count
+        this.#long(path)
+      }
+      for (; count > 0n; count--) list.push(this.#read(type, path, this.at) as string | number)
+    }
+    this.#found(path, start, list)
   }
 
   /** As a reading has it, or as it is written if no reading could. */

@@ -11,6 +11,7 @@ import { parseTimeMicros } from '../platform/units.ts'
 import { type Definition, type Field, isLogical, type Leaf, type LogicalLeaf, type RecordShape } from './definition.ts'
 import { LONG_MAX, LONG_MIN, tooMany } from './guard.ts'
 import { fromDefault, fromJson, Unfit, wantedLogical } from './logical.ts'
+import { givenList, ListFault, type ListLeaf } from './numbers.ts'
 import { type Reading, Rejection, type Value } from './reading.ts'
 import { itemOf, type MessageContext, noValue } from './record-mapper.ts'
 import { quote, tagFault, timeFault } from './values.ts'
@@ -146,6 +147,13 @@ class Collector {
       this.values.set(name, made === 0 ? 0 : made)
       return
     }
+    if (leaf.kind === 'array') {
+      const item = { kind: leaf.items }
+      const list = givenList(value, (each) => fits(item, each), wantedOf(item))
+      if (list instanceof ListFault) return this.#fail(`${name} ${list.what}`)
+      this.values.set(name, list)
+      return
+    }
     if (!fits(leaf, value)) {
       const { timeField, precision } = this.#definition
       const right = name === timeField ? rightTime(value, precision) : `${wantedOf(leaf)} is right`
@@ -167,7 +175,7 @@ function defaultOf({ shape, default: value }: Field, within: unknown = value): u
   return Object.fromEntries(given.map((field) => [field.name, defaultOf(field, within[field.name])]))
 }
 
-function fits(leaf: Exclude<Leaf, LogicalLeaf>, value: unknown): boolean {
+function fits(leaf: Exclude<Leaf, LogicalLeaf | ListLeaf>, value: unknown): boolean {
   switch (leaf.kind) {
     case 'int':
       return Number.isInteger(value) && value === ((value as number) | 0)
@@ -191,6 +199,8 @@ function wantedOf(shape: Leaf | RecordShape): string {
   switch (shape.kind) {
     case 'record':
       return 'an object'
+    case 'array':
+      return 'an array of numbers'
     case 'int':
       return 'an integer of 32 bits'
     case 'long':

@@ -16,6 +16,7 @@ import { type Definition, isLogical, type LogicalLeaf } from './definition.ts'
 import { LONG_MAX, LONG_MIN, tooMany } from './guard.ts'
 import { fromJson, Unfit as UnfitLogical } from './logical.ts'
 import { Malformed } from './malformed.ts'
+import { LIST_NUMBERS_MAX, ListFault, listOf } from './numbers.ts'
 import type { ProtoVersion } from './protobuf-definition.ts'
 import { BATCH_FIELD, TIME_FIELD } from './protobuf-parse.ts'
 import { type FieldShape, type MessageShape, type ProtoScalar, TIMESTAMP } from './protobuf-shape.ts'
@@ -67,6 +68,8 @@ interface Step {
   readonly name: string
   readonly type: FieldShape['type']
   readonly wireType: number
+  /** Its numbers come one a field, or many in one (protobuf.dev, "Packed Repeated Fields"). */
+  readonly isList: boolean
   /** Of a leaf. */
   readonly slot: number
   /** Of a message. */
@@ -158,6 +161,13 @@ export class ProtobufCodec {
       if (sent === undefined || (isTag && sent === '')) continue
       const value = leaf === undefined ? (sent as Value) : fromJson(leaf, sent)
       if (value instanceof UnfitLogical) throw new Unfit(`${name} ${value.what}`)
+      if (typeof value === 'object') {
+        const list = listOf(value, false)
+        if (list instanceof ListFault) throw new Unfit(`${name} ${list.what}`)
+        values[name] = list
+        count++
+        continue
+      }
       if (isFloat && !Number.isFinite(value)) throw new Unfit(`${name} is ${value}; a finite number is right`)
       const fault = isTag ? tagFault(value as string) : undefined
       if (fault !== undefined) throw new Unfit(`${name} ${fault}`)
@@ -205,7 +215,8 @@ class Compiler {
         .filter(({ oneof }) => oneof !== undefined && oneof === field.oneof)
         .filter((each) => each !== field)
       const clears = others.flatMap((other) => leaves.get(other) ?? [])
-      return [field.number, { name, type: field.type, wireType: WIRE_TYPES[field.type.kind], slot, plan, clears }]
+      const { number, type, isList } = field
+      return [number, { name, type, isList, wireType: WIRE_TYPES[type.kind], slot, plan, clears }]
     })
     return { steps: new Map(steps), implied }
   }
@@ -253,9 +264,11 @@ function readMessage(plan: Plan, reader: WireReader, end: number, slots: Slots):
       reader.skip(end)
       continue
     }
-    if (reader.wireType !== step.wireType) throw new Malformed(wrongType(step.name, reader, step.wireType))
+    const isPacked = step.isList && reader.wireType === WIRE.length
+    if (reader.wireType !== step.wireType && !isPacked) throw new Malformed(wrongType(step.name, reader, step.wireType))
     for (const slot of step.clears) slots[slot] = undefined
-    if (step.plan === undefined) slots[step.slot] = readLeaf(step, reader, end)
+    if (step.isList) readNumbers(step, reader, isPacked ? reader.lengthEnd(end, step.name) : undefined, end, slots)
+    else if (step.plan === undefined) slots[step.slot] = readLeaf(step, reader, end)
     else readMessage(step.plan, reader, reader.lengthEnd(end, step.name), slots)
   }
   for (const [slot, value] of plan.implied) slots[slot] ??= value
@@ -263,6 +276,18 @@ function readMessage(plan: Plan, reader: WireReader, end: number, slots: Slots):
 
 const wrongType = (name: string, { number, wireType, at }: WireReader, right: number) =>
   `has ${name} (field ${number}) as wire type ${wireType} before byte ${at}, ${right} is right; was it written by another schema?`
+
+/** Adds one number, or all up to `packedEnd`. */
+function readNumbers(step: Step, reader: WireReader, packedEnd: number | undefined, end: number, slots: Slots): void {
+  const known = slots[step.slot] as number[] | undefined
+  const list = known ?? []
+  slots[step.slot] = list
+  do {
+    if (packedEnd !== undefined && reader.at >= packedEnd) return
+    list.push(readLeaf(step, reader, packedEnd ?? end) as number)
+    if (list.length > LIST_NUMBERS_MAX) throw new Unfit(`${step.name} has more than ${LIST_NUMBERS_MAX} numbers`)
+  } while (packedEnd !== undefined)
+}
 
 function readLeaf({ name, type }: Step, reader: WireReader, end: number): Sent {
   if ('symbols' in type) {

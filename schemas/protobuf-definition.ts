@@ -65,13 +65,14 @@ export function defineProto(
 function avroOf({ fields, doc }: MessageShape, stream: string, precision: 'ms' | 'us'): object {
   const named = new Set<string>()
   const logicalType = precision === 'ms' ? 'timestamp-millis' : 'timestamp-micros'
-  const field = ({ name, type, hasPresence, tag, unit, doc }: FieldShape): object => {
+  const field = ({ name, type, isList, hasPresence, tag, unit, doc }: FieldShape): object => {
     if (type === TIMESTAMP || (name === TIME_FIELD && fields.some((each) => each.type === type))) {
       return { name, type: { type: 'long', logicalType } }
     }
     const attributes = { ...(tag && { tag }), ...(unit !== undefined && { unit }), ...(doc !== undefined && { doc }) }
     if (!hasPresence) return { name, type: avro(type), ...attributes }
-    return { name, type: ['null', avro(type)], default: null, ...attributes }
+    const of = isList ? { type: 'array', items: avro(type) } : avro(type)
+    return { name, type: ['null', of], default: null, ...attributes }
   }
   const avro = (type: FieldShape['type']): unknown => {
     if (type.kind !== 'message' && type.kind !== 'enum') return AVRO[type.kind]

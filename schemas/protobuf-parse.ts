@@ -3,7 +3,7 @@
  * reduced to what decodes it. Nothing of `protobufjs` decodes a payload: it takes texts that are no UTF-8, replaces a nested
  * message where the encoding merges the two, and makes what it decodes with by `Function`.
  *
- * Always true of what is returned: no lists, maps or recursion in it, numbers and names once a message, a time in `ts`.
+ * Always true of what is returned: no lists but of numbers, no maps or recursion in it, numbers and names once a message, a time in `ts`.
  * Anything else is refused by a `SchemaError` with file, line and what would be right.
  */
 
@@ -31,7 +31,8 @@ const SCALARS: ReadonlySet<string> = new Set([
   'string',
   'bytes',
 ] satisfies ProtoScalar[])
-const ALLOWED = 'numbers, bool, string, bytes, enums and messages of the file'
+const NO_NUMBERS: ReadonlySet<string> = new Set(['bool', 'string', 'bytes'] satisfies ProtoScalar[])
+const ALLOWED = 'numbers, bool, string, bytes, enums and messages of the file, and repeated numbers'
 const PACKAGE = 'telltale'
 /** protobuf.dev, "Assigning Field Numbers". */
 const NUMBER_MAX = 2 ** 29 - 1
@@ -112,7 +113,8 @@ class Parser {
   #field(field: Field, messages: readonly string[]): FieldShape {
     const { name, id, partOf } = field
     const line = this.#source.lineOf(messages, name)
-    if (field.map || field.repeated) {
+    const isList = field.repeated && !field.map && !NO_NUMBERS.has(field.type) && SCALARS.has(field.type)
+    if (field.map || (field.repeated && !isList)) {
       this.#refuse(
         line,
         `${name} is ${field.map ? 'a map' : 'repeated'}, which cannot become a point; possible are ${ALLOWED}`,
@@ -127,8 +129,9 @@ class Parser {
     const type = this.#type(field, line)
     const isOptional = field.options?.proto3_optional === true
     const oneof = isOptional ? undefined : partOf?.name
-    const hasPresence = isOptional || oneof !== undefined || type.kind === 'message'
-    return { number: id, name, type, hasPresence, oneof, line, ...docOf(field), ...this.#options(field, line) }
+    const hasPresence = isOptional || oneof !== undefined || type.kind === 'message' || isList
+    const common = { number: id, name, type, isList, hasPresence, oneof, line }
+    return { ...common, ...docOf(field), ...this.#options(field, line) }
   }
 
   #options({ name, options }: Field, line: number): { tag: boolean; unit: string | undefined } {

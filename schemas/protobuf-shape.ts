@@ -36,7 +36,9 @@ export interface FieldShape {
   readonly number: number
   readonly name: string
   readonly type: { readonly kind: ProtoScalar } | EnumShape | MessageShape
-  /** That it was not sent can be told from 0: `optional`, one of a `oneof`, or a message. */
+  /** A list of numbers: what is not sent is none. */
+  readonly isList: boolean
+  /** That it was not sent can be told from 0: `optional`, one of a `oneof`, a message, or a list. */
   readonly hasPresence: boolean
   /** Of the real `oneof` that it is in: at most one of its fields has a value. */
   readonly oneof: string | undefined
@@ -55,6 +57,7 @@ export const TIMESTAMP: MessageShape = {
     number: index + 1,
     name,
     type: { kind },
+    isList: false,
     hasPresence: false,
     oneof: undefined,
     tag: false,

@@ -3,7 +3,7 @@
  * payload is set aside. Nothing here knows MQTT, a store or HTTP.
  */
 
-export type Value = number | boolean | string
+export type Value = number | boolean | string | readonly number[]
 
 /** One reading of one device, as apps and stores see it. */
 export interface Reading {
@@ -36,11 +36,16 @@ export function valueIn(values: Reading['values'], name: string): Value | undefi
   return typeof value === 'function' ? undefined : (value as Value | undefined)
 }
 
-/** What a column becomes in a store: Avro int and long are integers, float, double and decimal floats, all else is text. */
-export type ColumnKind = 'integer' | 'float' | 'boolean' | 'string'
+/**
+ * What a column becomes in a store: Avro int and long are integers, float, double and decimal floats, arrays lists of one of the two; all
+ * else is text.
+ */
+export type ColumnKind = 'integer' | 'float' | 'boolean' | 'string' | 'integer[]' | 'float[]'
+export const isList = (kind: ColumnKind): kind is 'integer[]' | 'float[]' => kind === 'integer[]' || kind === 'float[]'
 
 /** Whether a column of this kind can have the value. What writes to a store asks: `OFF` is no boolean, though it is easily taken for true. */
 export function isOfKind(value: Value, kind: ColumnKind): boolean {
+  if (Array.isArray(value)) return isList(kind) && (kind === 'float[]' || value.every(Number.isSafeInteger))
   if (kind === 'integer') return Number.isSafeInteger(value)
   return typeof value === (kind === 'float' ? 'number' : kind)
 }

@@ -8,6 +8,7 @@
 import { avscName } from './avsc-names.ts'
 import { type Definition, type Field, isLogical, type LogicalLeaf, type Place, type RecordShape } from './definition.ts'
 import { fromAvro, Unfit } from './logical.ts'
+import { ListFault, listOf } from './numbers.ts'
 import { type Reading, Rejection, type Value } from './reading.ts'
 import { shortestFloat } from './shortest-float.ts'
 import { tagFault, timeFault } from './values.ts'
@@ -17,7 +18,7 @@ export interface MessageContext {
   readonly receivedAt: number
 }
 
-const WAY = { plain: 0, float: 1, double: 2, tag: 3, logical: 4 } as const
+const WAY = { plain: 0, float: 1, double: 2, tag: 3, logical: 4, list: 5, floatList: 6 } as const
 
 type Decoded = Readonly<Record<string, unknown>>
 
@@ -95,6 +96,14 @@ export class RecordMapper {
           values[name] = made
           break
         }
+        case WAY.list:
+        case WAY.floatList: {
+          const list = listOf(value as readonly number[], this.#ways[at] === WAY.floatList)
+          if (list instanceof ListFault)
+            return new Rejection('invalid-reading', `${itemOf(index, total)}${name} ${list.what}`)
+          values[name] = list
+          break
+        }
         default:
           values[name] = value as Value
       }
@@ -123,6 +132,10 @@ function follow(record: Decoded, path: readonly string[]): unknown {
 function wayOf({ column, leaf }: Place, written: Field | undefined): number {
   if (column.tag) return WAY.tag
   if (isLogical(leaf)) return WAY.logical
+  if (leaf.kind === 'array') {
+    const from = written?.shape.kind === 'array' ? written.shape : leaf
+    return from.items === 'float' ? WAY.floatList : WAY.list
+  }
   if (column.kind !== 'float') return WAY.plain
   return (written?.shape ?? leaf).kind === 'float' ? WAY.float : WAY.double
 }

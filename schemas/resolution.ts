@@ -12,6 +12,7 @@ import {
   type RecordShape,
   type Shape,
 } from './definition.ts'
+import type { NumberType } from './numbers.ts'
 
 /** What a number may be read as, beside itself. */
 const WIDER: Partial<Record<Shape['kind'], readonly Shape['kind'][]>> = {
@@ -74,10 +75,17 @@ function inField(writer: Field, reader: Field, path: readonly string[]): Unreada
   if (was.kind === 'record' && is.kind === 'record') return inRecord(was, is, path)
   if (was.kind === 'enum' && is.kind === 'enum') return inEnum(was, is, path)
   if (isLogical(was) && isLogical(is) && was.kind === is.kind) return inLogical(was, is, path)
+  if (was.kind === 'array' && is.kind === 'array' && was.items !== is.items) return inItems(was.items, is.items, path)
   if (was.kind === is.kind || WIDER[was.kind]?.includes(is.kind)) return []
   const wider = WIDER[was.kind]
   const may = wider === undefined ? '' : ` (${was.kind} may become ${wider.join(' or ')})`
   const what = `${at} was ${was.kind} and is ${is.kind}, which cannot read it${may}`
+  return [{ path, what, mend: 'give what changed a new name' }]
+}
+
+function inItems(was: NumberType, is: NumberType, path: readonly string[]): Unreadable[] {
+  if (WIDER[was]?.includes(is)) return []
+  const what = `${path.join('.')} was an array of ${was} and is one of ${is}, which cannot read it`
   return [{ path, what, mend: 'give what changed a new name' }]
 }
 

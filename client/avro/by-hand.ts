@@ -58,6 +58,7 @@ function look(
 }
 
 function madeOf(shape: Shape, value: Value | null | undefined, isDefault: boolean): Value | null | undefined {
+  if (Array.isArray(value)) return value.map((number: number) => number + 0)
   if (shape.kind !== 'logical' || value === null || value === undefined) return value
   return isDefault ? defaultLogical(shape, value) : givenLogical(shape, value)
 }

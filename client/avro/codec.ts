@@ -75,6 +75,9 @@ function recordStep(writer: RecordShape, reader: RecordShape | undefined, column
 /** A default is a value of its type: a float32 where that is float. */
 function defaultLeaf(shape: Shape, value: Value | null | undefined) {
   if (shape.kind === 'logical' && value !== null && value !== undefined) return defaultLogical(shape, value)
+  if (Array.isArray(value) && shape.kind === 'list' && shape.items === 'float') {
+    return value.map((number: number) => shortestFloat(Math.fround(number)))
+  }
   return shape.kind === 'float' && typeof value === 'number' ? shortestFloat(Math.fround(value)) : value
 }
 
@@ -106,7 +109,24 @@ function valueStep(writer: Shape, reader: Field | undefined, columns: Columns, a
   }
 }
 
+/** In blocks of a count and so many numbers; a negative count is followed by the block's size. */
+function listRead(read: (bytes: Bytes) => number): Read {
+  return (bytes) => {
+    const list: number[] = []
+    for (;;) {
+      let count = bytes.long()
+      if (count === 0) return list
+      if (count < 0) {
+        count = -count
+        bytes.long()
+      }
+      while (count-- > 0) list.push(read(bytes) + 0)
+    }
+  }
+}
+
 function readOf(writer: Exclude<Shape, RecordShape>, reader: Field | undefined): Read {
+  if (writer.kind === 'list') return listRead(READS[writer.items] as (bytes: Bytes) => number)
   if (writer.kind === 'logical') return (bytes) => readLogical(writer, bytes)
   return writer.kind === 'enum' ? enumRead(writer, reader?.shape) : READS[writer.kind]
 }

@@ -17,6 +17,7 @@ export type Slots = (Value | null | undefined)[]
 /** What would break a series' name. */
 const NO_TAG = /\p{Cc}|\\$/u
 const TAG_CHARS_MAX = 256
+const LIST_NUMBERS_MAX = 4_096
 
 export class Columns {
   readonly shape: RecordShape
@@ -47,7 +48,9 @@ export class Columns {
     for (const [number, { name, isTag }] of this.columns.entries()) {
       const value = slots[number]
       if (number === this.#time || value === undefined || value === null || (isTag && value === '')) continue
-      if (typeof value === 'number' && !Number.isFinite(value)) throw new RangeError(`${name} is ${value}`)
+      const numbers = typeof value === 'object' ? value : typeof value === 'number' ? [value] : []
+      if (!numbers.every(Number.isFinite) || numbers.length > LIST_NUMBERS_MAX)
+        throw new RangeError(`${name} is ${value}`)
       if (isTag && (NO_TAG.test(String(value)) || String(value).length > TAG_CHARS_MAX)) {
         throw new RangeError(`${name} is no tag`)
       }

@@ -1,6 +1,6 @@
 /**
  * Owns a schema reduced to what matters for its bytes and its values. The platform has taken the schema (docs/schemas.md): it is a
- * record without arrays and maps, a union is null with one other type, and one field is the time.
+ * record without arrays but of numbers and without maps, a union is null with one other type, and one field is the time.
  */
 
 export type Scalar = 'int' | 'long' | 'float' | 'double' | 'boolean' | 'string'
@@ -10,6 +10,12 @@ export interface EnumShape {
   readonly symbols: readonly string[]
   /** What one that is not known is read as. */
   readonly default: string | undefined
+}
+
+/** Of numbers. */
+export interface ListShape {
+  readonly kind: 'list'
+  readonly items: 'int' | 'long' | 'float' | 'double'
 }
 
 /** What is written as another type. */
@@ -29,7 +35,7 @@ export interface RecordShape {
   readonly fields: readonly Field[]
 }
 
-export type Shape = { readonly kind: Scalar } | EnumShape | LogicalShape | RecordShape
+export type Shape = { readonly kind: Scalar } | EnumShape | ListShape | LogicalShape | RecordShape
 
 export interface Field {
   readonly name: string
@@ -64,6 +70,7 @@ class Reader {
     if (type === 'bytes') return logicalShape({}, type)
     if (typeof type === 'string') return this.#named.get(fullName(type, namespace)) ?? { kind: type as Scalar }
     const json = type as Json
+    if (json.type === 'array') return { kind: 'list', items: scalarOf(json.items) as ListShape['items'] }
     if (json.type !== 'record' && json.type !== 'enum' && json.type !== 'fixed') {
       return json.logicalType === undefined ? this.type(json.type, namespace) : logicalShape(json, json.type)
     }
@@ -95,6 +102,8 @@ class Reader {
     }
   }
 }
+
+const scalarOf = (type: unknown): unknown => (typeof type === 'object' ? scalarOf((type as Json).type) : type)
 
 const logicalShape = ({ logicalType = 'bytes', precision = 0, scale = 0 }: Json, wire: unknown): LogicalShape => ({
   kind: 'logical',

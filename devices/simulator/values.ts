@@ -131,6 +131,7 @@ function sourceOf(type: unknown, hints: FieldHints, random: Random, drawing: Dra
     if (typeof type.name === 'string') drawing.named.set(type.name, type)
     if (type.type === 'record') return fieldsSource(type, undefined, random, drawing)
     if (type.type === 'enum' && Array.isArray(type.symbols)) return sticky(type.symbols, hints.tag, random)
+    if (type.type === 'array') return listSource(type.items, hints, random, drawing)
     const leaf = 'logicalType' in type || type.type === 'fixed' ? logicalOf(type, type.type, sizeOf(type)) : undefined
     if (leaf !== undefined && !(leaf instanceof Unfit)) return logicalSource(leaf, hints, random, drawing)
     return sourceOf(type.type, hints, random, drawing)
@@ -160,7 +161,7 @@ function sourceOf(type: unknown, hints: FieldHints, random: Random, drawing: Dra
     default:
       throw new SimulatorError(
         'unsupported-field',
-        `field "${hints.name}" is of type ${JSON.stringify(type)}: the simulator draws numbers, booleans, strings, bytes, enums and records`,
+        `field "${hints.name}" is of type ${JSON.stringify(type)}: the simulator draws numbers, lists of them, booleans, strings, bytes, enums and records`,
       )
   }
 }
@@ -173,6 +174,7 @@ const sizeOf = ({ size }: Record<string, unknown>) => (typeof size === 'number' 
 /** What was, such as a calibration, in the year from here on. */
 const DAYS_FROM = Date.UTC(2026, 0, 1) / 86_400_000
 const BYTES_DRAWN = 8
+const NUMBERS_DRAWN = 64
 
 function logicalSource(leaf: Logical, hints: FieldHints, random: Random, { isJson }: Drawing): ValueSource {
   const draw = avroSource(leaf, hints, random)
@@ -204,6 +206,12 @@ function avroSource(leaf: Logical, hints: FieldHints, random: Random): ValueSour
       return sticky([moment(), moment()], false, random)
     }
   }
+}
+
+/** A burst of samples. */
+function listSource(items: unknown, hints: FieldHints, random: Random, drawing: Drawing): ValueSource {
+  const source = sourceOf(items, hints, random, drawing)
+  return () => Array.from({ length: NUMBERS_DRAWN }, source)
 }
 
 function bytesSource(length: number, random: Random): ValueSource {

@@ -85,6 +85,54 @@ static inline void tt_decimal(struct tt_buffer *b, int64_t value, int size)
     while (size-- > 0) tt_byte(b, size < 8 ? (uint8_t)((uint64_t)value >> (8 * size)) : value < 0 ? 0xff : 0);
 }
 
+struct tt_ints {
+    const int32_t *items;
+    size_t count;
+};
+
+static inline void tt_ints(struct tt_buffer *b, struct tt_ints list)
+{
+    if (list.count > 0) tt_long(b, (int64_t)list.count);
+    for (size_t i = 0; i < list.count; i++) tt_long(b, list.items[i]);
+    tt_long(b, 0);
+}
+
+struct tt_longs {
+    const int64_t *items;
+    size_t count;
+};
+
+static inline void tt_longs(struct tt_buffer *b, struct tt_longs list)
+{
+    if (list.count > 0) tt_long(b, (int64_t)list.count);
+    for (size_t i = 0; i < list.count; i++) tt_long(b, list.items[i]);
+    tt_long(b, 0);
+}
+
+struct tt_floats {
+    const float *items;
+    size_t count;
+};
+
+static inline void tt_floats(struct tt_buffer *b, struct tt_floats list)
+{
+    if (list.count > 0) tt_long(b, (int64_t)list.count);
+    for (size_t i = 0; i < list.count; i++) tt_float(b, list.items[i]);
+    tt_long(b, 0);
+}
+
+struct tt_doubles {
+    const double *items;
+    size_t count;
+};
+
+static inline void tt_doubles(struct tt_buffer *b, struct tt_doubles list)
+{
+    if (list.count > 0) tt_long(b, (int64_t)list.count);
+    for (size_t i = 0; i < list.count; i++) tt_double(b, list.items[i]);
+    tt_long(b, 0);
+}
+
 /* A value that may be null: which branch of the union follows. */
 static inline bool tt_branch(struct tt_buffer *b, bool has, int branch)
 {

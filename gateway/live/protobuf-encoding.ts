@@ -52,7 +52,12 @@ export const PROTOBUF = {
 function writeValue(writer: Writer, value: Value): void {
   if (typeof value === 'number') writer.uint32(tag(1, FIXED64)).double(value)
   else if (typeof value === 'boolean') writer.uint32(tag(2, VARINT)).bool(value)
-  else writer.uint32(tag(3)).string(value)
+  else if (typeof value === 'string') writer.uint32(tag(3)).string(value)
+  else {
+    writer.uint32(tag(4)).fork().uint32(tag(1)).fork()
+    for (const number of value) writer.double(number)
+    writer.ldelim().ldelim()
+  }
 }
 
 function finished(writer: Writer): Buffer {

@@ -7,7 +7,7 @@
  */
 
 import assert from 'node:assert/strict'
-import type { DuckDBInstance, DuckDBValue } from '@duckdb/node-api'
+import { type DuckDBInstance, DuckDBListValue, type DuckDBValue } from '@duckdb/node-api'
 import { TelltaleError } from '../../platform/errors.ts'
 import {
   type Aggregate,
@@ -320,6 +320,7 @@ export function readingOf(stream: Stream, columns: readonly Column[], row: reado
     if (typeof value === 'bigint') values[column.name] = Number(value)
     else if (typeof value === 'number' || typeof value === 'string' || typeof value === 'boolean')
       values[column.name] = value
+    else if (value instanceof DuckDBListValue) values[column.name] = value.items.map(Number)
   }
   const received = row[columns.length + 2]
   return {

@@ -15,16 +15,19 @@
  */
 
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import {
   BIGINT,
   BOOLEAN,
   DOUBLE,
   type DuckDBAppender,
   type DuckDBConnection,
+  DuckDBListValue,
   DuckDBTimestampMillisecondsValue,
   DuckDBTimestampValue,
   type DuckDBType,
   type DuckDBValue,
+  LIST,
   TIMESTAMP,
   TIMESTAMP_MS,
   USMALLINT,
@@ -51,10 +54,14 @@ import { identifier } from './sql.ts'
 /** Series whose newest time the writer remembers; one more, and it forgets the oldest known, whose next row costs a look. */
 const DUCKDB_SERIES_MAX = 200_000
 
-const TYPES = { integer: BIGINT, float: DOUBLE, boolean: BOOLEAN, string: VARCHAR } as const satisfies Record<
-  ColumnKind,
-  DuckDBType
->
+const TYPES = {
+  integer: BIGINT,
+  float: DOUBLE,
+  boolean: BOOLEAN,
+  string: VARCHAR,
+  'integer[]': LIST(BIGINT),
+  'float[]': LIST(DOUBLE),
+} as const satisfies Record<ColumnKind, DuckDBType>
 /**
  * Beside the time and the device. No schema's column is named so: theirs begin with a letter. Of 1 million rows of five values they
  * take 1.9 bytes a row on disk (8.1 without them), and to write 0.7 us of CPU (4.2 without them).
@@ -301,6 +308,7 @@ function cell(value: Value | undefined, name: string, kind: ColumnKind, tag: boo
   if (!isOfKind(value, kind)) throw new UnfitValue(notOfKind(name, kind, value))
   // An absent tag and an empty one are the same series.
   if (tag && value === '') return null
+  if (typeof value === 'object') return new DuckDBListValue(kind === 'integer[]' ? value.map(BigInt) : value)
   return kind === 'integer' ? BigInt(value) : value
 }
 
@@ -319,7 +327,10 @@ function lastOfEach(rows: readonly Row[], removed: readonly Known[], stream: Str
 }
 
 function isSame(one: Reading, other: Reading, { columns }: Stream): boolean {
-  return columns.every(({ name, tag }) => tag || valueIn(one.values, name) === valueIn(other.values, name))
+  return columns.every(({ name, tag }) => {
+    const [before, after] = [valueIn(one.values, name), valueIn(other.values, name)]
+    return tag || before === after || (typeof before === 'object' && isDeepStrictEqual(before, after))
+  })
 }
 
 function failed(message: string): StoreError {

@@ -11,7 +11,7 @@ import assert from 'node:assert/strict'
 import { z } from 'zod'
 import { TelltaleError } from '../../platform/errors.ts'
 import type { History, HistoryPage, HistoryQuery, Selection } from '../../schemas/history.ts'
-import type { Reading, Stream, Value } from '../../schemas/reading.ts'
+import { isList, type Reading, type Stream, type Value } from '../../schemas/reading.ts'
 import { type AsksByTime, pageByTime, pageOfWindows } from '../history-by-time.ts'
 import { HistoryOrder } from '../history-order.ts'
 import { selectStreams } from '../history-page.ts'
@@ -177,10 +177,20 @@ function collect(series: Series, stream: Stream, counts: boolean, into: Answer):
       // An absent tag comes back as an empty one; a window that counts nothing of a column as 0.
       if (value === undefined || value === null) continue
       if ((column.tag && value === '') || (counts && value === 0)) continue
-      values[column.name] = value
+      values[column.name] = isList(column.kind) ? listIn(value) : value
       if (!column.tag) fields++
     }
     if (fields > 0) into.readings.push({ device, stream: stream.name, ts, values })
+  }
+}
+
+/** A list was written as JSON; a count of lists is a number. */
+function listIn(cell: Exclude<Cell, null>): Value {
+  if (typeof cell !== 'string' || !cell.startsWith('[')) return cell
+  try {
+    return JSON.parse(cell) as readonly number[]
+  } catch {
+    return cell // Not ours.
   }
 }
 

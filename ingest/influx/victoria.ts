@@ -7,7 +7,7 @@
  */
 
 import type { Reading, Stream } from '../../schemas/reading.ts'
-import { valueIn } from '../../schemas/reading.ts'
+import { isList, valueIn } from '../../schemas/reading.ts'
 
 /** Every program of VictoriaMetrics names its host in each answer (tried with 1.79). */
 export const VICTORIA_HEADER = 'x-server-hostname'
@@ -38,8 +38,9 @@ export class Victoria {
       return `${new Date(reading.ts).toISOString()} is before its retention (${this.#retentionMs / DAY_MS} days), and VictoriaMetrics would drop it`
     }
     for (const { name, kind, tag } of stream.columns) {
-      if (kind !== 'string' || tag || valueIn(reading.values, name) === undefined) continue
-      return `${name} is a string, of which VictoriaMetrics would make 0: a tag may be one, or another store`
+      if (!(kind === 'string' || isList(kind)) || tag || valueIn(reading.values, name) === undefined) continue
+      const what = isList(kind) ? 'a list' : 'a string'
+      return `${name} is ${what}, of which VictoriaMetrics would make 0: a tag may be one, or another store`
     }
     return undefined
   }

@@ -31,7 +31,7 @@ const NOW = Date.now() - 60_000
 /** The same reading by each framing. */
 function payloads(schemas: string): { readonly level: string; readonly write: (ts: number) => Buffer }[] {
   const registry = Registry.load(schemas)
-  const Probe = protobuf.parse(PROTO.replace(/ \[.*?\]/g, ''), { keepCase: true }).root.lookupType('telltale.Probe')
+  const Probe = protobuf.parse(PROTO.replace(/ \[\(.*?\]/g, ''), { keepCase: true }).root.lookupType('telltale.Probe')
   return [
     { level: '', write: (ts) => registry.encode('probe', { ...RECORD, ts }) },
     { level: '', write: (ts) => registry.encode('probe', [{ ...RECORD, ts }]) },
@@ -140,4 +140,4 @@ for (const [name, startStore] of Object.entries(STORES)) {
 /** Columns of one number. */
 const MEANS = ['energy', 'price']
 
-const csvCell = (value: unknown) => String(value)
+const csvCell = (value: unknown) => (Array.isArray(value) ? `"${JSON.stringify(value)}"` : String(value))

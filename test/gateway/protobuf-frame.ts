@@ -18,7 +18,9 @@ interface Sent {
   readonly stream: string
   readonly ts: number
   readonly received?: number
-  readonly values: Readonly<Record<string, { readonly kind: 'number' | 'boolean' | 'text' } & Record<string, unknown>>>
+  readonly values: Readonly<
+    Record<string, { readonly kind: 'number' | 'boolean' | 'text' | 'numbers' } & Record<string, unknown>>
+  >
 }
 
 /** As JSON would have it. */
@@ -26,7 +28,10 @@ export function readReadings(bytes: Buffer) {
   const options = { longs: Number, arrays: true, defaults: true, oneofs: true }
   const frame = Readings.toObject(Readings.decode(bytes), options)
   const readings = (frame.readings as Sent[]).map(({ device, stream, ts, received, values }) => {
-    const named = Object.entries(values ?? {}).map(([name, value]) => [name, value[value.kind]])
+    const named = Object.entries(values ?? {}).map(([name, value]) => {
+      const of = value[value.kind]
+      return [name, value.kind === 'numbers' ? (of as { numbers: number[] }).numbers : of]
+    })
     return { device, stream, ts, ...(received !== undefined && { received }), values: Object.fromEntries(named) }
   })
   const { subscription, cursor, merged, by_time: byTime } = frame

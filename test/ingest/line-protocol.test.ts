@@ -87,6 +87,8 @@ const anyValue: { readonly [Kind in Stream['columns'][number]['kind']]: fc.Arbit
   ),
   integer: fc.maxSafeInteger(),
   boolean: fc.boolean(),
+  'integer[]': fc.array(fc.maxSafeInteger()),
+  'float[]': fc.array(fc.double({ noNaN: true, noDefaultInfinity: true })),
 }
 
 /** A stream of any columns, and any readings of it, of columns that it lacks too. */
@@ -94,7 +96,7 @@ const anyReadings = fc
   .uniqueArray(
     fc.record({
       name: fc.oneof(fc.stringMatching(/^[A-Za-z][A-Za-z0-9_]{0,8}$/), fc.constantFrom('constructor', 'toString')),
-      kind: fc.constantFrom('string', 'float', 'integer', 'boolean'),
+      kind: fc.constantFrom('string', 'float', 'integer', 'boolean', 'integer[]', 'float[]'),
       isTag: fc.boolean(),
     }),
     { selector: ({ name }) => name, maxLength: 12 },

@@ -22,6 +22,7 @@ export function plainLine(reading: Reading, stream: Stream): string | undefined 
 }
 
 function plainField(value: Value, kind: ColumnKind): string {
+  if (Array.isArray(value)) return `"${JSON.stringify(value)}"`
   if (kind === 'string') return `"${String(value).replace(/["\\]/g, '\\$&')}"`
   return kind === 'integer' ? `${value}i` : `${value}`
 }

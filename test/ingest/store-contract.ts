@@ -4,9 +4,10 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import type { PointStore } from '../../ingest/store.ts'
 import type { HistoryQuery } from '../../schemas/history.ts'
+import { LIST_NUMBERS_MAX } from '../../schemas/numbers.ts'
 import type { Reading, Stream, Value } from '../../schemas/reading.ts'
 import { pageOf, type WholePage } from '../history.ts'
-import { entryOf, members, pulses, reading, STREAMS, T0, weather } from './streams.ts'
+import { bursts, entryOf, members, pulses, reading, STREAMS, T0, weather } from './streams.ts'
 
 /** Opens a store that is empty; undefined if its server is missing (the test is skipped). Its end is the caller's. */
 export type OpenStore = (t: TestContext, streams: readonly Stream[]) => Promise<PointStore | undefined>
@@ -96,6 +97,35 @@ export function storeContract(name: string, open: OpenStore): void {
         unfit.map((_, index) => index),
       )
       assert.deepEqual((await pageFrom(store, all)).readings, written.slice(unfit.length))
+    })
+
+    contract('keeps lists of numbers, to the longest, and knows one that replaces another', async (store) => {
+      const longest = Array.from({ length: LIST_NUMBERS_MAX }, (_, index) => -1.234_567_890_123_456e-300 * (index + 1))
+      const given: Record<string, Value>[] = [
+        { samples: [21.3, -0.1, 0, 5e-324, 1e300], counts: [1, -9_007_199_254_740_991, 0], peak: 1 },
+        { samples: [], counts: [] },
+        { samples: longest, peak: 2.5 },
+        { counts: Array.from({ length: LIST_NUMBERS_MAX }, (_, index) => 2 ** 52 + index) },
+        { peak: 3 },
+      ]
+      const written = given.map((values, index) => reading(bursts, 'a', T0 + index, values))
+      assert.deepEqual(await write(store, ...written), [])
+      assert.deepEqual((await pageFrom(store, all)).readings, written)
+      assert.deepEqual((await store.history.latest([{}], 10)).at(0)?.values.peak, 3)
+      const window = (aggregate: 'mean' | 'last' | 'count') => ({ ...all, window: { everyMs: 86_400_000, aggregate } })
+      const aggregated = async (aggregate: 'mean' | 'last' | 'count') =>
+        (await pageFrom(store, window(aggregate))).readings[0]?.values
+      assert.deepEqual(await aggregated('mean'), { peak: 6.5 / 3 })
+      assert.deepEqual(await aggregated('last'), { samples: longest, counts: given[3]?.counts, peak: 3 })
+      assert.deepEqual(await aggregated('count'), { samples: 3, counts: 3, peak: 3 })
+
+      const again = reading(bursts, 'b', T0, { samples: [1, 2] })
+      const signal = new AbortController().signal
+      const replaced = async (one: Reading) => (await store.write({ entries: [entryOf(one)] }, signal)).superseded
+      await write(store, again)
+      const same = await replaced(again)
+      const other = await replaced(reading(bursts, 'b', T0, { samples: [1, 2.5] }))
+      assert.deepEqual([same.length, other.map(({ count }) => count)], [0, [1]])
     })
 
     contract('keeps microseconds', async (store) => {

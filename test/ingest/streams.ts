@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import type { StoreEntry } from '../../ingest/store.ts'
 import type { Reading, Stream, Value } from '../../schemas/reading.ts'
 
-const column = (name: string, kind: 'integer' | 'float' | 'boolean' | 'string', tag = false) => ({ name, kind, tag })
+const column = (name: string, kind: Stream['columns'][number]['kind'], tag = false) => ({ name, kind, tag })
 
 export const weather: Stream = {
   name: 'weather',
@@ -43,7 +43,16 @@ export const members: Stream = {
   ],
 }
 
-export const STREAMS = [members, pulses, weather] as const
+/** Lists of numbers. */
+export const bursts: Stream = {
+  name: 'bursts',
+  version: 1,
+  timeField: 'ts',
+  precision: 'us',
+  columns: [column('samples', 'float[]'), column('counts', 'integer[]'), column('peak', 'float')],
+}
+
+export const STREAMS = [bursts, members, pulses, weather] as const
 
 export const T0 = 1_763_900_000_000
 

@@ -24,6 +24,7 @@ const date = { type: 'int', logicalType: 'date' }
 const uuid = { type: 'string', logicalType: 'uuid' }
 const long = (logicalType: string) => ({ type: 'long', logicalType })
 const decimal = (precision: number, scale: number) => ({ type: 'bytes', logicalType: 'decimal', precision, scale })
+const list = (items: string) => ({ type: 'array', items })
 const fixed = (size: number) => ({ type: 'fixed', name: 'mac', size })
 const pretty = (schema: object) => JSON.stringify(schema, null, 2)
 
@@ -153,6 +154,27 @@ const INCOMPATIBLE: [what: string, first: object, second: object, code: string, 
     /was fixed in 4 bytes and is/,
   ],
   [
+    'integers that become floats',
+    probe(f('x', list('int'))),
+    probe(f('x', list('double'))),
+    'type',
+    /x is float\[\], .* is integer\[\]/,
+  ],
+  [
+    'a list of narrower numbers',
+    probe(f('x', list('double'))),
+    probe(f('x', list('float'))),
+    'unreadable',
+    /an array of double and is/,
+  ],
+  [
+    'a number that becomes a list',
+    probe(f('x', 'int')),
+    probe(f('x', list('int'))),
+    'unreadable',
+    /was int and is array/,
+  ],
+  [
     'another default',
     probe(X, f('y', 'int', { default: 0 })),
     probe(X, f('y', 'int', { default: 1 }), MORE),
@@ -229,6 +251,7 @@ test(`${INCOMPATIBLE.length} changes are refused, each with its line, what it do
 
 const COMPATIBLE: [what: string, first: object, second: object][] = [
   ['a new field with a default', probe(X), probe(X, f('y', 'int', { default: 0 }))],
+  ['a list of wider floats', probe(f('x', list('float'))), probe(f('x', list('double')))],
   ['a new field that may be null', probe(X), probe(X, MORE)],
   ['a field that is gone', probe(X, f('y', 'int')), probe(X)],
   ['an int that becomes a long', probe(f('x', 'int')), probe(f('x', 'long'))],

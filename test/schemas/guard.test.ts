@@ -25,6 +25,8 @@ function guardOf(schema: object, batch = false): (bytes: Buffer) => string | und
 /** The time, then one field. Time zero is one byte, 00. */
 const one = (type: unknown) => probe({ name: 'x', type })
 
+const list = (items: string) => ({ type: 'array', items })
+
 const SOUND: [what: string, type: unknown, bytes: string][] = [
   ['an int', 'int', '00 8f01'],
   ['the smallest int32', 'int', '00 ffffffff0f'],
@@ -37,6 +39,13 @@ const SOUND: [what: string, type: unknown, bytes: string][] = [
   ['the last symbol', { type: 'enum', name: 'e', symbols: ['a', 'b'] }, '00 02'],
   ['null of a union', ['null', 'double'], '00 00'],
   ['a value of a union', ['null', 'float'], '00 02 00000000'],
+  ['an empty list', list('int'), '00 00'],
+  ['a list of ints in two blocks', list('int'), '00 04 0002 01 04 8001 00'],
+  ['a list of longs', list('long'), '00 02 fcffffffffffff1f 00'],
+  ['a list of floats', list('float'), '00 04 00000000 00000000 00'],
+  ['a list of doubles with its size', list('double'), '00 01 10 0000000000000000 00'],
+  ['bytes', 'bytes', '00 04 ffff'],
+  ['a fixed', { type: 'fixed', name: 'f', size: 3 }, '00 ffffff'],
   ['null that stands second', ['float', 'null'], '00 02'],
 ]
 
@@ -66,6 +75,32 @@ const FAULTS: [what: string, type: unknown, bytes: string, reason: RegExp][] = [
   ['a symbol below zero', { type: 'enum', name: 'e', symbols: ['a', 'b'] }, '00 01', /symbol -1/],
   ['a branch too far', ['null', 'float'], '00 04', /branch 2 of a union/],
   ['a branch below zero', ['null', 'float'], '00 01', /branch -1 of a union/],
+  ['a list without an end', list('int'), '00 02 00', /x has a block count that is cut short/],
+  ['a list of 1e8 in few bytes', list('int'), '00 8084af5f 00', /x claims 100000000 numbers, and 1 bytes are left/],
+  [
+    'a list of 2^62 doubles',
+    list('double'),
+    '00 8080808080808080 8001 00',
+    /x claims \d+ numbers, and 1 bytes are left/,
+  ],
+  [
+    'a list of 1e9 in a block of few',
+    list('float'),
+    '00 ffa7d6b907 02 00 00',
+    /x claims 1000000000 numbers, and 1 bytes/,
+  ],
+  ['a list with a block beyond the end', list('int'), '00 01 40 00 00', /x claims a block of 32 bytes, and 2 are left/],
+  ['a list with a block below zero', list('int'), '00 01 01 00 00', /x claims a block of -1 bytes/],
+  [
+    'a list with a block that is shorter',
+    list('int'),
+    '00 01 04 00 00',
+    /x has a block that is not as long as it claims/,
+  ],
+  ['an int of a list that is 33 bits', list('int'), '00 02 ffffffff1f 00', /x has a number that is beyond 32 bits/],
+  ['a long of a list beyond 2^53', list('long'), '00 02 8080808080808020 00', /x has a number that is not within/],
+  ['a list cut short', list('int'), '00 04 00 80', /x has a number that is cut short/],
+  ['bytes longer than the rest', 'bytes', '00 06 ffff', /x claims 3 bytes, and 2 are left/],
   ['bytes left over', 'int', '00 00 0000', /2 bytes are left over/],
 ]
 

@@ -21,6 +21,10 @@ const FIELDS = [
   field('price', fixed('price', 4, { logicalType: 'decimal', precision: 6, scale: 2 })),
   field('mac', fixed('mac', 6)),
   field('raw', 'bytes'),
+  field('burst', ['null', { type: 'array', items: 'float' }], { default: null, unit: 'm/s2' }),
+  field('exact', { type: 'array', items: 'double' }),
+  field('counts', { type: 'array', items: 'int' }),
+  field('totals', { type: 'array', items: { type: 'long' } }),
 ]
 export const SCHEMA = {
   ...probe(),
@@ -43,6 +47,10 @@ export const RECORD = {
   price: Buffer.from('fffffb2e', 'hex'),
   mac: Buffer.from('a0b1c2d3e4f5', 'hex'),
   raw: Buffer.alloc(0),
+  burst: [21.3, -0.1, 0, 3.4028234663852886e38],
+  exact: [0.1 + 0.2, 5e-324, -1e300],
+  counts: [-(2 ** 31), 2 ** 31 - 1],
+  totals: [2 ** 53 - 2, -(2 ** 52)],
 }
 /** As readings have them. */
 export const VALUES = {
@@ -59,6 +67,10 @@ export const VALUES = {
   price: -12.34,
   mac: 'a0b1c2d3e4f5',
   raw: '',
+  burst: [21.3, -0.1, 0, 3.4028235e38],
+  exact: [0.1 + 0.2, 5e-324, -1e300],
+  counts: [-(2 ** 31), 2 ** 31 - 1],
+  totals: [2 ** 53 - 2, -(2 ** 52)],
 }
 
 export const PROTO = `syntax = "proto3";
@@ -66,7 +78,8 @@ package telltale;
 message Probe {
   int64 ts = 1; string day = 2; int32 at = 3; string at_micros = 4; optional int64 seen = 5; sint64 seen_micros = 6;
   sfixed64 local = 7; string local_micros = 8; string run = 9; bytes part = 10; double energy = 11 [(telltale.unit) = "kW.h"];
-  float price = 12; bytes mac = 13; bytes raw = 14;
+  float price = 12; bytes mac = 13; bytes raw = 14; repeated float burst = 15 [(telltale.unit) = "m/s2"]; repeated double exact = 16;
+  repeated sint32 counts = 17 [packed = false]; repeated int64 totals = 18;
 }`
 
 /** As `PROTO` has them, but for the time. */

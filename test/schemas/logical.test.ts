@@ -14,7 +14,7 @@ import { Registry, SchemaError } from '../../schemas/registry.ts'
 import { field, fixed, logical, PROTO, PROTO_RECORD, RECORD, SCHEMA, TS, VALUES } from './kinds.ts'
 import { probe, schemaFolder } from './schema-folder.ts'
 
-const SENT = protobuf.parse(PROTO.replace(/ \[.*?\]/g, ''), new protobuf.Root(), { keepCase: true }).root
+const SENT = protobuf.parse(PROTO.replace(/ \[\(.*?\]/g, ''), new protobuf.Root(), { keepCase: true }).root
 
 function readings(outcome: readonly Reading[] | Rejection): readonly Reading[] {
   if (outcome instanceof Rejection) assert.fail(`${outcome.code}: ${outcome.reason}`)

@@ -76,10 +76,10 @@ const FAULTS: readonly [what: string, text: string, reason: RegExp][] = [
     /the package is "acme"; it must be "telltale"/,
   ],
   ['another message', proto('message probe {}'), /has no message Probe, as the stream probe wants it/],
-  ['a list', message('repeated int32 x = 2;'), /probe\/1\.proto:5: x is repeated, which cannot become a point/],
+  ['a list', message('repeated string x = 2;'), /probe\/1\.proto:5: x is repeated, which cannot become a point/],
   [
     'a list of a message that comes later',
-    message('string a = 3;', 'M m = 2;', 'message M { int32 y = 1;', 'repeated int32 x = 2; }'),
+    message('string a = 3;', 'M m = 2;', 'message M { int32 y = 1;', 'repeated M x = 2; }'),
     /:8: x is repeated/,
   ],
   ['a map', message('// map<string, int32> no = 2;', 'map<string, int32> x = 2;'), /:6: x is a map/],
@@ -466,7 +466,7 @@ test('the check of a folder names what is wrong in a .proto, with its line', (t)
   const first = message('int32 x = 2;')
   assert.deepEqual(found({ 'probe/1.proto': first, 'probe/1.avsc': probe({ name: 'x', type: 'int' }) }), [])
   assert.match(
-    found({ 'probe/1.proto': message('repeated int32 x = 2;') })[0] ?? '',
+    found({ 'probe/1.proto': message('repeated bool x = 2;') })[0] ?? '',
     /^probe\/1\.proto:5 error invalid x is repeated/,
   )
   const second = message('', 'int32 x = 2 [(telltale.unit) = "s"];')

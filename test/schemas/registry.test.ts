@@ -78,9 +78,19 @@ const FAULTS: [what: string, schema: object | string, message: RegExp][] = [
   ['only the time', probe(), /no field beside the time and tags/],
   ['only a tag', probe({ name: 'x', type: 'string', tag: true }), /no field beside the time and tags/],
   [
-    'an array',
-    probe({ name: 'x', type: { type: 'array', items: 'int' } }),
-    /x is of type "array", which cannot become a point/,
+    'an array of texts',
+    probe({ name: 'x', type: { type: 'array', items: 'string' } }),
+    /x is an array of "string", which cannot become a point; possible are arrays of int, long, float, double/,
+  ],
+  [
+    'an array with null',
+    probe({ name: 'x', type: { type: 'array', items: ['null', 'int'] } }),
+    /x is an array of \["null/,
+  ],
+  [
+    'an array of times',
+    probe({ name: 'x', type: { type: 'array', items: TIME.type } }),
+    /x is an array of \{"type":"long","logicalType"/,
   ],
   [
     'a map',

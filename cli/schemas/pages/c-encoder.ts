@@ -5,6 +5,7 @@
  */
 
 import type { Definition, EnumLeaf, Field, Leaf, RecordShape } from '../../../schemas/definition.ts'
+import type { ListLeaf, NumberType } from '../../../schemas/numbers.ts'
 import { C_HEADER_NAME } from './c-header.ts'
 import type { Example } from './example.ts'
 
@@ -82,6 +83,15 @@ const KINDS: Record<Leaf['kind'], CKind> = {
     put: (at) => `tt_data(b, ${at})`,
     literal: (value) => `{"${escaped(hexOf(value))}", ${(value as Uint8Array).length}}`,
   },
+  array: {
+    declare: (name, leaf) => `struct tt_${itemsOf(leaf)}s ${name}`,
+    put: (at, leaf) => `tt_${itemsOf(leaf)}s(b, ${at})`,
+    literal: (value, leaf) => {
+      const items = (value as readonly number[]).map((item) => KINDS[itemsOf(leaf)].literal(item, leaf))
+      return `{(const ${C_TYPES[itemsOf(leaf)]}[]){${items.join(', ')}}, ${items.length}}`
+    },
+    remark: () => 'a list',
+  },
   fixed,
   string,
   enum: {
@@ -91,6 +101,9 @@ const KINDS: Record<Leaf['kind'], CKind> = {
     remark: (leaf) => (leaf as EnumLeaf).symbols.map((symbol, index) => `${index} ${symbol}`).join(', '),
   },
 }
+
+const itemsOf = (leaf: Leaf): NumberType => (leaf as ListLeaf).items
+const C_TYPES: Record<NumberType, string> = { int: 'int32_t', long: 'int64_t', float: 'float', double: 'double' }
 
 type Decimal = Extract<Leaf, { kind: 'decimal' }>
 

@@ -2,6 +2,27 @@
 
 export const C_HEADER_NAME = 'telltale.h'
 
+const NUMBERS = [
+  ['int', 'int32_t', 'tt_long'],
+  ['long', 'int64_t', 'tt_long'],
+  ['float', 'float', 'tt_float'],
+  ['double', 'double', 'tt_double'],
+] as const
+
+/** One block with all numbers, then one with none. */
+const listOf = ([name, type, put]: (typeof NUMBERS)[number]) => `struct tt_${name}s {
+    const ${type} *items;
+    size_t count;
+};
+
+static inline void tt_${name}s(struct tt_buffer *b, struct tt_${name}s list)
+{
+    if (list.count > 0) tt_long(b, (int64_t)list.count);
+    for (size_t i = 0; i < list.count; i++) ${put}(b, list.items[i]);
+    tt_long(b, 0);
+}
+`
+
 export const C_HEADER = `/* Avro's numbers and texts, for the encoders of the pages beside this file. C99; nothing is allocated. */
 #ifndef TELLTALE_H
 #define TELLTALE_H
@@ -89,6 +110,7 @@ static inline void tt_decimal(struct tt_buffer *b, int64_t value, int size)
     while (size-- > 0) tt_byte(b, size < 8 ? (uint8_t)((uint64_t)value >> (8 * size)) : value < 0 ? 0xff : 0);
 }
 
+${NUMBERS.map(listOf).join('\n')}
 /* A value that may be null: which branch of the union follows. */
 static inline bool tt_branch(struct tt_buffer *b, bool has, int branch)
 {

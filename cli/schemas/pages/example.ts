@@ -12,6 +12,7 @@ import {
   type RecordShape,
 } from '../../../schemas/definition.ts'
 import { fromAvro, type Logical } from '../../../schemas/logical.ts'
+import type { ListLeaf } from '../../../schemas/numbers.ts'
 
 /** 2025-11-23T12:13:20.123Z. */
 const TIME_MS = 1_763_900_000_123
@@ -80,6 +81,10 @@ const VALUES: Record<Leaf['kind'], (field: Field) => unknown> = {
   'local-timestamp-micros': () => TIME_MS * 1_000 + MICROS,
   uuid: ({ shape }) => ('size' in shape && shape.size ? Buffer.from(UUID.replaceAll('-', ''), 'hex') : UUID),
   decimal: (field) => decimalBytes(field, field.shape as Decimal),
+  array: (field) => {
+    const { items } = field.shape as ListLeaf
+    return [0, 1, -1].map((step) => (VALUES[items](field) as number) + step)
+  },
   bytes: () => Buffer.from('c0ffee', 'hex'),
   fixed: ({ shape }) => Buffer.from(Array.from({ length: (shape as Sized).size ?? 0 }, (_, index) => index + 1)),
 }

@@ -74,8 +74,14 @@ class RecordWriter {
     this.#writer.ldelim()
   }
 
-  #field({ number, type, hasPresence }: FieldShape, value: unknown, raw: unknown): void {
-    if (type === TIMESTAMP) this.nested(number, TIMESTAMP, this.#timestamp(value as number))
+  #field({ number, type, isList, hasPresence }: FieldShape, value: unknown, raw: unknown): void {
+    if (isList) {
+      const writer = this.#tag(number, WIRE.length).fork()
+      for (const item of value as readonly unknown[]) {
+        ;(writer[type.kind as ProtoScalar] as (value: unknown) => Writer).call(writer, item)
+      }
+      writer.ldelim()
+    } else if (type === TIMESTAMP) this.nested(number, TIMESTAMP, this.#timestamp(value as number))
     else if (type.kind === 'message') {
       this.nested(number, type as MessageShape, { json: value as Example, avro: raw as Example })
     } else if (type.kind === 'enum') {

@@ -57,6 +57,7 @@ const ODD = probe(
 const logical = (logicalType: string, type: string | object, more: object = {}) => {
   return typeof type === 'string' ? { type, logicalType, ...more } : { ...type, logicalType, ...more }
 }
+const list = (items: string) => ({ type: 'array', items })
 const fixed = (name: string, size: number) => ({ type: 'fixed', name, size })
 
 /** All that Avro writes as another type, some of it null. */
@@ -76,6 +77,10 @@ const METER = {
     { name: 'tiny', type: ['null', logical('decimal', fixed('tiny', 1), { precision: 2, scale: 0 })] },
     { name: 'blob', type: ['null', 'bytes'] },
     { name: 'mac', type: ['null', fixed('mac', 6)] },
+    { name: 'burst', type: ['null', list('float')], unit: 'm/s2' },
+    { name: 'exact', type: ['null', list('double')] },
+    { name: 'steps', type: ['null', list('int')] },
+    { name: 'totals', type: ['null', list('long')] },
   ),
   name: 'meter',
 }
@@ -84,6 +89,7 @@ const METER_PROTO = `syntax = "proto3"; package telltale;
     int64 ts = 1; int32 made = 2; string at_ms = 3; optional int64 at_us = 4; string set_ms = 5; int64 set_us = 6; optional string lost = 7;
     optional int64 found = 8; optional string id = 9; optional bytes serial = 10; double register = 11 [(telltale.unit) = "kW.h"];
     double price = 12; optional double tiny = 13; optional bytes blob = 14; optional bytes mac = 15;
+    repeated float burst = 16 [(telltale.unit) = "m/s2"]; repeated double exact = 17; repeated sint32 steps = 18; repeated fixed64 totals = 19;
   }`
 
 /** Of every kind of schema, beside those that are shipped. */

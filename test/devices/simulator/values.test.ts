@@ -49,6 +49,8 @@ test('what Avro writes as another type is drawn so that the registry takes it', 
     { type: 'fixed', name: 'mac', size: 6 },
     'mac',
     'bytes',
+    { type: 'array', items: 'float' },
+    { type: 'array', items: { type: 'long' } },
   ]
   const fields = types.map((type, index) => ({ name: `x${index}`, type }))
   const own = probeRegistry(t, { ...probe(), fields: [{ ...TIME, time: true }, ...fields] })
