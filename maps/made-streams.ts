@@ -113,13 +113,8 @@ export class MadeStream {
   /** By name in lower case, for stores do not tell `Temp` from `temp`. */
   readonly #columns = new Map<string, Column & { readonly where?: Rule['where'] }>()
 
-  /** Of metrics of each kind by name: their column, and the unit that all agree on. */
-  readonly #metrics: Readonly<Record<ColumnKind, Map<string, MetricColumn>>> = {
-    integer: new Map(),
-    float: new Map(),
-    boolean: new Map(),
-    string: new Map(),
-  }
+  /** Of metrics by kind and name: their column, and the unit that all agree on. */
+  readonly #metrics = new Map<string, MetricColumn>()
 
   #isGathered = false
   hasCome = false
@@ -165,7 +160,7 @@ export class MadeStream {
 
   /** The name of a metric's column; `NEW` if that is to be learnt, undefined if there cannot be one. */
   metricColumn({ name, kind, unit }: Learnt): string | typeof NEW | undefined {
-    const known = this.#metrics[kind].get(name)
+    const known = this.#metrics.get(`${kind} ${name}`)
     if (known === undefined) return this.#columns.size < SCHEMA_COLUMNS_MAX ? NEW : undefined
     const isKnown = unit === undefined || known.unit === NO_UNIT || known.unit === unit
     return isKnown ? known.column : NEW
@@ -173,7 +168,7 @@ export class MadeStream {
 
   /** Of two metrics that would have one column the later has another. */
   #rememberMetric({ name, kind, unit }: Learnt): void {
-    const known = this.#metrics[kind].get(name)
+    const known = this.#metrics.get(`${kind} ${name}`)
     if (known !== undefined) {
       if (unit === undefined || known.unit === NO_UNIT || known.unit === unit) return
       // In two units it has none that is right of all its values.
@@ -187,7 +182,7 @@ export class MadeStream {
     for (let number = 1; this.#columns.has(column.toLowerCase()); number++) {
       column = number === 1 ? `${plain}_${kind}` : `${plain}_${kind}_${number}`
     }
-    this.#metrics[kind].set(name, { column, unit })
+    this.#metrics.set(`${kind} ${name}`, { column, unit })
     this.#set({ name: column, kind, tag: false, ...(unit !== undefined && { unit }) })
   }
 
