@@ -7,6 +7,7 @@
  */
 
 import type { Part } from '../platform/lifecycle.ts'
+import type { Commands } from './commands.ts'
 import type { Batch, NewEntry, NewRun } from './entry.ts'
 import type { LogError } from './log-error.ts'
 import type { Offset } from './position.ts'
@@ -217,6 +218,7 @@ export interface Log extends Appends, Shards, DeadLetterBox, NoticeBoard, Part {
   /** Why nothing can be appended now; undefined while there is room. */
   readonly full: LogError | undefined
   readonly presence: Presence
+  readonly commands: Commands
 }
 
 /** The reader whose checkpoint the ledger is kept for. */

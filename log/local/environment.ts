@@ -36,6 +36,8 @@ export interface Environment {
   readonly replays: Database<unknown, number>
   /** Number -> what a device is to be told. */
   readonly notices: Database<unknown, number>
+  /** Commands to devices, see `commands.ts`. */
+  readonly commands: Database<unknown, (string | number)[]>
   /** Device id -> presence. */
   readonly presence: Database<unknown, string>
   /** Tells this log's positions from those of another. */
@@ -87,6 +89,7 @@ export async function openEnvironment(
       deadLetterShares: root.openDB({ name: 'dead-letter-shares', encoding: 'msgpack' }),
       replays: root.openDB<unknown, number>({ name: 'replays', encoding: 'msgpack' }),
       notices: root.openDB<unknown, number>({ name: 'notices', encoding: 'msgpack' }),
+      commands: root.openDB({ name: 'commands', encoding: 'msgpack' }),
       presence: root.openDB<unknown, string>({ name: 'presence', encoding: 'msgpack' }),
       logId: String(meta.get('id')),
       durable: (promise) => committed(promise, onFailed),

@@ -17,6 +17,7 @@ import type { Part } from '../../platform/lifecycle.ts'
 import { DEAD_LETTERS_BYTES_MAX, LOG_COMMIT_WAIT_MS_MAX } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Metrics } from '../../platform/metrics.ts'
+import type { Commands } from '../commands.ts'
 import type { NewEntry, NewRun } from '../entry.ts'
 import {
   type DeadLetter,
@@ -33,6 +34,7 @@ import {
 import { LogError } from '../log-error.ts'
 import type { Presence } from '../presence.ts'
 import type { Appender, DurableCommit } from './appender.ts'
+import { LocalCommands } from './commands.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
 import { bytesOfCommits, type Environment, openEnvironment } from './environment.ts'
@@ -64,6 +66,8 @@ export interface LocalLogOptions {
   readonly deadLetterBytesMax?: number
   /** What is left of the disk to others; `DISK_RESERVE_BYTES`, or less of a small disk, unless given. */
   readonly diskReserveBytes?: number
+  /** Commands to devices that are kept; `COMMANDS_MAX` unless given. */
+  readonly commandsMax?: number
 }
 
 export interface LocalLogDependencies {
@@ -83,6 +87,7 @@ interface Open {
   readonly shard: LocalShard
   readonly preallocation: Preallocation
   readonly presence: Presence
+  readonly commands: LocalCommands
   readonly writing?: Writing
 }
 
@@ -91,7 +96,7 @@ export class LocalLog implements Log, Part {
   readonly #options: LocalLogOptions
   readonly #dependencies: LocalLogDependencies
   readonly #metrics: LogMetrics
-  /** Told when dead letters or notices were committed, and when a replay was asked for or went on. */
+  /** Told when dead letters, notices or commands to devices were committed, and when a replay was asked for or went on. */
   readonly #changed: SharedSignal
   #state: Open | undefined
   #stopped: Promise<void> | undefined
@@ -153,6 +158,10 @@ export class LocalLog implements Log, Part {
 
   get presence(): Presence {
     return this.#open().presence
+  }
+
+  get commands(): Commands {
+    return this.#open().commands
   }
 
   get id(): string {
@@ -231,13 +240,21 @@ export class LocalLog implements Log, Part {
     const replays = new Replays(environment, deadLetters, this.#changed, clock)
     const preallocation = new Preallocation(environment, this.#options.directory, this.#options.diskReserveBytes)
     const presence = new LocalPresence(environment, () => this.full)
+    const commands = new LocalCommands({
+      environment,
+      preallocation,
+      changed: this.#changed,
+      full: () => this.full,
+      max: this.#options.commandsMax,
+      clock,
+    })
     const onAdvanced = (progress: Progress) => {
       if (progress.deadLetters.length > 0 || (progress.notices?.length ?? 0) > 0) this.#changed.tell()
     }
     const appended = new SharedSignal(join(this.#options.directory, 'appended'))
     const parts = { environment, ledgers, reader, preallocation, appended, onAdvanced }
     const shard = new LocalShard({ ...this.#dependencies, ...parts })
-    const lists = { deadLetters, notices, replays, presence }
+    const lists = { deadLetters, notices, replays, presence, commands }
     return { environment, ledgers, deviceLedgers, reader, shard, preallocation, ...lists }
   }
 
@@ -258,12 +275,13 @@ export class LocalLog implements Log, Part {
   #observe(): LogObservation | undefined {
     if (this.#state === undefined) return undefined
     this.#refresh()
-    const { environment, ledgers, reader, deadLetters } = this.#state
+    const { environment, ledgers, reader, deadLetters, commands } = this.#state
     const ledger = ledgers.ledger(INGEST_READER, reader.end())
     const next = ledger.pending > 0 ? (ledgers.checkpoint(INGEST_READER) ?? reader.first()) : undefined
     return {
       ledger,
       deadLetters: deadLetters.counts(),
+      commands: commands.counts(),
       bytes: bytesOfCommits(environment),
       isFull: this.full !== undefined,
       oldestPendingAt: next === undefined ? undefined : reader.committedAt(next),
@@ -295,6 +313,7 @@ export class LocalLog implements Log, Part {
     this.#state = undefined
     state.shard.close()
     state.notices.close()
+    state.commands.close()
     this.#changed.close()
     await state.environment.root.close()
   }

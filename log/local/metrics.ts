@@ -3,12 +3,14 @@
 import { Counter, Gauge } from 'prom-client'
 import type { Clock } from '../../platform/clock.ts'
 import type { Metrics } from '../../platform/metrics.ts'
+import { COMMAND_STATES, type CommandCounts } from '../commands.ts'
 import type { DeadLetterCounts, Ledger } from '../log.ts'
 
 /** What is measured when somebody asks, of one snapshot. */
 export interface LogObservation {
   readonly ledger: Ledger
   readonly deadLetters: DeadLetterCounts
+  readonly commands: CommandCounts
   /** What the commits take on disk. */
   readonly bytes: number
   readonly isFull: boolean
@@ -61,6 +63,8 @@ function observeLog(registry: Metrics, clock: Clock, observe: () => LogObservati
       this.set({ state: 'dead_lettered' }, ledger.deadLettered)
       this.set({ state: 'pending' }, ledger.pending)
       for (const state of ['held', 'replayed', 'purged', 'expired'] as const) letters.set({ state }, deadLetters[state])
+      for (const state of COMMAND_STATES) commands.set({ state }, observed.commands[state])
+      commandsOpen.set(observed.commands.open)
       readings.set({ state: 'stored' }, ledger.readings)
       readings.set({ state: 'superseded' }, ledger.superseded)
       heldBytes.set(deadLetters.heldBytes)
@@ -80,6 +84,17 @@ function observeLog(registry: Metrics, clock: Clock, observe: () => LogObservati
     name: 'telltale_dead_letters',
     help: 'What became of the messages ever set aside: dead_lettered = held + replayed + purged + expired',
     labelNames,
+    registers,
+  })
+  const commands = new Gauge({
+    name: 'telltale_commands',
+    help: 'Commands to devices that ever were, by what they are now',
+    labelNames,
+    registers,
+  })
+  const commandsOpen = new Gauge({
+    name: 'telltale_commands_open',
+    help: 'Commands to devices that are not over: kept until they are acknowledged, expire or are cancelled',
     registers,
   })
   const oldest = new Gauge({
