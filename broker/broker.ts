@@ -28,7 +28,7 @@ import { ErrorReports } from './reports/error-reports.ts'
 import { BrokerMetrics } from './reports/metrics.ts'
 import { ThrottledLines } from './reports/throttled-lines.ts'
 import { SparkplugHost } from './sparkplug-host.ts'
-import { TelemetryBroker, type TelemetryBrokerOptions } from './telemetry-broker.ts'
+import { TelemetryBroker, type TelemetryBrokerDependencies, type TelemetryBrokerOptions } from './telemetry-broker.ts'
 
 /**
  * How often connections are looked over for tokens that have expired or were revoked and for who is silent, for what is unread, and
@@ -46,6 +46,7 @@ const CONNECTIONS_FEW = 10_000
 export interface BrokerDependencies {
   readonly log: Appends & DeadLetterBox & NoticeBoard
   readonly presence: Presence
+  readonly commands: TelemetryBrokerDependencies['commands']
   /** Undefined: anyone may connect, any topic (`TELLTALE_AUTH=off`). */
   readonly identity: AuthenticationDependencies['identity']
   /** Looks at telemetry of MQTT 5 before it is acknowledged (`TELLTALE_MQTT5_CHECK`); undefined: nobody does. */
@@ -88,7 +89,7 @@ export class Broker implements Part {
   #stopped: Promise<void> | undefined
 
   constructor(options: BrokerOptions, dependencies: BrokerDependencies) {
-    const { log, presence, identity, users, foreign, check, clock, logger } = dependencies
+    const { log, presence, commands, identity, users, foreign, check, clock, logger } = dependencies
     this.#clock = clock
     const metrics = new BrokerMetrics(dependencies.metrics, () => this.#aedes.connectedClients)
     this.#reports = new ErrorReports((topic, payload) => this.#aedes.tell(topic, payload), {
@@ -130,6 +131,7 @@ export class Broker implements Part {
         authentication,
         admission,
         statusBoard,
+        commands,
         ended: (session) => sparkplug?.ended(session),
         check,
         disconnects,
@@ -163,6 +165,7 @@ export class Broker implements Part {
     for (const packet of await this.#statusBoard.restore()) this.#aedes.subscribers.retained.keep(packet)
     await this.#host?.start()
     await this.#reports.start()
+    this.#aedes.commands.start()
     this.#aedes.on('client', () => this.#keepSweeping())
     await this.#listeners.start()
   }
@@ -220,6 +223,7 @@ export class Broker implements Part {
     await this.#host?.stop()
     this.#aedes.prepareToClose()
     await new Promise<void>((resolve) => this.#aedes.close(resolve))
+    await this.#aedes.commands.stop()
     await this.#listeners.stop()
   }
 }

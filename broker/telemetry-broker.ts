@@ -18,8 +18,8 @@ import { Connections, type ConnectionsDependencies, type ConnectionsOptions } fr
 import { FairShare } from './inbound/fair-share.ts'
 import { PlainTelemetry } from './inbound/plain-telemetry.ts'
 import { JSON_TEXT } from './mqtt5/message-properties.ts'
-import type { Deliver } from './outbound/deliveries.ts'
-import { Subscribers } from './outbound/subscribers.ts'
+import { CommandDeliveries, type CommandDeliveriesDependencies } from './outbound/commands.ts'
+import { type Deliver, Subscribers } from './outbound/subscribers.ts'
 import { Sweeps } from './outbound/sweeps.ts'
 import { type Publish, type Published, Publishes } from './publishes.ts'
 import { addressOf, Disconnect } from './reports/disconnects.ts'
@@ -41,6 +41,7 @@ export interface TelemetryBrokerDependencies extends OfConnections {
   readonly statusBoard: StatusBoard
   /** A connection has ended. */
   readonly ended?: ((session: Session) => void) | undefined
+  readonly commands: CommandDeliveriesDependencies['commands']
   readonly check?: AdmissionDependencies['check']
   readonly lines: ThrottledLines
   readonly logger: Logger
@@ -53,6 +54,7 @@ export class TelemetryBroker extends Aedes {
   readonly connections: Connections
   readonly subscribers: Subscribers
   readonly sweeps: Sweeps
+  readonly commands: CommandDeliveries
   readonly #publishes: Publishes
 
   constructor(options: TelemetryBrokerOptions, dependencies: TelemetryBrokerDependencies) {
@@ -86,6 +88,15 @@ export class TelemetryBroker extends Aedes {
       isConnected: (id) => this.clients[id] !== undefined,
       nextCounter: () => nextCounter(this),
     })
+    this.commands = new CommandDeliveries({
+      commands: dependencies.commands,
+      persistent: this.subscribers.persistent,
+      connections,
+      isConnected: (id) => this.clients[id] !== undefined,
+      nextCounter: () => nextCounter(this),
+      clock,
+      logger,
+    })
     // Aedes takes the client as its second argument here; its types do not show it.
     const publish: Publish = (super.publish as unknown as Publish).bind(this)
     this.#publishes = new Publishes({ admission, connections, subscribers: this.subscribers, publish })
@@ -112,7 +123,10 @@ export class TelemetryBroker extends Aedes {
     }
     this.authorizeForward = (client, packet) => (this.subscribers.mayReceive(client, packet) ? packet : null)
     // Only of a session that was restored.
-    this.on('clientReady', (client) => connections.get(client)?.connected(client))
+    this.on('clientReady', (client) => {
+      connections.get(client)?.connected(client)
+      this.commands.subscribed(client)
+    })
     this.on('client', (client) => {
       connected.add(client)
       metrics.connected()
@@ -123,11 +137,13 @@ export class TelemetryBroker extends Aedes {
     })
     this.on('clientDisconnect', (client) => {
       connected.delete(client)
+      this.commands.disconnected(client)
       const session = connections.get(client)?.session
       if (session?.holder.kind === 'device') statusBoard.disconnected(session.holder.device)
       if (session !== undefined) dependencies.ended?.(session)
     })
     this.on('subscribe', (subscriptions, client) => {
+      this.commands.subscribed(client)
       this.subscribers
         .sendRetained(client, subscriptions)
         .catch((error: unknown) => logger.error({ err: error }, 'retained messages could not be sent'))
@@ -141,7 +157,7 @@ export class TelemetryBroker extends Aedes {
 
   override async listen(): Promise<void> {
     await super.listen()
-    this.subscribers.patchPersistence(this.persistence)
+    this.subscribers.patchPersistence(this.persistence, (client, packet) => this.commands.acknowledged(client, packet))
   }
 
   /** Tells those who can be told, and publishes what waits to be. Then comes `close`. */

@@ -124,6 +124,7 @@ export async function startPlatform(
     broker = new Broker(brokerOptions(settings), {
       log,
       presence: log.presence,
+      commands: log.commands,
       identity: settings.auth === 'token' ? identity : undefined,
       users,
       foreign: new ForeignTopics(maps, unmapped),

@@ -31,6 +31,8 @@ export interface Acknowledgement {
   readonly messageId?: number
   /** The client will not have the message, or was never sent it: it is done with at either QoS. */
   readonly isRefused?: boolean
+  /** Of a PUBACK by MQTT 5. */
+  readonly reasonCode?: number
 }
 
 export interface PersistedSubscription {

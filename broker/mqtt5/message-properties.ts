@@ -48,6 +48,11 @@ export const JSON_TEXT = new MessageProperties(
   Buffer.concat([Buffer.of(0x01, 1, 0x03), text('application/json')]),
   undefined,
 )
+/** Of a command to a device: the same, when it expires, and its id, by which a device knows one that comes twice. */
+export function commandProperties(id: string, expiresAt: number): MessageProperties {
+  return new MessageProperties(Buffer.concat([JSON_TEXT.bytes, Buffer.of(0x26), text('command'), text(id)]), expiresAt)
+}
+
 const RETAINED = new MessageProperties(NOTHING, undefined, true)
 
 /** The properties of a message that is handed on without its RETAIN. */

@@ -163,7 +163,9 @@ export class Reader {
   #acknowledge({ cmd, messageId, reasonCode }: Acknowledged): Packet {
     const isRefused = cmd === 'pubrec' && reasonCode >= FAILURE_MIN
     if (cmd !== 'pubrec' || isRefused) this.#events.acknowledged(messageId)
-    const acknowledgement: Acknowledgement = isRefused ? { cmd: 'pubcomp', messageId, isRefused } : { cmd, messageId }
+    const acknowledgement: Acknowledgement = isRefused
+      ? { cmd: 'pubcomp', messageId, isRefused }
+      : { cmd, messageId, reasonCode }
     return acknowledgement as Packet
   }
 

@@ -8,7 +8,7 @@
 
 import { Readable } from 'node:stream'
 import type { Client } from 'aedes'
-import type { Persistence } from '../aedes/internals.ts'
+import type { Acknowledgement, Persistence } from '../aedes/internals.ts'
 import type { AwaitingPubrel } from '../session/awaiting-pubrel.ts'
 import type { Session } from '../session/session.ts'
 import { type PersistentSessions, SESSION_MARKER } from './persistent-sessions.ts'
@@ -19,9 +19,12 @@ export interface Sessions {
   session(client: Client): Session | undefined
   awaitingPubrel(client: Client): AwaitingPubrel
   readonly persistent: PersistentSessions
+  /** A client is done with a message, whose packet id its session still knows. */
+  acknowledged(client: Client, packet: Acknowledgement): void
 }
 
-export function patchPersistence(persistence: Persistence, { session, awaitingPubrel, persistent }: Sessions): void {
+export function patchPersistence(persistence: Persistence, sessions: Sessions): void {
+  const { session, awaitingPubrel, persistent } = sessions
   const { subscriptionsByClient, cleanSubscriptions, addSubscriptions, removeSubscriptions } = persistence
 
   // Sessions that are not clean, and the messages owed to them.
@@ -46,6 +49,7 @@ export function patchPersistence(persistence: Persistence, { session, awaitingPu
   }
   persistence.outgoingUpdate = async (client, packet) => persistent.update(client, packet)
   persistence.outgoingClearMessageId = async (client, packet) => {
+    sessions.acknowledged(client, packet)
     session(client)?.inFlight.acknowledged(packet)
     persistent.acknowledged(client, packet)
   }

@@ -108,6 +108,26 @@ export class PersistentSessions {
     return true
   }
 
+  /** Whether the session is still owed the message of this number. */
+  owes(clientId: string, number: number): boolean {
+    return this.#sessions.get(clientId)?.messages.has(number) === true
+  }
+
+  /** The number of the message that was sent with this packet id. */
+  numberOf(clientId: string, messageId: number): number | undefined {
+    return this.#sessions.get(clientId)?.sent.get(messageId)
+  }
+
+  /** Takes a message of QoS 1 from a session whose client is away. */
+  withdraw(clientId: string, number: number): void {
+    const session = this.#sessions.get(clientId)
+    const kept = session?.messages.get(number)
+    if (session === undefined || kept === undefined) return
+    session.messages.delete(number)
+    if (kept.messageId !== undefined) session.sent.delete(kept.messageId)
+    this.#shrink(session, kept)
+  }
+
   has(id: string): boolean {
     return this.#sessions.has(id)
   }

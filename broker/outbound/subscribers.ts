@@ -22,10 +22,12 @@ import { mayReceive, maySubscribe } from '../session/access.ts'
 import type { SubscriptionOptions } from '../session/subscriptions.ts'
 import { grantedQos, isDrowning, isRepeated, keepQos, patchDeliveries } from './deliveries.ts'
 import { FanOut } from './fan-out.ts'
-import { patchPersistence } from './persistence.ts'
+import { patchPersistence, type Sessions } from './persistence.ts'
 import { PersistentSessions, SESSION_MARKER } from './persistent-sessions.ts'
 import { RetainedMessages } from './retained.ts'
 import { SessionExpiry } from './session-expiry.ts'
+
+export type { Deliver } from './deliveries.ts'
 
 /** A SUBACK's return code for a filter that was refused (section 3.9.3). */
 const REFUSED = 0x80
@@ -76,13 +78,13 @@ export class Subscribers {
     return this.fanOut.telemetrySubscriptions > 0 || this.#queuesTelemetry
   }
 
-  patchPersistence(persistence: Persistence): void {
+  patchPersistence(persistence: Persistence, acknowledged: Sessions['acknowledged']): void {
     const { connections } = this.#dependencies
     this.#forgetSession = (id) => void persistence.cleanSubscriptions({ id })
     const { persistent } = this
     const session = (client: Client) => connections.get(client)?.session
     const awaitingPubrel = (client: Client) => persistent.awaitingPubrel(client, session(client))
-    patchPersistence(persistence, { session, awaitingPubrel, persistent })
+    patchPersistence(persistence, { session, awaitingPubrel, persistent, acknowledged })
   }
 
   /** Begins the session of a CONNECT; false if there is one that was left, to be restored. */

@@ -138,6 +138,15 @@ export class Subscriptions {
     return greatest
   }
 
+  /** The greatest QoS of the filters that match; undefined if none does. */
+  grants(topic: string): number | undefined {
+    let greatest: number | undefined
+    for (const [filter, granted] of this.#qosByFilter) {
+      if (granted > (greatest ?? -1) && covers(filter, topic)) greatest = granted
+    }
+    return greatest
+  }
+
   #count(qos: number, more: number): void {
     this.#counts[qos] = (this.#counts[qos] ?? 0) + more
   }

@@ -19,6 +19,7 @@ import { BrokerMetrics } from '../../broker/reports/metrics.ts'
 import { ThrottledLines } from '../../broker/reports/throttled-lines.ts'
 import { UNACKNOWLEDGED_MAX } from '../../broker/session/in-flight.ts'
 import { TelemetryBroker } from '../../broker/telemetry-broker.ts'
+import type { Commands } from '../../log/commands.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
   CONNECTIONS_MAX,
@@ -82,6 +83,7 @@ async function startCrowd(t: TestContext, identity?: Verifies) {
       authentication: new Authentication({ deviceRate: {} }, { identity, clock: systemClock, metrics }),
       admission: { admit: (_session, _packet, decided) => decided(ACCEPTED) } as Pick<Admission, 'admit'> as Admission,
       statusBoard: {} as StatusBoard,
+      commands: { of: () => [] } as Partial<Commands> as Commands,
       metrics,
       disconnects: new Disconnects({ lines, metrics, logger }),
       lines,

@@ -65,6 +65,7 @@ export async function startBroker(t: Pick<TestContext, 'after'>, options: BenchO
     {
       log: options.through?.(log) ?? log,
       presence: log.presence,
+      commands: log.commands,
       identity: options.auth === 'off' ? undefined : identity,
       check: options.check,
       clock,

@@ -32,7 +32,7 @@ function sessions(isConnected: (id: string) => boolean) {
   const persistent = new PersistentSessions({ isConnected, metrics, clock: systemClock })
   const session = { subscriptions: { has: () => true }, inFlight: new InFlight() } as unknown as Session
   const awaitingPubrel = (client: Client) => persistent.awaitingPubrel(client, session)
-  patchPersistence(persistence, { session: () => session, awaitingPubrel, persistent })
+  patchPersistence(persistence, { session: () => session, awaitingPubrel, persistent, acknowledged: () => undefined })
   const dropped = async (reason: Drop = 'session-queue-full') => {
     const lines = (await registry.metrics()).split('\n')
     return Number(lines.find((line) => line.includes(`dropped_total{reason="${reason}"}`))?.split(' ')[1] ?? 0)
