@@ -105,6 +105,7 @@ export async function startPlatform(
     gateway = new Gateway(gatewayOptions(settings, appsMax), {
       log,
       presence: log.presence,
+      commands: log.commands,
       schemas,
       history: await historyOf(settings, ingest, schemas, lifecycle),
       identity: settings.auth === 'token' ? identity : ANYONE,
@@ -150,7 +151,8 @@ export async function startPlatform(
 
 /** With authentication off, on loopback only, every app may read everything. */
 const ANYONE = {
-  verify: async () => ({ kind: 'app', filters: ['#'], schemas: true, expiresAt: Number.POSITIVE_INFINITY }) as const,
+  verify: async () =>
+    ({ kind: 'app', filters: ['#'], schemas: true, commands: ['*'], expiresAt: Number.POSITIVE_INFINITY }) as const,
   isRevoked: () => false,
 }
 

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { decodeJwt } from 'jose'
+import { devicePatternOf } from '../identity/device-filter.ts'
 import { isDevicePattern } from '../identity/scope.ts'
 import { isDeviceId, isTopicFilter, selectionOf, selectsTopics } from '../identity/topics.ts'
 import { hashPassword } from '../identity/users.ts'
@@ -45,12 +46,18 @@ export function tokenCommand(): Command {
     .description('a token for an app, which may read within the filters')
     .requiredOption('--filter <filter>', 'an MQTT topic filter; may be repeated', collect)
     .option('--schemas', 'it may register schemas, too: POST /v1/schemas')
+    .option(
+      '--command <devices>',
+      'it may send commands to these, too: devices/truck-7, devices/truck-+ for all that begin so; may be repeated',
+      collectCommanded,
+    )
     .addOption(ttlOption('how long it is good', '1d'))
-    .action(async (options: TtlOption & { filter: string[]; schemas?: boolean }) => {
+    .action(async (options: TtlOption & { filter: string[]; schemas?: boolean; command?: string[] }) => {
       const settings = loadSettings()
       warnOfUnknown(options.filter, knownStreams(settings))
       const identity = await openSigner(settings)
-      const token = await identity.signApp(options.filter, options.ttl, { schemas: options.schemas ?? false })
+      const { schemas = false, command: commands = [] } = options
+      const token = await identity.signApp(options.filter, options.ttl, { schemas, commands })
       process.stdout.write(`${token}\n`)
       process.stderr.write(`telltale: to revoke it: telltale token revoke ${decodeJwt(token).jti}\n`)
     })
@@ -118,6 +125,13 @@ function collectDevice(value: string, previous: string[] = []): string[] {
   if (!isDevicePattern(value))
     throw new InvalidArgumentError('Allowed is a device id, or the beginning of some with * behind.')
   return [...previous, value]
+}
+
+/** Filters of devices, as the patterns that tokens have. */
+function collectCommanded(value: string, previous: string[] = []): string[] {
+  const pattern = devicePatternOf(value)
+  if (pattern !== undefined) return [...previous, pattern]
+  throw new InvalidArgumentError('Allowed is devices/<id>, or devices/<beginning of some>+ for all that begin so.')
 }
 
 function collect(value: string, previous: string[] = []): string[] {

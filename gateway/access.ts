@@ -4,6 +4,7 @@
  */
 
 import type { Principal } from '../identity/principal.ts'
+import { namesDevice } from '../identity/scope.ts'
 import { selectionCovers, selectionOf } from '../identity/topics.ts'
 import type { Selection } from '../schemas/history.ts'
 import { Refusal } from './refusal.ts'
@@ -26,6 +27,15 @@ export class Access {
 
   covers(selection: Selection): boolean {
     return this.selections.some((own) => selectionCovers(own, selection))
+  }
+
+  /** Whether it may know of the device, for it may read some of its telemetry. */
+  sees(device: string): boolean {
+    return this.selections.some((own) => own.device === undefined || own.device === device)
+  }
+
+  commands(device: string): boolean {
+    return this.principal.commands?.some((pattern) => namesDevice(pattern, device)) === true
   }
 
   /** Throws a `Refusal` `forbidden` naming the filter. */

@@ -7,6 +7,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Commands } from '../log/commands.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
@@ -49,6 +50,7 @@ export interface GatewayOptions extends HttpOptions {
 export interface GatewayDependencies {
   readonly log: LedgerLog & TailDependencies['log']
   readonly presence: Presence
+  readonly commands: Commands
   readonly schemas: CurrentSchemas
   readonly history: History
   readonly identity: Verifies

@@ -1,8 +1,9 @@
 /**
  * Owns the HTTP side of the gateway: which path is answered by what, who is let in, and what a failure looks like. Paths are read with
- * GET (or HEAD); all that can be changed over HTTP is that a schema is added, with POST. Bound: `BODY_BYTES_MAX` of a body.
+ * GET (or HEAD); all that can be changed over HTTP is that a schema is added, and a command to a device is added or cancelled. Bound: `BODY_BYTES_MAX` of a body.
  */
 
+import type { Commands } from '../log/commands.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -13,6 +14,7 @@ import { Access, tokenOf } from './access.ts'
 import type { Columns } from './columns.ts'
 import { compatibility, schemaById, subjects, versionAsSubject, versionsOf } from './confluent.ts'
 import { type Dashboard, loadDashboard } from './dashboard.ts'
+import { DeviceCommands } from './device-commands.ts'
 import { Devices } from './devices.ts'
 import type { HistoryPlaces } from './history-places.ts'
 import type { Latest } from './latest.ts'
@@ -32,6 +34,7 @@ import type { Tokens } from './tokens.ts'
 export interface HttpDependencies {
   readonly log: LedgerLog
   readonly presence: Presence
+  readonly commands: Commands
   readonly schemas: CurrentSchemas
   readonly history: History
   readonly places: HistoryPlaces
@@ -62,21 +65,19 @@ interface Route {
   readonly route: string
   readonly answer?: Answer
   readonly post?: Post
+  readonly remove?: Answer
 }
 
 type Answer = (reply: Reply, request: Request, access: Access) => void | Promise<void>
-type Post = (reply: Reply, request: Request, access: Access, body: string) => void
+type Post = (reply: Reply, request: Request, access: Access, body: string) => void | Promise<void>
 
 /** A schema of 512 columns with a page of words about each. */
 const BODY_BYTES_MAX = 1024 * 1024
 
 /** Where apps open WebSockets. */
 export const LIVE_PATH = '/v1/live'
-const METHODS = 'GET, HEAD, OPTIONS'
 const PREFLIGHT = {
-  Allow: METHODS,
-  'Access-Control-Allow-Methods': METHODS,
-  'Access-Control-Allow-Headers': 'Authorization, Accept, Last-Event-ID',
+  'Access-Control-Allow-Headers': 'Authorization, Accept, Content-Type, Last-Event-ID',
   'Access-Control-Max-Age': '86400',
 }
 
@@ -88,6 +89,7 @@ export class Http {
   readonly #routes: ReadonlyMap<string, Route>
   readonly #readings: Readings
   readonly #devices: Devices
+  readonly #commands: DeviceCommands
   #underWay = 0
   #whenIdle: (() => void) | undefined
 
@@ -97,6 +99,7 @@ export class Http {
     this.#origins = new Origins(options)
     this.#readings = new Readings(dependencies, options.historyTimes)
     this.#devices = new Devices(dependencies)
+    this.#commands = new DeviceCommands(dependencies)
     this.#routes = this.#makeRoutes()
   }
 
@@ -145,20 +148,22 @@ export class Http {
     this.requireOrigin(request)
     if (route === undefined) throw new Refusal('not-found', `there is nothing at ${JSON.stringify(request.path)}`)
     if (this.#dependencies.connections.isFull && !isHealth(request.path)) throw fullRefusal()
-    if (request.method === 'OPTIONS') return reply.send('204 No Content', PREFLIGHT, '')
+    if (request.method === 'OPTIONS') return reply.send('204 No Content', preflightOf(route), '')
     if (body !== undefined && route.post !== undefined) {
       const access = await this.#admit(request)
       const bytes = await body
       if (bytes !== undefined) return route.post(reply, request, access, bytes.toString('utf8'))
       throw new Refusal('body-too-large', `the body is too long: allowed are ${BODY_BYTES_MAX} bytes`)
     }
-    if (route.answer === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
-      const methods = [...(route.answer ? ['GET', 'HEAD'] : []), 'OPTIONS', ...(route.post ? ['POST'] : [])]
-      const message = `${request.path} does not take ${request.method}: allowed is ${route.answer ? 'GET' : 'POST'}`
-      throw new Refusal('method-not-allowed', message, { headers: { Allow: methods.join(', ') } })
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    const answer = isRead ? route.answer : request.method === 'DELETE' ? route.remove : undefined
+    if (answer === undefined) {
+      const allowed = methodsOf(route)
+      const message = `${request.path} does not take ${request.method}: allowed is ${allowed}`
+      throw new Refusal('method-not-allowed', message, { headers: { Allow: allowed } })
     }
     if (request.path === '/') return reply.send('200 OK', this.#dashboard.headers, this.#dashboard.html)
-    await route.answer(reply, request, await this.#admit(request))
+    await answer(reply, request, await this.#admit(request))
   }
 
   /** What the request may read; nothing at all for operations without a token on loopback. */
@@ -185,6 +190,10 @@ export class Http {
       '/readyz': (reply) => answerReadiness(reply, ready()),
       '/metrics': (reply) => answerMetrics(reply, registered),
       '/v1/devices': (reply, { query }, access) => reply.json(this.#devices.page(query, access)),
+      [COMMANDS_ROUTE]: (reply, { path, query }, access) => {
+        query.allow([])
+        reply.json(this.#commands.list(partsOf(COMMANDS_ROUTE, path)[0], access))
+      },
       '/v1/readings': (reply, request, access) => this.#readings.answer(reply, request, access),
       '/v1/schemas': (reply, { query }) => {
         query.allow([])
@@ -236,15 +245,25 @@ export class Http {
         const { registered, isNew } = schemas.add(body)
         reply.json(registered, isNew ? '201 Created' : '200 OK')
       },
+      [COMMANDS_ROUTE]: async (reply, { path, query }, access, body) => {
+        query.allow([])
+        reply.json(await this.#commands.add(partsOf(COMMANDS_ROUTE, path)[0], body, access), '202 Accepted')
+      },
       [COMPATIBILITY_ROUTE]: (reply, { path, query }, _access, body) => {
         query.allow([])
         reply.json(compatibility(schemas, ...partsOf(COMPATIBILITY_ROUTE, path), body))
       },
     }
-    const all = new Set([...Object.keys(routes), ...Object.keys(posts)])
+    const removes: Record<string, Answer> = {
+      [COMMAND_ROUTE]: async (reply, { path, query }, access) => {
+        query.allow([])
+        reply.json(await this.#commands.cancel(...partsOf(COMMAND_ROUTE, path), access))
+      },
+    }
+    const all = new Set([routes, posts, removes].flatMap(Object.keys))
     const routeOf = (route: string): Route => {
-      const [answer, post] = [routes[route], posts[route]]
-      return { route, ...(answer && { answer }), ...(post && { post }) }
+      const [answer, post, remove] = [routes[route], posts[route], removes[route]]
+      return { route, ...(answer && { answer }), ...(post && { post }), ...(remove && { remove }) }
     }
     return new Map([...all].map((route) => [route, routeOf(route)]))
   }
@@ -259,6 +278,20 @@ export class Http {
   }
 }
 
+/** What a route takes, as `Allow` has it. */
+function methodsOf({ answer, post, remove }: Route): string {
+  return [...(answer ? ['GET', 'HEAD'] : []), 'OPTIONS', ...(post ? ['POST'] : []), ...(remove ? ['DELETE'] : [])].join(
+    ', ',
+  )
+}
+
+function preflightOf(route: Route) {
+  const methods = methodsOf(route)
+  return { ...PREFLIGHT, Allow: methods, 'Access-Control-Allow-Methods': methods }
+}
+
+const COMMANDS_ROUTE = '/v1/devices/{id}/commands'
+const COMMAND_ROUTE = '/v1/devices/{id}/commands/{command}'
 const SCHEMA_ROUTE = '/v1/schemas/{stream}/{n}'
 /** As Confluent's tools ask (`confluent.ts`). */
 const VERSIONS_ROUTE = '/subjects/{subject}/versions'
@@ -267,16 +300,23 @@ const ID_ROUTE = '/schemas/ids/{id}'
 const COMPATIBILITY_ROUTE = '/compatibility/subjects/{subject}/versions/{version}'
 
 const PATTERNS = new Map(
-  [SCHEMA_ROUTE, VERSIONS_ROUTE, VERSION_ROUTE, ID_ROUTE, COMPATIBILITY_ROUTE].map((route) => [
-    route,
-    new RegExp(`^${route.replaceAll(/\{\w+\}/g, '([^/]+)')}$`),
-  ]),
+  [COMMANDS_ROUTE, COMMAND_ROUTE, SCHEMA_ROUTE, VERSIONS_ROUTE, VERSION_ROUTE, ID_ROUTE, COMPATIBILITY_ROUTE].map(
+    (route) => [route, new RegExp(`^${route.replaceAll(/\{\w+\}/g, '([^/]+)')}$`)],
+  ),
 )
 
 /** What stands in a path where its route has a name: two at most. */
 function partsOf(route: string, path: string): [string, string] {
   const [, first = '', second = ''] = PATTERNS.get(route)?.exec(path) ?? []
-  return [first, second]
+  return [decoded(first), decoded(second)]
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part // Whoever looks for it says that there is none.
+  }
 }
 
 const NOBODY = new Access({ kind: 'app', filters: [], expiresAt: 0 })

@@ -23,7 +23,7 @@ export async function ledgerOf(log: LedgerLog, query: Query, access: Access): Pr
     return { ...ledger, held, replayed }
   }
   if (!isDeviceId(device)) throw badParameter('device', device, 'a device id: 1 to 64 of A-Z a-z 0-9 . _ : -')
-  if (!access.selections.some((own) => own.device === undefined || own.device === device)) {
+  if (!access.sees(device)) {
     throw new Refusal('forbidden', `the device ${JSON.stringify(device)} lies outside the token's filters`)
   }
   try {

@@ -125,15 +125,24 @@ export class Identity implements Part {
     return this.#sign({ role: 'device', sub: device, also }, ttlMs)
   }
 
-  /** A token for an app that reads within `filters`, and with `schemas` registers schemas, good for `ttlMs`. */
-  signApp(filters: readonly string[], ttlMs: number, { schemas = false } = {}): Promise<string> {
+  /** A token for an app that reads within `filters`, and with `schemas` registers schemas, good for `ttlMs`; `commands` are the devices it commands. */
+  signApp(
+    filters: readonly string[],
+    ttlMs: number,
+    { schemas = false, commands = [] }: { readonly schemas?: boolean; readonly commands?: readonly string[] } = {},
+  ): Promise<string> {
     const wrong = filters.find((filter) => !isTopicFilter(filter))
     if (wrong !== undefined) throw new IdentityError('bad-filter', `"${wrong}" is no MQTT topic filter`)
     if (filters.length < 1 || filters.length > APP_FILTERS_MAX) {
       throw new IdentityError('bad-filter', `an app has ${filters.length} filters: allowed are 1 to ${APP_FILTERS_MAX}`)
     }
+    if (commands.length > 0 && !isDevicePatterns(commands)) {
+      const right = `1 to ${DEVICE_PATTERNS_MAX} ids, or beginnings of ids with a * behind`
+      throw new IdentityError('bad-device', `"${commands.join(' ')}" names no devices to command: allowed are ${right}`)
+    }
     const jti = `app-${randomBytes(TOKEN_ID_BYTES).toString('base64url')}`
-    return this.#sign({ role: 'app', filters: [...filters], ...(schemas && { scope: SCHEMAS_SCOPE }), jti }, ttlMs)
+    const more = { ...(schemas && { scope: SCHEMAS_SCOPE }), ...(commands.length > 0 && { commands: [...commands] }) }
+    return this.#sign({ role: 'app', filters: [...filters], ...more, jti }, ttlMs)
   }
 
   /** Who holds `token`. Rejects with an `IdentityError`. */
@@ -170,6 +179,12 @@ export class Identity implements Part {
       return new IdentityError(
         'token-invalid',
         'the token may register schemas: that is not allowed to a key with a scope',
+      )
+    }
+    if (principal.kind === 'app' && principal.commands !== undefined) {
+      return new IdentityError(
+        'token-invalid',
+        'the token may command devices: that is not allowed to a key with a scope',
       )
     }
     if (principal.kind === 'device' ? allowsAll(scope, principal) : allowsFilters(scope, principal.filters))

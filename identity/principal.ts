@@ -7,7 +7,7 @@ import { isDeviceId, isTopicFilter } from './topics.ts'
 
 /** An app token names at most so many topic filters. */
 export const APP_FILTERS_MAX = 32
-/** A device's token names at most so many others for which it speaks. */
+/** A device's token names at most so many others for which it speaks, and an app's so many to which it may send commands. */
 export const DEVICE_PATTERNS_MAX = 32
 
 /** In the claim `scope` (RFC 8693 section 4.2), words with spaces between: its app may register schemas. */
@@ -43,13 +43,15 @@ export type Principal =
       readonly filters: readonly string[]
       /** Whether it may register schemas. */
       readonly schemas?: boolean
+      /** Devices to which it may send commands: ids; with a `*` at the end all that begin so. */
+      readonly commands?: readonly string[]
       readonly expiresAt: number
       readonly proof?: Proof
     }
 
 /** Throws an `IdentityError` `token-invalid` for claims that name nobody. */
 export function principalOf(claims: JWTPayload, key: string): Principal {
-  const { role, sub, jti, iat, filters, also, scope } = claims
+  const { role, sub, jti, iat, filters, also, scope, commands } = claims
   const expiresAt = (claims.exp ?? 0) * 1000
   const issuedAt = typeof iat === 'number' ? iat * 1000 : 0
   if (role === 'device' && typeof sub === 'string' && isDeviceId(sub)) {
@@ -57,10 +59,10 @@ export function principalOf(claims: JWTPayload, key: string): Principal {
     if (also === undefined) return { kind: 'device', device: sub, expiresAt, proof }
     if (isDevicePatterns(also)) return { kind: 'device', device: sub, expiresAt, proof, also }
   }
-  if (role === 'app' && isFilters(filters)) {
+  if (role === 'app' && isFilters(filters) && (commands === undefined || isDevicePatterns(commands))) {
     const id = typeof jti === 'string' ? jti : undefined
     const schemas = typeof scope === 'string' && scope.split(' ').includes(SCHEMAS_SCOPE) && { schemas: true }
-    return { kind: 'app', filters, ...schemas, expiresAt, proof: { key, id, issuedAt } }
+    return { kind: 'app', filters, ...schemas, ...(commands && { commands }), expiresAt, proof: { key, id, issuedAt } }
   }
   throw new IdentityError('token-invalid', 'the token names neither a device nor the filters of an app')
 }

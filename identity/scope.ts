@@ -27,10 +27,13 @@ export function isDevicePattern(pattern: string): boolean {
   return pattern === '*' || isDeviceId(pattern.endsWith('*') ? pattern.slice(0, -1) : pattern)
 }
 
+/** Whether a device is one of those that the pattern names. */
+export function namesDevice(pattern: string, device: string): boolean {
+  return pattern.endsWith('*') ? device.startsWith(pattern.slice(0, -1)) : device === pattern
+}
+
 export function allowsDevice(scope: Scope, device: string): boolean {
-  return scope.devices.some((pattern) =>
-    pattern.endsWith('*') ? device.startsWith(pattern.slice(0, -1)) : device === pattern,
-  )
+  return scope.devices.some((pattern) => namesDevice(pattern, device))
 }
 
 /** Whether all devices that `pattern` names are allowed. */

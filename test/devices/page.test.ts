@@ -8,10 +8,12 @@ import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { startBroker } from '../broker/harness.ts'
 import { plainEnvironment } from '../e2e/platform.ts'
+import { add } from '../log/command-contract.ts'
 import { scratchDirectory } from '../scratch.ts'
-import { findProgram, MissingServer, skipIfMissing } from '../servers/server.ts'
+import { findProgram, MissingServer, requireProgram, skipIfMissing } from '../servers/server.ts'
 import { PAHO_PYTHON, pythonWithPaho } from '../strangers/devices.ts'
 import { ROOT } from '../tree.ts'
+import { until } from '../until.ts'
 
 const PAGE = readFileSync(join(ROOT, 'docs/devices.md'), 'utf8')
 const TOPIC = 'devices/truck-7/telemetry/environment'
@@ -84,3 +86,18 @@ for (const library of Object.keys(LIBRARIES)) {
     }
   })
 }
+
+test('mosquitto_sub as the page has it gets a command, by MQTT 5 with its id, and acknowledges it', async (t) => {
+  if (requireProgram(t, 'mosquitto_sub', 'apt install mosquitto-clients') === undefined) return
+  const bench = await startBroker(t)
+  t.after(bench.stop)
+  const [, level5 = assert.fail()] = /`(-V mqttv5 .*?)`/.exec(PAGE) ?? []
+  const env = { ...plainEnvironment(), TELLTALE_TOKEN: await bench.identity.signDevice('truck-7', 60_000) }
+  for (const more of ['', level5]) {
+    const { id } = await add(bench.log.commands, 'truck-7', '{"lamp":true}')
+    const line = `${program('Commands').trim().replace('1883', String(bench.port))} -C 1 ${more}`
+    const { stdout } = await promisify(execFile)('sh', ['-c', line], { env })
+    assert.equal(stdout, more === '' ? '{"lamp":true}\n' : `command:${id} {"lamp":true}\n`)
+    await until(() => bench.log.commands.of('truck-7').every(({ state }) => state === 'acknowledged'))
+  }
+})

@@ -13,6 +13,7 @@ import type { Verifies } from '../../gateway/tokens.ts'
 import { Identity } from '../../identity/identity.ts'
 import { Ingest } from '../../ingest/ingest.ts'
 import { createStore, STORES, type StoreOptions } from '../../ingest/stores.ts'
+import type { Commands } from '../../log/commands.ts'
 import { LocalLog } from '../../log/local/local-log.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics, type Metrics } from '../../platform/metrics.ts'
@@ -60,6 +61,8 @@ export interface TestPlatformOptions {
   readonly store?: (directory: string) => StoreOptions
   readonly ready?: () => string | undefined
   readonly options?: Partial<GatewayOptions>
+  /** In place of the log's own. */
+  readonly commands?: Partial<Commands>
   /** In place of the installation's. */
   readonly identity?: Verifies
   /** Before the gateway starts. */
@@ -143,6 +146,7 @@ export async function startPlatform(
       {
         log,
         presence: log.presence,
+        commands: given.commands === undefined ? log.commands : ({ ...given.commands } as Commands),
         schemas,
         history: stored ?? { ...NO_HISTORY, ...given.history },
         identity: given.identity ?? identity,

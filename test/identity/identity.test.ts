@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { decodeJwt, jwtVerify, SignJWT } from 'jose'
+import { devicePatternOf } from '../../identity/device-filter.ts'
 import { Identity } from '../../identity/identity.ts'
 import { scratchDirectory } from '../scratch.ts'
 
@@ -47,6 +48,33 @@ test('a token tells who holds it and until when, also after a restart', async (t
   const { proof: proofOfApp, ...shownByApp } = await again.verify(app)
   assert.deepEqual(shownByApp, { kind: 'app', filters, expiresAt: NOW + 90_000 })
   assert.equal(proofOfApp?.id, decodeJwt(app).jti)
+})
+
+test('an app is told which devices it may command, by ids and by beginnings of them', async (t) => {
+  const { identity, key } = await open(t)
+  const commands = ['truck-*', 'pump']
+  const principal = await identity.verify(await identity.signApp(['#'], 60_000, { commands }))
+  assert.deepEqual('commands' in principal && principal.commands, commands)
+  for (const wrong of [['a/b'], ['tr*ck'], Array.from({ length: 33 }, () => 'a')]) {
+    assert.throws(() => identity.signApp(['#'], 60_000, { commands: wrong }), { code: 'bad-device' })
+  }
+  const claims = { role: 'app', filters: ['#'], aud: 'telltale', exp: NOW / 1000 + 60 }
+  for (const wrong of ['*', [], [7], {}]) {
+    await assert.rejects(identity.verify(signed(key, { alg: 'HS256' }, { ...claims, commands: wrong })), {
+      code: 'token-invalid',
+    })
+  }
+  const filters = [
+    'devices/truck-7',
+    'devices/truck-+',
+    'devices/+',
+    'devices/*',
+    'truck-7',
+    'devices/a/b',
+    'devices/+a',
+    'devices/',
+  ]
+  assert.deepEqual(filters.map(devicePatternOf), ['truck-7', 'truck-*', '*', ...Array(5).fill(undefined)])
 })
 
 test('jose finds our tokens good, and we find its', async (t) => {

@@ -141,6 +141,14 @@ test('an added key names what its scope allows, for as long as is allowed, and u
       }),
       /may register schemas/,
     ],
+    [
+      await foreign(apps.privateKey, {
+        role: 'app',
+        filters: ['devices/+/telemetry/environment'],
+        commands: ['truck-7'],
+      }),
+      /may command devices/,
+    ],
     [await device('pump', { exp: NOW / 1000 + 31 * 86_400 }), /good for 31 days: allowed to added keys are 30 /],
     [await device('pump', { iat: NOW / 1000 - 31 * 86_400 }), /good for 31 days/],
   ]

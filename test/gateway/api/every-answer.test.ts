@@ -38,8 +38,15 @@ const OTHERS = [
   ...['/v1/devices', '/v1/readings', '/v1/schemas', '/v1/schemas/types', '/v1/schemas/environment/1', '/v1/ledger'],
   ...REGISTRY,
 ]
-const POSTS = ['/v1/schemas', '/compatibility/subjects/environment/versions/latest']
-const ALL = [...OTHERS, STREAM]
+const COMMANDS = '/v1/devices/a/commands'
+const POSTS = ['/v1/schemas', '/compatibility/subjects/environment/versions/latest', COMMANDS]
+const COMMAND = `${COMMANDS}/00000000-1`
+/** All that changes something, or could. */
+const CHANGES: readonly (readonly [target: string, asked: { method: string; body?: string }])[] = [
+  ...POSTS.map((target) => [target, { method: 'POST', body: '{}' }] as const),
+  [COMMAND, { method: 'DELETE' }],
+]
+const ALL = [...OTHERS, COMMANDS, STREAM]
 
 /** Asks one gateway after the other, and keeps none for the next. */
 class Trial {
@@ -150,23 +157,26 @@ async function tryEvents(trial: Trial, platform: TestPlatform): Promise<void> {
 
 async function tryWhoMay(trial: Trial): Promise<void> {
   const platform = await trial.start({ options: { loopbackMetrics: false } })
-  const post = { method: 'POST', body: '{}' }
   const device = await platform.identity.signDevice('a', HOUR_MS)
   const narrow = await platform.identity.signApp(['devices/a/telemetry/environment'], HOUR_MS)
   const blind = await platform.identity.signApp(['devices/+/status'], HOUR_MS)
   for (const token of await badTokens(platform)) {
     for (const target of [...OPERATIONS, ...ALL])
       assert.equal((await platform.get(target, { token })).status, 401, `${target} ${token}`)
-    for (const target of POSTS) assert.equal((await platform.get(target, { token, ...post })).status, 401)
+    for (const [target, asked] of CHANGES) assert.equal((await platform.get(target, { token, ...asked })).status, 401)
     assert.equal(await trial.upgrade(token ?? undefined), 401)
   }
   for (const target of [...OPERATIONS, ...ALL])
     assert.equal((await platform.get(target, { token: device })).status, 403)
-  for (const target of POSTS) assert.equal((await platform.get(target, { token: device, ...post })).status, 403)
-  assert.equal((await platform.get('/v1/schemas', post)).status, 403, 'it has not the scope')
+  for (const [target, asked] of CHANGES)
+    assert.equal((await platform.get(target, { token: device, ...asked })).status, 403)
+  for (const [target, asked] of CHANGES) {
+    const status = target.startsWith('/compatibility') ? 422 : 403
+    assert.equal((await platform.get(target, asked)).status, status, `it was not given what ${target} needs`)
+  }
   const beyond = [
     ...['/v1/devices?filter=%23', '/v1/readings?filter=%23', '/v1/stream?filter=%23'],
-    '/v1/ledger?device=b',
+    ...['/v1/ledger?device=b', '/v1/devices/b/commands'],
   ]
   for (const target of beyond) assert.equal((await platform.get(target, { token: narrow })).status, 403, target)
   assert.equal(await trial.upgrade(device), 403)
@@ -176,7 +186,7 @@ async function tryWhoMay(trial: Trial): Promise<void> {
   const headers = { origin: 'https://elsewhere.example' }
   for (const target of ['/', '/nowhere', ...OPERATIONS, ...ALL])
     assert.equal((await open.get(target, { headers })).status, 403, target)
-  for (const target of POSTS) assert.equal((await open.get(target, { headers, ...post })).status, 403)
+  for (const [target, asked] of CHANGES) assert.equal((await open.get(target, { headers, ...asked })).status, 403)
   assert.equal(await trial.upgrade(open.token, { headers }), 403)
 }
 
@@ -191,8 +201,7 @@ async function tryWhatIsWrong(trial: Trial): Promise<void> {
     assert.equal((await platform.get(target)).status, 404)
   assert.equal((await platform.get('/schemas/ids/99')).status, 404)
   assert.equal((await platform.get(POSTS[1] ?? '')).status, 405)
-  for (const target of POSTS)
-    assert.equal((await platform.get(`${target}?x=1`, { method: 'POST', body: '{}' })).status, 400)
+  for (const [target, asked] of CHANGES) assert.equal((await platform.get(`${target}?x=1`, asked)).status, 400)
 
   const refused = async () => {
     throw new Error('for this test')
@@ -200,7 +209,7 @@ async function tryWhatIsWrong(trial: Trial): Promise<void> {
   const options = { loopbackMetrics: false }
   const failing = await trial.start({ options, identity: { verify: refused, isRevoked: () => false } })
   for (const target of [...OPERATIONS, ...ALL]) assert.equal((await failing.get(target)).status, 500)
-  for (const target of POSTS) assert.equal((await failing.get(target, { method: 'POST', body: '{}' })).status, 500)
+  for (const [target, asked] of CHANGES) assert.equal((await failing.get(target, asked)).status, 500)
   assert.equal(await trial.upgrade('x'), 500)
 }
 
@@ -256,6 +265,65 @@ async function tryToAdd(trial: Trial): Promise<void> {
   assert.equal((await post('/v1/schemas', add())).status, 503)
 }
 
+async function tryToCommand(trial: Trial): Promise<void> {
+  const platform = await trial.start()
+  const token = await platform.identity.signApp(['devices/b/#'], 10 * HOUR_MS, { commands: ['a', 'truck-*'] })
+  const ask = async (method: string, target: string, body?: object | string) => {
+    const text = typeof body === 'object' ? JSON.stringify(body) : body
+    const response = await platform.get(target, { method, token, ...(text !== undefined && { body: text }) })
+    return { status: response.status, answer: (await response.json()) as Record<string, unknown> }
+  }
+  const payload = { on: true, text: 'ä' }
+  const { status, answer } = await ask('POST', COMMANDS, { payload, expiresIn: '10m' })
+  assert.deepEqual([status, Object.keys(answer)], [202, ['id']])
+  assert.equal((await ask('POST', '/v1/devices/truck-7/commands', { payload: null })).status, 202)
+  const list = { id: answer.id, state: 'waiting', createdAt: NOW, expiresAt: NOW + 600_000, sends: 0 }
+  assert.deepEqual(await ask('GET', COMMANDS), { status: 200, answer: { commands: [{ ...list, payload }] } })
+  assert.deepEqual(await (await platform.get(COMMANDS)).json(), { commands: [list] }, 'who only reads sees no payload')
+  assert.equal((await ask('POST', '/v1/devices/b/commands', { payload })).status, 403)
+  for (const method of ['GET', 'POST']) assert.equal((await ask(method, '/v1/devices/a%2Fb/commands')).status, 404)
+  assert.equal((await ask('DELETE', '/v1/devices/a%2Fb/commands/00000000-1')).status, 404)
+
+  const wrong = [
+    '',
+    '[]',
+    'null',
+    '{}',
+    { payload, expires: '1m' },
+    { payload, expiresIn: 5 },
+    { payload, expiresIn: '31d' },
+  ]
+  for (const body of wrong) assert.equal((await ask('POST', COMMANDS, body)).status, 422, JSON.stringify(body))
+  assert.equal((await ask('POST', COMMANDS, { payload: 'x'.repeat(64 * 1024) })).status, 413)
+
+  const cancelled = await ask('DELETE', `${COMMANDS}/${answer.id}`)
+  assert.deepEqual([cancelled.status, cancelled.answer.state], [200, 'cancelled'])
+  assert.equal((await ask('DELETE', `${COMMANDS}/${answer.id}`)).status, 409)
+  assert.equal((await ask('DELETE', COMMAND)).status, 404)
+
+  // Each second a token may send some; a device has room for more.
+  const answers = new Set<number>()
+  for (let count = 0; count < 60; count++) answers.add((await ask('POST', COMMANDS, { payload })).status)
+  assert.deepEqual(answers, new Set([202, 429]))
+  for (let count = 0; count < 100; count++) {
+    platform.clock.time += 1_000
+    answers.add((await ask('POST', COMMANDS, { payload })).status)
+  }
+  assert.deepEqual(answers, new Set([202, 429, 409]))
+  platform.clock.time += HOUR_MS - 1
+  const expired = (await ask('GET', COMMANDS)).answer.commands as { state: string }[]
+  assert.equal(expired[1]?.state, 'expired')
+
+  for (const code of ['commands-full', 'log-full']) {
+    const full = await trial.start({
+      commands: { add: () => Promise.reject(new TelltaleError(code, 'for this test')) },
+    })
+    const may = await full.identity.signApp(['#'], HOUR_MS, { commands: ['*'] })
+    const asked = { method: 'POST', token: may, body: '{"payload":1}' }
+    assert.equal((await full.get(COMMANDS, asked)).status, 503)
+  }
+}
+
 async function tryTheStore(trial: Trial): Promise<void> {
   let code = 'history-unsupported'
   const platform = await trial.start({
@@ -304,7 +372,7 @@ async function tryWhatIsTaken(trial: Trial): Promise<void> {
   const last = one.get('/v1/readings')
   await full.asked
   for (const target of ['/', '/metrics', ...ALL]) assert.equal((await one.get(target)).status, 503)
-  for (const target of POSTS) assert.equal((await one.get(target, { method: 'POST', body: '{}' })).status, 503)
+  for (const [target, asked] of CHANGES) assert.equal((await one.get(target, asked)).status, 503)
   assert.equal(await trial.upgrade(one.token), 503)
   assert.equal((await one.get('/healthz')).status, 200)
   full.answer()
@@ -335,7 +403,16 @@ async function tryAtTheEnd(trial: Trial): Promise<void> {
 onEachServer('everything that docs/openapi.yaml describes is seen', async (t, server) => {
   HTTP_API.seen.clear()
   const trial = new Trial(t, server)
-  for (const part of [tryWhatIsThere, tryWhoMay, tryWhatIsWrong, tryToAdd, tryTheStore, tryWhatIsTaken, tryAtTheEnd]) {
+  for (const part of [
+    tryWhatIsThere,
+    tryWhoMay,
+    tryWhatIsWrong,
+    tryToAdd,
+    tryToCommand,
+    tryTheStore,
+    tryWhatIsTaken,
+    tryAtTheEnd,
+  ]) {
     await part(trial)
   }
   await trial.end()
