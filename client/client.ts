@@ -8,6 +8,16 @@
  * loops have.
  */
 
+import {
+  COMMANDS,
+  type Command,
+  type CommandsOptions,
+  cancelCommand,
+  readCommands,
+  SEND_COMMAND,
+  type SendCommandOptions,
+  sendCommand,
+} from './commands.ts'
 import { Connection } from './connection.ts'
 import { DEVICES, type Device, type DevicesOptions, readDevices } from './devices.ts'
 import { over, type TelltaleError } from './error.ts'
@@ -27,6 +37,7 @@ import {
 } from './subscription.ts'
 import { type Token, TokenSource } from './token.ts'
 
+export type { Command, CommandsOptions, SendCommandOptions } from './commands.ts'
 export type { Device, DevicesOptions } from './devices.ts'
 export { TelltaleError } from './error.ts'
 export type { Encoding } from './frames.ts'
@@ -136,6 +147,24 @@ export class Client<S extends object = Streams> {
   devices(filter: Filter<string> = [], options: DevicesOptions = {}): AsyncIterable<Device> {
     checkNames('devices', DEVICES, options)
     return readDevices(this.#http, listOf(filter), options)
+  }
+
+  /** Asks a device to do something, now or when it is back; resolves with the command's id when the platform has it on disk. */
+  async sendCommand(device: string, payload: unknown, options: SendCommandOptions = {}): Promise<string> {
+    checkNames('sendCommand', SEND_COMMAND, options)
+    return sendCommand(this.#http, device, payload, options)
+  }
+
+  /** The commands to a device and what became of them, in the order they were sent: those that are not over, and the last that are. */
+  async commands(device: string, options: CommandsOptions = {}): Promise<Command[]> {
+    checkNames('commands', COMMANDS, options)
+    return readCommands(this.#http, device, options)
+  }
+
+  /** Takes a command back. Rejects with `command-over` if there is nothing to take back any more. */
+  async cancelCommand(device: string, id: string, options: CommandsOptions = {}): Promise<Command> {
+    checkNames('cancelCommand', COMMANDS, options)
+    return cancelCommand(this.#http, device, id, options)
   }
 
   /** Ends all subscriptions. What is asked for after it, also by a loop over history that goes on, throws `over`. */

@@ -2,7 +2,7 @@
  * Owns requests to the gateway's HTTP API: with the app's token, and with another one when that has expired or was revoked.
  *
  * What may succeed later (no connection, 429, 502, 503, 504) is tried `ATTEMPTS_MAX` times, each after a pause, the one that
- * `Retry-After` asks for if it is longer.
+ * `Retry-After` asks for if it is longer. What changes something is tried again only if the gateway itself has said that it was not done.
  */
 
 import { Backoff } from './backoff.ts'
@@ -11,11 +11,19 @@ import type { TokenSource } from './token.ts'
 
 export const ATTEMPTS_MAX = 5
 const RETRIED: ReadonlySet<number> = new Set([429, 502, 503, 504])
+/** Said by a gateway, and by no proxy that had no answer of one. */
+const NOT_DONE: ReadonlySet<number | undefined> = new Set([429, 503])
+const DONE: ReadonlySet<number> = new Set([200, 202])
 /** A longer `Retry-After` is cut to this. */
 const RETRY_AFTER_MS_MAX = 30_000
 
 /** For an answer to why a WebSocket was refused. */
 const WHY_MS = 10_000
+
+interface Asked {
+  readonly method?: string
+  readonly body?: string
+}
 
 /** Parameters by name; one that is undefined is left out. */
 export type Parameters = Readonly<Record<string, string | number | readonly string[] | undefined>>
@@ -39,20 +47,35 @@ export class Http {
   }
 
   /** The answer's JSON. Rejects with a `TelltaleError`, or the signal's reason. */
-  async get<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
+  get<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
+    return this.#ask<T>(`${path}${queryOf(parameters)}`, {}, () => true, signal)
+  }
+
+  /** Likewise, of a request that changes something. */
+  change<T>(method: 'POST' | 'DELETE', path: string, body?: string, signal?: AbortSignal): Promise<T> {
+    const asked = { method, ...(body !== undefined && { body }) }
+    return this.#ask<T>(path, asked, ({ status }) => NOT_DONE.has(status), signal)
+  }
+
+  async #ask<T>(
+    target: string,
+    asked: Asked,
+    mayRepeat: (error: TelltaleError) => boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
     const backoff = new Backoff(this.#random)
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted()
       if (this.#isOver) throw over()
       const token = await this.#tokens.get()
-      const answer = await this.#try<T>(path, parameters, token, signal)
+      const answer = await this.#try<T>(target, asked, token, signal)
       if (!('error' in answer)) {
         this.#tokens.accepted()
         return answer.value
       }
       const { error, retryAfterMs } = answer
       if (error.status === 401) this.#tokens.refuse(token, error)
-      else if (!error.retry || attempt >= ATTEMPTS_MAX) throw error
+      else if (!error.retry || !mayRepeat(error) || attempt >= ATTEMPTS_MAX) throw error
       await pause(Math.max(retryAfterMs, backoff.next()), signal)
     }
   }
@@ -68,18 +91,18 @@ export class Http {
   }
 
   async #try<T>(
-    path: string,
-    parameters: Parameters,
+    target: string,
+    asked: Asked,
     token: string | undefined,
     signal: AbortSignal | undefined,
   ): Promise<{ readonly value: T } | { readonly error: TelltaleError; readonly retryAfterMs: number }> {
     let response: Response
     let text: string
     try {
-      response = await fetch(`${this.#base}${path}${queryOf(parameters)}`, {
-        headers: { Accept: 'application/json', ...(token !== undefined && { Authorization: `Bearer ${token}` }) },
-        ...(signal && { signal }),
-      })
+      const authorization = token === undefined ? {} : { Authorization: `Bearer ${token}` }
+      const type = asked.body === undefined ? {} : { 'Content-Type': 'application/json' }
+      const headers = { Accept: 'application/json', ...authorization, ...type }
+      response = await fetch(`${this.#base}${target}`, { ...asked, headers, ...(signal && { signal }) })
       text = await response.text()
     } catch (cause) {
       if (signal?.aborted && signal.reason?.name !== 'TimeoutError') throw signal.reason
@@ -89,13 +112,13 @@ export class Http {
       return { error: new TelltaleError('unreachable', message, { cause, retry: true }), retryAfterMs: 0 }
     }
     const { status } = response
-    if (status === 200) {
+    if (DONE.has(status)) {
       const value = parse(text)
       if (value !== undefined) return { value: value as T }
     }
     const { error } = (parse(text) ?? {}) as { readonly error?: { readonly code: string; readonly message: string } }
     const code = error?.code ?? 'bad-answer'
-    const message = error?.message ?? `${path} was answered with ${status}, and not by a gateway of Telltale`
+    const message = error?.message ?? `${target} was answered with ${status}, and not by a gateway of Telltale`
     const retryAfterMs = Math.min(RETRY_AFTER_MS_MAX, 1_000 * (Number(response.headers.get('Retry-After')) || 0))
     return { error: new TelltaleError(code, message, { status, retry: RETRIED.has(status) }), retryAfterMs }
   }

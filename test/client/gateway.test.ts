@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { connect, type HistoryOptions, type Reading } from '../../client/client.ts'
 import { DuckdbStore } from '../../ingest/duckdb/store.ts'
+import type { Command } from '../../log/commands.ts'
+import { LogError } from '../../log/log-error.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { environment, HOUR_MS, NOW, onEachServer, startPlatform, type TestPlatform } from '../gateway/platform.ts'
 import { pageWith } from '../history.ts'
@@ -176,3 +178,36 @@ onEachServer('a loop that is slow loses nothing, and has the gateway wait', asyn
   assert.deepEqual(temperatures, [...temperatures.keys()])
   assert(states.has('paused'))
 })
+
+onEachServer('a command to a device, what became of it, and taking it back', async (t, server) => {
+  const platform = await startPlatform(t, server)
+  const live = app(t, platform, await platform.identity.signApp(['#'], HOUR_MS, { commands: ['urn:truck:*'] }))
+  const device = 'urn:truck:7'
+  const id = await live.sendCommand(device, { lamp: true }, { expiresIn: '10m' })
+  const [command] = await live.commands(device)
+  assert.deepEqual([command?.id, command?.state, command?.payload], [id, 'waiting', { lamp: true }])
+  assert.equal((await live.cancelCommand(device, id)).state, 'cancelled')
+  await assert.rejects(live.cancelCommand(device, id), { code: 'command-over', status: 409 })
+  await assert.rejects(live.sendCommand('pump', 1), { code: 'forbidden' })
+  await assert.rejects(live.sendCommand(device, 1, { expiresIn: 'soon' }), { code: 'command-invalid' })
+  await assert.rejects(live.sendCommand(device, undefined), { code: 'command-invalid' })
+  await assert.rejects(live.sendCommand(device, 1, { expires: '1m' } as object), { code: 'bad-option' })
+})
+
+onEachServer(
+  'a command is tried again when the gateway says that it was not taken, and else not',
+  async (t, server) => {
+    let attempts = 0
+    const add = async () => {
+      if (++attempts < 3) throw new LogError('commands-full', 'for this test')
+      return { id: '0000abcd-1' } as Command
+    }
+    const platform = await startPlatform(t, server, { commands: { add } })
+    const token = await platform.identity.signApp(['#'], HOUR_MS, { commands: ['*'] })
+    const live = app(t, platform, token)
+    assert.equal(await live.sendCommand('a', 1), '0000abcd-1')
+    assert.equal(attempts, 3)
+    await platform.gateway.stop()
+    await assert.rejects(live.sendCommand('a', 1), { code: 'unreachable', retry: true })
+  },
+)
