@@ -13,7 +13,7 @@
 
 import { performance } from 'node:perf_hooks'
 import { connect, ErrorWithReasonCode, type IClientOptions, type MqttClient, Store } from 'mqtt'
-import { errorsTopic, statusTopic, telemetryTopic } from '../../identity/topics.ts'
+import { commandsTopic, errorsTopic, statusTopic, telemetryTopic } from '../../identity/topics.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { brokerAddress } from './broker-address.ts'
 import type { Messages } from './messages.ts'
@@ -147,7 +147,11 @@ export class SimulatedDevice {
         this.#failures++
       })
       client.on('end', resolve)
-      client.on('message', (_topic, payload) => this.#deps.tally.error(errorCode(payload)))
+      client.on('message', (topic, payload) => {
+        // It does nothing with a command but acknowledge it, which `mqtt` does.
+        if (topic === commandsTopic(this.id)) this.#deps.tally.commands++
+        else this.#deps.tally.error(errorCode(payload))
+      })
       client.on('disconnect', (packet) => this.#told('DISCONNECT', packet))
       client.on('packetreceive', (packet) => {
         if (packet.cmd === 'connack') this.#refusal = packet.properties?.reasonString
@@ -221,7 +225,10 @@ export class SimulatedDevice {
     client.options.reconnectPeriod = this.#backOff(0)
     this.#deps.tally.connected++
     if (this.#everOnline) this.#deps.tally.reconnects++
-    else client.subscribe(errorsTopic(this.id), { qos: 0 }, (error) => this.#subscribed(error))
+    else {
+      const topics = { [errorsTopic(this.id)]: { qos: 0 }, [commandsTopic(this.id)]: { qos: 1 } } as const
+      client.subscribe(topics, (error) => this.#subscribed(error))
+    }
     this.#everOnline = true
     client.publish(statusTopic(this.id), ONLINE, { qos: 1, retain: true })
     this.#pump()
@@ -262,7 +269,8 @@ export class SimulatedDevice {
   }
 
   #subscribed(error: Error | null): void {
-    if (error) this.#deps.logger.warn({ device: this.id, error: error.message }, 'errors topic not subscribed')
+    if (error)
+      this.#deps.logger.warn({ device: this.id, error: error.message }, 'errors and commands not subscribed to')
   }
 
   /** Sends what is due, as far as the window allows; called again by the timer, an acknowledgement or a reconnect. */

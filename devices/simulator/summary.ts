@@ -35,6 +35,8 @@ export interface Summary {
   readonly resent: number
   readonly messagesPerSecond: number
   readonly reconnects: number
+  /** Commands that the devices got and acknowledged. */
+  readonly commands: number
   /** By code, from the devices' errors topics. */
   readonly errors: Readonly<Record<string, number>>
   /** By packet and code, of MQTT 5: why messages were acknowledged and dropped, and connections ended. */
@@ -76,6 +78,7 @@ export function summarize(options: SimulatorOptions, tally: Tally, elapsedMs: nu
     resent: tally.resent,
     messagesPerSecond,
     reconnects: tally.reconnects,
+    commands: tally.commands,
     errors: tally.errors(),
     reasons: tally.reasons(),
     ...(latencyMs && { latencyMs }),
@@ -126,6 +129,7 @@ export function summaryText(summary: Summary): string {
     rows.push([name, `p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)}`])
   }
   rows.push(['reconnects', count(summary.reconnects)])
+  if (summary.commands > 0) rows.push(['commands', `${count(summary.commands)} got and acknowledged`])
   const errors = Object.entries(summary.errors).map(([code, times]) => `${printable(code)} ${count(times)}`)
   rows.push(['errors', errors.length > 0 ? errors.join(', ') : 'none'])
   for (const { by, code, count: times, words } of summary.reasons) {

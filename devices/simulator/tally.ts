@@ -29,6 +29,8 @@ export class Tally {
   /** PUBLISH packets sent again after a reconnect. */
   resent = 0
   reconnects = 0
+  /** Commands that devices got, each as often as it came. */
+  commands = 0
   /** Devices connected now. */
   connected = 0
   /** From the first PUBLISH of a message to its acknowledgement, microseconds. */

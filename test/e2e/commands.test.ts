@@ -156,3 +156,23 @@ test('the gateway takes commands while the broker is away, and the other way rou
   assert.equal(await broker.stop(), 0)
   assert.equal(await gateway.stop(), 0)
 })
+
+test('simulated devices acknowledge commands, and count them', async (t) => {
+  const platform = await RunningPlatform.start(t)
+  const dispatcher = await Dispatcher.open(platform)
+  for (let number = 1; number <= 3; number++) await dispatcher.send(`truck-${number}`, { number })
+  const { commands } = await platform.simulate(
+    '--devices',
+    '3',
+    '--prefix',
+    'truck-',
+    '--rate',
+    '2',
+    '--duration',
+    '2s',
+  )
+  assert.equal(commands, 3)
+  for (const device of ['truck-1', 'truck-2', 'truck-3']) {
+    await until(async () => (await dispatcher.list(device))[0]?.state === 'acknowledged')
+  }
+})

@@ -201,6 +201,7 @@ export interface SimulatorSummary {
   readonly unacknowledged: number
   readonly reconnects: number
   readonly resent: number
+  readonly commands: number
   readonly ok: boolean
 }
 
