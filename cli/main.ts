@@ -40,6 +40,10 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
     description: 'maps of foreign topics: try one on a message, have some proposed',
     load: async () => (await import('./map/command.ts')).mapCommand(),
   },
+  command: {
+    description: 'commands to a device: send one, list them, take one back',
+    load: async () => (await import('./command.ts')).commandCommand(),
+  },
   deadletters: {
     description: 'messages that were accepted and then set aside',
     load: async () => (await import('./deadletters/command.ts')).deadLettersCommand(),

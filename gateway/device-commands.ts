@@ -7,7 +7,13 @@
  */
 
 import { isDeviceId } from '../identity/topics.ts'
-import { COMMAND_BYTES_MAX, COMMAND_EXPIRY_MS_MAX, type Command, type Commands } from '../log/commands.ts'
+import {
+  COMMAND_BYTES_MAX,
+  COMMAND_EXPIRY_MS_MAX,
+  COMMAND_EXPIRY_MS_MIN,
+  type Command,
+  type Commands,
+} from '../log/commands.ts'
 import type { Clock } from '../platform/clock.ts'
 import { Throttle } from '../platform/throttle.ts'
 import { formatDuration, parseDuration } from '../platform/units.ts'
@@ -17,7 +23,6 @@ import { Refusal } from './refusal.ts'
 /** So many at once, then so many a second. */
 export const COMMANDS_PER_TOKEN = { burst: 50, perSecond: 10, waitingMax: 0 }
 const EXPIRES_IN = '1h'
-const EXPIRES_IN_MS_MIN = 1_000
 
 export interface DeviceCommandsDependencies {
   readonly commands: Commands
@@ -96,8 +101,8 @@ function readBody(body: string): { readonly payload: Buffer; readonly expiresInM
     throw new Refusal('command-invalid', `the body has ${JSON.stringify(unknown)}: allowed are payload, expiresIn`)
   }
   const expiresInMs = typeof expiresIn === 'string' ? parseDuration(expiresIn) : undefined
-  if (expiresInMs === undefined || expiresInMs < EXPIRES_IN_MS_MIN || expiresInMs > COMMAND_EXPIRY_MS_MAX) {
-    const allowed = `from ${formatDuration(EXPIRES_IN_MS_MIN)} to ${formatDuration(COMMAND_EXPIRY_MS_MAX)}, such as 10m`
+  if (expiresInMs === undefined || expiresInMs < COMMAND_EXPIRY_MS_MIN || expiresInMs > COMMAND_EXPIRY_MS_MAX) {
+    const allowed = `from ${formatDuration(COMMAND_EXPIRY_MS_MIN)} to ${formatDuration(COMMAND_EXPIRY_MS_MAX)}, such as 10m`
     throw new Refusal('command-invalid', `expiresIn is ${JSON.stringify(expiresIn)}: allowed is a duration ${allowed}`)
   }
   const bytes = Buffer.from(JSON.stringify(payload))

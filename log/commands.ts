@@ -23,7 +23,8 @@ export const ENDED_PER_DEVICE_MAX = 20
 /** Commands of all devices, over or not, and their bytes; the one that is over longest goes, or else one more is refused with `commands-full`. */
 export const COMMANDS_MAX = 100_000
 export const COMMANDS_BYTES_MAX = 64 * 1024 * 1024
-/** How long a command may wait at most. */
+/** How long a command may wait. */
+export const COMMAND_EXPIRY_MS_MIN = 1_000
 export const COMMAND_EXPIRY_MS_MAX = 30 * 86_400_000
 
 export const COMMAND_STATES = ['waiting', 'sent', 'acknowledged', 'expired', 'refused', 'cancelled'] as const

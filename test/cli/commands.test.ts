@@ -94,7 +94,7 @@ test('what the disk says of a setting is one line that names it', async (t) => {
 
 test('--help of each command ends with 0', async (t) => {
   const directory = scratchDirectory(t)
-  const commands = ['up', 'simulate', 'token', 'keys', 'schemas', 'deadletters', 'ledger', 'config']
+  const commands = ['up', 'simulate', 'token', 'keys', 'schemas', 'command', 'deadletters', 'ledger', 'config']
   for (const args of [[], ...commands.map((name) => [name]), ['token', 'app'], ['deadletters', 'show']]) {
     const { code, stdout } = await telltale(directory, [...args, '--help'])
     assert.equal(code, 0, args.join(' '))
