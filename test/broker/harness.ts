@@ -60,12 +60,13 @@ export async function startBroker(t: Pick<TestContext, 'after'>, options: BenchO
   const log = new LocalLog(logOptions, { clock: systemClock, logger, metrics })
   await log.start()
   const listeners = { host: '127.0.0.1', port: 0, tlsPort: undefined, webSocketPort: undefined, tls: undefined }
+  const given = options.through?.(log) ?? log
   const broker = new Broker(
     { ...listeners, ...options.listeners },
     {
-      log: options.through?.(log) ?? log,
+      log: given,
       presence: log.presence,
-      commands: log.commands,
+      commands: given.commands,
       identity: options.auth === 'off' ? undefined : identity,
       check: options.check,
       clock,

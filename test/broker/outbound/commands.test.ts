@@ -4,10 +4,12 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { IPublishPacket, Packet } from 'mqtt-packet'
 import { commandsTopic } from '../../../identity/topics.ts'
+import type { CommandChange } from '../../../log/commands.ts'
 import { add } from '../../log/command-contract.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { until } from '../../until.ts'
 import { type Bench, connect5, message, RawClient, startBroker } from '../harness.ts'
+import { replacing } from '../held-log.ts'
 
 const HOUR_MS = 3_600_000
 const TRUCK = 'truck-7'
@@ -290,4 +292,38 @@ test('a broker that starts again sends what was not acknowledged, and nothing th
   assert.deepEqual([String(sent.payload), sent.dup], ['2', false])
   acknowledge(second, sent)
   await become(again, 'acknowledged')
+})
+
+test('what was acknowledged does not come again to who is back before that is on disk', async (t) => {
+  let release: () => void = () => undefined
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  t.after(() => release())
+  const isHeld = (changes: readonly CommandChange[]) => changes.some(({ state }) => state === 'acknowledged')
+  const through = replacing('commands', ({ commands }) => {
+    return new Proxy(commands, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name)
+        if (typeof value !== 'function') return value
+        if (name !== 'change') return value.bind(target)
+        return async (device: string, changes: readonly CommandChange[]) => {
+          if (isHeld(changes)) await held
+          return target.change(device, changes)
+        }
+      },
+    })
+  })
+  const bench = await startBroker(t, { through })
+  t.after(bench.stop)
+  await add(bench.log.commands, TRUCK, '1')
+  const first = await subscribed(t, bench)
+  acknowledge(first, await first.next('publish'))
+  await textsUpTo(first)
+  await gone(bench, first)
+  const second = await subscribed(t, bench)
+  await getsNoMore(bench, second)
+  assert.deepEqual(states(bench), ['sent', 'sent'])
+  release()
+  await become(bench, 'acknowledged')
 })
