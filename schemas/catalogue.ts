@@ -87,7 +87,10 @@ function streamOf(stream: Stream, registry: Registry, framings: readonly Framing
 
 function columnOf({ column, path, leaf }: Place, newest: Definition, all: readonly Definition[]): CatalogueColumn {
   const fields = fieldsAlong(newest, path)
-  const doc = fields.at(-1)?.doc
+  // A map's keys have what is said of it.
+  const doc = fields.findLast(
+    (field) => field.doc !== undefined && (field === fields.at(-1) || field.shape.kind === 'map'),
+  )?.doc
   const its = all.map(({ places }) => places.find((each) => each.column.name === column.name)?.leaf)
   const since = its.findIndex((each) => each !== undefined) + 1
   const symbols = symbolsOf(its.filter((each) => each !== undefined))
@@ -102,12 +105,12 @@ function columnOf({ column, path, leaf }: Place, newest: Definition, all: readon
 /** From the top; a field of a kind that has no fields is the last. */
 function fieldsAlong({ shape }: Definition, path: readonly string[]): Field[] {
   const fields: Field[] = []
-  let record: Definition['shape'] | undefined = shape
+  let record: Pick<Definition['shape'], 'fields'> | undefined = shape
   for (const name of path) {
     const field: Field | undefined = record?.fields.find((each) => each.name === name)
     if (field === undefined) break
     fields.push(field)
-    record = field.shape.kind === 'record' ? field.shape : undefined
+    record = 'fields' in field.shape ? field.shape : undefined
   }
   return fields
 }

@@ -283,27 +283,25 @@ interface Pair {
 }
 
 /** The newer version's fields, nested ones too, and what of the older one each is read from. */
-function pairs(older: RecordShape, newer: RecordShape, above: readonly string[] = []): Pair[] {
+type Fields = Pick<RecordShape, 'fields'>
+
+function pairs(older: Fields, newer: Fields, above: readonly string[] = []): Pair[] {
   return newer.fields.flatMap((field) => {
     const path = [...above, field.name]
     const [source] = sourcesOf(older, field)
-    const isNested = field.shape.kind === 'record' && source?.shape.kind === 'record'
-    const inner = isNested ? pairs(source.shape as RecordShape, field.shape as RecordShape, path) : []
+    const [is, was] = [field.shape, source?.shape]
+    const inner = was !== undefined && 'fields' in is && 'fields' in was ? pairs(was, is, path) : []
     return [{ path, field, source }, ...inner]
   })
 }
 
 /** The older version's fields that nothing of the newer one is read from. */
-function goneFrom(
-  older: RecordShape,
-  newer: RecordShape,
-  above: readonly string[] = [],
-): { path: string[]; field: Field }[] {
+function goneFrom(older: Fields, newer: Fields, above: readonly string[] = []): { path: string[]; field: Field }[] {
   return older.fields.flatMap((field) => {
     const path = [...above, field.name]
     const heir = newer.fields.find(({ name, aliases }) => name === field.name || aliases.includes(field.name))
     if (heir === undefined) return [{ path, field }]
-    if (field.shape.kind !== 'record' || heir.shape.kind !== 'record') return []
+    if (!('fields' in field.shape) || !('fields' in heir.shape)) return []
     return goneFrom(field.shape, heir.shape, path)
   })
 }

@@ -1,8 +1,8 @@
 /**
  * Owns one registered schema: what an `.avsc` file may say here, and what of it the decoders need to know.
  *
- * Always true of a `Definition`: every reading of it can become one point of one measurement, so there are no arrays but of
- * numbers and no maps in it, exactly one time, and column names that every store can tell apart. Anything else is refused by
+ * Always true of a `Definition`: every reading of it can become one point of one measurement, so arrays and maps in it are of
+ * numbers, and a map's keys are declared; it has exactly one time, and column names that every store can tell apart. Anything else is refused by
  * a `SchemaError` that names the file, the field and what would be right.
  * Bound: `SCHEMA_COLUMNS_MAX` columns, `SCHEMA_DEPTH_MAX` levels of nesting.
  */
@@ -15,6 +15,10 @@ import type { Column, ColumnKind, TextFormat } from './reading.ts'
 
 /** A schema becomes more columns: it is refused at the start. */
 export const SCHEMA_COLUMNS_MAX = 512
+/** A map declares more keys: it is refused at the start. */
+export const MAP_KEYS_MAX = 64
+/** Characters of a key, so that what is compared is short. */
+export const MAP_KEY_CHARS_MAX = 64
 /** A schema nests records deeper: it is refused at the start. */
 export const SCHEMA_DEPTH_MAX = 8
 
@@ -43,8 +47,14 @@ export interface RecordShape extends Named {
   readonly kind: 'record'
   readonly fields: readonly Field[]
 }
+/** Numbers by keys that are declared: a record whose fields may all be absent, but for its bytes. */
+export interface MapShape {
+  readonly kind: 'map'
+  readonly values: NumberType
+  readonly fields: readonly Field[]
+}
 /** A type, reduced to what matters for its bytes and its values. */
-export type Shape = Leaf | RecordShape
+export type Shape = Leaf | RecordShape | MapShape
 export interface Field {
   readonly name: string
   readonly shape: Shape
@@ -81,7 +91,7 @@ export interface Definition {
   readonly places: readonly Place[]
 }
 
-const PLAIN: readonly Shape['kind'][] = [...NUMBER_TYPES, 'boolean', 'string', 'enum', 'record', 'array']
+const PLAIN: readonly Shape['kind'][] = [...NUMBER_TYPES, 'boolean', 'string', 'enum', 'record', 'array', 'map']
 export const isLogical = (shape: Shape): shape is LogicalLeaf => !PLAIN.includes(shape.kind)
 
 const NAMESPACE = 'telltale'
@@ -107,14 +117,14 @@ const KINDS: Record<Exclude<Leaf, ListLeaf>['kind'], ColumnKind> = {
   bytes: 'string',
   fixed: 'string',
 }
-const WITH_UNITS: readonly Shape['kind'][] = ['int', 'long', 'float', 'double', 'decimal', 'array']
+const WITH_UNITS: readonly Shape['kind'][] = ['int', 'long', 'float', 'double', 'decimal', 'array', 'map']
 /** The reading's time is a number. */
 const TIME: Leaf = { kind: 'long' }
 /** What every store puts beside the columns. */
 const RESERVED = new Set(['device', 'time'])
 const MISSPELT = { tags: 'tag', units: 'unit', logicalType: 'the logicalType inside "type"', symbols: 'type' } as const
 const ALLOWED =
-  'int, long, float, double, boolean, string, enum, bytes, fixed, the logical types, an array of numbers, a nested record of those, or a union of null with one'
+  'int, long, float, double, boolean, string, enum, bytes, fixed, the logical types, arrays and maps of numbers, a nested record of those, or a union of null with one'
 
 type Json = Record<string, unknown>
 
@@ -127,6 +137,23 @@ const show = (value: unknown): string => JSON.stringify(value) ?? 'nothing'
 /** Reads and checks one schema. `file` is how it is named in errors. Throws `SchemaError`. */
 export function defineSchema(file: string, stream: string, version: number, text: string): Definition {
   return new Definer(file).define(stream, version, text)
+}
+
+/** What is common to a map's keys. */
+const KEY = {
+  nullBranch: 0,
+  aliases: [],
+  isNamedAnew: false,
+  default: null,
+  tag: false,
+  unit: undefined,
+  doc: undefined,
+} as const
+
+/** By itself, or as `{"type": ...}`. */
+function numberTypeOf(type: unknown): NumberType | undefined {
+  const of = isObject(type) && type.logicalType === undefined ? type.type : type
+  return NUMBER_TYPES.find((each) => each === of)
 }
 
 const kindOf = (leaf: Leaf): ColumnKind =>
@@ -319,6 +346,7 @@ class Definer {
     if (!isObject(type)) return this.#refuse(`${at} has the type ${show(type)}; possible are ${ALLOWED}`)
     if (type.type === 'record') return this.#record(type, namespace, path)
     if (type.type === 'array') return this.#list(type, at)
+    if (type.type === 'map') return this.#map(type, at)
     if (type.type === 'fixed') return this.#fixed(type, namespace, at)
     if (type.type !== 'enum') {
       if (type.logicalType === undefined) return this.#shape(type.type, namespace, path)
@@ -333,9 +361,33 @@ class Definer {
     return shape
   }
 
+  #map({ values, keys }: Json, at: string): MapShape {
+    const of = numberTypeOf(values)
+    if (of === undefined) {
+      this.#refuse(
+        `${at} is a map of ${show(values)}, which cannot become a point; possible are maps of ${NUMBER_TYPES.join(', ')}`,
+      )
+    }
+    if (!Array.isArray(keys) || keys.length === 0 || keys.length > MAP_KEYS_MAX) {
+      this.#refuse(
+        `${at} is a map, of which each key is a column: "keys" beside "values" has them, 1 to ${MAP_KEYS_MAX}, such as ["a", "b"]`,
+      )
+    }
+    const wrong = keys.find((key) => typeof key !== 'string' || !FIELD_NAME.test(key) || key.length > MAP_KEY_CHARS_MAX)
+    if (wrong !== undefined) {
+      this.#refuse(
+        `${at} has the key ${show(wrong)}; a key starts with a letter, then letters, digits, _, at most ${MAP_KEY_CHARS_MAX}`,
+      )
+    }
+    const inherited = keys.find((key) => key in Object.prototype)
+    if (inherited !== undefined)
+      this.#refuse(`${at} has the key ${show(inherited)}, which every object has; name it otherwise`)
+    return { kind: 'map', values: of, fields: keys.map((key: string) => ({ ...KEY, name: key, shape: { kind: of } })) }
+  }
+
   #list({ items }: Json, at: string): ListLeaf {
-    const of = isObject(items) && items.logicalType === undefined ? items.type : items
-    if (NUMBER_TYPES.includes(of as NumberType)) return { kind: 'array', items: of as NumberType }
+    const of = numberTypeOf(items)
+    if (of !== undefined) return { kind: 'array', items: of }
     return this.#refuse(
       `${at} is an array of ${show(items)}, which cannot become a point; possible are arrays of ${NUMBER_TYPES.join(', ')}`,
     )
@@ -376,9 +428,9 @@ class Definer {
     return this.#refuse(`${at} is of type "${type}", which cannot become a point; possible are ${ALLOWED}`)
   }
 
-  #places(record: RecordShape, above: readonly string[], timeField: string): Place[] {
+  #places(record: RecordShape | MapShape, above: readonly string[], timeField: string, mapUnit?: string): Place[] {
     const places: Place[] = []
-    for (const { name: field, shape, tag, unit } of record.fields) {
+    for (const { name: field, shape, tag, unit = mapUnit } of record.fields) {
       const path = [...above, field]
       const name = path.join('_')
       this.#takeName(name, path)
@@ -390,6 +442,7 @@ class Definer {
         this.#refuse(`${path.join('.')} is a time, which is text, and has the unit "${unit}"; only numbers have units`)
       }
       if (shape.kind === 'record') places.push(...this.#places(shape, path, timeField))
+      else if (shape.kind === 'map') places.push(...this.#places(shape, path, timeField, unit))
       else {
         const format = formatOf(shape)
         const attributes = { ...(format !== undefined && { format }), tag, ...(unit !== undefined && { unit }) }

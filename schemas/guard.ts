@@ -13,9 +13,10 @@
 import assert from 'node:assert/strict'
 import { isUtf8 } from 'node:buffer'
 import { READINGS_PER_MESSAGE_MAX } from '../platform/limits.ts'
-import { type Field, isLogical, type RecordShape } from './definition.ts'
+import { type Field, isLogical, MAP_KEY_CHARS_MAX, type RecordShape } from './definition.ts'
 import { wireOf } from './logical.ts'
 import { Rejection } from './reading.ts'
+import { quote } from './values.ts'
 
 /**
  * What avsc 5.7.9 reads exactly. Below, the sign is lost, for its `readLong` adds 1 to a zigzag beyond 2^53; above, it
@@ -24,22 +25,40 @@ import { Rejection } from './reading.ts'
 export const LONG_MIN = -(2 ** 52)
 export const LONG_MAX = 2 ** 53 - 2
 
-const STEP = { fixed: 0, int: 1, long: 2, boolean: 3, string: 4, enumeration: 5, union: 6, bytes: 7, list: 8 } as const
+const STEP = {
+  fixed: 0,
+  int: 1,
+  long: 2,
+  boolean: 3,
+  string: 4,
+  enumeration: 5,
+  union: 6,
+  bytes: 7,
+  list: 8,
+  map: 9,
+} as const
 type StepCode = (typeof STEP)[keyof typeof STEP]
 
 interface Step {
   code: StepCode
-  /** fixed: bytes; enumeration: symbols; union: the branch of null; list: the bytes of a number, or 0 of int and 1 of long. */
+  /** fixed: bytes; enumeration: symbols; union: the branch of null; list, map: the bytes of a number, or 0 of int and 1 of long. */
   argument: number
   /** union: where to go on when it is null. */
   target: number
   /** The fields it covers with their sizes, for the reason of a rejection. */
   fields: { name: string; bytes: number }[]
+  /** map: those that are declared. */
+  keys?: ReadonlySet<string>
 }
 
 /** What a list's step has for its numbers: their size, or less than that could be for those whose size is in their bytes. */
 const INT = 0
 const LIST_ARGUMENTS = { int: INT, long: 1, float: 4, double: 8 } as const
+const NO_KEYS: ReadonlySet<string> = new Set()
+/** Its length and a character. */
+const KEY_BYTES_MIN = 2
+/** A key that is longer is none that is declared. */
+const QUOTED_BYTES = MAP_KEY_CHARS_MAX
 const INT_BYTES_MAX = 5
 const LONG_BYTES_MAX = 10
 /** Strings up to here are looked through for ASCII, which is quicker than to call `isUtf8`. */
@@ -54,7 +73,11 @@ export class Guard {
   /** The fewest bytes one record can take. */
   readonly #itemBytesMin: number
   #fault = ''
+  /** The bytes are whole, but no reading may have such a value. */
+  #isUnfit = false
   #value = 0
+  /** The block of a list or a map that was opened last; `end` is -1 if it does not say. */
+  readonly #opened = { count: 0, end: -1 }
 
   /** For payload bodies that are one `record`, or an array of it (`batch`). */
   constructor(record: RecordShape, batch: boolean) {
@@ -70,10 +93,15 @@ export class Guard {
 
   /** Undefined when `bytes` from `from` to their end are sound; why not otherwise (`malformed-avro`, `too-many-readings`). */
   check(bytes: Buffer, from: number): Rejection | undefined {
+    this.#isUnfit = false
     if (this.#batch) return this.#checkBatch(bytes, from)
     const end = this.#record(bytes, from)
-    if (end < 0) return malformed(this.#fault)
+    if (end < 0) return this.#rejection(this.#fault)
     return this.#checkEnd(bytes, end)
+  }
+
+  #rejection(what: string): Rejection {
+    return this.#isUnfit ? new Rejection('invalid-reading', what) : malformed(what)
   }
 
   #checkEnd(bytes: Buffer, end: number): Rejection | undefined {
@@ -109,7 +137,7 @@ export class Guard {
       if (total + count > READINGS_PER_MESSAGE_MAX) return tooMany(total + count)
       for (let item = 0; item < count; item++) {
         at = this.#record(bytes, at)
-        if (at < 0) return malformed(`reading ${total + item + 1}: ${this.#fault}`)
+        if (at < 0) return this.#rejection(`reading ${total + item + 1}: ${this.#fault}`)
       }
       total += count
       if (blockEnd >= 0 && at !== blockEnd) return malformed('a block of the array is not as long as it claims')
@@ -156,6 +184,11 @@ export class Guard {
           if (length < 0 || length > end - at) return this.#fail(pc, `claims ${length} bytes, and ${end - at} are left`)
           if (codes[pc] === STEP.string && !isText(bytes, at, at + length)) return this.#fail(pc, 'is not UTF-8')
           at += length
+          break
+        }
+        case STEP.map: {
+          at = this.#map(bytes, at, pc)
+          if (at < 0) return this.#fail(pc, this.#fault)
           break
         }
         case STEP.enumeration: {
@@ -219,31 +252,72 @@ export class Guard {
   #list(bytes: Buffer, from: number, size: number): number {
     let at = from
     for (;;) {
-      at = this.#varint(bytes, at)
-      if (at < 0) return this.#failWith(`has a block count that ${this.#fault}`)
-      let count = this.#value
-      let blockEnd = -1
-      if (count === 0) return at
-      if (count < 0) {
-        count = -count
-        at = this.#varint(bytes, at)
-        if (at < 0) return this.#failWith(`has a block size that ${this.#fault}`)
-        blockEnd = at + this.#value
-        if (this.#value < 0 || blockEnd > bytes.length) {
-          return this.#failWith(`claims a block of ${this.#value} bytes, and ${bytes.length - at} are left`)
-        }
-      }
-      const left = (blockEnd < 0 ? bytes.length : blockEnd) - at
-      if (count * Math.max(size, 1) > left) {
-        return this.#failWith(`claims ${count} numbers, and ${left} bytes are left for them`)
-      }
+      at = this.#block(bytes, at, Math.max(size, 1))
+      const { count, end } = this.#opened
+      if (at < 0 || count === 0) return at
       if (size > 1) at += count * size
       for (let item = 0; size <= 1 && item < count; item++) {
-        at = size === INT ? this.#int(bytes, at) : this.#long(bytes, at)
-        if (at < 0) return this.#failWith(`has a number that ${this.#fault}`)
+        at = this.#number(bytes, at, size)
+        if (at < 0) return at
       }
-      if (blockEnd >= 0 && at !== blockEnd) return this.#failWith('has a block that is not as long as it claims')
+      if (end >= 0 && at !== end) return this.#failWith('has a block that is not as long as it claims')
     }
+  }
+
+  /** Likewise after a map of numbers. A key stands once, and is declared: none reaches avsc that is a member of each object. */
+  #map(bytes: Buffer, from: number, pc: number): number {
+    const keys = this.#steps[pc]?.keys ?? NO_KEYS
+    const size = this.#arguments[pc] as number
+    const known = new Set<string>()
+    let at = from
+    for (;;) {
+      at = this.#block(bytes, at, KEY_BYTES_MIN + Math.max(size, 1))
+      const { count, end } = this.#opened
+      if (at < 0 || count === 0) return at
+      for (let item = 0; item < count; item++) {
+        at = this.#varint(bytes, at)
+        if (at < 0) return this.#failWith(`has a key of a length that ${this.#fault}`)
+        const length = this.#value
+        if (length < 0 || length > bytes.length - at) {
+          return this.#failWith(`claims a key of ${length} bytes, and ${bytes.length - at} are left`)
+        }
+        const key = bytes.toString('latin1', at, at + Math.min(length, QUOTED_BYTES))
+        if (length > QUOTED_BYTES || !keys.has(key))
+          return this.#failUnfit(`has the key ${quote(key)}; it may have ${[...keys].join(', ')}`)
+        if (known.has(key)) return this.#failUnfit(`has the key ${quote(key)} twice`)
+        known.add(key)
+        at = this.#number(bytes, at + length, size)
+        if (at < 0) return at
+      }
+      if (end >= 0 && at !== end) return this.#failWith('has a block that is not as long as it claims')
+    }
+  }
+
+  /** The position where the numbers of a block begin; how many and, if it says so, where it ends in `#opened`. */
+  #block(bytes: Buffer, from: number, itemBytesMin: number): number {
+    const opened = this.#opened
+    opened.end = -1
+    let at = this.#varint(bytes, from)
+    if (at < 0) return this.#failWith(`has a block count that ${this.#fault}`)
+    opened.count = Math.abs(this.#value)
+    if (this.#value < 0) {
+      at = this.#varint(bytes, at)
+      if (at < 0) return this.#failWith(`has a block size that ${this.#fault}`)
+      opened.end = at + this.#value
+      if (this.#value < 0 || opened.end > bytes.length) {
+        return this.#failWith(`claims a block of ${this.#value} bytes, and ${bytes.length - at} are left`)
+      }
+    }
+    const left = (opened.end < 0 ? bytes.length : opened.end) - at
+    if (opened.count * itemBytesMin <= left) return at
+    return this.#failWith(`claims ${opened.count} numbers, and ${left} bytes are left for them`)
+  }
+
+  /** The position after a number of a list or a map; `size` is as their step has it. */
+  #number(bytes: Buffer, at: number, size: number): number {
+    const end = size > 1 ? at + size : size === INT ? this.#int(bytes, at) : this.#long(bytes, at)
+    if (end > bytes.length) return this.#failWith('has a number that is cut short')
+    return end < 0 ? this.#failWith(`has a number that ${this.#fault}`) : end
   }
 
   /** Reads a zigzag varint into `#value` and returns the position after it, or -1 with `#fault` set. */
@@ -275,6 +349,11 @@ export class Guard {
 
   #fail(pc: number, what: string): -1 {
     return this.#failWith(`${this.#steps[pc]?.fields[0]?.name} ${what}`)
+  }
+
+  #failUnfit(fault: string): -1 {
+    this.#isUnfit = true
+    return this.#failWith(fault)
   }
 
   #failWith(fault: string): -1 {
@@ -337,6 +416,10 @@ function compileValue({ shape }: Field, name: string, steps: Step[]): void {
     case 'float':
     case 'double':
       addFixed(steps, name, shape.kind === 'float' ? 4 : 8)
+      return
+    case 'map':
+      add(STEP.map, LIST_ARGUMENTS[shape.values], 1)
+      Object.assign(steps.at(-1) ?? {}, { keys: new Set(shape.fields.map((field) => field.name)) })
       return
     case 'array':
       add(STEP.list, LIST_ARGUMENTS[shape.items], 1)

@@ -112,6 +112,7 @@ class Walk {
         this.value(field.type, path === '' ? field.name : `${path}.${field.name}`)
       }
     } else if (type === 'array') this.#list(schema.items as Schema, path)
+    else if (type === 'map') this.#map(schema.values as Schema, path)
     else if (type === 'enum') this.#symbol(symbols as string[], path)
     else {
       const leaf = type === 'fixed' || 'logicalType' in schema ? logicalOf(schema, type, sizeOf(schema)) : undefined
@@ -126,6 +127,18 @@ class Walk {
     const chosen = branches[Number(branch)]
     if (chosen === undefined) this.#fault(start, `${path} takes branch ${branch} of ${branches.length}`)
     this.value(chosen, path)
+  }
+
+  #map(values: Schema, path: string): void {
+    for (;;) {
+      let count = this.#long(path)
+      if (count === 0n) return
+      if (count < 0n) {
+        count = -count
+        this.#long(path)
+      }
+      for (; count > 0n; count--) this.value(values, `${path}.${this.#string(path, this.at)}`)
+    }
   }
 
   #list(items: Schema, path: string): void {

@@ -8,7 +8,16 @@
 
 import { READINGS_PER_MESSAGE_MAX } from '../platform/limits.ts'
 import { parseTimeMicros } from '../platform/units.ts'
-import { type Definition, type Field, isLogical, type Leaf, type LogicalLeaf, type RecordShape } from './definition.ts'
+import {
+  type Definition,
+  type Field,
+  isLogical,
+  type Leaf,
+  type LogicalLeaf,
+  type MapShape,
+  type RecordShape,
+  type Shape,
+} from './definition.ts'
 import { LONG_MAX, LONG_MIN, tooMany } from './guard.ts'
 import { fromDefault, fromJson, Unfit, wantedLogical } from './logical.ts'
 import { givenList, ListFault, type ListLeaf } from './numbers.ts'
@@ -107,7 +116,7 @@ class Collector {
   }
 
   /** `nested` is the object that stands for the record, if one does; its fields may also stand flat in the top object. */
-  #record(shape: RecordShape, nested: Json | undefined, prefix: string): undefined {
+  #record(shape: RecordShape | MapShape, nested: Json | undefined, prefix: string): undefined {
     for (const field of shape.fields) {
       if (this.fault !== undefined) return
       const name = prefix + field.name
@@ -125,15 +134,15 @@ class Collector {
 
   #field(field: Field, name: string, given: unknown): undefined {
     const { shape, nullBranch } = field
-    const flat = shape.kind === 'record' && given === undefined && this.#hasFlat(`${name}_`)
+    const flat = 'fields' in shape && given === undefined && this.#hasFlat(`${name}_`)
     const value = given === undefined && !flat ? defaultOf(field) : given
     if (value === null) {
       if (nullBranch === undefined) this.#fail(`${name} is null; ${wantedOf(shape)} is right`)
-    } else if (shape.kind === 'record') {
+    } else if (shape.kind === 'record' || (shape.kind === 'map' && (value !== undefined || flat))) {
       if (value !== undefined && !isObject(value)) return this.#fail(`${name} is ${quote(value)}; an object is right`)
       this.#record(shape, value, `${name}_`)
     } else if (value === undefined) this.#fail(`${name} is missing: ${this.#wanted}`)
-    else this.#leaf(field, shape, name, value)
+    else this.#leaf(field, shape as Leaf, name, value)
   }
 
   #hasFlat(prefix: string): boolean {
@@ -170,7 +179,7 @@ class Collector {
 /** As JSON has it: a schema has another text for bytes, and numbers for dates. */
 function defaultOf({ shape, default: value }: Field, within: unknown = value): unknown {
   if (isLogical(shape)) return fromDefault(shape, within)
-  if (shape.kind !== 'record' || !isObject(within)) return within
+  if (!('fields' in shape) || !isObject(within)) return within
   const given = shape.fields.filter(({ name }) => Object.hasOwn(within, name))
   return Object.fromEntries(given.map((field) => [field.name, defaultOf(field, within[field.name])]))
 }
@@ -194,10 +203,11 @@ function fits(leaf: Exclude<Leaf, LogicalLeaf | ListLeaf>, value: unknown): bool
   }
 }
 
-function wantedOf(shape: Leaf | RecordShape): string {
+function wantedOf(shape: Shape): string {
   if (isLogical(shape)) return wantedLogical(shape)
   switch (shape.kind) {
     case 'record':
+    case 'map':
       return 'an object'
     case 'array':
       return 'an array of numbers'

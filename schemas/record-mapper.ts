@@ -145,6 +145,7 @@ function writtenField(path: readonly string[], writer: RecordShape, reader: Reco
   const [name, ...below] = path
   const wanted = reader.fields.find((field) => field.name === name)
   const written = wanted && writerField(wanted, writer)
+  if (written?.shape.kind === 'map' && below.length > 0) return { ...written, shape: { kind: written.shape.values } }
   if (written?.shape.kind !== 'record' || wanted?.shape.kind !== 'record') return written
   return writtenField(below, written.shape, wanted.shape)
 }

@@ -216,14 +216,19 @@ export class Registry {
   #index(codec: AvroCodec): void {
     const { low, high } = halves(codec.fingerprint)
     const other = this.codec(low, high)
-    if (other) {
+    if (other !== undefined && hasOtherKeys(other.definition, codec.definition)) {
+      const indexed = this.#byFingerprint.get(low) ?? []
+      this.#byFingerprint.set(
+        low,
+        indexed.map((each) => (each.codec === other ? { high, codec } : each)),
+      )
+    } else if (other) {
       const { stream, version } = codec.definition
       throw new SchemaError(
         'schema-invalid',
         `${stream}/${version}.avsc: has the fingerprint ${codec.hex} of ${other.definition.stream}/${other.definition.version}.avsc, so payloads could not be told apart; remove one, or change a field's name or type`,
       )
-    }
-    this.#add(low, { high, codec })
+    } else this.#add(low, { high, codec })
   }
 
   #indexOther(codec: AvroCodec, { fingerprint, spelling }: OtherFingerprint): void {
@@ -237,6 +242,12 @@ export class Registry {
     if (found) found.push(indexed)
     else this.#byFingerprint.set(low, [indexed])
   }
+}
+
+/** Of what a fingerprint sees two versions are the same, and one has other keys of a map: then the newer reads both. */
+function hasOtherKeys(one: Definition, other: Definition): boolean {
+  const columns = ({ places }: Definition) => places.map(({ column }) => column.name)
+  return one.stream === other.stream && !isDeepStrictEqual(columns(one), columns(other))
 }
 
 interface Indexed {

@@ -9,6 +9,7 @@ import {
   type Field,
   isLogical,
   type LogicalLeaf,
+  type MapShape,
   type RecordShape,
   type Shape,
 } from './definition.ts'
@@ -39,7 +40,7 @@ export function unreadable(writer: Definition, reader: Definition): Unreadable[]
 }
 
 /** The fields of a record that a reader's field is read from: one, none, or by mistake several. */
-export const sourcesOf = (writer: RecordShape, field: Field): Field[] =>
+export const sourcesOf = (writer: Pick<RecordShape, 'fields'>, field: Field): Field[] =>
   writer.fields.filter(({ name }) => name === field.name || field.aliases.includes(name))
 
 function inRecord(writer: RecordShape, reader: RecordShape, above: readonly string[]): Unreadable[] {
@@ -75,12 +76,25 @@ function inField(writer: Field, reader: Field, path: readonly string[]): Unreada
   if (was.kind === 'record' && is.kind === 'record') return inRecord(was, is, path)
   if (was.kind === 'enum' && is.kind === 'enum') return inEnum(was, is, path)
   if (isLogical(was) && isLogical(is) && was.kind === is.kind) return inLogical(was, is, path)
+  if (was.kind === 'map' && is.kind === 'map') return inMap(was, is, path)
   if (was.kind === 'array' && is.kind === 'array' && was.items !== is.items) return inItems(was.items, is.items, path)
   if (was.kind === is.kind || WIDER[was.kind]?.includes(is.kind)) return []
   const wider = WIDER[was.kind]
   const may = wider === undefined ? '' : ` (${was.kind} may become ${wider.join(' or ')})`
   const what = `${at} was ${was.kind} and is ${is.kind}, which cannot read it${may}`
   return [{ path, what, mend: 'give what changed a new name' }]
+}
+
+/** A device sends each key that its version has. */
+function inMap(was: MapShape, is: MapShape, path: readonly string[]): Unreadable[] {
+  if (was.values !== is.values && !WIDER[was.values]?.includes(is.values)) {
+    const what = `${path.join('.')} was a map of ${was.values} and is one of ${is.values}, which cannot read it`
+    return [{ path, what, mend: 'give what changed a new name' }]
+  }
+  const lost = was.fields.filter(({ name }) => !is.fields.some((field) => field.name === name))
+  if (lost.length === 0) return []
+  const names = lost.map(({ name }) => name).join(', ')
+  return [{ path, what: `${path.join('.')} has lost the key ${names}`, mend: 'keep what was a key' }]
 }
 
 function inItems(was: NumberType, is: NumberType, path: readonly string[]): Unreadable[] {

@@ -44,7 +44,7 @@ function look(
   const nested = own(around, field.name)
   const given = nested === undefined ? own(top, name) : nested
   const { shape } = field
-  if (shape.kind !== 'record') {
+  if (!('fields' in shape)) {
     const value = (given === undefined ? field.default : given) as Value | null | undefined
     slots[columns.numberOf(name)] = madeOf(shape, value, given === undefined || (isDefault && nested !== undefined))
     return

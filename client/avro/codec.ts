@@ -7,7 +7,7 @@ import type { Value } from '../readings.ts'
 import type { Bytes } from './bytes.ts'
 import { type Columns, type Slots, setDefault } from './columns.ts'
 import { defaultLogical, readLogical } from './logical.ts'
-import type { EnumShape, Field, RecordShape, Scalar, Shape } from './shape.ts'
+import type { EnumShape, Field, MapShape, RecordShape, Scalar, Shape } from './shape.ts'
 import { shortestFloat } from './shortest-float.ts'
 
 export interface Decoded {
@@ -38,15 +38,8 @@ export class Codec {
 
   #batch(bytes: Bytes): Decoded[] {
     const readings: Decoded[] = []
-    for (;;) {
-      let count = bytes.long()
-      if (count === 0) return readings
-      if (count < 0) {
-        count = -count
-        bytes.long() // The block's size.
-      }
-      while (count-- > 0) readings.push(this.#reading(bytes))
-    }
+    eachItem(bytes, () => readings.push(this.#reading(bytes)))
+    return readings
   }
 
   #reading(bytes: Bytes): Decoded {
@@ -101,6 +94,20 @@ function valueStep(writer: Shape, reader: Field | undefined, columns: Columns, a
     const inner = reader?.shape.kind === 'record' ? reader.shape : undefined
     return recordStep(writer, inner, columns, `${above}${reader?.name}_`)
   }
+  if (writer.kind === 'map') {
+    const read = READS[writer.values]
+    const declared = new Set(writer.fields.map(({ name }) => name))
+    return (bytes, slots) => {
+      const left = new Set(declared)
+      eachItem(bytes, () => {
+        const key = bytes.string()
+        if (!left.delete(key)) throw new RangeError(`${key} is no key of the map, or stands twice`)
+        const number = reader === undefined ? -1 : columns.numberOf(`${above}${reader.name}_${key}`)
+        const value = read(bytes)
+        if (number >= 0) slots[number] = value
+      })
+    }
+  }
   const number = reader === undefined ? -1 : columns.numberOf(above + reader.name)
   const read = readOf(writer, reader)
   return (bytes, slots) => {
@@ -109,23 +116,28 @@ function valueStep(writer: Shape, reader: Field | undefined, columns: Columns, a
   }
 }
 
-/** In blocks of a count and so many numbers; a negative count is followed by the block's size. */
+/** In blocks of a count and so many; a negative count is followed by the block's size. */
 function listRead(read: (bytes: Bytes) => number): Read {
   return (bytes) => {
     const list: number[] = []
-    for (;;) {
-      let count = bytes.long()
-      if (count === 0) return list
-      if (count < 0) {
-        count = -count
-        bytes.long()
-      }
-      while (count-- > 0) list.push(read(bytes) + 0)
-    }
+    eachItem(bytes, () => list.push(read(bytes) + 0))
+    return list
   }
 }
 
-function readOf(writer: Exclude<Shape, RecordShape>, reader: Field | undefined): Read {
+function eachItem(bytes: Bytes, read: () => void): void {
+  for (;;) {
+    let count = bytes.long()
+    if (count === 0) return
+    if (count < 0) {
+      count = -count
+      bytes.long() // The block's size.
+    }
+    while (count-- > 0) read()
+  }
+}
+
+function readOf(writer: Exclude<Shape, RecordShape | MapShape>, reader: Field | undefined): Read {
   if (writer.kind === 'list') return listRead(READS[writer.items] as (bytes: Bytes) => number)
   if (writer.kind === 'logical') return (bytes) => readLogical(writer, bytes)
   return writer.kind === 'enum' ? enumRead(writer, reader?.shape) : READS[writer.kind]

@@ -63,9 +63,12 @@ export class Columns {
   }
 }
 
-function flatten({ fields }: RecordShape, above: string): { readonly name: string; readonly isTag: boolean }[] {
+function flatten(
+  { fields }: Pick<RecordShape, 'fields'>,
+  above: string,
+): { readonly name: string; readonly isTag: boolean }[] {
   return fields.flatMap(({ name, shape, isTag }) =>
-    shape.kind === 'record' ? flatten(shape, `${above}${name}_`) : [{ name: above + name, isTag }],
+    'fields' in shape ? flatten(shape, `${above}${name}_`) : [{ name: above + name, isTag }],
   )
 }
 
@@ -81,7 +84,7 @@ export function setDefault(
   value: unknown,
   leaf: (shape: Shape, value: Value | null | undefined) => Value | null | undefined,
 ): void {
-  if (shape.kind !== 'record') {
+  if (!('fields' in shape)) {
     slots[columns.numberOf(above + name)] = leaf(shape, value as Value | null | undefined)
     return
   }

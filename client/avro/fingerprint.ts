@@ -49,6 +49,7 @@ function canonicalForm(schema: unknown, spelling: Spelling, namespace: string): 
   if (Array.isArray(schema)) return `[${schema.map(inner).join(',')}]`
   const { type, ...rest } = schema as Record<string, unknown>
   if (type === 'array') return `{"type":"array","items":${inner(rest.items)}}`
+  if (type === 'map') return `{"type":"map","values":${inner(rest.values)}}`
   if (type === 'record' || type === 'enum' || type === 'fixed') return namedForm(type, rest, spelling, namespace)
   return rest.logicalType === undefined ? inner(type) : spelling(inner(type), rest.logicalType)
 }

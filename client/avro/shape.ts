@@ -1,6 +1,6 @@
 /**
  * Owns a schema reduced to what matters for its bytes and its values. The platform has taken the schema (docs/schemas.md): it is a
- * record without arrays but of numbers and without maps, a union is null with one other type, and one field is the time.
+ * record without arrays and maps but of numbers, a union is null with one other type, and one field is the time.
  */
 
 export type Scalar = 'int' | 'long' | 'float' | 'double' | 'boolean' | 'string'
@@ -16,6 +16,13 @@ export interface EnumShape {
 export interface ListShape {
   readonly kind: 'list'
   readonly items: 'int' | 'long' | 'float' | 'double'
+}
+
+/** Of numbers by its declared keys: a record whose fields may all be absent, but for its bytes. */
+export interface MapShape {
+  readonly kind: 'map'
+  readonly values: ListShape['items']
+  readonly fields: readonly Field[]
 }
 
 /** What is written as another type. */
@@ -35,7 +42,7 @@ export interface RecordShape {
   readonly fields: readonly Field[]
 }
 
-export type Shape = { readonly kind: Scalar } | EnumShape | ListShape | LogicalShape | RecordShape
+export type Shape = { readonly kind: Scalar } | EnumShape | ListShape | LogicalShape | MapShape | RecordShape
 
 export interface Field {
   readonly name: string
@@ -70,6 +77,7 @@ class Reader {
     if (type === 'bytes') return logicalShape({}, type)
     if (typeof type === 'string') return this.#named.get(fullName(type, namespace)) ?? { kind: type as Scalar }
     const json = type as Json
+    if (json.type === 'map') return mapShape(scalarOf(json.values) as ListShape['items'], json.keys as string[])
     if (json.type === 'array') return { kind: 'list', items: scalarOf(json.items) as ListShape['items'] }
     if (json.type !== 'record' && json.type !== 'enum' && json.type !== 'fixed') {
       return json.logicalType === undefined ? this.type(json.type, namespace) : logicalShape(json, json.type)
@@ -104,6 +112,18 @@ class Reader {
 }
 
 const scalarOf = (type: unknown): unknown => (typeof type === 'object' ? scalarOf((type as Json).type) : type)
+
+const mapShape = (values: ListShape['items'], keys: readonly string[]): MapShape => {
+  const common = {
+    aliases: [],
+    shape: { kind: values },
+    nullBranch: 0,
+    default: null,
+    isTag: false,
+    unitsPerMs: undefined,
+  }
+  return { kind: 'map', values, fields: keys.map((name) => ({ ...common, name })) }
+}
 
 const logicalShape = ({ logicalType = 'bytes', precision = 0, scale = 0 }: Json, wire: unknown): LogicalShape => ({
   kind: 'logical',

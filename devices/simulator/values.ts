@@ -131,6 +131,10 @@ function sourceOf(type: unknown, hints: FieldHints, random: Random, drawing: Dra
     if (typeof type.name === 'string') drawing.named.set(type.name, type)
     if (type.type === 'record') return fieldsSource(type, undefined, random, drawing)
     if (type.type === 'enum' && Array.isArray(type.symbols)) return sticky(type.symbols, hints.tag, random)
+    if (type.type === 'map' && Array.isArray(type.keys)) {
+      const sources = type.keys.map((key) => [String(key), sourceOf(type.values, hints, random, drawing)] as const)
+      return () => Object.fromEntries(sources.map(([key, source]) => [key, source()]))
+    }
     if (type.type === 'array') return listSource(type.items, hints, random, drawing)
     const leaf = 'logicalType' in type || type.type === 'fixed' ? logicalOf(type, type.type, sizeOf(type)) : undefined
     if (leaf !== undefined && !(leaf instanceof Unfit)) return logicalSource(leaf, hints, random, drawing)

@@ -133,6 +133,12 @@ static inline void tt_doubles(struct tt_buffer *b, struct tt_doubles list)
     tt_long(b, 0);
 }
 
+/* So many keys follow, each with its value; then tt_long(b, 0). */
+static inline void tt_map(struct tt_buffer *b, int count)
+{
+    if (count > 0) tt_long(b, count);
+}
+
 /* A value that may be null: which branch of the union follows. */
 static inline bool tt_branch(struct tt_buffer *b, bool has, int branch)
 {

@@ -326,6 +326,7 @@ const LOGICAL: readonly (readonly [type: object, min: number, max: number])[] = 
   [{ type: 'long', logicalType: 'local-timestamp-micros' }, -(2 ** 52), 2 ** 53 - 2],
 ]
 const LISTS = ['int', 'long', 'float', 'double'].map((items) => ({ type: 'array', items }))
+const MAPS = ['int', 'long', 'float', 'double'].map((values) => ({ type: 'map', values, keys: ['k', 'l', 'm'] }))
 const UUID = { type: 'string', logicalType: 'uuid' }
 const byteTypes = (name: string) => [
   { type: 'bytes' },
@@ -340,7 +341,7 @@ const latin1 = (bytes: unknown) => (bytes instanceof Uint8Array ? Buffer.from(by
 const logicalField = (name: string): fc.Arbitrary<Evolving> =>
   fc
     .record({
-      type: fc.constantFrom(...LOGICAL.map(([type]) => type), UUID, ...LISTS, ...byteTypes(name)),
+      type: fc.constantFrom(...LOGICAL.map(([type]) => type), UUID, ...LISTS, ...MAPS, ...byteTypes(name)),
       isNullable: fc.boolean(),
       fate: fc.constantFrom('kept', 'renamed', 'new'),
     })
@@ -387,6 +388,10 @@ function sampleOf(type: Type): fc.Arbitrary<unknown> {
   const { type: kind, symbols, fields } = type as { type: Type; symbols?: string[]; fields?: Schema['fields'] }
   if (kind === 'enum') return fc.constantFrom(...(symbols ?? []))
   if (kind === 'record') return recordOf({ fields: fields ?? [] })
+  if (kind === 'map') {
+    const { values, keys } = type as never as { values: string; keys: string[] }
+    return fc.dictionary(fc.constantFrom(...keys), leafValue(values))
+  }
   if (kind === 'array') return fc.array(leafValue((type as never as { items: string }).items), { maxLength: 4 })
   return kind === 'fixed' || kind === 'bytes' || 'logicalType' in type ? logicalSample(type as never) : sampleOf(kind)
 }

@@ -121,8 +121,12 @@ for (const [name, startStore] of Object.entries(STORES)) {
       headers: { authorization: `Bearer ${token}`, accept: 'text/csv' },
     })
     const [header = '', ...rows] = (await answer.text()).trim().split('\r\n')
-    assert.equal(header, ['ts', 'device', 'stream', ...Object.keys(VALUES)].join(','))
-    const cells = Object.values(VALUES).map(csvCell)
+    const columns =
+      Registry.load(schemas)
+        .stream('probe')
+        ?.columns.map(({ name }) => name) ?? []
+    assert.equal(header, ['ts', 'device', 'stream', ...columns].join(','))
+    const cells = columns.map((column) => csvCell((VALUES as Readonly<Record<string, unknown>>)[column] ?? ''))
     assert.deepEqual(
       rows,
       expected.map(({ ts }) => [ts, DEVICE, 'probe', ...cells].join(',')),
@@ -138,6 +142,6 @@ for (const [name, startStore] of Object.entries(STORES)) {
 }
 
 /** Columns of one number. */
-const MEANS = ['energy', 'price']
+const MEANS = ['energy', 'price', 'cells_a', 'cells_c', 'hits_right']
 
 const csvCell = (value: unknown) => (Array.isArray(value) ? `"${JSON.stringify(value)}"` : String(value))

@@ -25,6 +25,8 @@ const FIELDS = [
   field('exact', { type: 'array', items: 'double' }),
   field('counts', { type: 'array', items: 'int' }),
   field('totals', { type: 'array', items: { type: 'long' } }),
+  field('cells', { type: 'map', values: 'float', keys: ['a', 'b', 'c'] }, { unit: 'V' }),
+  field('hits', ['null', { type: 'map', values: 'long', keys: ['left', 'right'] }], { default: null }),
 ]
 export const SCHEMA = {
   ...probe(),
@@ -51,6 +53,8 @@ export const RECORD = {
   exact: [0.1 + 0.2, 5e-324, -1e300],
   counts: [-(2 ** 31), 2 ** 31 - 1],
   totals: [2 ** 53 - 2, -(2 ** 52)],
+  cells: { c: 3.3, a: 4.1 },
+  hits: { right: 2 ** 53 - 2 },
 }
 /** As readings have them. */
 export const VALUES = {
@@ -71,6 +75,9 @@ export const VALUES = {
   exact: [0.1 + 0.2, 5e-324, -1e300],
   counts: [-(2 ** 31), 2 ** 31 - 1],
   totals: [2 ** 53 - 2, -(2 ** 52)],
+  cells_a: 4.1,
+  cells_c: 3.3,
+  hits_right: 2 ** 53 - 2,
 }
 
 export const PROTO = `syntax = "proto3";
@@ -79,11 +86,16 @@ message Probe {
   int64 ts = 1; string day = 2; int32 at = 3; string at_micros = 4; optional int64 seen = 5; sint64 seen_micros = 6;
   sfixed64 local = 7; string local_micros = 8; string run = 9; bytes part = 10; double energy = 11 [(telltale.unit) = "kW.h"];
   float price = 12; bytes mac = 13; bytes raw = 14; repeated float burst = 15 [(telltale.unit) = "m/s2"]; repeated double exact = 16;
+  message Cells { optional float a = 1 [(telltale.unit) = "V"]; optional float b = 2 [(telltale.unit) = "V"]; optional float c = 3 [(telltale.unit) = "V"]; }
+  message Hits { optional int64 left = 1; optional int64 right = 2; }
+  Cells cells = 19; Hits hits = 20;
   repeated sint32 counts = 17 [packed = false]; repeated int64 totals = 18;
 }`
 
 /** As `PROTO` has them, but for the time. */
 export const PROTO_RECORD = {
+  cells: RECORD.cells,
+  hits: RECORD.hits,
   ...VALUES,
   at: RECORD.at,
   seen: RECORD.seen,

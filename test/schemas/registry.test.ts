@@ -93,9 +93,9 @@ const FAULTS: [what: string, schema: object | string, message: RegExp][] = [
     /x is an array of \{"type":"long","logicalType"/,
   ],
   [
-    'a map',
+    'a map without keys',
     probe({ name: 'x', type: { type: 'map', values: 'int' } }),
-    /x is of type "map", which cannot become a point/,
+    /x is a map, of which each key is a column: "keys" beside/,
   ],
   [
     'a large fixed',

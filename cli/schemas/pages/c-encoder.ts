@@ -192,13 +192,13 @@ ${initializers(members, example).join('\n')}
 `
   }
 
-  #membersOf({ fields }: RecordShape, prefix: string): Member[] {
+  #membersOf({ fields }: Pick<RecordShape, 'fields'>, prefix: string): Member[] {
     return fields.map((field) => {
       const { shape, nullBranch } = field
       const name = this.#free(prefix + field.name)
-      const isSeen = shape.kind !== 'record' && KINDS[shape.kind].isPointer?.(shape)
+      const isSeen = !('fields' in shape) && KINDS[shape.kind].isPointer?.(shape)
       const has = nullBranch !== undefined && !isSeen ? this.#free(`has_${prefix}${field.name}`) : undefined
-      const members = shape.kind === 'record' ? this.#membersOf(shape, `${prefix}${field.name}_`) : []
+      const members = 'fields' in shape ? this.#membersOf(shape, `${prefix}${field.name}_`) : []
       return { field, name, has, members }
     })
   }
@@ -215,7 +215,7 @@ ${initializers(members, example).join('\n')}
     return members.flatMap(({ field, name, has, members: below }) => {
       const { shape, unit, tag, nullBranch } = field
       const first = has === undefined ? [] : [`    bool ${has};`]
-      if (shape.kind === 'record') return [...first, ...this.#declarations(below, `${above}${field.name}_`)]
+      if ('fields' in shape) return [...first, ...this.#declarations(below, `${above}${field.name}_`)]
       const { declare, remark, isPointer } = KINDS[shape.kind]
       const isTime = above === '' && field.name === timeField
       const remarks = [
@@ -238,10 +238,22 @@ function puts(members: readonly Member[], level: number): string[] {
     const at = `r->${name}`
     const isThere = has === undefined ? `${at} != NULL` : `r->${has}`
     const branch = nullBranch !== undefined && `if (tt_branch(b, ${isThere}, ${1 - nullBranch}))`
-    if (shape.kind !== 'record') return [`${indent}${branch ? `${branch} ` : ''}${KINDS[shape.kind].put(at, shape)};`]
-    if (!branch) return puts(below, level)
-    return [`${indent}${branch} {`, ...puts(below, level + 1), `${indent}}`]
+    if (!('fields' in shape)) return [`${indent}${branch ? `${branch} ` : ''}${KINDS[shape.kind].put(at, shape)};`]
+    const inside = shape.kind === 'map' ? putsOfMap : puts
+    if (!branch) return inside(below, level)
+    return [`${indent}${branch} {`, ...inside(below, level + 1), `${indent}}`]
   })
+}
+
+/** One block with the keys that have a value, then one with none. */
+function putsOfMap(members: readonly Member[], level: number): string[] {
+  const indent = '    '.repeat(level)
+  const blocks = members.map(({ field, name, has }) => {
+    const value = KINDS[field.shape.kind as NumberType].put(`r->${name}`, field.shape as Leaf)
+    return `${indent}if (r->${has}) { tt_string(b, "${field.name}"); ${value}; }`
+  })
+  const count = members.map(({ has }) => `r->${has}`).join(' + ')
+  return [`${indent}tt_map(b, ${count});`, ...blocks, `${indent}tt_long(b, 0);`]
 }
 
 function initializers(members: readonly Member[], example: Example): string[] {
@@ -249,7 +261,7 @@ function initializers(members: readonly Member[], example: Example): string[] {
     const { shape } = field
     const value = example[field.name]
     const first = has === undefined ? [] : [`        .${has} = true,`]
-    if (shape.kind === 'record') return [...first, ...initializers(below, value as Example)]
+    if ('fields' in shape) return [...first, ...initializers(below, value as Example)]
     return [...first, `        .${name} = ${KINDS[shape.kind].literal(value, shape)},`]
   })
 }

@@ -111,6 +111,12 @@ static inline void tt_decimal(struct tt_buffer *b, int64_t value, int size)
 }
 
 ${NUMBERS.map(listOf).join('\n')}
+/* So many keys follow, each with its value; then tt_long(b, 0). */
+static inline void tt_map(struct tt_buffer *b, int count)
+{
+    if (count > 0) tt_long(b, count);
+}
+
 /* A value that may be null: which branch of the union follows. */
 static inline bool tt_branch(struct tt_buffer *b, bool has, int branch)
 {

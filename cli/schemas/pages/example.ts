@@ -97,11 +97,14 @@ export function exampleOf({ shape, timeField, precision }: Definition, writing: 
   return { ...recordOf(shape, writing), [timeField]: time }
 }
 
-function recordOf({ fields }: RecordShape, writing: Writing): Record<string, unknown> {
+function recordOf({ fields }: Pick<RecordShape, 'fields'>, writing: Writing): Record<string, unknown> {
   return Object.fromEntries(
     fields.map((field) => {
       const { name, shape } = field
       if (shape.kind === 'record') return [name, recordOf(shape, writing)]
+      if (shape.kind === 'map') {
+        return [name, recordOf({ fields: shape.fields.map((key) => ({ ...key, unit: field.unit })) }, writing)]
+      }
       const value = VALUES[shape.kind](field)
       return [name, writing === 'json' && isLogical(shape) ? fromAvro(shape, value) : value]
     }),

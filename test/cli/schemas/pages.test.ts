@@ -81,6 +81,13 @@ const METER = {
     { name: 'exact', type: ['null', list('double')] },
     { name: 'steps', type: ['null', list('int')] },
     { name: 'totals', type: ['null', list('long')] },
+    {
+      name: 'cells',
+      type: ['null', { type: 'map', values: 'float', keys: ['long', 'b'] }],
+      unit: 'V',
+      doc: 'Of each cell.',
+    },
+    { name: 'hits', type: { type: 'map', values: 'int', keys: ['left'] } },
   ),
   name: 'meter',
 }
@@ -90,6 +97,8 @@ const METER_PROTO = `syntax = "proto3"; package telltale;
     optional int64 found = 8; optional string id = 9; optional bytes serial = 10; double register = 11 [(telltale.unit) = "kW.h"];
     double price = 12; optional double tiny = 13; optional bytes blob = 14; optional bytes mac = 15;
     repeated float burst = 16 [(telltale.unit) = "m/s2"]; repeated double exact = 17; repeated sint32 steps = 18; repeated fixed64 totals = 19;
+    message Cells { optional float long = 1 [(telltale.unit) = "V"]; optional float b = 2 [(telltale.unit) = "V"]; } Cells cells = 20;
+    message Hits { optional int32 left = 1; } Hits hits = 21;
   }`
 
 /** Of every kind of schema, beside those that are shipped. */

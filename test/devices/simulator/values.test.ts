@@ -50,6 +50,7 @@ test('what Avro writes as another type is drawn so that the registry takes it', 
     'mac',
     'bytes',
     { type: 'array', items: 'float' },
+    { type: 'map', values: 'double', keys: ['a'] },
     { type: 'array', items: { type: 'long' } },
   ]
   const fields = types.map((type, index) => ({ name: `x${index}`, type }))
