@@ -158,6 +158,10 @@ export class MadeStream {
     }
   }
 
+  hasMetric({ kind, name }: Learnt): boolean {
+    return this.#metrics[kind].has(name)
+  }
+
   /** The name of a metric's column; `NEW` if that is to be learnt, undefined if there cannot be one. */
   metricColumn({ name, kind, unit }: Learnt): string | typeof NEW | undefined {
     const known = this.#metrics.get(`${kind} ${name}`)

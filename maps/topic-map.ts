@@ -133,21 +133,31 @@ export class TopicMap {
     return readings
   }
 
-  #items(names: TopicNames, { payload, context = NO_CONTEXT }: MappedMessage): readonly Item[] | Rejection {
+  #items(names: TopicNames, { payload, receivedAt, context = NO_CONTEXT }: MappedMessage): readonly Item[] | Rejection {
     const { format } = this.definition
     if (format !== 'sparkplug') return readPayload(payload, format, names.has('field'))
     const items = itemsOf(payload, context)
     if (items instanceof Rejection) return items
+    // Before columns are learnt: a message that is refused must leave none.
+    for (const { at } of items) {
+      const wrong = at && timeFault(at.ms, 'ms', receivedAt, this.#earliest)
+      if (wrong !== undefined) return new Rejection('bad-timestamp', `a metric's time ${wrong}`)
+    }
     // All at once: each look for new columns takes another registry.
     return this.#newColumns(items.flatMap(({ facts }) => facts)) ?? items
   }
 
-  #newColumns(facts: readonly MetricFact[]): NewColumns | undefined {
+  #newColumns(facts: readonly MetricFact[]): Rejection | undefined {
     const target = this.#target
     if (target.kind !== 'made' || this.definition.all === undefined) return undefined
     const fresh = facts.filter((fact) => !this.#leftMetrics.has(fact.name) && target.stream.metricColumn(fact) === NEW)
     if (fresh.length === 0 && (target.stream.hasCome || facts.length > 0)) return undefined
-    return new NewColumns(target.stream.name, [HAS_COME, ...new Set(fresh.map(factOf))])
+    const names = new Set(
+      fresh.filter((fact) => !target.stream.hasMetric(fact)).map(({ kind, name }) => `${name} (${kind})`),
+    )
+    const long = fresh.find(({ name }) => columnOf([name]).length > LEARNT_CHARS_MAX)
+    if (long !== undefined) return tooLong(long.name)
+    return this.#learning([...names], [HAS_COME, ...new Set(fresh.map(factOf))])
   }
 
   #addMetrics(facts: readonly MetricFact[], values: Record<string, Value>): number | Rejection {
@@ -352,8 +362,7 @@ export class TopicMap {
       const column = this.#column(name)
       if (column === undefined) fault ??= `${path.join('.')} cannot be a column of ${this.definition.stream} any more`
       else if (!Number.isFinite(number)) fault ??= `${path.join('.')} is ${number}; a number is right`
-      else if (column === NEW && name.length > LEARNT_CHARS_MAX)
-        fault ??= `${quote(path.join('.'))} is too long for a column, which has at most ${LEARNT_CHARS_MAX} characters: name it under fields`
+      else if (column === NEW && name.length > LEARNT_CHARS_MAX) fault ??= tooLong(path.join('.')).reason
       else if (column === NEW) fresh.push(name)
       else {
         values[column] = number === 0 ? 0 : number
@@ -366,10 +375,10 @@ export class TopicMap {
   }
 
   /** All of them, or none: a message with more than there is room for takes no room. */
-  #learning(names: readonly string[]): Rejection {
+  #learning(names: readonly string[], learnt = names): Rejection {
     const { stream } = this.definition
     const room = this.#target.kind === 'made' ? this.#target.stream.room : 0
-    if (names.length <= room) return new NewColumns(stream, names)
+    if (names.length <= room) return new NewColumns(stream, learnt)
     const shown = names.slice(0, NAMES_SHOWN).join(', ')
     return new Rejection(
       'invalid-reading',
@@ -386,10 +395,7 @@ export class TopicMap {
 
   /** Microseconds. */
   #time({ root, time: given, at }: Item, { receivedAt, offset = 0 }: MappedMessage, index: number): number | Rejection {
-    if (at !== undefined) {
-      const wrong = timeFault(at.ms, 'ms', receivedAt, this.#earliest)
-      return wrong === undefined ? at.ms * 1000 + at.micros : new Rejection('bad-timestamp', `a metric's time ${wrong}`)
-    }
+    if (at !== undefined) return at.ms * 1000 + at.micros
     const { time } = this.definition
     const raw = time === undefined ? given : valueAt(root, time.path)
     if (time === undefined && given === undefined) return receivedMicros(receivedAt, offset + index)
@@ -402,6 +408,12 @@ export class TopicMap {
     return fault === undefined ? micros : new Rejection('bad-timestamp', `${name} ${fault}`)
   }
 }
+
+const tooLong = (name: string) =>
+  new Rejection(
+    'invalid-reading',
+    `${quote(name)} is too long for a column, which has at most ${LEARNT_CHARS_MAX} characters: name it under fields`,
+  )
 
 const LEFT: Place = { kind: 'left' }
 /** Among the names of a topic of Sparkplug: the device that it is of. No name of a pattern is so. */

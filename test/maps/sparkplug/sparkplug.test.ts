@@ -223,6 +223,23 @@ test('one name in two types within a message is two columns, each with its own v
   assert.deepEqual(values, { a: 1, a_string: 'x', v__proto__: 2, constructor: 3, device_: 4 })
 })
 
+test('a message that is refused leaves no columns, and one takes no more than there is room for', () => {
+  const schemas = schemasWith()
+  const refused = (metrics: readonly MetricSaid[], timestamp: number, why: RegExp) => {
+    const outcome = schemas.decode(messageOf('spBv1.0/g/NDATA/n', { timestamp, metrics }))
+    assert.match(outcome instanceof Rejection ? outcome.reason : 'read', why)
+  }
+  const many = (count: number, name = 'm') =>
+    Array.from({ length: count }, (_, index) => ({ name: `${name}${index}`, datatype: TYPE.Int32, int_value: index }))
+  refused(many(3), 1_000, /a metric's time is 1970/)
+  refused(many(513), NOW, /513 columns that sparkplug has not.*room for 512/)
+  refused([{ name: 'n'.repeat(200), datatype: TYPE.Int32, int_value: 1 }], NOW, /too long for a column/)
+  assert.equal(schemas.registry.stream('sparkplug'), undefined)
+  const whole = decoded(schemas, messageOf('spBv1.0/g/NDATA/n', { timestamp: NOW, metrics: many(512) }))
+  assert.equal(Object.keys(whole[0]?.values ?? {}).length, 512)
+  refused(many(1, 'other'), NOW, /cannot be a column of sparkplug any more/)
+})
+
 test('a column whose metrics come in two units has none', () => {
   const schemas = schemasWith()
   const inUnit = (unit: string) => ({ keys: ['engUnit'], values: [{ type: TYPE.String, string_value: unit }] })
