@@ -14,6 +14,7 @@ import { JsonMapper } from '../schemas/json-mapper.ts'
 import { type ColumnKind, type Part, type Reading, Rejection, type Value } from '../schemas/reading.ts'
 import { itemOf } from '../schemas/record-mapper.ts'
 import { quote, timeFault } from '../schemas/values.ts'
+import { absence, NAMES_SHOWN, namesIn } from './absence.ts'
 import { convert, PLAIN, textOf, Unfit } from './conversion.ts'
 import type { MapDefinition, Rule, Source, Template } from './definition.ts'
 import { factOf, HAS_COME, KIND_BY_DEFAULT, LEARNT_CHARS_MAX, type MadeStream, NEW } from './made-streams.ts'
@@ -24,9 +25,6 @@ import { itemsOf, type MetricFact } from './sparkplug/items.ts'
 import { parseSparkplug, deviceIdOf as sparkplugDevice } from './sparkplug/topic.ts'
 import { readTime } from './time.ts'
 import type { TopicNames } from './topic-pattern.ts'
-
-/** Names of a payload that are shown to who misses one. */
-const NAMES_SHOWN = 12
 
 /** What a message is to a map whose topic it is on. */
 export type Place =
@@ -177,6 +175,24 @@ export class TopicMap {
       count++
     }
     return count
+  }
+
+  /** What the map looks for in a message and does not find, each as a sentence; of one value a topic, and of Sparkplug, all but one may be. */
+  missing(names: TopicNames, message: MappedMessage): readonly string[] {
+    const items = names.has('field') ? [] : this.#items(names, message)
+    const [item] = items instanceof Rejection ? [] : items
+    if (item === undefined || item.facts !== undefined) return []
+    const { root } = item
+    return this.#rules.flatMap(({ rule: { column, from } }) => {
+      if ('path' in from)
+        return valueAt(root, from.path) === undefined ? [`${column}: ${absence(root, from.path)}`] : []
+      return from.template.parts.flatMap((part) => {
+        if (typeof part === 'string' || names.has(part.name)) return []
+        const path = parsePath(part.name)
+        const isThere = valueAt(root, path) !== undefined
+        return isThere ? [] : [`${column}: the topic has no name ${part.name}, and there is ${absence(root, path)}`]
+      })
+    })
   }
 
   /** What a message of one value adds to a reading that is gathered; undefined if that is left out. */
@@ -401,6 +417,9 @@ export class TopicMap {
     if (time === undefined && given === undefined) return receivedMicros(receivedAt, offset + index)
     const micros = readTime(raw, time?.zone)
     const name = time?.path.join('.') ?? 'its time'
+    if (raw === undefined && time !== undefined) {
+      return new Rejection('bad-timestamp', () => `its time is missing: ${absence(root, time.path)}`)
+    }
     if (micros === undefined) {
       return new Rejection('bad-timestamp', `${name} is ${quote(raw)}; ISO 8601, or a number since 1970, is right`)
     }
@@ -466,12 +485,4 @@ function kindIn({ places, stream, version }: Definition, { column, kind, tag, wh
 
 function refuse(where: ConfigValue, what: string): never {
   return where.refuse(what)
-}
-
-function namesIn(root: unknown): string {
-  if (typeof root !== 'object' || root === null) return quote(root)
-  const names = Object.keys(root)
-  const shown = names.slice(0, NAMES_SHOWN).join(', ')
-  if (names.length === 0) return 'nothing'
-  return names.length > NAMES_SHOWN ? `${shown} and more` : shown
 }

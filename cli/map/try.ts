@@ -53,6 +53,9 @@ function tryMap(file: string, { topic, retained = false, ...options }: TryOption
   const message = { ...place, receivedAt, framing: FOREIGN, payload: foreignPayload(topic, payload) }
   const readings = schemas.decode(message)
   if (readings instanceof Rejection) throw new TelltaleError(readings.code, `${readings.code}: ${readings.reason}`)
+  for (const missing of map.missing(names, { topic, receivedAt, payload })) {
+    process.stderr.write(`telltale: ${printable(missing)}\n`)
+  }
   for (const { device, stream, ts, values } of readings) {
     process.stdout.write(`${JSON.stringify({ device, stream, ts, values })}\n`)
   }

@@ -46,6 +46,27 @@ test('map try says what is wrong, with file and line, and what a map leaves out'
     (await run(...on, '{"y":1}')).stderr,
     /^telltale: invalid-reading: it has nothing that the map takes, which is x from x; it has y\n$/,
   )
+  const solar =
+    'topic: a/{device}/state\nstream: a\nfields: { ac: AC.Power, dc: DC.P, gone: X.y, is: T.x }\ntags: { site: "{site}" }\n'
+  writeFileSync(file, solar)
+  assert.deepEqual(
+    await run(...on, '{"AC":{"P":1,"E_total":[2,3]},"DC":{"P":4},"T":5}', '--received', '2025-11-23T12:00Z'),
+    {
+      code: 0,
+      stdout: '{"device":"d","stream":"a","ts":1763899200000,"values":{"dc":4}}\n',
+      stderr: `telltale: site: the topic has no name site, and there is nothing at site; it has AC.P, AC.E_total.0, AC.E_total.1, DC.P, T
+telltale: ac: nothing at AC.Power; AC has P, E_total.0, E_total.1
+telltale: gone: nothing at X.y; it has AC.P, AC.E_total.0, AC.E_total.1, DC.P, T
+telltale: is: nothing at T.x; T is 5
+`,
+    },
+  )
+  writeFileSync(file, 'topic: a/{device}/state\nstream: a\nretained: leave\nfields: { x: }\ntime: time\n')
+  assert.match(
+    (await run(...on, '{"x":1,"Time":2}')).stderr,
+    /^telltale: bad-timestamp: its time is missing: nothing at time; it has x, Time\n$/,
+  )
+  writeFileSync(file, 'topic: a/{device}/state\nstream: a\nretained: leave\nfields: { x: }\n')
   assert.match((await run(...on, '{"x":1}', '--retained')).stdout, /^nothing: .*m\.yaml:1 leaves such a message out\n$/)
   assert.match((await run('--topic', 'b', '--payload', '1')).stderr, /^telltale: no map of .*m\.yaml is for b\n$/)
   assert.equal((await run('--topic', 'b')).code, 2)

@@ -88,7 +88,13 @@ test('a payload without anything that is named, or with something unfit, is refu
     Time: '2025-11-23T11:59:30',
     AM2301: { Temperature: 'warm' },
   })
-  refused('bad-timestamp', /^Time is undefined; ISO 8601/, TASMOTA, 'tele/d/SENSOR', { AM2301: { Temperature: 1 } })
+  refused(
+    'bad-timestamp',
+    /^its time is missing: nothing at Time; it has AM2301.Temperature$/,
+    TASMOTA,
+    'tele/d/SENSOR',
+    { AM2301: { Temperature: 1 } },
+  )
   refused('bad-timestamp', /^Time is 1970-01-01/, TASMOTA, 'tele/d/SENSOR', {
     Time: '1970-01-01T00:00:10',
     AM2301: { Temperature: 1 },
