@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Identity } from '../identity/identity.ts'
 import { Users } from '../identity/users.ts'
-import { mapMaker } from '../maps/maps.ts'
+import { Maps, mapMaker } from '../maps/maps.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { ConfigText } from '../platform/config-folder.ts'
 import { ConfigWatch, type ConfigWatchDependencies } from '../platform/config-watch.ts'
@@ -34,7 +34,14 @@ export function openSchemas(settings: Settings, logger: Logger) {
     lookAfter: (receivedAt: number): void => mapsWatch.lookAfter(receivedAt),
   }
   const schemas = new CurrentSchemas({ directory: schemasDirectory(settings), readingTimeMinMs, foreign })
-  const mapsWatch = watchConfig(settings, 'maps', (files) => schemas.useMaps(files), logger)
+  let told = ''
+  const use = (files: readonly ConfigText[]) => {
+    schemas.useMaps(files)
+    const { remarks } = new Maps(schemas)
+    for (const remark of remarks) if (!told.includes(remark)) logger.warn(remark)
+    told = remarks.join('\n')
+  }
+  const mapsWatch = watchConfig(settings, 'maps', use, logger)
   return { schemas, mapsWatch }
 }
 
@@ -45,8 +52,14 @@ export function openUsers(settings: Settings, logger: Logger) {
   return { users, watch }
 }
 
-function watchConfig({ configDir }: Settings, name: string, use: ConfigWatchDependencies['use'], logger: Logger) {
-  return new ConfigWatch({ name, directory: join(configDir, name) }, { use, clock: systemClock, logger })
+function watchConfig(
+  { configDir, dataDir }: Settings,
+  name: string,
+  use: ConfigWatchDependencies['use'],
+  logger: Logger,
+) {
+  const kept = join(dataDir, 'config', `${name}.json`)
+  return new ConfigWatch({ name, directory: join(configDir, name), kept }, { use, clock: systemClock, logger })
 }
 
 /** The schemas with these maps and no others, of which nothing is kept. */

@@ -37,7 +37,7 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
     load: async () => (await import('./schemas.ts')).schemasCommand(),
   },
   map: {
-    description: 'maps of foreign topics: try one on a message, have some proposed',
+    description: 'maps of foreign topics: try one on a message, check them all, have some proposed',
     load: async () => (await import('./map/command.ts')).mapCommand(),
   },
   command: {

@@ -50,6 +50,21 @@ export class MapSet implements Foreign {
     this.gathers = definitions.some(({ gatherMs }) => gatherMs !== undefined)
   }
 
+  /** Maps that no message ever comes to. */
+  get remarks(): string[] {
+    const first = new Map<string, MapDefinition>()
+    return this.#definitions.flatMap((map) => {
+      if (map === SPARKPLUG_MAP) return []
+      const known = first.get(map.topic.filter)
+      if (known === undefined) first.set(map.topic.filter, map)
+      return known === undefined
+        ? []
+        : [
+            `${map.where.where}: this map is never used, for ${known.where.where} has the same topics and stands before it`,
+          ]
+    })
+  }
+
   mapsOf(stream: string): MapSource[] {
     const its = this.#definitions.filter((map) => !map.ignoresAll && map.stream === stream)
     return its.map(({ topic, where }) => ({ topic: topic.text, file: basename(where.file) }))
@@ -128,6 +143,18 @@ export class Maps {
 
   for(topic: string): Match | undefined {
     return this.#set?.for(topic)
+  }
+
+  /** What is no fault, and hardly what was meant. */
+  get remarks(): readonly string[] {
+    return this.#set?.remarks ?? []
+  }
+
+  /** Maps that would be for a topic if there were not the one that is. */
+  passedOver(topic: string): readonly TopicMap[] {
+    return (
+      this.#set?.maps.filter((map) => map.definition !== SPARKPLUG_MAP && map.match(topic) !== undefined).slice(1) ?? []
+    )
   }
 
   get #set(): MapSet | undefined {

@@ -53,6 +53,11 @@ export class TopicPattern {
     return new TopicPattern(text, names, new RegExp(`^${expression}$`, 's'))
   }
 
+  /** The same topics without names. */
+  get filter(): string {
+    return this.text.replace(/\{[^{}]*\.\.\.\}/, '#').replaceAll(/\{[^{}]*\}/g, '+')
+  }
+
   match(topic: string): TopicNames | undefined {
     const found = this.#expression.exec(topic)
     if (found === null) return undefined

@@ -20,6 +20,12 @@ export class ConfigError extends TelltaleError {
     super('bad-config', `${file}${line === undefined ? '' : `:${line}`}: ${what}`)
     this.file = file
   }
+
+  /** The same, and what is wrong with other files. */
+  with(others: readonly ConfigError[]): TelltaleError {
+    const messages = [this, ...others].map(({ message }) => message)
+    return new TelltaleError('bad-config', messages.join('; and '))
+  }
 }
 
 /** One value of a file, and where it stands. */

@@ -2,7 +2,8 @@
  * Owns a folder of YAML files that is read while the process runs, such as `config/maps`.
  *
  * Always true: what is in force was read from files that were good; a file with a fault stays what it was when it was good last, or is
- * not there, and keeps no other from being read. A folder that is not there has no files. Bound: `CONFIG_FILES_MAX` files.
+ * not there, and keeps no other from being read; at a start its copy says what it was (kept-config.ts). A folder that is not there has no
+ * files. Bound: `CONFIG_FILES_MAX` files.
  */
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
@@ -23,24 +24,36 @@ export interface ConfigText {
 export interface ConfigLook {
   /** Others are in force now. */
   readonly changed: boolean
-  /** The first fault. */
-  readonly problem: ConfigError | undefined
+  /** The first fault of each file that has one. */
+  readonly problems: readonly ConfigError[]
+  /** Files that are not in force as they were once: they have faults, and nothing is known of what they said before. */
+  readonly lost: readonly string[]
 }
 
 export class ConfigFolder {
   readonly #directory: string
   readonly #use: (files: readonly ConfigText[]) => void
   #inForce: readonly ConfigText[] = []
+  /** By file, what it said when it was good last. */
+  #good: ReadonlyMap<string, string>
   /** The files as they were read last, in one text, and what came of it. */
   #texts = '[]'
-  #problem: ConfigError | undefined
+  #outcome: Omit<ConfigLook, 'changed'> = { problems: [], lost: [] }
   /** What the folder looked like at the two last looks. */
   #seen: readonly [before: string, last: string] = ['', '']
 
-  /** `use` puts files in force, by name; it throws a `ConfigError`, and changes nothing, where it cannot. */
-  constructor(directory: string, use: (files: readonly ConfigText[]) => void) {
+  /**
+   * `use` puts files in force, by name; it throws a `ConfigError`, and changes nothing, where it cannot. `kept`: what the files said
+   * when they were in force last, by name.
+   */
+  constructor(
+    directory: string,
+    use: (files: readonly ConfigText[]) => void,
+    kept: ReadonlyMap<string, string> = new Map(),
+  ) {
     this.#directory = directory
     this.#use = use
+    this.#good = new Map([...kept].map(([name, text]) => [join(directory, name), text]))
   }
 
   /** What is in force. */
@@ -52,7 +65,7 @@ export class ConfigFolder {
     try {
       return this.#look()
     } catch (error) {
-      if (error instanceof ConfigError) return { changed: false, problem: error }
+      if (error instanceof ConfigError) return { changed: false, problems: [error], lost: [error.file] }
       throw error
     }
   }
@@ -62,37 +75,64 @@ export class ConfigFolder {
     const seen = files.map(({ seen }) => seen).join('\n')
     const [before, last] = this.#seen
     // Once more after a change: two within one tick of the file system's clock look like one.
-    if (seen === last && last === before) return { changed: false, problem: this.#problem }
+    if (seen === last && last === before) return { changed: false, ...this.#outcome }
     const read = files.map(({ file }) => ({ file, text: textOf(file) }))
     this.#seen = [last, seen]
     const texts = JSON.stringify(read)
-    if (texts === this.#texts) return { changed: false, problem: this.#problem }
+    if (texts === this.#texts) return { changed: false, ...this.#outcome }
     this.#texts = texts
     return this.#take(read)
   }
 
   /** Puts the files in force, each with a fault as it was when it was good last. */
   #take(read: readonly ConfigText[]): ConfigLook {
-    const good = new Map(this.#inForce.map((each) => [each.file, each]))
-    const bad = new Set<string>()
-    this.#problem = undefined
+    const problems = new Map<string, ConfigError>()
+    let files = read
     for (;;) {
-      const files = read.flatMap((each) => (bad.has(each.file) ? (good.get(each.file) ?? []) : each))
       try {
         this.#use(files)
-        const changed = JSON.stringify(files) !== JSON.stringify(this.#inForce)
-        this.#inForce = files
-        return { changed, problem: this.#problem }
+        break
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error
-        this.#problem ??= error
+        const isKnown = problems.has(error.file)
+        if (!isKnown) problems.set(error.file, error)
         // What was good alone may not go with what is new: then all stays as it was.
-        if (bad.has(error.file) || !read.some(({ file }) => file === error.file)) {
-          return { changed: false, problem: this.#problem }
-        }
-        bad.add(error.file)
+        if (isKnown || !read.some(({ file }) => file === error.file)) return this.#stay(read, [...problems.values()])
       }
+      files = read.flatMap((each) => (problems.has(each.file) ? this.#before(each.file) : each))
     }
+    const lost = [...problems.keys()].filter((file) => !this.#good.has(file))
+    this.#outcome = { problems: [...problems.values()].sort((a, b) => (a.file < b.file ? -1 : 1)), lost }
+    return { changed: this.#enforce(files), ...this.#outcome }
+  }
+
+  /** All stays as it was; at a start, as the copy says. */
+  #stay(read: readonly ConfigText[], problems: readonly ConfigError[]): ConfigLook {
+    this.#outcome = { problems, lost: [] }
+    if (this.#inForce.length > 0) return { changed: false, ...this.#outcome }
+    const files = read.flatMap(({ file }) => this.#before(file))
+    try {
+      this.#use(files)
+      this.#outcome = { problems, lost: problems.map(({ file }) => file).filter((file) => !this.#good.has(file)) }
+      return { changed: this.#enforce(files), ...this.#outcome }
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      this.#outcome = { problems, lost: problems.map(({ file }) => file) }
+      return { changed: false, ...this.#outcome }
+    }
+  }
+
+  /** Whether others were in force. */
+  #enforce(files: readonly ConfigText[]): boolean {
+    const changed = JSON.stringify(files) !== JSON.stringify(this.#inForce)
+    this.#inForce = files
+    this.#good = new Map(files.map(({ file, text }) => [file, text]))
+    return changed
+  }
+
+  #before(file: string): ConfigText[] {
+    const text = this.#good.get(file)
+    return text === undefined ? [] : [{ file, text }]
   }
 
   #files(): { readonly file: string; readonly seen: string }[] {

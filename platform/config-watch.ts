@@ -1,11 +1,14 @@
 /**
  * Owns a folder of YAML files in a process, such as `config/maps`: what changes is put in force.
  *
- * Always true: a file that cannot be used stays as it was, and is told once while that lasts.
+ * Always true: a file that cannot be used stays as it was, also where it cannot be used at a start, and is told once while that lasts.
+ * Only a start with a file that never was in force is refused: nobody knows what it was to be.
  */
 
 import type { Clock } from './clock.ts'
+import type { ConfigError } from './config-file.ts'
 import { ConfigFolder, type ConfigLook, type ConfigText } from './config-folder.ts'
+import { KeptConfig } from './kept-config.ts'
 import type { Part } from './lifecycle.ts'
 import type { Logger } from './logger.ts'
 
@@ -16,6 +19,8 @@ export interface ConfigWatchOptions {
   /** What the files are. */
   readonly name: string
   readonly directory: string
+  /** Where the copy of what is in force is kept (kept-config.ts). */
+  readonly kept: string
 }
 
 export interface ConfigWatchDependencies {
@@ -33,19 +38,29 @@ export class ConfigWatch implements Part {
   /** When the files were looked at last, milliseconds. */
   #lookedAt = 0
   #looking: NodeJS.Timeout | undefined
-  #told: string | undefined
+  readonly #kept: KeptConfig
+  #isStarted = false
+  #told: ReadonlySet<string> = new Set()
 
-  constructor({ name, directory }: ConfigWatchOptions, { use, clock, logger }: ConfigWatchDependencies) {
+  constructor({ name, directory, kept }: ConfigWatchOptions, { use, clock, logger }: ConfigWatchDependencies) {
     this.name = name
-    this.#folder = new ConfigFolder(directory, use)
+    this.#kept = new KeptConfig(kept)
+    this.#folder = new ConfigFolder(directory, use, this.#kept.read())
     this.#clock = clock
     this.#logger = logger
   }
 
-  /** Reads the files, and looks at them from now on, which keeps no process alive. Rejects with a `ConfigError` if one cannot be used. */
+  /**
+   * Reads the files, and looks at them from now on, which keeps no process alive. Rejects with a `ConfigError` that names all faults if
+   * there is a file that cannot be used and was never in force.
+   */
   async start(): Promise<void> {
-    const { problem } = this.#look()
-    if (problem !== undefined) throw problem
+    const { problems, lost } = this.#look()
+    const [first] = problems.filter(({ file }) => lost.includes(file))
+    if (first !== undefined) throw first.with(problems.filter((each) => each !== first))
+    this.#isStarted = true
+    this.#keep()
+    this.#tell(problems, lost)
     this.#looking = setInterval(() => this.look(), LOOK_MS).unref()
   }
 
@@ -60,12 +75,31 @@ export class ConfigWatch implements Part {
 
   /** As a timer does it. */
   look(): void {
-    const { changed, problem } = this.#look()
+    const { changed, problems, lost } = this.#look()
     if (changed) this.#logger.info({ files: this.files.length }, `other ${this.name} are in force`)
-    if (problem !== undefined && problem.message !== this.#told) {
-      this.#logger.error(`${problem.message}; what that file was before stays in force`)
+    if (changed && this.#isStarted) this.#keep()
+    if (!changed && problems.length === 0 && this.#told.size > 0) {
+      this.#logger.info(`all ${this.name} files can be used again, and say what is in force`)
     }
-    this.#told = problem?.message
+    this.#tell(problems, lost)
+  }
+
+  #tell(problems: readonly ConfigError[], lost: readonly string[]): void {
+    for (const { file, message } of problems) {
+      if (this.#told.has(message)) continue
+      const instead = lost.includes(file)
+        ? 'nothing of that file is in force'
+        : 'what that file was before stays in force'
+      this.#logger.error(`${message}; ${instead}`)
+    }
+    this.#told = new Set(problems.map(({ message }) => message))
+  }
+
+  #keep(): void {
+    if (this.#kept.write(this.files)) return
+    this.#logger.warn(
+      `the copy of the ${this.name} in force could not be written: a start with a broken file would be refused`,
+    )
   }
 
   /**

@@ -41,9 +41,14 @@ function tryMap(file: string, { topic, retained = false, ...options }: TryOption
   if (receivedAt === undefined) throw new UsageError(`--received is "${options.received}": allowed is ISO 8601`)
   const payload = payloadOf(options)
   const schemas = schemasWith(loadSettings(), [{ file, text: read(file).toString('utf8') }])
-  const match = new Maps(schemas).for(topic)
+  const maps = new Maps(schemas)
+  const match = maps.for(topic)
   if (match === undefined) throw new TelltaleError('no-map', `no map of ${file} is for ${topic}`)
   const { map, names } = match
+  for (const { definition } of maps.passedOver(topic)) {
+    const other = `${definition.where.where} is for this topic, too, and is not used: the first is`
+    process.stderr.write(`telltale: ${printable(other)}\n`)
+  }
   const place = map.place(names, payload, retained)
   if (place.kind === 'unplaced') throw new TelltaleError('invalid-reading', place.why)
   if (place.kind === 'left') {

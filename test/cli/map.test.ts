@@ -72,3 +72,59 @@ telltale: is: nothing at T.x; T is 5
   assert.equal((await run('--topic', 'b')).code, 2)
   assert.equal((await run(...on, '1', '--received', 'soon')).code, 2)
 })
+
+test('map check names what is wrong with each file, with no platform, and maps that are never used', async (t) => {
+  const directory = scratchDirectory(t)
+  const config = { TELLTALE_CONFIG_DIR: directory }
+  const maps = join(directory, 'maps')
+  assert.deepEqual(await telltale(directory, ['map', 'check'], config), {
+    code: 0,
+    stdout: `${maps}: 0 files can be used\n${directory}/devices: 0 files can be used\n`,
+    stderr: '',
+  })
+  mkdirSync(maps)
+  mkdirSync(join(directory, 'devices'))
+  writeFileSync(join(maps, 'a.yaml'), 'topic: a/{device}\n')
+  writeFileSync(join(maps, 'b.yaml'), 'topic: b/{device}\nstream: b\n')
+  writeFileSync(
+    join(maps, 'c.yaml'),
+    '- topic: c/{device}\n  stream: c\n- topic: b/{id}\n  device: "{id}"\n  stream: c\n',
+  )
+  writeFileSync(join(maps, 'd.yaml'), 'topic: d/{device}\nstream: d\nfields: { a: b, a: c }\n')
+  writeFileSync(join(directory, 'devices', 'e.yaml'), 'password: x\n')
+  const { code, stdout, stderr } = await telltale(directory, ['map', 'check'], config)
+  assert.equal(code, 1)
+  assert.equal(stdout, `${maps}: 2 files can be used\n${directory}/devices: 0 files can be used\n`)
+  assert.deepEqual(
+    stderr.split('\n').map((line) => line.replace(`${directory}/`, '')),
+    [
+      'telltale: maps/a.yaml:1: it has no stream',
+      'telltale: maps/d.yaml:3: is not YAML: Map keys must be unique',
+      `telltale: ${maps}/c.yaml:3: this map is never used, for ${maps}/b.yaml:1 has the same topics and stands before it`.replace(
+        `${directory}/`,
+        '',
+      ),
+      'telltale: devices/e.yaml:1: it has no user',
+      'telltale: 3 of the files cannot be used',
+      '',
+    ],
+  )
+  const tried = await telltale(directory, [
+    'map',
+    'try',
+    join(maps, 'c.yaml'),
+    '--topic',
+    'b/1',
+    '--payload',
+    '{"x":1}',
+  ])
+  assert.equal(tried.stderr, '')
+  assert.match(
+    (await telltale(directory, ['map', 'check', join(directory, 'none')])).stderr,
+    /^telltale: there is no folder /,
+  )
+  const [both] = [join(directory, 'both.yaml')]
+  writeFileSync(both, '- { topic: "b/#", ignore: all }\n- { topic: "b/{device}", stream: b }\n')
+  const passed = await telltale(directory, ['map', 'try', both, '--topic', 'b/1', '--payload', '{"x":1}'])
+  assert.equal(passed.stderr, `telltale: ${both}:2 is for this topic, too, and is not used: the first is\n`)
+})

@@ -197,7 +197,7 @@ test('maps are read while running: a new one in two seconds, a broken one is tol
   })
   mapped.write('y.yaml', 'topic: y/{device}\nstream: y\nfeilds: {}\n')
   await until(() =>
-    /y\.yaml:3: \\"feilds\\" is nothing that a map has.*what that file was before stays in force/.test(platform.output),
+    /y\.yaml:3: \\"feilds\\" is nothing that a map has.*nothing of that file is in force/.test(platform.output),
   )
   await publish()
   const before = await platform.settled()
@@ -211,6 +211,39 @@ test('maps are read while running: a new one in two seconds, a broken one is tol
   const after = await platform.settled()
   const letters = await platform.telltale('deadletters', 'list')
   assert.deepEqual([after.deadLettered, after.accepted], [0, after.stored], letters)
+})
+
+test('a start goes on with what a broken file said when it was in force last, and is refused, with all faults, if it never was', async (t) => {
+  const good = 'topic: x/{device}\nstream: x\n'
+  const mapped = await MappedPlatform.start(t, { 'x.yaml': good, 'y.yaml': 'topic: y/{device}\nstream: y\n' })
+  const { platform } = mapped
+  assert.equal(await platform.stop(), 0)
+  mapped.write('x.yaml', 'topic: x/{device}\nsteam: x\n')
+  mapped.write('y.yaml', 'topic: y/{device}\nstream: Y\n')
+  await platform.start()
+  await until(() => /x\.yaml:2: .*steam.*; what that file was before stays in force/.test(platform.output))
+  assert.match(platform.output, /y\.yaml:2: .*cannot be a stream.*; what that file was before stays in force/)
+  const plug = await mapped.device('plug-1')
+  await plug.publishAsync('x/plug-1', '{"a":1}', { qos: 1 })
+  plug.end(true)
+  assert.equal((await platform.settled()).stored, 1)
+  // Once more, for the copy must not be that of the broken file.
+  await platform.kill()
+  await platform.start()
+  mapped.write('x.yaml', good)
+  mapped.write('y.yaml', 'topic: y/{device}\nstream: y\n')
+  await until(() => platform.output.includes('all maps files can be used again, and say what is in force'))
+  assert.equal(await platform.stop(), 0)
+
+  mapped.write('x.yaml', 'topic: x/{device}\nsteam: x\n')
+  mapped.write('z.yaml', 'topic: z/{device}\n')
+  mapped.writeDevice('d.yaml', 'user: kitchen\n')
+  await assert.rejects(platform.start(), (error: Error) => {
+    assert.match(error.message, /z\.yaml:1: it has no stream; and .*x\.yaml:2: "steam" is nothing that a map has/)
+    return true
+  })
+  mapped.write('z.yaml', '')
+  await assert.rejects(platform.start(), /d\.yaml:1: it has no password/)
 })
 
 test('an app that decodes messages itself has those of maps among them, in their order', async (t) => {
