@@ -159,7 +159,7 @@ export class MadeStream {
   }
 
   hasMetric({ kind, name }: Learnt): boolean {
-    return this.#metrics[kind].has(name)
+    return this.#metrics.has(`${kind} ${name}`)
   }
 
   /** The name of a metric's column; `NEW` if that is to be learnt, undefined if there cannot be one. */
