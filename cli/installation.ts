@@ -41,25 +41,21 @@ export function openSchemas(settings: Settings, logger: Logger) {
     for (const remark of remarks) if (!told.includes(remark)) logger.warn(remark)
     told = remarks.join('\n')
   }
-  const mapsWatch = watchConfig(settings, 'maps', use, logger)
+  const inForce = () => new Maps(schemas).note()
+  const mapsWatch = watchConfig(settings, 'maps', { use, inForce, logger })
   return { schemas, mapsWatch }
 }
 
 /** The devices that have a user name and a password, as new as their files while the watch is running. */
 export function openUsers(settings: Settings, logger: Logger) {
   const users = new Users()
-  const watch = watchConfig(settings, 'devices', (files) => users.use(files), logger)
+  const watch = watchConfig(settings, 'devices', { use: (files) => users.use(files), logger })
   return { users, watch }
 }
 
-function watchConfig(
-  { configDir, dataDir }: Settings,
-  name: string,
-  use: ConfigWatchDependencies['use'],
-  logger: Logger,
-) {
+function watchConfig({ configDir, dataDir }: Settings, name: string, given: Omit<ConfigWatchDependencies, 'clock'>) {
   const kept = join(dataDir, 'config', `${name}.json`)
-  return new ConfigWatch({ name, directory: join(configDir, name), kept }, { use, clock: systemClock, logger })
+  return new ConfigWatch({ name, directory: join(configDir, name), kept }, { ...given, clock: systemClock })
 }
 
 /** The schemas with these maps and no others, of which nothing is kept. */
@@ -67,7 +63,12 @@ export function schemasWith(settings: Settings, maps: readonly ConfigText[]): Cu
   const { readingTimeMinMs } = settings
   const directory = schemasDirectory(settings)
   const files = { ...readSchemaFiles(directory), maps }
-  return new CurrentSchemas({ directory, readingTimeMinMs, files, foreign: { make: mapMaker() } })
+  return new CurrentSchemas({
+    directory,
+    readingTimeMinMs,
+    files,
+    foreign: { make: mapMaker(learntDirectory(settings), { keeps: false }) },
+  })
 }
 
 /** The installation's identity, its key made if this is the first command ever. */

@@ -167,7 +167,7 @@ async function die(worker: Worker, error: Error): Promise<void> {
 
 try {
   const { schemas: files, readingTimeMinMs, learnt } = setup
-  const foreign = { make: mapMaker(learnt) }
+  const foreign = { make: mapMaker(learnt, { isBinding: false }) }
   const schemas = new CurrentSchemas({ directory: files.directory, readingTimeMinMs, files, foreign })
   const store = await createStore(setup.store, { streams: schemas.registry.streams })
   await store.start()

@@ -5,6 +5,7 @@
  * Always true: a stream never changes once it is made; one with more columns takes its place. A column keeps its kind while it is known;
  * learnt columns are floats, unless what was learnt says otherwise, as metrics of Sparkplug do. What was learnt is kept in a file a stream, so that history has it
  * after a restart. Threads and processes that learn apart agree: the order of that file decides, and each reads it after it has added to it.
+ * What maps in force have had a column be is kept there, too, for what is stored is that: a map that makes something else of it is refused.
  * Bound: `SCHEMA_COLUMNS_MAX` columns a stream; a payload with one more is refused. A column that is learnt takes another registry, 1 to 2 ms
  * of a thread, so a stream takes a second of each at most, once, whatever its devices send.
  */
@@ -38,6 +39,22 @@ export const HAS_COME = '[]'
 export const factOf = ({ kind, name, unit }: Learnt): string =>
   JSON.stringify(unit === undefined ? [kind, name] : [kind, name, unit])
 
+/** What a map has had a column be, as a line of the file. */
+const declarationOf = ({ name, kind, tag, unit }: Column): string =>
+  JSON.stringify({ column: name, kind, ...(tag && { tag }), ...(unit !== undefined && { unit }) })
+
+/** Undefined of any other line. */
+function readDeclaration(line: string): Column | undefined {
+  if (!line.startsWith('{')) return undefined
+  try {
+    const { column: name, kind, tag = false, unit } = JSON.parse(line)
+    if (!LEARNT_NAME.test(name) || typeof kind !== 'string') return undefined
+    return { name, kind: kind as ColumnKind, tag: tag === true, ...(typeof unit === 'string' && { unit }) }
+  } catch {
+    return undefined
+  }
+}
+
 /** Undefined of a name of a float. */
 function readFact(line: string): Learnt | undefined {
   if (!line.startsWith('[') || line === HAS_COME) return undefined
@@ -57,9 +74,12 @@ export class LearntColumns {
   /** Of each file when it was read: it only grows. */
   readonly #bytes = new Map<string, number>()
 
-  /** They are not kept if there is no directory. */
-  constructor(directory: string | undefined) {
+  readonly #keeps: boolean
+
+  /** They are not kept if there is no directory, nor if that is to be read only. */
+  constructor(directory: string | undefined, keeps = true) {
     this.#directory = directory
+    this.#keeps = keeps
   }
 
   /** In the order in which they came, also those that other threads have learnt. */
@@ -72,12 +92,28 @@ export class LearntColumns {
     const names = new Set<string>()
     if (file !== undefined && bytes > 0) {
       for (const line of readFileSync(file, 'utf8').split('\n')) {
-        if (line === HAS_COME || LEARNT_NAME.test(line) || readFact(line) !== undefined) names.add(line)
+        if (isLine(line)) names.add(line)
       }
     }
     for (const name of known ?? []) names.add(name)
     this.#names.set(stream, names)
     return names
+  }
+
+  /** What the columns of a stream have been, by name in lower case. */
+  had(stream: string): ReadonlyMap<string, Column> {
+    const columns = new Map<string, Column>()
+    for (const line of this.of(stream)) {
+      const column = LEARNT_NAME.test(line) ? { name: line, kind: KIND_BY_DEFAULT, tag: false } : readDeclaration(line)
+      if (column === undefined) continue
+      const known = columns.get(column.name.toLowerCase())
+      columns.set(column.name.toLowerCase(), { ...known, ...column })
+    }
+    return columns
+  }
+
+  declare(stream: string, columns: readonly Column[]): void {
+    this.add(stream, columns.map(declarationOf))
   }
 
   add(stream: string, found: readonly string[]): void {
@@ -86,7 +122,7 @@ export class LearntColumns {
     const file = this.#file(stream)
     if (names.length === 0) return
     try {
-      if (file !== undefined) {
+      if (file !== undefined && this.#keeps) {
         makeDirectory(dirname(file))
         // One write(2): lines of two threads do not mix. Stores have columns by their order, so a power cut must not lose it.
         appendFileSync(file, names.map((name) => `${name}\n`).join(''), { flush: true })
@@ -102,6 +138,9 @@ export class LearntColumns {
     return this.#directory && join(this.#directory, `${stream}.columns`)
   }
 }
+
+const isLine = (line: string): boolean =>
+  line === HAS_COME || LEARNT_NAME.test(line) || (readFact(line) ?? readDeclaration(line)) !== undefined
 
 interface MetricColumn {
   readonly column: string
@@ -119,8 +158,12 @@ export class MadeStream {
   #isGathered = false
   hasCome = false
 
-  constructor(name: string) {
+  /** What its columns have been, by name in lower case. */
+  readonly #had: ReadonlyMap<string, Column>
+
+  constructor(name: string, had: ReadonlyMap<string, Column>) {
     this.name = name
+    this.#had = had
   }
 
   get stream(): Stream {
@@ -134,11 +177,15 @@ export class MadeStream {
     this.#isGathered = true
   }
 
+  /** The columns that maps name. */
+  get declared(): readonly Column[] {
+    const named = [...this.#columns.values()].filter(({ where }) => where !== undefined)
+    return named.map(({ where: _where, ...column }) => column)
+  }
+
   /** Throws a `ConfigError` where another map makes something else of the column. */
   declare({ column: name, kind = KIND_BY_DEFAULT, tag, unit, where }: Rule): void {
     const known = this.#columns.get(name.toLowerCase())
-    const what = (column: Omit<Column, 'name'>) =>
-      `a ${column.kind}${column.tag ? ' tag' : ''} ${column.unit ?? ''}`.trim()
     if (known === undefined) this.#set({ name, kind, tag, ...(unit !== undefined && { unit }), where })
     else if (known.name !== name || what(known) !== what({ kind, tag, ...(unit !== undefined && { unit }) })) {
       const other = `${known.name}, ${what(known)}, at ${known.where?.where}`
@@ -148,13 +195,26 @@ export class MadeStream {
     }
   }
 
+  /** Throws a `ConfigError` where the column was something else before; to say its unit is no change. */
+  requireSame({ column: name, kind = KIND_BY_DEFAULT, tag, unit, where }: Rule): void {
+    const had = this.#had.get(name.toLowerCase())
+    if (had === undefined) return
+    const isSame = had.name === name && had.kind === kind && had.tag === tag
+    if (isSame && (unit === undefined || had.unit === undefined || had.unit === unit)) return
+    const now = what({ kind, tag, ...(unit !== undefined && { unit }) })
+    where.refuse(
+      `${name}, ${now}, was ${had.name}, ${what(had)}, in ${this.name} before, and what is stored is that: name the new column differently`,
+    )
+  }
+
   /** Takes in what was learnt, as far as nothing else is declared and there is room. */
   remember(names: Iterable<string>): void {
     for (const name of names) {
       const fact = readFact(name)
       if (name === HAS_COME) this.hasCome = true
       else if (fact !== undefined) this.#rememberMetric(fact)
-      else if (this.column(name) === NEW) this.#set({ name, kind: KIND_BY_DEFAULT, tag: false })
+      else if (readDeclaration(name) === undefined && this.column(name) === NEW)
+        this.#set({ name, kind: KIND_BY_DEFAULT, tag: false })
     }
   }
 
@@ -193,7 +253,9 @@ export class MadeStream {
   /** The name of the float column of this name; undefined if there cannot be one. */
   column(name: string): string | typeof NEW | undefined {
     const known = this.#columns.get(name.toLowerCase())
-    if (known !== undefined) return known.kind === KIND_BY_DEFAULT && !known.tag ? known.name : undefined
+    const had = known ?? this.#had.get(name.toLowerCase())
+    if (had !== undefined && (had.kind !== KIND_BY_DEFAULT || had.tag)) return undefined
+    if (known !== undefined) return known.name
     return this.#columns.size < SCHEMA_COLUMNS_MAX ? NEW : undefined
   }
 
@@ -207,19 +269,29 @@ export class MadeStream {
   }
 }
 
-/** The streams of these maps that `isRegistered` does not know. */
+const what = ({ kind, tag, unit }: Omit<Column, 'name'>) =>
+  `${kind.startsWith('i') ? 'an' : 'a'} ${kind}${tag ? ' tag' : ''} ${unit ?? ''}`.trim()
+
+/**
+ * The streams of these maps that `isRegistered` does not know. `isBinding`: what columns have been they must be; it is asked where maps come
+ * into force, and not again where they are followed.
+ */
 export function makeStreams(
   maps: readonly MapDefinition[],
   isRegistered: (stream: string) => boolean,
   learnt: LearntColumns,
+  isBinding: boolean,
 ): ReadonlyMap<string, MadeStream> {
   const made = new Map<string, MadeStream>()
   for (const { ignoresAll, stream: name, tags, gatherMs, fields } of maps) {
     if (ignoresAll || isRegistered(name)) continue
-    const stream = made.get(name) ?? new MadeStream(name)
+    const stream = made.get(name) ?? new MadeStream(name, learnt.had(name))
     made.set(name, stream)
     if (gatherMs !== undefined) stream.gather()
-    for (const rule of [...tags, ...fields]) stream.declare(rule)
+    for (const rule of [...tags, ...fields]) {
+      stream.declare(rule)
+      if (isBinding) stream.requireSame(rule)
+    }
   }
   for (const { ignoresAll, stream, all } of maps)
     if (!ignoresAll && all !== undefined) made.get(stream)?.remember(learnt.of(stream))

@@ -27,16 +27,24 @@ export class MapSet implements Foreign {
   readonly #definitions: readonly MapDefinition[]
   readonly #registered: Registered
   readonly #learnt: LearntColumns
+  readonly #made: readonly MadeStream[]
   readonly #known = new Map<string, Match | undefined>()
   readonly gathers: boolean
 
   /** Throws a `ConfigError`. */
-  constructor(definitions: readonly MapDefinition[], registered: Registered, learnt: LearntColumns) {
+  constructor(
+    definitions: readonly MapDefinition[],
+    registered: Registered,
+    learnt: LearntColumns,
+    isBinding: boolean,
+  ) {
     const own = definitions.filter((map) => map !== SPARKPLUG_MAP)
     this.#definitions = [...own, SPARKPLUG_MAP]
     this.#registered = registered
     this.#learnt = learnt
-    const made = makeStreams(this.#definitions, (stream) => registered.newest(stream) !== undefined, learnt)
+    const isRegistered = (stream: string) => registered.newest(stream) !== undefined
+    const made = makeStreams(this.#definitions, isRegistered, learnt, isBinding)
+    this.#made = [...made.values()]
     // There is no stream of Sparkplug where nothing of it has come.
     const used = [...made.values()].filter(({ name, hasCome }) => hasCome || own.some((map) => map.stream === name))
     this.streams = used.map(({ stream }) => stream)
@@ -72,7 +80,12 @@ export class MapSet implements Foreign {
 
   learn({ stream, names }: NewColumns): MapSet {
     this.#learnt.add(stream, names)
-    return new MapSet(this.#definitions, this.#registered, this.#learnt)
+    return new MapSet(this.#definitions, this.#registered, this.#learnt, false)
+  }
+
+  /** They are in force: what their columns are they are to stay. */
+  note(): void {
+    for (const stream of this.#made) this.#learnt.declare(stream.name, stream.declared)
   }
 
   /** What becomes of a message that a map takes, with whatever columns it has: for who tries a map. Undefined if there is none. */
@@ -107,12 +120,22 @@ export class MapSet implements Foreign {
   }
 }
 
-/** Makes of the texts of maps what a registry has of foreign topics. What is learnt of columns is kept in `directory`, if there is one. */
-export function mapMaker(directory?: string): (...given: Parameters<MakeForeign>) => MapSet {
-  const learnt = new LearntColumns(directory)
+export interface MapMakerOptions {
+  /** Whether maps must leave columns what they have been; not where maps are followed that are in force elsewhere. */
+  readonly isBinding?: boolean
+  /** Whether what is learnt of columns is kept in the directory. */
+  readonly keeps?: boolean
+}
+
+/** Makes of the texts of maps what a registry has of foreign topics. What is known of columns is in `directory`, if there is one. */
+export function mapMaker(
+  directory?: string,
+  { isBinding = true, keeps = true }: MapMakerOptions = {},
+): (...given: Parameters<MakeForeign>) => MapSet {
+  const learnt = new LearntColumns(directory, keeps)
   return (files, registered) => {
     const items = files.flatMap(({ file, text }) => readConfig(file, text))
-    return new MapSet(items.map(defineMap), registered, learnt)
+    return new MapSet(items.map(defineMap), registered, learnt, isBinding)
   }
 }
 
@@ -143,6 +166,11 @@ export class Maps {
 
   for(topic: string): Match | undefined {
     return this.#set?.for(topic)
+  }
+
+  /** As `MapSet.note`. */
+  note(): void {
+    this.#set?.note()
   }
 
   /** What is no fault, and hardly what was meant. */

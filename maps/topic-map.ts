@@ -242,6 +242,7 @@ export class TopicMap {
     const { rule, kind } = compiled
     if (this.definition.none.has(value)) return undefined
     if (typeof value === 'string') return convert(value, kind, rule.tag, rule)
+    if (Array.isArray(value)) return convert(value, kind, false, PLAIN)
     if (typeof value === 'boolean' && kind === 'boolean') return value
     if (typeof value === 'number' && (kind === 'float' || kind === 'integer')) return convert(value, kind, false, PLAIN)
     return new Unfit(

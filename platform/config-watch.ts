@@ -26,6 +26,8 @@ export interface ConfigWatchOptions {
 export interface ConfigWatchDependencies {
   /** Puts files in force; throws a `ConfigError`, and changes nothing, where it cannot. */
   readonly use: (files: readonly ConfigText[]) => void
+  /** Files have come into force, and the watch is running. */
+  readonly inForce?: () => void
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -33,6 +35,7 @@ export interface ConfigWatchDependencies {
 export class ConfigWatch implements Part {
   readonly name: string
   readonly #folder: ConfigFolder
+  readonly #inForce: (() => void) | undefined
   readonly #clock: Clock
   readonly #logger: Logger
   /** When the files were looked at last, milliseconds. */
@@ -42,10 +45,11 @@ export class ConfigWatch implements Part {
   #isStarted = false
   #told: ReadonlySet<string> = new Set()
 
-  constructor({ name, directory, kept }: ConfigWatchOptions, { use, clock, logger }: ConfigWatchDependencies) {
+  constructor({ name, directory, kept }: ConfigWatchOptions, { use, inForce, clock, logger }: ConfigWatchDependencies) {
     this.name = name
     this.#kept = new KeptConfig(kept)
     this.#folder = new ConfigFolder(directory, use, this.#kept.read())
+    this.#inForce = inForce
     this.#clock = clock
     this.#logger = logger
   }
@@ -96,6 +100,7 @@ export class ConfigWatch implements Part {
   }
 
   #keep(): void {
+    this.#inForce?.()
     if (this.#kept.write(this.files)) return
     this.#logger.warn(
       `the copy of the ${this.name} in force could not be written: a start with a broken file would be refused`,

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { mapMaker } from '../../maps/maps.ts'
+import { Maps, mapMaker } from '../../maps/maps.ts'
 import type { ConfigError } from '../../platform/config-file.ts'
 import { FOREIGN } from '../../schemas/content-type.ts'
 import { CurrentSchemas } from '../../schemas/current-schemas.ts'
@@ -93,4 +93,47 @@ test('a message that no map takes is told apart from one that cannot be read, an
   // Whoever only looks on learns nothing.
   const onlooker = new Decoder(schemas.registry)
   assert.equal(code(onlooker.decode(message('x/d', { b: 1 }))), 'invalid-reading')
+})
+
+test('a column that was something else while a map was in force is refused with its line, by whichever process; what is new, or says its unit, is not', (t) => {
+  const learnt = scratchDirectory(t)
+  const { directory, schemas } = opened(t, learnt)
+  const map = (fields: string) => [{ file: 'x.yaml', text: `topic: x/{device}\nstream: x\n${fields}` }]
+  const put = (fields: string, given = schemas) => {
+    given.useMaps(map(fields))
+    new Maps(given).note()
+  }
+  const refused = (fields: string, message: RegExp, given = schemas) =>
+    assert.throws(
+      () => put(fields, given),
+      (error: ConfigError) => message.test(error.message) || assert.fail(error.message),
+    )
+  put('fields: { door: { type: string }, t: , n: { unit: Cel } }\n')
+  put('fields: { door: { type: string }, t: { unit: Cel }, n: , more: }\n')
+  refused(
+    'fields: { door: { type: boolean } }\n',
+    /^x\.yaml:3: door, a boolean, was door, a string, in x before, .*name the new column differently$/,
+  )
+  refused('fields: { t: { unit: K } }\n', /^x\.yaml:3: t, a float K, was t, a float Cel, in x before/)
+  refused('fields: { n: { unit: K } }\n', /was n, a float Cel/)
+  refused('fields: { T: }\n', /T, a float, was t, a float Cel/)
+  refused('fields: { y: }\ntags: { t: t }\n', /^x\.yaml:4: t, a string tag, was t, a float Cel/)
+  assert.equal((schemas.decode(message('x/d', { more: 1 })) as Reading[]).length, 1, 'what was in force is')
+
+  // Another process, and after a restart; not a thread that follows.
+  const options = { directory, foreign: { make: mapMaker(learnt) } }
+  refused('fields: { door: { type: boolean } }\n', /door, a string/, new CurrentSchemas(options))
+  const follows = { make: mapMaker(learnt, { isBinding: false }) }
+  new CurrentSchemas({ directory, foreign: follows }).useMaps(map('fields: { door: { type: boolean } }\n'))
+  // Without a map in between, too, and where all numbers are taken.
+  schemas.useMaps([])
+  refused('fields: { door: { type: boolean } }\n', /door, a string/)
+  put('')
+  assert.match(
+    (schemas.decode(message('x/d', { door: 1 })) as Rejection).reason,
+    /^door cannot be a column of x any more/,
+  )
+  assert.deepEqual((schemas.decode(message('x/d', { come: 1, t: 2 })) as Reading[])[0]?.values, { come: 1, t: 2 })
+  refused('fields: { come: { type: integer } }\n', /come, an integer, was come, a float, in x before/)
+  put('fields: { come: { unit: m } }\n')
 })
