@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { DAMAGED, deviceHash, eachEntry, readEntry, SET_ASIDE } from '../log/entry.ts'
+import { DAMAGED, deviceHash, type Entry, eachEntry, readEntry, SET_ASIDE } from '../log/entry.ts'
 import type { DeviceProgress, NewNotice } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
 import { GATHERED } from '../schemas/content-type.ts'
@@ -20,8 +20,8 @@ export interface Share {
   readonly starts: readonly number[]
   readonly offsets: readonly Offset[]
   readonly setAside: readonly SetAside[]
-  /** Messages that were set aside when they were appended, by device: their dead letters are there, and they are not decoded. */
-  readonly setAsideBefore: ReadonlyMap<string, number>
+  /** Messages that were set aside when they were appended: their dead letters are there, and they are not decoded. */
+  readonly setAsideBefore: readonly Pick<Entry, 'device' | 'receivedAt'>[]
   /** What devices should know of messages that were taken: one a device. */
   readonly remarks: readonly NewNotice[]
 }
@@ -54,14 +54,14 @@ export function decodeShare(
   const starts: number[] = []
   const offsets: Offset[] = []
   const setAside: SetAside[] = []
-  const setAsideBefore = new Map<string, number>()
+  const setAsideBefore: Pick<Entry, 'device' | 'receivedAt'>[] = []
   const remarks = new Map<string, NewNotice>()
   eachEntry(bytes, firstOffset, (at, offset) => {
     next = (offset + 1) as Offset
     if (workers > 1 && deviceHash(bytes, at) % workers !== index) return
     const entry = readEntry(bytes, at, offset)
     if ((entry.flags & SET_ASIDE) !== 0) {
-      setAsideBefore.set(entry.device, (setAsideBefore.get(entry.device) ?? 0) + 1)
+      setAsideBefore.push({ device: entry.device, receivedAt: entry.receivedAt })
       return
     }
     const decoded = (entry.flags & DAMAGED) === 0 ? schemas.decode(entry) : LOG_DAMAGED
@@ -108,7 +108,7 @@ export function settleShare(share: Share, { rejected, superseded }: WriteOutcome
   const devices = byDevice(share, refused, superseded)
   const readings = devices.reduce((sum, device) => sum + device.readings, 0)
   const { remarks } = share
-  const setAsideBefore = [...share.setAsideBefore.values()].reduce((sum, count) => sum + count, 0)
+  const setAsideBefore = share.setAsideBefore.length
   const stored = entries.length - rejected.length
   return { stored, readings, setAside, setAsideBefore, remarks, devices, superseded }
 }
@@ -121,36 +121,51 @@ function reasonOf({ refused, reason }: RejectedEntry, readings: number): string 
   return `${refused} of its ${readings} readings ${refused === 1 ? 'is' : 'are'} not stored, the other ${taken === 1 ? 'is' : `${taken} are`}: ${reason}`
 }
 
-type Writable<T> = { -readonly [Name in keyof T]: T[Name] }
+/** Of one device. */
+type Row = { -readonly [Name in keyof DeviceProgress]: DeviceProgress[Name] } & {
+  superseded: number
+  firstReceivedAt: number
+  lastReceivedAt: number
+}
 
-const nothingOf = (device: string) => ({ device, stored: 0, readings: 0, superseded: 0 })
+const HOUR_MS = 3_600_000
 
-/** What is stored of each device: messages without a refused reading, and all readings but those. */
+/**
+ * What is stored of each device: messages without a refused reading, and all readings but those. A device whose messages were received in
+ * several hours has a row for each.
+ */
 function byDevice(
   { batch, devices, setAsideBefore }: Share,
   refused: ReadonlyMap<number, number>,
   superseded: readonly SupersededReadings[],
 ): DeviceProgress[] {
-  const all = new Map<string, Writable<DeviceProgress>>()
-  for (const [index, { readings }] of batch.entries.entries()) {
-    const device = devices[index] ?? ''
+  const rows: Row[] = []
+  const all = new Map<string, Row>()
+  const of = (device: string, receivedAt: number): Row => {
+    let row = all.get(device)
+    const isOther = row !== undefined && Math.floor(row.lastReceivedAt / HOUR_MS) !== Math.floor(receivedAt / HOUR_MS)
+    if (row === undefined || isOther) {
+      row = { device, stored: 0, readings: 0, superseded: 0, firstReceivedAt: receivedAt, lastReceivedAt: receivedAt }
+      all.set(device, row)
+      rows.push(row)
+    } else if (receivedAt > row.lastReceivedAt) row.lastReceivedAt = receivedAt
+    else if (receivedAt < row.firstReceivedAt) row.firstReceivedAt = receivedAt
+    return row
+  }
+  for (const [index, { readings, receivedAt }] of batch.entries.entries()) {
     const lost = refused.size > 0 ? refused.get(index) : undefined
-    const stored = lost === undefined ? 1 : 0
-    const count = readings.length - (lost ?? 0)
-    const progress = all.get(device)
-    if (progress === undefined) all.set(device, { ...nothingOf(device), stored, readings: count })
-    else {
-      progress.stored += stored
-      progress.readings += count
-    }
+    const row = of(devices[index] ?? '', receivedAt)
+    row.stored += lost === undefined ? 1 : 0
+    row.readings += readings.length - (lost ?? 0)
   }
   for (const { device, count } of superseded) {
-    const progress = all.get(device)
-    assert(progress, `readings of ${device} are superseded, and none of it was written`)
-    progress.superseded = (progress.superseded ?? 0) + count
+    const row = all.get(device)
+    assert(row, `readings of ${device} are superseded, and none of it was written`)
+    row.superseded += count
   }
-  for (const [device, count] of setAsideBefore) {
-    all.set(device, { ...(all.get(device) ?? nothingOf(device)), setAsideBefore: count })
+  for (const { device, receivedAt } of setAsideBefore) {
+    const row = of(device, receivedAt)
+    row.setAsideBefore = (row.setAsideBefore ?? 0) + 1
   }
-  return [...all.values()]
+  return rows
 }

@@ -87,6 +87,9 @@ export interface DeviceProgress {
   readonly readings: number
   readonly superseded?: number
   readonly setAsideBefore?: number
+  /** When the first and the last of these messages were received, milliseconds, within one hour of the clock (UTC): a device has several where they are of several. */
+  readonly firstReceivedAt?: number
+  readonly lastReceivedAt?: number
 }
 
 /** What a reader has done with the entries of a shard between its previous checkpoint and `next`. */
@@ -123,6 +126,38 @@ export interface Ledger {
 
 export interface DeviceLedger extends Ledger {
   readonly device: string
+}
+
+/** Messages of a device that were received within one hour, and what a reader has done with them. */
+export interface DeviceHour {
+  /** When it began, milliseconds. */
+  readonly from: number
+  readonly stored: number
+  readonly setAside: number
+}
+
+/** How many messages of a device were ever set aside with this code, and when: milliseconds. */
+export interface DeadLettersOfCode {
+  readonly code: string
+  readonly count: number
+  readonly firstAt: number
+  readonly lastAt: number
+}
+
+/** What a reader has done with a device's messages, and when they came. What is pending is not in it. Times in milliseconds. */
+export interface DeviceReceipts {
+  readonly stored: number
+  readonly deadLettered: number
+  readonly readings: number
+  readonly superseded: number
+  readonly firstReceivedAt?: number
+  readonly lastReceivedAt?: number
+  /** When it was last seen that readings replaced one another. */
+  readonly supersededAt?: number
+  /** Of the last 48 hours and the one that goes on, oldest first; those without a message are left out. */
+  readonly hours: readonly DeviceHour[]
+  /** The newest code last. */
+  readonly deadLetters: readonly DeadLettersOfCode[]
 }
 
 /** Why a message is set aside. */
@@ -181,6 +216,8 @@ export interface Shards {
    * moment it was asked for. Rejects with `log-busy` when too many ask at once.
    */
   deviceLedger(reader: string, device: string): Promise<DeviceLedger>
+  /** When a device's messages came, and what became of them before the reader's checkpoint; undefined while there are none. */
+  deviceReceipts(reader: string, device: string): Promise<DeviceReceipts | undefined>
 }
 
 /** The messages that were set aside. */

@@ -12,6 +12,7 @@ import type { RootDatabase } from 'lmdb'
 import type { Clock } from '../../platform/clock.ts'
 import { DEAD_LETTER_LOOKS_MAX, LOG_COMMIT_BYTES_MAX } from '../../platform/limits.ts'
 import type { DeadLetter, DeadLetterCounts, DeadLetterFilter, DeadLetterQuery, NewDeadLetter } from '../log.ts'
+import { DeadLetterCodes } from './dead-letter-codes.ts'
 import { DeadLetterShares, type Share } from './dead-letter-shares.ts'
 import type { Environment } from './environment.ts'
 import { readLetter, writeLetter } from './letter.ts'
@@ -59,10 +60,12 @@ export class DeadLetters {
   readonly #bounds: DeadLetterBounds
   readonly #clock: Clock
   readonly #shares: DeadLetterShares
+  readonly codes: DeadLetterCodes
 
   constructor(environment: Environment, bounds: DeadLetterBounds, clock: Clock) {
     const { root, deadLetters, meta, durable } = environment
     this.#shares = new DeadLetterShares(environment)
+    this.codes = new DeadLetterCodes(environment)
     this.#root = root
     this.#durable = durable
     this.#letters = deadLetters
@@ -127,6 +130,7 @@ export class DeadLetters {
     }
     const shared = isShared(kept) && { shared: { last, held } }
     if (shared) this.#shares.add(shares)
+    this.codes.add(letters, setAsideAt)
     this.#meta.put(COUNTS, { ...kept, last, held, heldBytes, ...shared } satisfies KeptCounts)
     return this.#expire()
   }

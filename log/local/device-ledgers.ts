@@ -58,7 +58,7 @@ export class DeviceLedgers {
       if (next === tried) throw new LogError('log-corrupt', `the log lacks entries past offset ${next}, not stored yet`)
       tried = next
       const end = this.#reader.end()
-      const { stored, deadLettered, readings, superseded } = this.#ledgers.device(reader, device)
+      const { stored, deadLettered, readings, superseded } = this.#ledgers.records.counts(reader, device)
       const ahead = await this.#countAhead(Buffer.from(device, 'latin1'), next, end)
       if (ahead === undefined) continue
       const accepted = stored + deadLettered + ahead.count

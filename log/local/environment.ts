@@ -13,7 +13,7 @@ import { LogError } from '../log-error.ts'
 import { checkDataFile, markBegun } from './data-file.ts'
 
 const FORMAT_VERSION = 1
-const DATABASES_MAX = 16
+const DATABASES_MAX = 32
 const READERS_MAX = 126
 const META_PAGES = 2
 
@@ -28,10 +28,14 @@ export interface Environment {
   readonly ledgers: Database<unknown, string>
   /** Reader's name, slash, device id -> the device's part of that ledger. */
   readonly deviceLedgers: Database<Buffer, string>
+  /** Under the same keys: the hours of the device that are over (`device-records.ts`). */
+  readonly deviceHours: Database<Buffer, string>
   /** Sequence -> dead letter. */
   readonly deadLetters: Database<Buffer, number>
   /** What each device has of them, see `dead-letter-shares.ts`. */
   readonly deadLetterShares: Database<unknown, (string | number)[]>
+  /** Device id -> how many were ever set aside, by code (`dead-letter-codes.ts`). */
+  readonly deadLetterCodes: Database<unknown, string>
   /** Number -> request to replay dead letters. */
   readonly replays: Database<unknown, number>
   /** Number -> what a device is to be told. */
@@ -85,8 +89,10 @@ export async function openEnvironment(
       commits: root.openDB<Buffer, number>({ name: 'runs', encoding: 'binary' }),
       ledgers: root.openDB({ name: 'accounts', encoding: 'msgpack' }),
       deviceLedgers: root.openDB<Buffer, string>({ name: 'device-accounts', encoding: 'binary' }),
+      deviceHours: root.openDB<Buffer, string>({ name: 'device-hours', encoding: 'binary' }),
       deadLetters: root.openDB<Buffer, number>({ name: 'dead-letters', encoding: 'binary' }),
       deadLetterShares: root.openDB({ name: 'dead-letter-shares', encoding: 'msgpack' }),
+      deadLetterCodes: root.openDB<unknown, string>({ name: 'dead-letter-codes', encoding: 'msgpack' }),
       replays: root.openDB<unknown, number>({ name: 'replays', encoding: 'msgpack' }),
       notices: root.openDB<unknown, number>({ name: 'notices', encoding: 'msgpack' }),
       commands: root.openDB({ name: 'commands', encoding: 'msgpack' }),

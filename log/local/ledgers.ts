@@ -6,15 +6,17 @@
  * be our mistake) a progress whose counts do not add up to the entries it passes, or whose devices do not add up to its
  * counts. A checkpoint never goes back. What was set aside when it was appended counts as dead-lettered at once, and not as pending: how
  * much of that lies past the checkpoint of ingest is kept beside the ledger, and changes with it.
- * Bound: a record of 32 bytes for each device that was ever stored or set aside. Bringing one up to date takes 3 to 4 us, once
+ * Bound: what `DeviceRecords` keeps of each device that was ever stored or set aside. Bringing one up to date takes 3 to 4 us, once
  * for each device that a progress names.
  */
 
 import assert from 'node:assert/strict'
+import type { Clock } from '../../platform/clock.ts'
 import { type DeviceProgress, INGEST_READER, type Ledger, type NewDeadLetter, type NewNotice } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import { countIn } from './commit.ts'
 import type { DeadLetters } from './dead-letters.ts'
+import { addReceipts, DeviceRecords, nothingOf, type OfDevice } from './device-records.ts'
 import { type Environment, newestCommit, peek } from './environment.ts'
 import type { Notices } from './notices.ts'
 
@@ -38,17 +40,7 @@ interface Ahead {
 
 const AHEAD = 'set-aside-ahead'
 
-/** Of one reader and one device. */
-interface KeptOfDevice {
-  stored: number
-  deadLettered: number
-  readings: number
-  superseded: number
-}
-
 const NOTHING_KEPT: Kept = { next: 0, stored: 0, deadLettered: 0, readings: 0 }
-const KEPT_OF_DEVICE_BYTES = 32
-const SUPERSEDED_AT = 24
 
 export interface Advance {
   readonly next: number
@@ -65,13 +57,15 @@ export class Ledgers {
   readonly #environment: Environment
   readonly #deadLetters: DeadLetters
   readonly #notices: Notices
-  /** Within a transaction lmdb copies a value at once, so one buffer serves for all. */
-  readonly #keptOfDevice = Buffer.allocUnsafe(KEPT_OF_DEVICE_BYTES)
+  readonly records: DeviceRecords
+  readonly #clock: Clock
 
   /** Where this process found and left each reader's checkpoint: nobody else may move it. */
   readonly #left = new Map<string, number>()
 
-  constructor(environment: Environment, deadLetters: DeadLetters, notices: Notices) {
+  constructor(environment: Environment, deadLetters: DeadLetters, notices: Notices, clock: Clock) {
+    this.records = new DeviceRecords(environment)
+    this.#clock = clock
     this.#environment = environment
     this.#deadLetters = deadLetters
     this.#notices = notices
@@ -103,7 +97,8 @@ export class Ledgers {
       assert.equal(accounted, passed, `${reader} passes ${passed} entries and ledgers for ${accounted}`)
       expired = this.#deadLetters.setAside(progress.deadLetters)
       if (progress.notices !== undefined) this.#notices.add(progress.notices)
-      for (const [device, more] of devices) this.#addTo(`${reader}/${device}`, more)
+      const now = this.#clock.now()
+      for (const [device, more] of devices) this.records.add(reader, device, more, now)
       if (reader === INGEST_READER) this.#moveAhead(kept.next, progress.next, -setAsideBefore)
       ledgers.put(reader, {
         next: progress.next,
@@ -135,11 +130,6 @@ export class Ledgers {
     return { accepted, stored, deadLettered, pending, balanced, readings, superseded }
   }
 
-  /** What the reader has done with the device's messages before its checkpoint. */
-  device(reader: string, device: string): Readonly<KeptOfDevice> {
-    return readKept(this.#environment.deviceLedgers.get(`${reader}/${device}`))
-  }
-
   #ahead(next: number): number {
     const ahead = this.#environment.meta.get(AHEAD) as Ahead | undefined
     return ahead?.from === next ? ahead.count : 0
@@ -166,18 +156,6 @@ export class Ledgers {
   #kept(reader: string): Kept | undefined {
     return this.#environment.ledgers.get(reader) as Kept | undefined
   }
-
-  /** Only within the transaction of `advance`. */
-  #addTo(key: string, more: KeptOfDevice): void {
-    const { deviceLedgers } = this.#environment
-    const { stored, deadLettered, readings, superseded } = readKept(peek(deviceLedgers, key))
-    const bytes = this.#keptOfDevice
-    bytes.writeDoubleLE(stored + more.stored, 0)
-    bytes.writeDoubleLE(deadLettered + more.deadLettered, 8)
-    bytes.writeDoubleLE(readings + more.readings, 16)
-    bytes.writeDoubleLE(superseded + more.superseded, SUPERSEDED_AT)
-    deviceLedgers.put(key, bytes)
-  }
 }
 
 function movedBy(reader: string, next: number, left: number): string {
@@ -187,20 +165,12 @@ function movedBy(reader: string, next: number, left: number): string {
   )
 }
 
-function readKept(bytes: Buffer | undefined): KeptOfDevice {
-  if (bytes === undefined) return { stored: 0, deadLettered: 0, readings: 0, superseded: 0 }
-  // An earlier version's record ends before it.
-  const superseded = bytes.length > SUPERSEDED_AT ? bytes.readDoubleLE(SUPERSEDED_AT) : 0
-  const [stored, deadLettered, readings] = [bytes.readDoubleLE(0), bytes.readDoubleLE(8), bytes.readDoubleLE(16)]
-  return { stored, deadLettered, readings, superseded }
-}
-
-function byDevice(progress: Advance): Map<string, KeptOfDevice> {
+function byDevice(progress: Advance): Map<string, OfDevice> {
   const { devices, deadLetters, stored, readings, superseded = 0, setAsideBefore = 0 } = progress
-  const all = new Map<string, KeptOfDevice>()
+  const all = new Map<string, OfDevice>()
   if (devices === undefined) return all
   const of = (device: string) => {
-    const known = all.get(device) ?? { stored: 0, deadLettered: 0, readings: 0, superseded: 0 }
+    const known = all.get(device) ?? nothingOf()
     all.set(device, known)
     return known
   }
@@ -209,12 +179,15 @@ function byDevice(progress: Advance): Map<string, KeptOfDevice> {
   let supersededOfAll = 0
   let setAsideOfAll = 0
   for (const part of devices) {
-    const kept = of(part.device)
-    kept.stored += part.stored
-    kept.readings += part.readings
-    kept.superseded += part.superseded ?? 0
-    kept.deadLettered += part.setAsideBefore ?? 0
-    setAsideOfAll += part.setAsideBefore ?? 0
+    const more = of(part.device)
+    const before = part.setAsideBefore ?? 0
+    more.stored += part.stored
+    more.readings += part.readings
+    more.superseded += part.superseded ?? 0
+    more.deadLettered += before
+    const { firstReceivedAt: first, lastReceivedAt: last } = part
+    if (first !== undefined && last !== undefined) addReceipts(more, first, last, part.stored, before)
+    setAsideOfAll += before
     storedOfAll += part.stored
     readingsOfAll += part.readings
     supersededOfAll += part.superseded ?? 0
@@ -225,6 +198,10 @@ function byDevice(progress: Advance): Map<string, KeptOfDevice> {
     [stored, readings, superseded, setAsideBefore],
     'the devices of a progress add up to its counts',
   )
-  for (const { device } of deadLetters) of(device).deadLettered++
+  for (const { device, receivedAt } of deadLetters) {
+    const more = of(device)
+    more.deadLettered++
+    addReceipts(more, receivedAt, receivedAt, 0, 1)
+  }
   return all
 }

@@ -25,6 +25,7 @@ import {
   type DeadLetterFilter,
   type DeadLetterQuery,
   type DeviceLedger,
+  type DeviceReceipts,
   INGEST_READER,
   type Ledger,
   type Log,
@@ -180,6 +181,13 @@ export class LocalLog implements Log, Part {
     return this.#open().deviceLedgers.ledger(reader, device)
   }
 
+  async deviceReceipts(reader: string, device: string): Promise<DeviceReceipts | undefined> {
+    this.#refresh()
+    const { ledgers, deadLetters } = this.#open()
+    const receipts = ledgers.records.receipts(reader, device)
+    return receipts && { ...receipts, deadLetters: deadLetters.codes.of(device) }
+  }
+
   async deadLetters(query: DeadLetterQuery): Promise<DeadLetter[]> {
     this.#refresh()
     return this.#open().deadLetters.find(query)
@@ -234,7 +242,7 @@ export class LocalLog implements Log, Part {
     const bounds = { max: DEAD_LETTERS_MAX, maxBytes: this.#options.deadLetterBytesMax ?? DEAD_LETTERS_BYTES_MAX }
     const deadLetters = new DeadLetters(environment, bounds, clock)
     const notices = new Notices(environment, this.#changed, clock)
-    const ledgers = new Ledgers(environment, deadLetters, notices)
+    const ledgers = new Ledgers(environment, deadLetters, notices, clock)
     const reader = new Reader(environment)
     const deviceLedgers = new DeviceLedgers(environment, ledgers, reader)
     const replays = new Replays(environment, deadLetters, this.#changed, clock)

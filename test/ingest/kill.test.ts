@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Ingest } from '../../ingest/ingest.ts'
+import { INGEST_READER } from '../../log/log.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
@@ -55,4 +56,11 @@ test('killed in the middle again and again, every message is in the embedded sto
   const { readings } = await pageOf(ingest.history, query)
   assert.equal(readings.length, MESSAGES)
   assert(readings.every(({ ts, values }, n) => ts === T0 + n && values.temperature === n))
+  for (let device = 0; device < 50; device++) {
+    const receipts = await log.deviceReceipts(INGEST_READER, `d${device}`)
+    assert.equal(
+      receipts?.hours.reduce((sum, { stored }) => sum + stored, 0),
+      MESSAGES / 50,
+    )
+  }
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { NewEntry, NewRun } from '../../log/entry.ts'
 import type { LocalLog } from '../../log/local/local-log.ts'
-import type { Appends, DeviceLedger, Ledger, Shard, Shards } from '../../log/log.ts'
+import type { Appends, DeviceLedger, DeviceReceipts, Ledger, Shard, Shards } from '../../log/log.ts'
 import type { LogError } from '../../log/log-error.ts'
 import { openLocal } from './local/open-local.ts'
 
@@ -50,6 +50,10 @@ export class ShardedLog implements Appends, Shards {
 
   deviceLedger(reader: string, device: string): Promise<DeviceLedger> {
     return this.#of(device).deviceLedger(reader, device)
+  }
+
+  deviceReceipts(reader: string, device: string): Promise<DeviceReceipts | undefined> {
+    return this.#of(device).deviceReceipts(reader, device)
   }
 
   /** Of its shards: of each dead letter the offset. */

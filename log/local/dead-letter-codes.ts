@@ -1,0 +1,54 @@
+/**
+ * Owns how many messages of each device were ever set aside, by code, and when the first and the newest of each was.
+ *
+ * Always true: it changes in the transaction that sets aside, whatever becomes of the dead letters later. It begins with the version that
+ * counts it. Bound: one record for each device of which something was set aside, with a row for each of the codes, a closed list of ours;
+ * beyond `CODES_PER_DEVICE_MAX` no other begins.
+ */
+
+import type { DeadLettersOfCode, NewDeadLetter } from '../log.ts'
+import type { Environment } from './environment.ts'
+
+const CODES_PER_DEVICE_MAX = 64
+
+/** Count, first, newest. */
+type Row = [number, number, number]
+type Rows = Record<string, Row>
+
+export class DeadLetterCodes {
+  readonly #codes: Environment['deadLetterCodes']
+
+  constructor({ deadLetterCodes }: Pick<Environment, 'deadLetterCodes'>) {
+    this.#codes = deadLetterCodes
+  }
+
+  /** Only within a transaction. */
+  add(letters: readonly NewDeadLetter[], setAsideAt: number): void {
+    const changed = new Map<string, Rows>()
+    for (const { device, code } of letters) {
+      // What is damaged may not say whose it was.
+      if (device === '') continue
+      const rows = changed.get(device) ?? this.#rows(device)
+      changed.set(device, rows)
+      const row = Object.hasOwn(rows, code) ? rows[code] : undefined
+      if (row === undefined) {
+        if (Object.keys(rows).length < CODES_PER_DEVICE_MAX) rows[code] = [1, setAsideAt, setAsideAt]
+        continue
+      }
+      row[0]++
+      row[2] = setAsideAt
+    }
+    for (const [device, rows] of changed) this.#codes.put(device, rows)
+  }
+
+  /** The newest last. */
+  of(device: string): DeadLettersOfCode[] {
+    return Object.entries(this.#rows(device))
+      .map(([code, [count, firstAt, lastAt]]) => ({ code, count, firstAt, lastAt }))
+      .sort((a, b) => a.lastAt - b.lastAt)
+  }
+
+  #rows(device: string): Rows {
+    return (this.#codes.get(device) as Rows | undefined) ?? {}
+  }
+}

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openEnvironment } from '../../../log/local/environment.ts'
+import type { LocalLog } from '../../../log/local/local-log.ts'
+import { type DeviceProgress, INGEST_READER, type NewDeadLetter } from '../../../log/log.ts'
+import { scratchDirectory } from '../../scratch.ts'
+import { append, entry } from '../contract.ts'
+import { at, only } from '../only.ts'
+import { openLocal } from './open-local.ts'
+
+const HOUR = 3_600_000
+const T0 = 480_000 * HOUR
+
+/** Passes as many entries as these progresses and dead letters say, which must be there. */
+async function pass(log: LocalLog, next: number, devices: DeviceProgress[], deadLetters: NewDeadLetter[] = []) {
+  const stored = devices.reduce((sum, { stored }) => sum + stored, 0)
+  await only(log).advance(INGEST_READER, { next: at(next), stored, readings: stored, deadLetters, devices })
+}
+
+const stored = (device: string, count: number, first: number, last = first): DeviceProgress => ({
+  device,
+  stored: count,
+  readings: count,
+  firstReceivedAt: first,
+  lastReceivedAt: last,
+})
+
+const letter = (offset: number, receivedAt: number, code: string): NewDeadLetter => ({
+  offset: at(offset),
+  device: 'd',
+  stream: 'environment',
+  receivedAt,
+  code,
+  reason: 'so',
+  payload: Buffer.alloc(0),
+})
+
+async function receiptsOf(log: LocalLog, device = 'd') {
+  const receipts = await log.deviceReceipts(INGEST_READER, device)
+  assert(receipts)
+  return receipts
+}
+
+const hoursOf = ({ hours }: Awaited<ReturnType<typeof receiptsOf>>) =>
+  hours.map(({ from, stored, setAside }) => [(from - T0) / HOUR, stored, setAside])
+
+test('the messages of a device are counted by the hour of their receipt, late ones in their own, for 48 hours', async (t) => {
+  const directory = scratchDirectory(t)
+  const log = await openLocal(t, { directory })
+  await append(log, ...Array.from({ length: 100 }, (_, number) => entry(number)))
+  assert.equal(await log.deviceReceipts(INGEST_READER, 'd'), undefined)
+  await pass(log, 5, [stored('d', 2, T0 + 5, T0 + 9), stored('d', 1, T0 + HOUR), stored('other', 2, T0)])
+  // Of the hour before, and one that goes on.
+  await pass(log, 9, [stored('d', 1, T0 + 1), stored('d', 2, T0 + 2 * HOUR)], [letter(8, T0 + HOUR, 'empty')])
+  const receipts = await receiptsOf(log)
+  assert.deepEqual(hoursOf(receipts), [
+    [0, 3, 0],
+    [1, 1, 1],
+    [2, 2, 0],
+  ])
+  assert.deepEqual([receipts.firstReceivedAt, receipts.lastReceivedAt], [T0 + 1, T0 + 2 * HOUR])
+  await pass(log, 10, [stored('d', 1, T0 + 49 * HOUR)])
+  assert.deepEqual(hoursOf(await receiptsOf(log)), [
+    [2, 2, 0],
+    [49, 1, 0],
+  ])
+  // An hour that nobody asks for any more changes none that has its place.
+  await pass(log, 11, [stored('d', 1, T0)])
+  await pass(log, 12, [stored('d', 1, T0 + 50 * HOUR)])
+  await log.stop()
+  const later = await openLocal(t, { directory, writer: false })
+  const kept = await receiptsOf(later)
+  assert.deepEqual(hoursOf(kept), [
+    [49, 1, 0],
+    [50, 1, 0],
+  ])
+  assert.deepEqual([kept.stored, kept.deadLettered], [9, 1])
+})
+
+test('what was set aside is counted by code, whatever becomes of the dead letters', async (t) => {
+  let now = T0
+  const log = await openLocal(t, { directory: scratchDirectory(t) }, { now: () => now })
+  await append(log, ...Array.from({ length: 10 }, (_, number) => entry(number)))
+  await pass(log, 2, [], [letter(0, T0 - 5, 'empty'), letter(1, T0 - 4, 'unknown-schema')])
+  now = T0 + 100
+  await pass(log, 4, [], [letter(2, T0, 'empty'), letter(3, T0, 'constructor')])
+  const codes = [
+    { code: 'unknown-schema', count: 1, firstAt: T0, lastAt: T0 },
+    { code: 'empty', count: 2, firstAt: T0, lastAt: T0 + 100 },
+    { code: 'constructor', count: 1, firstAt: T0 + 100, lastAt: T0 + 100 },
+  ]
+  assert.deepEqual((await receiptsOf(log)).deadLetters, codes)
+  assert.equal(await log.purge({ device: 'd' }), 4)
+  assert.deepEqual((await receiptsOf(log)).deadLetters, codes)
+  // What is set aside when it is appended counts at once.
+  const appended = { device: 'd', stream: 's', receivedAt: T0, flags: 0, payload: Buffer.alloc(1) }
+  await new Promise((resolve) => log.appendSetAside(appended, { code: 'empty', reason: 'so' }, resolve))
+  assert.equal((await receiptsOf(log)).deadLetters.find(({ code }) => code === 'empty')?.count, 3)
+})
+
+test('a record of an earlier version goes on, with no hours of before', async (t) => {
+  const directory = scratchDirectory(t)
+  const first = await openLocal(t, { directory })
+  await append(first, entry(0), entry(1), entry(2))
+  await first.stop()
+  const environment = await openEnvironment(directory)
+  await environment.ledgers.put(INGEST_READER, { next: 2, stored: 2, deadLettered: 0, readings: 2 })
+  const record = Buffer.alloc(32)
+  for (const [index, count] of [2, 0, 2, 1].entries()) record.writeDoubleLE(count, index * 8)
+  await environment.deviceLedgers.put(`${INGEST_READER}/d`, record)
+  await environment.root.close()
+  const log = await openLocal(t, { directory })
+  const counts = { stored: 2, deadLettered: 0, readings: 2, superseded: 1 }
+  assert.deepEqual(await receiptsOf(log), { ...counts, hours: [], deadLetters: [] })
+  await pass(log, 3, [stored('d', 1, T0)])
+  const receipts = await receiptsOf(log)
+  assert.deepEqual([receipts.stored, receipts.superseded, receipts.lastReceivedAt], [3, 1, T0])
+  assert.deepEqual(hoursOf(receipts), [[0, 1, 0]])
+})
