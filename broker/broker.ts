@@ -7,8 +7,7 @@
  * Messages that are held then are the log's to flush; they are not acknowledged, and come again.
  */
 
-import type { Appends, DeadLetterBox, NoticeBoard } from '../log/log.ts'
-import type { Presence } from '../log/presence.ts'
+import type { Appends, DeadLetterBox, Log, NoticeBoard } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -23,6 +22,7 @@ import {
 } from './connect/authentication.ts'
 import { type Address, clientsMax, connectionsMax, type ListenerOptions, Listeners } from './connect/listeners.ts'
 import { OUTBOUND_BYTES_TOTAL_MAX } from './outbound/sweeps.ts'
+import { DeviceStory } from './reports/device-story.ts'
 import { Disconnects } from './reports/disconnects.ts'
 import { ErrorReports } from './reports/error-reports.ts'
 import { BrokerMetrics } from './reports/metrics.ts'
@@ -45,7 +45,8 @@ const CONNECTIONS_FEW = 10_000
 
 export interface BrokerDependencies {
   readonly log: Appends & DeadLetterBox & NoticeBoard
-  readonly presence: Presence
+  readonly presence: Log['presence']
+  readonly journal: Log['journal']
   readonly commands: TelemetryBrokerDependencies['commands']
   /** Undefined: anyone may connect, any topic (`TELLTALE_AUTH=off`). */
   readonly identity: AuthenticationDependencies['identity']
@@ -89,7 +90,7 @@ export class Broker implements Part {
   #stopped: Promise<void> | undefined
 
   constructor(options: BrokerOptions, dependencies: BrokerDependencies) {
-    const { log, presence, commands, identity, users, foreign, check, clock, logger } = dependencies
+    const { log, presence, journal, commands, identity, users, foreign, check, clock, logger } = dependencies
     this.#clock = clock
     const metrics = new BrokerMetrics(dependencies.metrics, () => this.#aedes.connectedClients)
     this.#reports = new ErrorReports((topic, payload) => this.#aedes.tell(topic, payload), {
@@ -101,8 +102,10 @@ export class Broker implements Part {
     this.#statusBoard = new StatusBoard(presence, { clock, logger })
     const statusBoard = this.#statusBoard
     // Lines of their own: messages that are dropped must not take the places of connections that are refused.
+    const story = new DeviceStory(journal)
     const drops = new Drops({
       reports: this.#reports,
+      story,
       clock,
       metrics,
       lines: new ThrottledLines({ clock, logger }),
@@ -135,6 +138,7 @@ export class Broker implements Part {
         ended: (session) => sparkplug?.ended(session),
         check,
         disconnects,
+        story,
         lines,
         metrics,
         clock,

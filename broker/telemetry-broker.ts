@@ -12,7 +12,7 @@ import { CLIENT_ID_CHARS_MAX, CONNECT_TIMEOUT_MS, SUBSCRIBER_DRAIN_MS } from '..
 import type { Logger } from '../platform/logger.ts'
 import type { Admission, AdmissionDependencies } from './admission/admission.ts'
 import type { StatusBoard } from './admission/status-board.ts'
-import { nextCounter, type Persistence, type Registering } from './aedes/internals.ts'
+import { internals, nextCounter, type Persistence, type Registering } from './aedes/internals.ts'
 import { patchRegistrations } from './aedes/registrations.ts'
 import { Connections, type ConnectionsDependencies, type ConnectionsOptions } from './connect/connections.ts'
 import { FairShare } from './inbound/fair-share.ts'
@@ -34,7 +34,7 @@ export interface TelemetryBrokerOptions extends ConnectionsOptions {
   readonly plainTelemetry?: boolean | undefined
 }
 
-type OfConnections = Pick<ConnectionsDependencies, 'authentication' | 'disconnects' | 'metrics' | 'clock'>
+type OfConnections = Pick<ConnectionsDependencies, 'authentication' | 'disconnects' | 'story' | 'metrics' | 'clock'>
 
 export interface TelemetryBrokerDependencies extends OfConnections {
   readonly admission: Admission
@@ -64,7 +64,7 @@ export class TelemetryBroker extends Aedes {
       drainTimeout: SUBSCRIBER_DRAIN_MS,
       maxClientsIdLength: CLIENT_ID_CHARS_MAX,
     })
-    const { admission, statusBoard, disconnects, metrics, clock, logger } = dependencies
+    const { admission, statusBoard, disconnects, story, metrics, clock, logger } = dependencies
     const broker = this as unknown as TelemetryBroker & Registering
     const shared = { ...dependencies, broker, fairShare: new FairShare() }
     this.connections = new Connections(options, {
@@ -133,13 +133,20 @@ export class TelemetryBroker extends Aedes {
       const { agreement } = this.connections.mqtt5.of(client) ?? {}
       this.#publishes.wills.connected(client.id, client.clean || agreement?.cleanStart === true)
       const session = connections.get(client)?.session
-      if (session?.holder.kind === 'device') statusBoard.connected(session.holder.device, session.will)
+      if (session?.holder.kind !== 'device') return
+      statusBoard.connected(session.holder.device, session.will)
+      story.connected(session.holder.device, client, agreement !== undefined)
     })
     this.on('clientDisconnect', (client) => {
       connected.delete(client)
       this.commands.disconnected(client)
       const session = connections.get(client)?.session
-      if (session?.holder.kind === 'device') statusBoard.disconnected(session.holder.device)
+      if (session?.holder.kind === 'device') {
+        const { device } = session.holder
+        const said = this.closed ? 'stopping' : internals(client)._disconnected && 'goodbye'
+        statusBoard.disconnected(device)
+        story.disconnected(device, client, disconnects.whyEnded(client), said || undefined)
+      }
       if (session !== undefined) dependencies.ended?.(session)
     })
     this.on('subscribe', (subscriptions, client) => {

@@ -75,6 +75,11 @@ export async function startPlatform(
     logger('identity').warn('a new signing key was made, for there was none: no token of before is good any more')
   }
 
+  const told = [...roles].sort().join(', ')
+  const isUp = async () => log.journal.notePlatform({ kind: 'began', code: 'up', text: told })
+  const isDown = async () => log.journal.notePlatform({ kind: 'ended', code: 'up', text: told })
+  await lifecycle.start({ name: 'journal', start: isUp, stop: isDown })
+
   let ingest: Ingest | undefined
   if (roles.has('ingest')) {
     ingest = new Ingest(
@@ -85,7 +90,7 @@ export async function startPlatform(
         readingTimeMinMs,
         learnt: learntDirectory(settings),
       },
-      { log, foreign: { maps, watch: mapsWatch }, clock, logger: logger('ingest'), metrics },
+      { log, foreign: { maps, watch: mapsWatch }, journal: log.journal, clock, logger: logger('ingest'), metrics },
     )
     await lifecycle.start(ingest)
   }
@@ -126,6 +131,7 @@ export async function startPlatform(
       log,
       presence: log.presence,
       commands: log.commands,
+      journal: log.journal,
       identity: settings.auth === 'token' ? identity : undefined,
       users,
       foreign: new ForeignTopics(maps, unmapped),

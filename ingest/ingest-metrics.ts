@@ -1,6 +1,7 @@
 /** Owns ingest's instruments and the log lines about the store's state: one when it goes bad, one when it is good again. */
 
 import { Counter, Gauge, Histogram } from 'prom-client'
+import type { Journal } from '../log/journal.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -112,6 +113,7 @@ export class StoreState {
   readonly #logger: Logger
   readonly #metrics: IngestMetrics
   readonly #clock: Clock
+  readonly #journal: Pick<Journal, 'notePlatform'> | undefined
   /** Workers whose last attempt failed. */
   readonly #troubled = new Set<number>()
   #up = true
@@ -120,7 +122,8 @@ export class StoreState {
   #message = ''
   #toldAt = 0
 
-  constructor(logger: Logger, metrics: IngestMetrics, clock: Clock) {
+  constructor(logger: Logger, metrics: IngestMetrics, clock: Clock, journal?: Pick<Journal, 'notePlatform'>) {
+    this.#journal = journal
     this.#logger = logger
     this.#metrics = metrics
     this.#clock = clock
@@ -141,6 +144,7 @@ export class StoreState {
     this.#code = code
     this.#message = message
     this.#toldAt = now
+    this.#journal?.notePlatform({ kind: 'began', code: 'store-away', text: message })
     const waiting = 'nothing is lost: the log holds what is not stored'
     if (retry === 'slowly') this.#logger.error({ code }, `the store needs someone: ${message}; ${waiting}`)
     else this.#logger.warn({ code }, `the store does not take writes, trying again: ${message}; ${waiting}`)
@@ -151,6 +155,7 @@ export class StoreState {
     if (this.#up || this.#troubled.size > 0) return
     this.#up = true
     this.#metrics.storeUp(true)
+    this.#journal?.notePlatform({ kind: 'ended', code: 'store-away', text: 'the store takes writes again' })
     this.#logger.info('the store takes writes again')
   }
 

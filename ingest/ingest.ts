@@ -3,6 +3,7 @@
  * answers. `stop()` drains for a bounded time; what is not stored then stays in the log.
  */
 
+import type { Journal } from '../log/journal.ts'
 import { INGEST_READER, type Shards } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import { TelltaleError } from '../platform/errors.ts'
@@ -31,6 +32,8 @@ export interface IngestOptions {
 export interface IngestDependencies {
   readonly log: Shards & ParkedDependencies['log']
   readonly foreign?: CoordinatorDependencies['foreign']
+  /** Is told when the store goes away and comes back. */
+  readonly journal?: Pick<Journal, 'notePlatform'>
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
@@ -43,10 +46,10 @@ export class Ingest implements Part {
   readonly #options: IngestOptions
   #stopping: Promise<void> | undefined
 
-  constructor(options: IngestOptions, { log, foreign, clock, logger, metrics }: IngestDependencies) {
+  constructor(options: IngestOptions, { log, foreign, journal, clock, logger, metrics }: IngestDependencies) {
     this.#options = options
     const instruments = new IngestMetrics(metrics, async () => (await log.ledger(INGEST_READER)).pending)
-    const storeState = new StoreState(logger, instruments, clock)
+    const storeState = new StoreState(logger, instruments, clock, journal)
     const { writersMax, writes } = STORES[options.store.kind]
     const workers = Math.min(options.workers, writersMax)
     const { store, schemas, readingTimeMinMs, learnt } = options

@@ -9,6 +9,7 @@
 import type { Part } from '../platform/lifecycle.ts'
 import type { Commands } from './commands.ts'
 import type { Batch, NewEntry, NewRun } from './entry.ts'
+import type { Journal } from './journal.ts'
 import type { LogError } from './log-error.ts'
 import type { Offset } from './position.ts'
 import type { Presence } from './presence.ts'
@@ -256,6 +257,7 @@ export interface Log extends Appends, Shards, DeadLetterBox, NoticeBoard, Part {
   readonly full: LogError | undefined
   readonly presence: Presence
   readonly commands: Commands
+  readonly journal: Journal
 }
 
 /** The reader whose checkpoint the ledger is kept for. */

@@ -89,7 +89,7 @@ export class Admission {
       pass: () => this.#judge(session, message, decided),
       abandon: () => this.#abandon(session, message, decided),
     })
-    if (waits) this.#dependencies.drops.heldBack(heldBack)
+    if (waits) this.#dependencies.drops.heldBack(heldBack, session)
   }
 
   /**

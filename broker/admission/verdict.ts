@@ -9,6 +9,7 @@
  */
 
 import type { Clock } from '../../platform/clock.ts'
+import type { DeviceStory } from '../reports/device-story.ts'
 import type { ErrorReports } from '../reports/error-reports.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { ThrottledLines } from '../reports/throttled-lines.ts'
@@ -32,6 +33,7 @@ export const refused = (error: Error): Verdict => ({ kind: 'refused', error })
 
 export interface DropsDependencies {
   readonly reports: ErrorReports
+  readonly story: DeviceStory
   readonly clock: Clock
   readonly metrics: BrokerMetrics
   readonly lines: ThrottledLines
@@ -46,12 +48,14 @@ export class Drops {
   }
 
   /** A message waits for its device's rate: counted, and said once a connection. */
-  heldBack(heldBack: HeldBack): void {
-    const { metrics, lines } = this.#dependencies
+  heldBack(heldBack: HeldBack, { holder }: Pick<Session, 'holder'>): void {
+    const { metrics, story, lines } = this.#dependencies
     metrics.heldBack()
     if (this.#slowed.has(heldBack)) return
     this.#slowed.add(heldBack)
-    lines.say(`read from more slowly: this device may publish ${heldBack.rate.description}`, {
+    const allowed = `this device may publish ${heldBack.rate.description}`
+    if (holder.kind === 'device') story.slowed(holder.device, allowed)
+    lines.say(`read from more slowly: ${allowed}`, {
       client: heldBack.client,
       reason: 'rate-limited',
     })
@@ -59,13 +63,14 @@ export class Drops {
 
   /** Whoever sent the message is told, and so is whoever looks for it. */
   tell(code: DropCode, message: string, session: Session, topicName: string): void {
-    const { metrics, reports, clock, lines } = this.#dependencies
+    const { metrics, reports, story, clock, lines } = this.#dependencies
     const { holder } = session
     const topic = session.topic(topicName)
     const device = holder.kind === 'device' ? holder.device : topic?.device
     metrics.refused(code)
     lines.say(`a message was acknowledged and dropped: ${message}`, { client: device ?? '', reason: code })
     if (device === undefined) return
+    if (holder.kind !== 'anyone') story.dropped(holder, topic?.device, code, message)
     // A stream that the device may not write to is none of its own.
     const stream = topic?.kind === 'telemetry' && code !== 'publish-forbidden' ? topic.stream : null
     reports.report(device, { code, message, stream, at: clock.now() })

@@ -152,6 +152,8 @@ export interface ClientInternals {
   connecting: boolean
   connackSent: boolean
   connected: boolean
+  /** It has sent a DISCONNECT. */
+  readonly _disconnected: boolean
   /** An error is ending it. */
   readonly errored: boolean
   /** Calls back when its socket has taken what was written, or with an error: not within the drain timeout, or closed. */

@@ -19,6 +19,7 @@ import { Parsers } from '../inbound/parsers.ts'
 import { PartialPackets } from '../inbound/partial-packets.ts'
 import type { Mqtt5Options } from '../mqtt5/agreement.ts'
 import { Mqtt5 } from '../mqtt5/mqtt5.ts'
+import type { DeviceStory } from '../reports/device-story.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import { ReceiveWindow, ReceiveWindowTotal } from '../session/receive-window.ts'
 import type { Session } from '../session/session.ts'
@@ -29,6 +30,7 @@ import { PendingConnects } from './pending-connects.ts'
 export interface ConnectionsDependencies extends Omit<ConnectsDependencies, 'authenticate'> {
   readonly broker: Pick<Aedes, 'handle' | 'connectedClients'> & ConnectsDependencies['broker']
   readonly authentication: Authentication
+  readonly story: DeviceStory
   readonly metrics: BrokerMetrics
   readonly clock: Clock
 }
@@ -104,12 +106,18 @@ export class Connections {
     const connection = connectionOf(client)
     assert(connection, 'Aedes knows a client from its connection only')
     const { receiveWindow } = connection.inbound
-    const session = await this.#dependencies.authentication.authenticate(client, receiveWindow, username, password)
-    if (this.#isFullFor(client)) {
-      throw new ConnectRefused(SERVER_UNAVAILABLE, 'too-many-connections', 'as many clients are connected as can be')
+    const { authentication, story } = this.#dependencies
+    try {
+      const session = await authentication.authenticate(client, receiveWindow, username, password)
+      if (this.#isFullFor(client)) {
+        throw new ConnectRefused(SERVER_UNAVAILABLE, 'too-many-connections', 'as many clients are connected as can be')
+      }
+      connection.session = session
+      this.mqtt5.of(client)?.begin(session)
+      return session
+    } catch (error) {
+      if (error instanceof ConnectRefused) story.refused(client, { username, password }, error)
+      throw error
     }
-    connection.session = session
-    this.mqtt5.of(client)?.begin(session)
-    return session
   }
 }

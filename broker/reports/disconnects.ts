@@ -58,7 +58,7 @@ export interface DisconnectsDependencies {
 
 export class Disconnects {
   readonly #dependencies: DisconnectsDependencies
-  readonly #told = new WeakSet<Duplex>()
+  readonly #told = new WeakMap<Duplex, Error>()
   /** Of connections that can be told why they end; what is said must be on its way when it returns. */
   readonly farewells = new WeakMap<Duplex, (error: Error) => void>()
 
@@ -89,7 +89,7 @@ export class Disconnects {
   ended(peer: Peer, error: Error): void {
     const stream = streamOf(peer)
     if (this.#told.has(stream)) return
-    this.#told.add(stream)
+    this.#told.set(stream, error)
     const { metrics, logger, lines } = this.#dependencies
     const told = asDisconnect(error)
     if (told === undefined || told.reason === 'protocol-error') metrics.protocolError()
@@ -100,6 +100,11 @@ export class Disconnects {
     if (told.reason === 'taken-over') metrics.takenOver()
     else metrics.refused(told.reason)
     lines.say(`${told.what}: ${told.message}`, { ...whoIs(peer, stream), reason: told.reason })
+  }
+
+  /** What ended a connection; undefined of one that ended without an error. */
+  whyEnded(peer: Peer): Error | undefined {
+    return this.#told.get(streamOf(peer))
   }
 
   /** One socket too many; undefined where Node has closed it already. */

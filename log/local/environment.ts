@@ -44,6 +44,8 @@ export interface Environment {
   readonly commands: Database<unknown, (string | number)[]>
   /** Device id -> presence. */
   readonly presence: Database<unknown, string>
+  /** Device id, and more (`journal.ts`) -> what was seen of it. */
+  readonly journal: Database<unknown, string>
   /** Tells this log's positions from those of another. */
   readonly logId: string
   /** Waits for a commit. What the disk refused rejects with `log-failed`, and `onFailed` has been told. */
@@ -97,6 +99,7 @@ export async function openEnvironment(
       notices: root.openDB<unknown, number>({ name: 'notices', encoding: 'msgpack' }),
       commands: root.openDB({ name: 'commands', encoding: 'msgpack' }),
       presence: root.openDB<unknown, string>({ name: 'presence', encoding: 'msgpack' }),
+      journal: root.openDB<unknown, string>({ name: 'journal', encoding: 'msgpack' }),
       logId: String(meta.get('id')),
       durable: (promise) => committed(promise, onFailed),
       fail: onFailed,

@@ -12,6 +12,7 @@
  */
 
 import { join } from 'node:path'
+import type { Counter } from 'prom-client'
 import type { Clock } from '../../platform/clock.ts'
 import type { Part } from '../../platform/lifecycle.ts'
 import { DEAD_LETTERS_BYTES_MAX, LOG_COMMIT_WAIT_MS_MAX } from '../../platform/limits.ts'
@@ -19,6 +20,7 @@ import type { Logger } from '../../platform/logger.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { Commands } from '../commands.ts'
 import type { NewEntry, NewRun } from '../entry.ts'
+import type { Journal } from '../journal.ts'
 import {
   type DeadLetter,
   type DeadLetterCounts,
@@ -39,6 +41,7 @@ import { LocalCommands } from './commands.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
 import { bytesOfCommits, type Environment, openEnvironment } from './environment.ts'
+import { LocalJournal, lostCounter } from './journal.ts'
 import { Ledgers } from './ledgers.ts'
 import { LocalShard } from './local-shard.ts'
 import { LogMetrics, type LogObservation } from './metrics.ts'
@@ -89,6 +92,7 @@ interface Open {
   readonly preallocation: Preallocation
   readonly presence: Presence
   readonly commands: LocalCommands
+  readonly journal: LocalJournal
   readonly writing?: Writing
 }
 
@@ -97,6 +101,7 @@ export class LocalLog implements Log, Part {
   readonly #options: LocalLogOptions
   readonly #dependencies: LocalLogDependencies
   readonly #metrics: LogMetrics
+  readonly #journalLost: Counter
   /** Told when dead letters, notices or commands to devices were committed, and when a replay was asked for or went on. */
   readonly #changed: SharedSignal
   #state: Open | undefined
@@ -110,6 +115,7 @@ export class LocalLog implements Log, Part {
     this.#options = options
     this.#dependencies = dependencies
     this.#changed = new SharedSignal(join(options.directory, 'changed'))
+    this.#journalLost = lostCounter(dependencies.metrics)
     this.#metrics = new LogMetrics(dependencies.metrics, dependencies.clock, () => this.#observe())
     this.failed = new Promise((_resolve, reject) => {
       this.#fail = reject
@@ -163,6 +169,10 @@ export class LocalLog implements Log, Part {
 
   get commands(): Commands {
     return this.#open().commands
+  }
+
+  get journal(): Journal {
+    return this.#open().journal
   }
 
   get id(): string {
@@ -256,17 +266,26 @@ export class LocalLog implements Log, Part {
       max: this.#options.commandsMax,
       clock,
     })
+    const journal = new LocalJournal({ environment, full: () => this.full, clock, lost: this.#journalLost })
     const onAdvanced = (progress: Progress) => {
       if (progress.deadLetters.length > 0 || (progress.notices?.length ?? 0) > 0) this.#changed.tell()
     }
     const appended = new SharedSignal(join(this.#options.directory, 'appended'))
     const parts = { environment, ledgers, reader, preallocation, appended, onAdvanced }
     const shard = new LocalShard({ ...this.#dependencies, ...parts })
-    const lists = { deadLetters, notices, replays, presence, commands }
+    const lists = { deadLetters, notices, replays, presence, commands, journal }
     return { environment, ledgers, deviceLedgers, reader, shard, preallocation, ...lists }
   }
 
-  async #startWriting({ environment, ledgers, reader, shard, replays, preallocation }: Open): Promise<Writing> {
+  async #startWriting({
+    environment,
+    ledgers,
+    reader,
+    shard,
+    replays,
+    preallocation,
+    journal,
+  }: Open): Promise<Writing> {
     const { clock, logger } = this.#dependencies
     const onAppended = (commit: DurableCommit) => {
       shard.appended(commit)
@@ -274,7 +293,19 @@ export class LocalLog implements Log, Part {
     }
     const failure = () => this.#failure
     const metrics = this.#metrics
-    const parts = { environment, ledgers, reader, replays, preallocation, metrics, clock, logger, failure, onAppended }
+    const parts = {
+      environment,
+      ledgers,
+      reader,
+      replays,
+      preallocation,
+      metrics,
+      journal,
+      clock,
+      logger,
+      failure,
+      onAppended,
+    }
     const writing = await Writing.start({ commitWaitMaxMs: LOG_COMMIT_WAIT_MS_MAX, ...this.#options }, parts)
     shard.appendsFrom(writing.appender.end)
     return writing
@@ -315,6 +346,7 @@ export class LocalLog implements Log, Part {
   async #close(): Promise<void> {
     const state = this.#state
     if (state === undefined) return
+    await state.journal.stop()
     await state.writing?.stop()
     state.replays.stop()
     await state.preallocation.stop()

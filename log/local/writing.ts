@@ -8,6 +8,7 @@
 import type { Clock } from '../../platform/clock.ts'
 import { LOG_FULL_INTERVAL_MS, RETENTION_INTERVAL_MS } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
+import type { Journal } from '../journal.ts'
 import { INGEST_READER } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import { Appender, type DurableCommit } from './appender.ts'
@@ -36,6 +37,7 @@ export interface WritingDependencies {
   readonly replays: Replays
   readonly preallocation: Preallocation
   readonly metrics: LogMetrics
+  readonly journal: Pick<Journal, 'notePlatform'>
   readonly clock: Clock
   readonly logger: Logger
   /** Why nothing may be written any more, once the disk has refused a commit. */
@@ -145,11 +147,13 @@ export class Writing {
   /** One line when the log becomes full, that says what fills it and what to do, and one when it is over. */
   #noteFull(): void {
     const { full } = this
-    const { environment, ledgers, reader, logger, failure } = this.#dependencies
+    const { environment, ledgers, reader, journal, logger, failure } = this.#dependencies
     this.appender.full = full
     if (failure() !== undefined || (full !== undefined) === this.#isFull) return
     this.#isFull = full !== undefined
     this.#filled.raise()
+    const kind = full === undefined ? 'ended' : 'began'
+    journal.notePlatform({ kind, code: 'log-full', text: full?.message ?? 'there is room again' })
     const { pending } = ledgers.ledger(INGEST_READER, reader.end())
     if (full === undefined) logger.warn({ pending }, 'the log has room again: messages are taken')
     else

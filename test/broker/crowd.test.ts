@@ -14,12 +14,14 @@ import type { Verifies } from '../../broker/connect/tokens.ts'
 import { UNREAD_ANSWERS_BYTES_MAX } from '../../broker/inbound/inbound.ts'
 import { UNFINISHED_BYTES_MAX } from '../../broker/inbound/partial-packets.ts'
 import { OUTBOUND_BYTES_TOTAL_MAX } from '../../broker/outbound/sweeps.ts'
+import { DeviceStory } from '../../broker/reports/device-story.ts'
 import { Disconnects } from '../../broker/reports/disconnects.ts'
 import { BrokerMetrics } from '../../broker/reports/metrics.ts'
 import { ThrottledLines } from '../../broker/reports/throttled-lines.ts'
 import { UNACKNOWLEDGED_MAX } from '../../broker/session/in-flight.ts'
 import { TelemetryBroker } from '../../broker/telemetry-broker.ts'
 import type { Commands } from '../../log/commands.ts'
+import type { Journal } from '../../log/journal.ts'
 import { systemClock } from '../../platform/clock.ts'
 import {
   CONNECTIONS_MAX,
@@ -86,6 +88,7 @@ async function startCrowd(t: TestContext, identity?: Verifies) {
       commands: { of: () => [] } as Partial<Commands> as Commands,
       metrics,
       disconnects: new Disconnects({ lines, metrics, logger }),
+      story: new DeviceStory({ note: () => undefined } as unknown as Journal),
       lines,
       clock: systemClock,
       logger,

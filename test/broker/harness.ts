@@ -67,6 +67,7 @@ export async function startBroker(t: Pick<TestContext, 'after'>, options: BenchO
       log: given,
       presence: log.presence,
       commands: given.commands,
+      journal: log.journal,
       identity: options.auth === 'off' ? undefined : identity,
       check: options.check,
       clock,
