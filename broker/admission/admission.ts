@@ -166,7 +166,7 @@ export class Admission {
     metrics.foreign(place?.kind ?? 'unmapped')
     if (place?.kind === 'taken') this.#appendForeign(session, place, message, decided)
     else if (place?.kind === 'left' || (place === undefined && holder.kind === 'anyone')) decided(ACCEPTED)
-    else this.#drop(session, message, 'publish-forbidden', place?.why ?? forbidden(topic, holder), decided)
+    else this.#drop(session, message, 'publish-forbidden', place?.why ?? unmapped(topic, holder), decided)
   }
 
   /** Its topic is kept with it, for the map asks for it, and who sent it for another, who is told if it cannot be read. */
@@ -281,8 +281,16 @@ function payloadLength({ payload, length = 0 }: Message): number {
   return length > FRAME_BYTES_MAX ? length : payload.length
 }
 
+const shown = (topic: string) => JSON.stringify(topic.slice(0, TOPIC_CHARS_SHOWN))
+
+/** What begins as the platform's own topics do was meant to be one. */
+function unmapped(topic: string, holder: Holder): string {
+  if (topic.startsWith('devices/') || topic.startsWith('$')) return forbidden(topic, holder)
+  const own = holder.kind === 'device' ? holder.device : '<device>'
+  return `no map takes topic ${shown(topic)}: telltale map propose prints one for what has come; without a map allowed are devices/${own}/telemetry/<stream> and devices/${own}/status`
+}
+
 function forbidden(topic: string, holder: Holder): string {
   const own = holder.kind === 'device' ? holder.device : '<device>'
-  const shown = JSON.stringify(topic.slice(0, TOPIC_CHARS_SHOWN))
-  return `topic ${shown} may not be published: allowed are devices/${own}/telemetry/<stream>, a stream being a-z, 0-9 and _, with nothing or ${FRAMING_LEVELS_SHOWN} behind it, and devices/${own}/status`
+  return `topic ${shown(topic)} may not be published: allowed are devices/${own}/telemetry/<stream>, a stream being a-z, 0-9 and _, with nothing or ${FRAMING_LEVELS_SHOWN} behind it, and devices/${own}/status`
 }

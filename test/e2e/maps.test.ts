@@ -158,6 +158,7 @@ test('a device speaks for itself only; what its map leaves out is not kept; what
     () => JSON.stringify(told),
   )
   assert.deepEqual(told.map(({ code }) => code).sort(), ['invalid-reading', 'publish-forbidden', 'publish-forbidden'])
+  assert.match(told[1]?.message ?? '', /^no map takes topic "tele\/plug-1\/STATE": telltale map propose prints one/)
   assert.match(told[0]?.message ?? '', /by its map the message is of device plug-2, and its sender is device plug-1/)
   const metrics = await (await fetch(`${platform.url}/metrics`)).text()
   // The empty message and the one that its map ignores are left; two are taken, one of which cannot be read.
