@@ -17,11 +17,12 @@ const TOPICS_SHOWN = 5
 export function proposeCommand(): Command {
   return new Command('propose')
     .description('maps for topics on which messages came that no map is for')
+    .argument('[which...]', 'topics, or names of the files that are proposed; all if none is given')
     .option('--write <directory>', 'write them there, such as config/maps, and overwrite nothing')
     .action(proposeMaps)
 }
 
-function proposeMaps({ write }: { write?: string }): void {
+function proposeMaps(which: readonly string[], { write }: { write?: string }): void {
   const settings = loadSettings()
   if (!existsSync(settings.dataDir)) throw noInstallation(settings)
   const { schemas, mapsWatch } = openSchemas(settings, createLogger({ level: 'error', pretty: false }))
@@ -31,11 +32,21 @@ function proposeMaps({ write }: { write?: string }): void {
   const all = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as UnmappedTopic[]) : []
   const topics = all.filter(({ topic }) => maps.for(topic) === undefined)
   const { proposals, others } = propose(topics, shippedMaps(), schemas.registry)
-  for (const proposal of proposals) {
+  const isMeant = (topic: UnmappedTopic) => which.length === 0 || which.includes(topic.topic)
+  const meant = proposals.filter(({ name, topics }) => which.includes(name) || topics.some(isMeant))
+  for (const each of which) {
+    if (proposals.every(({ name, topics }) => name !== each && topics.every(({ topic }) => topic !== each))) {
+      throw new TelltaleError(
+        'no-map',
+        `no map is proposed for ${each}: it is no topic that came without a map, nor a file of a proposal`,
+      )
+    }
+  }
+  for (const proposal of meant) {
     if (write === undefined) process.stdout.write(`${commented(proposal)}\n`)
     else writeProposal(write, proposal)
   }
-  for (const { topic, messages } of others) {
+  for (const { topic, messages } of others.filter(isMeant)) {
     process.stdout.write(`# ${printable(topic)}: ${messages} messages, of which no map can be guessed\n`)
   }
   if (topics.length === 0) process.stdout.write('# nothing came without a map\n')
@@ -43,7 +54,12 @@ function proposeMaps({ write }: { write?: string }): void {
 
 function writeProposal(directory: string, proposal: Proposal): void {
   const file = join(directory, proposal.name)
-  if (existsSync(file)) throw new TelltaleError('file-exists', `${file} is there already, and is not overwritten`)
+  if (existsSync(file)) {
+    process.stderr.write(
+      `telltale: ${file} is there already, and is not overwritten: telltale map propose ${proposal.name} prints what would be in it\n`,
+    )
+    return
+  }
   mkdirSync(directory, { recursive: true })
   writeFileSync(file, commented(proposal))
   process.stdout.write(`${file}\n`)

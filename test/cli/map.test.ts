@@ -128,3 +128,39 @@ test('map check names what is wrong with each file, with no platform, and maps t
   const passed = await telltale(directory, ['map', 'try', both, '--topic', 'b/1', '--payload', '{"x":1}'])
   assert.equal(passed.stderr, `telltale: ${both}:2 is for this topic, too, and is not used: the first is\n`)
 })
+
+test('map propose writes what is not there, says what is, and is about one topic or file if asked', async (t) => {
+  const directory = scratchDirectory(t)
+  const config = { TELLTALE_CONFIG_DIR: join(directory, 'config') }
+  mkdirSync(join(directory, 'maps'))
+  const came = (topic: string, payload: string) => ({
+    topic,
+    sender: 'd',
+    messages: 1,
+    lastAt: Date.now(),
+    payload: Buffer.from(payload).toString('base64'),
+    isWhole: true,
+  })
+  const unmapped = [
+    came('meteo/roof-1/state', '{"t":1}'),
+    came('pump/p-1/state', '{"bar":2}'),
+    came('x/d-1/text', 'hello'),
+  ]
+  writeFileSync(join(directory, 'maps', 'unmapped.json'), JSON.stringify(unmapped))
+  const propose = (...args: string[]) => telltale(directory, ['map', 'propose', ...args], config)
+  const one = await propose('pump/p-1/state')
+  assert.match(one.stdout, /^# pump\.yaml, proposed .*\n# {3}pump\/p-1\/state \(1\)\n/)
+  assert.equal((await propose('pump.yaml')).stdout, one.stdout)
+  assert.match((await propose('bump.yaml')).stderr, /^telltale: no map is proposed for bump\.yaml/)
+  const out = join(directory, 'out')
+  mkdirSync(out)
+  writeFileSync(join(out, 'meteo.yaml'), 'mine')
+  const { code, stdout, stderr } = await propose('--write', out)
+  assert.equal(code, 0)
+  assert.equal(stdout, `${out}/pump.yaml\n# x/d-1/text: 1 messages, of which no map can be guessed\n`)
+  assert.match(
+    stderr,
+    /^telltale: .*out\/meteo\.yaml is there already, and is not overwritten: telltale map propose meteo\.yaml prints/,
+  )
+  assert.equal(readFileSync(join(out, 'meteo.yaml'), 'utf8'), 'mine')
+})
