@@ -43,6 +43,8 @@ export interface ShippedMap {
 }
 
 const FIELDS_MAX = 40
+/** A list that is longer has no column for each of its items. */
+const LIST_ITEMS_MAX = 4
 /** Words that name no device. */
 const GENERIC =
   /^(tele|stat|cmnd|state|status|sensors?|data|telemetry|events?|up|uplink|json|info|out|value|values|measurements?|attributes)$/i
@@ -207,6 +209,7 @@ function objectMap(draft: { readonly pattern: string; readonly stream: string },
   const leaves = [...leavesOf(root, [])].filter(({ path }) => path.every((name) => name !== '' && !name.includes('.')))
   const time = leaves.find(({ path, value }) => TIME_NAME.test(path.at(-1) ?? '') && isTime(value, now))
   const fields = new Map<string, string>()
+  const lists = leaves.filter(({ value }) => Array.isArray(value)).slice(0, LIST_ITEMS_MAX)
   for (const { path, value } of leaves) {
     if (path === time?.path || fields.size === FIELDS_MAX) continue
     const isNumber = typeof value === 'number' || (typeof value === 'string' && NUMBER.test(value))
@@ -218,7 +221,11 @@ function objectMap(draft: { readonly pattern: string; readonly stream: string },
   }
   const lines = [...fields].map(([column, from]) => `  ${column}: ${from}\n`)
   const timeLine = time === undefined ? '' : `time: ${JSON.stringify(time.path.join('.'))}\n`
-  return `${head(draft)}${timeLine}fields:\n${lines.join('')}`
+  const left = lists.map(({ path, value }) => {
+    const first = JSON.stringify([...path, '0'].join('.'))
+    return `# left out: ${JSON.stringify(path.join('.'))}, a list of ${(value as unknown[]).length}, whose first item is at ${first}\n`
+  })
+  return `${head(draft)}${timeLine}fields:\n${lines.join('')}${left.join('')}`
 }
 
 function isTime(value: unknown, now: number): boolean {
@@ -228,7 +235,8 @@ function isTime(value: unknown, now: number): boolean {
 
 function* leavesOf(value: unknown, above: Path): Generator<{ readonly path: Path; readonly value: unknown }> {
   if (typeof value !== 'object' || value === null) yield { path: above, value }
-  else if (!Array.isArray(value) && above.length < 6) {
+  else if (Array.isArray(value) && value.length > LIST_ITEMS_MAX) yield { path: above, value }
+  else if (above.length < 6) {
     for (const [name, item] of Object.entries(value)) yield* leavesOf(item, [...above, name])
   }
 }

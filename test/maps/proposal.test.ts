@@ -39,6 +39,23 @@ fields:
   assert.deepEqual([proposals[0]?.name, proposals[0]?.topics.length, others.length], ['meteo.yaml', 2, 0])
 })
 
+test('items of short lists are fields each, and of a longer one it is said where they are', () => {
+  const { proposals } = proposed(
+    came('solar/inv-1/state', JSON.stringify({ PV: [{ U: 1 }, { U: 2, on: true }], day: Array(24).fill(0), t: 3 })),
+  )
+  assert.deepEqual(proposals.map(text), [
+    `topic: "solar/{device}/state"
+stream: solar
+fields:
+  PV_0_U: "PV.0.U"
+  PV_1_U: "PV.1.U"
+  PV_1_on: { path: "PV.1.on", type: boolean }
+  t: "t"
+# left out: "day", a list of 24, whose first item is at "day.0"
+`,
+  ])
+})
+
 test('one value a topic, line protocol, and what cannot be guessed', () => {
   const { proposals, others } = proposed(
     came('boiler/cellar-1/flow', '21.5'),
