@@ -13,6 +13,7 @@ import { type Path, parsePath } from './path.ts'
 import { isSparkplug } from './sparkplug/topic.ts'
 import { Zone } from './time.ts'
 import { TopicPattern } from './topic-pattern.ts'
+import { unitFault } from './unit.ts'
 
 /** Columns of one map, tags among them. */
 export const MAP_COLUMNS_MAX = 256
@@ -245,9 +246,8 @@ function readRule(column: string, value: ConfigValue): Rule {
   const keys = value.entries(column, RULE_KEYS)
   const type = keys.get('type')?.oneOf('type', ['number', 'integer', 'boolean', 'string'])
   const unit = keys.get('unit')?.text('unit')
-  if (unit !== undefined && !/^[\x21-\x7e]+$/.test(unit)) {
-    keys.get('unit')?.refuse(`the unit ${JSON.stringify(unit)} is no UCUM code, such as Cel, % or m/s`)
-  }
+  const fault = unit === undefined ? undefined : unitFault(unit)
+  if (fault !== undefined) keys.get('unit')?.refuse(`the unit ${JSON.stringify(unit)} ${fault}`)
   const isNumber = type === undefined || type === 'number' || type === 'integer'
   for (const key of ['unit', 'factor', 'offset']) {
     if (!isNumber) keys.get(key)?.refuse(`${key} is for numbers, and ${column} is a ${type}`)

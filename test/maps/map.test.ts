@@ -407,6 +407,10 @@ test('what is wrong with a file is told with its line and what is right', () => 
   faulty('topic: a/{device}\nstream: x\nfields:\n  time: t', /^m\.yaml:4: every point has a time already/)
   faulty('topic: a/{device}\nstream: x\nfields:\n  a: t\n  A: t', /^m\.yaml:5: A and a are one column/)
   faulty('topic: a/{device}\nstream: x\nfields:\n  a: { type: string, unit: Cel }', /^m\.yaml:4: unit is for numbers/)
+  const unit = (code: string) => `topic: a/{device}\nstream: x\nfields:\n  a: { unit: ${code} }`
+  faulty(unit('kWh'), /^m\.yaml:4: the unit "kWh" is no UCUM code; "kW\.h" is$/)
+  faulty(unit('°C'), /^m\.yaml:4: the unit "°C" is no UCUM code; "Cel" is$/)
+  faulty(unit('Å'), /^m\.yaml:4: the unit "Å" is no UCUM code, such as Cel, "%" or m\/s$/)
   faulty(
     'topic: a/{device}\nstream: x\ntime: { path: t, zone: Mars/Olympus }',
     /^m\.yaml:3: "Mars\/Olympus" is no zone/,
