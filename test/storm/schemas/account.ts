@@ -126,21 +126,32 @@ export class LiveAccount {
     this.#values.set(device, known.set(number, values))
   }
 
-  /** Waits for all readings of these devices, but not for ever. */
-  async has(devices: readonly Device[], withinMs: number): Promise<void> {
+  /**
+   * Waits for all readings of these devices, but not for ever. Of a killed gateway those are not waited for that may be in the store only
+   * (`gateway/live/awaited.ts`).
+   */
+  async has(devices: readonly Device[], order: Order, isKilled: boolean, withinMs: number): Promise<void> {
     const deadline = performance.now() + withinMs
-    const hasAll = () => devices.every(({ id, versions }) => this.#values.get(id)?.size === versions.length)
+    const hasAll = () =>
+      devices.every(({ id, versions }) => {
+        const values = this.#values.get(id)
+        if (values?.size === versions.length) return true
+        return versions.every(
+          (version, number) => values?.has(number) || (isKilled && isInStoreOnly(id, version, number, order)),
+        )
+      })
     await until(() => hasAll() || performance.now() > deadline)
   }
 
-  close(devices: readonly Device[], order: Order) {
+  close(devices: readonly Device[], order: Order, isKilled: boolean) {
     this.#close()
-    const count = { lostLive: 0, wrongLive: 0, gapsLive: this.#gaps, outOfOrderLive: 0 }
+    const count = { lostLive: 0, inStoreOnly: 0, wrongLive: 0, gapsLive: this.#gaps, outOfOrderLive: 0 }
     for (const { id, versions } of devices) {
       const values = this.#values.get(id)
       for (const [number, version] of versions.entries()) {
         const seen = values?.get(number)
-        if (seen === undefined) count.lostLive++
+        if (seen === undefined && isKilled && isInStoreOnly(id, version, number, order)) count.inStoreOnly++
+        else if (seen === undefined) count.lostLive++
         else if (!isDeepStrictEqual({ ...seen }, meantBy(version, number))) count.wrongLive++
       }
       count.outOfOrderLive += outOfOrder(this.#numbers.get(id) ?? [], versions, order.again.get(id) ?? new Set())
@@ -148,6 +159,10 @@ export class LiveAccount {
     return count
   }
 }
+
+/** It came before its version did, and was not put through again: ingest had not come to it, and a gateway that was killed knew of it alone. */
+const isInStoreOnly = (id: string, version: number, number: number, { again }: Order) =>
+  version === LATE_VERSION && again.get(id)?.has(number) !== true
 
 /**
  * Each reading comes behind the one before it. Only those of a version that came late may come behind later ones, and then in their

@@ -66,6 +66,8 @@ export interface StormReport {
   /** In the store, and never sent. */
   readonly invented: number
   readonly lostLive: number
+  /** A gateway was killed before it could send them late: apps have them by asking for history. */
+  readonly inStoreOnly: number
   readonly wrongLive: number
   readonly gapsLive: number
   /** Readings that stand before one of their device that was sent earlier. */
@@ -154,8 +156,9 @@ class Storm {
     await Promise.all(devices.map((device) => device.end()))
     say('all is acknowledged')
     const ledger = await this.#drained()
-    await live.has(devices, DRAIN_MS_MAX)
     const order = await orderInLog(join(this.#platform.directory, 'log'), registry, this.#from)
+    const isKilled = this.#kills > 0
+    await live.has(devices, order, isKilled, DRAIN_MS_MAX)
     const readings = devices.reduce((sum, { versions }) => sum + versions.length, 0)
     const { replayed: waited, held: heldAtEnd, pending: pendingAtEnd } = ledger
     return {
@@ -169,7 +172,7 @@ class Storm {
       heldAtEnd,
       pendingAtEnd,
       ...(await storedOf(this.#platform, devices, this.#from)),
-      ...live.close(devices, order),
+      ...live.close(devices, order, isKilled),
       outOfOrder: order.outOfOrder,
       unbalanced: this.#unbalanced,
     }
