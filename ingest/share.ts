@@ -96,7 +96,9 @@ export function settleShare(share: Share, { rejected, superseded }: WriteOutcome
   const { entries } = share.batch
   const setAside = [...share.setAside]
   const refused = new Map<number, number>()
-  for (const rejection of rejected) {
+  // A message without a reading has nothing to refuse: its value is in the reading of another, as what is gathered, or it was left out.
+  const lost = rejected.filter(({ index }) => entries[index]?.readings.length !== 0)
+  for (const rejection of lost) {
     const { index } = rejection
     const at = share.starts[index]
     const offset = share.offsets[index]
@@ -109,7 +111,7 @@ export function settleShare(share: Share, { rejected, superseded }: WriteOutcome
   const readings = devices.reduce((sum, device) => sum + device.readings, 0)
   const { remarks } = share
   const setAsideBefore = share.setAsideBefore.length
-  const stored = entries.length - rejected.length
+  const stored = entries.length - lost.length
   return { stored, readings, setAside, setAsideBefore, remarks, devices, superseded }
 }
 
