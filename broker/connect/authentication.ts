@@ -84,6 +84,7 @@ export class Authentication {
   ): Promise<Session> {
     const { identity, users } = this.#dependencies
     const certified = this.#certified(client, username)
+    const unknown = refusalFor(username, password)
     const holder: Holder =
       identity === undefined
         ? { kind: 'anyone' }
@@ -154,8 +155,18 @@ export class Authentication {
   }
 }
 
-const unknown = (reason: Refusal, text: string) =>
-  new ConnectRefused(reason === 'too-many-connects' ? SERVER_UNAVAILABLE : BAD_USERNAME_OR_PASSWORD, reason, text)
+/** What looks like no token is a password: whoever shows one is no user, or it would have been checked. */
+function refusalFor(username: string | undefined, password: Buffer | undefined) {
+  const isToken = password === undefined || password.toString('latin1').split('.').length === 3
+  return (reason: Refusal, text: string) => {
+    const code = reason === 'too-many-connects' ? SERVER_UNAVAILABLE : BAD_USERNAME_OR_PASSWORD
+    const isUser = isToken || reason !== 'bad-token'
+    const what = isUser
+      ? text
+      : `there is no user ${JSON.stringify(username ?? '')} in config/devices, and what is shown is no token: ${text}`
+    return new ConnectRefused(code, reason, what)
+  }
+}
 
 function holderOf(client: Client, username: string | undefined, principal: Principal): Holder {
   if (principal.kind === 'app') {

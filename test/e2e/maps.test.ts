@@ -401,6 +401,10 @@ test('a device without a token has a user name and a password, and is let in unt
   const connect = (options: IClientOptions) =>
     connectAsync({ port: platform.mqttPort, username: 'kitchen', password: 'a secret', reconnectPeriod: 0, ...options })
   const will = { topic: 'tele/plug-1/LWT', payload: Buffer.from('Offline'), qos: 1 as const, retain: true }
+  await assert.rejects(connect({ username: 'cellar' }))
+  await until(() =>
+    platform.output.includes('there is no user \\"cellar\\" in config/devices, and what is shown is no token'),
+  )
   let plug: MqttClient | undefined
   await until(async () => {
     plug = await connect({ clientId: 'DVES_1', will }).catch(() => undefined)
