@@ -9,6 +9,7 @@ import { quote, tagFault } from '../schemas/values.ts'
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
 const TRUE = new Set(['true', 'on', 'yes', '1', 'online', 'open'])
 const FALSE = new Set(['false', 'off', 'no', '0', 'offline', 'closed'])
+const TRUE_OR_FALSE = [...TRUE, ...FALSE].join(', ').replace(/, (\w+)$/, ' or $1')
 /** Of what is calculated with: 2153 times 0.1 is 215.3, not 215.29999999999998. A double has 15 that are all right. */
 const DIGITS = 15
 /** `toFixed` takes no more. */
@@ -56,7 +57,7 @@ export function convert(value: unknown, kind: ColumnKind, tag: boolean, { factor
       if (typeof value === 'boolean') return value
       const text = typeof value === 'string' || typeof value === 'number' ? String(value).trim().toLowerCase() : ''
       if (TRUE.has(text)) return true
-      return FALSE.has(text) ? false : unfit(value, 'true or false, on or off, 1 or 0')
+      return FALSE.has(text) ? false : unfit(value, TRUE_OR_FALSE)
     }
     case 'string': {
       const text = textOf(value)

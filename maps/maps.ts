@@ -168,6 +168,11 @@ export class Maps {
     return this.#set?.for(topic)
   }
 
+  /** Those of files. */
+  get count(): number {
+    return this.#set?.maps.filter(({ definition }) => definition !== SPARKPLUG_MAP).length ?? 0
+  }
+
   /** As `MapSet.note`. */
   note(): void {
     this.#set?.note()

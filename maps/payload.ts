@@ -18,11 +18,14 @@ export interface Item {
   readonly facts?: SparkplugItem['facts']
 }
 
-/** `isOneValue`: a list is one value, and not a reading for each of its items. */
+/**
+ * `isOneValue`: a list is one value, and not a reading for each of its items. `takesText`: what is no JSON may be a value by itself, `ON`.
+ */
 export function readPayload(
   payload: Buffer,
   format: 'json' | 'influx',
   isOneValue: boolean,
+  takesText = true,
 ): readonly Item[] | Rejection {
   if (!isUtf8(payload)) return new Rejection('unknown-framing', 'the payload is no text in UTF-8')
   const text = payload.toString('utf8')
@@ -32,7 +35,7 @@ export function readPayload(
     if (lines.length > READINGS_PER_MESSAGE_MAX) return tooMany(lines.length)
     return lines.map(({ fields, time }) => ({ root: fields, time }))
   }
-  const root = readJson(text)
+  const root = readJson(text, takesText)
   if (root instanceof Rejection) return root
   if (isOneValue || !Array.isArray(root)) return [{ root }]
   if (root.length === 0) return new Rejection('invalid-reading', 'the list is empty; it needs at least one reading')
@@ -41,9 +44,9 @@ export function readPayload(
 }
 
 /** Text that does not begin as an object or a list is a value by itself, whether it is JSON or not: `21.3`, `ON`. */
-function readJson(text: string): unknown {
+function readJson(text: string, takesText: boolean): unknown {
   const begin = text.replace(/^\ufeff/, '').trimStart()
   const value = parseJson(begin)
-  const isPlain = value instanceof Rejection && !begin.startsWith('{') && !begin.startsWith('[')
+  const isPlain = takesText && value instanceof Rejection && !begin.startsWith('{') && !begin.startsWith('[')
   return isPlain ? begin.trimEnd() : value
 }

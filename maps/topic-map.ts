@@ -68,6 +68,8 @@ export class TopicMap {
   /** Tags first. */
   readonly #rules: readonly Compiled[]
   readonly #mapper: JsonMapper | undefined
+  /** A payload may be text; not where all that is named stands in an object. */
+  readonly #takesText: boolean
   /** What a message of one value is, if such are gathered. */
   readonly #part: Part | undefined
   /** Where all metrics of Sparkplug are taken: those that a field has, and those that are ignored. */
@@ -80,6 +82,10 @@ export class TopicMap {
     this.#earliest = earliest
     const { gatherMs: windowMs, where } = definition
     this.#part = windowMs === undefined ? undefined : { by: where.where, windowMs }
+    const { topic, fields, all } = definition
+    const isNamed =
+      fields.length > 0 && all === undefined && fields.every(({ from }) => !('path' in from) || from.path.length > 0)
+    this.#takesText = topic.names.includes('field') || !isNamed
     const own = [...definition.tags, ...definition.fields].flatMap(({ from }) => ('path' in from ? [from.path] : []))
     this.#leftMetrics = new Set([...definition.ignore, ...own].map(([name]) => name))
     this.#mapper = target.kind === 'registered' ? new JsonMapper(target.definition, earliest) : undefined
@@ -133,7 +139,7 @@ export class TopicMap {
 
   #items(names: TopicNames, { payload, receivedAt, context = NO_CONTEXT }: MappedMessage): readonly Item[] | Rejection {
     const { format } = this.definition
-    if (format !== 'sparkplug') return readPayload(payload, format, names.has('field'))
+    if (format !== 'sparkplug') return readPayload(payload, format, names.has('field'), this.#takesText)
     const items = itemsOf(payload, context)
     if (items instanceof Rejection) return items
     // Before columns are learnt: a message that is refused must leave none.

@@ -8,6 +8,7 @@
  */
 
 const LEVELS_MAX = 32
+const NAME = /^[a-z][a-z0-9_]*$/
 const NAMED = /^([^{}+#]*)\{([a-z][a-z0-9_]*)(\.\.\.)?\}([^{}+#]*)$/
 
 /** What a topic says, by name. */
@@ -41,6 +42,10 @@ export class TopicPattern {
       } else if (level === '+') expression += `${slash}[^/]*`
       else if (/[{}+#]/.test(level)) {
         const [, before = '', name, rest, after = ''] = NAMED.exec(level) ?? []
+        const [, wrong] = /\{([^{}]*?)(?:\.\.\.)?\}/.exec(level) ?? []
+        if (name === undefined && wrong !== undefined && !NAME.test(wrong)) {
+          return `{${wrong}} is no name: right are a-z, 0-9 and _, and a letter first, as in {device}`
+        }
         if (name === undefined) {
           return `the level ${JSON.stringify(level)} is not understood; + or # stand alone, and a name is written {name}, one a level`
         }

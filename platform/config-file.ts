@@ -6,7 +6,7 @@
  * needs them, and they can blow a small file up. Bound: `CONFIG_FILE_BYTES_MAX` a file.
  */
 
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLError } from 'yaml'
 import { TelltaleError } from './errors.ts'
 
 /** A file is larger: refused. */
@@ -130,7 +130,7 @@ export function readConfig(file: string, text: string): readonly ConfigValue[] {
   const lineAt = (offset: number) => lineCounter.linePos(offset).line
   const [error] = [...document.errors, ...document.warnings]
   if (error !== undefined) {
-    throw new ConfigError(file, lineAt(error.pos[0]), `is not YAML: ${error.message}${hintOf(text, error.pos[0])}`)
+    throw new ConfigError(file, lineAt(error.pos[0]), faultOf(error, text))
   }
   const lineOf = (node: Node) => lineAt(node.range?.[0] ?? 0)
   const root = new ConfigValue(file, document.contents as Node | null, 1, lineOf)
@@ -140,11 +140,19 @@ export function readConfig(file: string, text: string): readonly ConfigValue[] {
   return root.refuse(`the file is ${root.shown}; a map is right, or a list of maps`)
 }
 
+function faultOf({ code, message, pos: [at] }: YAMLError, text: string): string {
+  if (code === 'MULTIPLE_DOCS')
+    return 'a second document begins here, and a file has one: right is a list, or a file each'
+  if (code === 'DUPLICATE_KEY') return `the key ${/^\S[^:\s]*/.exec(text.slice(at))?.[0] ?? ''} is there twice`
+  return `is not YAML: ${message}${hintOf(text, at)}`
+}
+
 /** The usual slip: `topic: {device}/status` begins a map, and so does `{ topic: a/{device} }`. */
 function hintOf(text: string, offset: number): string {
   const start = text.lastIndexOf('\n', offset - 1) + 1
   const end = text.indexOf('\n', offset)
   const line = text.slice(start, end < 0 ? text.length : end)
+  if (text[offset] === '%') return '; % must stand in quotes: "%"'
   return /\{\w+(\.\.\.)?\}/.test(line)
     ? '; text with { in it must stand in quotes where it begins so, or is within braces'
     : ''

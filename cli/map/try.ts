@@ -43,7 +43,10 @@ function tryMap(file: string, { topic, retained = false, ...options }: TryOption
   const schemas = schemasWith(loadSettings(), [{ file, text: read(file).toString('utf8') }])
   const maps = new Maps(schemas)
   const match = maps.for(topic)
-  if (match === undefined) throw new TelltaleError('no-map', `no map of ${file} is for ${topic}`)
+  if (match === undefined) {
+    const what = maps.count === 0 ? `there is no map in ${file}` : `no map of ${file} is for ${topic}`
+    throw new TelltaleError('no-map', what)
+  }
   const { map, names } = match
   for (const { definition } of maps.passedOver(topic)) {
     const other = `${definition.where.where} is for this topic, too, and is not used: the first is`

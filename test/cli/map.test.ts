@@ -70,6 +70,8 @@ telltale: is: nothing at T.x; T is 5
   assert.match((await run(...on, '{"x":1}', '--retained')).stdout, /^nothing: .*m\.yaml:1 leaves such a message out\n$/)
   assert.match((await run('--topic', 'b', '--payload', '1')).stderr, /^telltale: no map of .*m\.yaml is for b\n$/)
   assert.equal((await run('--topic', 'b')).code, 2)
+  writeFileSync(file, '# nothing yet\n')
+  assert.match((await run(...on, '1')).stderr, /^telltale: there is no map in .*m\.yaml\n$/)
   assert.equal((await run(...on, '1', '--received', 'soon')).code, 2)
 })
 
@@ -99,7 +101,7 @@ test('map check names what is wrong with each file, with no platform, and maps t
     stderr.split('\n').map((line) => line.replace(`${directory}/`, '')),
     [
       'telltale: maps/a.yaml:1: it has no stream',
-      'telltale: maps/d.yaml:3: is not YAML: Map keys must be unique',
+      'telltale: maps/d.yaml:3: the key a is there twice',
       `telltale: ${maps}/c.yaml:3: this map is never used, for ${maps}/b.yaml:1 has the same topics and stands before it`.replace(
         `${directory}/`,
         '',

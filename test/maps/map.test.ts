@@ -100,6 +100,10 @@ test('a payload without anything that is named, or with something unfit, is refu
     AM2301: { Temperature: 1 },
   })
   refused('malformed-json', /./, TASMOTA, 'tele/d/SENSOR', '{"Time":')
+  refused('malformed-json', /./, TASMOTA, 'tele/d/SENSOR', 'Online')
+  assert.deepEqual(values('topic: a/{device}\nstream: x\nfields: { on: { path: ., type: boolean } }', 'a/d', 'ON'), [
+    { on: true },
+  ])
 })
 
 test('without fields all numbers are taken, flattened, but for lists, the time, and what is ignored', () => {
@@ -168,7 +172,13 @@ fields:
   assert.deepEqual(values(map, 'd', { a: 600, b: null }), [{ t: 20 }])
   refused('invalid-reading', /^n is 7.5; a whole number/, map, 'd', { b: 7.5 })
   refused('invalid-reading', /^n is 9007199254740992; a whole number/, map, 'd', { b: 2 ** 53 })
-  refused('invalid-reading', /^on is "maybe"; true or false/, map, 'd', { on: 'maybe' })
+  refused(
+    'invalid-reading',
+    /^on is "maybe"; true, on, yes, 1, online, open, false, off, no, 0, offline or closed is right/,
+    map,
+    'd',
+    { on: 'maybe' },
+  )
   refused('invalid-reading', /^s is an object; text/, map, 'd', { c: [{}] })
 })
 
@@ -310,7 +320,7 @@ function regathered(yaml: string, gathered: Reading['values']) {
 test('what was gathered under another type is converted as the payload would be, or refused', () => {
   const map = (door: string) => `topic: r/{device}/{field}\nstream: r\ngather: 1s\nfields: { door: ${door} }`
   assert.deepEqual(regathered(map('{ type: boolean }'), { door: 'OFF' }), [{ door: false }])
-  assert.match(String(regathered(map('{ type: boolean }'), { door: 'ajar' })), /^door is "ajar"; true or false/)
+  assert.match(String(regathered(map('{ type: boolean }'), { door: 'ajar' })), /^door is "ajar"; true, on/)
   assert.deepEqual(regathered(map('{ type: integer }'), { door: '12' }), [{ door: 12 }])
   assert.match(
     String(regathered(map('{ type: integer }'), { door: '12.7' })),
@@ -397,6 +407,19 @@ test('what is wrong with a file is told with its line and what is right', () => 
   faulty('topic: a/{device}\nstream: X', /^m\.yaml:2: "X" cannot be a stream/)
   faulty('topic: devices/{device}\nstream: x', /^m\.yaml:1: .*the platform's own/)
   faulty('topic: $SYS/{device}\nstream: x', /the broker's own/)
+  faulty(
+    'topic: a/{Device}\nstream: x',
+    /^m\.yaml:1: .*\{Device\} is no name: right are a-z, 0-9 and _, and a letter first, as in \{device\}$/,
+  )
+  faulty(
+    'topic: a/{device}\nstream: x\n---\nstream: y',
+    /^m\.yaml:3: a second document begins here, and a file has one: right is a list/,
+  )
+  faulty('topic: a/{device}\nstream: x\nstream: y', /^m\.yaml:3: the key stream is there twice$/)
+  faulty(
+    'topic: a/{device}\nstream: x\nfields: { a: { unit: % } }',
+    /^m\.yaml:3: is not YAML: .*; % must stand in quotes: "%"$/,
+  )
   faulty('topic: a/{device}/#/b\nstream: x', /# must be its last level/)
   faulty('topic: a/{device}-{id}\nstream: x', /one a level/)
   faulty('topic: a/{device}\nstream: x\ngather: 2s', /^m\.yaml:3: gather is for topics with \{field\}/)
@@ -415,7 +438,7 @@ test('what is wrong with a file is told with its line and what is right', () => 
     'topic: a/{device}\nstream: x\ntime: { path: t, zone: Mars/Olympus }',
     /^m\.yaml:3: "Mars\/Olympus" is no zone/,
   )
-  faulty('topic: a/{device}\nstream: x\nfields: { a: { type: string } }\n---\nb: 1', /not YAML/)
+  faulty('topic: a/{device}\nstream: x\nfields: { a: { type: string } }\n---\nb: 1', /a second document/)
   faulty('- { topic: a/{device}, stream: x }\n- topic: b/{device}\n  stream: x', /^m\.yaml:1: /)
   faulty(
     '- topic: a/{device}\n  stream: x\n  fields: { a: { type: string } }\n- topic: b/{device}\n  stream: x\n  fields: { a: }',
