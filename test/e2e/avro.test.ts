@@ -7,9 +7,10 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
+import { messageOf } from '../../platform/errors.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { pythonWith } from '../servers/python.ts'
-import { findProgram, skipIfMissing } from '../servers/server.ts'
+import { findOrSkip, findProgram, MissingServer } from '../servers/server.ts'
 import { Machines, TS } from './machines.ts'
 
 const HERE = new URL('./avro/', import.meta.url).pathname
@@ -33,26 +34,26 @@ async function arrives(t: TestContext, device: string, output: string): Promise<
 }
 
 test("Python's fastavro", async (t) => {
-  let python: string
-  try {
-    python = pythonWith('fastavro', 'pip install fastavro')
-  } catch (error) {
-    return skipIfMissing(t, error)
-  }
+  const python = findOrSkip(t, () => pythonWith('fastavro', 'pip install fastavro'))
+  if (python === undefined) return
   const output = execFileSync(python, [join(HERE, 'machine.py'), ...ARGUMENTS], { encoding: 'utf8' })
   await arrives(t, 'by-fastavro', output)
 })
 
 /** Not asked for by CI: Go and Java, and what they fetch, are a quarter of a gigabyte each. */
-function hasTool(t: TestContext, tool: string, hint: string): boolean {
-  try {
-    findProgram(tool, hint)
-    return true
-  } catch (error) {
-    t.skip(String(error))
-    return false
-  }
-}
+const hasTool = (t: TestContext, tool: string, hint: string) =>
+  findOrSkip(t, () => findProgram(tool, hint)) !== undefined
+
+/** False, and the test skipped, if the library is not to be had. */
+const fetchOrSkip = (t: TestContext, fetch: () => unknown) =>
+  findOrSkip(t, () => {
+    try {
+      fetch()
+      return true
+    } catch (error) {
+      throw new MissingServer(`needs what it fetches: ${messageOf(error).slice(0, 500)}`)
+    }
+  }) === true
 
 test("Go's hamba/avro", async (t) => {
   if (!hasTool(t, 'go', 'https://go.dev/dl')) return
@@ -62,7 +63,7 @@ test("Go's hamba/avro", async (t) => {
     return execFileSync('go', args, { cwd: module, encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] })
   }
   go('mod', 'init', 'stranger')
-  go('get', GO_MODULE)
+  if (!fetchOrSkip(t, () => go('get', GO_MODULE))) return
   cpSync(join(HERE, 'machine.go'), join(module, 'main.go'))
   await arrives(t, 'by-hamba', go('run', '.', ...ARGUMENTS))
 })
@@ -73,7 +74,10 @@ test("Java's Avro", async (t) => {
   cpSync(join(HERE, 'pom.xml'), join(project, 'pom.xml'))
   const run = (program: string, ...args: string[]) =>
     execFileSync(program, args, { cwd: project, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-  run('mvn', '--batch-mode', '--quiet', 'dependency:build-classpath', '-Dmdep.outputFile=classpath')
+  const fetched = fetchOrSkip(t, () =>
+    run('mvn', '--batch-mode', '--quiet', 'dependency:build-classpath', '-Dmdep.outputFile=classpath'),
+  )
+  if (!fetched) return
   const classpath = readFileSync(join(project, 'classpath'), 'utf8').trim()
   await arrives(t, 'by-java', run('java', '-cp', classpath, join(HERE, 'Machines.java'), ...ARGUMENTS))
 })

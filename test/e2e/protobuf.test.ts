@@ -10,7 +10,7 @@ import { after, type TestContext, test } from 'node:test'
 import protobuf from 'protobufjs'
 import { scratchDirectory } from '../scratch.ts'
 import { pythonWith } from '../servers/python.ts'
-import { findProgram, requireProgram, skipIfMissing } from '../servers/server.ts'
+import { findOrSkip, findProgram, requireProgram, skipIfMissing } from '../servers/server.ts'
 import { Machines, TS } from './machines.ts'
 
 const HERE = new URL('./protobuf/', import.meta.url).pathname
@@ -83,13 +83,8 @@ test('nanopb, in C', async (t) => {
 
 /** Not asked for by CI: Go and what it fetches are a quarter of a gigabyte. */
 test("Go's protobuf", async (t) => {
-  try {
-    findProgram('go', 'https://go.dev/dl')
-    findProgram('protoc', PROTOC)
-  } catch (error) {
-    t.skip(String(error))
-    return
-  }
+  const go = findOrSkip(t, () => findProgram('go', 'https://go.dev/dl') && findProgram('protoc', PROTOC))
+  if (go === undefined) return
   const module = scratchDirectory(t)
   const run = (program: string, ...args: string[]) => {
     const env = { ...process.env, GOFLAGS: '-mod=mod', PATH: `${module}:${process.env.PATH}` }

@@ -2,20 +2,17 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { skipIfMissing } from '../servers/server.ts'
-import { type AvroReport, fuzzAvro } from './avro.ts'
+import { pythonWith } from '../servers/python.ts'
+import { findOrSkip } from '../servers/server.ts'
+import { fuzzAvro } from './avro.ts'
 
 const MESSAGES = 5_000
 
 test('Avro of random schemas in several versions is read as fastavro reads it, or refused', async (t) => {
   const seed = Math.floor(Math.random() * 2 ** 31)
   t.diagnostic(`seed ${seed}`)
-  let report: AvroReport
-  try {
-    report = await fuzzAvro(MESSAGES, seed)
-  } catch (error) {
-    return skipIfMissing(t, error)
-  }
+  if (findOrSkip(t, () => pythonWith('fastavro', 'pip install fastavro')) === undefined) return
+  const report = await fuzzAvro(MESSAGES, seed)
   t.diagnostic(JSON.stringify(report))
   assert(report.same > MESSAGES / 4)
   assert(report.bothRefused > 0)

@@ -63,6 +63,20 @@ export function skipIfMissing(t: Pick<TestContext, 'skip'>, error: unknown): und
   return undefined
 }
 
+/**
+ * The answer of `find`; undefined, and the test skipped, in CI too, if it throws a `MissingServer`: for what comes from no package of
+ * Debian's, or is too large to be fetched for one test.
+ */
+export function findOrSkip<T>(t: Pick<TestContext, 'skip'>, find: () => T): T | undefined {
+  try {
+    return find()
+  } catch (error) {
+    if (!(error instanceof MissingServer)) throw error
+    t.skip(error.message)
+    return undefined
+  }
+}
+
 /** The path of an installed program; throws `MissingServer` if there is none. Looks in the sbin folders as well. */
 export function findProgram(name: string, hint: string): string {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']

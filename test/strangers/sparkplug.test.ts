@@ -5,21 +5,16 @@ import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { plainEnvironment, RunningPlatform } from '../e2e/platform.ts'
-import { MissingServer } from '../servers/server.ts'
+import { findOrSkip } from '../servers/server.ts'
 import { until } from '../until.ts'
 import { commandOf, SPARKPLUG_CLIENT } from './devices.ts'
 
 test('npm sparkplug-client: births, data by alias, compressed data, a gap, a rebirth and a death', async (t) => {
-  try {
-    commandOf(SPARKPLUG_CLIENT)
-  } catch (error) {
-    if (!(error instanceof MissingServer)) throw error
-    t.skip(error.message)
-    return
-  }
+  const command = findOrSkip(t, () => commandOf(SPARKPLUG_CLIENT))
+  if (command === undefined) return
   const platform = await RunningPlatform.start(t)
   const now = Date.now() + 1_000
-  const [file, ...args] = commandOf(SPARKPLUG_CLIENT)
+  const [file, ...args] = command
   const token = await platform.deviceToken('plant:line4')
   const env = { ...plainEnvironment(), PORT: String(platform.mqttPort), TELLTALE_TOKEN: token, NOW: String(now) }
   const { stdout } = await promisify(execFile)(file, args, { env })

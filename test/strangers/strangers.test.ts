@@ -6,21 +6,16 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { startBroker } from '../broker/harness.ts'
 import { plainEnvironment } from '../e2e/platform.ts'
-import { MissingServer } from '../servers/server.ts'
+import { findOrSkip } from '../servers/server.ts'
 import { commandOf, DEVICES } from './devices.ts'
 
 for (const name of DEVICES) {
   test(`${name}: connects with properties, subscribes, publishes telemetry and reads what the PUBACK says`, async (t) => {
-    try {
-      commandOf(name)
-    } catch (error) {
-      if (!(error instanceof MissingServer)) throw error
-      t.skip(error.message)
-      return
-    }
+    const command = findOrSkip(t, () => commandOf(name))
+    if (command === undefined) return
     const bench = await startBroker(t)
     const token = await bench.identity.signDevice('truck-7', 60_000)
-    const [file, ...args] = commandOf(name)
+    const [file, ...args] = command
     const env = { ...plainEnvironment(), PORT: String(bench.port), TELLTALE_TOKEN: token }
     const { stdout } = await promisify(execFile)(file, args, { env })
     const lines = stdout.split('\n').map((line) => line.trim())
