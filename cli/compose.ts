@@ -75,10 +75,10 @@ export async function startPlatform(
     logger('identity').warn('a new signing key was made, for there was none: no token of before is good any more')
   }
 
-  const told = [...roles].sort().join(', ')
-  const isUp = async () => log.journal.notePlatform({ kind: 'began', code: 'up', text: told })
-  const isDown = async () => log.journal.notePlatform({ kind: 'ended', code: 'up', text: told })
-  await lifecycle.start({ name: 'journal', start: isUp, stop: isDown })
+  const tell = (kind: 'began' | 'ended', text: string) => async () => {
+    for (const role of roles) log.journal.notePlatform({ kind, code: `${role}-up`, text: `the ${role} ${text}` })
+  }
+  await lifecycle.start({ name: 'journal', start: tell('began', 'was started'), stop: tell('ended', 'was stopped') })
 
   let ingest: Ingest | undefined
   if (roles.has('ingest')) {
@@ -111,6 +111,8 @@ export async function startPlatform(
       log,
       presence: log.presence,
       commands: log.commands,
+      journal: log.journal,
+      full: () => log.full?.message,
       schemas,
       history: await historyOf(settings, ingest, schemas, lifecycle),
       identity: settings.auth === 'token' ? identity : ANYONE,

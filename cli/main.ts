@@ -52,6 +52,10 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
     description: 'what was accepted, stored, dead-lettered and is pending; exit 1 if it does not balance',
     load: async () => (await import('./ledger.ts')).ledgerCommand(),
   },
+  why: {
+    description: "why a device's data is missing, what shows it, and what mends it; exit 1 unless all is well",
+    load: async () => (await import('./why.ts')).whyCommand(),
+  },
   config: {
     description: 'list every setting: default, allowed values, meaning, and the value in force',
     load: async () => (await import('./config.ts')).configCommand(),

@@ -8,6 +8,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Commands } from '../log/commands.ts'
+import type { Journal } from '../log/journal.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
@@ -51,6 +52,9 @@ export interface GatewayDependencies {
   readonly log: LedgerLog & TailDependencies['log']
   readonly presence: Presence
   readonly commands: Commands
+  readonly journal: Journal
+  /** Why the log takes nothing now; undefined while it does. */
+  readonly full: () => string | undefined
   readonly schemas: CurrentSchemas
   readonly history: History
   readonly identity: Verifies

@@ -4,6 +4,7 @@
  */
 
 import type { Commands } from '../log/commands.ts'
+import type { Journal } from '../log/journal.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -15,7 +16,8 @@ import type { Columns } from './columns.ts'
 import { compatibility, schemaById, subjects, versionAsSubject, versionsOf } from './confluent.ts'
 import { type Dashboard, loadDashboard } from './dashboard.ts'
 import { DeviceCommands } from './device-commands.ts'
-import { Devices } from './devices.ts'
+import { Devices } from './devices/devices.ts'
+import { OneDevice } from './devices/one-device.ts'
 import type { HistoryPlaces } from './history-places.ts'
 import type { Latest } from './latest.ts'
 import { type LedgerLog, ledgerOf } from './ledger.ts'
@@ -35,6 +37,9 @@ export interface HttpDependencies {
   readonly log: LedgerLog
   readonly presence: Presence
   readonly commands: Commands
+  readonly journal: Journal
+  /** Why the log takes nothing now; undefined while it does. */
+  readonly full: () => string | undefined
   readonly schemas: CurrentSchemas
   readonly history: History
   readonly places: HistoryPlaces
@@ -90,6 +95,7 @@ export class Http {
   readonly #readings: Readings
   readonly #devices: Devices
   readonly #commands: DeviceCommands
+  readonly #oneDevice: OneDevice
   #underWay = 0
   #whenIdle: (() => void) | undefined
 
@@ -100,6 +106,7 @@ export class Http {
     this.#readings = new Readings(dependencies, options.historyTimes)
     this.#devices = new Devices(dependencies)
     this.#commands = new DeviceCommands(dependencies)
+    this.#oneDevice = new OneDevice(dependencies)
     this.#routes = this.#makeRoutes()
   }
 
@@ -189,7 +196,11 @@ export class Http {
       '/healthz': (reply) => answerHealth(reply),
       '/readyz': (reply) => answerReadiness(reply, ready()),
       '/metrics': (reply) => answerMetrics(reply, registered),
-      '/v1/devices': (reply, { query }, access) => reply.json(this.#devices.page(query, access)),
+      '/v1/devices': async (reply, { query }, access) => reply.json(await this.#devices.page(query, access)),
+      [DEVICE_ROUTE]: async (reply, { path, query }, access) =>
+        reply.json(await this.#oneDevice.record(partsOf(DEVICE_ROUTE, path)[0], query, access)),
+      [WHY_ROUTE]: async (reply, { path, query }, access) =>
+        reply.json(await this.#oneDevice.why(partsOf(WHY_ROUTE, path)[0], query, access)),
       [COMMANDS_ROUTE]: (reply, { path, query }, access) => {
         query.allow([])
         reply.json(this.#commands.list(partsOf(COMMANDS_ROUTE, path)[0], access))
@@ -292,6 +303,8 @@ function preflightOf(route: Route) {
 
 const COMMANDS_ROUTE = '/v1/devices/{id}/commands'
 const COMMAND_ROUTE = '/v1/devices/{id}/commands/{command}'
+const DEVICE_ROUTE = '/v1/devices/{id}'
+const WHY_ROUTE = '/v1/devices/{id}/why'
 const SCHEMA_ROUTE = '/v1/schemas/{stream}/{n}'
 /** As Confluent's tools ask (`confluent.ts`). */
 const VERSIONS_ROUTE = '/subjects/{subject}/versions'
@@ -300,9 +313,17 @@ const ID_ROUTE = '/schemas/ids/{id}'
 const COMPATIBILITY_ROUTE = '/compatibility/subjects/{subject}/versions/{version}'
 
 const PATTERNS = new Map(
-  [COMMANDS_ROUTE, COMMAND_ROUTE, SCHEMA_ROUTE, VERSIONS_ROUTE, VERSION_ROUTE, ID_ROUTE, COMPATIBILITY_ROUTE].map(
-    (route) => [route, new RegExp(`^${route.replaceAll(/\{\w+\}/g, '([^/]+)')}$`)],
-  ),
+  [
+    DEVICE_ROUTE,
+    WHY_ROUTE,
+    COMMANDS_ROUTE,
+    COMMAND_ROUTE,
+    SCHEMA_ROUTE,
+    VERSIONS_ROUTE,
+    VERSION_ROUTE,
+    ID_ROUTE,
+    COMPATIBILITY_ROUTE,
+  ].map((route) => [route, new RegExp(`^${route.replaceAll(/\{\w+\}/g, '([^/]+)')}$`)]),
 )
 
 /** What stands in a path where its route has a name: two at most. */

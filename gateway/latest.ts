@@ -19,7 +19,8 @@ import type { Selection } from '../schemas/history.ts'
 import { seriesKey } from '../schemas/point.ts'
 import type { Part, Reading, Stream } from '../schemas/reading.ts'
 import type { Registry } from '../schemas/registry.ts'
-import { ClockOffset } from './clock-offset.ts'
+import { ClockOffset } from './devices/clock-offset.ts'
+import { Pace } from './devices/pace.ts'
 
 /** Bytes in the table of last readings, estimated; the device unheard of for longest is dropped and counted. */
 const LATEST_BYTES_MAX = 256 * 1024 * 1024
@@ -38,6 +39,21 @@ export interface LatestSlot {
   isStored: boolean
 }
 
+/** How a device sent something, and when it did so last. */
+export interface Format {
+  readonly framing: string
+  /** The schema and its version, of a payload that names one. */
+  readonly schema?: string
+  readonly lastAt: number
+}
+
+/** How a device sends a stream. */
+export interface Sent {
+  readonly pace: Pace
+  /** The newest last. */
+  formats: readonly Format[]
+}
+
 /** What is known of one device. */
 interface DeviceState {
   /** When a message of it last arrived, milliseconds; undefined if only the store has told of it. */
@@ -46,16 +62,21 @@ interface DeviceState {
   touched: number
   looked: number
   readonly clock: ClockOffset
+  /** By stream name. */
+  readonly sent: Map<string, Sent>
   /** By stream name; of a stream with tags, by series key. */
   readonly slots: Map<string, LatestSlot>
 }
 
-const DEVICE_BYTES = 450
+const DEVICE_BYTES = 500
 /** Of one in a list. */
 const NUMBER_BYTES = 8
-/** An estimate of what a slot takes beside long strings and lists. */
-const SLOT_BYTES = 500
+/** An estimate of what a slot takes beside long strings and lists, and what is known of its stream. */
+const SLOT_BYTES = 800
 const SECOND_CHANCES_MAX = 16
+/** How a device sends is looked at so often, for each stream; so many ways are kept. */
+const FORMAT_INTERVAL_MS = 60_000
+const FORMATS_MAX = 4
 
 export interface LatestBounds {
   readonly seriesMax: number
@@ -106,15 +127,35 @@ export class Latest {
     const device = this.#device(entry.device)
     device.heardAt = Math.max(device.heardAt ?? 0, entry.receivedAt)
     device.touched = ++this.#sequence
+    const newest = readings === undefined || readings.length === 0 ? undefined : newestOf(readings)
+    this.#sent(device, entry.stream).pace.take(entry.receivedAt, newest)
     if (readings !== undefined) {
-      if (readings.length > 0 && device.clock.isDue(entry.receivedAt))
-        device.clock.take(entry.receivedAt, newestOf(readings))
+      if (newest !== undefined && device.clock.isDue(entry.receivedAt)) device.clock.take(entry.receivedAt, newest)
       for (const reading of readings) {
         const given = reading.part === undefined || entry.flags === 0 ? reading : alone(reading)
         this.#put(device, given, entry.receivedAt, Math.min(reading.ts, entry.receivedAt), stream)
       }
     }
     this.#makeRoom()
+  }
+
+  /** Whether it is to be told how this message was sent. */
+  wantsFormat({ device, stream, receivedAt }: Entry): boolean {
+    const sent = this.#devices.get(device)?.sent.get(stream)
+    return sent !== undefined && receivedAt >= (sent.formats.at(-1)?.lastAt ?? 0) + FORMAT_INTERVAL_MS
+  }
+
+  takeFormat({ device, stream, receivedAt }: Entry, { framing, schema }: Readonly<Record<string, unknown>>): void {
+    const sent = this.#devices.get(device)?.sent.get(stream)
+    if (sent === undefined) return
+    const others = sent.formats.filter((each) => each.framing !== framing || each.schema !== schema)
+    const named = typeof schema === 'string' && { schema }
+    sent.formats = [...others, { framing: String(framing), ...named, lastAt: receivedAt }].slice(-FORMATS_MAX)
+  }
+
+  /** How the device sends what it sends, by stream. */
+  sentBy(device: string): ReadonlyMap<string, Sent> {
+    return this.#devices.get(device)?.sent ?? NOTHING_SENT
   }
 
   /** Takes in a reading that the store has at `now`, unless a newer one is known. */
@@ -237,6 +278,7 @@ export class Latest {
         touched: 0,
         looked: this.#sequence + 1,
         clock: new ClockOffset(),
+        sent: new Map(),
         slots: new Map(),
       }
       this.#devices.set(id, device)
@@ -244,6 +286,16 @@ export class Latest {
       this.#series++
     }
     return device
+  }
+
+  /** The registry bounds how many. */
+  #sent({ sent }: DeviceState, stream: string): Sent {
+    let known = sent.get(stream)
+    if (known === undefined) {
+      known = { pace: new Pace(), formats: [] }
+      sent.set(stream, known)
+    }
+    return known
   }
 
   #dropOldestSlot(device: DeviceState): void {
@@ -322,6 +374,8 @@ function alone({ part: _part, ...reading }: Reading): Reading {
 }
 
 const windowOf = (ts: number, { windowMs }: Part) => Math.floor(ts / windowMs)
+
+const NOTHING_SENT: ReadonlyMap<string, Sent> = new Map()
 
 /** Of two that were received at once, both ahead, the later by its own time is the last. */
 function isBefore(at: number, reading: Reading, known: LatestSlot): boolean {

@@ -50,7 +50,7 @@ export interface JournalOf {
 }
 
 /** What concerns all devices. */
-export type PlatformCondition = 'up' | 'store-away' | 'log-full'
+export type PlatformCondition = 'broker-up' | 'ingest-up' | 'gateway-up' | 'store-away' | 'log-full'
 
 export interface Journal {
   /** Of a device that was let in, or of one that has only been named by who was not: `isNamed`. */
@@ -58,6 +58,6 @@ export interface Journal {
   notePlatform(event: NewJournalEvent & { readonly code: PlatformCondition }): void
   of(device: string): JournalOf | undefined
   ofPlatform(): JournalOf | undefined
-  /** Devices that are named in it, of those too that were never let in. */
-  devices(): Iterable<string>
+  /** Names that only showed up where somebody was not let in. */
+  named(): Iterable<string>
 }

@@ -143,6 +143,9 @@ export interface DeadLettersOfCode {
   readonly count: number
   readonly firstAt: number
   readonly lastAt: number
+  /** Of the newest: its stream, and the beginning of its reason. */
+  readonly stream: string
+  readonly reason: string
 }
 
 /** What a reader has done with a device's messages, and when they came. What is pending is not in it. Times in milliseconds. */
@@ -153,6 +156,8 @@ export interface DeviceReceipts {
   readonly superseded: number
   readonly firstReceivedAt?: number
   readonly lastReceivedAt?: number
+  /** When the newest was received that is stored. */
+  readonly lastStoredAt?: number
   /** When it was last seen that readings replaced one another. */
   readonly supersededAt?: number
   /** Of the last 48 hours and the one that goes on, oldest first; those without a message are left out. */

@@ -19,7 +19,7 @@ import { FOREIGN, SPARKPLUG } from './content-type.ts'
 import { Decoder } from './decoder.ts'
 import { SchemaError } from './definition.ts'
 import { type MakeForeign, NewColumns } from './foreign.ts'
-import type { Message, Remark } from './framing.ts'
+import type { Contents, Message, Remark } from './framing.ts'
 import { Lock, type Released } from './lock.ts'
 import { changeLock } from './lock-file.ts'
 import { type Reading, Rejection } from './reading.ts'
@@ -109,6 +109,10 @@ export class CurrentSchemas {
 
   remark(message: Message): Remark | undefined {
     return this.#decoder.remark(message)
+  }
+
+  show(message: Message): Contents {
+    return this.#decoder.show(message)
   }
 
   /** As `Decoder.forApps`. */

@@ -37,7 +37,7 @@ const INNER: Record<string, Record<string, readonly string[]>> = {
     outbound: ['mqtt5', 'inbound', 'session', 'aedes', 'reports'],
     '.': ['sparkplug', 'admission', 'connect', 'outbound', 'mqtt5', 'inbound', 'session', 'aedes', 'reports'],
   },
-  gateway: { server: [], live: ['.', 'server'], '.': ['live', 'server'] },
+  gateway: { server: [], live: ['.', 'server'], devices: ['.'], '.': ['live', 'server', 'devices'] },
   ingest: { duckdb: ['.'], influx: ['.'], '.': ['duckdb', 'influx'] },
   log: { local: ['.'], '.': [] },
 }

@@ -48,7 +48,7 @@ export interface TailDependencies {
     readonly id: string
     readonly shards: readonly TailedShard[]
   }
-  readonly decoder: Pick<Decoder, 'decode'>
+  readonly decoder: Pick<Decoder, 'decode' | 'show'>
   readonly latest: Latest
   readonly groups: Groups
   /** Sends `frame`, of `readings` readings, to every app of the group. */
@@ -237,9 +237,10 @@ export class Tail implements LiveEdge {
     feeds: Set<Feed>,
     placeBefore: (index: number) => Pick<Cursor, 'position' | 'part'>,
   ): void {
-    const { groups, latest, tagsOf } = this.#dependencies
+    const { groups, latest, decoder, tagsOf } = this.#dependencies
     latest.take(entry, readings)
     if (readings === undefined) return
+    if (latest.wantsFormat(entry)) latest.takeFormat(entry, decoder.show(entry).json)
     if (entry.receivedAt > this.#place.receivedAt) this.#place = { ...this.#place, receivedAt: entry.receivedAt }
     const wanting = groups.match(entry.device, entry.stream)
     if (wanting.length === 0) return

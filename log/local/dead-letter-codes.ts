@@ -1,5 +1,5 @@
 /**
- * Owns how many messages of each device were ever set aside, by code, and when the first and the newest of each was.
+ * Owns how many messages of each device were ever set aside, by code, when the first and the newest of each was, and why the newest.
  *
  * Always true: it changes in the transaction that sets aside, whatever becomes of the dead letters later. It begins with the version that
  * counts it. Bound: one record for each device of which something was set aside, with a row for each of the codes, a closed list of ours;
@@ -10,9 +10,10 @@ import type { DeadLettersOfCode, NewDeadLetter } from '../log.ts'
 import type { Environment } from './environment.ts'
 
 const CODES_PER_DEVICE_MAX = 64
+const REASON_CHARS_MAX = 500
 
-/** Count, first, newest. */
-type Row = [number, number, number]
+/** Count, first, newest; of the newest its stream and the beginning of its reason. */
+type Row = [number, number, number, string, string]
 type Rows = Record<string, Row>
 
 export class DeadLetterCodes {
@@ -25,18 +26,21 @@ export class DeadLetterCodes {
   /** Only within a transaction. */
   add(letters: readonly NewDeadLetter[], setAsideAt: number): void {
     const changed = new Map<string, Rows>()
-    for (const { device, code } of letters) {
+    for (const { device, code, stream, reason: whole } of letters) {
+      const reason = whole.slice(0, REASON_CHARS_MAX)
       // What is damaged may not say whose it was.
       if (device === '') continue
       const rows = changed.get(device) ?? this.#rows(device)
       changed.set(device, rows)
       const row = Object.hasOwn(rows, code) ? rows[code] : undefined
       if (row === undefined) {
-        if (Object.keys(rows).length < CODES_PER_DEVICE_MAX) rows[code] = [1, setAsideAt, setAsideAt]
+        if (Object.keys(rows).length < CODES_PER_DEVICE_MAX) rows[code] = [1, setAsideAt, setAsideAt, stream, reason]
         continue
       }
       row[0]++
       row[2] = setAsideAt
+      row[3] = stream
+      row[4] = reason
     }
     for (const [device, rows] of changed) this.#codes.put(device, rows)
   }
@@ -44,7 +48,7 @@ export class DeadLetterCodes {
   /** The newest last. */
   of(device: string): DeadLettersOfCode[] {
     return Object.entries(this.#rows(device))
-      .map(([code, [count, firstAt, lastAt]]) => ({ code, count, firstAt, lastAt }))
+      .map(([code, [count, firstAt, lastAt, stream, reason]]) => ({ code, count, firstAt, lastAt, stream, reason }))
       .sort((a, b) => a.lastAt - b.lastAt)
   }
 

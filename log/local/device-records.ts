@@ -16,14 +16,16 @@ const HOURS_KEPT = 48
 
 /**
  * Four float64 as in the first version; superseded may be missing. Then, which an earlier version leaves out: received first and last,
- * superseded last (float64, 0 for never), the hour that goes on as a number of hours since 1970, and what of it is stored and set aside (uint32).
+ * superseded last (float64, 0 for never), the hour that goes on as a number of hours since 1970, what of it is stored and set aside (uint32),
+ * and when the newest was received that is stored (float64).
  */
-const RECORD_BYTES = 68
+const RECORD_BYTES = 76
 const SUPERSEDED_AT = 24
 const RECEIVED_FIRST_AT = 32
 const RECEIVED_LAST_AT = 40
 const SUPERSEDED_LAST_AT = 48
 const HOUR_AT = 56
+const STORED_LAST_AT = 68
 const SLOT_BYTES = 12
 const HOURS_BYTES = HOURS_KEPT * SLOT_BYTES
 
@@ -43,6 +45,7 @@ export interface OfDevice {
   /** Times of receipt, milliseconds; 0 where they are not known. */
   firstReceivedAt: number
   lastReceivedAt: number
+  lastStoredAt: number
   readonly hours: Hour[]
 }
 
@@ -53,6 +56,7 @@ export const nothingOf = (): OfDevice => ({
   superseded: 0,
   firstReceivedAt: 0,
   lastReceivedAt: 0,
+  lastStoredAt: 0,
   hours: [],
 })
 
@@ -62,6 +66,7 @@ export const hourOf = (receivedAt: number): number => Math.max(0, Math.floor(rec
 export function addReceipts(more: OfDevice, first: number, last: number, stored: number, setAside: number): void {
   if (more.firstReceivedAt === 0 || first < more.firstReceivedAt) more.firstReceivedAt = first
   if (last > more.lastReceivedAt) more.lastReceivedAt = last
+  if (stored > 0 && last > more.lastStoredAt) more.lastStoredAt = last
   const hour = hourOf(last)
   const known = more.hours.find((each) => each.hour === hour)
   if (known === undefined) more.hours.push({ hour, stored, setAside })
@@ -101,11 +106,12 @@ export class DeviceRecords {
     for (let at = 0; kept !== undefined && at < HOURS_BYTES; at += SLOT_BYTES) add(readHour(kept, at))
     hours.sort((a, b) => a.from - b.from)
     add(current)
-    const { firstReceivedAt, lastReceivedAt, supersededAt } = times
+    const { firstReceivedAt, lastReceivedAt, lastStoredAt, supersededAt } = times
     return {
       ...countsIn(record),
       ...(firstReceivedAt > 0 && { firstReceivedAt }),
       ...(lastReceivedAt > 0 && { lastReceivedAt }),
+      ...(lastStoredAt > 0 && { lastStoredAt }),
       ...(supersededAt > 0 && { supersededAt }),
       hours,
     }
@@ -135,6 +141,7 @@ export class DeviceRecords {
     if (first === 0 || more.firstReceivedAt < first) bytes.writeDoubleLE(more.firstReceivedAt, RECEIVED_FIRST_AT)
     if (more.lastReceivedAt > bytes.readDoubleLE(RECEIVED_LAST_AT))
       bytes.writeDoubleLE(more.lastReceivedAt, RECEIVED_LAST_AT)
+    if (more.lastStoredAt > bytes.readDoubleLE(STORED_LAST_AT)) bytes.writeDoubleLE(more.lastStoredAt, STORED_LAST_AT)
     const over: Hour[] = []
     for (const hour of more.hours) {
       const current = readHour(bytes, HOUR_AT)
@@ -178,6 +185,7 @@ function timesIn(record: Buffer) {
   return {
     firstReceivedAt: at(RECEIVED_FIRST_AT),
     lastReceivedAt: at(RECEIVED_LAST_AT),
+    lastStoredAt: at(STORED_LAST_AT),
     supersededAt: at(SUPERSEDED_LAST_AT),
   }
 }

@@ -111,10 +111,9 @@ export class LocalJournal implements Journal {
     return this.#read(PLATFORM)
   }
 
-  *devices(): Iterable<string> {
-    for (const key of this.#dependencies.environment.journal.getKeys()) {
-      if (key !== PLATFORM) yield key.startsWith(STRANGER) ? key.slice(1) : key
-    }
+  *named(): Iterable<string> {
+    const { journal } = this.#dependencies.environment
+    for (const key of journal.getKeys({ start: STRANGER, end: AFTER_STRANGERS })) yield key.slice(1)
   }
 
   /** Resolves when what was noted is on disk, or cannot be. */

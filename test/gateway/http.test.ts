@@ -178,17 +178,27 @@ onEachServer('devices: presence, last seen and last readings, within the token, 
   const values = { temperature: 21.3, humidity: 40.5, pressure: 1013.25, battery: 87, rssi: -61 }
   const a = {
     device: 'a',
+    state: 'online',
+    cause: 'well',
     online: true,
     since: NOW - 100,
     lastSeen: NOW,
     last: { environment: { ts: NOW - 2, values } },
   }
+  const offline = { state: 'offline', cause: 'offline' }
   const old = { ts: NOW - HOUR_MS, values: { temperature: 1 } }
   const all = [
     a,
-    { device: 'old', online: false, lastSeen: NOW - HOUR_MS, last: { environment: old } },
-    { device: 'quiet', online: false, since: NOW - 200, lastSeen: NOW - 200, last: {} },
-    { device: 'unseen', online: false, lastSeen: NOW, last: { environment: { ts: NOW - 1, values } } },
+    { device: 'old', ...offline, online: false, lastSeen: NOW - HOUR_MS, last: { environment: old } },
+    { device: 'quiet', ...offline, online: false, since: NOW - 200, lastSeen: NOW - 200, last: {} },
+    {
+      device: 'unseen',
+      ...offline,
+      cause: 'well',
+      online: false,
+      lastSeen: NOW,
+      last: { environment: { ts: NOW - 1, values } },
+    },
   ]
   const page = async (query: string, token = platform.token) =>
     (await platform.get(`/v1/devices${query}`, { token })).json()

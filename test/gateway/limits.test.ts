@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { WebSocket } from 'ws'
-import { DEVICES_LIMIT_MAX } from '../../gateway/devices.ts'
+import { DEVICES_LIMIT_MAX } from '../../gateway/devices/devices.ts'
 import { HISTORY_QUERIES_MAX, HISTORY_QUERIES_PER_TOKEN_MAX } from '../../gateway/history-places.ts'
 import {
   LIVE_COMMANDS_AT_ONCE_MAX,

@@ -147,6 +147,8 @@ export async function startPlatform(
         log,
         presence: log.presence,
         commands: given.commands === undefined ? log.commands : ({ ...given.commands } as Commands),
+        journal: log.journal,
+        full: () => log.full?.message,
         schemas,
         history: stored ?? { ...NO_HISTORY, ...given.history },
         identity: given.identity ?? identity,

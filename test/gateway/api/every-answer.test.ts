@@ -35,7 +35,16 @@ const REGISTRY = [
   ...['/subjects/vehicle/versions/1', '/schemas/ids/2'],
 ]
 const OTHERS = [
-  ...['/v1/devices', '/v1/readings', '/v1/schemas', '/v1/schemas/types', '/v1/schemas/environment/1', '/v1/ledger'],
+  ...[
+    '/v1/devices',
+    '/v1/devices/a',
+    '/v1/devices/a/why',
+    '/v1/readings',
+    '/v1/schemas',
+    '/v1/schemas/types',
+    '/v1/schemas/environment/1',
+    '/v1/ledger',
+  ],
   ...REGISTRY,
 ]
 const COMMANDS = '/v1/devices/a/commands'
@@ -129,7 +138,7 @@ async function tryWhatIsThere(trial: Trial): Promise<void> {
     ...['/', ...OPERATIONS, ...OTHERS],
     '/v1/devices?filter=devices/+/telemetry/environment&limit=1&after=0',
     '/v1/readings?filter=devices/a/%23&filter=devices/b/%23&from=-15m&to=now&every=1m&fn=max&limit=10',
-    '/v1/ledger?device=a',
+    ...['/v1/ledger?device=a', '/v1/devices/b', '/v1/devices/b/why?at=-1h'],
   ]
   for (const target of targets) {
     for (const method of ['GET', 'HEAD']) assert.equal((await platform.get(target, { method })).status, 200, target)
@@ -176,7 +185,7 @@ async function tryWhoMay(trial: Trial): Promise<void> {
   }
   const beyond = [
     ...['/v1/devices?filter=%23', '/v1/readings?filter=%23', '/v1/stream?filter=%23'],
-    ...['/v1/ledger?device=b', '/v1/devices/b/commands'],
+    ...['/v1/ledger?device=b', '/v1/devices/b', '/v1/devices/b/why', '/v1/devices/b/commands'],
   ]
   for (const target of beyond) assert.equal((await platform.get(target, { token: narrow })).status, 403, target)
   assert.equal(await trial.upgrade(device), 403)
@@ -197,7 +206,13 @@ async function tryWhatIsWrong(trial: Trial): Promise<void> {
   assert.equal(await trial.upgrade(platform.token, { query: '?x=1' }), 400)
   assert.equal(await trial.upgrade(platform.token, { protocol: 'other' }), 400)
   assert.equal((await platform.get('/v1/live')).status, 426)
-  for (const target of ['/v1/schemas/environment/9', '/subjects/x/versions', '/subjects/environment/versions/9'])
+  for (const target of [
+    '/v1/devices/a',
+    '/v1/devices/a/why',
+    '/v1/schemas/environment/9',
+    '/subjects/x/versions',
+    '/subjects/environment/versions/9',
+  ])
     assert.equal((await platform.get(target)).status, 404)
   assert.equal((await platform.get('/schemas/ids/99')).status, 404)
   assert.equal((await platform.get(POSTS[1] ?? '')).status, 405)

@@ -84,10 +84,11 @@ test('what was set aside is counted by code, whatever becomes of the dead letter
   await pass(log, 2, [], [letter(0, T0 - 5, 'empty'), letter(1, T0 - 4, 'unknown-schema')])
   now = T0 + 100
   await pass(log, 4, [], [letter(2, T0, 'empty'), letter(3, T0, 'constructor')])
+  const newest = { stream: 'environment', reason: 'so' }
   const codes = [
-    { code: 'unknown-schema', count: 1, firstAt: T0, lastAt: T0 },
-    { code: 'empty', count: 2, firstAt: T0, lastAt: T0 + 100 },
-    { code: 'constructor', count: 1, firstAt: T0 + 100, lastAt: T0 + 100 },
+    { code: 'unknown-schema', count: 1, firstAt: T0, lastAt: T0, ...newest },
+    { code: 'empty', count: 2, firstAt: T0, lastAt: T0 + 100, ...newest },
+    { code: 'constructor', count: 1, firstAt: T0 + 100, lastAt: T0 + 100, ...newest },
   ]
   assert.deepEqual((await receiptsOf(log)).deadLetters, codes)
   assert.equal(await log.purge({ device: 'd' }), 4)

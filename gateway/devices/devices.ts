@@ -1,28 +1,32 @@
 /**
  * Owns `GET /v1/devices`: the devices whose telemetry the request may read, by id: those whose connection the broker has
- * seen, and those only known by their readings.
+ * seen, those only known by their readings, and those that were named where somebody was not let in.
  *
  * Bound: `limit` devices an answer; `next` is the `after` of the next page.
  */
 
-import { isDeviceId } from '../identity/topics.ts'
-import type { Presence } from '../log/presence.ts'
-import type { Selection } from '../schemas/history.ts'
-import type { Access } from './access.ts'
-import type { Latest } from './latest.ts'
-import { readLimit, readSelections } from './parameters.ts'
-import { badParameter } from './refusal.ts'
-import type { Query } from './request.ts'
+import { isDeviceId } from '../../identity/topics.ts'
+import type { Presence } from '../../log/presence.ts'
+import type { Selection } from '../../schemas/history.ts'
+import type { Access } from '../access.ts'
+import type { Latest } from '../latest.ts'
+import { readLimit, readSelections } from '../parameters.ts'
+import { badParameter } from '../refusal.ts'
+import type { Query } from '../request.ts'
+import { type FactsDependencies, factsOf, platformFacts } from './facts.ts'
+import { type DeviceState, stateOf } from './state.ts'
+import { type Cause, CLOCK_OFFSET_MS_MIN, whyOf } from './why.ts'
 
 /** Devices of one answer unless `limit` says otherwise, and at most. */
 const DEVICES_LIMIT_DEFAULT = 1_000
 export const DEVICES_LIMIT_MAX = 10_000
 
-/** A clock that is off by less is not told. */
-const CLOCK_OFFSET_MS_MIN = 60_000
-
 export interface DeviceListing {
   readonly device: string
+  /** What its cause comes down to. */
+  readonly state: DeviceState
+  /** As `/v1/devices/{id}/why` says it, but for what only waits to be stored. */
+  readonly cause: Cause
   readonly online: boolean
   /** When `online` last changed, milliseconds; absent if the broker never saw it connect. */
   readonly since?: number
@@ -41,22 +45,25 @@ export interface DevicesPage {
 }
 
 export class Devices {
+  readonly #dependencies: FactsDependencies
   readonly #presence: Presence
   readonly #latest: Latest
 
-  constructor(dependencies: { readonly presence: Presence; readonly latest: Latest }) {
+  constructor(dependencies: FactsDependencies & { readonly latest: Latest }) {
+    this.#dependencies = dependencies
     this.#presence = dependencies.presence
     this.#latest = dependencies.latest
   }
 
-  page(query: Query, access: Access): DevicesPage {
+  async page(query: Query, access: Access): Promise<DevicesPage> {
     query.allow(['filter', 'limit', 'after'])
     const limit = readLimit(query, DEVICES_LIMIT_DEFAULT, DEVICES_LIMIT_MAX)
     const after = query.one('after') ?? ''
     if (after !== '' && !isDeviceId(after)) throw badParameter('after', after, 'the next of the page before')
     const selections = readSelections(query, access)
     const ids = this.#ids(selections, after, limit + 1)
-    const devices = ids.slice(0, limit).map((id) => this.#listing(id, selections))
+    const facts = { ...this.#dependencies, platform: platformFacts(this.#dependencies) }
+    const devices = await Promise.all(ids.slice(0, limit).map((id) => this.#listing(id, selections, facts)))
     const last = devices.at(-1)
     return { devices, ...(ids.length > limit && last && { next: last.device }) }
   }
@@ -66,7 +73,8 @@ export class Devices {
     const found = new Set<string>()
     if (selections.every(({ device }) => device !== undefined)) {
       for (const { device = '' } of selections) {
-        if (this.#latest.has(device) || this.#presence.get(device)) found.add(device)
+        if (this.#latest.has(device) || this.#presence.get(device) || this.#dependencies.journal.of(device))
+          found.add(device)
       }
     } else {
       for (const { device } of this.#presence.all()) {
@@ -75,6 +83,7 @@ export class Devices {
         if (found.size >= count) break // In order of id, so none of the others comes before these.
       }
       for (const device of this.#latest.devices()) found.add(device)
+      for (const device of this.#dependencies.journal.named()) found.add(device)
     }
     return [...found]
       .filter((device) => device > after)
@@ -82,7 +91,9 @@ export class Devices {
       .slice(0, count)
   }
 
-  #listing(device: string, selections: readonly Selection[]): DeviceListing {
+  async #listing(device: string, selections: readonly Selection[], about: FactsDependencies): Promise<DeviceListing> {
+    const facts = await factsOf(device, about)
+    const cause = facts === undefined ? 'well' : whyOf(facts).cause
     const presence = this.#presence.get(device)
     const own = selections.filter((selection) => selection.device === undefined || selection.device === device)
     const readings = this.#latest
@@ -93,6 +104,8 @@ export class Devices {
     const clockOffsetMs = this.#latest.clockOffsetMs(device) ?? 0
     return {
       device,
+      state: stateOf(cause, presence?.online ?? false),
+      cause,
       online: presence?.online ?? false,
       ...(presence && { since: presence.since }),
       ...(signs.length > 0 && { lastSeen: Math.max(...signs) }),

@@ -1,0 +1,248 @@
+/**
+ * Owns what is known of one device, put together from where it is kept: presence, the journal, what ingest has counted, and what the
+ * gateway has seen go by. `asOf` is the same as it was at a time in the past, as far as what is kept reaches.
+ *
+ * Without a gateway's table of last readings (a command beside a platform that is down) the interval comes from the counts of the hours,
+ * and nothing is known of the clock. Bound: none of its own.
+ */
+
+import type { Journal, JournalEvent, JournalOf } from '../../log/journal.ts'
+import { type DeviceHour, type DeviceReceipts, INGEST_READER, type Shards } from '../../log/log.ts'
+import type { Presence } from '../../log/presence.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Latest } from '../latest.ts'
+
+const HOUR_MS = 3_600_000
+/** Silence of so many intervals is told, but none that is shorter. */
+const SILENT_INTERVALS = 3
+const SILENT_MS_MIN = 5_000
+/** Of a device whose interval nobody knows. */
+const SILENT_MS_UNKNOWN = 15 * 60_000
+
+export interface Condition {
+  /** When it began, milliseconds. */
+  readonly since: number
+  readonly text: string
+}
+
+export interface PlatformFacts {
+  readonly storeAway?: Condition
+  readonly logFull?: Condition
+  /** Roles that were stopped and have not begun again. */
+  readonly down: readonly { readonly role: string; readonly since?: number }[]
+}
+
+/** Of one hour of receipt. */
+export interface HourOfDevice extends DeviceHour {
+  readonly received: number
+  /** Messages that there should be, by the interval; undefined while that is not known. */
+  readonly expected?: number
+  /** Received of expected, 0 to 1. */
+  readonly completeness?: number
+}
+
+export interface Facts {
+  readonly device: string
+  /** The time they are of, milliseconds, as all times here. */
+  readonly now: number
+  readonly isPast: boolean
+  readonly online: boolean
+  /** When `online` last changed; undefined of one that never connected. */
+  readonly since: number | undefined
+  /** Of the newest message that was accepted. */
+  readonly heardAt: number | undefined
+  /** Readings of it are known, though nobody may know when they came: the store has told of them. */
+  readonly hasReadings: boolean
+  readonly intervalMs: number | undefined
+  readonly clockOffsetMs: number | undefined
+  readonly receipts: DeviceReceipts | undefined
+  readonly hours: readonly HourOfDevice[]
+  readonly events: readonly JournalEvent[]
+  readonly totals: readonly JournalEvent[]
+  /** Messages that are neither stored nor set aside; undefined where that was not counted. */
+  readonly pending: number | undefined
+  readonly platform: PlatformFacts
+}
+
+export interface FactsDependencies {
+  readonly log: Pick<Shards, 'deviceReceipts'>
+  readonly presence: Presence
+  readonly journal: Journal
+  readonly latest: Latest | undefined
+  readonly clock: Clock
+  /** Why nothing can be appended now; undefined when it can. */
+  readonly full: () => string | undefined
+  /** As it is for all devices just now; looked up unless given. */
+  readonly platform?: PlatformFacts
+}
+
+/** Undefined of a device that nobody has ever heard of. */
+export async function factsOf(
+  device: string,
+  { log, presence, journal, latest, clock, full, platform }: FactsDependencies,
+): Promise<Facts | undefined> {
+  const receipts = await log.deviceReceipts(INGEST_READER, device)
+  const present = presence.get(device)
+  const noted = journal.of(device)
+  const isLive = latest?.has(device) ?? false
+  if (receipts === undefined && present === undefined && noted === undefined && !isLive) return undefined
+  const now = clock.now()
+  const heard = [latest?.heardAt(device), receipts?.lastReceivedAt].filter((time) => time !== undefined)
+  const paces = [...(latest?.sentBy(device).values() ?? [])].map(({ pace }) => pace.intervalMs)
+  const intervals = paces.filter((interval) => interval !== undefined)
+  const intervalMs = intervals.length > 0 ? Math.min(...intervals) : intervalIn(receipts, now)
+  const perHour =
+    intervals.reduce((sum, interval) => sum + HOUR_MS / interval, 0) || (intervalMs && HOUR_MS / intervalMs)
+  return {
+    device,
+    now,
+    isPast: false,
+    online: present?.online ?? false,
+    since: present?.since,
+    heardAt: heard.length > 0 ? Math.max(...heard) : undefined,
+    hasReadings: isLive,
+    intervalMs,
+    clockOffsetMs: latest?.clockOffsetMs(device),
+    receipts,
+    hours: completenessOf(receipts, perHour, now),
+    events: noted?.events ?? [],
+    totals: noted?.totals ?? [],
+    pending: undefined,
+    platform: platform ?? platformFacts({ journal, clock, full }),
+  }
+}
+
+export function platformFacts({
+  journal,
+  clock,
+  full,
+}: Pick<FactsDependencies, 'journal' | 'clock' | 'full'>): PlatformFacts {
+  return platformIn(journal.ofPlatform(), clock.now(), full())
+}
+
+/** After so long without a message a device is silent. */
+export function silentAfterMs({ intervalMs }: Pick<Facts, 'intervalMs'>): number {
+  return intervalMs === undefined ? SILENT_MS_UNKNOWN : Math.max(SILENT_MS_MIN, SILENT_INTERVALS * intervalMs)
+}
+
+/** The facts as they were at `time`, by what is kept. */
+export function asOf(facts: Facts, time: number, journal: Pick<Journal, 'ofPlatform'>): Facts {
+  if (time >= facts.now) return facts
+  const before = (events: readonly JournalEvent[]) =>
+    events.filter(({ firstAt }) => firstAt <= time).map((event) => ({ ...event, at: Math.min(event.at, time) }))
+  const events = before(facts.events)
+  const change = events.findLast(({ kind }) => kind === 'connected' || kind === 'disconnected')
+  const unchanged = facts.since !== undefined && facts.since <= time ? facts.since : undefined
+  const online = change === undefined ? unchanged !== undefined && facts.online : change.kind === 'connected'
+  const hours = facts.hours.filter(({ from }) => from <= time)
+  const { receipts } = facts
+  return {
+    ...facts,
+    now: time,
+    isPast: true,
+    online,
+    since: change?.at ?? unchanged,
+    heardAt: heardBefore(facts, hours, time, ({ received }) => received),
+    receipts: receipts && {
+      ...receipts,
+      ...optional(
+        'lastReceivedAt',
+        heardBefore(facts, hours, time, ({ received }) => received),
+      ),
+      ...optional(
+        'lastStoredAt',
+        heardBefore({ heardAt: receipts.lastStoredAt }, hours, time, ({ stored }) => stored),
+      ),
+      deadLetters: receipts.deadLetters
+        .filter(({ firstAt }) => firstAt <= time)
+        .map((each) => ({ ...each, lastAt: lastSetAside(each, hours, time) })),
+    },
+    hours,
+    events,
+    totals: before(facts.totals),
+    pending: undefined,
+    platform: platformIn(journal.ofPlatform(), time, undefined),
+  }
+}
+
+const optional = <Name extends string>(name: Name, value: number | undefined) =>
+  ({ [name]: value }) as { [Each in Name]?: number }
+
+/** Of the hour that `time` is in nothing finer is known: a message of it counts as just received. */
+function heardBefore(
+  { heardAt }: { readonly heardAt?: number | undefined },
+  hours: readonly HourOfDevice[],
+  time: number,
+  count: (hour: HourOfDevice) => number,
+): number | undefined {
+  if (heardAt !== undefined && heardAt <= time) return heardAt
+  const last = hours.findLast((hour) => count(hour) > 0)
+  return last && Math.min(last.from + HOUR_MS, time)
+}
+
+function lastSetAside(
+  { firstAt, lastAt }: { firstAt: number; lastAt: number },
+  hours: readonly HourOfDevice[],
+  time: number,
+) {
+  if (lastAt <= time) return lastAt
+  const last = hours.findLast(({ setAside }) => setAside > 0)
+  return Math.max(firstAt, last === undefined ? 0 : Math.min(last.from + HOUR_MS, time))
+}
+
+/** From the counts of the hours that are over; from all that came, if there are none. */
+function intervalIn(receipts: DeviceReceipts | undefined, now: number): number | undefined {
+  if (receipts?.firstReceivedAt === undefined || receipts.lastReceivedAt === undefined) return undefined
+  const { firstReceivedAt: first, lastReceivedAt: last, stored, deadLettered } = receipts
+  const whole = receipts.hours.filter(({ from }) => from > first && from + HOUR_MS <= now)
+  const counts = whole.map(({ stored, setAside }) => stored + setAside).sort((a, b) => a - b)
+  const usual = counts.length > 1 ? counts[counts.length >> 1] : undefined
+  if (usual !== undefined) return HOUR_MS / usual
+  const count = stored + deadLettered
+  return count > 3 && last > first ? (last - first) / (count - 1) : undefined
+}
+
+/** Hours without a message, since the first, are there too: they are what is missing. */
+function completenessOf(
+  receipts: DeviceReceipts | undefined,
+  perHour: number | undefined,
+  now: number,
+): HourOfDevice[] {
+  const { hours = [], firstReceivedAt = now } = receipts ?? {}
+  const first = hours[0]
+  if (first === undefined) return []
+  const byStart = new Map(hours.map((hour) => [hour.from, hour]))
+  const all: HourOfDevice[] = []
+  for (let from = first.from; from <= now; from += HOUR_MS) {
+    const { stored, setAside } = byStart.get(from) ?? { stored: 0, setAside: 0 }
+    const received = stored + setAside
+    const span = Math.max(0, Math.min(now, from + HOUR_MS) - Math.max(from, firstReceivedAt))
+    const expected = perHour === undefined ? undefined : Math.round((perHour * span) / HOUR_MS)
+    const completeness = expected === undefined ? undefined : expected === 0 ? 1 : Math.min(1, received / expected)
+    const ratio = completeness !== undefined && { completeness: Math.round(completeness * 1_000) / 1_000 }
+    all.push({ from, stored, setAside, received, ...(expected !== undefined && { expected }), ...ratio })
+  }
+  return all
+}
+
+function platformIn(journal: JournalOf | undefined, now: number, full: string | undefined): PlatformFacts {
+  const events = (journal?.events ?? []).filter(({ firstAt }) => firstAt <= now)
+  const last = (kind: string, code: string) => events.findLast((event) => event.kind === kind && event.code === code)
+  const began = (code: string, over: number): Condition | undefined => {
+    const beginning = last('began', code)
+    return beginning !== undefined && beginning.firstAt > over
+      ? { since: beginning.firstAt, text: beginning.text }
+      : undefined
+  }
+  const ended = (code: string) => last('ended', code)?.firstAt ?? 0
+  // A process that begins anew tells again what it meets.
+  const storeAway = began('store-away', Math.max(ended('store-away'), last('began', 'ingest-up')?.firstAt ?? 0))
+  const isFull = began('log-full', Math.max(ended('log-full'), last('began', 'broker-up')?.firstAt ?? 0))
+  const logFull = isFull ?? (full === undefined ? undefined : { since: now, text: full })
+  const down = ['broker', 'ingest', 'gateway'].flatMap((role) => {
+    const end = last('ended', `${role}-up`)
+    const isOver = end !== undefined && end.at > (last('began', `${role}-up`)?.at ?? 0)
+    return isOver ? [{ role, since: end.at }] : []
+  })
+  return { ...(storeAway && { storeAway }), ...(logFull && { logFull }), down }
+}

@@ -1,0 +1,76 @@
+/** Owns what mends each cause, and each code of a refusal, a drop or a dead letter: what a person does next. */
+
+const BY_CAUSE = {
+  'never-connected':
+    "look whether the device is on and reaches the broker's address and port, and whether its id is spelt like this; `telltale token device <id>` prints its token",
+  'broker-down': 'start the platform: `telltale up`',
+  'two-devices':
+    'give each device an id and a token of its own; one that connects twice has to end its old connection first',
+  'log-full': 'make room on the disk, or raise TELLTALE_LOG_MAX_BYTES; devices send again what was not taken',
+  'store-away': 'bring the store back: what waits is stored by itself then, in order',
+  'ingest-down': 'start ingest again: `telltale up`, or `telltale up --roles ingest`',
+  late: 'look at the store: its load, its disk, TELLTALE_INGEST_WORKERS; what waits is stored by itself',
+  'sends-nothing':
+    'look at the device: its sensor, its program, whether it publishes on devices/<id>/telemetry/<stream>',
+  silent: 'look at the device: it is connected, so the network is well, and its program or its sensor is not',
+  offline: 'look whether it has power and a network; it connects again by itself, and sends what it kept',
+  'clock-ahead': "set the device's clock (NTP); until then look for its readings at the later times",
+  'clock-behind': "set the device's clock (NTP); until then look for its readings at the earlier times",
+  'repeats-times': 'give each reading a time of its own: with a finer clock, or one reading a time and place',
+  'too-fast':
+    'let the device send less, or raise TELLTALE_DEVICE_MESSAGES_PER_SECOND or TELLTALE_DEVICE_BYTES_PER_SECOND',
+} as const
+
+const NEW_TOKEN = '`telltale token device <id>` prints a new token; put it on the device as its password'
+
+const BY_CODE: Readonly<Record<string, string>> = {
+  'bad-token': `the token is another's, or was not copied whole: ${NEW_TOKEN}, with the device id as user name`,
+  'bad-password': 'put the password on the device that is in config/devices for its user, or make a new one there',
+  'expired-token': NEW_TOKEN,
+  'revoked-token': `if the device may come back, ${NEW_TOKEN}`,
+  'wrong-client-id': 'set the client id on the device to the device id, letter by letter',
+  'wrong-will': 'set the topic of the will to devices/<id>/status, or leave the will out',
+  'wrong-certificate': 'give the device a certificate whose common name is its device id',
+  'expired-certificate': 'give the device a new certificate',
+  'revoked-certificate': 'give the device a new certificate, if it may come back',
+  'too-many-connects': 'the device connects in a loop: look why it does, and let it wait longer from try to try',
+  'too-many-connections': 'raise the limit of open files (ulimit -n) where the platform runs, or disconnect others',
+  'sent-by-another': 'give that sender the token of this device, or have it publish on topics of its own',
+  'publish-forbidden':
+    'let the device publish on devices/<id>/telemetry/<stream>, with its own id, or write a map for its topic (docs/maps.md)',
+  'payload-too-large': 'send fewer readings a message: 256 KiB are allowed',
+  empty: 'the device publishes without a payload: let it send a reading',
+  'unknown-framing':
+    'let it send Avro with the schema\'s fingerprint, JSON, or what its topic\'s last level names (docs/contract.md, "Payloads")',
+  'unknown-schema':
+    'register the schema (a file in schemas/<stream>/, or POST /v1/schemas), or let it publish on a stream that is there; what was set aside is put through again by itself then',
+  'no-map': 'write a map for its topic: `telltale map propose` prints one',
+  'wrong-stream': 'let it publish on the topic of the stream that its schema is of',
+  'invalid-reading': 'let it send what the schema says, or register a version that says what it sends',
+  'too-many-readings': 'send fewer readings a message',
+  'bad-timestamp':
+    "set the device's clock, and look at the unit of its time: milliseconds or microseconds as the schema says",
+  'store-rejected':
+    'the store refuses these values, for an earlier one was of another type: look at the reason, mend the column, then `telltale deadletters replay`',
+  'log-damaged': 'the disk gave back other bytes than were written: look at it, and at `telltale deadletters show`',
+  'keep-alive': 'look at its network: it went without a word; it connects again by itself',
+  lost: 'look at its network, or whether it was switched off; it connects again by itself, and sends what it kept',
+  left: 'the device ended its connection itself: look at its program, if it should be connected',
+  stopped: 'the platform was stopped: the device connects again by itself when it is back',
+  'taken-over': 'another connection with its id took its place: look whether two devices have it',
+  'slow-client': 'the device does not read what is sent to it: look at its program and its network',
+  'protocol-error': 'the device sends what is no MQTT: look at its client library and its version',
+}
+
+export type Mendable = keyof typeof BY_CAUSE
+
+export const mendOf = (cause: Mendable): string => BY_CAUSE[cause]
+
+/** Codes of malformed payloads are many, and mended alike. */
+export function mendOfCode(code: string): string {
+  const mend = Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined
+  if (mend !== undefined) return mend
+  if (code.startsWith('malformed-'))
+    return `look at what it sends (\`telltale deadletters show\`), and at its ${code.slice('malformed-'.length)} library`
+  return BY_CAUSE.offline
+}

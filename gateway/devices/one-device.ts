@@ -1,0 +1,166 @@
+/**
+ * Owns `GET /v1/devices/{id}` and `/v1/devices/{id}/why`: all that is known of one device, and why its data is missing.
+ *
+ * Always true: a token sees the devices that its filters select some telemetry of, and of a filter that names a stream the last
+ * readings of that stream only. Bound: that of what is kept of a device.
+ */
+
+import { isDeviceId } from '../../identity/topics.ts'
+import type { JournalEvent } from '../../log/journal.ts'
+import { type DeadLettersOfCode, type DeviceLedger, INGEST_READER, type Shards } from '../../log/log.ts'
+import { LogError } from '../../log/log-error.ts'
+import type { Access } from '../access.ts'
+import type { Format, Latest } from '../latest.ts'
+import { readTime } from '../parameters.ts'
+import { badParameter, Refusal } from '../refusal.ts'
+import type { Query } from '../request.ts'
+import { asOf, type Facts, type FactsDependencies, factsOf, type HourOfDevice } from './facts.ts'
+import { nearestTo } from './names.ts'
+import { type DeviceState, stateOf } from './state.ts'
+import { type Cause, CLOCK_OFFSET_MS_MIN, type Why, whyOf } from './why.ts'
+
+/** How a device sends one stream. */
+export interface StreamOfDevice {
+  readonly stream: string
+  /** When its newest message came, as far as the gateway has seen; milliseconds. */
+  readonly heardAt?: number
+  readonly intervalMs?: number
+  /** In which ways it was sent, the newest last. */
+  readonly formats?: readonly Format[]
+  /** Its last reading. */
+  readonly last?: { readonly ts: number; readonly values: object }
+}
+
+/** Times in milliseconds since 1970-01-01T00:00Z. */
+export interface DeviceRecord {
+  readonly device: string
+  readonly state: DeviceState
+  readonly cause: Cause
+  readonly online: boolean
+  readonly since?: number
+  /** The address that it connected from last. */
+  readonly from?: string
+  readonly firstHeardAt?: number
+  readonly heardAt?: number
+  readonly lastStoredAt?: number
+  readonly intervalMs?: number
+  readonly clockOffsetMs?: number
+  /** The books of it, in messages, and in readings. */
+  readonly ledger: Omit<DeviceLedger, 'device'>
+  readonly takeovers: number
+  readonly refusals: number
+  readonly deadLetters: readonly DeadLettersOfCode[]
+  readonly hours: readonly HourOfDevice[]
+  readonly streams: readonly StreamOfDevice[]
+  readonly events: readonly JournalEvent[]
+  readonly totals: readonly JournalEvent[]
+}
+
+export interface OneDeviceDependencies extends FactsDependencies {
+  readonly log: Pick<Shards, 'deviceReceipts' | 'deviceLedger'>
+  readonly latest: Latest
+}
+
+export class OneDevice {
+  readonly #dependencies: OneDeviceDependencies
+
+  constructor(dependencies: OneDeviceDependencies) {
+    this.#dependencies = dependencies
+  }
+
+  async record(device: string, query: Query, access: Access): Promise<DeviceRecord> {
+    query.allow([])
+    const facts = await this.#facts(device, access)
+    return recordOf(facts, await this.#ledger(device), this.#streams(device, access))
+  }
+
+  async why(device: string, query: Query, access: Access): Promise<Why> {
+    query.allow(['at'])
+    const { clock, journal } = this.#dependencies
+    const at = query.one('at')
+    const time = at === undefined ? undefined : readTime('at', at, clock.now())
+    const facts = await this.#facts(device, access)
+    if (time !== undefined && time < facts.now) return whyOf(asOf(facts, time, journal))
+    const { pending } = await this.#ledger(device)
+    return whyOf({ ...facts, pending })
+  }
+
+  async #facts(device: string, access: Access): Promise<Facts> {
+    if (!isDeviceId(device)) throw badParameter('the device', device, 'a device id: 1 to 64 of A-Z a-z 0-9 . _ : -')
+    const selects = (name: string) => access.selections.some((own) => own.device === undefined || own.device === name)
+    if (!selects(device)) {
+      throw new Refusal('forbidden', `the device ${JSON.stringify(device)} lies outside the token's filters`)
+    }
+    const facts = await factsOf(device, this.#dependencies)
+    if (facts !== undefined) return facts
+    const nearest = nearestTo(device, this.#names(selects))
+    const hint = nearest.length === 0 ? '' : `; near to it: ${nearest.join(', ')}`
+    throw new Refusal('not-found', `no device ${device} has ever connected, sent anything, or been refused here${hint}`)
+  }
+
+  *#names(selects: (name: string) => boolean): Iterable<string> {
+    const { presence, journal, latest } = this.#dependencies
+    for (const { device } of presence.all()) if (selects(device)) yield device
+    for (const device of journal.named()) if (selects(device)) yield device
+    for (const device of latest.devices()) if (selects(device) && presence.get(device) === undefined) yield device
+  }
+
+  async #ledger(device: string): Promise<DeviceLedger> {
+    try {
+      return await this.#dependencies.log.deviceLedger(INGEST_READER, device)
+    } catch (error) {
+      if (!(error instanceof LogError) || error.code !== 'log-busy') throw error
+      throw new Refusal('too-busy', error.message, { cause: error })
+    }
+  }
+
+  #streams(device: string, access: Access): StreamOfDevice[] {
+    const { latest } = this.#dependencies
+    const own = access.selections.filter((selection) => selection.device === undefined || selection.device === device)
+    const mayRead = (name: string) => own.some(({ stream }) => stream === undefined || stream === name)
+    const last = new Map(latest.lastOf(device).map(({ stream, ts, values }) => [stream, { ts, values }]))
+    const sent = latest.sentBy(device)
+    const names = new Set([...last.keys(), ...sent.keys()].filter(mayRead).sort())
+    return [...names].map((stream) => {
+      const { pace, formats = [] } = sent.get(stream) ?? {}
+      const [reading, intervalMs] = [last.get(stream), pace?.intervalMs]
+      return {
+        stream,
+        ...(pace !== undefined && { heardAt: pace.heardAt }),
+        ...(intervalMs !== undefined && { intervalMs: Math.round(intervalMs) }),
+        ...(formats.length > 0 && { formats }),
+        ...(reading && { last: reading }),
+      }
+    })
+  }
+}
+
+function recordOf(facts: Facts, ledger: DeviceLedger, streams: readonly StreamOfDevice[]): DeviceRecord {
+  const { device: _, ...books } = ledger
+  const { device, online, since, heardAt, intervalMs, clockOffsetMs = 0, receipts, hours, events, totals } = facts
+  const { cause } = whyOf({ ...facts, pending: ledger.pending })
+  const connected = totals.find(({ kind }) => kind === 'connected')
+  const sum = (is: (event: JournalEvent) => boolean) => totals.filter(is).reduce((all, { count }) => all + count, 0)
+  const { firstReceivedAt: firstHeardAt, lastStoredAt } = receipts ?? {}
+  return {
+    device,
+    state: stateOf(cause, online),
+    cause,
+    online,
+    ...(since !== undefined && { since }),
+    ...(connected?.from && { from: connected.from }),
+    ...(firstHeardAt !== undefined && { firstHeardAt }),
+    ...(heardAt !== undefined && { heardAt }),
+    ...(lastStoredAt !== undefined && { lastStoredAt }),
+    ...(intervalMs !== undefined && { intervalMs: Math.round(intervalMs) }),
+    ...(Math.abs(clockOffsetMs) > CLOCK_OFFSET_MS_MIN && { clockOffsetMs }),
+    ledger: books,
+    takeovers: sum(({ code }) => code === 'taken-over'),
+    refusals: sum(({ kind }) => kind === 'refused'),
+    deadLetters: receipts?.deadLetters ?? [],
+    hours,
+    streams,
+    events,
+    totals,
+  }
+}

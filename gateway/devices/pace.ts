@@ -1,0 +1,52 @@
+/**
+ * Owns the pace at which one device sends one stream: how long it is, as a rule, from one message to the next.
+ *
+ * Told from its last messages, as the larger of two medians: between the newest readings of one message and the next, which a backlog does
+ * not change, and between the arrivals of what did not come in one go, for a device may measure each second and send each minute.
+ * A few that are early, late or repeated change neither. Bound: `GAPS_MAX` of each; fewer than `GAPS_MIN` say nothing.
+ */
+
+const GAPS_MAX = 9
+const GAPS_MIN = 3
+/** What comes sooner after the one before than this part of what lies between their readings has come in one go with it. */
+const IN_ONE_GO_RATIO = 0.25
+/** A clock that was set anew is no pace. */
+const GAP_MS_MAX = 7 * 86_400_000
+
+export class Pace {
+  /** Of the newest message. */
+  heardAt = Number.NEGATIVE_INFINITY
+  #newest: number | undefined
+  readonly #readings: number[] = []
+  readonly #arrivals: number[] = []
+
+  /** Takes in a message, and the time of its newest reading; undefined of one that has none. */
+  take(receivedAt: number, newest: number | undefined): void {
+    const arrival = receivedAt - this.heardAt
+    // Appended again, long after it came.
+    if (arrival < 0) return
+    const between = newest === undefined || this.#newest === undefined ? 0 : newest - this.#newest
+    this.heardAt = receivedAt
+    this.#newest = newest ?? this.#newest
+    if (arrival > GAP_MS_MAX) return
+    const inOneGo = (median(this.#readings) ?? between) * IN_ONE_GO_RATIO
+    if (between > 0 && between <= GAP_MS_MAX) keep(this.#readings, between)
+    if (arrival > inOneGo) keep(this.#arrivals, arrival)
+  }
+
+  /** Milliseconds; undefined while too little is known. */
+  get intervalMs(): number | undefined {
+    const arrivals = median(this.#arrivals)
+    return arrivals === undefined ? undefined : Math.max(arrivals, median(this.#readings) ?? 0)
+  }
+}
+
+function keep(gaps: number[], gap: number): void {
+  gaps.push(gap)
+  if (gaps.length > GAPS_MAX) gaps.shift()
+}
+
+function median(gaps: readonly number[]): number | undefined {
+  if (gaps.length < GAPS_MIN) return undefined
+  return gaps.toSorted((a, b) => a - b)[gaps.length >> 1]
+}

@@ -1,0 +1,363 @@
+/**
+ * Owns the answer to "why is this device's data missing": from what is known of it to one cause, a sentence, what shows it, and what
+ * mends it. Pure: the same facts, the same answer.
+ *
+ * Always true: of several causes the first in the order below is told, for it hides those after it: what is not let in cannot send, what
+ * does not send cannot be set aside. The words are for who knows the device, not the code.
+ */
+
+import type { JournalEvent } from '../../log/journal.ts'
+import type { DeadLettersOfCode } from '../../log/log.ts'
+import { type Facts, silentAfterMs } from './facts.ts'
+import { mendOf, mendOfCode } from './mends.ts'
+
+export const CAUSES = [
+  'never-connected',
+  'refused',
+  'two-devices',
+  'log-full',
+  'wrong-topic',
+  'too-large',
+  'store-away',
+  'ingest-down',
+  'late',
+  'set-aside',
+  'sends-nothing',
+  'silent',
+  'offline',
+  'clock-ahead',
+  'clock-behind',
+  'repeats-times',
+  'too-fast',
+  'broker-down',
+  'well',
+] as const
+export type Cause = (typeof CAUSES)[number]
+
+export interface Evidence {
+  /** Milliseconds since 1970-01-01T00:00Z. */
+  readonly at: number
+  readonly text: string
+}
+
+export interface Why {
+  readonly device: string
+  /** The time that it is true of, milliseconds. */
+  readonly at: number
+  readonly cause: Cause
+  /** More than the cause says, as a code: of a refusal, of what is set aside. */
+  readonly code?: string
+  readonly sentence: string
+  /** Oldest first. */
+  readonly evidence: readonly Evidence[]
+  /** What to do; absent when nothing is to be. */
+  readonly mend?: string
+}
+
+/** What happened so lately is going on, where a device's interval does not say more. */
+const RECENT_MS = 10 * 60_000
+/** A clock that is off by less is not told. */
+export const CLOCK_OFFSET_MS_MIN = 60_000
+/** Takeovers so many within `RECENT_MS` are no reconnects. */
+const TAKEOVERS_MIN = 3
+/** Messages that wait for the store for longer are late. */
+const LATE_MS = 30_000
+const EVIDENCE_MAX = 8
+
+type Found = Omit<Why, 'device' | 'at' | 'evidence'> & { readonly evidence?: readonly Evidence[] }
+
+export function whyOf(facts: Facts): Why {
+  const { device, now } = facts
+  for (const look of LOOKS) {
+    const found = look(facts)
+    if (found === undefined) continue
+    const { evidence = [], ...rest } = found
+    return { device, at: now, ...rest, evidence: sorted([...evidence, ...story(facts)]) }
+  }
+  return { device, at: now, cause: 'well', sentence: wellOf(facts), evidence: sorted(story(facts)) }
+}
+
+const LOOKS: readonly ((facts: Facts) => Found | undefined)[] = [
+  brokerDown,
+  twoDevices,
+  refused,
+  neverConnected,
+  logFull,
+  dropped,
+  waiting,
+  setAside,
+  sendsNothing,
+  silent,
+  clock,
+  repeats,
+  tooFast,
+]
+
+function brokerDown({ device, platform, now }: Facts): Found | undefined {
+  const down = platform.down.find(({ role }) => role === 'broker')
+  if (down === undefined) return undefined
+  return {
+    cause: 'broker-down',
+    sentence: `no device can send, ${device} neither: the platform's broker ${stoppedSince(down, now)}`,
+    mend: mendOf('broker-down'),
+    evidence: ended(down, 'the broker was stopped'),
+  }
+}
+
+/** Two that take each other's place: each is let in, and none stays. */
+function twoDevices({ device, events, now }: Facts): Found | undefined {
+  const recent = events.filter(({ code, at }) => code === 'taken-over' && now - at <= RECENT_MS)
+  const count = recent.reduce((sum, event) => sum + (event.firstAt < now - RECENT_MS ? 1 : event.count), 0)
+  if (count < TAKEOVERS_MIN) return undefined
+  const from = [...new Set(events.filter(({ kind }) => kind === 'connected').map((event) => event.from))].filter(
+    Boolean,
+  )
+  const where = from.length > 1 ? `, from ${from.slice(-3).join(' and ')}` : ''
+  return {
+    cause: 'two-devices',
+    sentence: `${device} connects again and again while it is connected (${count} times within 10 minutes${where}): two devices have this id, or one connects twice`,
+    mend: mendOf('two-devices'),
+  }
+}
+
+/** Its last try to connect was refused, and it is not connected. */
+function refused(facts: Facts): Found | undefined {
+  const { device, online, events, now } = facts
+  const refusal = events.findLast(({ kind }) => kind === 'refused')
+  const change = events.findLast(({ kind }) => kind === 'connected' || kind === 'disconnected')
+  if (refusal === undefined || online) return undefined
+  if (change !== undefined && refusal.at < change.at) return undefined
+  const others = refusal.code === 'sent-by-another' ? ownRefusal(facts) : undefined
+  const { code, text, at } = others ?? refusal
+  const from = (others ?? refusal).from
+  if (code === 'sent-by-another') {
+    const sentence = `${device} itself does not connect, and another sends in its name: ${text}`
+    return { cause: 'refused', code, sentence, mend: mendOfCode(code) }
+  }
+  const where = from ? ` from ${from}` : ''
+  const sentence = `${device} is not let in: ${text} (its last try ${since(at, now, 'was')}${where})`
+  return { cause: 'refused', code, sentence, mend: mendOfCode(code) }
+}
+
+const ownRefusal = ({ events }: Facts) =>
+  events.findLast(({ kind, code }) => kind === 'refused' && code !== 'sent-by-another')
+
+function neverConnected(facts: Facts): Found | undefined {
+  const { device, since: changed, heardAt, hasReadings, online, events } = facts
+  if (online || changed !== undefined || heardAt !== undefined || hasReadings) return undefined
+  if (events.some(({ kind }) => kind === 'connected')) return undefined
+  return { cause: 'never-connected', sentence: `${device} has never connected`, mend: mendOf('never-connected') }
+}
+
+function logFull({ device, platform, now }: Facts): Found | undefined {
+  const { logFull } = platform
+  if (logFull === undefined) return undefined
+  const sentence = `the platform takes no messages ${since(logFull.since, now)}, and ${device} keeps its own: ${logFull.text}`
+  const evidence = [{ at: logFull.since, text: `no more messages were taken: ${logFull.text}` }]
+  return { cause: 'log-full', sentence, mend: mendOf('log-full'), evidence }
+}
+
+/** What it sent last was acknowledged and thrown away. */
+function dropped(facts: Facts): Found | undefined {
+  const { device, events, now, heardAt = 0 } = facts
+  const drop = events.findLast(({ kind }) => kind === 'dropped')
+  if (drop === undefined || (drop.at < heardAt && now - drop.at > recentMs(facts))) return undefined
+  // What was mended is over: it sends since, and no more of these.
+  if (drop.at < heardAt - silentAfterMs(facts)) return undefined
+  if (!facts.online && now - drop.at > recentMs(facts)) return undefined
+  const isTopic = drop.code === 'publish-forbidden'
+  const what = isTopic ? 'sends on a topic that is not its own' : 'sends what is not taken'
+  return {
+    cause: isTopic ? 'wrong-topic' : 'too-large',
+    code: drop.code,
+    sentence: `${device} is connected and ${what}: ${drop.text}`,
+    mend: mendOfCode(drop.code),
+  }
+}
+
+/** It was received, and is not in the store. */
+function waiting(facts: Facts): Found | undefined {
+  const { device, now, pending, platform, receipts, heardAt } = facts
+  const { storeAway } = platform
+  const many = pending === undefined ? '' : `, and ${count(pending, 'message')} of ${device} wait for it`
+  if (storeAway !== undefined && (pending ?? 1) > 0 && (heardAt ?? now) >= storeAway.since - LATE_MS) {
+    return {
+      cause: 'store-away',
+      sentence: `what ${device} sends is late, for the store is away ${since(storeAway.since, now)}${many}; nothing is lost`,
+      mend: mendOf('store-away'),
+      evidence: [{ at: storeAway.since, text: `the store took no more writes: ${storeAway.text}` }],
+    }
+  }
+  if (pending === undefined || pending === 0) return undefined
+  const down = platform.down.find(({ role }) => role === 'ingest')
+  if (down !== undefined) {
+    const sentence = `what ${device} sends is kept and not stored, for ingest ${stoppedSince(down, now)}${many}`
+    return { cause: 'ingest-down', sentence, mend: mendOf('ingest-down'), evidence: ended(down, 'ingest was stopped') }
+  }
+  const accounted = receipts?.lastReceivedAt ?? 0
+  if (heardAt === undefined || heardAt - accounted < LATE_MS || now - heardAt < LATE_MS) return undefined
+  const sentence = `what ${device} sends is late: ${count(pending, 'message')} of it wait for the store, which does not keep up`
+  return { cause: 'late', sentence, mend: mendOf('late') }
+}
+
+function setAside(facts: Facts): Found | undefined {
+  const { device, now, receipts } = facts
+  const newest = receipts?.deadLetters.at(-1)
+  if (receipts === undefined || newest === undefined) return undefined
+  const { lastStoredAt = 0 } = receipts
+  const all = newest.lastAt >= lastStoredAt
+  if (!all && now - newest.lastAt > recentMs(facts)) return undefined
+  // It has gone, or is silent: what it sent before is not why there is nothing now, unless nothing was ever right.
+  const isQuiet = now - (facts.heardAt ?? 0) > Math.max(silentAfterMs(facts), RECENT_MS)
+  if (isQuiet && lastStoredAt > 0) return undefined
+  const hour = facts.hours.at(-1)
+  const some = hour === undefined ? 'some' : `${hour.setAside} of ${count(hour.received, 'message')} of this hour`
+  const what = all ? `${device} sends, and what it sends is set aside` : `${device} sends, and ${some} are set aside`
+  return {
+    cause: 'set-aside',
+    code: newest.code,
+    sentence: `${what}, the newest ${since(newest.lastAt, now, '')}: ${newest.reason}`,
+    mend: mendOfCode(newest.code),
+  }
+}
+
+function sendsNothing(facts: Facts): Found | undefined {
+  const { device, now, online, since: changed, heardAt } = facts
+  if (!online || changed === undefined) return undefined
+  // A device that has sent before, on another connection, is given its usual time.
+  if (heardAt !== undefined && (heardAt >= changed || now - changed <= silentAfterMs(facts))) return undefined
+  const before = heardAt === undefined ? 'has never sent anything' : `its last message came ${since(heardAt, now, '')}`
+  const sentence = `${device} is connected ${since(changed, now)}, and sends nothing; it ${before}`.replace(
+    'it its',
+    'its',
+  )
+  return { cause: 'sends-nothing', sentence, mend: mendOf('sends-nothing') }
+}
+
+function silent(facts: Facts): Found | undefined {
+  const { device, now, online, since: changed, heardAt, intervalMs, events } = facts
+  const end = events.findLast(({ kind }) => kind === 'disconnected')
+  // Who says goodbye may come and go for each message.
+  const isCutOff = !online && end !== undefined && end.code !== 'left'
+  if (!isCutOff && heardAt !== undefined && now - heardAt <= silentAfterMs(facts)) return undefined
+  const usual = intervalMs === undefined ? '' : `, where it sends every ${duration(intervalMs)}`
+  if (online) {
+    const last = heardAt === undefined ? '' : ` ${since(heardAt, now)}`
+    const sentence = `${device} is connected and silent${last}${usual}`
+    return { cause: 'silent', sentence, mend: mendOf('silent') }
+  }
+  const why = end === undefined ? '' : `: ${end.text}`
+  const at = end?.at ?? changed
+  if (at === undefined) {
+    const last = heardAt === undefined ? '' : `; its last message came ${since(heardAt, now, '')}`
+    return { cause: 'offline', sentence: `${device} is not connected${last}`, mend: mendOf('offline') }
+  }
+  const sentence = `${device} is offline ${since(at, now)}${why}`
+  return { cause: 'offline', ...(end && { code: end.code }), sentence, mend: mendOfCode(end?.code ?? 'offline') }
+}
+
+function clock({ device, clockOffsetMs = 0 }: Facts): Found | undefined {
+  if (Math.abs(clockOffsetMs) <= CLOCK_OFFSET_MS_MIN) return undefined
+  const isAhead = clockOffsetMs < 0
+  const off = duration(Math.abs(clockOffsetMs))
+  const where = isAhead ? 'in the future' : 'in the past'
+  return {
+    cause: isAhead ? 'clock-ahead' : 'clock-behind',
+    sentence: `the clock of ${device} is ${off} ${isAhead ? 'ahead' : 'behind'}: its readings are stored, ${off} ${where}`,
+    mend: mendOf(isAhead ? 'clock-ahead' : 'clock-behind'),
+  }
+}
+
+function repeats(facts: Facts): Found | undefined {
+  const { device, now, receipts } = facts
+  if (receipts?.supersededAt === undefined || now - receipts.supersededAt > recentMs(facts)) return undefined
+  const { superseded, readings } = receipts
+  return {
+    cause: 'repeats-times',
+    sentence: `${device} gives several readings the same time, and of those the last stays: ${superseded} of ${count(readings, 'reading')} were replaced, the newest ${since(receipts.supersededAt, now, '')}`,
+    mend: mendOf('repeats-times'),
+  }
+}
+
+function tooFast(facts: Facts): Found | undefined {
+  const { device, now, events } = facts
+  const slowed = events.findLast(({ kind }) => kind === 'slowed')
+  if (slowed === undefined || now - slowed.at > recentMs(facts)) return undefined
+  const sentence = `${device} sends more than it may, and is read from more slowly: ${slowed.text}`
+  return { cause: 'too-fast', sentence, mend: mendOf('too-fast') }
+}
+
+function wellOf(facts: Facts): string {
+  const { device, now, online, heardAt, intervalMs } = facts
+  const every = intervalMs === undefined ? '' : `, one every ${duration(intervalMs)}`
+  const last = heardAt === undefined ? '' : `: its last message came ${since(heardAt, now, '')}${every}`
+  if (online) return `all is well with ${device}${last}`
+  return `all is well with ${device}, which is not connected just now${last}`
+}
+
+/** What happened to it last, whatever the cause. */
+function story({ events, receipts, heardAt, now }: Facts): Evidence[] {
+  const lines = events.map((event) => ({ at: event.at, text: lineOf(event) }))
+  for (const letters of receipts?.deadLetters.slice(-3) ?? [])
+    lines.push({ at: letters.lastAt, text: lineOfLetters(letters) })
+  if (heardAt !== undefined && heardAt <= now) lines.push({ at: heardAt, text: 'its last message was received' })
+  if (receipts?.lastStoredAt !== undefined && receipts.lastStoredAt !== heardAt) {
+    lines.push({ at: receipts.lastStoredAt, text: 'the newest message that is stored was received' })
+  }
+  return lines
+}
+
+const VERBS: Readonly<Record<string, string>> = {
+  connected: 'connected',
+  disconnected: 'disconnected',
+  refused: 'not let in',
+  dropped: 'a message was dropped',
+  slowed: 'read from more slowly',
+}
+
+function lineOf({ kind, code, text, from, count: times, firstAt, at }: JournalEvent): string {
+  const verb = code === 'sent-by-another' ? 'another sent in its name' : (VERBS[kind] ?? kind)
+  const where = from ? ` from ${from}` : ''
+  const often = times > 1 ? ` (${times} times within ${duration(at - firstAt)})` : ''
+  return `${verb}${where}: ${text}${often}`
+}
+
+function lineOfLetters({ code, count: messages, firstAt, reason, stream }: DeadLettersOfCode): string {
+  const first = new Date(firstAt).toISOString()
+  return `set aside, of ${stream} (${code}): ${reason}; ${count(messages, 'message')} since ${first}`
+}
+
+function sorted(evidence: readonly Evidence[]): Evidence[] {
+  return evidence.toSorted((a, b) => a.at - b.at).slice(-EVIDENCE_MAX)
+}
+
+const recentMs = (facts: Facts) => Math.max(RECENT_MS, silentAfterMs(facts))
+
+/** `since 12:00:03Z (5 min)`; with another word, or none, `5 min ago`. */
+function since(at: number, now: number, word = 'since'): string {
+  const ago = now - at < 1_000 ? 'just now' : `${duration(now - at)} ago`
+  if (word !== 'since') return word === '' ? ago : `${word} ${ago}`
+  return `since ${new Date(at).toISOString().replace(/\.\d+Z$/, 'Z')} (${ago})`
+}
+
+const stoppedSince = ({ since: at }: { readonly since?: number }, now: number) =>
+  at === undefined ? 'does not run' : `is stopped ${since(at, now)}`
+
+const ended = ({ since: at }: { readonly since?: number }, text: string): Evidence[] =>
+  at === undefined ? [] : [{ at, text }]
+
+const UNITS = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+  [1_000, 's'],
+] as const
+
+/** As people say it: 2 h, 1.5 min. */
+export function duration(ms: number): string {
+  const [size, unit] = UNITS.find(([each]) => ms >= each) ?? [1, 'ms']
+  const value = ms / size
+  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ${unit}`
+}
+
+const count = (number: number, noun: string) => `${number} ${noun}${number === 1 ? '' : 's'}`

@@ -1,0 +1,67 @@
+/**
+ * The long form of `why`: causes planted one after the other in a fleet, each named or missed, and how long an answer took; printed as a
+ * table. `npm run why -- 50 200`: devices, causes. Exit code 1 for a miss, or an answer that took longer than a second.
+ */
+
+import type { TestContext } from 'node:test'
+import { seededRandom } from '../../../devices/simulator/random.ts'
+import { RunningPlatform } from '../platform.ts'
+import { MESSAGES_PER_SECOND, PLANTED, type Planted, Site } from './planted.ts'
+
+const ANSWER_MS_MAX = 1_000
+const [devices = 50, causes = 200, seed = 7] = process.argv.slice(2).map(Number)
+
+interface Outcome extends Pick<Planted, 'name' | 'cause'> {
+  readonly device: string
+  readonly missed: string | undefined
+  readonly ms: number
+}
+
+const ends: (() => unknown)[] = []
+const context = { after: (end: () => unknown) => ends.push(end) } as unknown as TestContext
+const environment = { TELLTALE_DEVICE_MESSAGES_PER_SECOND: String(MESSAGES_PER_SECOND) }
+const platform = await RunningPlatform.start(context, { environment })
+const site = await Site.of(platform)
+const random = seededRandom(seed, 0)
+const outcomes: Outcome[] = []
+
+async function tryOne(planted: Planted, device: string): Promise<Outcome> {
+  const { name, cause, plant } = planted
+  try {
+    await plant(site, device)
+    await site.answers(device, planted)
+    const asked = performance.now()
+    await site.why(device)
+    return { name, cause, device, missed: undefined, ms: performance.now() - asked }
+  } catch (error) {
+    return { name, cause, device, missed: String((error as Error).message).slice(0, 300), ms: 0 }
+  }
+}
+
+for (let round = 0; outcomes.length < causes; round++) {
+  const now = Math.min(devices, causes - outcomes.length)
+  const all = Array.from({ length: now }, (_, number) => {
+    const planted = PLANTED[random.below(PLANTED.length)] as Planted
+    return { planted, device: `truck-${number}` }
+  })
+  outcomes.push(...(await Promise.all(all.map(({ planted, device }) => tryOne(planted, device)))))
+  await Promise.all(all.map(({ device }) => site.end(device)))
+  process.stdout.write(`round ${round + 1}: ${outcomes.length} of ${causes}\n`)
+}
+
+process.stdout.write('\ncause           planted  missed  slowest ms  what\n')
+for (const { name, cause } of PLANTED) {
+  const own = outcomes.filter((outcome) => outcome.name === name)
+  const missed = own.filter((outcome) => outcome.missed !== undefined).length
+  const slowest = Math.max(0, ...own.map(({ ms }) => ms)).toFixed(0)
+  const columns = [cause.padEnd(14), String(own.length).padStart(8), String(missed).padStart(7), slowest.padStart(11)]
+  process.stdout.write(`${columns.join(' ')}  ${name}\n`)
+}
+for (const { device, name, missed } of outcomes) {
+  if (missed !== undefined) process.stdout.write(`missed: ${device}, ${name}: ${missed}\n`)
+}
+const bad = outcomes.filter(({ missed, ms }) => missed !== undefined || ms > ANSWER_MS_MAX).length
+process.stdout.write(`${outcomes.length} planted, ${bad} missed or slow\n`)
+await site.stop()
+for (const end of ends) await end()
+process.exit(bad === 0 ? 0 : 1)

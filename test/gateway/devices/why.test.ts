@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { asOf, type Facts, type PlatformFacts } from '../../../gateway/devices/facts.ts'
+import { nearestTo } from '../../../gateway/devices/names.ts'
+import { whyOf } from '../../../gateway/devices/why.ts'
+import type { JournalEvent, JournalKind } from '../../../log/journal.ts'
+
+const NOW = 1_763_864_000_000
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+
+const event = (kind: JournalKind, code: string, ago: number, more: Partial<JournalEvent> = {}): JournalEvent => ({
+  kind,
+  code,
+  text: `as ${code}`,
+  firstAt: NOW - ago,
+  at: NOW - ago,
+  count: 1,
+  ...more,
+})
+
+const receipts = (more: Partial<NonNullable<Facts['receipts']>> = {}) => ({
+  stored: 10,
+  deadLettered: 0,
+  readings: 10,
+  superseded: 0,
+  lastReceivedAt: NOW - 500,
+  lastStoredAt: NOW - 500,
+  hours: [],
+  deadLetters: [],
+  ...more,
+})
+
+const letters = (code: string, ago: number) => ({
+  code,
+  count: 3,
+  firstAt: NOW - ago - HOUR,
+  lastAt: NOW - ago,
+  stream: 's',
+  reason: 'so',
+})
+
+const WELL: Facts = {
+  device: 'truck-7',
+  now: NOW,
+  isPast: false,
+  online: true,
+  since: NOW - HOUR,
+  heardAt: NOW - 500,
+  hasReadings: true,
+  intervalMs: 1_000,
+  clockOffsetMs: undefined,
+  receipts: receipts(),
+  hours: [],
+  events: [event('connected', 'connected', HOUR)],
+  totals: [],
+  pending: 0,
+  platform: { down: [] },
+}
+
+const causeOf = (facts: Partial<Facts>) => whyOf({ ...WELL, ...facts }).cause
+const platform = (more: Partial<PlatformFacts>): PlatformFacts => ({ down: [], ...more })
+
+test('of several causes the first is told: what hides the others', () => {
+  assert.equal(causeOf({}), 'well')
+  assert.equal(causeOf({ clockOffsetMs: -2 * HOUR }), 'clock-ahead')
+  assert.equal(causeOf({ clockOffsetMs: 2 * HOUR }), 'clock-behind')
+  assert.equal(causeOf({ receipts: receipts({ superseded: 3, supersededAt: NOW - MINUTE }) }), 'repeats-times')
+  const bad = receipts({ deadLetters: [letters('empty', 100)] })
+  assert.equal(causeOf({ receipts: bad, clockOffsetMs: 2 * HOUR }), 'set-aside')
+  const away = platform({ storeAway: { since: NOW - MINUTE, text: 'refused' } })
+  assert.equal(causeOf({ receipts: bad, pending: 5, platform: away }), 'store-away')
+  assert.equal(causeOf({ pending: 0, platform: away }), 'well', 'nothing of it waits')
+  const dropped = [...WELL.events, event('dropped', 'publish-forbidden', 100)]
+  assert.equal(causeOf({ events: dropped, pending: 5, platform: away }), 'wrong-topic')
+  const full = platform({ logFull: { since: NOW - MINUTE, text: 'full' } })
+  assert.equal(causeOf({ events: dropped, platform: full }), 'log-full')
+  const refused = [...WELL.events, event('disconnected', 'lost', MINUTE), event('refused', 'expired-token', 100)]
+  assert.equal(causeOf({ events: refused, online: false, platform: full }), 'refused')
+  assert.equal(
+    causeOf({ events: refused, platform: platform({ down: [{ role: 'broker', since: NOW - 1 }] }) }),
+    'broker-down',
+  )
+})
+
+test('what was mended is told no more: a refusal before it was let in, dead letters before what is stored, a wrong topic', () => {
+  const events = [event('refused', 'bad-token', HOUR), ...WELL.events]
+  assert.equal(causeOf({ events }), 'well')
+  assert.equal(causeOf({ receipts: receipts({ deadLetters: [letters('empty', HOUR)] }) }), 'well')
+  assert.equal(causeOf({ events: [...WELL.events, event('dropped', 'publish-forbidden', MINUTE)] }), 'well')
+  assert.equal(causeOf({ receipts: receipts({ superseded: 3, supersededAt: NOW - HOUR }) }), 'well')
+})
+
+test('silence is told within three intervals, and where a device has gone, how', () => {
+  const quiet = {
+    heardAt: NOW - 100_000,
+    receipts: receipts({ lastReceivedAt: NOW - 100_000, lastStoredAt: NOW - 100_000 }),
+  }
+  assert.equal(causeOf({ ...quiet, intervalMs: 40_000 }), 'well')
+  assert.equal(causeOf({ ...quiet, intervalMs: 30_000 }), 'silent')
+  assert.equal(causeOf({ ...quiet, intervalMs: undefined }), 'well', 'nobody knows how often it sends')
+  const gone = { online: false, since: NOW - MINUTE }
+  assert.equal(causeOf({ ...gone, events: [...WELL.events, event('disconnected', 'keep-alive', MINUTE)] }), 'offline')
+  const left = [...WELL.events, event('disconnected', 'left', 300)]
+  assert.equal(causeOf({ ...gone, events: left }), 'well', 'it comes and goes for each message')
+  assert.equal(causeOf({ ...gone, ...quiet, events: left }), 'offline')
+  const never = {
+    online: false,
+    since: undefined,
+    heardAt: undefined,
+    hasReadings: false,
+    events: [],
+    receipts: undefined,
+  }
+  assert.equal(causeOf(never), 'never-connected')
+})
+
+test('as of a time before, it is answered by what was so then', () => {
+  const journal = {
+    ofPlatform: () => ({
+      events: [event('began', 'store-away', 3 * HOUR), event('ended', 'store-away', HOUR)],
+      totals: [],
+    }),
+  }
+  const facts: Facts = {
+    ...WELL,
+    events: [event('refused', 'bad-token', 6 * HOUR), event('connected', 'connected', 4 * HOUR)],
+    hours: [3, 2, 1, 0].map((ago) => ({ from: NOW - ago * HOUR, stored: 5, setAside: 0, received: 5 })),
+  }
+  const at = (ago: number) => whyOf(asOf(facts, NOW - ago, journal))
+  assert.deepEqual([at(5 * HOUR).cause, at(5 * HOUR).code], ['refused', 'bad-token'])
+  assert.equal(at(2 * HOUR).cause, 'store-away')
+  assert.equal(at(MINUTE).cause, 'well')
+  assert.equal(whyOf(facts).cause, 'well')
+})
+
+test('the names nearest to one are found by how people write them, and none that is far', () => {
+  const known = ['truck-1', 'truck-12', 'truck-2', 'pump-7', 'Truck_1', 'constructor']
+  assert.deepEqual(nearestTo('truck_1', known), ['Truck_1', 'truck-1', 'truck-12'])
+  assert.deepEqual(nearestTo('TRUCK-2', known), ['truck-2', 'Truck_1', 'truck-1'])
+  assert.deepEqual(nearestTo('boiler', known), [])
+})
