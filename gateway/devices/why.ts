@@ -106,7 +106,9 @@ function brokerDown({ device, platform, now }: Facts): Found | undefined {
 
 /** Two that take each other's place: each is let in, and none stays. */
 function twoDevices({ device, events, now }: Facts): Found | undefined {
-  const recent = events.filter(({ code, at }) => code === 'taken-over' && now - at <= RECENT_MS)
+  // A connection that ended in another way is the end of the quarrel.
+  const peace = events.findLastIndex(({ kind, code }) => kind === 'disconnected' && code !== 'taken-over')
+  const recent = events.slice(peace + 1).filter(({ code, at }) => code === 'taken-over' && now - at <= RECENT_MS)
   const count = recent.reduce((sum, event) => sum + (event.firstAt < now - RECENT_MS ? 1 : event.count), 0)
   if (count < TAKEOVERS_MIN) return undefined
   const from = [...new Set(events.filter(({ kind }) => kind === 'connected').map((event) => event.from))].filter(
@@ -161,7 +163,8 @@ function logFull({ device, platform, now }: Facts): Found | undefined {
 function dropped(facts: Facts): Found | undefined {
   const { device, events, now, heardAt = 0 } = facts
   const drop = events.findLast(({ kind }) => kind === 'dropped')
-  if (drop === undefined || (drop.at < heardAt && now - drop.at > recentMs(facts))) return undefined
+  if (drop === undefined || isOver(facts, drop.at) || (drop.at < heardAt && now - drop.at > recentMs(facts)))
+    return undefined
   // What was mended is over: it sends since, and no more of these.
   if (drop.at < heardAt - silentAfterMs(facts)) return undefined
   if (!facts.online && now - drop.at > recentMs(facts)) return undefined
@@ -203,7 +206,7 @@ function waiting(facts: Facts): Found | undefined {
 function setAside(facts: Facts): Found | undefined {
   const { device, now, receipts } = facts
   const newest = receipts?.deadLetters.at(-1)
-  if (receipts === undefined || newest === undefined) return undefined
+  if (receipts === undefined || newest === undefined || isOver(facts, newest.lastAt)) return undefined
   const { lastStoredAt = 0 } = receipts
   const all = newest.lastAt >= lastStoredAt
   if (!all && now - newest.lastAt > recentMs(facts)) return undefined
@@ -271,6 +274,7 @@ function clock({ device, clockOffsetMs = 0 }: Facts): Found | undefined {
 function repeats(facts: Facts): Found | undefined {
   const { device, now, receipts } = facts
   if (receipts?.supersededAt === undefined || now - receipts.supersededAt > recentMs(facts)) return undefined
+  if (isOver(facts, receipts.supersededAt)) return undefined
   const { superseded, readings } = receipts
   return {
     cause: 'repeats-times',
@@ -282,7 +286,7 @@ function repeats(facts: Facts): Found | undefined {
 function tooFast(facts: Facts): Found | undefined {
   const { device, now, events } = facts
   const slowed = events.findLast(({ kind }) => kind === 'slowed')
-  if (slowed === undefined || now - slowed.at > recentMs(facts)) return undefined
+  if (slowed === undefined || now - slowed.at > recentMs(facts) || isOver(facts, slowed.at)) return undefined
   const sentence = `${device} sends more than it may, and is read from more slowly: ${slowed.text}`
   return { cause: 'too-fast', sentence, mend: mendOf('too-fast') }
 }
@@ -329,6 +333,12 @@ function lineOfLetters({ code, count: messages, firstAt, reason, stream }: DeadL
 
 function sorted(evidence: readonly Evidence[]): Evidence[] {
   return evidence.toSorted((a, b) => a.at - b.at).slice(-EVIDENCE_MAX)
+}
+
+/** It was so on a connection before the one that it has: whatever was mended was so then. */
+function isOver({ online, events }: Facts, at: number): boolean {
+  const connected = events.findLast(({ kind }) => kind === 'connected')
+  return online && connected !== undefined && at < connected.at
 }
 
 const recentMs = (facts: Facts) => Math.max(RECENT_MS, silentAfterMs(facts))

@@ -89,6 +89,21 @@ test('what was mended is told no more: a refusal before it was let in, dead lett
   assert.equal(causeOf({ receipts: receipts({ deadLetters: [letters('empty', HOUR)] }) }), 'well')
   assert.equal(causeOf({ events: [...WELL.events, event('dropped', 'publish-forbidden', MINUTE)] }), 'well')
   assert.equal(causeOf({ receipts: receipts({ superseded: 3, supersededAt: NOW - HOUR }) }), 'well')
+  const again = [event('dropped', 'publish-forbidden', 900), event('connected', 'connected', 800)]
+  const before = receipts({ deadLetters: [letters('empty', 900)], superseded: 1, supersededAt: NOW - 900 })
+  assert.equal(causeOf({ events: again, receipts: before }), 'well', 'it was so on the connection before')
+})
+
+test("two devices with one id take each other's place; one that came back after that does not", () => {
+  const turns = [3, 2, 1].flatMap((ago) => [
+    event('disconnected', 'taken-over', ago * MINUTE),
+    event('connected', 'connected', ago * MINUTE, { from: `10.0.0.${ago}` }),
+  ])
+  const { cause, sentence } = whyOf({ ...WELL, events: turns })
+  assert.equal(cause, 'two-devices')
+  assert.match(sentence, /3 times within 10 minutes, from 10.0.0.3 and 10.0.0.2 and 10.0.0.1/)
+  const after = [...turns, event('disconnected', 'left', 3_000), event('connected', 'connected', 2_000)]
+  assert.equal(causeOf({ events: after }), 'well')
 })
 
 test('silence is told within three intervals, and where a device has gone, how', () => {
