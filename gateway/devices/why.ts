@@ -336,9 +336,10 @@ function sorted(evidence: readonly Evidence[]): Evidence[] {
 }
 
 /** It was so on a connection before the one that it has: whatever was mended was so then. */
-function isOver({ online, events }: Facts, at: number): boolean {
+function isOver({ online, events, receipts }: Facts, at: number): boolean {
   const connected = events.findLast(({ kind }) => kind === 'connected')
-  return online && connected !== undefined && at < connected.at
+  if (connected === undefined || at >= connected.at) return false
+  return online || (receipts?.lastStoredAt ?? 0) >= connected.at
 }
 
 const recentMs = (facts: Facts) => Math.max(RECENT_MS, silentAfterMs(facts))

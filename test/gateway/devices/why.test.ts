@@ -92,6 +92,8 @@ test('what was mended is told no more: a refusal before it was let in, dead lett
   const again = [event('dropped', 'publish-forbidden', 900), event('connected', 'connected', 800)]
   const before = receipts({ deadLetters: [letters('empty', 900)], superseded: 1, supersededAt: NOW - 900 })
   assert.equal(causeOf({ events: again, receipts: before }), 'well', 'it was so on the connection before')
+  const gone = [...again, event('disconnected', 'lost', 100)]
+  assert.equal(causeOf({ events: gone, receipts: before, online: false }), 'offline')
 })
 
 test("two devices with one id take each other's place; one that came back after that does not", () => {
