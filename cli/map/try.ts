@@ -48,7 +48,9 @@ function tryMap(file: string, { topic, retained = false, ...options }: TryOption
     throw new TelltaleError('no-map', what)
   }
   const { map, names } = match
-  for (const { definition } of maps.passedOver(topic)) {
+  // What leaves all out stands before others for that.
+  const passedOver = map.definition.ignoresAll ? [] : maps.passedOver(topic)
+  for (const { definition } of passedOver) {
     const other = `${definition.where.where} is for this topic, too, and is not used: the first is`
     process.stderr.write(`telltale: ${printable(other)}\n`)
   }

@@ -11,18 +11,32 @@ import { scratchDirectory } from '../scratch.ts'
 import { ROOT } from '../tree.ts'
 import { telltale } from './telltale.ts'
 
-test("the page's first map and the command that tries it give what the page says", async (t) => {
-  const page = readFileSync(join(ROOT, 'docs/maps.md'), 'utf8').replaceAll(/^ {3}/gm, '')
-  const blocks = [...page.matchAll(/```(\w+)\n(.*?)```/gs)].map(([, kind = '', text = '']) => ({ kind, text }))
-  const at = blocks.findIndex(({ kind }) => kind === 'yaml')
-  const [map, command, printed] = blocks.slice(at, at + 3)
-  assert.deepEqual([map?.kind, command?.kind, printed?.kind], ['yaml', 'sh', 'json'])
+test("the page's maps, and the commands that try them, give what the page says", async (t) => {
+  const page = readFileSync(join(ROOT, 'docs/maps.md'), 'utf8')
+  const blocks = [...page.matchAll(/^( *)```(\w+)\n(.*?)```/gms)].map(([, indent = '', kind = '', text = '']) => ({
+    kind,
+    text: text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+  }))
   const directory = scratchDirectory(t)
   mkdirSync(join(directory, 'config/maps'), { recursive: true })
-  writeFileSync(join(directory, 'config/maps/meteo.yaml'), map?.text ?? '')
-  const script = command?.text.replace('npx telltale', `"${process.execPath}" "${join(ROOT, 'cli/telltale.js')}"`) ?? ''
-  const { stdout } = await promisify(execFile)('sh', ['-c', script], { cwd: directory, env: plainEnvironment() })
-  assert.equal(stdout, printed?.text)
+  const tries = blocks.flatMap(({ kind, text }, index) => {
+    const [, file = ''] = (kind === 'sh' && /telltale map try (\S+)/.exec(text)) || []
+    return file === '' ? [] : [{ file, command: text, map: blocks[index - 1], printed: blocks[index + 1] }]
+  })
+  assert(tries.length >= 6, 'the page has its examples')
+  for (const { file, command, map, printed } of tries) {
+    assert.equal(map?.kind, 'yaml', command)
+    writeFileSync(join(directory, file), map.text)
+    const script = command.replace('npx telltale', `"${process.execPath}" "${join(ROOT, 'cli/telltale.js')}"`)
+    const { stdout, stderr } = await promisify(execFile)('sh', ['-c', script], {
+      cwd: directory,
+      env: plainEnvironment(),
+    })
+    assert.deepEqual([stdout, stderr], [printed?.text, ''], command)
+  }
+  // They go together, so that a reader may keep them all.
+  const { code, stderr } = await telltale(directory, ['map', 'check', join(directory, 'config/maps')])
+  assert.deepEqual([code, stderr], [0, ''])
 })
 
 test('map try says what is wrong, with file and line, and what a map leaves out', async (t) => {
@@ -126,7 +140,7 @@ test('map check names what is wrong with each file, with no platform, and maps t
     /^telltale: there is no folder /,
   )
   const [both] = [join(directory, 'both.yaml')]
-  writeFileSync(both, '- { topic: "b/#", ignore: all }\n- { topic: "b/{device}", stream: b }\n')
+  writeFileSync(both, '- { topic: "+/{device}", stream: c }\n- { topic: "b/{device}", stream: b }\n')
   const passed = await telltale(directory, ['map', 'try', both, '--topic', 'b/1', '--payload', '{"x":1}'])
   assert.equal(passed.stderr, `telltale: ${both}:2 is for this topic, too, and is not used: the first is\n`)
 })
