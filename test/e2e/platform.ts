@@ -78,8 +78,10 @@ export class RunningPlatform {
 
   static async start(t: TestContext, options: PlatformOptions = {}): Promise<RunningPlatform> {
     const ports = { mqtt: await freePort(), gateway: await freePort() }
-    const platform = new RunningPlatform(scratchDirectory(t), ports, options)
-    t.after(() => platform.kill())
+    let platform: RunningPlatform | undefined
+    // Before its directory goes: what ends first is what was named first.
+    t.after(() => platform?.kill())
+    platform = new RunningPlatform(scratchDirectory(t), ports, options)
     await platform.start()
     return platform
   }
