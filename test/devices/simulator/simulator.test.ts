@@ -74,6 +74,8 @@ for (const mqtt of LEVELS) {
     const running = simulator.run(never())
     await until(() => simulator.snapshot.acknowledged > 20)
     bench.identity.revocations.add({ id: 'sim-1', before: Date.now() + 1_000 }, Date.now())
+    bench.identity.refresh()
+    bench.broker.sweepTokens()
     const summary = await running
     assert(summary.acknowledged > 20)
     assert.match(summary.refused ?? '', /^sim-1 was refused by mqtt:/)
