@@ -15,6 +15,7 @@ import { binOf, installNodes, MAJORS, ownMajor, ROOT } from './nodes.ts'
 const TESTS = [
   'platform',
   'schemas',
+  'maps',
   'log',
   'ingest',
   'broker',
