@@ -5,27 +5,13 @@
  */
 
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type Random, seededRandom } from '../../devices/simulator/random.ts'
 import { Decoder } from '../../schemas/decoder.ts'
-import { type Reading, Rejection } from '../../schemas/reading.ts'
-import { Registry } from '../../schemas/registry.ts'
 import { pythonWith } from '../servers/python.ts'
+import { Comparison, type Report, registryOf } from './comparison.ts'
 import { mutate } from './mutation.ts'
 import { Python } from './python.ts'
-import { meantValues, type Said } from './said.ts'
-
-export interface AvroReport {
-  readonly messages: number
-  readonly schemas: number
-  /** Both read the same. */
-  readonly same: number
-  readonly bothRefused: number
-  /** Ours only, by why. */
-  readonly stricter: Readonly<Record<string, number>>
-}
+import type { Said } from './said.ts'
 
 const NOW = 1_763_900_000_000
 const MESSAGES_PER_STREAM = 500
@@ -37,14 +23,10 @@ const SCALARS = ['int', 'long', 'float', 'double', 'boolean', 'string'] as const
 /** As numbers come, a version may take more of them. */
 const WIDER: Readonly<Record<string, string>> = { int: 'long', float: 'double' }
 const HEADER_BYTES = 10
+/** Why ours refuses a value that the other reads, and `avro.py` calls unfit. */
+const UNFIT = ['a finite number is right'] as const
 /** Why ours may refuse what the other takes, and writes. */
-const UNSTORABLE = [
-  'a finite number is right',
-  'every value is null',
-  'where integers are exact',
-  'a tag must',
-  'the array is empty',
-] as const
+const UNSTORABLE = ['every value is null', 'where integers are exact', 'a tag must', 'the array is empty'] as const
 /** Why besides it may refuse what the other takes of bytes that nobody wrote. */
 const LOOSE = [
   'ts is ',
@@ -72,18 +54,18 @@ interface RecordModel {
 }
 
 /** Throws `MissingServer`. */
-export async function fuzzAvro(count: number, seed: number): Promise<AvroReport> {
+export async function fuzzAvro(count: number, seed: number): Promise<Report> {
   const python = new Python(pythonWith('fastavro', 'pip install fastavro'), './avro.py')
   const random = seededRandom(seed, 0)
-  const report = { messages: 0, schemas: 0, same: 0, bothRefused: 0, stricter: {} as Record<string, number> }
+  const comparison = new Comparison(UNFIT)
   try {
-    while (report.messages < count) {
+    while (comparison.messages < count) {
       const versions = [randomVersion(random)]
       while (versions.length < VERSIONS_MAX && random.below(3) > 0) {
         versions.push(nextVersion(random, versions.at(-1) ?? assert.fail(), versions.length))
       }
-      report.schemas += versions.length
-      const registry = registryOf(versions)
+      comparison.schemas += versions.length
+      const registry = registryOf(Object.fromEntries(versions.map((each, index) => [`probe/${index + 1}.avsc`, each])))
       const headers = await python.ask<string[]>({ schemas: versions })
       const ours = registry.versions('probe').flatMap((each) => [each.fingerprint, each.batchFingerprint].map(headerOf))
       assert.deepEqual(headers, ours, `seed ${seed}, the fingerprints of ${JSON.stringify(versions)}`)
@@ -96,20 +78,13 @@ export async function fuzzAvro(count: number, seed: number): Promise<AvroReport>
       const decoder = new Decoder(registry)
       for (const [index, payload] of payloads.entries()) {
         if (payload.length === 0) continue
-        report.messages++
         const outcome = decoder.decode({ device: 'd', stream: 'probe', receivedAt: NOW, payload })
         const words = `seed ${seed}, ${payload.toString('hex')} of\n${JSON.stringify(versions)}`
-        const verdict = compare(
-          outcome,
-          said[index] ?? null,
-          index % 2 === 0 ? UNSTORABLE : [...UNSTORABLE, ...LOOSE],
-          words,
-        )
-        if (verdict === 'same' || verdict === 'bothRefused') report[verdict]++
-        else report.stricter[verdict] = (report.stricter[verdict] ?? 0) + 1
+        const stricter = index % 2 === 0 ? UNSTORABLE : [...UNSTORABLE, ...LOOSE]
+        comparison.judge(outcome, said[index]?.map(withoutEmptyTags) ?? null, stricter, words)
       }
     }
-    return report
+    return comparison.report()
   } finally {
     await python.stop()
   }
@@ -125,27 +100,6 @@ function headerOf(fingerprint: string): string {
   const header = Buffer.from('c3010000000000000000', 'hex')
   header.writeBigUInt64LE(BigInt(`0x${fingerprint}`), 2)
   return header.toString('hex')
-}
-
-function compare(
-  outcome: readonly Reading[] | Rejection,
-  said: readonly Said[] | null,
-  stricter: readonly string[],
-  words: string,
-): string {
-  if (outcome instanceof Rejection) {
-    if (said === null) return 'bothRefused'
-    const why = stricter.find((each) => outcome.reason.includes(each))
-    return why ?? assert.fail(`refused: ${outcome.reason}; ${JSON.stringify(said)}: ${words}`)
-  }
-  assert(said !== null, `taken, and no Avro: ${JSON.stringify(outcome)}: ${words}`)
-  assert.equal(outcome.length, said.length, words)
-  for (const [index, { ts, values }] of outcome.entries()) {
-    const each: Said = said[index] ?? assert.fail()
-    assert.equal(String(ts), each.ts?.[1], words)
-    assert.deepEqual({ ...values }, meantValues(withoutEmptyTags(each)), words)
-  }
-  return 'same'
 }
 
 /** A tag's name says that it is one. An empty one is left out. */
@@ -228,17 +182,4 @@ function wider(random: Random, type: Type, depth: number): Type {
 function shuffled<T>(random: Random, items: readonly T[]): T[] {
   const left = [...items]
   return Array.from({ length: items.length }, () => left.splice(random.below(left.length), 1)[0] as T)
-}
-
-function registryOf(versions: readonly RecordModel[]): Registry {
-  const directory = mkdtempSync(join(tmpdir(), 'telltale-avro-'))
-  try {
-    mkdirSync(join(directory, 'probe'))
-    for (const [index, version] of versions.entries()) {
-      writeFileSync(join(directory, 'probe', `${index + 1}.avsc`), JSON.stringify(version))
-    }
-    return Registry.load(directory)
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
 }

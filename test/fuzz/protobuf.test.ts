@@ -3,14 +3,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { skipIfMissing } from '../servers/server.ts'
-import { fuzzProtobuf, type ProtobufReport } from './protobuf.ts'
+import type { Report } from './comparison.ts'
+import { fuzzProtobuf } from './protobuf.ts'
 
 const MESSAGES = 10_000
 
 test('messages of random schemas are read as the library of PyPI reads them, or refused', async (t) => {
   const seed = Math.floor(Math.random() * 2 ** 31)
   t.diagnostic(`seed ${seed}`)
-  let report: ProtobufReport
+  let report: Report
   try {
     report = await fuzzProtobuf(MESSAGES, seed)
   } catch (error) {

@@ -4,30 +4,15 @@
  * the other takes.
  */
 
-import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type Random, seededRandom } from '../../devices/simulator/random.ts'
 import { PROTOBUF } from '../../schemas/content-type.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import type { ProtoScalar } from '../../schemas/protobuf-shape.ts'
-import { type Reading, Rejection } from '../../schemas/reading.ts'
-import { Registry } from '../../schemas/registry.ts'
 import { pythonWith } from '../servers/python.ts'
+import { Comparison, type Report, registryOf } from './comparison.ts'
 import { mutate } from './mutation.ts'
 import { Python } from './python.ts'
-import { meantValues, type Said } from './said.ts'
-
-export interface ProtobufReport {
-  readonly messages: number
-  readonly schemas: number
-  /** Both read the same. */
-  readonly same: number
-  readonly bothRefused: number
-  /** Ours only, by why. */
-  readonly stricter: Readonly<Record<string, number>>
-}
+import type { Said } from './said.ts'
 
 const NOW = 1_763_900_000_000
 const MESSAGES_PER_SCHEMA = 500
@@ -80,51 +65,31 @@ interface MessageModel {
 }
 
 /** Throws `MissingServer`. */
-export async function fuzzProtobuf(count: number, seed: number): Promise<ProtobufReport> {
+export async function fuzzProtobuf(count: number, seed: number): Promise<Report> {
   const python = new Python(pythonWith('google.protobuf', 'pip install protobuf'), './protobuf.py')
   const random = seededRandom(seed, 0)
-  const report = { messages: 0, schemas: 0, same: 0, bothRefused: 0, stricter: {} as Record<string, number> }
+  const comparison = new Comparison([])
   try {
-    while (report.messages < count) {
+    while (comparison.messages < count) {
       const model = randomMessage(random, 'Probe', 0)
-      report.schemas++
+      comparison.schemas++
       await python.ask({ message: model })
       const made = await python.ask<string[]>({ make: MESSAGES_PER_SCHEMA / 2, seed: random.below(2 ** 31), now: NOW })
       const payloads = made.flatMap((hex) => [Buffer.from(hex, 'hex'), mutate(random, Buffer.from(hex, 'hex'))])
       const said = await python.ask<(Said | null)[]>({ read: payloads.map((payload) => payload.toString('hex')) })
-      const decoder = new Decoder(registryOf(textOf(model)))
+      const decoder = new Decoder(registryOf({ 'probe/1.proto': textOf(model) }))
       for (const [index, payload] of payloads.entries()) {
         if (payload.length === 0) continue
-        report.messages++
-        const outcome = decode(decoder, payload)
+        const outcome = decoder.decode({ device: 'd', stream: 'probe', receivedAt: NOW, framing: PROTOBUF, payload })
         const words = `seed ${seed}, ${payload.toString('hex')} of\n${textOf(model)}`
-        const verdict = compare(outcome, said[index] ?? null, words)
-        if (verdict === 'same' || verdict === 'bothRefused') report[verdict]++
-        else report.stricter[verdict] = (report.stricter[verdict] ?? 0) + 1
+        const each = said[index] ?? null
+        comparison.judge(outcome, each && [each], STRICTER, words)
       }
     }
-    return report
+    return comparison.report()
   } finally {
     await python.stop()
   }
-}
-
-function decode(decoder: Decoder, payload: Buffer): Reading | Rejection {
-  const framing = PROTOBUF
-  const decoded = decoder.decode({ device: 'd', stream: 'probe', receivedAt: NOW, framing, payload })
-  return decoded instanceof Rejection ? decoded : (decoded[0] ?? assert.fail())
-}
-
-function compare(outcome: Reading | Rejection, said: Said | null, words: string): string {
-  if (outcome instanceof Rejection) {
-    if (said === null) return 'bothRefused'
-    const why = STRICTER.find((each) => outcome.reason.includes(each))
-    return why ?? assert.fail(`refused: ${outcome.reason}; ${JSON.stringify(said)}: ${words}`)
-  }
-  assert(said !== null, `taken, and no Protobuf: ${JSON.stringify(outcome)}: ${words}`)
-  assert.equal(String(outcome.ts), said.ts?.[1], words)
-  assert.deepEqual({ ...outcome.values }, meantValues(said), words)
-  return 'same'
 }
 
 function randomMessage(random: Random, name: string, depth: number): MessageModel {
@@ -182,15 +147,4 @@ function messageText({ name, fields }: MessageModel, indent: string): string {
   const one = grouped.length === 0 ? '' : `${inside}oneof one {\n${grouped.join('')}${inside}}\n`
   const plain = declared.filter(({ oneof }) => oneof === null).map(({ text }) => text)
   return `${indent}message ${name} {\n${types.join('')}${one}${plain.join('')}${indent}}\n`
-}
-
-function registryOf(proto: string): Registry {
-  const directory = mkdtempSync(join(tmpdir(), 'telltale-protobuf-'))
-  try {
-    mkdirSync(join(directory, 'probe'))
-    writeFileSync(join(directory, 'probe', '1.proto'), proto)
-    return Registry.load(directory)
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
 }
