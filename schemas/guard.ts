@@ -55,8 +55,8 @@ interface Step {
 const INT = 0
 const LIST_ARGUMENTS = { int: INT, long: 1, float: 4, double: 8 } as const
 const NO_KEYS: ReadonlySet<string> = new Set()
-/** Its length and a character. */
-const KEY_BYTES_MIN = 2
+/** Its length: an empty key is Avro, too, though it is never declared. */
+const KEY_BYTES_MIN = 1
 /** A key that is longer is none that is declared. */
 const QUOTED_BYTES = MAP_KEY_CHARS_MAX
 const INT_BYTES_MAX = 5

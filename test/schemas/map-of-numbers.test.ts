@@ -56,6 +56,7 @@ test('a key that is not declared, or stands twice, sets the message aside, and s
   const proto = Buffer.from('__proto__').toString('hex')
   assert.match(avro(`02 12 ${proto} ${zero} 00 00`), /^invalid-reading: cells has the key "__proto__"/)
   assert.match(avro(`02 00 ${zero}00 00 00`), /^invalid-reading: cells has the key ""/)
+  assert.match(avro(`01 0a 00 ${zero} 00 00`), /^invalid-reading: cells has the key ""/)
   assert.match(avro(`02 c801 ${'61'.repeat(100)} ${zero} 00 00`), /^invalid-reading: cells has the key "a{63}/)
   assert.match(avro(`02 02 61 0000`), /^malformed-avro: cells claims 1 numbers, and 4 bytes are left/)
   assert.match(avro(`02 02 61 ${zero}`), /^malformed-avro: cells has a block count that is cut short/)
