@@ -160,7 +160,8 @@ function evolved(random: Random, record: RecordModel, depth: number): RecordMode
   const fields = record.fields.flatMap((field): FieldModel[] => {
     if (field.name === 'ts' || field.tag === true) return [field]
     const wide = wider(random, field.type, depth)
-    const type = Array.isArray(wide) || random.below(12) > 0 ? wide : [wide, 'null']
+    const named = random.below(8) === 0 ? renamed(wide) : wide
+    const type = isUnion(named) || random.below(12) > 0 ? named : [named, 'null']
     const isKept = field.name.endsWith('last') || random.below(8) > 0
     if (!isKept) return []
     if (depth > 0 || random.below(8) > 0 || field.name.endsWith('last')) return [{ ...field, type }]
@@ -194,6 +195,14 @@ function wider(random: Random, type: Type, depth: number): Type {
     default:
       return type
   }
+}
+
+/** A type of another name reads what it was by an alias. */
+function renamed(type: Type): Type {
+  if (isUnion(type)) return type.map(renamed)
+  if (typeof type === 'string' || typeof type.name !== 'string') return type
+  const { aliases = [] } = type as { aliases?: readonly string[] }
+  return { ...type, name: `${type.name}r`, aliases: [...aliases, type.name] }
 }
 
 function withMoreKeys(type: Type): Type {

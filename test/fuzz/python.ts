@@ -11,8 +11,8 @@ export class Python {
 
   /** `script` stands beside this file. */
   constructor(program: string, script: string) {
-    this.#child = spawn(program, [new URL(script, import.meta.url).pathname], {
-      // Protobuf's C++ prints a line for each text that is no UTF-8.
+    this.#child = spawn(program, ['-B', new URL(script, import.meta.url).pathname], {
+      // `-B`: it leaves no files here. Protobuf's C++ prints a line for each text that is no UTF-8.
       stdio: ['pipe', 'pipe', 'ignore'],
     })
     this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]()
