@@ -24,7 +24,7 @@ import type { Metrics } from '../platform/metrics.ts'
 import type { Settings } from '../platform/settings.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
-import { learntDirectory, openIdentity, openSchemas, openUsers, unmappedFile } from './installation.ts'
+import { learntDirectory, openDevices, openIdentity, openSchemas, unmappedFile } from './installation.ts'
 import { makeLog } from './log.ts'
 import { payloadCheck } from './payload-check.ts'
 import type { Role } from './roles.ts'
@@ -106,12 +106,16 @@ export async function startPlatform(
   // Before anybody is served by it: what is renewed from here on is noticed.
   if (certificate !== undefined) await lifecycle.start(certificate)
 
+  const { devices, watch: devicesWatch } = openDevices(settings, logger('devices'))
+  if (roles.has('gateway') || roles.has('broker')) await lifecycle.start(devicesWatch)
+
   if (roles.has('gateway')) {
     gateway = new Gateway(gatewayOptions(settings, appsMax), {
       log,
       presence: log.presence,
       commands: log.commands,
       journal: log.journal,
+      declared: devices.declared,
       full: () => log.full?.message,
       schemas,
       history: await historyOf(settings, ingest, schemas, lifecycle),
@@ -124,9 +128,7 @@ export async function startPlatform(
     await lifecycle.start(gateway)
   }
 
-  const { users, watch: usersWatch } = openUsers(settings, logger('devices'))
   if (roles.has('broker')) {
-    await lifecycle.start(usersWatch)
     const unmapped = new UnmappedTopics(unmappedFile(settings), { clock, logger: logger('broker') })
     await lifecycle.start({ name: 'unmapped', start: async () => undefined, stop: () => unmapped.stop() })
     broker = new Broker(brokerOptions(settings), {
@@ -135,7 +137,7 @@ export async function startPlatform(
       commands: log.commands,
       journal: log.journal,
       identity: settings.auth === 'token' ? identity : undefined,
-      users,
+      users: devices.users,
       foreign: new ForeignTopics(maps, unmapped),
       check: payloadCheck(settings.mqtt5Check, schemas),
       clock,
@@ -151,7 +153,7 @@ export async function startPlatform(
     identity.look()
     schemas.look()
     mapsWatch.look()
-    usersWatch.look()
+    devicesWatch.look()
     certificate?.look()
   }
   return { identity, broker, gateway, failed, reload }

@@ -2,14 +2,16 @@
 
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { DeviceFiles } from '../identity/device-files.ts'
 import { Identity } from '../identity/identity.ts'
-import { Users } from '../identity/users.ts'
 import { Maps, mapMaker } from '../maps/maps.ts'
 import { systemClock } from '../platform/clock.ts'
-import type { ConfigText } from '../platform/config-folder.ts'
+import { ConfigFolder, type ConfigText } from '../platform/config-folder.ts'
 import { ConfigWatch, type ConfigWatchDependencies } from '../platform/config-watch.ts'
 import { TelltaleError } from '../platform/errors.ts'
+import { KeptConfig } from '../platform/kept-config.ts'
 import type { Logger } from '../platform/logger.ts'
+import { printable } from '../platform/printable.ts'
 import type { Settings } from '../platform/settings.ts'
 import { CurrentSchemas } from '../schemas/current-schemas.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../schemas/registry.ts'
@@ -46,16 +48,30 @@ export function openSchemas(settings: Settings, logger: Logger) {
   return { schemas, mapsWatch }
 }
 
-/** The devices that have a user name and a password, as new as their files while the watch is running. */
-export function openUsers(settings: Settings, logger: Logger) {
-  const users = new Users()
-  const watch = watchConfig(settings, 'devices', { use: (files) => users.use(files), logger })
-  return { users, watch }
+export const devicesDirectory = (settings: Settings) => join(settings.configDir, 'devices')
+
+/** What the files of devices say, as new as they are while the watch is running. */
+export function openDevices(settings: Settings, logger: Logger) {
+  const devices = new DeviceFiles()
+  const watch = watchConfig(settings, 'devices', { use: (files) => devices.use(files), logger })
+  return { devices, watch }
 }
 
-function watchConfig({ configDir, dataDir }: Settings, name: string, given: Omit<ConfigWatchDependencies, 'clock'>) {
-  const kept = join(dataDir, 'config', `${name}.json`)
-  return new ConfigWatch({ name, directory: join(configDir, name), kept }, { ...given, clock: systemClock })
+/** What the files of devices say now, for a command: of one with a fault, what it said before, as `up` has it. */
+export function loadDevices(settings: Settings): DeviceFiles {
+  const devices = new DeviceFiles()
+  const kept = new KeptConfig(keptFile(settings, 'devices')).read()
+  const folder = new ConfigFolder(devicesDirectory(settings), (files) => devices.use(files), kept)
+  for (const { message } of folder.look().problems) process.stderr.write(`telltale: ${printable(message)}\n`)
+  return devices
+}
+
+/** Where the copy is of what was in force last. */
+const keptFile = ({ dataDir }: Settings, name: string) => join(dataDir, 'config', `${name}.json`)
+
+function watchConfig(settings: Settings, name: string, given: Omit<ConfigWatchDependencies, 'clock'>) {
+  const options = { name, directory: join(settings.configDir, name), kept: keptFile(settings, name) }
+  return new ConfigWatch(options, { ...given, clock: systemClock })
 }
 
 /** The schemas with these maps and no others, of which nothing is kept. */

@@ -7,6 +7,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
+import type { DeclaredDevices } from '../identity/declared-devices.ts'
 import type { Commands } from '../log/commands.ts'
 import type { Journal } from '../log/journal.ts'
 import type { Presence } from '../log/presence.ts'
@@ -53,6 +54,7 @@ export interface GatewayDependencies {
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
+  readonly declared: Pick<DeclaredDevices, 'has' | 'get' | 'ids'>
   /** Why the log takes nothing now; undefined while it does. */
   readonly full: () => string | undefined
   readonly schemas: CurrentSchemas

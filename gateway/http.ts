@@ -3,6 +3,7 @@
  * GET (or HEAD); all that can be changed over HTTP is that a schema is added, and a command to a device is added or cancelled. Bound: `BODY_BYTES_MAX` of a body.
  */
 
+import type { DeclaredDevices } from '../identity/declared-devices.ts'
 import type { Commands } from '../log/commands.ts'
 import type { Journal } from '../log/journal.ts'
 import type { Presence } from '../log/presence.ts'
@@ -38,6 +39,7 @@ export interface HttpDependencies {
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
+  readonly declared: Pick<DeclaredDevices, 'has' | 'get' | 'ids'>
   /** Why the log takes nothing now; undefined while it does. */
   readonly full: () => string | undefined
   readonly schemas: CurrentSchemas

@@ -1,6 +1,6 @@
 /**
- * Owns the devices that cannot carry a token: a user name and a password each, in `config/devices/*.yaml` (docs/maps.md), the password
- * as scrypt makes it.
+ * Owns the devices that cannot carry a token: a user name and a password each, in `config/devices/*.yaml` (device-files.ts, docs/maps.md),
+ * the password as scrypt makes it.
  *
  * Always true: no password is kept, not even in memory. Who was let in by a user that is removed or changed is let in no more. Bounds:
  * `CHECKS_AT_ONCE` passwords are checked at once, `CHECKS_WAITING_MAX` wait; for one more the client is to come again. A password that
@@ -8,8 +8,7 @@
  */
 
 import { createHmac, randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
-import { type ConfigValue, readConfig } from '../platform/config-file.ts'
-import type { ConfigText } from '../platform/config-folder.ts'
+import type { ConfigValue } from '../platform/config-file.ts'
 import { IdentityError } from './errors.ts'
 import type { Principal } from './principal.ts'
 import { isDevicePattern } from './scope.ts'
@@ -23,7 +22,8 @@ const COST = { N: 2 ** 14, r: 8, p: 1 }
 const HASH_BYTES = 32
 const SALT_BYTES = 16
 const HASH = /^scrypt\$(\d{1,8})\$(\d{1,3})\$(\d{1,3})\$([\w-]{8,})\$([\w-]{16,})$/
-const KEYS = ['user', 'password', 'device', 'devices', 'subscribe']
+/** What an entry of a file has of a user; the rest is of its device. */
+export const USER_KEYS = ['user', 'password', 'device', 'devices', 'subscribe'] as const
 /** The user name of apps. */
 const APP = 'app'
 
@@ -33,7 +33,7 @@ interface Hash {
   readonly hash: Buffer
 }
 
-interface User {
+export interface User {
   readonly name: string
   readonly hash: Hash
   /** As written, by which a change is seen. */
@@ -49,12 +49,10 @@ export class Users {
   #checking = 0
   readonly #waiting: (() => void)[] = []
 
-  /** Puts the users of these files in force. Throws a `ConfigError`, and those of before stay. */
-  use(files: readonly ConfigText[]): void {
+  /** Puts these in force, each name there once. */
+  use(given: readonly User[]): void {
     const users = new Map<string, User>()
-    for (const item of files.flatMap(({ file, text }) => readConfig(file, text))) {
-      const user = readUser(item)
-      if (users.has(user.name)) item.refuse(`the user ${user.name} is there twice`)
+    for (const user of given) {
       const before = this.#users.get(user.name)
       users.set(user.name, before?.text === user.text ? before : user)
     }
@@ -121,8 +119,8 @@ function hashed(password: Buffer, { cost, salt, hash }: Hash): Promise<Buffer> {
   })
 }
 
-function readUser(item: ConfigValue): User {
-  const keys = item.entries('a device', KEYS)
+/** The user that an entry says; `keys` are the entry's. Throws a `ConfigError`. */
+export function readUser(item: ConfigValue, keys: ReadonlyMap<string, ConfigValue>): User {
   const userAt = keys.get('user') ?? item.refuse('it has no user')
   const name = userAt.text('user')
   if (name === APP) userAt.refuse('the user name "app" is that of apps')

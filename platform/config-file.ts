@@ -47,6 +47,10 @@ export class ConfigValue {
     return this.#file
   }
 
+  get line(): number {
+    return this.#line
+  }
+
   /** File and line. */
   get where(): string {
     return `${this.#file}:${this.#line}`

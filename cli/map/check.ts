@@ -1,20 +1,20 @@
-/** Owns `telltale map check`: what is wrong with the files of maps, and of devices with a password, without a platform. */
+/** Owns `telltale map check`: what is wrong with the files of maps, and of devices, without a platform. */
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { Users } from '../../identity/users.ts'
+import { DeviceFiles } from '../../identity/device-files.ts'
 import { Maps } from '../../maps/maps.ts'
 import { ConfigFolder, type ConfigText } from '../../platform/config-folder.ts'
 import { TelltaleError } from '../../platform/errors.ts'
 import { printable } from '../../platform/printable.ts'
 import { loadSettings } from '../../platform/settings.ts'
-import { schemasWith } from '../installation.ts'
+import { devicesDirectory, schemasWith } from '../installation.ts'
 
 export function checkCommand(): Command {
   return new Command('check')
     .description('what is wrong with files of maps, each with file and line; exit 1 if there is anything')
-    .argument('[directory]', "the folder of maps; if not given, the installation's, and its devices with passwords")
+    .argument('[directory]', "the folder of maps; if not given, the installation's, and its files of devices")
     .action(checkMaps)
 }
 
@@ -25,7 +25,7 @@ function checkMaps(given: string | undefined): void {
   const schemas = schemasWith(settings, [])
   let faults = check(directory, (files) => schemas.useMaps(files))
   for (const remark of new Maps(schemas).remarks) process.stderr.write(`telltale: ${printable(remark)}\n`)
-  if (given === undefined) faults += check(join(settings.configDir, 'devices'), (files) => new Users().use(files))
+  if (given === undefined) faults += check(devicesDirectory(settings), (files) => new DeviceFiles().use(files))
   if (faults > 0) throw new TelltaleError('bad-config', `${faults} of the files cannot be used`)
 }
 

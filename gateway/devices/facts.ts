@@ -1,11 +1,12 @@
 /**
- * Owns what is known of one device, put together from where it is kept: presence, the journal, what ingest has counted, and what the
- * gateway has seen go by. `asOf` is the same as it was at a time in the past, as far as what is kept reaches.
+ * Owns what is known of one device, put together from where it is kept: presence, the journal, what ingest has counted, what the
+ * gateway has seen go by, and what the device's file says. `asOf` is the same as it was at a time in the past, as far as what is kept reaches.
  *
  * Without a gateway's table of last readings (a command beside a platform that is down) the interval comes from the counts of the hours,
  * and nothing is known of the clock. Bound: none of its own.
  */
 
+import type { Declaration, DeclaredDevices } from '../../identity/declared-devices.ts'
 import type { Journal, JournalEvent, JournalOf } from '../../log/journal.ts'
 import { type DeviceHour, type DeviceReceipts, INGEST_READER, type Shards } from '../../log/log.ts'
 import type { Presence } from '../../log/presence.ts'
@@ -53,6 +54,7 @@ export interface Facts {
   readonly heardAt: number | undefined
   /** Readings of it are known, though nobody may know when they came: the store has told of them. */
   readonly hasReadings: boolean
+  /** Declared, or learned. */
   readonly intervalMs: number | undefined
   readonly clockOffsetMs: number | undefined
   readonly receipts: DeviceReceipts | undefined
@@ -62,6 +64,10 @@ export interface Facts {
   /** Messages that are neither stored nor set aside; undefined where that was not counted. */
   readonly pending: number | undefined
   readonly platform: PlatformFacts
+  /** What its file says of it, if one does. */
+  readonly declared?: Declaration
+  /** Streams of which anything ever came; undefined where nobody has seen them go by. */
+  readonly streams?: readonly string[]
 }
 
 export interface FactsDependencies {
@@ -69,6 +75,7 @@ export interface FactsDependencies {
   readonly presence: Presence
   readonly journal: Journal
   readonly latest: Latest | undefined
+  readonly declared: Pick<DeclaredDevices, 'has' | 'get' | 'ids'>
   readonly clock: Clock
   /** Why nothing can be appended now; undefined when it can. */
   readonly full: () => string | undefined
@@ -76,23 +83,23 @@ export interface FactsDependencies {
   readonly platform?: PlatformFacts
 }
 
-/** Undefined of a device that nobody has ever heard of. */
+/** Undefined of a device that nobody has ever heard of, and no file declares. */
 export async function factsOf(
   device: string,
-  { log, presence, journal, latest, clock, full, platform }: FactsDependencies,
+  { log, presence, journal, latest, declared, clock, full, platform }: FactsDependencies,
 ): Promise<Facts | undefined> {
   const receipts = await log.deviceReceipts(INGEST_READER, device)
   const present = presence.get(device)
   const noted = journal.of(device)
   const isLive = latest?.has(device) ?? false
-  if (receipts === undefined && present === undefined && noted === undefined && !isLive) return undefined
+  const isKnown = receipts !== undefined || present !== undefined || noted !== undefined || isLive
+  if (!isKnown && !declared.has(device)) return undefined
   const now = clock.now()
   const heard = [latest?.heardAt(device), receipts?.lastReceivedAt].filter((time) => time !== undefined)
-  const paces = [...(latest?.sentBy(device).values() ?? [])].map(({ pace }) => pace.intervalMs)
-  const intervals = paces.filter((interval) => interval !== undefined)
-  const intervalMs = intervals.length > 0 ? Math.min(...intervals) : intervalIn(receipts, now)
-  const perHour =
-    intervals.reduce((sum, interval) => sum + HOUR_MS / interval, 0) || (intervalMs && HOUR_MS / intervalMs)
+  const declaration = declared.get(device)
+  const sent = latest?.sentBy(device)
+  const paces = [...(sent?.values() ?? [])].map(({ pace }) => pace.intervalMs)
+  const { intervalMs, perHour } = paceOf(declaration, paces, () => intervalIn(receipts, now))
   return {
     device,
     now,
@@ -109,7 +116,27 @@ export async function factsOf(
     totals: noted?.totals ?? [],
     pending: undefined,
     platform: platform ?? platformFacts({ journal, clock, full }),
+    ...(declaration && { declared: declaration }),
+    ...(latest && { streams: [...new Set([...(sent?.keys() ?? []), ...latest.lastOf(device).map(streamOf)])].sort() }),
   }
+}
+
+const streamOf = ({ stream }: { readonly stream: string }) => stream
+
+/** What is declared goes before what is learned. Each stream has the interval that is declared. */
+function paceOf(
+  declared: Declaration | undefined,
+  paces: readonly (number | undefined)[],
+  usual: () => number | undefined,
+): { readonly intervalMs: number | undefined; readonly perHour: number | undefined } {
+  if (declared?.intervalMs !== undefined) {
+    const streams = declared.streams.length || paces.length || 1
+    return { intervalMs: declared.intervalMs, perHour: (streams * HOUR_MS) / declared.intervalMs }
+  }
+  const intervals = paces.filter((interval) => interval !== undefined)
+  const intervalMs = intervals.length > 0 ? Math.min(...intervals) : usual()
+  const perHour = intervals.reduce((sum, interval) => sum + HOUR_MS / interval, 0)
+  return { intervalMs, perHour: perHour || (intervalMs && HOUR_MS / intervalMs) }
 }
 
 export function platformFacts({

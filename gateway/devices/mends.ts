@@ -13,6 +13,8 @@ const BY_CAUSE = {
   'sends-nothing':
     'look at the device: its sensor, its program, whether it publishes on devices/<id>/telemetry/<stream>',
   silent: 'look at the device: it is connected, so the network is well, and its program or its sensor is not',
+  'missing-stream':
+    'look at the device: the sensor, or the part of its program, that should send it; if it is not to, take the stream out of its file in config/devices',
   offline: 'look whether it has power and a network; it connects again by itself, and sends what it kept',
   'clock-ahead': "set the device's clock (NTP); until then look for its readings at the later times",
   'clock-behind': "set the device's clock (NTP); until then look for its readings at the earlier times",

@@ -14,6 +14,7 @@ import type { Format, Latest } from '../latest.ts'
 import { readTime } from '../parameters.ts'
 import { badParameter, Refusal } from '../refusal.ts'
 import type { Query } from '../request.ts'
+import { placeOf } from './devices.ts'
 import { asOf, type Facts, type FactsDependencies, factsOf, type HourOfDevice } from './facts.ts'
 import { nearestTo } from './names.ts'
 import { type DeviceState, stateOf } from './state.ts'
@@ -22,6 +23,8 @@ import { type Cause, CLOCK_OFFSET_MS_MIN, type Why, whyOf } from './why.ts'
 /** How a device sends one stream. */
 export interface StreamOfDevice {
   readonly stream: string
+  /** Its file says that it should send it. */
+  readonly expected?: true
   /** When its newest message came, as far as the gateway has seen; milliseconds. */
   readonly heardAt?: number
   readonly intervalMs?: number
@@ -36,6 +39,9 @@ export interface DeviceRecord {
   readonly device: string
   readonly state: DeviceState
   readonly cause: Cause
+  /** As its file in `config/devices` says; absent where it says nothing. */
+  readonly site?: string
+  readonly labels?: Readonly<Record<string, string>>
   readonly online: boolean
   readonly since?: number
   /** The address that it connected from last. */
@@ -99,9 +105,10 @@ export class OneDevice {
   }
 
   *#names(selects: (name: string) => boolean): Iterable<string> {
-    const { presence, journal, latest } = this.#dependencies
+    const { presence, journal, latest, declared } = this.#dependencies
     for (const { device } of presence.all()) if (selects(device)) yield device
     for (const device of journal.named()) if (selects(device)) yield device
+    for (const device of declared.ids) if (selects(device) && presence.get(device) === undefined) yield device
     for (const device of latest.devices()) if (selects(device) && presence.get(device) === undefined) yield device
   }
 
@@ -115,17 +122,19 @@ export class OneDevice {
   }
 
   #streams(device: string, access: Access): StreamOfDevice[] {
-    const { latest } = this.#dependencies
+    const { latest, declared } = this.#dependencies
+    const expected = declared.get(device)?.streams ?? []
     const own = access.selections.filter((selection) => selection.device === undefined || selection.device === device)
     const mayRead = (name: string) => own.some(({ stream }) => stream === undefined || stream === name)
     const last = new Map(latest.lastOf(device).map(({ stream, ts, values }) => [stream, { ts, values }]))
     const sent = latest.sentBy(device)
-    const names = new Set([...last.keys(), ...sent.keys()].filter(mayRead).sort())
+    const names = new Set([...last.keys(), ...sent.keys(), ...expected].filter(mayRead).sort())
     return [...names].map((stream) => {
       const { pace, formats = [] } = sent.get(stream) ?? {}
       const [reading, intervalMs] = [last.get(stream), pace?.intervalMs]
       return {
         stream,
+        ...(expected.includes(stream) && { expected: true as const }),
         ...(pace !== undefined && { heardAt: pace.heardAt }),
         ...(intervalMs !== undefined && { intervalMs: Math.round(intervalMs) }),
         ...(formats.length > 0 && { formats }),
@@ -146,6 +155,7 @@ function recordOf(facts: Facts, ledger: DeviceLedger, streams: readonly StreamOf
     device,
     state: stateOf(cause, online),
     cause,
+    ...placeOf(facts.declared),
     online,
     ...(since !== undefined && { since }),
     ...(connected?.from && { from: connected.from }),

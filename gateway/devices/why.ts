@@ -25,6 +25,7 @@ export const CAUSES = [
   'sends-nothing',
   'silent',
   'offline',
+  'missing-stream',
   'clock-ahead',
   'clock-behind',
   'repeats-times',
@@ -88,6 +89,7 @@ const LOOKS: readonly ((facts: Facts) => Found | undefined)[] = [
   setAside,
   sendsNothing,
   silent,
+  missingStream,
   clock,
   repeats,
   tooFast,
@@ -148,7 +150,9 @@ function neverConnected(facts: Facts): Found | undefined {
   const { device, since: changed, heardAt, hasReadings, online, events } = facts
   if (online || changed !== undefined || heardAt !== undefined || hasReadings) return undefined
   if (events.some(({ kind }) => kind === 'connected')) return undefined
-  return { cause: 'never-connected', sentence: `${device} has never connected`, mend: mendOf('never-connected') }
+  const declared = facts.declared === undefined ? '' : ', though its file in config/devices says that it should'
+  const sentence = `${device} has never connected${declared}`
+  return { cause: 'never-connected', sentence, mend: mendOf('never-connected') }
 }
 
 function logFull({ device, platform, now }: Facts): Found | undefined {
@@ -243,7 +247,8 @@ function silent(facts: Facts): Found | undefined {
   // Who says goodbye may come and go for each message.
   const isCutOff = !online && end !== undefined && end.code !== 'left'
   if (!isCutOff && heardAt !== undefined && now - heardAt <= silentAfterMs(facts)) return undefined
-  const usual = intervalMs === undefined ? '' : `, where it sends every ${duration(intervalMs)}`
+  const sends = facts.declared?.intervalMs === undefined ? 'sends' : 'should send'
+  const usual = intervalMs === undefined ? '' : `, where it ${sends} every ${duration(intervalMs)}`
   if (online) {
     const last = heardAt === undefined ? '' : ` ${since(heardAt, now)}`
     const sentence = `${device} is connected and silent${last}${usual}`
@@ -258,6 +263,21 @@ function silent(facts: Facts): Found | undefined {
   const sentence = `${device} is offline ${since(at, now)}${why}`
   return { cause: 'offline', ...(end && { code: end.code }), sentence, mend: mendOfCode(end?.code ?? 'offline') }
 }
+
+/** It sends, and nothing ever came of a stream that its file says it should send, too. */
+function missingStream(facts: Facts): Found | undefined {
+  const { device, now, declared, streams = [], receipts, heardAt, isPast } = facts
+  // What came by then of which stream is not kept.
+  if (declared === undefined || streams.length === 0 || isPast) return undefined
+  const missing = declared.streams.filter((stream) => !streams.includes(stream))
+  const first = receipts?.firstReceivedAt ?? heardAt
+  // One that has just begun is given its usual time.
+  if (missing.length === 0 || first === undefined || now - first <= silentAfterMs(facts)) return undefined
+  const sentence = `${device} sends ${listOf(streams)}, but never ${listOf(missing)}, which it should by its file in config/devices`
+  return { cause: 'missing-stream', sentence, mend: mendOf('missing-stream') }
+}
+
+const listOf = (streams: readonly string[]) => streams.join(' and ')
 
 function clock({ device, clockOffsetMs = 0 }: Facts): Found | undefined {
   if (Math.abs(clockOffsetMs) <= CLOCK_OFFSET_MS_MIN) return undefined

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
+import type { DevicesPage } from '../../gateway/devices/devices.ts'
+import type { DeviceRecord } from '../../gateway/devices/one-device.ts'
+import type { Why } from '../../gateway/devices/why.ts'
 import { ServerError } from '../../gateway/server/server.ts'
 import { TelltaleError } from '../../platform/errors.ts'
 import type { HistoryPage, HistoryQuery } from '../../schemas/history.ts'
@@ -99,6 +102,8 @@ onEachServer('every refusal is JSON with a code and a sentence, and is counted',
     ['/v1/readings?fn=mean', {}, 400, 'bad-parameter', /fn is "mean" without every: add .*every=1m/],
     ['/v1/devices?limit=x', {}, 400, 'bad-parameter', /limit is "x"/],
     ['/v1/devices?after=%20', {}, 400, 'bad-parameter', /after is " "/],
+    ['/v1/devices?label=north', {}, 400, 'bad-parameter', /label is "north".*fleet:north/],
+    [`/v1/devices?${'label=a:b&'.repeat(17)}`, {}, 400, 'bad-parameter', /label is "17 labels".*at most 16/],
     ['/v1/ledger?a=b', {}, 400, 'bad-parameter', /a is "b".*device/],
     ['/v1/ledger?device=a/b', {}, 400, 'bad-parameter', /device is "a\/b".*device id/],
   ]
@@ -209,6 +214,70 @@ onEachServer('devices: presence, last seen and last readings, within the token, 
   const narrow = await platform.identity.signApp(['devices/a/#', 'devices/zz/#'], HOUR_MS)
   assert.deepEqual(await page('', narrow), { devices: [a] })
 })
+
+onEachServer(
+  'devices that are declared: before they come, by site and label, and what is expected of them',
+  async (t, server) => {
+    const platform = await startPlatform(t, server, {
+      prepare: (log) => log.presence.update('truck-2', () => ({ online: true, since: NOW - HOUR_MS })),
+      devices: `
+      - { device: truck-1, site: depot, streams: [environment, vehicle], interval: 10s }
+      - { devices: [truck-2, truck-4], site: yard }
+      - { devices: ["truck-*"], site: north, labels: { fleet: north, axles: 3 } }`,
+    })
+    const get = async (path: string, token = platform.token) => (await platform.get(path, { token })).json()
+    const ids = async (query: string) =>
+      ((await get(`/v1/devices${query}`)) as DevicesPage).devices.map(({ device }) => device)
+    await platform.publish('truck-1', 'environment', environment(NOW))
+    await platform.publish('truck-3', 'environment', environment(NOW))
+    await until(async () => (await ids('')).length === 4)
+    assert.deepEqual(await ids('?label=fleet:north&label=axles:3'), ['truck-1', 'truck-2', 'truck-3', 'truck-4'])
+    assert.deepEqual(await ids('?site=yard'), ['truck-2', 'truck-4'])
+    assert.deepEqual(await ids('?site=north'), ['truck-3'])
+    assert.deepEqual(await ids('?site=yard&label=fleet:north&limit=1'), ['truck-2'])
+    assert.deepEqual(await ids('?site=yard&limit=1&after=truck-2'), ['truck-4'])
+    assert.deepEqual(await ids('?label=constructor:x'), [])
+    assert.deepEqual(await get('/v1/devices?filter=devices/truck-4/%23'), {
+      devices: [
+        {
+          device: 'truck-4',
+          state: 'offline',
+          cause: 'never-connected',
+          site: 'yard',
+          labels: { fleet: 'north', axles: '3' },
+          online: false,
+          last: {},
+        },
+      ],
+    })
+    const narrow = await platform.identity.signApp(['devices/truck-4/#'], HOUR_MS)
+    assert.equal((await platform.get('/v1/devices/truck-2', { token: narrow })).status, 403)
+
+    const record = (await get('/v1/devices/truck-1')) as DeviceRecord
+    assert.deepEqual(
+      [record.site, record.intervalMs, record.streams.map(({ stream, expected }) => [stream, expected])],
+      [
+        'depot',
+        10_000,
+        [
+          ['environment', true],
+          ['vehicle', true],
+        ],
+      ],
+    )
+    platform.clock.time += 30_000
+    await platform.publish('truck-1', 'environment', environment(NOW + 29_000))
+    await platform.publish('truck-3', 'environment', environment(NOW + 29_000))
+    platform.clock.time += 30_001
+    const causes = Object.fromEntries(
+      ((await get('/v1/devices')) as DevicesPage).devices.map(({ device, cause }) => [device, cause]),
+    )
+    // Nothing says how often truck-3 should send.
+    assert.deepEqual([causes['truck-1'], causes['truck-3']], ['offline', 'well'])
+    assert.match(((await get('/v1/devices/truck-4/why')) as Why).sentence, /never connected, though its file/)
+    assert.match(JSON.stringify(await get('/v1/devices/truk-4')), /near to it: truck-4/)
+  },
+)
 
 onEachServer(
   'readings: parameters reach the store, by default the last hour of what the token may read',

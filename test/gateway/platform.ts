@@ -10,6 +10,7 @@ import { Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
 import { LIVE_SLOW_CLOSE_MS } from '../../gateway/live/session.ts'
 import { chooseServer } from '../../gateway/server/choose.ts'
 import type { Verifies } from '../../gateway/tokens.ts'
+import { DeviceFiles } from '../../identity/device-files.ts'
 import { Identity } from '../../identity/identity.ts'
 import { Ingest } from '../../ingest/ingest.ts'
 import { createStore, STORES, type StoreOptions } from '../../ingest/stores.ts'
@@ -63,6 +64,8 @@ export interface TestPlatformOptions {
   readonly options?: Partial<GatewayOptions>
   /** In place of the log's own. */
   readonly commands?: Partial<Commands>
+  /** What a file in `config/devices` says. */
+  readonly devices?: string
   /** In place of the installation's. */
   readonly identity?: Verifies
   /** Before the gateway starts. */
@@ -132,6 +135,8 @@ export async function startPlatform(
       stored = remote.history
     }
   }
+  const devices = new DeviceFiles()
+  devices.use([{ file: 'devices.yaml', text: given.devices ?? '' }])
   const makeGateway = (port: number) =>
     new Gateway(
       {
@@ -148,6 +153,7 @@ export async function startPlatform(
         presence: log.presence,
         commands: given.commands === undefined ? log.commands : ({ ...given.commands } as Commands),
         journal: log.journal,
+        declared: devices.declared,
         full: () => log.full?.message,
         schemas,
         history: stored ?? { ...NO_HISTORY, ...given.history },

@@ -132,6 +132,22 @@ test('silence is told within three intervals, and where a device has gone, how',
   assert.equal(causeOf(never), 'never-connected')
 })
 
+test('a stream that never came is told, once the device has had the time to send it', () => {
+  const declared = { labels: {}, streams: ['vehicle', 'environment'] }
+  const begun = receipts({ firstReceivedAt: NOW - HOUR })
+  const missing = { declared, streams: ['environment'], receipts: begun }
+  const { cause, sentence, mend } = whyOf({ ...WELL, ...missing })
+  assert.equal(cause, 'missing-stream')
+  assert.equal(sentence, 'truck-7 sends environment, but never vehicle, which it should by its file in config/devices')
+  assert.match(mend ?? '', /take the stream out of its file/)
+  assert.equal(causeOf({ ...missing, receipts: receipts({ firstReceivedAt: NOW - 4_000 }) }), 'well')
+  assert.equal(causeOf({ ...missing, streams: ['environment', 'vehicle'] }), 'well')
+  assert.equal(causeOf({ ...missing, isPast: true }), 'well', 'nobody knows what had come by then')
+  assert.equal(causeOf({ declared, receipts: begun }), 'well', 'nobody has seen what goes by')
+  const gone = { online: false, since: NOW - MINUTE, events: [event('disconnected', 'lost', MINUTE)] }
+  assert.equal(causeOf({ ...missing, ...gone }), 'offline')
+})
+
 test('as of a time before, it is answered by what was so then', () => {
   const journal = {
     ofPlatform: () => ({
