@@ -40,6 +40,10 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
     description: 'maps of foreign topics: try one on a message, check them all, have some proposed',
     load: async () => (await import('./map/command.ts')).mapCommand(),
   },
+  devices: {
+    description: 'the devices: all, one, and what the files that declare them have changed',
+    load: async () => (await import('./devices/command.ts')).devicesCommand(),
+  },
   command: {
     description: 'commands to a device: send one, list them, take one back',
     load: async () => (await import('./command.ts')).commandCommand(),

@@ -5,20 +5,19 @@
 
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { decodeJwt } from 'jose'
 import { devicePatternOf } from '../identity/device-filter.ts'
 import { isDevicePattern } from '../identity/scope.ts'
 import { isDeviceId, isTopicFilter, selectionOf, selectsTopics } from '../identity/topics.ts'
 import { hashPassword } from '../identity/users.ts'
 import { systemClock } from '../platform/clock.ts'
-import { TOKEN_TTL_MS_MAX } from '../platform/limits.ts'
 import { loadSettings, type Settings } from '../platform/settings.ts'
-import { parseDuration } from '../platform/units.ts'
 import { SchemaError } from '../schemas/registry.ts'
 import { loadRegistry, openKnownIdentity, openSigner } from './installation.ts'
 import { formatTable } from './table.ts'
 import { readTime } from './time.ts'
+import { ttlOption } from './ttl.ts'
 import { UsageError } from './usage-error.ts'
 
 interface TtlOption {
@@ -168,15 +167,4 @@ function warnOfUnknown(filters: readonly string[], known: readonly string[] | un
 function parseDeviceIds(value: string, previous: string[] = []): string[] {
   if (!isDeviceId(value)) throw new InvalidArgumentError('Allowed are 1 to 64 of A-Z a-z 0-9 . _ : -')
   return [...previous, value]
-}
-
-function ttlOption(description: string, byDefault: string): Option {
-  const option = new Option('--ttl <duration>', `${description}, such as 90s, 15m, 24h, 365d`)
-  return option.argParser(parseTtl).default(parseTtl(byDefault), byDefault)
-}
-
-function parseTtl(value: string): number {
-  const ttl = parseDuration(value)
-  if (ttl !== undefined && ttl >= 1_000 && ttl <= TOKEN_TTL_MS_MAX) return ttl
-  throw new InvalidArgumentError('Allowed is a duration from 1s to 3650d, such as 15m, 24h, 365d.')
 }

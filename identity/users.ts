@@ -59,6 +59,11 @@ export class Users {
     this.#users = users
   }
 
+  /** The ids of those that have a user. */
+  get devices(): ReadonlySet<string> {
+    return new Set([...this.#users.values()].map(({ principal }) => principal.device))
+  }
+
   has(name: string | undefined): boolean {
     return name !== undefined && this.#users.has(name)
   }

@@ -70,7 +70,7 @@ export class Devices {
     if (after !== '' && !isDeviceId(after)) throw badParameter('after', after, 'the next of the page before')
     const selections = readSelections(query, access)
     const ids = this.#ids(selections, readPlace(query), after, limit + 1)
-    const facts = { ...this.#dependencies, platform: platformFacts(this.#dependencies) }
+    const facts = { ...this.#dependencies, platform: this.#dependencies.platform ?? platformFacts(this.#dependencies) }
     const devices = await Promise.all(ids.slice(0, limit).map((id) => this.#listing(id, selections, facts)))
     const last = devices.at(-1)
     return { devices, ...(ids.length > limit && last && { next: last.device }) }
