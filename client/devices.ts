@@ -6,6 +6,13 @@ import type { Value } from './readings.ts'
 
 export interface Device {
   readonly device: string
+  /** In a word: `online`, `offline`, `silent`, `incomplete`, `refused`, `dropped`, `dead-lettering`, `late`, `clock`, `repeating`; more may come. */
+  readonly state: string
+  /** Why its data is missing, as `/v1/devices/{id}/why` has it; `well` if it is not. More may come. */
+  readonly cause: string
+  /** As its file in the platform's `config/devices` says. */
+  readonly site?: string
+  readonly labels?: Readonly<Record<string, string>>
   readonly online: boolean
   /** When `online` last changed, milliseconds; absent if the broker never saw it connect. */
   readonly since?: number
@@ -18,10 +25,14 @@ export interface Device {
 }
 
 export interface DevicesOptions {
+  /** Those of this site. */
+  readonly site?: string | undefined
+  /** Those that have all of these. */
+  readonly labels?: Readonly<Record<string, string>> | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-export const DEVICES: Names<DevicesOptions> = { signal: true }
+export const DEVICES: Names<DevicesOptions> = { site: true, labels: true, signal: true }
 
 interface Page {
   readonly devices: readonly Device[]
@@ -31,11 +42,12 @@ interface Page {
 export async function* readDevices(
   http: Http,
   filters: readonly string[],
-  { signal }: DevicesOptions,
+  { site, labels = {}, signal }: DevicesOptions,
 ): AsyncGenerator<Device, undefined> {
+  const label = Object.entries(labels).map(([name, value]) => `${name}:${value}`)
   let after: string | undefined
   do {
-    const page: Page = await http.get<Page>('/v1/devices', { filter: filters, after }, signal)
+    const page: Page = await http.get<Page>('/v1/devices', { filter: filters, site, label, after }, signal)
     yield* page.devices
     after = page.next
   } while (after !== undefined)

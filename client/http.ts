@@ -130,7 +130,8 @@ function queryOf(parameters: Parameters): string {
     if (given === undefined) continue
     for (const value of Array.isArray(given) ? given : [given]) query.append(name, String(value))
   }
-  const text = query.toString()
+  // A gateway takes a `+` for one, which is a wildcard, and here is a space.
+  const text = query.toString().replaceAll('+', '%20')
   return text === '' ? '' : `?${text}`
 }
 

@@ -53,7 +53,7 @@ export function readRequest(exchange: Exchange): Request {
 
 /**
  * The parameters of a query. A `+` stays a `+`, unlike in forms (URL standard, `application/x-www-form-urlencoded`): it
- * is a wildcard of topic filters, people type it as it is, and no parameter has a space in it.
+ * is a wildcard of topic filters, and people type it as it is. A space, as a site may have, is `%20`.
  */
 export class Query {
   readonly #parameters: (readonly [name: string, value: string])[] = []

@@ -102,7 +102,8 @@ onEachServer('history and devices, all of them, as the loop takes them', async (
       return pageWith(readings)
     },
   }
-  const platform = await startPlatform(t, server, { history })
+  const devicesFile = '{ devices: [d7, d9], site: "depot 4", labels: { fleet: "north & south" } }'
+  const platform = await startPlatform(t, server, { history, devices: devicesFile })
   const live = app(t, platform)
   const from = new Date(NOW - HOUR_MS)
   const page = await all(live.history(ENVIRONMENT, { from, to: NOW, every: '1m', fn: 'max', limit: 100 }))
@@ -125,6 +126,13 @@ onEachServer('history and devices, all of them, as the loop takes them', async (
   const devices = await all(live.devices(ENVIRONMENT))
   assert.equal(new Set(devices.map(({ device }) => device)).size, 1_005)
   assert.deepEqual(Object.keys(devices[0]?.last ?? {}), ['environment'])
+  const labels = { fleet: 'north & south' }
+  const declared = await all(live.devices(ENVIRONMENT, { site: 'depot 4', labels }))
+  assert.deepEqual(
+    declared.map(({ device, site, labels, state, cause }) => [device, site, labels, state, cause]),
+    ['d7', 'd9'].map((device) => [device, 'depot 4', labels, 'offline', 'well']),
+  )
+  assert.deepEqual(await all(live.devices([], { labels: { fleet: 'north' } })), [])
 })
 
 onEachServer('history of more than a page, of the embedded store: each reading once, either way', async (t, server) => {
