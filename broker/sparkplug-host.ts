@@ -29,17 +29,24 @@ export interface SparkplugHostDependencies {
 export class SparkplugHost {
   readonly sparkplug: Sparkplug
   readonly #state: HostState | undefined
+  readonly #rebirths: Rebirths
 
   /** `host`: its id, if it tells that it is there. */
   constructor(host: string | undefined, dependencies: SparkplugHostDependencies) {
     const { foreign, statusBoard, reports, send, clock, metrics } = dependencies
+    const measured = new SparkplugMetrics(metrics)
+    const ask = (topic: string, payload: Buffer) => {
+      measured.rebirth()
+      void send({ topic, payload, qos: 0, retain: false })
+    }
+    this.#rebirths = new Rebirths(ask, { clock })
     this.sparkplug = new Sparkplug(host, {
       place: (holder, message) => foreign.place(holder, message),
-      rebirths: new Rebirths((topic, payload) => void send({ topic, payload, qos: 0, retain: false }), { clock }),
+      rebirths: this.#rebirths,
       // While the broker stops nobody is told, and what is kept says all.
       status: async (device, online, more) => send(await statusBoard.told(device, online, more)).catch(() => undefined),
       report: (device, report) => reports.report(device, report),
-      metrics: new SparkplugMetrics(metrics),
+      metrics: measured,
       clock,
     })
     this.#state =
@@ -53,6 +60,7 @@ export class SparkplugHost {
   }
 
   async stop(): Promise<void> {
+    this.#rebirths.stop()
     await this.#state?.offline()
   }
 }

@@ -45,7 +45,7 @@ export type SparkplugVerdict =
 
 export interface SparkplugDependencies {
   readonly place: (holder: Holder, message: ForeignMessage) => ForeignPlace | undefined
-  readonly rebirths: Pick<Rebirths, 'ask'>
+  readonly rebirths: Pick<Rebirths, 'ask' | 'born' | 'gone'>
   /** Keeps, and publishes, whether a device is there; resolves when that is durable. */
   readonly status: (device: string, online: boolean, more: object) => Promise<void>
   readonly report: (device: string, report: ErrorReport) => void
@@ -97,7 +97,10 @@ export class Sparkplug {
 
   /** Whatever the edge nodes of a connection said holds no more: it has ended. */
   ended(session: Session): void {
-    for (const id of this.#nodes.ended(session)) void this.#dependencies.status(id, false, {})
+    for (const id of this.#nodes.ended(session)) {
+      this.#dependencies.rebirths.gone(id)
+      void this.#dependencies.status(id, false, {})
+    }
   }
 
   /** With authentication off others may be host applications, and command; the state of this one is its own. */
@@ -114,6 +117,7 @@ export class Sparkplug {
     if (type === 'NBIRTH') {
       const bdSeq = bdSeqOf(payload)
       const node = this.#nodes.bear(session, nodeIdOf(topic), payload, bdSeq)
+      this.#dependencies.rebirths.born(topic)
       void this.#dependencies.status(node.id, true, bdSeq === undefined ? {} : { bdSeq })
       return { ...tieOf(node, payload, this.#dependencies.clock.now()) }
     }
@@ -137,6 +141,7 @@ export class Sparkplug {
     if (topic.device === undefined) {
       const bdSeq = bdSeqOf(payload)
       if (bdSeq !== undefined && node.bdSeq !== undefined && bdSeq !== node.bdSeq) return LEFT
+      this.#dependencies.rebirths.gone(node.id)
       const gone = this.#nodes.die(node).map((id) => this.#dependencies.status(id, false, {}))
       return { kind: 'status', kept: Promise.all(gone) }
     }
@@ -157,9 +162,9 @@ export class Sparkplug {
     this.#askRebirth(topic, node)
   }
 
-  #askRebirth({ group, node: name }: SparkplugTopic, node: EdgeNode | undefined): void {
+  #askRebirth(topic: SparkplugTopic, node: EdgeNode | undefined): void {
     if (node !== undefined) node.isIncomplete = true
-    if (this.#dependencies.rebirths.ask(group, name)) this.#dependencies.metrics.rebirth()
+    this.#dependencies.rebirths.ask(topic)
   }
 }
 

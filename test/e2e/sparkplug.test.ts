@@ -181,6 +181,11 @@ test('a gap in the numbers is counted and told, a rebirth is asked for once in a
   assert.match(metrics, /^telltale_sparkplug_edge_nodes 1$/m)
   const ledger = await platform.settled()
   assert.deepEqual([ledger.accepted, ledger.stored], [303, 303])
+  // Born again, and at once something is missing again.
+  await edge.birth(now + 500, 0, [{ ...COUNT, int_value: 0 }])
+  edge.seq += 1
+  await edge.say('NDATA', now + 501, [{ alias: 12, int_value: 501 }])
+  await until(() => edge.rebirths === 2)
 })
 
 test('who is there is told by births and deaths; a death of a session before kills nobody', async (t) => {
