@@ -85,8 +85,18 @@ function integerOf(value: WireValue, { name, bits, signed }: Integer): number | 
   const number = signed && unsigned >= 2 ** (width - 1) ? negative(low, high, width) : unsigned
   const least = signed ? -(2 ** (bits - 1)) : 0
   const most = 2 ** (signed ? bits - 1 : bits)
-  if (number < least || number >= most) return new Unfit(`is ${number}, which no ${name} is`)
-  return Number.isSafeInteger(number) ? number : new Unfit(`is ${number}, and beyond 2^53 no number is exact`)
+  if (Number.isSafeInteger(number)) {
+    return number >= least && number < most ? number : new Unfit(`is ${number}, which no ${name} is`)
+  }
+  const exact = exactly(low, high, signed)
+  const fits = bits === 64 || exact === (signed ? BigInt.asIntN(bits, exact) : BigInt.asUintN(bits, exact))
+  return new Unfit(`is ${exact}${fits ? ', and beyond 2^53 no number is exact' : `, which no ${name} is`}`)
+}
+
+/** Of 64 bits. */
+function exactly(low: number, high: number, signed: boolean): bigint {
+  const unsigned = (BigInt(high) << 32n) | BigInt(low)
+  return signed ? BigInt.asIntN(64, unsigned) : unsigned
 }
 
 /** Exact as far as a number can be. */

@@ -126,6 +126,13 @@ test('what is not exact is refused, with the name of the metric', () => {
     /"m" is 9007199254740992.*2\^53/,
   )
   rejected(one({ datatype: TYPE.Int64, long_value: '18437736874454810624' }), 'invalid-reading', /2\^53/)
+  const beyond = (datatype: number, long_value: string, said: string) =>
+    rejected(one({ datatype, long_value }), 'invalid-reading', new RegExp(`"m" is ${said}`))
+  beyond(TYPE.UInt64, '18446744073709551615', '18446744073709551615, and beyond 2\\^53')
+  beyond(TYPE.Int64, '9007199254740993', '9007199254740993, and beyond 2\\^53')
+  beyond(TYPE.Int64, '9223372036854775808', '-9223372036854775808, and beyond 2\\^53')
+  beyond(TYPE.UInt32, '18446744073709551615', '18446744073709551615, which no UInt32 is')
+  beyond(TYPE.Int32, '9223372036854775807', '9223372036854775807, which no Int32 is')
   rejected(one({ datatype: TYPE.Int64, int_value: 4294967291 }), 'invalid-reading', /"m" is a Int64/)
   rejected(one({ datatype: TYPE.Int8, int_value: 300 }), 'invalid-reading', /is 300, which no Int8 is/)
   rejected(one({ datatype: TYPE.UInt16, int_value: 65536 }), 'invalid-reading', /which no UInt16 is/)
