@@ -178,18 +178,19 @@ function bdSeqOf({ metrics }: SparkplugPayload): number | undefined {
  * What is later than all that it said is told apart by its time; what is not, by microseconds, for it may speak of other metrics, and
  * stores have one point of a time.
  */
-function tieOf(publisher: Publisher, payload: SparkplugPayload, now: number): Pick<Context, 't'> {
-  let earliest = Number.POSITIVE_INFINITY
-  let latest = publisher.latestMs
+function tieOf(publisher: Publisher, payload: SparkplugPayload, now: number): Pick<Context, 't' | 'l'> {
+  const before = publisher.latestMs
+  let isTied = false
+  let isLater = false
   for (const { timestamp = payload.timestamp } of payload.metrics) {
     if (timestamp === undefined) continue
-    if (timestamp < earliest) earliest = timestamp
+    if (timestamp > before) isLater = true
+    else isTied = true
     // One that is further ahead is refused.
-    if (timestamp > latest && timestamp <= now + READING_AHEAD_MAX_MS) latest = timestamp
+    if (timestamp > publisher.latestMs && timestamp <= now + READING_AHEAD_MAX_MS) publisher.latestMs = timestamp
   }
-  const isLater = earliest > publisher.latestMs
-  publisher.latestMs = latest
-  return isLater ? {} : microsOf(payload)
+  if (!isTied) return isLater ? {} : microsOf(payload)
+  return { ...microsOf(payload), ...(isLater && { l: before }) }
 }
 
 const microsOf = ({ seq = 0 }: SparkplugPayload) => ({ t: (seq % 256) + 1 })

@@ -31,6 +31,8 @@ export interface Context {
   readonly m?: readonly Told[]
   /** Microseconds that its times are later than it says, so that what was said before of one of them is not replaced; left out if none. */
   readonly t?: number
+  /** The latest time that was spoken of before, milliseconds: what is later is exactly as it says. Left out if `t` is of all. */
+  readonly l?: number
 }
 
 export const NO_CONTEXT: Context = {}

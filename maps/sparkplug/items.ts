@@ -39,7 +39,10 @@ const UNITS: ReadonlyMap<string, string> = new Map([
 ])
 const UNIT = /^[\x21-\x7e]{1,32}$/
 
-export function itemsOf(published: Buffer, { m = [], t = 0 }: Context): readonly SparkplugItem[] | Rejection {
+export function itemsOf(
+  published: Buffer,
+  { m = [], t = 0, l = Number.POSITIVE_INFINITY }: Context,
+): readonly SparkplugItem[] | Rejection {
   const payload = readSparkplug(published)
   if (payload instanceof Rejection) return payload
   const items = new Map<number | undefined, { root: Record<string, Value>; facts: MetricFact[] }>()
@@ -64,7 +67,7 @@ export function itemsOf(published: Buffer, { m = [], t = 0 }: Context): readonly
   return [...items].map(([ms, { root, facts }]) => ({
     root,
     facts,
-    at: ms === undefined ? undefined : { ms, micros: t },
+    at: ms === undefined ? undefined : { ms, micros: ms > l ? 0 : t },
   }))
 }
 

@@ -85,16 +85,21 @@ for (const [name, startStore] of Object.entries(STORES)) {
     await edge.say(
       'DDATA',
       now + 3,
-      [{ alias: 12, int_value: 5, timestamp: now - 60_000, is_historical: true }],
+      [
+        { alias: 12, int_value: 5, timestamp: now - 60_000, is_historical: true },
+        { alias: 11, float_value: 21.6 },
+      ],
       'press',
     )
+    // The one that is late does not shift the other.
     expected.push({ ...device, ts: now - 60_000 + 0.005, values: { Count: 5 } })
-    assert.deepEqual(readingsOf(await live.next('readings')), expected.slice(-1))
+    expected.push({ ...device, ts: now + 3, values: { Motor_Temperature: 21.6 } })
+    assert.deepEqual(readingsOf(await live.next('readings')), expected.slice(-2))
 
     const ledger = await platform.settled()
     assert.deepEqual(
       [ledger.accepted, ledger.stored, ledger.readings, ledger.superseded, ledger.deadLettered],
-      [5, 5, 5, 0, 0],
+      [5, 5, 6, 0, 0],
     )
     assert.deepEqual(plain(await platform.readings('')).sort(byTime), expected.sort(byTime))
     const { schemas } = await platform.get<{

@@ -179,6 +179,13 @@ test('each time of which a message speaks is a reading, and a time that was spok
       [NOW - 5_000 + 0.005, 'g:n:d', { b: 2 }],
     ],
   )
+  // What is later than all that was said before is exact beside what is not.
+  const context = { t: 5, l: NOW - 1 }
+  const mixed = decoded(schemasWith(), messageOf('spBv1.0/g/DDATA/n/d', { timestamp: NOW, seq: 4, metrics }, context))
+  assert.deepEqual(
+    mixed.map(({ ts }) => ts),
+    [NOW, NOW - 5_000 + 0.005],
+  )
 })
 
 test('an alias is what the birth said that stands with the message', () => {
