@@ -101,7 +101,15 @@ const CBOR_FAULTS: readonly [what: string, hex: string, reason: RegExp][] = [
   ['infinity', 'a1 6161 fa 7f800000', /Infinity values are not supported/],
   ['undefined', 'a1 6161 f7', /undefined values are not supported/],
   ['a text that is not UTF-8', 'a1 6161 62 c328', /has a text at byte 3 that is not UTF-8/],
-  ['a date', 'a1 6161 c1 1a 514b67b0', /tag not supported \(1\)/],
+  ['a date', 'a1 6161 c1 1a 514b67b0', /^the CBOR has the tag 1, of a time: send text, or the number/],
+  ['a decimal', 'a1 6161 c4 82 21 19 6ab3', /has the tag 4, of a decimal: send a number$/],
+  [
+    'a date as text',
+    'a1 6161 d903ec 6a 323032362d31312d3330',
+    /has the tag 1004, of a date: send it as text without the tag$/,
+  ],
+  ['another tag', 'a1 6161 d8 40 41 00', /has the tag 64: send its value without it$/],
+  ['a UUID that is text', 'a1 6161 d825 61 61', /has the tag 37, of a UUID, with something else than 16 bytes$/],
   ['deep arrays', '81'.repeat(200_000), /nests too deep/],
 ]
 
@@ -119,6 +127,7 @@ test('what CBOR has besides and JSON has words for is taken', () => {
     ['d9d9f7 a1 6161 01', { a: 1 }],
     ['bf 6161 9f 01 ff ff', { a: [1] }],
     ['f9 3e00', 1.5],
+    ['d825 50 000102030405060708090a0b0c0d0e0f', Buffer.from([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15])],
     ['69 efbbbf 616263646566', '\ufeffabcdef'],
     ['63 efbfbd', '\ufffd'],
     ['1b 001fffffffffffff', Number.MAX_SAFE_INTEGER],
