@@ -9,6 +9,9 @@ import { quote } from './values.ts'
 const TOKEN =
   /[\t\n\r ]*(?:("(?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)|([[\]{},:]))/y
 
+/** A string that is right as far as it goes, and does not end. */
+const CUT_STRING = /"(?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*(?:\\(?:u[0-9a-fA-F]{0,3})?)?$/y
+
 /** What may come next: `value`, or in an array just opened a value or `]`, and so on. */
 type Expected = 'value' | 'value or ]' | 'key' | 'key or }' | ':' | ', or ]' | ', or }' | 'the end'
 
@@ -30,6 +33,10 @@ export function jsonFault(text: string): string {
 function describe(text: string, from: number, expected: Expected): string {
   let at = from
   while (at < text.length && '\t\n\r '.includes(text.charAt(at))) at++
+  CUT_STRING.lastIndex = at
+  if ((expected.startsWith('value') || expected.startsWith('key')) && CUT_STRING.test(text)) {
+    return `the JSON is malformed: at position ${text.length} the text ends within the string that begins at position ${at}`
+  }
   const found = at >= text.length ? 'the text ends' : `${quote(text.slice(at, at + 10))} stands`
   return `the JSON is malformed: at position ${at} ${found} where ${expected} is right`
 }

@@ -53,3 +53,15 @@ test('what nests as deep as a payload allows neither throws nor takes long', () 
   assert(parseJson('['.repeat(200_000)) instanceof Rejection)
   assert(!(parseJson(JSON.stringify('\\"'.repeat(60_000))) instanceof Rejection))
 })
+
+test('text that is cut off within a string is told as that', () => {
+  for (const text of ['{"ab":"c', '{"ab":1,"c', '["x\\', '["\\u00', '"']) {
+    const outcome = parseJson(text)
+    assert(outcome instanceof Rejection, text)
+    const said = `at position ${text.length} the text ends within the string that begins at position ${text.lastIndexOf('"')}`
+    assert.equal(outcome.reason, `the JSON is malformed: ${said}`)
+  }
+  const outcome = parseJson('{"a":1 "c')
+  assert(outcome instanceof Rejection)
+  assert.equal(outcome.reason, 'the JSON is malformed: at position 7 "\\"c" stands where , or } is right')
+})
