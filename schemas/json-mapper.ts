@@ -115,6 +115,12 @@ class Collector {
     }
   }
 
+  #checkKeys(map: Json, keys: readonly string[], name: string): undefined {
+    for (const key of Object.keys(map)) {
+      if (!keys.includes(key)) this.#fail(`${name} has the key ${quote(key)}; it may have ${keys.join(', ')}`)
+    }
+  }
+
   /** `nested` is the object that stands for the record, if one does; its fields may also stand flat in the top object. */
   #record(shape: RecordShape | MapShape, nested: Json | undefined, prefix: string): undefined {
     for (const field of shape.fields) {
@@ -129,7 +135,10 @@ class Collector {
       }
       this.#field(field, name, value)
     }
-    if (prefix !== '' && nested) this.#checkUnknown(nested, new Set(shape.fields.map((field) => field.name)), prefix)
+    if (prefix === '' || nested === undefined) return
+    const names = shape.fields.map((field) => field.name)
+    if (shape.kind === 'map') this.#checkKeys(nested, names, prefix.slice(0, -1))
+    else this.#checkUnknown(nested, new Set(names), prefix)
   }
 
   #field(field: Field, name: string, given: unknown): undefined {
@@ -161,6 +170,12 @@ class Collector {
       const list = givenList(value, (each) => fits(item, each), wantedOf(item))
       if (list instanceof ListFault) return this.#fail(`${name} ${list.what}`)
       this.values.set(name, list)
+      return
+    }
+    const { timeField, precision } = this.#definition
+    const time = name === timeField && typeof value === 'string' ? timestampOf(value, precision) : undefined
+    if (time !== undefined) {
+      this.values.set(name, time)
       return
     }
     if (!fits(leaf, value)) {
