@@ -22,7 +22,7 @@ export function checkSchemas(files: SchemaFiles): Finding[] {
         severity: 'error',
         code: 'drift',
         what: `it is released, and has changed: ${what}`,
-        devices: 'they go on sending what it was',
+        devices: 'devices go on sending what it was',
         stored: 'what is in the log and was written by it could be read wrongly, or not at all',
         mend: '`telltale schemas lock --restore`, and what is new becomes the next version; `--replace` if no device has ever sent it',
       }),

@@ -20,43 +20,49 @@ const EFFECTS = {
     'what is stored stays; of those devices nothing is added',
   ],
   time: [
-    'the time of what they send would be taken in another unit, or from another field',
+    'the time of what older devices send would be taken in another unit, or from another field',
     'points would lie at wrong times',
   ],
   unit: [
-    'what they send goes into the column in its old unit',
+    'what older devices send goes into the column in its old unit',
     'numbers of two units stand in one column, and nobody can tell them apart',
   ],
   type: [
-    'what they send would be another type of value in the same column',
+    'what older devices send would be another type of value in the same column',
     'InfluxDB refuses a field that changes its type, and the embedded store a column',
   ],
-  tag: ['their readings would be of other series than before', 'a name is a tag in some points and a field in others'],
+  tag: [
+    'readings of older devices would be of other series than before',
+    'a name is a tag in some points and a field in others',
+  ],
   default: [
-    'a field that they do not send is filled with another value from now on',
+    'a field that older devices do not send is filled with another value from now on',
     'the same reading is stored with one value before, and another after; a replay gives other values',
   ],
   rename: [
-    'their values under the old name are dropped, and the default is stored instead',
+    'values of older devices under the old name are dropped, and the default is stored instead',
     'the column ends, and a new one has invented values',
   ],
   moved: [
-    'their values stand elsewhere in the record and are dropped; the default is stored in the same column instead',
+    'values of older devices stand elsewhere in the record and are dropped; the default is stored in the same column instead',
     'true values and invented ones stand in one column',
   ],
   'series-fold': [
-    'what tells their series apart is dropped',
+    'what tells the series of older devices apart is dropped',
     'readings of several series fall into one, and those with the same time replace one another',
   ],
-  'series-split': ['their readings get a tag that they do not send', 'each of their series ends, and another goes on'],
+  'series-split': [
+    'readings of older devices get a tag that these do not send',
+    'each series of older devices ends, and another goes on',
+  ],
   case: [
-    'their values go into a column whose name differs in case only',
+    'values of older devices go into a column whose name differs in case only',
     'InfluxDB has two fields, the embedded store one column',
   ],
-  removed: ['their values of it are not stored any more', 'the column stays, and nothing is added to it'],
-  'symbols-lost': ['what they send as one of these is stored as the default', 'what is stored stays'],
+  removed: ['what older devices send of it is not stored any more', 'the column stays, and nothing is added to it'],
+  'symbols-lost': ['what older devices send as one of these is stored as the default', 'what is stored stays'],
   'enum-default': [
-    'a later version can take no symbol away, for what they send could not be read',
+    'a later version can take no symbol away, for what older devices send could not be read',
     'what is stored stays',
   ],
 } as const

@@ -331,7 +331,7 @@ test('telltale schemas check says all of it, and ends with 1 for errors', async 
   assert.equal(code, 1)
   const lines = stdout.split('\n')
   assert.equal(lines[0], 'probe/2.avsc:14: error unit: x is in K, in version 1 it is in Cel')
-  assert.match(lines[1] ?? '', /^ {4}devices: what they send goes into the column in its old unit$/)
+  assert.match(lines[1] ?? '', /^ {4}devices: what older devices send goes into the column in its old unit$/)
   assert.match(lines[2] ?? '', /^ {4}stored: /)
   assert.equal(lines[3], '    mend: give what changed a new name')
   assert.equal(JSON.parse((await check('--json')).stdout)[0].code, 'unit')
