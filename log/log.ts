@@ -141,6 +141,8 @@ export interface DeviceHour {
 export interface DeadLettersOfCode {
   readonly code: string
   readonly count: number
+  /** Of `count`, those that nobody has replayed or purged. */
+  readonly held: number
   readonly firstAt: number
   readonly lastAt: number
   /** Of the newest: its stream, and the beginning of its reason. */

@@ -182,7 +182,7 @@ export function asOf(facts: Facts, time: number, journal: Pick<Journal, 'ofPlatf
       ),
       deadLetters: receipts.deadLetters
         .filter(({ firstAt }) => firstAt <= time)
-        .map((each) => ({ ...each, lastAt: lastSetAside(each, hours, time) })),
+        .map((each) => ({ ...each, held: each.count, lastAt: lastSetAside(each, hours, time) })),
     },
     hours,
     events,

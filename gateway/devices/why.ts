@@ -209,7 +209,8 @@ function waiting(facts: Facts): Found | undefined {
 
 function setAside(facts: Facts): Found | undefined {
   const { device, now, receipts } = facts
-  const newest = receipts?.deadLetters.at(-1)
+  // What was replayed or purged is mended.
+  const newest = receipts?.deadLetters.findLast(({ held }) => held > 0)
   if (receipts === undefined || newest === undefined || isOver(facts, newest.lastAt)) return undefined
   const { lastStoredAt = 0 } = receipts
   const all = newest.lastAt >= lastStoredAt
@@ -346,9 +347,10 @@ function lineOf({ kind, code, text, from, count: times, firstAt, at }: JournalEv
   return `${verb}${where}: ${text}${often}`
 }
 
-function lineOfLetters({ code, count: messages, firstAt, reason, stream }: DeadLettersOfCode): string {
+function lineOfLetters({ code, count: messages, held, firstAt, reason, stream }: DeadLettersOfCode): string {
   const first = new Date(firstAt).toISOString()
-  return `set aside, of ${stream} (${code}): ${reason}; ${count(messages, 'message')} since ${first}`
+  const mended = held === 0 ? ', all replayed or purged meanwhile' : ''
+  return `set aside, of ${stream} (${code}): ${reason}; ${count(messages, 'message')} since ${first}${mended}`
 }
 
 function sorted(evidence: readonly Evidence[]): Evidence[] {

@@ -1,19 +1,21 @@
 /**
- * Owns how many messages of each device were ever set aside, by code, when the first and the newest of each was, and why the newest.
+ * Owns how many messages of each device were ever set aside, by code, when the first and the newest of each was, and why the newest; and how
+ * many of them are still not mended: neither replayed nor purged.
  *
- * Always true: it changes in the transaction that sets aside, whatever becomes of the dead letters later. It begins with the version that
- * counts it. Bound: one record for each device of which something was set aside, with a row for each of the codes, a closed list of ours;
+ * Always true: it changes in the transaction that sets aside, or that removes. What was ever set aside stays, whatever becomes of the dead
+ * letters later. A letter that had to go for room is mended by nobody: the last of a code stays counted as held. A row of an earlier version
+ * has no count of them: all are held. Bound: one record for each device of which something was set aside, with a row for each of the codes, a closed list of ours;
  * beyond `CODES_PER_DEVICE_MAX` no other begins.
  */
 
-import type { DeadLettersOfCode, NewDeadLetter } from '../log.ts'
+import type { DeadLetter, DeadLettersOfCode, NewDeadLetter } from '../log.ts'
 import type { Environment } from './environment.ts'
 
 const CODES_PER_DEVICE_MAX = 64
 const REASON_CHARS_MAX = 500
 
-/** Count, first, newest; of the newest its stream and the beginning of its reason. */
-type Row = [number, number, number, string, string]
+/** Count, first, newest; of the newest its stream and the beginning of its reason; held. */
+type Row = [count: number, firstAt: number, lastAt: number, stream: string, reason: string, held?: number]
 type Rows = Record<string, Row>
 
 export class DeadLetterCodes {
@@ -34,9 +36,10 @@ export class DeadLetterCodes {
       changed.set(device, rows)
       const row = Object.hasOwn(rows, code) ? rows[code] : undefined
       if (row === undefined) {
-        if (Object.keys(rows).length < CODES_PER_DEVICE_MAX) rows[code] = [1, setAsideAt, setAsideAt, stream, reason]
+        if (Object.keys(rows).length < CODES_PER_DEVICE_MAX) rows[code] = [1, setAsideAt, setAsideAt, stream, reason, 1]
         continue
       }
+      row[5] = heldOf(row) + 1
       row[0]++
       row[2] = setAsideAt
       row[3] = stream
@@ -45,10 +48,26 @@ export class DeadLetterCodes {
     for (const [device, rows] of changed) this.#codes.put(device, rows)
   }
 
+  /** Only within a transaction. `isMended`: a person has replayed or purged them; else they had to go for room. */
+  remove(letters: readonly DeadLetter[], isMended: boolean): void {
+    const changed = new Map<string, Rows>()
+    for (const { device, code } of letters) {
+      const rows = changed.get(device) ?? this.#rows(device)
+      const row = Object.hasOwn(rows, code) ? rows[code] : undefined
+      if (row === undefined) continue
+      changed.set(device, rows)
+      row[5] = Math.max(isMended ? 0 : 1, heldOf(row) - 1)
+    }
+    for (const [device, rows] of changed) this.#codes.put(device, rows)
+  }
+
   /** The newest last. */
   of(device: string): DeadLettersOfCode[] {
     return Object.entries(this.#rows(device))
-      .map(([code, [count, firstAt, lastAt, stream, reason]]) => ({ code, count, firstAt, lastAt, stream, reason }))
+      .map(([code, row]) => {
+        const [count, firstAt, lastAt, stream, reason] = row
+        return { code, count, held: heldOf(row), firstAt, lastAt, stream, reason }
+      })
       .sort((a, b) => a.lastAt - b.lastAt)
   }
 
@@ -56,3 +75,5 @@ export class DeadLetterCodes {
     return (this.#codes.get(device) as Rows | undefined) ?? {}
   }
 }
+
+const heldOf = ([count, , , , , held = count]: Row) => held

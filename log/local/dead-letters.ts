@@ -149,6 +149,7 @@ export class DeadLetters {
     const heldBytes = held === 0 ? 0 : Math.max(0, kept.heldBytes - bytes)
     const shared = isShared(kept) && { shared: { last: kept.last, held } }
     if (shared) this.#shares.remove(letters)
+    this.codes.remove(letters, as !== 'expired')
     this.#meta.put(COUNTS, {
       ...kept,
       held,

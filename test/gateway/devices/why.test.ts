@@ -34,6 +34,7 @@ const receipts = (more: Partial<NonNullable<Facts['receipts']>> = {}) => ({
 const letters = (code: string, ago: number) => ({
   code,
   count: 3,
+  held: 3,
   firstAt: NOW - ago - HOUR,
   lastAt: NOW - ago,
   stream: 's',
@@ -89,6 +90,12 @@ test('what was mended is told no more: a refusal before it was let in, dead lett
   assert.equal(causeOf({ receipts: receipts({ deadLetters: [letters('empty', HOUR)] }) }), 'well')
   assert.equal(causeOf({ events: [...WELL.events, event('dropped', 'publish-forbidden', MINUTE)] }), 'well')
   assert.equal(causeOf({ receipts: receipts({ superseded: 3, supersededAt: NOW - HOUR }) }), 'well')
+  const replayed = { ...letters('unknown-schema', 100), held: 0 }
+  assert.equal(
+    causeOf({ receipts: receipts({ deadLetters: [replayed], lastStoredAt: NOW - 500 }) }),
+    'well',
+    'replayed',
+  )
   const again = [event('dropped', 'publish-forbidden', 900), event('connected', 'connected', 800)]
   const before = receipts({ deadLetters: [letters('empty', 900)], superseded: 1, supersededAt: NOW - 900 })
   assert.equal(causeOf({ events: again, receipts: before }), 'well', 'it was so on the connection before')

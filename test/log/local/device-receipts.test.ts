@@ -77,7 +77,7 @@ test('the messages of a device are counted by the hour of their receipt, late on
   assert.deepEqual([kept.stored, kept.deadLettered], [9, 1])
 })
 
-test('what was set aside is counted by code, whatever becomes of the dead letters', async (t) => {
+test('what was set aside is counted by code, whatever becomes of the dead letters, and so is what of it is held', async (t) => {
   let now = T0
   const log = await openLocal(t, { directory: scratchDirectory(t) }, { now: () => now })
   await append(log, ...Array.from({ length: 10 }, (_, number) => entry(number)))
@@ -86,17 +86,27 @@ test('what was set aside is counted by code, whatever becomes of the dead letter
   await pass(log, 4, [], [letter(2, T0, 'empty'), letter(3, T0, 'constructor')])
   const newest = { stream: 'environment', reason: 'so' }
   const codes = [
-    { code: 'unknown-schema', count: 1, firstAt: T0, lastAt: T0, ...newest },
-    { code: 'empty', count: 2, firstAt: T0, lastAt: T0 + 100, ...newest },
-    { code: 'constructor', count: 1, firstAt: T0 + 100, lastAt: T0 + 100, ...newest },
+    { code: 'unknown-schema', count: 1, held: 1, firstAt: T0, lastAt: T0, ...newest },
+    { code: 'empty', count: 2, held: 2, firstAt: T0, lastAt: T0 + 100, ...newest },
+    { code: 'constructor', count: 1, held: 1, firstAt: T0 + 100, lastAt: T0 + 100, ...newest },
   ]
   assert.deepEqual((await receiptsOf(log)).deadLetters, codes)
-  assert.equal(await log.purge({ device: 'd' }), 4)
-  assert.deepEqual((await receiptsOf(log)).deadLetters, codes)
+  assert.equal(await log.purge({ device: 'd', code: 'constructor' }), 1)
+  assert.equal(await log.replay({ device: 'd', code: 'empty' }), 2)
+  const heldOf = async () => (await receiptsOf(log)).deadLetters.map(({ code, count, held }) => [code, count, held])
+  assert.deepEqual(await heldOf(), [
+    ['unknown-schema', 1, 1],
+    ['empty', 2, 0],
+    ['constructor', 1, 0],
+  ])
+  assert.equal(await log.purge({ device: 'd' }), 1)
+  const none = codes.map((each) => ({ ...each, held: 0 }))
+  assert.deepEqual((await receiptsOf(log)).deadLetters, none)
   // What is set aside when it is appended counts at once.
   const appended = { device: 'd', stream: 's', receivedAt: T0, flags: 0, payload: Buffer.alloc(1) }
   await new Promise((resolve) => log.appendSetAside(appended, { code: 'empty', reason: 'so' }, resolve))
-  assert.equal((await receiptsOf(log)).deadLetters.find(({ code }) => code === 'empty')?.count, 3)
+  const empty = (await receiptsOf(log)).deadLetters.find(({ code }) => code === 'empty')
+  assert.deepEqual([empty?.count, empty?.held], [3, 1])
 })
 
 test('a record of an earlier version goes on, with no hours of before', async (t) => {
