@@ -13,7 +13,7 @@
  */
 
 import assert from 'node:assert/strict'
-import type { Entry } from '../log/entry.ts'
+import { type Entry, REPLAYED } from '../log/entry.ts'
 import { LATEST_SERIES_MAX, LATEST_SERIES_PER_DEVICE_MAX } from '../platform/limits.ts'
 import type { Selection } from '../schemas/history.ts'
 import { seriesKey } from '../schemas/point.ts'
@@ -120,7 +120,7 @@ export class Latest {
     return this.#dropped
   }
 
-  /** Takes in a message and its readings; of one that is set aside, that its device was heard. */
+  /** Takes in a message and its readings; of one that is set aside, that its device was heard. One that is replayed came before, at no pace. */
   take(entry: Entry, readings: readonly Reading[] | undefined): void {
     const stream = this.#registry.stream(entry.stream)
     if (stream === undefined) return
@@ -128,9 +128,13 @@ export class Latest {
     device.heardAt = Math.max(device.heardAt ?? 0, entry.receivedAt)
     device.touched = ++this.#sequence
     const newest = readings === undefined || readings.length === 0 ? undefined : newestOf(readings)
-    this.#sent(device, entry.stream).pace.take(entry.receivedAt, newest)
+    const isReplay = (entry.flags & REPLAYED) !== 0
+    const { pace } = this.#sent(device, entry.stream)
+    if (isReplay) pace.heardAt = Math.max(pace.heardAt, entry.receivedAt)
+    else pace.take(entry.receivedAt, newest)
     if (readings !== undefined) {
-      if (newest !== undefined && device.clock.isDue(entry.receivedAt)) device.clock.take(entry.receivedAt, newest)
+      if (!isReplay && newest !== undefined && device.clock.isDue(entry.receivedAt))
+        device.clock.take(entry.receivedAt, newest)
       for (const reading of readings) {
         const given = reading.part === undefined || entry.flags === 0 ? reading : alone(reading)
         this.#put(device, given, entry.receivedAt, Math.min(reading.ts, entry.receivedAt), stream)

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import type { Batch } from '../log/entry.ts'
-import { readEntry } from '../log/entry.ts'
+import { REPLAYED, readEntry } from '../log/entry.ts'
 import type { DeviceProgress, NewDeadLetter, NewNotice, Progress } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
 import { LOG_READ_ENTRIES_MAX } from '../platform/limits.ts'
@@ -148,8 +148,9 @@ export class Group {
     for (const remark of outcome.remarks) this.#notices.push(remark)
     const view = Buffer.from(this.bytes)
     for (const { at, ...setAside } of outcome.setAside) {
-      const { flags: _, payload, ...entry } = readEntry(view, at, setAside.offset)
-      this.#deadLetters.push({ ...setAside, ...entry, payload: Buffer.from(payload) })
+      const { flags, payload, ...entry } = readEntry(view, at, setAside.offset)
+      const isReplay = (flags & REPLAYED) !== 0 && { isReplay: true as const }
+      this.#deadLetters.push({ ...setAside, ...entry, ...isReplay, payload: Buffer.from(payload) })
     }
   }
 

@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { DAMAGED, deviceHash, type Entry, eachEntry, readEntry, SET_ASIDE } from '../log/entry.ts'
+import { DAMAGED, deviceHash, type Entry, eachEntry, REPLAYED, readEntry, SET_ASIDE } from '../log/entry.ts'
 import type { DeviceProgress, NewNotice } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
 import { GATHERED } from '../schemas/content-type.ts'
@@ -19,6 +19,8 @@ export interface Share {
   readonly devices: readonly string[]
   readonly starts: readonly number[]
   readonly offsets: readonly Offset[]
+  /** Which of `batch.entries` were set aside before, by index. */
+  readonly replays: ReadonlySet<number>
   readonly setAside: readonly SetAside[]
   /** Messages that were set aside when they were appended: their dead letters are there, and they are not decoded. */
   readonly setAsideBefore: readonly Pick<Entry, 'device' | 'receivedAt'>[]
@@ -53,6 +55,7 @@ export function decodeShare(
   const devices: string[] = []
   const starts: number[] = []
   const offsets: Offset[] = []
+  const replays = new Set<number>()
   const setAside: SetAside[] = []
   const setAsideBefore: Pick<Entry, 'device' | 'receivedAt'>[] = []
   const remarks = new Map<string, NewNotice>()
@@ -75,6 +78,7 @@ export function decodeShare(
     assert(stream, `decoded ${entry.stream}, which the registry does not know`)
     const remark = schemas.remark(entry)
     if (remark !== undefined) remarks.set(entry.device, { device: entry.device, stream: entry.stream, ...remark })
+    if ((entry.flags & REPLAYED) !== 0) replays.add(entries.length)
     entries.push({ stream, readings: decoded, receivedAt: entry.receivedAt, offset })
     devices.push(entry.device)
     starts.push(at)
@@ -85,6 +89,7 @@ export function decodeShare(
     devices,
     starts,
     offsets,
+    replays,
     setAside,
     setAsideBefore,
     remarks: [...remarks.values()],
@@ -137,7 +142,7 @@ const HOUR_MS = 3_600_000
  * several hours has a row for each.
  */
 function byDevice(
-  { batch, devices, setAsideBefore }: Share,
+  { batch, devices, replays, setAsideBefore }: Share,
   refused: ReadonlyMap<number, number>,
   superseded: readonly SupersededReadings[],
 ): DeviceProgress[] {
@@ -158,6 +163,7 @@ function byDevice(
     const lost = refused.size > 0 ? refused.get(index) : undefined
     const row = of(devices[index] ?? '', receivedAt)
     row.stored += lost === undefined ? 1 : 0
+    if (lost === undefined && replays.has(index)) row.replayed = (row.replayed ?? 0) + 1
     row.readings += readings.length - (lost ?? 0)
   }
   for (const { device, count } of superseded) {

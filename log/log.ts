@@ -28,6 +28,8 @@ export interface NewDeadLetter {
   readonly framing?: number
   /** Its readings could be decoded, so live apps have had them: a replay must not send them again. */
   readonly decoded?: boolean
+  /** It was set aside before, and counted as received then. Not kept. */
+  readonly isReplay?: true
 }
 
 export interface DeadLetter extends NewDeadLetter {
@@ -88,6 +90,8 @@ export interface DeviceProgress {
   readonly readings: number
   readonly superseded?: number
   readonly setAsideBefore?: number
+  /** Of `stored`, those that were set aside before, and counted as received then. */
+  readonly replayed?: number
   /** When the first and the last of these messages were received, milliseconds, within one hour of the clock (UTC): a device has several where they are of several. */
   readonly firstReceivedAt?: number
   readonly lastReceivedAt?: number

@@ -217,15 +217,16 @@ function lastSetAside(
   return Math.max(firstAt, last === undefined ? 0 : Math.min(last.from + HOUR_MS, time))
 }
 
-/** From the counts of the hours that are over; from all that came, if there are none. */
+/** From the counts of the hours that are over; from all hours, if there are none. */
 function intervalIn(receipts: DeviceReceipts | undefined, now: number): number | undefined {
   if (receipts?.firstReceivedAt === undefined || receipts.lastReceivedAt === undefined) return undefined
-  const { firstReceivedAt: first, lastReceivedAt: last, stored, deadLettered } = receipts
+  const { firstReceivedAt, lastReceivedAt: last } = receipts
+  const first = Math.max(firstReceivedAt, receipts.hours[0]?.from ?? 0)
   const whole = receipts.hours.filter(({ from }) => from > first && from + HOUR_MS <= now)
   const counts = whole.map(({ stored, setAside }) => stored + setAside).sort((a, b) => a - b)
   const usual = counts.length > 1 ? counts[counts.length >> 1] : undefined
   if (usual !== undefined) return HOUR_MS / usual
-  const count = stored + deadLettered
+  const count = receipts.hours.reduce((sum, { stored, setAside }) => sum + stored + setAside, 0)
   return count > 3 && last > first ? (last - first) / (count - 1) : undefined
 }
 

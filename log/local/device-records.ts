@@ -3,7 +3,8 @@
  * many came in which hour, of the last `HOURS_KEPT` hours and the one that goes on.
  *
  * Always true: all of it changes in the transaction that moves the checkpoint, so the hours add up to the counts, for as long as they
- * reach back. An hour is that of the receipt (UTC); what is received earlier than another and accounted later still counts in its own.
+ * reach back: a message is in them once. One that is replayed and stored is stored in its hour, and set aside no more; one that is set aside
+ * again changes nothing there. An hour is that of the receipt (UTC); what is received earlier than another and accounted later still counts in its own.
  * Bound: a record of `RECORD_BYTES` for each device that was ever stored or set aside, and one of `HOURS_BYTES` once an hour of it is
  * over: that one is written once an hour, for the hour that goes on stands in the first.
  */
@@ -34,6 +35,8 @@ export interface Hour {
   readonly hour: number
   stored: number
   setAside: number
+  /** Of what is added: so many that were set aside are stored. */
+  replayed?: number
 }
 
 /** Of one reader and one device; what it becomes, or what is added. */
@@ -62,19 +65,36 @@ export const nothingOf = (): OfDevice => ({
 
 export const hourOf = (receivedAt: number): number => Math.max(0, Math.floor(receivedAt / HOUR_MS))
 
-/** Adds messages received from `first` to `last`, within one hour, to what is added. */
-export function addReceipts(more: OfDevice, first: number, last: number, stored: number, setAside: number): void {
+/** Adds messages received from `first` to `last`, within one hour, to what is added. Of `stored`, `replayed` were received before. */
+export function addReceipts(
+  more: OfDevice,
+  first: number,
+  last: number,
+  stored: number,
+  setAside: number,
+  replayed = 0,
+): void {
   if (more.firstReceivedAt === 0 || first < more.firstReceivedAt) more.firstReceivedAt = first
   if (last > more.lastReceivedAt) more.lastReceivedAt = last
   if (stored > 0 && last > more.lastStoredAt) more.lastStoredAt = last
   const hour = hourOf(last)
   const known = more.hours.find((each) => each.hour === hour)
-  if (known === undefined) more.hours.push({ hour, stored, setAside })
+  if (known === undefined) more.hours.push({ hour, stored: stored - replayed, setAside, replayed })
   else {
-    known.stored += stored
+    known.stored += stored - replayed
     known.setAside += setAside
+    known.replayed = (known.replayed ?? 0) + replayed
   }
 }
+
+/** What was set aside in a version that kept no hours cannot be moved. */
+function sumOf(kept: Hour, more: Hour): Hour {
+  const setAside = kept.setAside + more.setAside
+  const moved = Math.min(more.replayed ?? 0, setAside)
+  return { hour: more.hour, stored: kept.stored + more.stored + moved, setAside: setAside - moved }
+}
+
+const nothingIn = (hour: number): Hour => ({ hour, stored: 0, setAside: 0 })
 
 export class DeviceRecords {
   readonly #environment: Environment
@@ -147,11 +167,9 @@ export class DeviceRecords {
       const current = readHour(bytes, HOUR_AT)
       if (hour.hour > current.hour) {
         if (current.stored + current.setAside > 0) over.push(current)
-        writeHour(bytes, HOUR_AT, hour)
-      } else if (hour.hour === current.hour) {
-        const { stored, setAside } = current
-        writeHour(bytes, HOUR_AT, { ...hour, stored: stored + hour.stored, setAside: setAside + hour.setAside })
-      } else if (hour.hour > current.hour - HOURS_KEPT) over.push(hour)
+        writeHour(bytes, HOUR_AT, sumOf(nothingIn(hour.hour), hour))
+      } else if (hour.hour === current.hour) writeHour(bytes, HOUR_AT, sumOf(current, hour))
+      else if (hour.hour > current.hour - HOURS_KEPT) over.push(hour)
     }
     if (over.length > 0) this.#addHours(key, over)
   }
@@ -164,10 +182,8 @@ export class DeviceRecords {
     for (const hour of over) {
       const at = (hour.hour % HOURS_KEPT) * SLOT_BYTES
       const kept = readHour(bytes, at)
-      const isSame = kept.hour === hour.hour
       if (kept.hour > hour.hour) continue
-      const [stored, setAside] = isSame ? [kept.stored, kept.setAside] : [0, 0]
-      writeHour(bytes, at, { ...hour, stored: stored + hour.stored, setAside: setAside + hour.setAside })
+      writeHour(bytes, at, sumOf(kept.hour === hour.hour ? kept : nothingIn(hour.hour), hour))
     }
     deviceHours.put(key, bytes)
   }

@@ -186,7 +186,7 @@ function byDevice(progress: Advance): Map<string, OfDevice> {
     more.superseded += part.superseded ?? 0
     more.deadLettered += before
     const { firstReceivedAt: first, lastReceivedAt: last } = part
-    if (first !== undefined && last !== undefined) addReceipts(more, first, last, part.stored, before)
+    if (first !== undefined && last !== undefined) addReceipts(more, first, last, part.stored, before, part.replayed)
     setAsideOfAll += before
     storedOfAll += part.stored
     readingsOfAll += part.readings
@@ -198,10 +198,10 @@ function byDevice(progress: Advance): Map<string, OfDevice> {
     [stored, readings, superseded, setAsideBefore],
     'the devices of a progress add up to its counts',
   )
-  for (const { device, receivedAt } of deadLetters) {
+  for (const { device, receivedAt, isReplay } of deadLetters) {
     const more = of(device)
     more.deadLettered++
-    addReceipts(more, receivedAt, receivedAt, 0, 1)
+    if (!isReplay) addReceipts(more, receivedAt, receivedAt, 0, 1)
   }
   return all
 }

@@ -17,7 +17,8 @@ const CHECKED = 0xc1
 const HEADER_BYTES = 5
 
 export function writeLetter(letter: NewDeadLetter, setAsideAt: number): Buffer {
-  const packed = pack({ ...letter, setAsideAt })
+  const { isReplay: _, ...kept } = letter
+  const packed = pack({ ...kept, setAsideAt })
   const bytes = Buffer.allocUnsafe(HEADER_BYTES + packed.length)
   bytes[0] = CHECKED
   bytes.writeUInt32LE(crc32(packed), 1)

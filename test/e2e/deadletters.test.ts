@@ -5,6 +5,8 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connectAsync, type IPublishPacket, type MqttClient } from 'mqtt'
+import type { DeviceRecord } from '../../gateway/devices/one-device.ts'
+import type { Why } from '../../gateway/devices/why.ts'
 import { LocalLog } from '../../log/local/local-log.ts'
 import { type DeviceLedger, INGEST_READER } from '../../log/log.ts'
 import { systemClock } from '../../platform/clock.ts'
@@ -82,7 +84,13 @@ test('messages of a stream without a schema are replayed by themselves once it i
   const query = `filter=devices/%2B/telemetry/pump&from=${NOW - 1}&to=${NOW + 1_000}`
   const values = (await platform.readings(query)).map((reading) => reading.values.flow)
   assert.deepEqual(values, [0, 0.1, 0.2, 0.3, 0.4])
+  const { cause, code } = await platform.get<Why>('/v1/devices/pump-1/why')
+  assert.deepEqual([cause, code], ['set-aside', 'malformed-avro'], 'of what is left')
   assert.equal(await platform.telltale('deadletters', 'purge', '6'), 'purged 1\n')
+  assert.notEqual((await platform.get<Why>('/v1/devices/pump-1/why')).cause, 'set-aside')
+  const { hours } = await platform.get<DeviceRecord>('/v1/devices/pump-1')
+  const sumOf = (name: 'received' | 'stored' | 'setAside') => hours.reduce((sum, hour) => sum + hour[name], 0)
+  assert.deepEqual([sumOf('received'), sumOf('stored'), sumOf('setAside')], [7, 6, 1])
 
   const own = {
     device: 'pump-1',

@@ -38,6 +38,24 @@ test('the last is the latest by its own time: one overtaken, an older one of the
   assert.deepEqual(timesOf(latest, 'a'), [8])
 })
 
+test('what is replayed came before: it is no pace of its device', () => {
+  const latest = new Latest(registry)
+  const message = (n: number, flags: number) => ({
+    ...entry('a', 'environment', environment(NOW + n * 1_000)),
+    receivedAt: NOW + n * 1_000,
+    flags,
+  })
+  for (let n = 0; n < 4; n++) latest.take(message(n, 0), undefined)
+  const paceOf = () => latest.sentBy('a').get('environment')?.pace.intervalMs
+  assert.equal(paceOf(), 1_000)
+  const again = new Latest(registry)
+  for (let n = 0; n < 9; n++) take(again, message(n / 4, REPLAYED))
+  assert.equal(again.sentBy('a').get('environment')?.pace.intervalMs, undefined)
+  assert.equal(again.heardAt('a'), NOW + 2_000)
+  for (let n = 0; n < 9; n++) take(latest, message(3 + n / 4, REPLAYED))
+  assert.equal(paceOf(), 1_000)
+})
+
 test('a reading from a clock that runs ahead hides nothing that is received after it, nor what the store has', () => {
   const latest = new Latest(registry)
   const receive = (ahead: number, after: number) => {

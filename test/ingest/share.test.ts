@@ -13,6 +13,7 @@ test('a store that refuses all of a stream sets no message aside that has no rea
     devices: ['a', 'a'],
     starts: [0, 100],
     offsets: [7 as Offset, 8 as Offset],
+    replays: new Set(),
     setAside: [],
     setAsideBefore: [],
     remarks: [],

@@ -77,6 +77,30 @@ test('the messages of a device are counted by the hour of their receipt, late on
   assert.deepEqual([kept.stored, kept.deadLettered], [9, 1])
 })
 
+test('a message that is replayed is in the hour of its receipt once: stored, or set aside again', async (t) => {
+  const log = await openLocal(t, { directory: scratchDirectory(t) })
+  await append(log, ...Array.from({ length: 10 }, (_, number) => entry(number)))
+  await pass(
+    log,
+    4,
+    [stored('d', 1, T0)],
+    [0, 1, 2].map((n) => letter(n, T0 + n * 1_000, 'unknown-schema')),
+  )
+  await pass(log, 5, [stored('d', 1, T0 + HOUR)])
+  const again = { ...stored('d', 2, T0, T0 + 1_000), replayed: 2 }
+  await pass(log, 8, [again], [{ ...letter(7, T0 + 2_000, 'invalid-reading'), isReplay: true }])
+  const receipts = await receiptsOf(log)
+  assert.deepEqual(hoursOf(receipts), [
+    [0, 3, 1],
+    [1, 1, 0],
+  ])
+  assert.deepEqual([receipts.stored, receipts.deadLettered], [4, 4], 'the ledger counts each passage')
+  assert.deepEqual([receipts.firstReceivedAt, receipts.lastReceivedAt], [T0, T0 + HOUR])
+  // Of an hour that nothing is known of, nothing is.
+  await pass(log, 9, [{ ...stored('d', 1, T0 + 2 * HOUR), replayed: 1 }])
+  assert.deepEqual(hoursOf(await receiptsOf(log)).length, 2)
+})
+
 test('what was set aside is counted by code, whatever becomes of the dead letters, and so is what of it is held', async (t) => {
   let now = T0
   const log = await openLocal(t, { directory: scratchDirectory(t) }, { now: () => now })
