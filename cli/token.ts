@@ -9,11 +9,12 @@ import { Command, InvalidArgumentError } from 'commander'
 import { decodeJwt } from 'jose'
 import { devicePatternOf } from '../identity/device-filter.ts'
 import { isDevicePattern } from '../identity/scope.ts'
-import { isDeviceId, isTopicFilter, selectionOf, selectsTopics } from '../identity/topics.ts'
+import { isTopicFilter, selectionOf, selectsTopics } from '../identity/topics.ts'
 import { hashPassword } from '../identity/users.ts'
 import { systemClock } from '../platform/clock.ts'
 import { loadSettings, type Settings } from '../platform/settings.ts'
 import { SchemaError } from '../schemas/registry.ts'
+import { readDeviceId } from './device-id.ts'
 import { loadRegistry, openKnownIdentity, openSigner } from './installation.ts'
 import { formatTable } from './table.ts'
 import { readTime } from './time.ts'
@@ -165,6 +166,5 @@ function warnOfUnknown(filters: readonly string[], known: readonly string[] | un
 }
 
 function parseDeviceIds(value: string, previous: string[] = []): string[] {
-  if (!isDeviceId(value)) throw new InvalidArgumentError('Allowed are 1 to 64 of A-Z a-z 0-9 . _ : -')
-  return [...previous, value]
+  return [...previous, readDeviceId(value)]
 }

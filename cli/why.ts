@@ -5,17 +5,17 @@
  * run. Exit code 0 if all is well, 1 if not.
  */
 
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { asOf, factsOf } from '../gateway/devices/facts.ts'
 import { nearestTo } from '../gateway/devices/names.ts'
 import { type Why, whyOf } from '../gateway/devices/why.ts'
 import type { DeclaredDevices } from '../identity/declared-devices.ts'
-import { isDeviceId } from '../identity/topics.ts'
 import { INGEST_READER, type Log } from '../log/log.ts'
 import { systemClock } from '../platform/clock.ts'
 import { TelltaleError } from '../platform/errors.ts'
 import { printable } from '../platform/printable.ts'
 import { loadSettings, type Settings } from '../platform/settings.ts'
+import { readDeviceId } from './device-id.ts'
 import { loadDevices } from './installation.ts'
 import { withLog } from './log.ts'
 import { askGateway, withBroker } from './running.ts'
@@ -28,7 +28,7 @@ interface Options {
 
 export function whyCommand(): Command {
   return new Command('why')
-    .argument('<device>', 'its id', readDevice)
+    .argument('<device>', 'its id', readDeviceId)
     .option('--at <time>', 'as of then: 2025-11-23T12:00:00Z, or so long ago as 90m', readTime)
     .option('--json', 'as JSON')
     .action(why)
@@ -74,9 +74,4 @@ function unknown({ presence, journal }: Log, declared: DeclaredDevices, device: 
 function shown({ sentence, evidence, mend }: Why): string {
   const lines = evidence.map(({ at, text }) => `  ${new Date(at).toISOString()}  ${printable(text)}`)
   return [printable(sentence), ...lines, ...(mend === undefined ? [] : [`mend: ${printable(mend)}`]), ''].join('\n')
-}
-
-function readDevice(text: string): string {
-  if (!isDeviceId(text)) throw new InvalidArgumentError('Allowed are 1 to 64 of A-Z a-z 0-9 . _ : -')
-  return text
 }

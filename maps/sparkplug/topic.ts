@@ -52,6 +52,13 @@ export const nodeIdOf = ({ group, node }: Pick<SparkplugTopic, 'group' | 'node'>
 export const deviceIdOf = ({ group, node, device }: SparkplugTopic): string =>
   idOf(device === undefined ? [group, node] : [group, node, device])
 
+/** The id of what people write as its names, `{group}/{node}/{device}` or with colons between; undefined if these are no names. */
+export function idOfNames(text: string): string | undefined {
+  const names = text.split(text.includes('/') ? '/' : ':')
+  const areNames = (names.length === 2 || names.length === 3) && !names.some((name) => name === '' || /[+#]/.test(name))
+  return areNames ? idOf(names) : undefined
+}
+
 /** The edge node to which a device may subscribe with `filter`, for the commands to it and to its devices; undefined if it is another filter. */
 export function commandedBy(filter: string): string | undefined {
   const [namespace, group = '', type, node = '', device, ...more] = filter.split('/')

@@ -21,6 +21,8 @@ const wrong: [args: string[], message: RegExp, environment?: Record<string, stri
   [['token', 'device'], /missing required argument 'id'/],
   [['token', 'device', 'd', '--ttl', 'soon'], /'soon' is invalid. Allowed is a duration/],
   [['token', 'device', 'a/b'], /'a\/b' is invalid.*Allowed are 1 to 64/],
+  [['token', 'device', 'Plant A:line 4'], /'Plant A:line 4' is invalid.*its id here is Plant_A:line_4-005d20b2\n/],
+  [['why', 'Plant A/line 4'], /'Plant A\/line 4' is invalid.*its id here is Plant_A:line_4-005d20b2\n/],
   [['token', 'app', '--filter', 'a/#/b'], /'a\/#\/b' is invalid.*Allowed is an MQTT topic filter/],
   [['token', 'app', '--filter', 'device/+/telemetry/#'], /'device\/\+\/telemetry\/#' is invalid.*It matches no topic/],
   [['token', 'app'], /required option '--filter <filter>' not specified/],
