@@ -9,7 +9,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { decodeJwt } from 'jose'
 import { devicePatternOf } from '../identity/device-filter.ts'
 import { isDevicePattern } from '../identity/scope.ts'
-import { isTopicFilter, selectionOf, selectsTopics } from '../identity/topics.ts'
+import { isTopicFilter, selectionOf, selectsForeignTopics, selectsTopics } from '../identity/topics.ts'
 import { hashPassword } from '../identity/users.ts'
 import { systemClock } from '../platform/clock.ts'
 import { loadSettings, type Settings } from '../platform/settings.ts'
@@ -54,6 +54,7 @@ export function tokenCommand(): Command {
     .addOption(ttlOption('how long it is good', '1d'))
     .action(async (options: TtlOption & { filter: string[]; schemas?: boolean; command?: string[] }) => {
       const settings = loadSettings()
+      warnOfForeign(options.filter)
       warnOfUnknown(options.filter, knownStreams(settings))
       const identity = await openSigner(settings)
       const { schemas = false, command: commands = [] } = options
@@ -136,10 +137,10 @@ function collectCommanded(value: string, previous: string[] = []): string[] {
 
 function collect(value: string, previous: string[] = []): string[] {
   if (!isTopicFilter(value)) throw new InvalidArgumentError('Allowed is an MQTT topic filter.')
-  if (!selectsTopics(value)) {
-    throw new InvalidArgumentError(
-      'It matches no topic there is: devices/<device>/telemetry/<stream>, devices/<device>/status or .../errors.',
-    )
+  if (!selectsTopics(value) && !selectsForeignTopics(value)) {
+    const right =
+      'devices/<device>/telemetry/<stream>, devices/<device>/status or .../errors, or topics of others, such as spBv1.0/#'
+    throw new InvalidArgumentError(`It matches no topic there is: ${right}.`)
   }
   return [...previous, value]
 }
@@ -151,6 +152,15 @@ function knownStreams(settings: Settings): readonly string[] | undefined {
   } catch (error) {
     if (error instanceof SchemaError) return undefined
     throw error
+  }
+}
+
+/** It may be meant so, for a host application of Sparkplug. */
+function warnOfForeign(filters: readonly string[]): void {
+  for (const filter of filters) {
+    if (selectsTopics(filter)) continue
+    const what = 'is of topics that are not under devices/: it holds for subscriptions by MQTT, and selects no readings'
+    process.stderr.write(`telltale: ${filter} ${what}\n`)
   }
 }
 

@@ -92,6 +92,10 @@ export function selectsTopics(filter: string): boolean {
   return isOfDevice || selectsTelemetry(filter)
 }
 
+/** Whether a well-formed topic filter can match topics beside those of the platform: they have a meaning to MQTT subscribers only. */
+export const selectsForeignTopics = (filter: string): boolean =>
+  !filter.startsWith('$') && !/^devices(\/|$)/.test(filter)
+
 /** Every reading that `inner` selects is selected by `outer`. */
 export function selectionCovers(outer: Selection, inner: Selection): boolean {
   return (

@@ -24,7 +24,11 @@ const wrong: [args: string[], message: RegExp, environment?: Record<string, stri
   [['token', 'device', 'Plant A:line 4'], /'Plant A:line 4' is invalid.*its id here is Plant_A:line_4-005d20b2\n/],
   [['why', 'Plant A/line 4'], /'Plant A\/line 4' is invalid.*its id here is Plant_A:line_4-005d20b2\n/],
   [['token', 'app', '--filter', 'a/#/b'], /'a\/#\/b' is invalid.*Allowed is an MQTT topic filter/],
-  [['token', 'app', '--filter', 'device/+/telemetry/#'], /'device\/\+\/telemetry\/#' is invalid.*It matches no topic/],
+  [
+    ['token', 'app', '--filter', 'devices/+/telemetri/#'],
+    /'devices\/\+\/telemetri\/#' is invalid.*It matches no topic/,
+  ],
+  [['token', 'app', '--filter', '$SYS/#'], /'\$SYS\/#' is invalid.*It matches no topic/],
   [['token', 'app'], /required option '--filter <filter>' not specified/],
   [['deadletters', 'show', 'x'], /'x' is invalid.*Allowed is a whole number/],
   [['deadletters', 'list', '--since', '2025-02-30'], /'2025-02-30' is invalid.*Allowed is a time/],
@@ -123,6 +127,11 @@ test('tokens are printed one a line, in order, and nothing else; the key is for 
   const { filters } = JSON.parse(Buffer.from(app.stdout.split('.')[1] ?? '', 'base64url').toString())
   assert.deepEqual(filters, ['devices/a/#', 'devices/b/#'])
   assert.match(app.stderr, /^telltale: to revoke it: telltale token revoke app-[\w-]{16}\n$/)
+  const host = await telltale(directory, ['token', 'app', '--filter', 'spBv1.0/#'])
+  assert.match(
+    host.stderr,
+    /^telltale: spBv1.0\/# is of topics that are not under devices\/: .*\ntelltale: to revoke it: .*\n$/,
+  )
   const early = await telltale(directory, ['token', 'app', '--filter', 'devices/+/telemetry/enviroment'])
   assert.match(
     early.stderr,

@@ -303,6 +303,30 @@ test('an edge node publishes on its own topics only, for all its devices; who sp
   assert.deepEqual([ledger.accepted, ledger.deadLettered], [2, 0])
 })
 
+test('another host application, with a token for the topics of Sparkplug, sees what was published, and commands nobody', async (t) => {
+  const platform = await RunningPlatform.start(t)
+  const password = (await platform.telltale('token', 'app', '--filter', 'spBv1.0/#')).trim()
+  const host = await connectAsync({ port: platform.mqttPort, username: 'app', password, reconnectPeriod: 0 })
+  t.after(() => host.end(true))
+  host.on('error', () => undefined)
+  const seen: string[] = []
+  host.on('message', (topic, payload) => seen.push(`${topic} ${payload.toString('hex')}`))
+  await host.subscribeAsync('spBv1.0/#')
+  await assert.rejects(host.subscribeAsync('devices/+/status'), /Subscribe error/)
+  const edge = await EdgeNode.connect(t, platform)
+  await edge.birth(Date.now(), 0, [{ ...COUNT, int_value: 0 }])
+  await edge.publish('NDATA', Buffer.from('1801', 'hex'))
+  await until(() => seen.length === 2)
+  assert.match(seen[0] ?? '', /^spBv1.0\/plant\/NBIRTH\/line4 /)
+  assert.equal(seen[1], 'spBv1.0/plant/NDATA/line4 1801')
+  const refused = await fetch(`${platform.url}/v1/readings`, { headers: { authorization: `Bearer ${password}` } })
+  assert.deepEqual([refused.status, ((await refused.json()) as { readings: object[] }).readings], [200, []])
+  const gone = new Promise((resolve) => host.once('close', () => resolve(undefined)))
+  host.publish('spBv1.0/plant/NCMD/line4', 'x')
+  await gone
+  assert.deepEqual(edge.told, [])
+})
+
 test('as a primary host the platform says that it is there, and that it goes', async (t) => {
   const platform = await RunningPlatform.start(t, { environment: { TELLTALE_SPARKPLUG_HOST: 'telltale' } })
   const edge = await EdgeNode.connect(t, platform)

@@ -10,6 +10,7 @@ import {
   parseTopic,
   selectionCovers,
   selectionOf,
+  selectsForeignTopics,
   selectsTelemetry,
   selectsTopics,
   statusTopic,
@@ -85,6 +86,13 @@ test('a filter selects topics if it matches one of them', () => {
   for (const text of ['devices/a', 'device/+/telemetry/#', 'devices/a/telemetry', 'devices/a/state']) {
     assert(!selectsTopics(text), text)
   }
+})
+
+test('a filter selects foreign topics if it can match one that begins with neither devices/ nor $', () => {
+  for (const text of ['spBv1.0/#', 'a', '+/a', '#', '/devices', 'device/+/telemetry/#'])
+    assert(selectsForeignTopics(text), text)
+  for (const text of ['devices', 'devices/#', 'devices/+/x', '$SYS/#', '$share/a/b'])
+    assert(!selectsForeignTopics(text), text)
 })
 
 test('a filter that covers another matches all that the other matches', () => {
