@@ -19,7 +19,7 @@ import {
   type Shape,
 } from './definition.ts'
 import { LONG_MAX, LONG_MIN, tooMany } from './guard.ts'
-import { fromDefault, fromJson, Unfit, wantedLogical } from './logical.ts'
+import { fromDefault, fromJson, timestampOf, Unfit, wantedLogical } from './logical.ts'
 import { givenList, ListFault, type ListLeaf } from './numbers.ts'
 import { type Reading, Rejection, type Value } from './reading.ts'
 import { itemOf, type MessageContext, noValue } from './record-mapper.ts'
@@ -179,7 +179,6 @@ class Collector {
       return
     }
     if (!fits(leaf, value)) {
-      const { timeField, precision } = this.#definition
       const right = name === timeField ? rightTime(value, precision) : `${wantedOf(leaf)} is right`
       return this.#fail(`${name} is ${quote(value)}; ${right}`)
     }
@@ -187,6 +186,12 @@ class Collector {
     const fault = field.tag ? tagFault(String(sound)) : undefined
     if (fault !== undefined) return this.#fail(`${name} ${fault}`)
     // Minus zero becomes zero: neither JSON nor line protocol would keep it.
+    const { timeField, precision } = this.#definition
+    const time = name === timeField && typeof value === 'string' ? timestampOf(value, precision) : undefined
+    if (time !== undefined) {
+      this.values.set(name, time)
+      return
+    }
     this.values.set(name, sound === 0 ? 0 : sound)
   }
 }
@@ -243,9 +248,10 @@ function wantedOf(shape: Shape): string {
   }
 }
 
-/** What would be right in place of `value`, which is no time; the number that it would be if it is one in ISO 8601. */
+/** What would be right in place of `value`, which is no time; the number that it would be if it is one in another form of ISO 8601. */
 function rightTime(value: unknown, precision: 'ms' | 'us'): string {
-  const right = `whole ${precision === 'ms' ? 'milliseconds' : 'microseconds'} since 1970 are right`
+  const [unit, fraction] = precision === 'ms' ? ['milliseconds', '250'] : ['microseconds', '250001']
+  const right = `whole ${unit} since 1970 are right, or a text such as "2026-11-30T10:36:09.${fraction}Z"`
   const micros = typeof value === 'string' ? parseTimeMicros(value) : undefined
   return micros === undefined ? right : `${right}: ${precision === 'ms' ? Math.floor(micros / 1000) : micros}`
 }

@@ -210,6 +210,17 @@ function uuidText(given: string): string | Unfit {
     ? text
     : new Unfit(`is ${quote(given)}; ${wantedLogical({ kind: 'uuid', size: undefined })} is right`)
 }
+/** The number of a timestamp's text, exact, as a schema of this precision has it; undefined if it is none. */
+export function timestampOf(text: string, precision: 'ms' | 'us'): number | undefined {
+  const same = sameTemporal(precision === 'ms' ? 'timestamp-millis' : 'timestamp-micros', text)
+  if (same === undefined) return undefined
+  const ms = Date.parse(`${same.slice(0, MILLIS_END)}Z`)
+  return precision === 'ms' ? ms : ms * 1000 + Number(same.slice(MILLIS_END, -1))
+}
+
+/** Behind the milliseconds of a timestamp's text. */
+const MILLIS_END = '2026-11-30T10:36:09.250'.length
+
 
 const uuidOfBytes = (bytes: Uint8Array): string => hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 

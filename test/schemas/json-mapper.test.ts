@@ -54,6 +54,18 @@ test('an array becomes its readings; an empty one and one too long do not', () =
   )
 })
 
+test('the time may be text as of another timestamp, exact to what the schema has', () => {
+  const time = (stream: string, reading: object) => {
+    const outcome = decode(shipped, stream, reading)
+    return outcome instanceof Rejection ? outcome.reason : outcome[0]?.ts
+  }
+  const environment = (ts: string) => time('environment', { ...ENVIRONMENT, ts })
+  assert.equal(environment('2025-11-23T12:00:00Z'), 1763899200000)
+  assert.equal(environment('2025-11-23T12:00:00.12Z'), 1763899200120)
+  const vibration = { sensor: 'a', axis: 'x', acceleration_rms: 1, acceleration_peak: 2, velocity_rms: 1 }
+  assert.equal(time('vibration', { ...vibration, ts: '2025-11-23T12:00:00.123456Z' }), 1763899200123.456)
+})
+
 test('slips of the pen are named with what is right', () => {
   const but = (change: object) => decode(shipped, 'environment', { ...ENVIRONMENT, ...change })
   rejected(
@@ -73,15 +85,21 @@ test('slips of the pen are named with what is right', () => {
   rejected(but({ temperature: 3.5e38 }), 'invalid-reading', /^temperature is 3\.5e\+38; a number within float range/)
   rejected(but({ battery: 2 ** 31 }), 'invalid-reading', /^battery is 2147483648; an integer of 32 bits/)
   rejected(but({ battery: true }), 'invalid-reading', /^battery is true/)
-  rejected(but({ ts: 'yesterday' }), 'invalid-reading', /^ts is "yesterday"; whole milliseconds since 1970 are right$/)
-  const noon = /^ts is "2025-11-23T12:00[^"]*"; whole milliseconds since 1970 are right: 1763899200000$/
-  for (const text of ['2025-11-23T12:00', '2025-11-23T12:00:00.000Z'])
-    rejected(but({ ts: text }), 'invalid-reading', noon)
+  const right = 'whole milliseconds since 1970 are right, or a text such as "2026-11-30T10:36:09.250Z"'
+  rejected(but({ ts: 'yesterday' }), 'invalid-reading', new RegExp(`^ts is "yesterday"; ${right}$`))
+  for (const text of [
+    '2025-11-23T12:00',
+    '2025-11-23T12:00:00.000',
+    '2025-11-23T13:00:00+01:00',
+    '2025-11-23T12:00:00.0001Z',
+  ])
+    rejected(but({ ts: text }), 'invalid-reading', new RegExp(`^ts is "2025-11-23T1.*"; ${right}: 1763899200000$`))
   rejected(
     decode(shipped, 'vibration', { ts: '2025-11-23T12:00Z' }),
     'invalid-reading',
-    /; whole microseconds since 1970 are right: 1763899200000000$/,
+    /; whole microseconds since 1970 are right, or a text such as .*: 1763899200000000$/,
   )
+  rejected(but({ ts: '2014-11-23T12:00:00Z' }), 'bad-timestamp', /outside 2015/)
   rejected(but({ ts: 1763900000 }), 'bad-timestamp', /it looks like seconds/)
   rejected(
     decode(shipped, 'environment', '{"ts":1763900000123,"temperature":1e999}'),
