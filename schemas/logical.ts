@@ -143,7 +143,7 @@ export function fromDefault(leaf: Logical, given: unknown): unknown {
 export function wantedLogical(leaf: Logical): string {
   switch (leaf.kind) {
     case 'decimal':
-      return `a number of at most ${leaf.precision} digits, ${leaf.scale} of them decimals, that has no more than ${DECIMAL_DIGITS_MAX}`
+      return wantedDecimal(leaf)
     case 'bytes':
       return `hexadecimal text of at most ${BYTES_MAX} bytes`
     case 'fixed':
@@ -153,6 +153,15 @@ export function wantedLogical(leaf: Logical): string {
     default:
       return `${EXAMPLES[leaf.kind]}, or the number that Avro has for it,`
   }
+}
+
+/** Of a decimal whose precision is larger than what a double keeps the digits that are not zero count apart. */
+function wantedDecimal({ precision, scale }: Decimal): string {
+  const whole = precision - scale
+  const digits = `a number with at most ${whole} ${whole === 1 ? 'digit' : 'digits'} before the point and ${scale} behind it`
+  return precision <= DECIMAL_DIGITS_MAX
+    ? digits
+    : `${digits}, of at most ${DECIMAL_DIGITS_MAX} digits without the zeros at either end,`
 }
 
 const EXAMPLES: Readonly<Record<Temporal, string>> = {
@@ -201,15 +210,6 @@ function sameTemporal(kind: Temporal, text: string): string | undefined {
   return `${date}${time}.${fraction.padEnd(digits, '0')}${zone}`
 }
 
-const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/
-const HEX = /^(?:[\dA-Fa-f]{2})*$/
-
-function uuidText(given: string): string | Unfit {
-  const text = given.toLowerCase()
-  return UUID.test(text)
-    ? text
-    : new Unfit(`is ${quote(given)}; ${wantedLogical({ kind: 'uuid', size: undefined })} is right`)
-}
 /** The number of a timestamp's text, exact, as a schema of this precision has it; undefined if it is none. */
 export function timestampOf(text: string, precision: 'ms' | 'us'): number | undefined {
   const same = sameTemporal(precision === 'ms' ? 'timestamp-millis' : 'timestamp-micros', text)
@@ -221,6 +221,15 @@ export function timestampOf(text: string, precision: 'ms' | 'us'): number | unde
 /** Behind the milliseconds of a timestamp's text. */
 const MILLIS_END = '2026-11-30T10:36:09.250'.length
 
+const UUID = /^[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}$/
+const HEX = /^(?:[\dA-Fa-f]{2})*$/
+
+function uuidText(given: string): string | Unfit {
+  const text = given.toLowerCase()
+  return UUID.test(text)
+    ? text
+    : new Unfit(`is ${quote(given)}; ${wantedLogical({ kind: 'uuid', size: undefined })} is right`)
+}
 
 const uuidOfBytes = (bytes: Uint8Array): string => hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 
