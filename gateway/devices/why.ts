@@ -57,6 +57,7 @@ export interface Why {
 
 /** What happened so lately is going on, where a device's interval does not say more. */
 const RECENT_MS = 10 * 60_000
+const HOUR_MS = 3_600_000
 /** A clock that is off by less is not told. */
 export const CLOCK_OFFSET_MS_MIN = 60_000
 /** Takeovers so many within `RECENT_MS` are no reconnects. */
@@ -172,12 +173,17 @@ function dropped(facts: Facts): Found | undefined {
   // What was mended is over: it sends since, and no more of these.
   if (drop.at < heardAt - silentAfterMs(facts)) return undefined
   if (!facts.online && now - drop.at > recentMs(facts)) return undefined
+  // Of two faults the newer one is what is to be mended.
+  if ((newestHeld(facts)?.lastAt ?? 0) > drop.at && setAside(facts) !== undefined) return undefined
   const isTopic = drop.code === 'publish-forbidden'
-  const what = isTopic ? 'sends on a topic that is not its own' : 'sends what is not taken'
+  const what = isTopic ? 'on a topic that is not its own' : 'what is not taken'
+  const sends = hasEnded(facts)
+    ? `${device} sent ${what} ${beforeEnd(facts)}`
+    : `${device} is connected and sends ${what}`
   return {
     cause: isTopic ? 'wrong-topic' : 'too-large',
     code: drop.code,
-    sentence: `${device} is connected and ${what}: ${drop.text}`,
+    sentence: `${sends}: ${drop.text}`,
     mend: mendOfCode(drop.code),
   }
 }
@@ -209,24 +215,40 @@ function waiting(facts: Facts): Found | undefined {
 
 function setAside(facts: Facts): Found | undefined {
   const { device, now, receipts } = facts
-  // What was replayed or purged is mended.
-  const newest = receipts?.deadLetters.findLast(({ held }) => held > 0)
+  const newest = newestHeld(facts)
   if (receipts === undefined || newest === undefined || isOver(facts, newest.lastAt)) return undefined
   const { lastStoredAt = 0 } = receipts
   const all = newest.lastAt >= lastStoredAt
   if (!all && now - newest.lastAt > recentMs(facts)) return undefined
   // It has gone, or is silent: what it sent before is not why there is nothing now, unless nothing was ever right.
-  const isQuiet = now - (facts.heardAt ?? 0) > Math.max(silentAfterMs(facts), RECENT_MS)
-  if (isQuiet && lastStoredAt > 0) return undefined
-  const hour = facts.hours.at(-1)
-  const some = hour === undefined ? 'some' : `${hour.setAside} of ${count(hour.received, 'message')} of this hour`
-  const what = all ? `${device} sends, and what it sends is set aside` : `${device} sends, and ${some} are set aside`
+  const isLong = now - (facts.heardAt ?? 0) > Math.max(silentAfterMs(facts), RECENT_MS)
+  if (isLong && lastStoredAt > 0) return undefined
+  // It is gone for another reason than a few of its messages.
+  if (!all && hasGone(facts)) return undefined
+  const some = someOf(facts)
+  const sends = all ? `${device} sends, and what it sends is set aside` : `${device} sends, and ${some} set aside`
+  const sent = all
+    ? `what ${device} sent ${beforeEnd(facts)} is set aside`
+    : `${device} sent ${beforeEnd(facts)}, and ${some} set aside`
+  const what = hasEnded(facts) ? sent : sends
   return {
     cause: 'set-aside',
     code: newest.code,
     sentence: `${what}, the newest ${since(newest.lastAt, now, '')}: ${newest.reason}`,
     mend: mendOfCode(newest.code),
   }
+}
+
+/** What was replayed or purged is mended. */
+const newestHeld = ({ receipts }: Facts) => receipts?.deadLetters.findLast(({ held }) => held > 0)
+
+/** How many, of the last hour in which there were any. */
+function someOf({ hours, now }: Facts): string {
+  const hour = hours.findLast(({ setAside }) => setAside > 0)
+  if (hour === undefined) return 'some of it is'
+  const isThis = now < hour.from + HOUR_MS
+  const which = isThis ? 'this hour' : `the hour from ${new Date(hour.from).toISOString().slice(11, 16)}Z on`
+  return `${hour.setAside} of ${count(hour.received, 'message')} of ${which} ${hour.setAside === 1 ? 'is' : 'are'}`
 }
 
 function sendsNothing(facts: Facts): Found | undefined {
@@ -243,11 +265,9 @@ function sendsNothing(facts: Facts): Found | undefined {
 }
 
 function silent(facts: Facts): Found | undefined {
-  const { device, now, online, since: changed, heardAt, intervalMs, events } = facts
-  const end = events.findLast(({ kind }) => kind === 'disconnected')
-  // Who says goodbye may come and go for each message.
-  const isCutOff = !online && end !== undefined && end.code !== 'left'
-  if (!isCutOff && heardAt !== undefined && now - heardAt <= silentAfterMs(facts)) return undefined
+  const { device, now, online, since: changed, heardAt, intervalMs } = facts
+  const end = endOf(facts)
+  if (online ? !isQuiet(facts) : !hasGone(facts)) return undefined
   const sends = facts.declared?.intervalMs === undefined ? 'sends' : 'should send'
   const usual = intervalMs === undefined ? '' : `, where it ${sends} every ${duration(intervalMs)}`
   if (online) {
@@ -280,6 +300,22 @@ function missingStream(facts: Facts): Found | undefined {
 
 const listOf = (streams: readonly string[]) => streams.join(' and ')
 
+const endOf = ({ events }: Facts) => events.findLast(({ kind }) => kind === 'disconnected')
+
+const isQuiet = (facts: Facts) => facts.heardAt === undefined || facts.now - facts.heardAt > silentAfterMs(facts)
+
+/** Who says goodbye may come and go for each message. */
+function hasGone(facts: Facts): boolean {
+  const end = endOf(facts)
+  const isCutOff = end !== undefined && end.code !== 'left'
+  return !facts.online && (isCutOff || isQuiet(facts))
+}
+
+/** It was here, and is not. */
+const hasEnded = (facts: Facts) => !facts.online && (facts.since !== undefined || endOf(facts) !== undefined)
+
+const beforeEnd = (facts: Facts) => (endOf(facts)?.code === 'left' ? 'before it left' : 'before its connection ended')
+
 function clock({ device, clockOffsetMs = 0 }: Facts): Found | undefined {
   if (Math.abs(clockOffsetMs) <= CLOCK_OFFSET_MS_MIN) return undefined
   const isAhead = clockOffsetMs < 0
@@ -297,9 +333,12 @@ function repeats(facts: Facts): Found | undefined {
   if (receipts?.supersededAt === undefined || now - receipts.supersededAt > recentMs(facts)) return undefined
   if (isOver(facts, receipts.supersededAt)) return undefined
   const { superseded, readings } = receipts
+  const gives = hasEnded(facts)
+    ? `gave several readings the same time ${beforeEnd(facts)}`
+    : 'gives several readings the same time'
   return {
     cause: 'repeats-times',
-    sentence: `${device} gives several readings the same time, and of those the last stays: ${superseded} of ${count(readings, 'reading')} were replaced, the newest ${since(receipts.supersededAt, now, '')}`,
+    sentence: `${device} ${gives}, and of those the last stays: ${superseded} of ${count(readings, 'reading')} were replaced, the newest ${since(receipts.supersededAt, now, '')}`,
     mend: mendOf('repeats-times'),
   }
 }
@@ -308,7 +347,10 @@ function tooFast(facts: Facts): Found | undefined {
   const { device, now, events } = facts
   const slowed = events.findLast(({ kind }) => kind === 'slowed')
   if (slowed === undefined || now - slowed.at > recentMs(facts) || isOver(facts, slowed.at)) return undefined
-  const sentence = `${device} sends more than it may, and is read from more slowly: ${slowed.text}`
+  const what = hasEnded(facts)
+    ? `sent more than it may ${beforeEnd(facts)}, and was read from more slowly`
+    : 'sends more than it may, and is read from more slowly'
+  const sentence = `${device} ${what}: ${slowed.text}`
   return { cause: 'too-fast', sentence, mend: mendOf('too-fast') }
 }
 

@@ -103,6 +103,36 @@ test('what was mended is told no more: a refusal before it was let in, dead lett
   assert.equal(causeOf({ events: gone, receipts: before, online: false }), 'offline')
 })
 
+test('of a device that is gone it is told so, and a few old letters are not why', () => {
+  const left = [...WELL.events, event('disconnected', 'left', 9 * MINUTE)]
+  const lastHour = { from: NOW - HOUR - MINUTE, stored: 8, setAside: 2, received: 10 }
+  const thisHour = { from: NOW - MINUTE, stored: 0, setAside: 0, received: 0 }
+  const few = receipts({ deadLetters: [letters('empty', 9.2 * MINUTE)], lastStoredAt: NOW - 9.1 * MINUTE })
+  const facts = { online: false, since: NOW - 9 * MINUTE, heardAt: NOW - 9.1 * MINUTE, hours: [lastHour, thisHour] }
+  assert.equal(causeOf({ ...facts, receipts: few, events: left }), 'offline')
+  const whole = { ...WELL, ...facts, events: left }
+  const { cause, sentence } = whyOf({ ...whole, intervalMs: 10 * MINUTE, receipts: few })
+  assert.equal(cause, 'set-aside', 'it comes and goes for each message')
+  assert.match(
+    sentence,
+    /^truck-7 sent before it left, and 2 of 10 messages of the hour from \d\d:\d\dZ on are set aside/,
+  )
+  const all = receipts({ deadLetters: [letters('empty', 9 * MINUTE)], lastStoredAt: NOW - HOUR })
+  assert.match(whyOf({ ...whole, receipts: all }).sentence, /^what truck-7 sent before it left is set aside/)
+  const lost = [...WELL.events, event('dropped', 'publish-forbidden', MINUTE), event('disconnected', 'lost', MINUTE)]
+  const gone = { ...WELL, online: false, since: NOW - MINUTE, heardAt: undefined, receipts: undefined, events: lost }
+  assert.match(whyOf(gone).sentence, /^truck-7 sent on a topic that is not its own before its connection ended/)
+  assert.match(whyOf({ ...gone, online: true }).sentence, /^truck-7 is connected and sends on a topic/)
+})
+
+test('of a wrong topic and what is set aside the newer is told', () => {
+  const events = [...WELL.events, event('dropped', 'publish-forbidden', MINUTE)]
+  const bad = (ago: number) => receipts({ deadLetters: [letters('unknown-schema', ago)], lastStoredAt: NOW - HOUR })
+  const heard = (ago: number) => ({ events, intervalMs: undefined, heardAt: NOW - ago, receipts: bad(ago) })
+  assert.equal(causeOf(heard(MINUTE / 2)), 'set-aside')
+  assert.equal(causeOf(heard(2 * MINUTE)), 'wrong-topic')
+})
+
 test("two devices with one id take each other's place; one that came back after that does not", () => {
   const turns = [3, 2, 1].flatMap((ago) => [
     event('disconnected', 'taken-over', ago * MINUTE),
