@@ -186,12 +186,6 @@ class Collector {
     const fault = field.tag ? tagFault(String(sound)) : undefined
     if (fault !== undefined) return this.#fail(`${name} ${fault}`)
     // Minus zero becomes zero: neither JSON nor line protocol would keep it.
-    const { timeField, precision } = this.#definition
-    const time = name === timeField && typeof value === 'string' ? timestampOf(value, precision) : undefined
-    if (time !== undefined) {
-      this.values.set(name, time)
-      return
-    }
     this.values.set(name, sound === 0 ? 0 : sound)
   }
 }
