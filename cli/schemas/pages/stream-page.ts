@@ -4,7 +4,7 @@
  */
 
 import type { CatalogueColumn, CatalogueFraming, CatalogueStream } from '../../../schemas/catalogue.ts'
-import type { Definition } from '../../../schemas/definition.ts'
+import type { Definition, Leaf } from '../../../schemas/definition.ts'
 import type { Registry } from '../../../schemas/registry.ts'
 import { cProgram } from './c-encoder.ts'
 import { exampleOf } from './example.ts'
@@ -47,7 +47,8 @@ export function indexPage(streams: readonly CatalogueStream[]): string {
 function columnsOf({ columns, timeField, precision }: CatalogueStream, definition: Definition | undefined): string {
   const rows = columns.map((column) => [
     `\`${column.name}\``,
-    typeOf(column),
+    typeOf(column, leafOf(column.name)),
+  const leafOf = (name: string) => definition?.places.find(({ column }) => column.name === name)?.leaf
     cell(column.unit ?? ''),
     remarksOf(column),
   ])
@@ -55,7 +56,17 @@ function columnsOf({ columns, timeField, precision }: CatalogueStream, definitio
   return table(['column', 'type', 'unit', ''], definition === undefined ? rows : [time, ...rows])
 }
 
-const typeOf = ({ type, kind, tag }: CatalogueColumn) => `${type ?? kind}${tag ? ', tag' : ''}`
+const typeOf = ({ type, kind, tag }: CatalogueColumn, leaf: Leaf | undefined) =>
+  `${leaf === undefined ? (type ?? kind) : sizedType(leaf)}${tag ? ', tag' : ''}`
+
+/** With what an encoder has to know besides: the bytes of a fixed, and where the point of a decimal is. */
+function sizedType(leaf: Leaf): string {
+  if (leaf.kind === 'fixed') return `fixed(${leaf.size})`
+  if (leaf.kind === 'decimal') {
+    return `decimal(${leaf.precision}, ${leaf.scale}), ${leaf.size === undefined ? 'bytes' : `fixed(${leaf.size})`}`
+  }
+  return leaf.kind === 'uuid' && leaf.size !== undefined ? `uuid, fixed(${leaf.size})` : leaf.kind
+}
 
 function remarksOf({ doc, symbols, nullable, since = 1 }: CatalogueColumn): string {
   const remarks = [
