@@ -4,6 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { messageOf, TelltaleError } from '../../platform/errors.ts'
+import { catalogueOf } from '../../schemas/catalogue.ts'
+import type { Registry } from '../../schemas/registry.ts'
 import { pagesOf } from './pages/pages.ts'
 import { MARK } from './pages/stream-page.ts'
 import { registryOf } from './registry-of.ts'
@@ -29,7 +31,9 @@ export function docsCommand(): Command {
 }
 
 function writePages(directory: string | undefined, { out, check = false }: DocsOptions): void {
-  const pages = pagesOf(registryOf(directory))
+  const registry = registryOf(directory)
+  warnOfUnreleased(registry)
+  const pages = pagesOf(registry)
   const stale = staleIn(out, pages)
   if (check) {
     for (const { file, text } of stale) {
@@ -52,6 +56,19 @@ function writePages(directory: string | undefined, { out, check = false }: DocsO
     throw new TelltaleError('out-unwritable', `${out} cannot be written: ${messageOf(cause)}`, { cause })
   }
   if (stale.length === 0) process.stdout.write('nothing is new\n')
+}
+
+/** Their pages are stale when they are released, which a start does by itself. */
+function warnOfUnreleased(registry: Registry): void {
+  const names = catalogueOf(registry).flatMap(({ stream, versions }) => {
+    const newest = versions.at(-1)
+    return newest === undefined || newest.id !== undefined ? [] : [`${stream} ${newest.version}`]
+  })
+  if (names.length === 0) return
+  const what = "not released yet, and their pages lack what comes then, the ids of Confluent's wire format"
+  process.stderr.write(
+    `telltale: ${names.join(', ')}: ${what}; \`telltale schemas lock\` releases, then write the pages\n`,
+  )
 }
 
 function staleIn(out: string, pages: ReadonlyMap<string, string>): Stale[] {

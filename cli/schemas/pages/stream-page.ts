@@ -12,6 +12,9 @@ import { type Payloads, payloadsOf } from './payloads.ts'
 
 /** How a page begins that may be written anew, and removed with its stream. */
 export const MARK = '<!-- By `telltale schemas docs`'
+const UNRELEASED =
+  "Confluent's wire format is taken, too, once the version has its ids: `telltale schemas lock` releases it, or the first start. Then this " +
+  'page is to be written again.'
 /** Bytes of a line of a payload in hexadecimal. */
 const LINE_BYTES = 32
 const DEVICE = 'device-1'
@@ -45,10 +48,10 @@ export function indexPage(streams: readonly CatalogueStream[]): string {
 }
 
 function columnsOf({ columns, timeField, precision }: CatalogueStream, definition: Definition | undefined): string {
+  const leafOf = (name: string) => definition?.places.find(({ column }) => column.name === name)?.leaf
   const rows = columns.map((column) => [
     `\`${column.name}\``,
     typeOf(column, leafOf(column.name)),
-  const leafOf = (name: string) => definition?.places.find(({ column }) => column.name === name)?.leaf
     cell(column.unit ?? ''),
     remarksOf(column),
   ])
@@ -93,6 +96,7 @@ function publishingOf(stream: CatalogueStream, definition: Definition, registry:
       ['', 'topic', 'content type (MQTT 5)', 'begins with', 'a batch with', 'bytes of the example'],
       all.map(({ framing, payloads }) => framingRow(framing, name, payloads)),
     ),
+    versions.at(-1)?.id === undefined ? UNRELEASED : '',
     old.length === 0 ? '' : `Older versions, which are taken as well:\n\n${versionsOf(old)}`,
     `## By hand\n\n${fence('sh', byHand(name, definition, json))}`,
     `## The example\n\n${fence('json', json?.one.toString() ?? '')}`,

@@ -184,6 +184,35 @@ test('a page that is stale, missing, or of no stream any more is told, and mende
   assert.deepEqual([(await docs('--check')).code, (await docs()).stdout], [0, 'nothing is new\n'])
 })
 
+test('a page says the size of a fixed and where the point of a decimal is', (t) => {
+  const page = pagesOf(registryOfAll(t)).get('meter.md') ?? ''
+  for (const row of [
+    '| `serial` | uuid, fixed(16) |',
+    '| `id` | uuid |',
+    '| `register` | decimal(12, 3), bytes |',
+    '| `price` | decimal(9, 4), fixed(12) |',
+    '| `mac` | fixed(6) |',
+    '| `blob` | bytes |',
+  ]) {
+    assert(page.includes(row), row)
+  }
+})
+
+test('a version that is not released is told, for its page is another when it is', async (t) => {
+  const folder = schemaFolder(t, { 'schemas/probe/1.avsc': probe({ name: 'x', type: 'int' }) })
+  const [schemas, out] = [join(folder, 'schemas'), join(folder, 'pages')]
+  const run = (...args: string[]) => telltale(folder, ['schemas', ...args])
+  assert.match(
+    (await run('docs', schemas, '--out', out)).stderr,
+    /^telltale: probe 1: not released yet, .*schemas lock/,
+  )
+  assert.match(readFileSync(join(out, 'probe.md'), 'utf8'), /^Confluent's wire format is taken, too, once/m)
+  assert.equal((await run('lock', schemas)).code, 0)
+  const { stdout, stderr } = await run('docs', schemas, '--out', out)
+  assert.deepEqual([stdout, stderr], [`${out}/probe.md\n`, ''])
+  assert.match(readFileSync(join(out, 'probe.md'), 'utf8'), /\| Confluent's wire format \|/)
+})
+
 test('in each framing the example is the same readings, alone and as a batch, and has the first bytes that are told', (t) => {
   const registry = registryOfAll(t)
   const decoder = new Decoder(registry)
