@@ -26,7 +26,7 @@ const UNFIT = [
   'a time without zone such as',
   'a UUID such as',
   'hexadecimal text of at most',
-  'a number of at most',
+  'before the point and',
   'numbers; at most',
   'it may have',
   '" twice',
