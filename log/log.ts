@@ -212,6 +212,11 @@ export interface Shard {
   checkpoint(reader: string): Promise<Offset | undefined>
   /** Saves the reader's checkpoint, its counts and its dead letters in one transaction; resolves when that is durable. */
   advance(reader: string, progress: Progress): Promise<void>
+  /**
+   * Of the entries from `from` on and before `before`: those that ingest has set aside without decoding them, so that what they say comes
+   * with their replay, or never. Not those of which it is not known any more, nor those that say it themselves (`SET_ASIDE`).
+   */
+  undecoded(from: Offset, before: Offset): Promise<ReadonlySet<Offset>>
   /** The ledger of this shard as kept for the named reader. */
   ledger(reader: string): Promise<Ledger>
 }

@@ -36,6 +36,8 @@ export interface Environment {
   readonly deadLetterShares: Database<unknown, (string | number)[]>
   /** Device id -> how many were ever set aside, by code (`dead-letter-codes.ts`). */
   readonly deadLetterCodes: Database<unknown, string>
+  /** Checkpoint of ingest -> which of the entries behind it were set aside undecoded (`undecoded.ts`). */
+  readonly undecoded: Database<Buffer, number>
   /** Number -> request to replay dead letters. */
   readonly replays: Database<unknown, number>
   /** Number -> what a device is to be told. */
@@ -95,6 +97,7 @@ export async function openEnvironment(
       deadLetters: root.openDB<Buffer, number>({ name: 'dead-letters', encoding: 'binary' }),
       deadLetterShares: root.openDB({ name: 'dead-letter-shares', encoding: 'msgpack' }),
       deadLetterCodes: root.openDB<unknown, string>({ name: 'dead-letter-codes', encoding: 'msgpack' }),
+      undecoded: root.openDB<Buffer, number>({ name: 'undecoded', encoding: 'binary' }),
       replays: root.openDB<unknown, number>({ name: 'replays', encoding: 'msgpack' }),
       notices: root.openDB<unknown, number>({ name: 'notices', encoding: 'msgpack' }),
       commands: root.openDB({ name: 'commands', encoding: 'msgpack' }),

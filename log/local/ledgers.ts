@@ -19,6 +19,7 @@ import type { DeadLetters } from './dead-letters.ts'
 import { addReceipts, DeviceRecords, nothingOf, type OfDevice } from './device-records.ts'
 import { type Environment, newestCommit, peek } from './environment.ts'
 import type { Notices } from './notices.ts'
+import { Undecoded } from './undecoded.ts'
 
 /** Of one reader. */
 interface Kept {
@@ -58,6 +59,7 @@ export class Ledgers {
   readonly #deadLetters: DeadLetters
   readonly #notices: Notices
   readonly records: DeviceRecords
+  readonly undecoded: Undecoded
   readonly #clock: Clock
 
   /** Where this process found and left each reader's checkpoint: nobody else may move it. */
@@ -65,6 +67,7 @@ export class Ledgers {
 
   constructor(environment: Environment, deadLetters: DeadLetters, notices: Notices, clock: Clock) {
     this.records = new DeviceRecords(environment)
+    this.undecoded = new Undecoded(environment)
     this.#clock = clock
     this.#environment = environment
     this.#deadLetters = deadLetters
@@ -99,7 +102,10 @@ export class Ledgers {
       if (progress.notices !== undefined) this.#notices.add(progress.notices)
       const now = this.#clock.now()
       for (const [device, more] of devices) this.records.add(reader, device, more, now)
-      if (reader === INGEST_READER) this.#moveAhead(kept.next, progress.next, -setAsideBefore)
+      if (reader === INGEST_READER) {
+        this.undecoded.add(kept.next, progress.next, progress.deadLetters)
+        this.#moveAhead(kept.next, progress.next, -setAsideBefore)
+      }
       ledgers.put(reader, {
         next: progress.next,
         stored: kept.stored + progress.stored,

@@ -115,6 +115,10 @@ export class LocalShard implements Shard {
     onAdvanced(progress)
   }
 
+  async undecoded(from: Offset, before: Offset): Promise<ReadonlySet<Offset>> {
+    return this.#refreshed().ledgers.undecoded.within(from, before)
+  }
+
   async ledger(reader: string): Promise<Ledger> {
     const { ledgers, reader: entries } = this.#refreshed()
     return ledgers.ledger(reader, entries.end())

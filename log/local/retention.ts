@@ -74,13 +74,14 @@ export class Retention {
 
   /** Removes what may go; resolves with the number of commits removed, and whether its bounds ended it: then call again. */
   async pass(): Promise<{ readonly removed: number; readonly isBounded: boolean }> {
-    const { offsets, bytes } = this.#removable()
+    const { offsets, bytes, end } = this.#removable()
     const removed = offsets.length
     if (removed > 0) {
       const { commits, durable } = this.#environment
       await durable(
         commits.batch(() => {
           for (const offset of offsets) commits.remove(offset)
+          this.#ledgers.undecoded.removeBefore(end)
         }),
       )
     }
@@ -88,7 +89,8 @@ export class Retention {
     return { removed, isBounded: removed === RETENTION_COMMITS_MAX || bytes >= RETENTION_BYTES_MAX }
   }
 
-  #removable(): { readonly offsets: readonly number[]; readonly bytes: number } {
+  /** Commits, how many bytes they are, and where they end. */
+  #removable(): { readonly offsets: readonly number[]; readonly bytes: number; readonly end: number } {
     const { commits } = this.#environment
     const checkpoint = this.#ledgers.checkpoint(this.#options.reader) ?? 0
     const oldest = this.#clock.now() - this.#options.retentionMs
@@ -96,14 +98,16 @@ export class Retention {
     const newest = newestCommit(this.#environment)
     const offsets: number[] = []
     let bytes = 0
+    let end = 0
     for (const offset of commits.getKeys({ limit: RETENTION_COMMITS_MAX })) {
       const commit = offset === newest || bytes >= RETENTION_BYTES_MAX ? undefined : commitAt(this.#environment, offset)
       if (commit === undefined) break
       if (offset + commit.count > checkpoint || (commit.newestAt >= oldest && excess <= bytes)) break
       offsets.push(offset)
+      end = offset + commit.count
       bytes += COMMIT_HEADER_BYTES + commit.entries.length
     }
-    return { offsets, bytes }
+    return { offsets, bytes, end }
   }
 
   /** Bytes of stored commits that should go whatever their age. */

@@ -309,6 +309,29 @@ export function testLog(name: string, open: OpensLog): void {
     assert(setAsideAt > 0)
   })
 
+  test(`${name}: which entries ingest has set aside undecoded is known, whatever becomes of their letters`, async (t) => {
+    const { log, reopen } = await open(t)
+    await append(log, ...Array.from({ length: 10 }, (_, number) => entry(number)))
+    const undecoded = async (from: number, before: number, of = log) =>
+      [...(await only(of).undecoded(at(from), at(before)))].sort((a, b) => a - b)
+    assert.deepEqual(await undecoded(0, 10), [])
+    const letters = [deadLetter(3), deadLetter(1), deadLetter(2, { code: 'store-rejected', decoded: true })]
+    await only(log).advance(INGEST_READER, { next: at(4), stored: 1, readings: 1, deadLetters: letters })
+    await only(log).advance(INGEST_READER, { next: at(6), stored: 2, readings: 2, deadLetters: [] })
+    await only(log).advance(INGEST_READER, { next: at(8), stored: 1, readings: 1, deadLetters: [deadLetter(7)] })
+    await only(log).advance('other', { next: at(1), stored: 0, readings: 0, deadLetters: [deadLetter(0)] })
+    assert.deepEqual(await undecoded(0, 10), [1, 3, 7])
+    for (let from = 0; from <= 10; from++) {
+      for (let before = from; before <= 10; before++) {
+        const expected = [1, 3, 7].filter((offset) => offset >= from && offset < before)
+        assert.deepEqual(await undecoded(from, before), expected, `from ${from} before ${before}`)
+      }
+    }
+    assert.equal(await log.replay({ device: 'device-1' }), 1)
+    assert.equal(await log.purge({ device: 'device-7' }), 1)
+    assert.deepEqual(await undecoded(0, 20, await reopen()), [1, 3, 7])
+  })
+
   test(`${name}: a progress that does not add up is refused and changes nothing`, async (t) => {
     const { log } = await open(t)
     await append(log, entry(0), entry(1))

@@ -106,6 +106,31 @@ test('retention removes only what is old and stored, and a lagging reader is tol
   })
 })
 
+test('what is known of entries that were set aside undecoded goes with them', async (t) => {
+  const directory = scratchDirectory(t)
+  let now = 1_000_000
+  const clock = { now: () => now }
+  const options = { directory, retentionMs: 60_000 }
+  const log = await openLocal(t, options, clock)
+  const setAside = async (number: number) => {
+    const { flags: _, ...letter } = { ...entry(number, { receivedAt: now }), offset: at(number) }
+    await append(log, { ...letter, flags: 0 })
+    const deadLetters = [{ ...letter, code: 'unknown-schema', reason: 'so' }]
+    await only(log).advance(INGEST_READER, { next: at(number + 1), stored: 0, readings: 0, deadLetters })
+  }
+  for (let number = 0; number < 5; number++) await setAside(number)
+  now += 60_001
+  for (let number = 5; number < 8; number++) await setAside(number)
+  await log.stop()
+  const later = await openLocal(t, options, clock)
+  await until(async () => (await only(later).first()) === 5)
+  assert.deepEqual(await only(later).undecoded(at(0), at(8)), new Set([5, 6, 7]))
+  await later.stop()
+  const { undecoded, root } = await openEnvironment(directory)
+  assert.deepEqual([...undecoded.getKeys()], [5, 6, 7])
+  await root.close()
+})
+
 test('much that may go at once goes in several steps, with other work in between', async (t) => {
   const directory = scratchDirectory(t)
   const options = { directory, retentionMs: 60_000 }
