@@ -5,6 +5,8 @@
  *
  * Always true: it reads no further than the group's readings were published, so at `done` the app has had all before that and
  * nothing after it. What another gateway process has sent already lies ahead of this one's tail: it is waited for.
+ * What ingest has set aside undecoded is left out, though it could be decoded now: its replay is sent, if it comes. The log is asked that
+ * of each piece when it is its turn, since an app may take its time between two.
  * Who is so slow that more than `LIVE_BEHIND_MESSAGES_MAX` messages lie before it gets, of what is left, the last reading of each
  * series, and is told how many it stands for.
  * Bound: one batch of one shard is held, and the frames of one piece of it. Losing: what retention removed, told by a `gap`.
@@ -35,7 +37,10 @@ const LIVE_BEHIND_MESSAGES_MAX = 100_000
 const LIVE_LOST_AROUND_MS = 60_000
 
 export interface LogPastDependencies {
-  readonly log: { readonly id: string; readonly shards: readonly Pick<Shard, 'read' | 'first' | 'checkpoint'>[] }
+  readonly log: {
+    readonly id: string
+    readonly shards: readonly Pick<Shard, 'read' | 'first' | 'checkpoint' | 'undecoded'>[]
+  }
   readonly decoder: Pick<Decoder, 'decode'>
   readonly feeds: Feeds
   readonly tail: LiveEdge
@@ -193,16 +198,19 @@ export class LogPast implements Past {
     this.#pieces = { shard, rest: piecesOf(part) }
   }
 
-  #takePiece({ shard, rest }: { readonly shard: number; readonly rest: Iterator<Piece> }): PastStep {
+  async #takePiece({ shard, rest }: { readonly shard: number; readonly rest: Iterator<Piece> }): Promise<void> {
     const { done, value } = rest.next()
     if (done) {
       this.#pieces = undefined
-      return this.next()
+      return
     }
-    for (const entry of value.entries) this.#take(shard, entry)
-    this.#moveTo(shard, value.next)
+    const { entries, next } = value
+    const [first] = entries
+    const undecoded = first && (await this.#dependencies.log.shards[shard]?.undecoded(first.offset, next))
+    if (this.#dropped.signal.aborted) return
+    for (const entry of entries) if (undecoded?.has(entry.offset) !== true) this.#take(shard, entry)
+    this.#moveTo(shard, next)
     this.#feed.flush(this.#place)
-    return this.next()
   }
 
   #take(shard: number, entry: Entry): void {

@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { readEntries } from '../../../log/entry.ts'
 import { INGEST_READER } from '../../../log/log.ts'
+import type { Offset } from '../../../log/position.ts'
 import { freePort } from '../../servers/server.ts'
 import { until } from '../../until.ts'
 import {
@@ -49,6 +51,35 @@ onEachServer('an app that comes back with its last cursor gets what it missed, t
   await untilNumber(second, 509)
   assert.deepEqual(numbers(second), upTo(510, 10))
   assert.ok(second.readings().every(({ received }) => received === NOW))
+})
+
+onEachServer('what ingest could not decode is not sent from the past, but its replay is', async (t, server) => {
+  const platform = await startPlatform(t, server)
+  const [shard] = platform.log.shards
+  assert(shard)
+  const first = await App.connect(t, platform)
+  await first.subscribe({ filter: '#' })
+  const cursor = lastCursor(first)
+  await number(platform, 0, 6)
+  await untilNumber(first, 5)
+  const batch = await shard.read(0 as Offset)
+  const deadLetters = readEntries(batch ?? assert.fail())
+    .slice(1, 4)
+    // The first is of those that could be decoded: apps had it, and its replay is not sent.
+    .map(({ flags: _, ...entry }, index) => ({ ...entry, code: 'a test', reason: 'so', decoded: index === 0 }))
+  await shard.advance(INGEST_READER, { next: 4 as Offset, stored: 1, readings: 1, deadLetters })
+  const had = async (start: object, last: number) => {
+    const app = await App.connect(t, platform)
+    await app.subscribe({ filter: '#', start })
+    await untilNumber(app, last)
+    return numbers(app)
+  }
+  // Of what ingest has not come to yet nothing is known.
+  assert.deepEqual(await had({ after: cursor }, 5), [0, 1, 4, 5])
+  await platform.log.replay({ sequences: [1, 3] })
+  await platform.log.purge({ sequences: [2] })
+  assert.deepEqual(await had({ after: cursor }, 3), [0, 1, 4, 5, 3])
+  assert.deepEqual(await had({ last: '30m' }, 3), [0, 1, 4, 5, 3])
 })
 
 onEachServer('a cursor within a message of many readings goes on at the next of them', async (t, server) => {
