@@ -16,7 +16,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { Batch, Entry } from '../../log/entry.ts'
-import { type DeadLetterBox, INGEST_READER, type Shard } from '../../log/log.ts'
+import { INGEST_READER, type Shard } from '../../log/log.ts'
 import { formatPosition, type Offset, type Position } from '../../log/position.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { messageOf } from '../../platform/errors.ts'
@@ -41,13 +41,10 @@ const TAIL_RETRY_MS = 1_000
 /** How often it is looked whether windows of subscriptions with a rate are over, while there are such. */
 const LIVE_TICK_MS = 20
 
-type TailedShard = Pick<Shard, 'first' | 'end' | 'read' | 'follow' | 'checkpoint'>
+type TailedShard = Pick<Shard, 'first' | 'end' | 'read' | 'follow' | 'checkpoint' | 'undecoded'>
 
 export interface TailDependencies {
-  readonly log: Pick<DeadLetterBox, 'deadLetters' | 'lastDeadLetter'> & {
-    readonly id: string
-    readonly shards: readonly TailedShard[]
-  }
+  readonly log: { readonly id: string; readonly shards: readonly TailedShard[] }
   readonly decoder: Pick<Decoder, 'decode' | 'show'>
   readonly latest: Latest
   readonly groups: Groups
@@ -75,12 +72,7 @@ export class Tail implements LiveEdge {
 
   constructor(dependencies: TailDependencies) {
     this.#dependencies = dependencies
-    this.#awaited = new AwaitedSchemas({
-      ...dependencies,
-      late: (entries) => this.#takeLate(entries),
-      place: () => this.#place.position,
-      moved: () => this.moved(),
-    })
+    this.#awaited = new AwaitedSchemas({ ...dependencies, late: (entries) => this.#takeLate(entries) })
   }
 
   /** Why nothing is delivered just now; undefined when all is well. */
@@ -116,7 +108,6 @@ export class Tail implements LiveEdge {
   /** Resolves when the tail is live. Rejects with a `LogError` if the log cannot be read. */
   async start(): Promise<void> {
     const { shards } = this.#dependencies.log
-    await this.#awaited.start()
     const end = await Promise.all(shards.map((shard) => shard.end()))
     await this.#warmUp(end)
     this.#place = { position: end, part: WHOLE, receivedAt: this.#dependencies.clock.now() }
@@ -210,7 +201,6 @@ export class Tail implements LiveEdge {
 
   #takeEntry(shard: number, entry: Entry, feeds: Set<Feed>): void {
     const { decoder } = this.#dependencies
-    this.#awaited.passed(entry)
     if (!isTelemetry(entry)) return
     const outcome = outcomeOf(entry, decoder)
     if (outcome instanceof Rejection) this.#awaited.note(shard, entry, outcome)

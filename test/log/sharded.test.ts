@@ -104,7 +104,7 @@ test('a frame lies after all readings before its cursor, in every shard, and bef
   )
   assert(groups.join({ selections: [{}] }))
   const tail = new Tail({
-    log: { id: log.id, shards: log.shards, deadLetters: async () => [], lastDeadLetter: async () => 0 },
+    log,
     decoder: new Decoder(registry),
     latest,
     groups,

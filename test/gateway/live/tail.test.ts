@@ -41,17 +41,18 @@ test('others get their turn within a batch, and then the cursor lies between wha
   let sent = 0
   let sentThisTurn = 0
   const latest = new Latest(registry)
-  const shard: Pick<Shard, 'first' | 'end' | 'read' | 'checkpoint' | 'follow'> = {
+  const shard: Pick<Shard, 'first' | 'end' | 'read' | 'checkpoint' | 'follow' | 'undecoded'> = {
     first: async () => at(0),
     end: async () => at(0),
     read: async () => undefined,
     checkpoint: async () => at(0),
+    undecoded: async () => new Set(),
     follow: async function* (_from, signal) {
       yield batch
       if (!signal.aborted) await once(signal, 'abort')
     },
   }
-  const log = { id: 'log', shards: [shard], deadLetters: async () => [], lastDeadLetter: async () => 0 }
+  const log = { id: 'log', shards: [shard] }
   const feeds = new Feeds({ log, decoder: new Decoder(registry), tagsOf: () => new Set(), seriesOf: () => '' })
   const groups = new Groups((group) =>
     feeds.of(group, group.wanted, (_frame, readings) => {
