@@ -3,7 +3,8 @@
  * was dropped or waits. In the words of whoever looks for the device's data.
  *
  * Always true: who was let in is known by its token, its certificate or its password, and what is noted is noted of that device. Who
- * was not has only named devices: by its token, its user name, its client id. What it did is noted of those, as of names.
+ * was not has only named devices: by its token, its user name, its client id. What it did is noted of those, as of names; of one whose
+ * token was shown by what calls itself otherwise, that another used it.
  * Losing: with authentication off nobody is known, and nothing is noted.
  */
 
@@ -19,6 +20,9 @@ import { addressOf, Disconnect, KEEPALIVE_TIMEOUT } from './disconnects.ts'
 const TOKEN_CHARS_MAX = 8_192
 const APP = 'app'
 const LEVELS: Readonly<Record<number, string>> = { 3: 'MQTT 3.1', 4: 'MQTT 3.1.1', 5: 'MQTT 5' }
+
+/** Client ids that libraries make up anew each time: nobody looks for one. */
+const MADE_UP = /^(mosq-|mqttjs_|paho|auto-)/
 
 /** What a client showed. */
 export interface Shown {
@@ -51,10 +55,15 @@ export class DeviceStory {
 
   refused(client: Client, { username, password }: Shown, error: Disconnect): void {
     const from = addressOf(client)
-    const named = new Set([subjectOf(password), username].filter((name) => name !== APP && isName(name)))
-    if (named.size === 0 && isName(client.id)) named.add(client.id)
+    const subject = subjectOf(password)
+    const named = new Set([subject, username].filter((name) => name !== APP && isName(name)))
+    // Where it is what is wrong, it may be what is printed on the device.
+    const isTold = error.reason === 'wrong-client-id' && !MADE_UP.test(client.id)
+    if ((named.size === 0 || isTold) && isName(client.id)) named.add(client.id)
+    const isOther = isName(username) && username !== APP && username !== subject && client.id !== subject
     for (const name of named) {
-      const event = { kind: 'refused', code: error.reason, text: error.message, ...(from && { from }) } as const
+      const code = isOther && name === subject ? 'used-by-another' : error.reason
+      const event = { kind: 'refused', code, text: error.message, ...(from && { from }) } as const
       this.#journal.note(name as string, event, { isNamed: true })
     }
   }

@@ -38,6 +38,8 @@ const BY_CODE: Readonly<Record<string, string>> = {
   'too-many-connects': 'the device connects in a loop: look why it does, and let it wait longer from try to try',
   'too-many-connections': 'raise the limit of open files (ulimit -n) where the platform runs, or disconnect others',
   'sent-by-another': 'give that sender the token of this device, or have it publish on topics of its own',
+  'used-by-another':
+    'give that other one a token of its own: `telltale token device <its id>`; of this device look whether it is on, and reaches the broker',
   'publish-forbidden':
     'let the device publish on devices/<id>/telemetry/<stream>, with its own id, or write a map for its topic (docs/maps.md)',
   'payload-too-large': 'send fewer readings a message: 256 KiB are allowed',

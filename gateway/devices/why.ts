@@ -128,7 +128,7 @@ function twoDevices({ device, events, now }: Facts): Found | undefined {
 /** Its last try to connect was refused, and it is not connected. */
 function refused(facts: Facts): Found | undefined {
   const { device, online, events, now } = facts
-  const refusal = events.findLast(({ kind }) => kind === 'refused')
+  const refusal = events.findLast(({ kind, code }) => kind === 'refused' && code !== 'used-by-another')
   const change = events.findLast(({ kind }) => kind === 'connected' || kind === 'disconnected')
   if (refusal === undefined || online) return undefined
   if (change !== undefined && refusal.at < change.at) return undefined
@@ -145,12 +145,18 @@ function refused(facts: Facts): Found | undefined {
 }
 
 const ownRefusal = ({ events }: Facts) =>
-  events.findLast(({ kind, code }) => kind === 'refused' && code !== 'sent-by-another')
+  events.findLast(({ kind, code }) => kind === 'refused' && code !== 'sent-by-another' && code !== 'used-by-another')
 
 function neverConnected(facts: Facts): Found | undefined {
-  const { device, since: changed, heardAt, hasReadings, online, events } = facts
+  const { device, now, since: changed, heardAt, hasReadings, online, events } = facts
   if (online || changed !== undefined || heardAt !== undefined || hasReadings) return undefined
   if (events.some(({ kind }) => kind === 'connected')) return undefined
+  const use = events.findLast(({ code }) => code === 'used-by-another')
+  if (use !== undefined) {
+    const from = use.from ? ` from ${use.from}` : ''
+    const sentence = `${device} itself has never connected, and another used its token ${since(use.at, now, '')}${from}: ${use.text}`
+    return { cause: 'never-connected', code: use.code, sentence, mend: mendOfCode(use.code) }
+  }
   const declared = facts.declared === undefined ? '' : ', though its file in config/devices says that it should'
   const sentence = `${device} has never connected${declared}`
   return { cause: 'never-connected', sentence, mend: mendOf('never-connected') }
@@ -380,10 +386,12 @@ const VERBS: Readonly<Record<string, string>> = {
   refused: 'not let in',
   dropped: 'a message was dropped',
   slowed: 'read from more slowly',
+  'sent-by-another': 'another sent in its name',
+  'used-by-another': 'another used its token',
 }
 
 function lineOf({ kind, code, text, from, count: times, firstAt, at }: JournalEvent): string {
-  const verb = code === 'sent-by-another' ? 'another sent in its name' : (VERBS[kind] ?? kind)
+  const verb = VERBS[code] ?? VERBS[kind] ?? kind
   const where = from ? ` from ${from}` : ''
   const often = times > 1 ? ` (${times} times within ${duration(at - firstAt)})` : ''
   return `${verb}${where}: ${text}${often}`

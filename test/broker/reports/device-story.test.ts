@@ -39,13 +39,16 @@ test('what becomes of a device is in the journal: let in, dropped, taken over, s
   const password = await identity.signDevice('truck-9', HOUR_MS)
   const expired = await identity.signDevice('truck-9', -HOUR_MS)
   const shown = { clientId: 'truck-9', username: 'truck-9', password }
+  const ofOther = await identity.signDevice('truck-12', HOUR_MS)
   const refused = [
     ['wrong-client-id', { ...shown, clientId: 'gateway' }],
+    ['wrong-client-id', { ...shown, clientId: 'mqttjs_a1b2c3' }],
     ['expired-token', { ...shown, password: expired }],
     ['expired-token', { ...shown, username: 'truck 9', password: expired }],
     ['bad-token', { ...shown, password: 'secret' }],
     ['bad-token', { ...shown, username: 'some body', password: 'secret' }],
     ['bad-token', { ...shown, username: 'truck-10' }],
+    ['bad-token', { ...shown, username: 'truck-11', clientId: 'truck-11', password: ofOther }],
     [
       'wrong-will',
       { ...shown, will: { topic: 'devices/truck-8/status', payload: Buffer.from('x'), qos: 0, retain: false } },
@@ -55,12 +58,15 @@ test('what becomes of a device is in the journal: let in, dropped, taken over, s
     await assert.rejects(connectAsync({ host: '127.0.0.1', port, reconnectPeriod: 0, protocolVersion: 4, ...options }))
   }
   await lastIs('truck-9', 'refused wrong-will 1')
-  const expected = ['wrong-client-id 1', 'expired-token 2', 'bad-token 3', 'wrong-will 1'].map(
+  const expected = ['wrong-client-id 2', 'expired-token 2', 'bad-token 3', 'wrong-will 1'].map(
     (event) => `refused ${event}`,
   )
   assert.deepEqual(eventsOf('truck-9'), expected)
   assert.deepEqual(eventsOf('truck-10'), ['refused bad-token 1'])
-  assert.equal(log.journal.of('gateway'), undefined)
+  assert.deepEqual(eventsOf('truck-11'), ['refused bad-token 1'])
+  assert.deepEqual(eventsOf('truck-12'), ['refused used-by-another 1'])
+  assert.deepEqual(eventsOf('gateway'), ['refused wrong-client-id 1'], 'it may be what is printed on the device')
+  assert.equal(log.journal.of('mqttjs_a1b2c3'), undefined, 'a library made it up')
   assert.equal(log.journal.of('app'), undefined)
 
   await bench.device('truck-9')

@@ -167,6 +167,9 @@ test('silence is told within three intervals, and where a device has gone, how',
     receipts: undefined,
   }
   assert.equal(causeOf(never), 'never-connected')
+  const used = whyOf({ ...WELL, ...never, events: [event('refused', 'used-by-another', MINUTE, { from: '10.0.0.3' })] })
+  assert.deepEqual([used.cause, used.code], ['never-connected', 'used-by-another'])
+  assert.match(used.sentence, /^truck-7 itself has never connected, and another used its token 1 min ago from 10.0.0.3/)
 })
 
 test('a stream that never came is told, once the device has had the time to send it', () => {
