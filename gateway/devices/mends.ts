@@ -16,8 +16,10 @@ const BY_CAUSE = {
   'missing-stream':
     'look at the device: the sensor, or the part of its program, that should send it; if it is not to, take the stream out of its file in config/devices',
   offline: 'look whether it has power and a network; it connects again by itself, and sends what it kept',
-  'clock-ahead': "set the device's clock (NTP); until then look for its readings at the later times",
-  'clock-behind': "set the device's clock (NTP); until then look for its readings at the earlier times",
+  'clock-ahead':
+    "set the device's clock (NTP); until then look for its readings at the later times: GET /v1/readings ends now, unless `to=` says later",
+  'clock-behind':
+    "set the device's clock (NTP); until then look for its readings at the earlier times: GET /v1/readings begins an hour ago, unless `from=` says earlier",
   'repeats-times': 'give each reading a time of its own: with a finer clock, or one reading a time and place',
   'too-fast':
     'let the device send less, or raise TELLTALE_DEVICE_MESSAGES_PER_SECOND or TELLTALE_DEVICE_BYTES_PER_SECOND',

@@ -322,7 +322,14 @@ const hasEnded = (facts: Facts) => !facts.online && (facts.since !== undefined |
 
 const beforeEnd = (facts: Facts) => (endOf(facts)?.code === 'left' ? 'before it left' : 'before its connection ended')
 
-function clock({ device, clockOffsetMs = 0 }: Facts): Found | undefined {
+/** The parameter of history with which its readings of the last minutes are found. */
+function wideEnough(now: number, clockOffsetMs: number): string {
+  const time = (ms: number) => new Date(ms).toISOString().replace(/:\d\d\.\d+Z$/, 'Z')
+  const readingsAt = now - clockOffsetMs
+  return clockOffsetMs < 0 ? `to=${time(readingsAt + RECENT_MS)}` : `from=${time(readingsAt - RECENT_MS)}`
+}
+
+function clock({ device, now, clockOffsetMs = 0 }: Facts): Found | undefined {
   if (Math.abs(clockOffsetMs) <= CLOCK_OFFSET_MS_MIN) return undefined
   const isAhead = clockOffsetMs < 0
   const off = duration(Math.abs(clockOffsetMs))
@@ -330,7 +337,7 @@ function clock({ device, clockOffsetMs = 0 }: Facts): Found | undefined {
   return {
     cause: isAhead ? 'clock-ahead' : 'clock-behind',
     sentence: `the clock of ${device} is ${off} ${isAhead ? 'ahead' : 'behind'}: its readings are stored, ${off} ${where}`,
-    mend: mendOf(isAhead ? 'clock-ahead' : 'clock-behind'),
+    mend: `${mendOf(isAhead ? 'clock-ahead' : 'clock-behind')}, such as ${wideEnough(now, clockOffsetMs)}`,
   }
 }
 

@@ -66,6 +66,10 @@ test('of several causes the first is told: what hides the others', () => {
   assert.equal(causeOf({}), 'well')
   assert.equal(causeOf({ clockOffsetMs: -2 * HOUR }), 'clock-ahead')
   assert.equal(causeOf({ clockOffsetMs: 2 * HOUR }), 'clock-behind')
+  const mendAt = (clockOffsetMs: number) => whyOf({ ...WELL, clockOffsetMs }).mend ?? ''
+  // NOW is 02:13:20.
+  assert.match(mendAt(-2 * HOUR), /`to=` says later, such as to=2025-11-23T04:23Z$/)
+  assert.match(mendAt(2 * HOUR), /`from=` says earlier, such as from=2025-11-23T00:03Z$/)
   assert.equal(causeOf({ receipts: receipts({ superseded: 3, supersededAt: NOW - MINUTE }) }), 'repeats-times')
   const bad = receipts({ deadLetters: [letters('empty', 100)] })
   assert.equal(causeOf({ receipts: bad, clockOffsetMs: 2 * HOUR }), 'set-aside')
