@@ -3,7 +3,7 @@
  * runs, or before one does.
  */
 
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { isDeviceId } from '../identity/topics.ts'
 import {
   COMMAND_BYTES_MAX,
@@ -30,7 +30,11 @@ export function commandCommand(): Command {
   return new Command('command')
     .argument('<device>', 'its id', parseDevice)
     .argument('[payload]', 'JSON, which the device gets as it is; without one its commands are listed', parsePayload)
-    .option('--expires-in <duration>', 'how long it may wait for the device', parseExpiry, parseExpiry(EXPIRES_IN))
+    .addOption(
+      new Option('--expires-in <duration>', 'how long it may wait for the device')
+        .argParser(parseExpiry)
+        .default(parseExpiry(EXPIRES_IN), EXPIRES_IN),
+    )
     .option('--cancel <id>', 'takes this one back')
     .option('--json', 'one JSON object a line')
     .action((device: string, payload: Buffer | undefined, options: CommandOptions) => run(device, payload, options))

@@ -60,8 +60,10 @@ function checkFolder(directory: string | undefined, options: { json?: boolean })
     ]
     process.stdout.write(`${told.map(printable).join('\n    ')}\n`)
   }
-  process.stdout.write(`${errors} errors, ${findings.length - errors} warnings\n`)
+  process.stdout.write(`${count(errors, 'error')}, ${count(findings.length - errors, 'warning')}\n`)
 }
+
+const count = (number: number, noun: string) => `${number} ${noun}${number === 1 ? '' : 's'}`
 
 function lockSchemas(directory: string | undefined, options: { replace?: boolean; restore?: boolean }): void {
   if (options.replace && options.restore) throw new UsageError('allowed is --replace or --restore, not both')

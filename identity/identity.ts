@@ -199,7 +199,8 @@ export class Identity implements Part {
 
   async #principal(token: string): Promise<Principal> {
     try {
-      if (!isCanonical(token)) throw new errors.JWSInvalid('it does not have three parts in base64url')
+      if (token.split('.').length !== 3) throw new errors.JWSInvalid('it does not have three parts')
+      if (!isCanonical(token)) throw new errors.JWSInvalid('a part of it is no base64url: was it copied whole?')
       const header = decodeProtectedHeader(token)
       if (header.alg !== 'HS256') return await this.#verifyAdded(token, header)
       // No wait on this way: see `own-token.ts`.

@@ -105,6 +105,7 @@ test('--help of each command ends with 0', async (t) => {
     const { code, stdout } = await telltale(directory, [...args, '--help'])
     assert.equal(code, 0, args.join(' '))
     assert.match(stdout, /Usage: telltale/)
+    assert.doesNotMatch(stdout, /default: \d{4,}\)/, 'a duration is printed as a person writes it')
   }
 })
 

@@ -102,6 +102,17 @@ test('a key made only now is told, and a token of another installation is guesse
   })
 })
 
+test('of a token that was not copied as it is it is told what is wrong with it', async (t) => {
+  const { identity } = await open(t)
+  const token = await identity.signDevice('truck-7', 60_000)
+  const told = (wrong: string, message: RegExp) => assert.rejects(identity.verify(wrong), { message })
+  // The last letter stands for four bits, so that two of its six are nothing.
+  await told(`${token.slice(0, -6)}XXXXXX`, /a part of it is no base64url: was it copied whole\?$/)
+  await told(`${token.slice(0, -6)}AAAAAA`, /signature verification failed/)
+  await told(token.slice(0, token.lastIndexOf('.')), /it does not have three parts$/)
+  await told('secret', /it does not have three parts$/)
+})
+
 test('a token is good until its end, to the second', async (t) => {
   const { identity, clock } = await open(t)
   const token = await identity.signDevice('truck-7', 60_000)

@@ -330,6 +330,7 @@ test('telltale schemas check says all of it, and ends with 1 for errors', async 
   const { code, stdout } = await check()
   assert.equal(code, 1)
   const lines = stdout.split('\n')
+  assert.match(lines.at(-2) ?? '', /^1 error, \d+ warnings?$/)
   assert.equal(lines[0], 'probe/2.avsc:14: error unit: x is in K, in version 1 it is in Cel')
   assert.match(lines[1] ?? '', /^ {4}devices: what older devices send goes into the column in its old unit$/)
   assert.match(lines[2] ?? '', /^ {4}stored: /)
