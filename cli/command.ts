@@ -4,7 +4,6 @@
  */
 
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { isDeviceId } from '../identity/topics.ts'
 import {
   COMMAND_BYTES_MAX,
   COMMAND_EXPIRY_MS_MAX,
@@ -14,6 +13,7 @@ import {
 import type { Log } from '../log/log.ts'
 import { systemClock } from '../platform/clock.ts'
 import { formatDuration, parseDuration } from '../platform/units.ts'
+import { readDeviceId } from './device-id.ts'
 import { withLog } from './log.ts'
 import { formatTable } from './table.ts'
 import { UsageError } from './usage-error.ts'
@@ -28,7 +28,7 @@ interface CommandOptions {
 
 export function commandCommand(): Command {
   return new Command('command')
-    .argument('<device>', 'its id', parseDevice)
+    .argument('<device>', 'its id', readDeviceId)
     .argument('[payload]', 'JSON, which the device gets as it is; without one its commands are listed', parsePayload)
     .addOption(
       new Option('--expires-in <duration>', 'how long it may wait for the device')
@@ -85,11 +85,6 @@ function show(commands: readonly DeviceCommand[], json: boolean): void {
 }
 
 const textOf = (payload: Uint8Array) => Buffer.from(payload).toString('utf8')
-
-function parseDevice(value: string): string {
-  if (isDeviceId(value)) return value
-  throw new InvalidArgumentError('Allowed are 1 to 64 of A-Z a-z 0-9 . _ : -')
-}
 
 function parsePayload(value: string): Buffer {
   const payload = Buffer.from(compact(value))

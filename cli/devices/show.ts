@@ -1,11 +1,11 @@
 /** Owns `telltale devices show`: all that is known of one device. */
 
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { type DeviceRecord, OneDevice } from '../../gateway/devices/one-device.ts'
 import { duration } from '../../gateway/devices/why.ts'
 import { Query } from '../../gateway/request.ts'
-import { isDeviceId } from '../../identity/topics.ts'
 import { loadSettings } from '../../platform/settings.ts'
+import { readDeviceId } from '../device-id.ts'
 import { withLog } from '../log.ts'
 import { askGateway } from '../running.ts'
 import { formatTable } from '../table.ts'
@@ -15,7 +15,7 @@ import { shownLabels } from './list.ts'
 export function showCommand(): Command {
   return new Command('show')
     .description('all that is known of one device; `telltale why` says in a sentence why its data is missing')
-    .argument('<device>', 'its id', readDevice)
+    .argument('<device>', 'its id', readDeviceId)
     .option('--json', 'as JSON')
     .action(show)
 }
@@ -82,8 +82,3 @@ function shown(record: DeviceRecord): string {
 
 const spanOf = (ms: number | undefined) => (ms === undefined ? undefined : duration(Math.abs(ms)))
 const timeOf = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString())
-
-function readDevice(text: string): string {
-  if (!isDeviceId(text)) throw new InvalidArgumentError('Allowed are 1 to 64 of A-Z a-z 0-9 . _ : -')
-  return text
-}
