@@ -149,9 +149,10 @@ export interface DeadLettersOfCode {
   readonly held: number
   readonly firstAt: number
   readonly lastAt: number
-  /** Of the newest: its stream, and the beginning of its reason. */
+  /** Of the newest: its stream, the beginning of its reason, and its framing, as its entry has it. */
   readonly stream: string
   readonly reason: string
+  readonly framing?: number
 }
 
 /** What a reader has done with a device's messages, and when they came. What is pending is not in it. Times in milliseconds. */

@@ -17,6 +17,8 @@ const HOUR_MS = 3_600_000
 /** Silence of so many intervals is told, but none that is shorter. */
 const SILENT_INTERVALS = 3
 const SILENT_MS_MIN = 5_000
+/** Of one moment, though not noted at once. */
+const NEAR_MS = 1_000
 /** Of a device whose interval nobody knows. */
 const SILENT_MS_UNKNOWN = 15 * 60_000
 
@@ -24,6 +26,15 @@ export interface Condition {
   /** When it began, milliseconds. */
   readonly since: number
   readonly text: string
+}
+
+/** Of a device that never connects itself: the edge node of Sparkplug that speaks for it. */
+export interface EdgeNode {
+  readonly id: string
+  readonly online: boolean
+  readonly since: number
+  /** How its connection ended last. */
+  readonly end?: JournalEvent
 }
 
 export interface PlatformFacts {
@@ -68,6 +79,7 @@ export interface Facts {
   readonly declared?: Declaration
   /** Streams of which anything ever came; undefined where nobody has seen them go by. */
   readonly streams?: readonly string[]
+  readonly edgeNode?: EdgeNode
 }
 
 export interface FactsDependencies {
@@ -100,6 +112,8 @@ export async function factsOf(
   const sent = latest?.sentBy(device)
   const paces = [...(sent?.values() ?? [])].map(({ pace }) => pace.intervalMs)
   const { intervalMs, perHour } = paceOf(declaration, paces, () => intervalIn(receipts, now))
+  const connects = noted?.totals.some(({ kind }) => kind === 'connected') ?? false
+  const edgeNode = connects || present === undefined ? undefined : edgeNodeOf(device, { presence, journal })
   return {
     device,
     now,
@@ -116,6 +130,7 @@ export async function factsOf(
     totals: noted?.totals ?? [],
     pending: undefined,
     platform: platform ?? platformFacts({ journal, clock, full }),
+    ...(edgeNode && { edgeNode }),
     ...(declaration && { declared: declaration }),
     ...(latest && { streams: [...new Set([...(sent?.keys() ?? []), ...latest.lastOf(device).map(streamOf)])].sort() }),
   }
@@ -137,6 +152,20 @@ function paceOf(
   const intervalMs = intervals.length > 0 ? Math.min(...intervals) : usual()
   const perHour = intervals.reduce((sum, interval) => sum + HOUR_MS / interval, 0)
   return { intervalMs, perHour: perHour || (intervalMs && HOUR_MS / intervalMs) }
+}
+
+/** Ids of devices of Sparkplug are `{group}:{node}:{device}`, of their edge nodes `{group}:{node}`. */
+function edgeNodeOf(
+  device: string,
+  { presence, journal }: Pick<FactsDependencies, 'presence' | 'journal'>,
+): EdgeNode | undefined {
+  const [group, node, name] = device.split(':', 3)
+  if (name === undefined) return undefined
+  const known = presence.get(`${group}:${node}`)
+  if (known === undefined) return undefined
+  const { online, since } = known
+  const end = journal.of(known.device)?.events.findLast(({ kind }) => kind === 'disconnected')
+  return { id: known.device, online, since, ...(end && end.at >= since - NEAR_MS && { end }) }
 }
 
 export function platformFacts({
@@ -162,9 +191,12 @@ export function asOf(facts: Facts, time: number, journal: Pick<Journal, 'ofPlatf
   const unchanged = facts.since !== undefined && facts.since <= time ? facts.since : undefined
   const online = change === undefined ? unchanged !== undefined && facts.online : change.kind === 'connected'
   const hours = facts.hours.filter(({ from }) => from <= time)
-  const { receipts } = facts
+  const { receipts, edgeNode: node, ...others } = facts
+  // How it was before that nobody knows.
+  const edgeNode = node !== undefined && node.since <= time && { edgeNode: node }
   return {
-    ...facts,
+    ...others,
+    ...edgeNode,
     now: time,
     isPast: true,
     online,

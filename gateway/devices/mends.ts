@@ -1,5 +1,7 @@
 /** Owns what mends each cause, and each code of a refusal, a drop or a dead letter: what a person does next. */
 
+import { isForeign, NOT_TOLD, SPARKPLUG } from '../../schemas/content-type.ts'
+
 const BY_CAUSE = {
   'never-connected':
     "look whether the device is on and reaches the broker's address and port, and whether its id is spelt like this; `telltale token device <id>` prints its token",
@@ -50,6 +52,8 @@ const BY_CODE: Readonly<Record<string, string>> = {
     'let it send Avro with the schema\'s fingerprint, JSON, or what its topic\'s last level names (docs/contract.md, "Payloads")',
   'unknown-schema':
     'register the schema (a file in schemas/<stream>/, or POST /v1/schemas), or let it publish on a stream that is there; what was set aside is put through again by itself then',
+  'unknown-metric':
+    'let its edge node name each metric, with its datatype, in NBIRTH or DBIRTH on each connection; it is asked for a rebirth by NCMD',
   'no-map': 'write a map for its topic: `telltale map propose` prints one',
   'wrong-stream': 'let it publish on the topic of the stream that its schema is of',
   'invalid-reading': 'let it send what the schema says, or register a version that says what it sends',
@@ -60,6 +64,10 @@ const BY_CODE: Readonly<Record<string, string>> = {
     'the store refuses these values, for an earlier one was of another type: look at the reason, mend the column, then `telltale deadletters replay`',
   'log-damaged': 'the disk gave back other bytes than were written: look at it, and at `telltale deadletters show`',
   'keep-alive': 'look at its network: it went without a word; it connects again by itself',
+  'not-born':
+    'look at the device and how it is wired to its edge node, or at the edge node: it is back when the edge node publishes its DBIRTH',
+  'edge-node-gone':
+    'look at the edge node, not at the device: whether it has power and a network; its devices are back with the births that it publishes then',
   lost: 'look at its network, or whether it was switched off; it connects again by itself, and sends what it kept',
   left: 'the device ended its connection itself: look at its program, if it should be connected',
   stopped: 'the platform was stopped: the device connects again by itself when it is back',
@@ -68,12 +76,20 @@ const BY_CODE: Readonly<Record<string, string>> = {
   'protocol-error': 'the device sends what is no MQTT: look at its client library and its version',
 }
 
+/** Of a value on a foreign topic there is no schema to register a version of. */
+const INVALID_BY_MAP =
+  'let it send what the map of its topic says, or change the map (docs/maps.md, `telltale map try`); then `telltale deadletters replay`'
+const INVALID_BY_SPARKPLUG =
+  'let the edge node send values of the type that its birth gives the metric (`telltale deadletters show`), or give the topic a map (docs/sparkplug.md)'
+
 export type Mendable = keyof typeof BY_CAUSE
 
 export const mendOf = (cause: Mendable): string => BY_CAUSE[cause]
 
-/** Codes of malformed payloads are many, and mended alike. */
-export function mendOfCode(code: string): string {
+/** Codes of malformed payloads are many, and mended alike. `framing`: of a dead letter. */
+export function mendOfCode(code: string, framing = NOT_TOLD): string {
+  if (code === 'invalid-reading' && isForeign(framing))
+    return framing === SPARKPLUG ? INVALID_BY_SPARKPLUG : INVALID_BY_MAP
   const mend = Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined
   if (mend !== undefined) return mend
   if (code.startsWith('malformed-'))

@@ -55,7 +55,7 @@ export interface DeviceRecord {
   readonly ledger: Omit<DeviceLedger, 'device'>
   readonly takeovers: number
   readonly refusals: number
-  readonly deadLetters: readonly DeadLettersOfCode[]
+  readonly deadLetters: readonly Omit<DeadLettersOfCode, 'framing'>[]
   readonly hours: readonly HourOfDevice[]
   readonly streams: readonly StreamOfDevice[]
   readonly events: readonly JournalEvent[]
@@ -167,7 +167,7 @@ function recordOf(facts: Facts, ledger: DeviceLedger, streams: readonly StreamOf
     ledger: books,
     takeovers: sum(({ code }) => code === 'taken-over'),
     refusals: sum(({ kind }) => kind === 'refused'),
-    deadLetters: receipts?.deadLetters ?? [],
+    deadLetters: receipts?.deadLetters.map(({ framing: _, ...each }) => each) ?? [],
     hours,
     streams,
     events,

@@ -241,7 +241,7 @@ function setAside(facts: Facts): Found | undefined {
     cause: 'set-aside',
     code: newest.code,
     sentence: `${what}, the newest ${since(newest.lastAt, now, '')}: ${newest.reason}`,
-    mend: mendOfCode(newest.code),
+    mend: mendOfCode(newest.code, newest.framing),
   }
 }
 
@@ -281,6 +281,8 @@ function silent(facts: Facts): Found | undefined {
     const sentence = `${device} is connected and silent${last}${usual}`
     return { cause: 'silent', sentence, mend: mendOf('silent') }
   }
+  const behind = offlineBehind(facts)
+  if (behind !== undefined) return behind
   const why = end === undefined ? '' : `: ${end.text}`
   const at = end?.at ?? changed
   if (at === undefined) {
@@ -306,6 +308,24 @@ function missingStream(facts: Facts): Found | undefined {
 
 const listOf = (streams: readonly string[]) => streams.join(' and ')
 
+/** A device of Sparkplug, which is where its edge node says it is. */
+function offlineBehind({ device, now, since: changed, edgeNode }: Facts): Found | undefined {
+  if (edgeNode === undefined || changed === undefined) return undefined
+  const { id, online, since: nodeChanged, end } = edgeNode
+  if (online) {
+    const what =
+      nodeChanged < changed
+        ? 'is there, and has told of its death (DDEATH)'
+        : `is there again ${since(nodeChanged, now)}, and has not told of its birth (DBIRTH)`
+    const sentence = `${device} is offline ${since(changed, now)}: its edge node ${id} ${what}`
+    return { cause: 'offline', code: 'not-born', sentence, mend: mendOfCode('not-born') }
+  }
+  const how = end === undefined ? '' : `: ${end.text}`
+  const sentence = `${device} is offline ${since(changed, now)}, for its edge node ${id} is gone ${since(nodeChanged, now)}${how}`
+  const evidence = [{ at: nodeChanged, text: `its edge node ${id} went${how}` }]
+  return { cause: 'offline', code: 'edge-node-gone', sentence, mend: mendOfCode('edge-node-gone'), evidence }
+}
+
 const endOf = ({ events }: Facts) => events.findLast(({ kind }) => kind === 'disconnected')
 
 const isQuiet = (facts: Facts) => facts.heardAt === undefined || facts.now - facts.heardAt > silentAfterMs(facts)
@@ -314,13 +334,16 @@ const isQuiet = (facts: Facts) => facts.heardAt === undefined || facts.now - fac
 function hasGone(facts: Facts): boolean {
   const end = endOf(facts)
   const isCutOff = end !== undefined && end.code !== 'left'
-  return !facts.online && (isCutOff || isQuiet(facts))
+  return !facts.online && (isCutOff || facts.edgeNode !== undefined || isQuiet(facts))
 }
 
 /** It was here, and is not. */
 const hasEnded = (facts: Facts) => !facts.online && (facts.since !== undefined || endOf(facts) !== undefined)
 
-const beforeEnd = (facts: Facts) => (endOf(facts)?.code === 'left' ? 'before it left' : 'before its connection ended')
+function beforeEnd(facts: Facts): string {
+  if (facts.edgeNode !== undefined) return 'before it was offline'
+  return endOf(facts)?.code === 'left' ? 'before it left' : 'before its connection ended'
+}
 
 /** The parameter of history with which its readings of the last minutes are found. */
 function wideEnough(now: number, clockOffsetMs: number): string {

@@ -14,8 +14,16 @@ import type { Environment } from './environment.ts'
 const CODES_PER_DEVICE_MAX = 64
 const REASON_CHARS_MAX = 500
 
-/** Count, first, newest; of the newest its stream and the beginning of its reason; held. */
-type Row = [count: number, firstAt: number, lastAt: number, stream: string, reason: string, held?: number]
+/** Of the newest its stream, the beginning of its reason, and its framing, 0 if nothing was said. */
+type Row = [
+  count: number,
+  firstAt: number,
+  lastAt: number,
+  stream: string,
+  reason: string,
+  held?: number,
+  framing?: number,
+]
 type Rows = Record<string, Row>
 
 export class DeadLetterCodes {
@@ -28,7 +36,7 @@ export class DeadLetterCodes {
   /** Only within a transaction. */
   add(letters: readonly NewDeadLetter[], setAsideAt: number): void {
     const changed = new Map<string, Rows>()
-    for (const { device, code, stream, reason: whole } of letters) {
+    for (const { device, code, stream, reason: whole, framing = 0 } of letters) {
       const reason = whole.slice(0, REASON_CHARS_MAX)
       // What is damaged may not say whose it was.
       if (device === '') continue
@@ -36,7 +44,8 @@ export class DeadLetterCodes {
       changed.set(device, rows)
       const row = Object.hasOwn(rows, code) ? rows[code] : undefined
       if (row === undefined) {
-        if (Object.keys(rows).length < CODES_PER_DEVICE_MAX) rows[code] = [1, setAsideAt, setAsideAt, stream, reason, 1]
+        if (Object.keys(rows).length < CODES_PER_DEVICE_MAX)
+          rows[code] = [1, setAsideAt, setAsideAt, stream, reason, 1, framing]
         continue
       }
       row[5] = heldOf(row) + 1
@@ -44,6 +53,7 @@ export class DeadLetterCodes {
       row[2] = setAsideAt
       row[3] = stream
       row[4] = reason
+      row[6] = framing
     }
     for (const [device, rows] of changed) this.#codes.put(device, rows)
   }
@@ -65,8 +75,9 @@ export class DeadLetterCodes {
   of(device: string): DeadLettersOfCode[] {
     return Object.entries(this.#rows(device))
       .map(([code, row]) => {
-        const [count, firstAt, lastAt, stream, reason] = row
-        return { code, count, held: heldOf(row), firstAt, lastAt, stream, reason }
+        const [count, firstAt, lastAt, stream, reason, , framing = 0] = row
+        const framed = framing !== 0 && { framing }
+        return { code, count, held: heldOf(row), firstAt, lastAt, stream, reason, ...framed }
       })
       .sort((a, b) => a.lastAt - b.lastAt)
   }

@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import { avro } from '../../client/avro/avro.ts'
 import { connect } from '../../client/client.ts'
+import type { DeviceRecord } from '../../gateway/devices/one-device.ts'
 import { hashPassword } from '../../identity/users.ts'
 import type { Reading } from '../../schemas/reading.ts'
 import { scratchDirectory } from '../scratch.ts'
@@ -158,6 +159,11 @@ test('a device speaks for itself only; what its map leaves out is not kept; what
     () => JSON.stringify(told),
   )
   assert.deepEqual(told.map(({ code }) => code).sort(), ['invalid-reading', 'publish-forbidden', 'publish-forbidden'])
+  const { deadLetters } = await platform.get<DeviceRecord>('/v1/devices/plug-1')
+  assert.deepEqual(
+    deadLetters.map(({ code, held }) => [code, held]),
+    [['invalid-reading', 1]],
+  )
   assert.match(told[1]?.message ?? '', /^no map takes topic "tele\/plug-1\/STATE": telltale map propose prints one/)
   assert.match(told[0]?.message ?? '', /by its map the message is of device plug-2, and its sender is device plug-1/)
   const metrics = await (await fetch(`${platform.url}/metrics`)).text()

@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connectAsync } from 'mqtt'
+import type { Why } from '../../gateway/devices/why.ts'
 import type { Reading } from '../../schemas/reading.ts'
 import { type MetricSaid, TYPE } from '../maps/sparkplug/edge.ts'
 import { scratchDirectory } from '../scratch.ts'
@@ -219,6 +220,8 @@ test('who is there is told by births and deaths; a death of a session before kil
   await edge.say('DDEATH', now, [], 'saw')
   await until(() => statuses.length === 4)
   assert.equal(statuses[3], 'devices/plant:line4:saw/status {"online":false}')
+  const codeOf = async (device: string) => (await platform.get<Why>(`/v1/devices/${device}/why`)).code
+  assert.equal(await codeOf('plant:line4:saw'), 'not-born')
   await edge.publish('NDEATH', { metrics: [bdSeqMetric(2)] })
   assert.equal(await online(platform, 'plant:line4:press'), true)
   await edge.publish('NDEATH', { metrics: [bdSeqMetric(3)] })
@@ -234,6 +237,7 @@ test('who is there is told by births and deaths; a death of a session before kil
   await until(() => statuses.length === 8)
   edge.client.stream.destroy()
   await until(async () => (await online(platform, 'plant:line4:press')) === false)
+  await until(async () => (await codeOf('plant:line4:press')) === 'edge-node-gone')
   // So does a crash of the platform.
   const again = await EdgeNode.connect(t, platform, { bdSeq: 4 })
   await again.birth(now, 4)

@@ -4,6 +4,7 @@ import { asOf, type Facts, type PlatformFacts } from '../../../gateway/devices/f
 import { nearestTo } from '../../../gateway/devices/names.ts'
 import { whyOf } from '../../../gateway/devices/why.ts'
 import type { JournalEvent, JournalKind } from '../../../log/journal.ts'
+import { FOREIGN, SPARKPLUG } from '../../../schemas/content-type.ts'
 
 const NOW = 1_763_864_000_000
 const MINUTE = 60_000
@@ -190,6 +191,40 @@ test('a stream that never came is told, once the device has had the time to send
   assert.equal(causeOf({ declared, receipts: begun }), 'well', 'nobody has seen what goes by')
   const gone = { online: false, since: NOW - MINUTE, events: [event('disconnected', 'lost', MINUTE)] }
   assert.equal(causeOf({ ...missing, ...gone }), 'offline')
+})
+
+test('a device of Sparkplug is back by its DBIRTH, or with its edge node', () => {
+  const died = {
+    ...WELL,
+    device: 'plant:line4:pump',
+    online: false,
+    since: NOW - HOUR,
+    heardAt: NOW - HOUR,
+    events: [],
+  }
+  const edgeNode = { id: 'plant:line4', online: true, since: NOW - 2 * HOUR }
+  const dead = whyOf({ ...died, edgeNode })
+  assert.deepEqual([dead.cause, dead.code], ['offline', 'not-born'])
+  assert.match(dead.sentence, /its edge node plant:line4 is there, and has told of its death/)
+  assert.match(dead.mend ?? '', /publishes its DBIRTH/)
+  const again = whyOf({ ...died, edgeNode: { ...edgeNode, since: NOW - MINUTE } })
+  assert.match(again.sentence, /its edge node plant:line4 is there again .*, and has not told of its birth/)
+  assert.equal(whyOf({ ...died, edgeNode, heardAt: NOW - 100, since: NOW - 50 }).code, 'not-born', 'at once')
+  const end = event('disconnected', 'lost', HOUR)
+  const { code, sentence, mend } = whyOf({ ...died, edgeNode: { ...edgeNode, online: false, since: NOW - HOUR, end } })
+  assert.equal(code, 'edge-node-gone')
+  assert.match(sentence, /^plant:line4:pump is offline .*for its edge node plant:line4 is gone .*: as lost$/)
+  assert.match(mend ?? '', /^look at the edge node, not at the device/)
+})
+
+test('what mends a value that is refused is told by where it came: of a map or of Sparkplug there is no schema to register', () => {
+  const mendOf = (framing?: number) => {
+    const bad = { ...letters('invalid-reading', 100), ...(framing !== undefined && { framing }) }
+    return whyOf({ ...WELL, receipts: receipts({ deadLetters: [bad] }) }).mend ?? ''
+  }
+  assert.match(mendOf(), /register a version/)
+  assert.match(mendOf(FOREIGN), /change the map/)
+  assert.match(mendOf(SPARKPLUG), /its birth gives the metric/)
 })
 
 test('as of a time before, it is answered by what was so then', () => {
