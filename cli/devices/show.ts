@@ -2,7 +2,7 @@
 
 import { Command } from 'commander'
 import { type DeviceRecord, OneDevice } from '../../gateway/devices/one-device.ts'
-import { duration } from '../../gateway/devices/why.ts'
+import { duration } from '../../gateway/devices/words.ts'
 import { Query } from '../../gateway/request.ts'
 import { loadSettings } from '../../platform/settings.ts'
 import { readDeviceId } from '../device-id.ts'

@@ -6,10 +6,10 @@
  * does not send cannot be set aside. The words are for who knows the device, not the code.
  */
 
-import type { JournalEvent } from '../../log/journal.ts'
-import type { DeadLettersOfCode } from '../../log/log.ts'
+import { type Evidence, sorted, storyOf } from './evidence.ts'
 import { type Facts, silentAfterMs } from './facts.ts'
 import { mendOf, mendOfCode } from './mends.ts'
+import { count, duration, listOf, since } from './words.ts'
 
 export const CAUSES = [
   'never-connected',
@@ -35,12 +35,6 @@ export const CAUSES = [
 ] as const
 export type Cause = (typeof CAUSES)[number]
 
-export interface Evidence {
-  /** Milliseconds since 1970-01-01T00:00Z. */
-  readonly at: number
-  readonly text: string
-}
-
 export interface Why {
   readonly device: string
   /** The time that it is true of, milliseconds. */
@@ -64,7 +58,6 @@ export const CLOCK_OFFSET_MS_MIN = 60_000
 const TAKEOVERS_MIN = 3
 /** Messages that wait for the store for longer are late. */
 const LATE_MS = 30_000
-const EVIDENCE_MAX = 8
 
 type Found = Omit<Why, 'device' | 'at' | 'evidence'> & { readonly evidence?: readonly Evidence[] }
 
@@ -74,9 +67,9 @@ export function whyOf(facts: Facts): Why {
     const found = look(facts)
     if (found === undefined) continue
     const { evidence = [], ...rest } = found
-    return { device, at: now, ...rest, evidence: sorted([...evidence, ...story(facts)]) }
+    return { device, at: now, ...rest, evidence: sorted([...evidence, ...storyOf(facts)]) }
   }
-  return { device, at: now, cause: 'well', sentence: wellOf(facts), evidence: sorted(story(facts)) }
+  return { device, at: now, cause: 'well', sentence: wellOf(facts), evidence: sorted(storyOf(facts)) }
 }
 
 const LOOKS: readonly ((facts: Facts) => Found | undefined)[] = [
@@ -306,8 +299,6 @@ function missingStream(facts: Facts): Found | undefined {
   return { cause: 'missing-stream', sentence, mend: mendOf('missing-stream') }
 }
 
-const listOf = (streams: readonly string[]) => streams.join(' and ')
-
 /** A device of Sparkplug, which is where its edge node says it is. */
 function offlineBehind({ device, now, since: changed, edgeNode }: Facts): Found | undefined {
   if (edgeNode === undefined || changed === undefined) return undefined
@@ -398,45 +389,6 @@ function wellOf(facts: Facts): string {
   return `all is well with ${device}, which is not connected just now${last}`
 }
 
-/** What happened to it last, whatever the cause. */
-function story({ events, receipts, heardAt, now }: Facts): Evidence[] {
-  const lines = events.map((event) => ({ at: event.at, text: lineOf(event) }))
-  for (const letters of receipts?.deadLetters.slice(-3) ?? [])
-    lines.push({ at: letters.lastAt, text: lineOfLetters(letters) })
-  if (heardAt !== undefined && heardAt <= now) lines.push({ at: heardAt, text: 'its last message was received' })
-  if (receipts?.lastStoredAt !== undefined && receipts.lastStoredAt !== heardAt) {
-    lines.push({ at: receipts.lastStoredAt, text: 'the newest message that is stored was received' })
-  }
-  return lines
-}
-
-const VERBS: Readonly<Record<string, string>> = {
-  connected: 'connected',
-  disconnected: 'disconnected',
-  refused: 'not let in',
-  dropped: 'a message was dropped',
-  slowed: 'read from more slowly',
-  'sent-by-another': 'another sent in its name',
-  'used-by-another': 'another used its token',
-}
-
-function lineOf({ kind, code, text, from, count: times, firstAt, at }: JournalEvent): string {
-  const verb = VERBS[code] ?? VERBS[kind] ?? kind
-  const where = from ? ` from ${from}` : ''
-  const often = times > 1 ? ` (${times} times within ${duration(at - firstAt)})` : ''
-  return `${verb}${where}: ${text}${often}`
-}
-
-function lineOfLetters({ code, count: messages, held, firstAt, reason, stream }: DeadLettersOfCode): string {
-  const first = new Date(firstAt).toISOString()
-  const mended = held === 0 ? ', all replayed or purged meanwhile' : ''
-  return `set aside, of ${stream} (${code}): ${reason}; ${count(messages, 'message')} since ${first}${mended}`
-}
-
-function sorted(evidence: readonly Evidence[]): Evidence[] {
-  return evidence.toSorted((a, b) => a.at - b.at).slice(-EVIDENCE_MAX)
-}
-
 /** It was so on a connection before the one that it has: whatever was mended was so then. */
 function isOver({ online, events, receipts }: Facts, at: number): boolean {
   const connected = events.findLast(({ kind }) => kind === 'connected')
@@ -446,31 +398,8 @@ function isOver({ online, events, receipts }: Facts, at: number): boolean {
 
 const recentMs = (facts: Facts) => Math.max(RECENT_MS, silentAfterMs(facts))
 
-/** `since 12:00:03Z (5 min)`; with another word, or none, `5 min ago`. */
-function since(at: number, now: number, word = 'since'): string {
-  const ago = now - at < 1_000 ? 'just now' : `${duration(now - at)} ago`
-  if (word !== 'since') return word === '' ? ago : `${word} ${ago}`
-  return `since ${new Date(at).toISOString().replace(/\.\d+Z$/, 'Z')} (${ago})`
-}
-
 const stoppedSince = ({ since: at }: { readonly since?: number }, now: number) =>
   at === undefined ? 'does not run' : `is stopped ${since(at, now)}`
 
 const ended = ({ since: at }: { readonly since?: number }, text: string): Evidence[] =>
   at === undefined ? [] : [{ at, text }]
-
-const UNITS = [
-  [86_400_000, 'd'],
-  [3_600_000, 'h'],
-  [60_000, 'min'],
-  [1_000, 's'],
-] as const
-
-/** As people say it: 2 h, 1.5 min. */
-export function duration(ms: number): string {
-  const [size, unit] = UNITS.find(([each]) => ms >= each) ?? [1, 'ms']
-  const value = ms / size
-  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ${unit}`
-}
-
-const count = (number: number, noun: string) => `${number} ${noun}${number === 1 ? '' : 's'}`

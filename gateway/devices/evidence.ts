@@ -1,0 +1,54 @@
+/** Owns what shows why a device's data is missing: what happened to it, a line each. Bound: `EVIDENCE_MAX` lines. */
+
+import type { JournalEvent } from '../../log/journal.ts'
+import type { DeadLettersOfCode } from '../../log/log.ts'
+import type { Facts } from './facts.ts'
+import { count, duration } from './words.ts'
+
+const EVIDENCE_MAX = 8
+
+export interface Evidence {
+  /** Milliseconds since 1970-01-01T00:00Z. */
+  readonly at: number
+  readonly text: string
+}
+
+/** What happened to it last, whatever the cause. */
+export function storyOf({ events, receipts, heardAt, now }: Facts): Evidence[] {
+  const lines = events.map((event) => ({ at: event.at, text: lineOf(event) }))
+  for (const letters of receipts?.deadLetters.slice(-3) ?? [])
+    lines.push({ at: letters.lastAt, text: lineOfLetters(letters) })
+  if (heardAt !== undefined && heardAt <= now) lines.push({ at: heardAt, text: 'its last message was received' })
+  if (receipts?.lastStoredAt !== undefined && receipts.lastStoredAt !== heardAt) {
+    lines.push({ at: receipts.lastStoredAt, text: 'the newest message that is stored was received' })
+  }
+  return lines
+}
+
+const VERBS: Readonly<Record<string, string>> = {
+  connected: 'connected',
+  disconnected: 'disconnected',
+  refused: 'not let in',
+  dropped: 'a message was dropped',
+  slowed: 'read from more slowly',
+  'sent-by-another': 'another sent in its name',
+  'used-by-another': 'another used its token',
+}
+
+function lineOf({ kind, code, text, from, count: times, firstAt, at }: JournalEvent): string {
+  const verb = VERBS[code] ?? VERBS[kind] ?? kind
+  const where = from ? ` from ${from}` : ''
+  const often = times > 1 ? ` (${times} times within ${duration(at - firstAt)})` : ''
+  return `${verb}${where}: ${text}${often}`
+}
+
+function lineOfLetters({ code, count: messages, held, firstAt, reason, stream }: DeadLettersOfCode): string {
+  const first = new Date(firstAt).toISOString()
+  const mended = held === 0 ? ', all replayed or purged meanwhile' : ''
+  return `set aside, of ${stream} (${code}): ${reason}; ${count(messages, 'message')} since ${first}${mended}`
+}
+
+/** The newest of them, oldest first. */
+export function sorted(evidence: readonly Evidence[]): Evidence[] {
+  return evidence.toSorted((a, b) => a.at - b.at).slice(-EVIDENCE_MAX)
+}
