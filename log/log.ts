@@ -266,8 +266,16 @@ export interface NoticeBoard {
   followNotices(signal: AbortSignal): AsyncIterable<Notice>
 }
 
+/** What one process does for all that share a log. */
+export interface Claims {
+  /** Whether this process has the claim of that name now: until it releases it or is gone, no other has. */
+  claim(name: string): Promise<boolean>
+  /** Gives up a claim that this process has. */
+  release(name: string): Promise<void>
+}
+
 /** A log as whoever runs the process has it. */
-export interface Log extends Appends, Shards, DeadLetterBox, NoticeBoard, Part {
+export interface Log extends Appends, Shards, DeadLetterBox, NoticeBoard, Claims, Part {
   /** Rejects when nothing more may be written: the process has to end. */
   readonly failed: Promise<never>
   /** Why nothing can be appended now; undefined while there is room. */

@@ -44,6 +44,7 @@ import { bytesOfCommits, type Environment, openEnvironment } from './environment
 import { LocalJournal, lostCounter } from './journal.ts'
 import { Ledgers } from './ledgers.ts'
 import { LocalShard } from './local-shard.ts'
+import { acquireClaim, releaseClaim } from './lock.ts'
 import { LogMetrics, type LogObservation } from './metrics.ts'
 import { Notices } from './notices.ts'
 import { Preallocation } from './preallocation.ts'
@@ -245,6 +246,14 @@ export class LocalLog implements Log, Part {
 
   followNotices(signal: AbortSignal): AsyncIterable<Notice> {
     return this.#open().notices.follow(signal)
+  }
+
+  async claim(name: string): Promise<boolean> {
+    return acquireClaim(this.#open().environment, name)
+  }
+
+  async release(name: string): Promise<void> {
+    return releaseClaim(this.#open().environment, name)
   }
 
   #openParts(environment: Environment): Open {

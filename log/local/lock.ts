@@ -1,6 +1,6 @@
 /**
- * Owns the promise that one process appends to a log: a record in the log's own `meta` that names the process. LMDB lets
- * one process at a time write, on the whole host, so of two that start at once one is second.
+ * Owns the promise that one process appends to a log, and claims of other kinds that one process has: for each a record in the log's own
+ * `meta` that names the process. LMDB lets one process at a time write, on the whole host, so of two that start at once one is second.
  *
  * Always true: the lock of a process that is gone (kill -9, power cut) is taken over; a process is told from a later one
  * with the same id by its start time, where the system gives one (Linux `/proc`). Not seen: a process in another container
@@ -31,6 +31,33 @@ export async function acquireLock({ meta, durable }: Environment): Promise<void>
     }),
   )
 }
+
+/** Whether this process has the claim now. */
+export async function acquireClaim({ meta, durable }: Environment, name: string): Promise<boolean> {
+  const known = parse(meta.get(claimKey(name)))
+  // Whoever stands by asks again and again.
+  if (known !== undefined && known.pid !== process.pid && isAlive(known)) return false
+  const self: Holder = { pid: process.pid, startedAt: startOf(process.pid) }
+  let isOurs = false
+  await durable(
+    meta.transaction(() => {
+      const holder = parse(meta.get(claimKey(name)))
+      isOurs = holder === undefined || holder.pid === self.pid || !isAlive(holder)
+      if (isOurs) meta.put(claimKey(name), JSON.stringify(self))
+    }),
+  )
+  return isOurs
+}
+
+export async function releaseClaim({ meta, durable }: Environment, name: string): Promise<void> {
+  await durable(
+    meta.transaction(() => {
+      if (parse(meta.get(claimKey(name)))?.pid === process.pid) meta.remove(claimKey(name))
+    }),
+  )
+}
+
+const claimKey = (name: string) => `claim ${name}`
 
 /** Gives up the lock that this process holds. */
 export async function releaseLock({ meta, durable }: Environment): Promise<void> {
