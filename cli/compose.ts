@@ -24,7 +24,15 @@ import type { Metrics } from '../platform/metrics.ts'
 import type { Settings } from '../platform/settings.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
-import { learntDirectory, openDevices, openIdentity, openSchemas, unmappedFile } from './installation.ts'
+import {
+  alertsFile,
+  learntDirectory,
+  openDevices,
+  openIdentity,
+  openRules,
+  openSchemas,
+  unmappedFile,
+} from './installation.ts'
 import { makeLog } from './log.ts'
 import { payloadCheck } from './payload-check.ts'
 import type { Role } from './roles.ts'
@@ -109,7 +117,9 @@ export async function startPlatform(
   const { devices, watch: devicesWatch } = openDevices(settings, logger('devices'))
   if (roles.has('gateway') || roles.has('broker')) await lifecycle.start(devicesWatch)
 
+  const { rules, watch: rulesWatch } = openRules(settings, schemas, logger('rules'))
   if (roles.has('gateway')) {
+    await lifecycle.start(rulesWatch)
     gateway = new Gateway(gatewayOptions(settings, appsMax), {
       log,
       presence: log.presence,
@@ -119,6 +129,7 @@ export async function startPlatform(
       full: () => log.full?.message,
       schemas,
       history: await historyOf(settings, ingest, schemas, lifecycle),
+      rules,
       identity: settings.auth === 'token' ? identity : ANYONE,
       ready: () => notReady() ?? log.full?.message,
       clock,
@@ -154,6 +165,7 @@ export async function startPlatform(
     schemas.look()
     mapsWatch.look()
     devicesWatch.look()
+    rulesWatch.look()
     certificate?.look()
   }
   return { identity, broker, gateway, failed, reload }
@@ -220,6 +232,7 @@ function gatewayOptions(settings: Settings, connectionsMax: number) {
     server,
     connectionsMax,
     loopbackMetrics,
+    alertsFile: alertsFile(settings),
     refuseForeign: settings.auth === 'off',
     ...(origins && { origins }),
     ...(tls && { tls: { certFile: tls.cert, keyFile: tls.key } }),

@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { Rules } from '../gateway/alerts/rules.ts'
 import { DeviceFiles } from '../identity/device-files.ts'
 import { Identity } from '../identity/identity.ts'
 import { Maps, mapMaker } from '../maps/maps.ts'
@@ -26,6 +27,8 @@ export const loadRegistry = (settings: Settings) => Registry.load(schemasDirecto
 
 /** Where the broker keeps the foreign topics that no map is for. */
 export const unmappedFile = (settings: Settings) => join(settings.dataDir, 'maps', 'unmapped.json')
+/** Where a gateway keeps which alerts are firing, and what is still to be told. */
+export const alertsFile = (settings: Settings) => join(settings.dataDir, 'alerts', 'state.json')
 export const learntDirectory = (settings: Settings) => join(settings.dataDir, 'maps')
 
 /** The schemas, and with them the maps of foreign topics, as new as their files while the two are running. */
@@ -64,6 +67,16 @@ export function loadDevices(settings: Settings): DeviceFiles {
   const folder = new ConfigFolder(devicesDirectory(settings), (files) => devices.use(files), kept)
   for (const { message } of folder.look().problems) process.stderr.write(`telltale: ${printable(message)}\n`)
   return devices
+}
+
+/** The rules of alerts, as new as their files while the watch is running. */
+export function openRules(settings: Settings, schemas: CurrentSchemas, logger: Logger) {
+  const rules = new Rules()
+  const inForce = () => {
+    for (const remark of rules.remarks(schemas.registry)) logger.warn(remark)
+  }
+  const watch = watchConfig(settings, 'rules', { use: (files) => rules.use(files), inForce, logger })
+  return { rules, watch }
 }
 
 /** Where the copy is of what was in force last. */

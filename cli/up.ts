@@ -31,7 +31,7 @@ async function up(rolesText: string): Promise<void> {
   const signal = untilSignal()
   let reload = () => {}
   onHangUp(() => {
-    logger.info('SIGHUP: keys, revocations, certificates, schemas, maps and devices are read again')
+    logger.info('SIGHUP: keys, revocations, certificates, schemas, maps, devices and rules are read again')
     reload()
   })
   let notReady: string | undefined = 'starting'

@@ -20,6 +20,8 @@ import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
 import { seriesKey } from '../schemas/point.ts'
 import type { Reading } from '../schemas/reading.ts'
+import { Alerts, type AlertsDependencies } from './alerts/alerts.ts'
+import type { Rules } from './alerts/rules.ts'
 import { Columns } from './columns.ts'
 import { HistoryPlaces } from './history-places.ts'
 import { Http, type HttpOptions, LIVE_PATH } from './http.ts'
@@ -31,7 +33,7 @@ import { Live } from './live/live.ts'
 import { Starts } from './live/starts.ts'
 import { StoreReads } from './live/store-reads.ts'
 import { Tail, type TailDependencies } from './live/tail.ts'
-import { GatewayMetrics } from './metrics.ts'
+import { AlertMetrics, GatewayMetrics } from './metrics.ts'
 import { Seed } from './seed.ts'
 import { chooseServer, type ServerChoice } from './server/choose.ts'
 import { Connections } from './server/connections.ts'
@@ -47,10 +49,12 @@ export interface GatewayOptions extends HttpOptions {
   readonly server: ServerChoice
   /** Connections at once, of whatever kind. */
   readonly connectionsMax: number
+  /** Where alerts are kept that are firing, and what is still to be told of them. */
+  readonly alertsFile: string
 }
 
 export interface GatewayDependencies {
-  readonly log: LedgerLog & TailDependencies['log']
+  readonly log: LedgerLog & TailDependencies['log'] & AlertsDependencies['log']
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
@@ -59,6 +63,7 @@ export interface GatewayDependencies {
   readonly full: () => string | undefined
   readonly schemas: CurrentSchemas
   readonly history: History
+  readonly rules: Rules
   readonly identity: Verifies
   /** Why the platform should get no traffic now; undefined when it should. */
   readonly ready: () => string | undefined
@@ -74,6 +79,7 @@ export class Gateway implements Part {
   readonly #tail: Tail
   readonly #live: Live
   readonly #seed: Seed
+  readonly #alerts: Alerts
   readonly #http: Http
   readonly #connections: Connections
   #server: Server | undefined
@@ -118,13 +124,25 @@ export class Gateway implements Part {
       store,
       tagsOf: columns.tagsOf,
     }
+    this.#alerts = new Alerts(
+      { file: options.alertsFile },
+      {
+        ...parts,
+        stream: (name) => schemas.registry.stream(name),
+        tailed: () => this.#tail.place.position,
+        random: Math.random,
+        metrics: new AlertMetrics(dependencies.metrics),
+      },
+    )
     this.#tail = new Tail({
       ...parts,
+      watcher: this.#alerts,
       publish: (group, frame, readings) => this.#live.publish(group, frame, readings),
       published: () => this.#live.published(),
     })
     this.#http = new Http(options, {
       ...parts,
+      alerts: this.#alerts,
       registered: dependencies.metrics,
       ready: () => this.#notReady(),
       stream: (reply, request, access) => this.#live.stream(reply, request, access),
@@ -174,6 +192,7 @@ export class Gateway implements Part {
     this.#servedBy = why
     try {
       await Promise.all([this.#seed.start(), this.#tail.start()])
+      await this.#alerts.start()
     } catch (error) {
       await this.stop()
       throw error
@@ -191,6 +210,7 @@ export class Gateway implements Part {
   }
 
   async #drain(): Promise<void> {
+    await this.#alerts.stop()
     await Promise.all([this.#tail.stop(), this.#seed.stop()])
     this.#live.drain()
     const deadline = delay(GATEWAY_DRAIN_MS, undefined, { ref: false })

@@ -13,6 +13,8 @@ import type { Metrics } from '../platform/metrics.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
 import { Access, tokenOf } from './access.ts'
+import type { Alerts } from './alerts/alerts.ts'
+import { listAlerts } from './alerts/listing.ts'
 import type { Columns } from './columns.ts'
 import { compatibility, schemaById, subjects, versionAsSubject, versionsOf } from './confluent.ts'
 import { type Dashboard, loadDashboard } from './dashboard.ts'
@@ -47,6 +49,7 @@ export interface HttpDependencies {
   readonly places: HistoryPlaces
   readonly tokens: Tokens
   readonly latest: Latest
+  readonly alerts: Alerts
   readonly columns: Columns
   readonly connections: Connections
   /** Why no traffic should come now; undefined when it should. */
@@ -192,12 +195,13 @@ export class Http {
   }
 
   #makeRoutes(): Map<string, Route> {
-    const { log, schemas, ready, registered } = this.#dependencies
+    const { log, schemas, ready, registered, alerts } = this.#dependencies
     const routes: Record<string, Answer> = {
       '/': () => undefined,
       '/healthz': (reply) => answerHealth(reply),
       '/readyz': (reply) => answerReadiness(reply, ready()),
       '/metrics': (reply) => answerMetrics(reply, registered),
+      '/v1/alerts': async (reply, { query }, access) => reply.json(await listAlerts(alerts, query, access)),
       '/v1/devices': async (reply, { query }, access) => reply.json(await this.#devices.page(query, access)),
       [DEVICE_ROUTE]: async (reply, { path, query }, access) =>
         reply.json(await this.#oneDevice.record(partsOf(DEVICE_ROUTE, path)[0], query, access)),

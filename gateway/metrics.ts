@@ -15,6 +15,38 @@ export interface GatewayState {
   readonly latestDropped: () => number
 }
 
+/** Of alerts. */
+export class AlertMetrics {
+  readonly #registry: Metrics
+  readonly posts: Counter<'outcome'>
+
+  constructor(registry: Metrics) {
+    this.#registry = registry
+    const help =
+      'Messages of alerts to their targets: sent; failed and to be sent again; refused, or expired, and given up'
+    this.posts = new Counter({
+      name: 'telltale_alert_posts_total',
+      help,
+      labelNames: ['outcome'],
+      registers: [registry],
+    })
+  }
+
+  observe({ firing, waiting }: { readonly firing: () => number; readonly waiting: () => number }): void {
+    const gauge = (name: string, help: string, read: () => number) =>
+      new Gauge({
+        name: `telltale_alert${name}`,
+        help,
+        registers: [this.#registry],
+        collect() {
+          this.set(read())
+        },
+      })
+    gauge('s_firing', 'Alerts that are firing, in the process that looks after them', firing)
+    gauge('_posts_waiting', 'Messages of alerts that were not taken yet', waiting)
+  }
+}
+
 export class GatewayMetrics {
   readonly #registry: Metrics
   readonly requests: Counter<'route' | 'status'>

@@ -63,7 +63,7 @@ const SETTINGS = {
     'TELLTALE_CONFIG_DIR',
     text('a directory', 'directory'),
     './config',
-    'maps of foreign topics (maps/*.yaml), devices: what is expected of them, passwords (devices/*.yaml); read while running',
+    'maps of foreign topics (maps/*.yaml), devices: what is expected of them, passwords (devices/*.yaml), rules of alerts (rules/*.yaml); read while running',
   ),
   mqttHost: setting(
     'TELLTALE_MQTT_HOST',

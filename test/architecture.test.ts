@@ -37,7 +37,13 @@ const INNER: Record<string, Record<string, readonly string[]>> = {
     outbound: ['mqtt5', 'inbound', 'session', 'aedes', 'reports'],
     '.': ['sparkplug', 'admission', 'connect', 'outbound', 'mqtt5', 'inbound', 'session', 'aedes', 'reports'],
   },
-  gateway: { server: [], live: ['.', 'server'], devices: ['.'], '.': ['live', 'server', 'devices'] },
+  gateway: {
+    server: [],
+    live: ['.', 'server'],
+    devices: ['.'],
+    alerts: ['.', 'live', 'devices'],
+    '.': ['live', 'server', 'devices', 'alerts'],
+  },
   ingest: { duckdb: ['.'], influx: ['.'], '.': ['duckdb', 'influx'] },
   log: { local: ['.'], '.': [] },
 }

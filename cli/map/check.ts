@@ -1,8 +1,9 @@
-/** Owns `telltale map check`: what is wrong with the files of maps, and of devices, without a platform. */
+/** Owns `telltale map check`: what is wrong with the files of maps, of devices, and of rules, without a platform. */
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { Rules } from '../../gateway/alerts/rules.ts'
 import { DeviceFiles } from '../../identity/device-files.ts'
 import { Maps } from '../../maps/maps.ts'
 import { ConfigFolder, type ConfigText } from '../../platform/config-folder.ts'
@@ -14,7 +15,10 @@ import { devicesDirectory, schemasWith } from '../installation.ts'
 export function checkCommand(): Command {
   return new Command('check')
     .description('what is wrong with files of maps, each with file and line; exit 1 if there is anything')
-    .argument('[directory]', "the folder of maps; if not given, the installation's, and its files of devices")
+    .argument(
+      '[directory]',
+      "the folder of maps; if not given, the installation's, and its files of devices and of rules",
+    )
     .action(checkMaps)
 }
 
@@ -26,6 +30,9 @@ function checkMaps(given: string | undefined): void {
   let faults = check(directory, (files) => schemas.useMaps(files))
   for (const remark of new Maps(schemas).remarks) process.stderr.write(`telltale: ${printable(remark)}\n`)
   if (given === undefined) faults += check(devicesDirectory(settings), (files) => new DeviceFiles().use(files))
+  const rules = new Rules()
+  if (given === undefined) faults += check(join(settings.configDir, 'rules'), (files) => rules.use(files))
+  for (const remark of rules.remarks(schemas.registry)) process.stderr.write(`telltale: ${printable(remark)}\n`)
   if (faults > 0) throw new TelltaleError('bad-config', `${faults} of the files cannot be used`)
 }
 

@@ -53,6 +53,10 @@ export interface TailDependencies {
   /** All of a turn was published. */
   readonly published: () => void
   readonly tagsOf: (stream: string) => ReadonlySet<string>
+  /** Given the readings of each message, in its order and once, while it is watching. */
+  readonly watcher?:
+    | { readonly isWatching: boolean; take(entry: Entry, readings: readonly Reading[]): void }
+    | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: GatewayMetrics
@@ -227,9 +231,10 @@ export class Tail implements LiveEdge {
     feeds: Set<Feed>,
     placeBefore: (index: number) => Pick<Cursor, 'position' | 'part'>,
   ): void {
-    const { groups, latest, decoder, tagsOf } = this.#dependencies
+    const { groups, latest, decoder, tagsOf, watcher } = this.#dependencies
     latest.take(entry, readings)
     if (readings === undefined) return
+    if (watcher?.isWatching === true) watcher.take(entry, readings)
     if (latest.wantsFormat(entry)) latest.takeFormat(entry, decoder.show(entry).json)
     if (entry.receivedAt > this.#place.receivedAt) this.#place = { ...this.#place, receivedAt: entry.receivedAt }
     const wanting = groups.match(entry.device, entry.stream)

@@ -95,7 +95,7 @@ test('map check names what is wrong with each file, with no platform, and maps t
   const maps = join(directory, 'maps')
   assert.deepEqual(await telltale(directory, ['map', 'check'], config), {
     code: 0,
-    stdout: `${maps}: 0 files can be used\n${directory}/devices: 0 files can be used\n`,
+    stdout: `${maps}: 0 files can be used\n${directory}/devices: 0 files can be used\n${directory}/rules: 0 files can be used\n`,
     stderr: '',
   })
   mkdirSync(maps)
@@ -110,7 +110,10 @@ test('map check names what is wrong with each file, with no platform, and maps t
   writeFileSync(join(directory, 'devices', 'e.yaml'), 'password: x\n')
   const { code, stdout, stderr } = await telltale(directory, ['map', 'check'], config)
   assert.equal(code, 1)
-  assert.equal(stdout, `${maps}: 2 files can be used\n${directory}/devices: 0 files can be used\n`)
+  assert.equal(
+    stdout,
+    `${maps}: 2 files can be used\n${directory}/devices: 0 files can be used\n${directory}/rules: 0 files can be used\n`,
+  )
   assert.deepEqual(
     stderr.split('\n').map((line) => line.replace(`${directory}/`, '')),
     [

@@ -6,6 +6,7 @@
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { WebSocket } from 'ws'
+import { Rules } from '../../gateway/alerts/rules.ts'
 import { Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
 import { LIVE_SLOW_CLOSE_MS } from '../../gateway/live/session.ts'
 import { chooseServer } from '../../gateway/server/choose.ts'
@@ -39,6 +40,8 @@ export interface TestPlatform {
   readonly log: LocalLog
   readonly identity: Identity
   readonly registry: Registry
+  /** Those in force; none at first. */
+  readonly rules: Rules
   readonly metrics: Metrics
   readonly url: string
   /** What the platform's clock shows; may be set. */
@@ -137,6 +140,7 @@ export async function startPlatform(
   }
   const devices = new DeviceFiles()
   devices.use([{ file: 'devices.yaml', text: given.devices ?? '' }])
+  const rules = new Rules()
   const makeGateway = (port: number) =>
     new Gateway(
       {
@@ -144,6 +148,7 @@ export async function startPlatform(
         server,
         connectionsMax: 10_000,
         loopbackMetrics: true,
+        alertsFile: `${directory}/alerts.json`,
         refuseForeign: false,
         ...given.options,
         port,
@@ -156,6 +161,7 @@ export async function startPlatform(
         declared: devices.declared,
         full: () => log.full?.message,
         schemas,
+        rules,
         history: stored ?? { ...NO_HISTORY, ...given.history },
         identity: given.identity ?? identity,
         ready: given.ready ?? (() => undefined),
@@ -182,6 +188,7 @@ export async function startPlatform(
     log,
     identity,
     registry,
+    rules,
     metrics,
     get url() {
       return url()

@@ -24,6 +24,7 @@ import {
   startPlatform,
   type TestPlatform,
   type TestPlatformOptions,
+  vibration,
 } from '../platform.ts'
 import { type Events, readEvents } from './events.ts'
 import { HTTP_API } from './openapi.ts'
@@ -36,6 +37,7 @@ const REGISTRY = [
 ]
 const OTHERS = [
   ...[
+    '/v1/alerts',
     '/v1/devices',
     '/v1/devices/a',
     '/v1/devices/a/why',
@@ -282,6 +284,29 @@ async function tryToAdd(trial: Trial): Promise<void> {
   assert.equal((await post('/v1/schemas', add())).status, 503)
 }
 
+/** An alert that is firing, one that is over, of the platform and of a series, and a target that is away. */
+async function tryAlerts(trial: Trial): Promise<void> {
+  const platform = await trial.start()
+  const to = 'to: http://127.0.0.1:1/x'
+  const above = (name: string, field: string) =>
+    `name: ${name}\nabove: { devices: devices/+, field: ${field}, value: 0.1 }\n${to}`
+  const texts = [above('hot', 'environment.temperature'), above('shakes', 'vibration.velocity_rms')]
+  texts.push(`name: late\nlag: { above: 10s }\n${to}`)
+  platform.rules.use(texts.map((text, index) => ({ file: `${index}.yaml`, text })))
+  await platform.publish('a', 'environment', environment(NOW))
+  await platform.publish('a', 'environment', environment(NOW, -1))
+  await platform.publish('a', 'vibration', platform.registry.encode('vibration', vibration(NOW)))
+  await until(async () => {
+    platform.clock.time += 1_000
+    const response = await platform.get('/v1/alerts?limit=10')
+    const { alerts, targets } = (await response.json()) as {
+      alerts: { kind: string }[]
+      targets: { problem?: string }[]
+    }
+    return alerts.length === 3 && targets[0]?.problem !== undefined
+  })
+}
+
 async function tryToCommand(trial: Trial): Promise<void> {
   const platform = await trial.start()
   const token = await platform.identity.signApp(['devices/b/#'], 10 * HOUR_MS, { commands: ['a', 'truck-*'] })
@@ -425,6 +450,7 @@ onEachServer('everything that docs/openapi.yaml describes is seen', async (t, se
     tryWhoMay,
     tryWhatIsWrong,
     tryToAdd,
+    tryAlerts,
     tryToCommand,
     tryTheStore,
     tryWhatIsTaken,
