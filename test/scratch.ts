@@ -7,6 +7,14 @@ import type { TestContext } from 'node:test'
 
 export function scratchDirectory(t: Pick<TestContext, 'after'>): string {
   const directory = mkdtempSync(join(tmpdir(), 'telltale-test-'))
-  t.after(() => rmSync(directory, { recursive: true, force: true }))
+  const remove = () => rmSync(directory, { recursive: true, force: true })
+  t.after(() => {
+    try {
+      remove()
+    } catch {
+      // What the test started after this ends after this, and writes in it until then.
+      process.once('exit', remove)
+    }
+  })
   return directory
 }
