@@ -210,12 +210,14 @@ export class Gateway implements Part {
   }
 
   async #drain(): Promise<void> {
-    await this.#alerts.stop()
+    // Apps are not kept waiting by it: they are to come back elsewhere at once.
+    const alerts = this.#alerts.stop()
     await Promise.all([this.#tail.stop(), this.#seed.stop()])
     this.#live.drain()
     const deadline = delay(GATEWAY_DRAIN_MS, undefined, { ref: false })
     await Promise.race([this.#http.idle(), deadline])
     await delay(CLOSE_FRAMES_MS)
+    await alerts
     this.#server?.close()
     this.#server = undefined
   }
