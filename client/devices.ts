@@ -10,6 +10,10 @@ export interface Device {
   readonly state: string
   /** Why its data is missing, as `/v1/devices/{id}/why` has it; `well` if it is not. More may come. */
   readonly cause: string
+  /** More than the cause says: of a refusal, of what is set aside. */
+  readonly code?: string
+  /** Why its data is missing, or that all is well, in words. */
+  readonly sentence: string
   /** As its file in the platform's `config/devices` says. */
   readonly site?: string
   readonly labels?: Readonly<Record<string, string>>
@@ -20,6 +24,10 @@ export interface Device {
   readonly lastSeen?: number
   /** By how much its clock is off, milliseconds, if that is much. */
   readonly clockOffsetMs?: number
+  /** How long it is from one message to the next, milliseconds; absent until it is known. */
+  readonly intervalMs?: number
+  /** What it has sent, and what it should send. */
+  readonly streams: readonly string[]
   /** The last reading of each stream. */
   readonly last: Readonly<Record<string, { readonly ts: number; readonly values: Readonly<Record<string, Value>> }>>
 }

@@ -162,6 +162,15 @@ export class Latest {
     return this.#devices.get(device)?.sent ?? NOTHING_SENT
   }
 
+  /** Of which anything came, or the store told; sorted. */
+  streamsOf(device: string): string[] {
+    const known = this.#devices.get(device)
+    if (known === undefined) return []
+    const streams = [...known.sent.keys()]
+    for (const { reading } of known.slots.values()) if (!streams.includes(reading.stream)) streams.push(reading.stream)
+    return streams.sort()
+  }
+
   /** Takes in a reading that the store has at `now`, unless a newer one is known. */
   seed(reading: Reading, now: number): void {
     const stream = this.#registry.stream(reading.stream)

@@ -46,6 +46,13 @@ export function readLimit(query: Query, byDefault: number, max: number): number 
   return limit
 }
 
+export function readSwitch(query: Query, name: string, byDefault: boolean): boolean {
+  const text = query.one(name)
+  if (text === undefined) return byDefault
+  if (text !== 'true' && text !== 'false') throw badParameter(name, text, 'true or false')
+  return text === 'true'
+}
+
 /** What the request's filters select: all that the token's do if there is none. Each must lie within the token's. */
 export function readSelections(query: Query, access: Access): readonly Selection[] {
   const filters = query.all('filter').filter((filter) => filter !== '')

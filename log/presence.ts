@@ -21,6 +21,8 @@ export interface Presence {
    */
   update(device: string, change: (known: DevicePresence | undefined) => Omit<DevicePresence, 'device'>): Promise<void>
   get(device: string): DevicePresence | undefined
+  /** The first `limit` devices ever seen whose ids come after `after`, by id. */
+  devices(after: string, limit: number): string[]
   /** All devices ever seen, by id. */
   all(): Iterable<DevicePresence>
 }

@@ -2,25 +2,30 @@
  * Owns `GET /v1/devices`: the devices whose telemetry the request may read, by id: those whose connection the broker has
  * seen, those only known by their readings, those that were named where somebody was not let in, and those that are declared.
  *
+ * Always true: the process gets its turn after each `DEVICES_PER_TURN` of them, for the broker may be on this thread.
  * Bound: `limit` devices an answer; `next` is the `after` of the next page.
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Declaration } from '../../identity/declared-devices.ts'
 import { isDeviceId } from '../../identity/topics.ts'
 import type { Presence } from '../../log/presence.ts'
 import type { Selection } from '../../schemas/history.ts'
 import type { Access } from '../access.ts'
 import type { Latest } from '../latest.ts'
-import { readLimit, readSelections } from '../parameters.ts'
+import { readLimit, readSelections, readSwitch } from '../parameters.ts'
 import { badParameter } from '../refusal.ts'
 import type { Query } from '../request.ts'
 import { type FactsDependencies, factsOf, platformFacts } from './facts.ts'
 import { type DeviceState, stateOf } from './state.ts'
-import { type Cause, CLOCK_OFFSET_MS_MIN, whyOf } from './why.ts'
+import { type Cause, CLOCK_OFFSET_MS_MIN, foundIn } from './why.ts'
 
 /** Devices of one answer unless `limit` says otherwise, and at most. */
 const DEVICES_LIMIT_DEFAULT = 1_000
 export const DEVICES_LIMIT_MAX = 10_000
+/** So many take a few milliseconds. */
+const DEVICES_PER_TURN = 100
+const IDS_PER_TURN = 2_000
 
 /** Of one request. */
 const LABELS_MAX = 16
@@ -32,6 +37,9 @@ export interface DeviceListing {
   readonly state: DeviceState
   /** As `/v1/devices/{id}/why` says it, but for what only waits to be stored. */
   readonly cause: Cause
+  /** More than the cause says, as a code. */
+  readonly code?: string
+  readonly sentence: string
   /** As its file in `config/devices` says; absent where it says nothing. */
   readonly site?: string
   readonly labels?: Readonly<Record<string, string>>
@@ -42,8 +50,12 @@ export interface DeviceListing {
   readonly lastSeen?: number
   /** Receipt less reading time, milliseconds, of a device whose clock is off by more than `CLOCK_OFFSET_MS_MIN`. */
   readonly clockOffsetMs?: number
-  /** The last reading of each stream that the request may read. */
-  readonly last: Readonly<Record<string, { readonly ts: number; readonly values: object }>>
+  /** Declared, or learned: how long it is from one message to the next. */
+  readonly intervalMs?: number
+  /** What it has sent and what it should send, of that which the request may read. */
+  readonly streams: readonly string[]
+  /** The last reading of each stream that the request may read; left out of an answer `last=false`. */
+  readonly last?: Readonly<Record<string, { readonly ts: number; readonly values: object }>>
 }
 
 export interface DevicesPage {
@@ -64,20 +76,31 @@ export class Devices {
   }
 
   async page(query: Query, access: Access): Promise<DevicesPage> {
-    query.allow(['filter', 'site', 'label', 'limit', 'after'])
+    query.allow(['filter', 'site', 'label', 'limit', 'after', 'last'])
     const limit = readLimit(query, DEVICES_LIMIT_DEFAULT, DEVICES_LIMIT_MAX)
     const after = query.one('after') ?? ''
     if (after !== '' && !isDeviceId(after)) throw badParameter('after', after, 'the next of the page before')
+    const withLast = readSwitch(query, 'last', true)
     const selections = readSelections(query, access)
-    const ids = this.#ids(selections, readPlace(query), after, limit + 1)
+    const ids = await this.#ids(selections, readPlace(query), after, limit + 1)
     const facts = { ...this.#dependencies, platform: this.#dependencies.platform ?? platformFacts(this.#dependencies) }
-    const devices = await Promise.all(ids.slice(0, limit).map((id) => this.#listing(id, selections, facts)))
-    const last = devices.at(-1)
-    return { devices, ...(ids.length > limit && last && { next: last.device }) }
+    const devices: DeviceListing[] = []
+    for (const [index, id] of ids.slice(0, limit).entries()) {
+      if (index % DEVICES_PER_TURN === DEVICES_PER_TURN - 1) await nextTurn()
+      const listing = await this.#listing(id, selections, facts, withLast)
+      if (listing !== undefined) devices.push(listing)
+    }
+    const [last] = ids.slice(limit - 1, limit)
+    return { devices, ...(ids.length > limit && last && { next: last }) }
   }
 
   /** The first `count` selected devices after `after` of which `isWanted` holds. */
-  #ids(selections: readonly Selection[], isWanted: IsWanted | undefined, after: string, count: number): string[] {
+  async #ids(
+    selections: readonly Selection[],
+    isWanted: IsWanted | undefined,
+    after: string,
+    count: number,
+  ): Promise<string[]> {
     const { declared, journal } = this.#dependencies
     const found = new Set<string>()
     const wants = (device: string) => device > after && (isWanted === undefined || isWanted(declared.get(device)))
@@ -87,10 +110,10 @@ export class Devices {
           found.add(device)
       }
     } else {
-      for (const { device } of this.#presence.all()) {
-        if (!wants(device)) continue
-        found.add(device)
-        if (found.size >= count) break // In order of id, so none of the others comes before these.
+      // In order of id, so that none of the others comes before these.
+      for (let devices = [after]; devices.length > 0 && found.size < count; await nextTurn()) {
+        devices = this.#presence.devices(devices.at(-1) ?? '', IDS_PER_TURN)
+        for (const device of devices) if (wants(device)) found.add(device)
       }
       for (const device of this.#latest.devices()) found.add(device)
       for (const device of journal.named()) found.add(device)
@@ -99,29 +122,45 @@ export class Devices {
     return [...found].filter(wants).sort(byCode).slice(0, count)
   }
 
-  async #listing(device: string, selections: readonly Selection[], about: FactsDependencies): Promise<DeviceListing> {
+  /** Undefined of a device that was forgotten meanwhile. */
+  async #listing(
+    device: string,
+    selections: readonly Selection[],
+    about: FactsDependencies,
+    withLast: boolean,
+  ): Promise<DeviceListing | undefined> {
     const facts = await factsOf(device, about)
-    const cause = facts === undefined ? 'well' : whyOf(facts).cause
-    const presence = this.#presence.get(device)
+    if (facts === undefined) return undefined
+    const { cause, code, sentence } = foundIn(facts)
+    const { online, since, intervalMs, clockOffsetMs = 0, declared, streams = [] } = facts
     const own = selections.filter((selection) => selection.device === undefined || selection.device === device)
-    const readings = this.#latest
-      .lastOf(device)
-      .filter((reading) => own.some(({ stream }) => stream === undefined || stream === reading.stream))
-    const signs = [this.#latest.heardAt(device), presence?.since].filter((time) => time !== undefined)
+    const mayRead = (name: string) => own.some(({ stream }) => stream === undefined || stream === name)
+    const signs = [this.#latest.heardAt(device), since].filter((time) => time !== undefined)
+    const isAsked = withLast || signs.length === 0
+    const readings = isAsked ? this.#latest.lastOf(device).filter(({ stream }) => mayRead(stream)) : []
     if (signs.length === 0) signs.push(...readings.map((reading) => reading.ts))
-    const clockOffsetMs = this.#latest.clockOffsetMs(device) ?? 0
     return {
       device,
-      state: stateOf(cause, presence?.online ?? false),
+      state: stateOf(cause, online),
       cause,
-      ...placeOf(facts?.declared),
-      online: presence?.online ?? false,
-      ...(presence && { since: presence.since }),
+      ...(code !== undefined && { code }),
+      sentence,
+      ...placeOf(declared),
+      online,
+      ...(since !== undefined && { since }),
       ...(signs.length > 0 && { lastSeen: Math.max(...signs) }),
       ...(Math.abs(clockOffsetMs) > CLOCK_OFFSET_MS_MIN && { clockOffsetMs }),
-      last: Object.fromEntries(readings.map(({ stream, ts, values }) => [stream, { ts, values }])),
+      ...(intervalMs !== undefined && { intervalMs: Math.round(intervalMs) }),
+      streams: withExpected(streams, declared).filter(mayRead),
+      ...(withLast && { last: Object.fromEntries(readings.map(({ stream, ts, values }) => [stream, { ts, values }])) }),
     }
   }
+}
+
+/** Sorted. */
+function withExpected(streams: readonly string[], declared: Declaration | undefined): readonly string[] {
+  const missing = declared?.streams.filter((stream) => !streams.includes(stream)) ?? []
+  return missing.length === 0 ? streams : [...streams, ...missing].sort()
 }
 
 /** What a file says of a device, as answers have it. */

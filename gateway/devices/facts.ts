@@ -125,18 +125,19 @@ export async function factsOf(
     intervalMs,
     clockOffsetMs: latest?.clockOffsetMs(device),
     receipts,
-    hours: completenessOf(receipts, perHour, now),
+    // Who lists all devices asks for none.
+    get hours() {
+      return completenessOf(receipts, perHour, now)
+    },
     events: noted?.events ?? [],
     totals: noted?.totals ?? [],
     pending: undefined,
     platform: platform ?? platformFacts({ journal, clock, full }),
     ...(edgeNode && { edgeNode }),
     ...(declaration && { declared: declaration }),
-    ...(latest && { streams: [...new Set([...(sent?.keys() ?? []), ...latest.lastOf(device).map(streamOf)])].sort() }),
+    ...(latest && { streams: latest.streamsOf(device) }),
   }
 }
-
-const streamOf = ({ stream }: { readonly stream: string }) => stream
 
 /** What is declared goes before what is learned. Each stream has the interval that is declared. */
 function paceOf(

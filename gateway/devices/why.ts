@@ -59,17 +59,21 @@ const TAKEOVERS_MIN = 3
 /** Messages that wait for the store for longer are late. */
 const LATE_MS = 30_000
 
+/** What is told before it is shown: `evidence` is of the cause alone. */
 type Found = Omit<Why, 'device' | 'at' | 'evidence'> & { readonly evidence?: readonly Evidence[] }
 
 export function whyOf(facts: Facts): Why {
-  const { device, now } = facts
+  const { evidence = [], ...found } = foundIn(facts)
+  return { device: facts.device, at: facts.now, ...found, evidence: sorted([...evidence, ...storyOf(facts)]) }
+}
+
+/** The cause and its sentence, at a small part of what the evidence costs: for who asks of all devices. */
+export function foundIn(facts: Facts): Found {
   for (const look of LOOKS) {
     const found = look(facts)
-    if (found === undefined) continue
-    const { evidence = [], ...rest } = found
-    return { device, at: now, ...rest, evidence: sorted([...evidence, ...storyOf(facts)]) }
+    if (found !== undefined) return found
   }
-  return { device, at: now, cause: 'well', sentence: wellOf(facts), evidence: sorted(storyOf(facts)) }
+  return { cause: 'well', sentence: wellOf(facts) }
 }
 
 const LOOKS: readonly ((facts: Facts) => Found | undefined)[] = [

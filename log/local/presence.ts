@@ -43,6 +43,11 @@ export class LocalPresence implements Presence {
     return record && { ...record, device }
   }
 
+  devices(after: string, limit: number): string[] {
+    const { presence } = this.#environment
+    return [...presence.getKeys({ start: after, exclusiveStart: true, limit })]
+  }
+
   *all(): Iterable<DevicePresence> {
     for (const { key, value } of this.#environment.presence.getRange()) {
       yield { ...(value as Omit<DevicePresence, 'device'>), device: key }

@@ -105,9 +105,12 @@ test('list and show answer from the data directory where no platform runs', asyn
     device: 'truck-1',
     state: 'offline',
     cause: 'broker-down',
+    sentence: "no device can send, truck-1 neither: the platform's broker does not run",
     site: 'depot 4',
     labels: { fleet: 'north' },
     online: false,
+    intervalMs: 10_000,
+    streams: [],
     last: {},
   })
   assert.equal((await run('list', '--json', '--label', 'fleet:south')).stdout, '')

@@ -100,6 +100,7 @@ onEachServer('every refusal is JSON with a code and a sentence, and is counted',
     ['/v1/readings?every=1ms&from=-365d', {}, 400, 'bad-parameter', /every is "1ms".*windows/],
     ['/v1/readings?every=1m&fn=sum', {}, 400, 'bad-parameter', /fn is "sum".*mean, min, max/],
     ['/v1/readings?fn=mean', {}, 400, 'bad-parameter', /fn is "mean" without every: add .*every=1m/],
+    ['/v1/devices?last=no', {}, 400, 'bad-parameter', /last is "no".*true or false/],
     ['/v1/devices?limit=x', {}, 400, 'bad-parameter', /limit is "x"/],
     ['/v1/devices?after=%20', {}, 400, 'bad-parameter', /after is " "/],
     ['/v1/devices?label=north', {}, 400, 'bad-parameter', /label is "north".*fleet:north/],
@@ -185,23 +186,44 @@ onEachServer('devices: presence, last seen and last readings, within the token, 
     device: 'a',
     state: 'online',
     cause: 'well',
+    sentence: 'all is well with a: its last message came just now',
     online: true,
     since: NOW - 100,
     lastSeen: NOW,
+    streams: ['environment', 'vibration'],
     last: { environment: { ts: NOW - 2, values } },
   }
   const offline = { state: 'offline', cause: 'offline' }
   const old = { ts: NOW - HOUR_MS, values: { temperature: 1 } }
   const all = [
     a,
-    { device: 'old', ...offline, online: false, lastSeen: NOW - HOUR_MS, last: { environment: old } },
-    { device: 'quiet', ...offline, online: false, since: NOW - 200, lastSeen: NOW - 200, last: {} },
+    {
+      device: 'old',
+      ...offline,
+      sentence: 'old is not connected',
+      online: false,
+      lastSeen: NOW - HOUR_MS,
+      streams: ['environment'],
+      last: { environment: old },
+    },
+    {
+      device: 'quiet',
+      ...offline,
+      sentence: `quiet is offline since 2025-11-23T02:13:19Z (just now)`,
+      online: false,
+      since: NOW - 200,
+      lastSeen: NOW - 200,
+      streams: [],
+      last: {},
+    },
     {
       device: 'unseen',
       ...offline,
       cause: 'well',
+      sentence: 'all is well with unseen, which is not connected just now: its last message came just now',
       online: false,
       lastSeen: NOW,
+      streams: ['environment'],
       last: { environment: { ts: NOW - 1, values } },
     },
   ]
@@ -210,7 +232,11 @@ onEachServer('devices: presence, last seen and last readings, within the token, 
   assert.deepEqual(await page(''), { devices: all })
   assert.deepEqual(await page('?limit=2'), { devices: all.slice(0, 2), next: 'old' })
   assert.deepEqual(await page('?limit=2&after=old'), { devices: all.slice(2) })
-  assert.deepEqual(await page('?filter=devices/a/telemetry/vibration'), { devices: [{ ...a, last: {} }] })
+  assert.deepEqual(await page('?filter=devices/a/telemetry/vibration'), {
+    devices: [{ ...a, streams: ['vibration'], last: {} }],
+  })
+  const { last: _, ...withoutLast } = a
+  assert.deepEqual(await page('?limit=1&last=false'), { devices: [withoutLast], next: 'a' })
   const narrow = await platform.identity.signApp(['devices/a/#', 'devices/zz/#'], HOUR_MS)
   assert.deepEqual(await page('', narrow), { devices: [a] })
 })
@@ -243,9 +269,11 @@ onEachServer(
           device: 'truck-4',
           state: 'offline',
           cause: 'never-connected',
+          sentence: 'truck-4 has never connected, though its file in config/devices says that it should',
           site: 'yard',
           labels: { fleet: 'north', axles: '3' },
           online: false,
+          streams: [],
           last: {},
         },
       ],
@@ -274,6 +302,9 @@ onEachServer(
     )
     // Nothing says how often truck-3 should send.
     assert.deepEqual([causes['truck-1'], causes['truck-3']], ['offline', 'well'])
+    const listed = ((await get('/v1/devices?limit=1')) as DevicesPage).devices[0]
+    assert.deepEqual(listed?.streams, ['environment', 'vehicle'])
+    assert.equal(listed.intervalMs, 10_000)
     assert.match(((await get('/v1/devices/truck-4/why')) as Why).sentence, /never connected, though its file/)
     assert.match(JSON.stringify(await get('/v1/devices/truk-4')), /near to it: truck-4/)
   },

@@ -139,7 +139,7 @@ async function tryWhatIsThere(trial: Trial): Promise<void> {
   await platform.publish('a', 'environment', environment(NOW))
   const targets = [
     ...['/', ...OPERATIONS, ...OTHERS],
-    '/v1/devices?filter=devices/+/telemetry/environment&limit=1&after=0',
+    '/v1/devices?filter=devices/+/telemetry/environment&limit=1&after=0&last=false',
     '/v1/devices?site=depot&label=fleet:north&label=model:t1',
     '/v1/readings?filter=devices/a/%23&filter=devices/b/%23&from=-15m&to=now&every=1m&fn=max&limit=10',
     ...['/v1/ledger?device=a', '/v1/devices/b', '/v1/devices/b/why?at=-1h'],
