@@ -1,11 +1,11 @@
 /**
  * Owns `dist/`, which is what runs: each TypeScript source of the product made into JavaScript, one file of one file, with a
- * source map. Itself JavaScript, for it runs before anything is built.
+ * source map; and the dashboard, one page of all that it needs. Itself JavaScript, for it runs before anything is built.
  *
  * Always true: an output is whole and has its source's time of change; both come with its name, by one rename. So the outputs
  * themselves say which of them are stale, also after a build that was killed; and two builds at once do the same thing twice.
  * An error in a source changes nothing.
- * Bound: two files a source. What a killed build leaves is removed by the first build that is `ABANDONED_MS` later.
+ * Bound: two files a source, and the page. What a killed build leaves is removed by the first build that is `ABANDONED_MS` later.
  */
 
 import {
@@ -30,6 +30,13 @@ const PRODUCT = ['platform', 'schemas', 'maps', 'log', 'identity', 'broker', 'in
 const BUILDER = ['build.js', 'package.json']
 /** In `dist/`: by which builder. */
 const BUILT_BY = 'built-by'
+/** What the dashboard is made of: its own, and the SDK of apps, which it uses. */
+const PAGE_SOURCES = ['dashboard', 'client']
+const PAGE = 'dashboard/index.html'
+/** In `dist/`: of which sources the page was built, with their times. */
+const PAGE_BUILT_OF = 'dashboard/built-of'
+/** As old as a browser may be. */
+const PAGE_TARGET = 'es2022'
 /** In `dist/`: how the names of the folders begin in which builds are under way. */
 const UNDER_WAY = 'under-way-'
 const ABANDONED_MS = 60_000
@@ -48,11 +55,17 @@ export async function build() {
   const builder = BUILDER.map((file) => `${withTime(file).join(' ')}\n`).join('')
   const builtBy = join(DIST, BUILT_BY)
   const isOurs = existsSync(builtBy) && readFileSync(builtBy, 'utf8') === builder
+  const pageOf = `${builder}${PAGE_SOURCES.flatMap(pageSourcesIn)
+    .map((file) => `${withTime(file).join(' ')}\n`)
+    .join('')}`
+  const builtOf = join(DIST, PAGE_BUILT_OF)
+  const isPageStale = !existsSync(builtOf) || readFileSync(builtOf, 'utf8') !== pageOf
   const stale = [...sources].filter(([source, time]) => !isOurs || timeOf(join(DIST, outputOf(source))) !== time)
   const outputs = new Set([...sources.keys()].map(outputOf))
   const orphans = filesIn(DIST, '', '.js').filter((file) => !outputs.has(file) && !file.startsWith(UNDER_WAY))
-  if (!isOurs || stale.length + orphans.length > 0) {
+  if (!isOurs || isPageStale || stale.length + orphans.length > 0) {
     const texts = stale.length > 0 ? await transformed(stale.map(([source]) => source)) : []
+    if (isPageStale) texts.push([PAGE, await bundledPage()], [PAGE_BUILT_OF, pageOf])
     try {
       write([...texts, [BUILT_BY, builder]], new Map(stale.map(([source, time]) => [outputOf(source), time])))
       for (const file of orphans) for (const end of ['', '.map']) rmSync(join(DIST, `${file}${end}`), { force: true })
@@ -62,7 +75,7 @@ export async function build() {
       throw new BuildError(stalled(`dist/ cannot be written (${code})`, '`npm run build` by who may write it'))
     }
   }
-  return { built: stale.length, sources: sources.size }
+  return { built: stale.length + (isPageStale ? 1 : 0), sources: sources.size + 1 }
 }
 
 /**
@@ -70,24 +83,52 @@ export async function build() {
  * @returns {Promise<[name: string, text: string][]>} what belongs into `dist/`, each map before what it is of
  */
 async function transformed(sources) {
+  const outputFiles = await outputsOf({
+    entryPoints: sources,
+    outbase: ROOT,
+    outdir: DIST,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.15',
+    sourcemap: 'linked',
+    sourcesContent: false,
+    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+  })
+  return outputFiles.map(({ path, text }) => [path.slice(DIST.length + 1), withJsImports(text)])
+}
+
+/** `dashboard/page.html` with its script and its styles in it: one file, which asks for no other. */
+async function bundledPage() {
+  const outputFiles = await outputsOf({
+    entryPoints: ['dashboard/main.tsx'],
+    outdir: join(DIST, 'dashboard'),
+    bundle: true,
+    minify: true,
+    format: 'iife',
+    target: PAGE_TARGET,
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    loader: { '.png': 'dataurl' },
+    legalComments: 'none',
+  })
+  const textOf = (/** @type {string} */ extension) =>
+    outputFiles.find(({ path }) => path.endsWith(extension))?.text.trim() ?? ''
+  // esbuild writes `</script` and `</style` otherwise, so neither ends its element. A `$` in a text is no pattern of a replacer's.
+  return readFileSync(join(ROOT, 'dashboard/page.html'), 'utf8')
+    .replace('<style></style>', () => `<style>${textOf('.css')}</style>`)
+    .replace('<script></script>', () => `<script>${textOf('.js')}</script>`)
+}
+
+/**
+ * Throws a `BuildError`.
+ *
+ * @param {import('esbuild').BuildOptions} options
+ */
+async function outputsOf(options) {
   try {
     const { buildSync } = await import('esbuild')
-    const { outputFiles } = buildSync({
-      absWorkingDir: ROOT,
-      entryPoints: sources,
-      outbase: ROOT,
-      outdir: DIST,
-      write: false,
-      format: 'esm',
-      platform: 'node',
-      target: 'node20.15',
-      charset: 'utf8',
-      sourcemap: 'linked',
-      sourcesContent: false,
-      tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
-      logLevel: 'silent',
-    })
-    return outputFiles.map(({ path, text }) => [path.slice(DIST.length + 1), withJsImports(text)])
+    const common = /** @type {const} */ ({ absWorkingDir: ROOT, write: false, charset: 'utf8', logLevel: 'silent' })
+    return buildSync({ ...common, ...options }).outputFiles ?? []
   } catch (error) {
     const { errors, message } = /** @type {import('esbuild').BuildFailure} */ (error)
     const [first] = errors ?? []
@@ -101,6 +142,12 @@ async function transformed(sources) {
     throw new BuildError(`${place}${text}${others}`)
   }
 }
+
+/** @param {string} folder */
+const pageSourcesIn = (folder) =>
+  ['.ts', '.tsx', '.css', '.html']
+    .flatMap((extension) => filesIn(ROOT, folder, extension))
+    .filter((file) => !file.startsWith(join('client', 'dist')))
 
 /**
  * The extension is as long as before, so a source map still fits.

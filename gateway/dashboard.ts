@@ -1,6 +1,6 @@
 /**
- * Owns the dashboard: one self-contained page at `/`. The page holds no data and needs no token; its script takes the
- * token from the link's fragment, which a browser sends to no server.
+ * Owns how the dashboard is served: one self-contained page at `/`, which build.js made of `dashboard/`. The page holds no data and needs
+ * no token; its script takes the token from the link's fragment, which a browser sends to no server.
  *
  * The script and the styles are allowed by their hashes, and the page may talk to this gateway only (CSP Level 3).
  */
@@ -17,7 +17,7 @@ export interface Dashboard {
 }
 
 export function loadDashboard(): Dashboard {
-  const html = readFileSync(join(PACKAGE_DIR, 'gateway/dashboard/index.html'), 'utf8')
+  const html = readFileSync(join(PACKAGE_DIR, 'dist/dashboard/index.html'), 'utf8')
   const policy = [
     "default-src 'none'",
     `script-src ${hashes(html, 'script')}`,

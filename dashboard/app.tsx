@@ -1,0 +1,101 @@
+/** Owns the frame of the page: its title, the ways to its views, whether the gateway answers, and the question for a token. */
+
+import { useEffect } from 'preact/hooks'
+import { address, linkTo } from './address.ts'
+import { DeviceList } from './devices/device-list.tsx'
+import { trouble } from './gateway.ts'
+import { Logo } from './logo.tsx'
+import { needsToken, SignIn } from './sign-in.tsx'
+import { useStreams } from './streams.ts'
+import { age, chooseUtc, isUtc } from './time.ts'
+import { allowed, signOut, token } from './token.ts'
+
+interface View {
+  readonly label: string
+  readonly icon: string
+  readonly draw: (rest: readonly string[]) => preact.JSX.Element
+}
+
+/** By the first part of the address. */
+const VIEWS: Readonly<Record<string, View>> = {
+  devices: {
+    label: 'Devices',
+    icon: 'M2 4h12M2 8h12M2 12h12',
+    draw: () => <DeviceList />,
+  },
+}
+const FIRST = 'devices'
+
+export function App() {
+  const [name = FIRST, ...rest] = address.value.path
+  const view = VIEWS[name]
+  useStreams()
+  const title = [...rest, view?.label ?? 'Nothing here', 'Telltale'].join(' · ')
+  useEffect(() => {
+    document.title = title
+    scrollTo(0, 0)
+  }, [title])
+  return (
+    <>
+      <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>
+        To the content
+      </button>
+      <header>
+        <a class="brand" href={linkTo([])} aria-label="Telltale">
+          <Logo />
+          <b>Telltale</b>
+        </a>
+        <nav aria-label="Views">
+          {Object.entries(VIEWS).map(([path, { label, icon }]) => (
+            <a key={path} href={linkTo([path])} aria-current={path === name ? 'page' : undefined}>
+              <svg viewBox="0 0 16 16" aria-hidden="true">
+                <path d={icon} />
+              </svg>
+              {label}
+            </a>
+          ))}
+        </nav>
+        <div class="choices">
+          <button type="button" onClick={() => chooseUtc(!isUtc.value)} aria-label="How times are shown">
+            {isUtc.value ? 'UTC' : 'Local time'}
+          </button>
+          {token.value !== '' && (
+            <button type="button" onClick={signOut} title={expiry(allowed.value.expiresAt)}>
+              Sign out
+            </button>
+          )}
+        </div>
+      </header>
+      <Trouble />
+      <main id="main" tabIndex={-1}>
+        {needsToken.value ? <SignIn /> : (view?.draw(rest) ?? <Nothing />)}
+      </main>
+    </>
+  )
+}
+
+const expiry = (at: number | undefined) => (at === undefined ? undefined : `The token is good until ${new Date(at)}`)
+
+function Trouble() {
+  const away = trouble.value
+  return (
+    <div role="status">
+      {away && (
+        <p class="banner">
+          The gateway does not answer; what stands here is what it said last, {age(away.since)}. The page asks it again.
+        </p>
+      )}
+    </div>
+  )
+}
+
+function Nothing() {
+  return (
+    <section class="note">
+      <h1>There is nothing here</h1>
+      <p>
+        The link leads to no view of this page. <a href={linkTo([])}>All devices</a>
+      </p>
+    </section>
+  )
+}

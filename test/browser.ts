@@ -1,0 +1,57 @@
+/**
+ * Owns a headless Chromium, Debian's own, and its pages as the tests see them.
+ *
+ * Always true: the browser and its profile are gone after the test; and a page that threw, wrote an error to its console, was refused
+ * something by its Content Security Policy, or asked anybody but its own origin, fails the test.
+ */
+
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { requireProgram } from './servers/server.ts'
+
+/** How a page is looked at: by default on a desktop, in the light. */
+export interface Look extends Pick<BrowserContextOptions, 'colorScheme' | 'hasTouch' | 'isMobile' | 'timezoneId'> {
+  readonly width?: number
+  readonly height?: number
+  /** Errors in the console that this test is about; by default none. */
+  readonly expects?: RegExp
+}
+
+/** As a phone that a field engineer has. */
+export const PHONE: Look = { width: 390, height: 844, hasTouch: true, isMobile: true }
+export const DESKTOP: Look = { width: 1280, height: 800 }
+
+const browsers = new WeakMap<TestContext, Promise<Browser>>()
+
+/** Undefined, and the test skipped or failed, if there is no Chromium. */
+export async function openPage(t: TestContext, url: string, look: Look = DESKTOP): Promise<Page | undefined> {
+  const executablePath = requireProgram(t, 'chromium', 'apt install chromium')
+  if (executablePath === undefined) return undefined
+  const browser = await browserOf(t, executablePath)
+  const { width = 1280, height = 800, expects, ...rest } = look
+  const context = await browser.newContext({ viewport: { width, height }, reducedMotion: 'reduce', ...rest })
+  const page = await context.newPage()
+  const wrong: string[] = []
+  page.on('pageerror', (error) => wrong.push(String(error.stack ?? error)))
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !expects?.test(message.text())) wrong.push(message.text())
+  })
+  page.on('request', (request) => {
+    const { origin, protocol } = new URL(request.url())
+    if (protocol !== 'data:' && protocol !== 'blob:' && origin !== new URL(url).origin) wrong.push(request.url())
+  })
+  t.after(() => assert.deepEqual(wrong, [], 'the page had errors'))
+  await page.goto(url)
+  return page
+}
+
+function browserOf(t: TestContext, executablePath: string): Promise<Browser> {
+  let browser = browsers.get(t)
+  if (browser === undefined) {
+    browser = chromium.launch({ executablePath, args: ['--no-sandbox'] })
+    browsers.set(t, browser)
+    t.after(async () => (await browser)?.close())
+  }
+  return browser
+}
