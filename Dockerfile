@@ -17,6 +17,8 @@ COPY broker ./broker
 COPY ingest ./ingest
 COPY gateway ./gateway
 COPY cli ./cli
+COPY client ./client
+COPY dashboard ./dashboard
 RUN npm pack && tar --extract --no-same-owner --file telltale-*.tgz
 
 FROM node:24-trixie-slim AS dependencies

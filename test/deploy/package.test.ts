@@ -20,7 +20,7 @@ test('the package has what is built and what it reads, and no source', () => {
       ),
   )
   const pages = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md']
-  const others = [...pages, 'cli/telltale.js', 'gateway/dashboard/index.html', 'log/FORMAT.md', 'package.json']
+  const others = [...pages, 'cli/telltale.js', 'dist/dashboard/index.html', 'log/FORMAT.md', 'package.json']
   assert.deepEqual(wrong, others)
 })
 
