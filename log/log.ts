@@ -48,12 +48,43 @@ export interface DeadLetterFilter {
   /** Received at this time or later, and before that time; milliseconds. */
   readonly since?: number
   readonly until?: number
+  /** Of any of these: of this device if one is named, and of this stream if one is. */
+  readonly within?: readonly { readonly device?: string; readonly stream?: string }[]
 }
 
 export interface DeadLetterQuery extends DeadLetterFilter {
   /** Only those after this sequence. */
   readonly after?: number
   readonly limit: number
+}
+
+export interface DeadLetterLookBack extends Omit<DeadLetterFilter, 'sequences'> {
+  /** Only those before this sequence. */
+  readonly before?: number
+  /** At least 1. */
+  readonly limit: number
+}
+
+/** What one look through a part of the dead letters found. */
+export interface DeadLetterLook {
+  readonly found: readonly DeadLetter[]
+  /** Where the next look begins; undefined when there are no more. */
+  readonly next?: number
+}
+
+/** Dead letters of one device that are kept, with one code. */
+export interface KeptOfCode {
+  readonly device: string
+  readonly code: string
+  readonly count: number
+  /** When the newest of this code was set aside, whether it is kept or not; milliseconds. */
+  readonly lastAt: number
+}
+
+export interface KeptByCode {
+  readonly kept: readonly KeptOfCode[]
+  /** The device after which the next look goes on; undefined when there are no more. */
+  readonly next?: string
 }
 
 /** What became of all that was ever set aside: `deadLettered = held + replayed + purged + expired`. */
@@ -243,6 +274,10 @@ export interface DeadLetterBox {
   /** In the order they were set aside. */
   deadLetters(query: DeadLetterQuery): Promise<DeadLetter[]>
   deadLetter(sequence: number): Promise<DeadLetter | undefined>
+  /** Those that were set aside last, the newest first. Looks at a part of bounded size: what it found may be few, and `next` says that there is more. */
+  lookBack(query: DeadLetterLookBack): Promise<DeadLetterLook>
+  /** How many are kept of each device by code, in order of device, after this one: of a bounded number of devices. */
+  keptByCode(after: string): Promise<KeptByCode>
   /** Calls back soon after new dead letters were committed, from whichever process, until `signal` aborts. */
   followDeadLetters(after: number, signal: AbortSignal): AsyncIterable<DeadLetter>
   /** The newest dead letter's sequence; 0 when there never was one. */

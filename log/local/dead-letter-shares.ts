@@ -65,6 +65,14 @@ export class DeadLetterShares {
     return undefined
   }
 
+  /** Sequences of a device's letters before `before`, the newest first. */
+  *backOf(device: string, before: number): Iterable<number> {
+    for (const [kind, of, sequence] of this.#shares.getKeys({ start: [LETTER, device, before - 1], reverse: true })) {
+      if (kind !== LETTER || of !== device) return
+      yield Number(sequence)
+    }
+  }
+
   clear(): void {
     for (const key of [...this.#shares.getKeys()]) this.#shares.remove(key)
   }

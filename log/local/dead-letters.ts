@@ -11,7 +11,15 @@
 import type { RootDatabase } from 'lmdb'
 import type { Clock } from '../../platform/clock.ts'
 import { DEAD_LETTER_LOOKS_MAX, LOG_COMMIT_BYTES_MAX } from '../../platform/limits.ts'
-import type { DeadLetter, DeadLetterCounts, DeadLetterFilter, DeadLetterQuery, NewDeadLetter } from '../log.ts'
+import type {
+  DeadLetter,
+  DeadLetterCounts,
+  DeadLetterFilter,
+  DeadLetterLook,
+  DeadLetterLookBack,
+  DeadLetterQuery,
+  NewDeadLetter,
+} from '../log.ts'
 import { DeadLetterCodes } from './dead-letter-codes.ts'
 import { DeadLetterShares, type Share } from './dead-letter-shares.ts'
 import type { Environment } from './environment.ts'
@@ -111,6 +119,21 @@ export class DeadLetters {
       bytes += letter.payload.byteLength
     }
     return { found, next: upTo }
+  }
+
+  /** Looks at `DEAD_LETTER_LOOKS_MAX` at most, and about a commit's bytes of them. */
+  lookBack({ before = Number.MAX_SAFE_INTEGER, limit, ...filter }: DeadLetterLookBack): DeadLetterLook {
+    const found: DeadLetter[] = []
+    let looked = 0
+    let bytes = 0
+    for (const letter of this.#back(filter, before)) {
+      const isEnough = found.length >= limit || looked === DEAD_LETTER_LOOKS_MAX || bytes >= LOG_COMMIT_BYTES_MAX
+      if (isEnough) return { found, next: letter.sequence + 1 }
+      looked++
+      bytes += letter.payload.byteLength
+      if (matches(letter, filter)) found.push(letter)
+    }
+    return { found }
   }
 
   /** Only within a transaction. Returns how many old ones had to go. */
@@ -222,6 +245,20 @@ export class DeadLetters {
     }
   }
 
+  /** Those before `before`, the newest first; of one device only its own are read, if shares are kept. */
+  *#back({ device }: DeadLetterFilter, before: number): Iterable<DeadLetter> {
+    if (device === undefined || !isShared(this.#kept())) {
+      for (const { key, value } of this.#letters.getRange({ start: before - 1, reverse: true })) {
+        yield readLetter(key, value)
+      }
+      return
+    }
+    for (const sequence of this.#shares.backOf(device, before)) {
+      const letter = this.get(sequence)
+      if (letter !== undefined) yield letter
+    }
+  }
+
   /** Counted once from the letters themselves, where an earlier version kept no counts. */
   #kept(): KeptCounts {
     const counts = this.#meta.get(COUNTS) as KeptCounts | undefined
@@ -248,12 +285,17 @@ function sizeOf({ payload, device, stream, code, reason }: NewDeadLetter): numbe
   return payload.byteLength + device.length + stream.length + code.length + reason.length + DEAD_LETTER_OVERHEAD_BYTES
 }
 
-function matches(letter: DeadLetter, { device, stream, code, since, until }: DeadLetterFilter): boolean {
+function matches(letter: DeadLetter, { device, stream, code, since, until, within }: DeadLetterFilter): boolean {
   return (
+    (within === undefined || within.some((part) => isOf(letter, part))) &&
     (device === undefined || letter.device === device) &&
     (stream === undefined || letter.stream === stream) &&
     (code === undefined || letter.code === code) &&
     (since === undefined || letter.receivedAt >= since) &&
     (until === undefined || letter.receivedAt < until)
   )
+}
+
+function isOf(letter: DeadLetter, { device, stream }: { readonly device?: string; readonly stream?: string }): boolean {
+  return (device === undefined || letter.device === device) && (stream === undefined || letter.stream === stream)
 }

@@ -25,10 +25,13 @@ import {
   type DeadLetter,
   type DeadLetterCounts,
   type DeadLetterFilter,
+  type DeadLetterLook,
+  type DeadLetterLookBack,
   type DeadLetterQuery,
   type DeviceLedger,
   type DeviceReceipts,
   INGEST_READER,
+  type KeptByCode,
   type Ledger,
   type Log,
   type Notice,
@@ -207,6 +210,16 @@ export class LocalLog implements Log, Part {
   async deadLetter(sequence: number): Promise<DeadLetter | undefined> {
     this.#refresh()
     return this.#open().deadLetters.get(sequence)
+  }
+
+  async lookBack(query: DeadLetterLookBack): Promise<DeadLetterLook> {
+    this.#refresh()
+    return this.#open().deadLetters.lookBack(query)
+  }
+
+  async keptByCode(after: string): Promise<KeptByCode> {
+    this.#refresh()
+    return this.#open().deadLetters.codes.kept(after)
   }
 
   async lastDeadLetter(): Promise<number> {

@@ -9,6 +9,8 @@ import fc from 'fast-check'
 import { DELIVERED_LIVE, type Entry, type NewEntry, REPLAYED, readEntries, SET_ASIDE } from '../../log/entry.ts'
 import {
   type DeadLetterFilter,
+  type DeadLetterLook,
+  type DeadLetterLookBack,
   type DeviceProgress,
   INGEST_READER,
   type Log,
@@ -21,6 +23,8 @@ const DEVICES = ['device-0', 'device-1', 'device-2']
 const CODES = ['malformed-avro', 'unknown-schema', 'store-rejected']
 /** No store is asked before a message is appended. */
 const EARLY_CODES = CODES.slice(0, 2)
+/** Of all that `entry` makes. */
+const STREAM = 'environment'
 
 async function entriesOf(log: Log): Promise<Entry[]> {
   const entries: Entry[] = []
@@ -61,6 +65,18 @@ export async function advance(
 
 const sequences = async (log: Log, filter: DeadLetterFilter = {}) =>
   (await log.deadLetters({ limit: 1_000, ...filter })).map(({ sequence }) => sequence)
+
+/** All of them, look by look. */
+async function sequencesBack(log: Log, query: DeadLetterLookBack): Promise<number[]> {
+  const all: number[] = []
+  for (let before: number | undefined = Number.MAX_SAFE_INTEGER; before !== undefined; ) {
+    const { found, next }: DeadLetterLook = await log.lookBack({ ...query, before })
+    assert(found.length <= query.limit)
+    all.push(...found.map(({ sequence }) => sequence))
+    before = next
+  }
+  return all
+}
 
 export function testDeadLetters(name: string, open: OpensLog): void {
   test(`${name}: a replay appends the message again and takes the dead letter out; the books balance`, async (t) => {
@@ -158,6 +174,37 @@ export function testDeadLetters(name: string, open: OpensLog): void {
     assert.deepEqual(await sequences(log), [1, 2, 3])
   })
 
+  test(`${name}: dead letters are looked at from the newest back, a part at a time, and counted by device and code`, async (t) => {
+    const { log } = await open(t)
+    const letters = 2_500
+    await append(log, ...Array.from({ length: letters }, (_, number) => entry(number)))
+    await advance(log, letters, (offset) => (offset < 6 ? CODES[offset % 2] : 'empty'))
+    const { found, next } = await log.lookBack({ code: 'unknown-schema', limit: 10 })
+    assert(found.length === 0 && next !== undefined && next > 1_000, 'a look is bounded, whatever it finds')
+    assert.deepEqual(await sequencesBack(log, { code: 'unknown-schema', limit: 2 }), [6, 4, 2])
+    assert.deepEqual(await sequencesBack(log, { device: 'device-1', until: 1_006, limit: 1 }), [5, 2])
+    const within = [{ device: 'device-0', stream: 'nothing' }, { device: 'device-2' }]
+    assert.deepEqual(await sequencesBack(log, { within, until: 1_006, limit: 5 }), [6, 3])
+    assert.deepEqual(await sequencesBack(log, { within: [], limit: 5 }), [])
+    const whole = await log.lookBack({ limit: letters, since: 1_000 + letters - 2 })
+    assert.deepEqual(
+      whole.found.map(({ sequence, payload }) => [sequence, Buffer.from(payload).toString()]),
+      [
+        [letters, `payload ${letters - 1}`],
+        [letters - 1, `payload ${letters - 2}`],
+      ],
+    )
+    const rows = (await log.keptByCode('device-0')).kept.map(({ device, code, count }) => [device, code, count])
+    assert.deepEqual(rows.sort(), [
+      ['device-1', 'empty', 831],
+      ['device-1', 'malformed-avro', 1],
+      ['device-1', 'unknown-schema', 1],
+      ['device-2', 'empty', 831],
+      ['device-2', 'malformed-avro', 1],
+      ['device-2', 'unknown-schema', 1],
+    ])
+  })
+
   test(`${name}: counts that do not add up by device are refused and change nothing`, async (t) => {
     const { log } = await open(t)
     await append(log, entry(0), entry(1))
@@ -203,6 +250,13 @@ const filter: fc.Arbitrary<DeadLetterFilter> = fc.record(
     since: fc.nat(40).map((number) => 1_000 + number),
     until: fc.nat(60).map((number) => 1_000 + number),
     sequences: fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 8 }),
+    within: fc.array(
+      fc.record(
+        { device: fc.constantFrom(...DEVICES), stream: fc.constantFrom('environment', 'power') },
+        { requiredKeys: [] },
+      ),
+      { maxLength: 3 },
+    ),
   },
   { requiredKeys: [] },
 )
@@ -331,6 +385,16 @@ class Model {
     assert.deepEqual(counts, { held: this.#held.size, replayed: this.#replayed, purged: this.#purged, expired: 0 })
     assert.equal(deadLettered, counts.held + counts.replayed + counts.purged + counts.expired)
     assert.deepEqual(await sequences(log), [...this.#held.keys()])
+    assert.deepEqual(await sequencesBack(log, { limit: 3 }), [...this.#held.keys()].reverse())
+    const { kept } = await log.keptByCode('')
+    const letters = [...this.#held.values()]
+    for (const { device, code, count } of kept) {
+      assert.equal(count, letters.filter((letter) => letter.device === device && letter.code === code).length)
+    }
+    assert.equal(
+      kept.reduce((all, { count }) => all + count, 0),
+      letters.length,
+    )
   }
 }
 
@@ -342,6 +406,7 @@ function fits(sequence: number, { device, receivedAt, code }: ModelEntry & { cod
     (filter.code ?? code) === code &&
     (filter.since ?? receivedAt) <= receivedAt &&
     (filter.until ?? receivedAt + 1) > receivedAt &&
-    (filter.sequences ?? [sequence]).includes(sequence)
+    (filter.sequences ?? [sequence]).includes(sequence) &&
+    (filter.within ?? [{}]).some((part) => (part.device ?? device) === device && (part.stream ?? STREAM) === STREAM)
   )
 }

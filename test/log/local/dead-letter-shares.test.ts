@@ -86,6 +86,18 @@ test('when the dead letters are full, the oldest of the device that has most go,
         kept.map(({ sequence, device }) => [sequence, device]),
         model.letters.map(({ sequence, device }) => [sequence, device]),
       )
+      const of = (device: string) => model.letters.filter((letter) => letter.device === device)
+      for (const device of DEVICES) {
+        const { found, next } = await log.lookBack({ device, limit: 1_000 })
+        const back = found.map(({ sequence }) => sequence).reverse()
+        assert.deepEqual([back, next], [of(device).map(({ sequence }) => sequence), undefined])
+      }
+      const counted = (await log.keptByCode('')).kept.map(({ device, count }) => [device, count])
+      const named = DEVICES.filter((device) => device !== '' && of(device).length > 0)
+      assert.deepEqual(
+        counted,
+        named.map((device) => [device, of(device).length]),
+      )
       const { held, replayed, purged, expired } = await log.deadLetterCounts()
       const { deadLettered, balanced } = await log.ledger(INGEST_READER)
       assert.deepEqual([expired, balanced], [model.expired, true])
