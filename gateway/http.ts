@@ -18,6 +18,7 @@ import { listAlerts } from './alerts/listing.ts'
 import type { Columns } from './columns.ts'
 import { compatibility, schemaById, subjects, versionAsSubject, versionsOf } from './confluent.ts'
 import { type Dashboard, loadDashboard } from './dashboard.ts'
+import { DeadLetters, type DeadLettersLog } from './dead-letters.ts'
 import { DeviceCommands } from './device-commands.ts'
 import { Devices } from './devices/devices.ts'
 import { OneDevice } from './devices/one-device.ts'
@@ -37,7 +38,7 @@ import type { Exchange } from './server/server.ts'
 import type { Tokens } from './tokens.ts'
 
 export interface HttpDependencies {
-  readonly log: LedgerLog
+  readonly log: LedgerLog & DeadLettersLog
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
@@ -100,6 +101,7 @@ export class Http {
   readonly #readings: Readings
   readonly #devices: Devices
   readonly #commands: DeviceCommands
+  readonly #deadLetters: DeadLetters
   readonly #oneDevice: OneDevice
   #underWay = 0
   #whenIdle: (() => void) | undefined
@@ -112,6 +114,7 @@ export class Http {
     this.#devices = new Devices(dependencies)
     this.#commands = new DeviceCommands(dependencies)
     this.#oneDevice = new OneDevice(dependencies)
+    this.#deadLetters = new DeadLetters(dependencies)
     this.#routes = this.#makeRoutes()
   }
 
@@ -202,6 +205,11 @@ export class Http {
       '/readyz': (reply) => answerReadiness(reply, ready()),
       '/metrics': (reply) => answerMetrics(reply, registered),
       '/v1/alerts': async (reply, { query }, access) => reply.json(await listAlerts(alerts, query, access)),
+      '/v1/deadletters': async (reply, { query }, access) => reply.json(await this.#deadLetters.page(query, access)),
+      '/v1/deadletters/counts': async (reply, { query }, access) =>
+        reply.json(await this.#deadLetters.counts(query, access)),
+      [LETTER_ROUTE]: async (reply, { path, query }, access) =>
+        reply.json(await this.#deadLetters.one(partsOf(LETTER_ROUTE, path)[0], query, access)),
       '/v1/devices': async (reply, { query }, access) => reply.json(await this.#devices.page(query, access)),
       [DEVICE_ROUTE]: async (reply, { path, query }, access) =>
         reply.json(await this.#oneDevice.record(partsOf(DEVICE_ROUTE, path)[0], query, access)),
@@ -307,6 +315,7 @@ function preflightOf(route: Route) {
   return { ...PREFLIGHT, Allow: methods, 'Access-Control-Allow-Methods': methods }
 }
 
+const LETTER_ROUTE = '/v1/deadletters/{id}'
 const COMMANDS_ROUTE = '/v1/devices/{id}/commands'
 const COMMAND_ROUTE = '/v1/devices/{id}/commands/{command}'
 const DEVICE_ROUTE = '/v1/devices/{id}'
@@ -320,6 +329,7 @@ const COMPATIBILITY_ROUTE = '/compatibility/subjects/{subject}/versions/{version
 
 const PATTERNS = new Map(
   [
+    LETTER_ROUTE,
     DEVICE_ROUTE,
     WHY_ROUTE,
     COMMANDS_ROUTE,

@@ -4,6 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
+import { Refusal } from './refusal.ts'
 
 export class Shares<Owner> {
   /** One owner may have so many. */
@@ -28,6 +29,19 @@ export class Shares<Owner> {
   take(owner: Owner): void {
     this.#counts.set(owner, (this.#counts.get(owner) ?? 0) + 1)
     this.#count++
+  }
+
+  /** Has it done with one of its own; throws a `Refusal` `too-busy` if the owner has its share, or all have `allMax`. */
+  async within<T>(owner: Owner, allMax: number, act: () => Promise<T>): Promise<T> {
+    if (!this.hasRoom(owner) || this.#count >= allMax) {
+      throw new Refusal('too-busy', `as many of these as may be are under way, ${this.max} of one token: wait for one`)
+    }
+    this.take(owner)
+    try {
+      return await act()
+    } finally {
+      this.leave(owner)
+    }
   }
 
   leave(owner: Owner): void {

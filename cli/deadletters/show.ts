@@ -7,12 +7,12 @@ import { createLogger } from '../../platform/logger.ts'
 import { printableLines } from '../../platform/printable.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import type { Contents } from '../../schemas/framing.ts'
+import { readSetAside } from '../../schemas/set-aside-payload.ts'
 import { hexDump } from '../hex-dump.ts'
 import { openSchemas } from '../installation.ts'
 import { withLog } from '../log.ts'
 import { parseNumber } from './filters.ts'
 import { letterAsJson } from './list.ts'
-import { readPayload } from './payload.ts'
 
 const LABEL_CHARS = 12
 
@@ -33,7 +33,7 @@ async function show(sequence: number, options: { json?: boolean }): Promise<void
   if (letter === undefined) {
     throw new TelltaleError('no-dead-letter', `there is no dead letter ${sequence}: see telltale deadletters list`)
   }
-  const contents = readPayload(letter, new Decoder(registry))
+  const contents = readSetAside(letter, new Decoder(registry))
   if (options.json) process.stdout.write(`${JSON.stringify({ ...letterAsJson(letter), contents: contents.json })}\n`)
   else process.stdout.write(describe(letter, contents.lines))
 }

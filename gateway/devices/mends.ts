@@ -87,12 +87,17 @@ export type Mendable = keyof typeof BY_CAUSE
 export const mendOf = (cause: Mendable): string => BY_CAUSE[cause]
 
 /** Codes of malformed payloads are many, and mended alike. `framing`: of a dead letter. */
-export function mendOfCode(code: string, framing = NOT_TOLD): string {
+export const mendOfCode = (code: string, framing = NOT_TOLD): string => wordsOf(code, framing) ?? BY_CAUSE.offline
+
+/** Of a dead letter; undefined if there are no words for it. */
+export const mendOfLetter = wordsOf
+
+function wordsOf(code: string, framing = NOT_TOLD): string | undefined {
   if (code === 'invalid-reading' && isForeign(framing))
     return framing === SPARKPLUG ? INVALID_BY_SPARKPLUG : INVALID_BY_MAP
   const mend = Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined
   if (mend !== undefined) return mend
   if (code.startsWith('malformed-'))
     return `look at what it sends (\`telltale deadletters show\`), and at its ${code.slice('malformed-'.length)} library`
-  return BY_CAUSE.offline
+  return undefined
 }

@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { deadLettersCommand } from '../../cli/deadletters/command.ts'
-import { readPayload } from '../../cli/deadletters/payload.ts'
 import { ledgerCommand } from '../../cli/ledger.ts'
 import type { DeadLetter } from '../../log/log.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
+import { readSetAside } from '../../schemas/set-aside-payload.ts'
 import { openLog } from '../ingest/log-fixture.ts'
 import { append, entry } from '../log/contract.ts'
 import { advance } from '../log/dead-letter-contract.ts'
@@ -38,7 +38,7 @@ function described(payload: Buffer, stream = 'environment'): string {
     reason: 'r',
     payload,
   }
-  return readPayload(letter, decoder)
+  return readSetAside(letter, decoder)
     .lines.map(([name, value]) => `${name}|${value}`)
     .join('\n')
 }

@@ -38,6 +38,9 @@ const REGISTRY = [
 const OTHERS = [
   ...[
     '/v1/alerts',
+    '/v1/deadletters',
+    '/v1/deadletters/counts',
+    '/v1/deadletters/1',
     '/v1/devices',
     '/v1/devices/a',
     '/v1/devices/a/why',
@@ -137,12 +140,15 @@ async function tryWhatIsThere(trial: Trial): Promise<void> {
     devices: '{ device: a, site: depot, labels: { fleet: north, model: t1 }, streams: [vehicle], interval: 10s }',
   })
   await platform.publish('a', 'environment', environment(NOW))
+  await setAside(platform, 'a')
   const targets = [
     ...['/', ...OPERATIONS, ...OTHERS],
     '/v1/devices?filter=devices/+/telemetry/environment&limit=1&after=0&last=false',
     '/v1/devices?site=depot&label=fleet:north&label=model:t1',
     '/v1/readings?filter=devices/a/%23&filter=devices/b/%23&from=-15m&to=now&every=1m&fn=max&limit=10',
     ...['/v1/ledger?device=a', '/v1/devices/b', '/v1/devices/b/why?at=-1h'],
+    '/v1/deadletters?device=a&stream=environment&code=empty&from=-1h&to=now&limit=1&after=9',
+    '/v1/deadletters/counts?after=0',
   ]
   for (const target of targets) {
     for (const method of ['GET', 'HEAD']) assert.equal((await platform.get(target, { method })).status, 200, target)
@@ -187,7 +193,9 @@ async function tryWhoMay(trial: Trial): Promise<void> {
     const status = target.startsWith('/compatibility') ? 422 : 403
     assert.equal((await platform.get(target, asked)).status, status, `it was not given what ${target} needs`)
   }
+  await setAside(platform, 'b')
   const beyond = [
+    ...['/v1/deadletters?device=b', '/v1/deadletters/1'],
     ...['/v1/devices?filter=%23', '/v1/readings?filter=%23', '/v1/stream?filter=%23'],
     ...['/v1/ledger?device=b', '/v1/devices/b', '/v1/devices/b/why', '/v1/devices/b/commands'],
   ]
@@ -213,6 +221,7 @@ async function tryWhatIsWrong(trial: Trial): Promise<void> {
   for (const target of [
     '/v1/devices/a',
     '/v1/devices/a/why',
+    '/v1/deadletters/1',
     '/v1/schemas/environment/9',
     '/subjects/x/versions',
     '/subjects/environment/versions/9',
@@ -230,6 +239,14 @@ async function tryWhatIsWrong(trial: Trial): Promise<void> {
   for (const target of [...OPERATIONS, ...ALL]) assert.equal((await failing.get(target)).status, 500)
   for (const [target, asked] of CHANGES) assert.equal((await failing.get(target, asked)).status, 500)
   assert.equal(await trial.upgrade('x'), 500)
+}
+
+/** Resolves when it is a dead letter. */
+function setAside({ log }: TestPlatform, device: string): Promise<void> {
+  const entry = { device, stream: 'environment', receivedAt: NOW, flags: 0, payload: Buffer.alloc(0) }
+  return new Promise((resolve, reject) =>
+    log.appendSetAside(entry, { code: 'empty', reason: 'so' }, (error) => (error ? reject(error) : resolve())),
+  )
 }
 
 /** Adds schemas to a folder of its own, and asks as Confluent's tools do. */

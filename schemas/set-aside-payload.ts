@@ -1,12 +1,14 @@
-/** Owns what a person is told of a payload that was set aside: what can be read in it, and what would become of it now. */
+/** Owns what a person is told of a payload that was set aside: what can be read in it, where it breaks, and what would become of it now. */
 
-import type { DeadLetter } from '../../log/log.ts'
-import type { Decoder } from '../../schemas/decoder.ts'
-import type { Contents } from '../../schemas/framing.ts'
-import { Rejection } from '../../schemas/reading.ts'
+import type { Decoder } from './decoder.ts'
+import type { Contents, Message } from './framing.ts'
+import { Rejection } from './reading.ts'
 
 /** `now` is what the decoder makes of it with the schemas as they are now. */
-export function readPayload(letter: DeadLetter, decoder: Decoder): Contents {
+export function readSetAside(
+  letter: Omit<Message, 'payload'> & { readonly payload: Uint8Array },
+  decoder: Pick<Decoder, 'show' | 'decode'>,
+): Contents {
   const message = { ...letter, payload: Buffer.from(letter.payload) }
   const { json, lines } = decoder.show(message)
   const decoded = decoder.decode(message)
