@@ -174,7 +174,14 @@ export async function startPlatform(
 /** With authentication off, on loopback only, every app may read everything. */
 const ANYONE = {
   verify: async () =>
-    ({ kind: 'app', filters: ['#'], schemas: true, commands: ['*'], expiresAt: Number.POSITIVE_INFINITY }) as const,
+    ({
+      kind: 'app',
+      filters: ['#'],
+      schemas: true,
+      deadLetters: true,
+      commands: ['*'],
+      expiresAt: Number.POSITIVE_INFINITY,
+    }) as const,
   isRevoked: () => false,
 }
 

@@ -25,6 +25,13 @@ interface TtlOption {
   readonly ttl: number
 }
 
+interface AppOptions {
+  readonly filter: string[]
+  readonly schemas?: boolean
+  readonly deadLetters?: boolean
+  readonly command?: string[]
+}
+
 export function tokenCommand(): Command {
   const device = new Command('device')
     .description('tokens for devices: user name and client id are the device id, the password is the token')
@@ -47,18 +54,22 @@ export function tokenCommand(): Command {
     .requiredOption('--filter <filter>', 'an MQTT topic filter; may be repeated', collect)
     .option('--schemas', 'it may register schemas, too: POST /v1/schemas')
     .option(
+      '--dead-letters',
+      'it may replay and purge dead letters within the filters, too: POST /v1/deadletters/replay',
+    )
+    .option(
       '--command <devices>',
       'it may send commands to these, too: devices/truck-7, devices/truck-+ for all that begin so; may be repeated',
       collectCommanded,
     )
     .addOption(ttlOption('how long it is good', '1d'))
-    .action(async (options: TtlOption & { filter: string[]; schemas?: boolean; command?: string[] }) => {
+    .action(async (options: TtlOption & AppOptions) => {
       const settings = loadSettings()
       warnOfForeign(options.filter)
       warnOfUnknown(options.filter, knownStreams(settings))
       const identity = await openSigner(settings)
-      const { schemas = false, command: commands = [] } = options
-      const token = await identity.signApp(options.filter, options.ttl, { schemas, commands })
+      const { schemas = false, deadLetters = false, command: commands = [] } = options
+      const token = await identity.signApp(options.filter, options.ttl, { schemas, deadLetters, commands })
       process.stdout.write(`${token}\n`)
       process.stderr.write(`telltale: to revoke it: telltale token revoke ${decodeJwt(token).jti}\n`)
     })

@@ -194,10 +194,14 @@ function readFilter(query: Query, access: Access, now: number): Omit<DeadLetterL
   }
 }
 
-const isCode = (text: string) => REJECTION_CODES.some((code) => code === text)
+export const isCode = (text: string) => REJECTION_CODES.some((code) => code === text)
 
-/** What keeps dead letters of a device or a stream within the token's filters. Throws a `Refusal` if these select nothing of them. */
-function withinFilters(access: Access, asked: { readonly device?: string; readonly stream?: string }) {
+/** What keeps dead letters of a device or a stream within the token's filters. Throws a `Refusal` if these select nothing of them; `mend` is what to do then. */
+export function withinFilters(
+  access: Access,
+  asked: { readonly device?: string; readonly stream?: string },
+  mend?: string,
+): Pick<DeadLetterLookBack, 'within' | 'device'> {
   if (access.covers(asked)) return {}
   const { device, stream } = asked
   const { selections } = access
@@ -206,7 +210,7 @@ function withinFilters(access: Access, asked: { readonly device?: string; readon
   const isReached = selections.some((own) => isSame(own.device, device) && isSame(own.stream, stream))
   if (!isReached && (device !== undefined || stream !== undefined)) {
     const what = [device && `the device ${device}`, stream && `the stream ${stream}`].filter(Boolean).join(', ')
-    throw new Refusal('forbidden', `dead letters of ${what} lie outside the token's filters`)
+    throw new Refusal('forbidden', `dead letters of ${what} lie outside the token's filters${mend ? `: ${mend}` : ''}`)
   }
   const devices = new Set(selections.map((own) => own.device))
   const [only] = devices.size === 1 ? devices : []

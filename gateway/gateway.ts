@@ -23,6 +23,7 @@ import type { Reading } from '../schemas/reading.ts'
 import { Alerts, type AlertsDependencies } from './alerts/alerts.ts'
 import type { Rules } from './alerts/rules.ts'
 import { Columns } from './columns.ts'
+import type { RemovalsLog } from './dead-letter-removals.ts'
 import type { DeadLettersLog } from './dead-letters.ts'
 import { HistoryPlaces } from './history-places.ts'
 import { Http, type HttpOptions, LIVE_PATH } from './http.ts'
@@ -55,7 +56,7 @@ export interface GatewayOptions extends HttpOptions {
 }
 
 export interface GatewayDependencies {
-  readonly log: LedgerLog & DeadLettersLog & TailDependencies['log'] & AlertsDependencies['log']
+  readonly log: LedgerLog & DeadLettersLog & RemovalsLog & TailDependencies['log'] & AlertsDependencies['log']
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal

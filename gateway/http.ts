@@ -1,6 +1,7 @@
 /**
  * Owns the HTTP side of the gateway: which path is answered by what, who is let in, and what a failure looks like. Paths are read with
- * GET (or HEAD); all that can be changed over HTTP is that a schema is added, and a command to a device is added or cancelled. Bound: `BODY_BYTES_MAX` of a body.
+ * GET (or HEAD); all that can be changed over HTTP is that a schema is added, a command to a device is added or cancelled, and dead letters are
+ * replayed or purged. Bound: `BODY_BYTES_MAX` of a body.
  */
 
 import type { DeclaredDevices } from '../identity/declared-devices.ts'
@@ -18,6 +19,7 @@ import { listAlerts } from './alerts/listing.ts'
 import type { Columns } from './columns.ts'
 import { compatibility, schemaById, subjects, versionAsSubject, versionsOf } from './confluent.ts'
 import { type Dashboard, loadDashboard } from './dashboard.ts'
+import { DeadLetterRemovals, type RemovalsLog } from './dead-letter-removals.ts'
 import { DeadLetters, type DeadLettersLog } from './dead-letters.ts'
 import { DeviceCommands } from './device-commands.ts'
 import { Devices } from './devices/devices.ts'
@@ -38,7 +40,7 @@ import type { Exchange } from './server/server.ts'
 import type { Tokens } from './tokens.ts'
 
 export interface HttpDependencies {
-  readonly log: LedgerLog & DeadLettersLog
+  readonly log: LedgerLog & DeadLettersLog & RemovalsLog
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
@@ -102,6 +104,7 @@ export class Http {
   readonly #devices: Devices
   readonly #commands: DeviceCommands
   readonly #deadLetters: DeadLetters
+  readonly #removals: DeadLetterRemovals
   readonly #oneDevice: OneDevice
   #underWay = 0
   #whenIdle: (() => void) | undefined
@@ -115,6 +118,7 @@ export class Http {
     this.#commands = new DeviceCommands(dependencies)
     this.#oneDevice = new OneDevice(dependencies)
     this.#deadLetters = new DeadLetters(dependencies)
+    this.#removals = new DeadLetterRemovals(dependencies)
     this.#routes = this.#makeRoutes()
   }
 
@@ -269,6 +273,14 @@ export class Http {
         }
         const { registered, isNew } = schemas.add(body)
         reply.json(registered, isNew ? '201 Created' : '200 OK')
+      },
+      '/v1/deadletters/replay': async (reply, { query }, access, body) => {
+        query.allow([])
+        reply.json(await this.#removals.replay(body, access))
+      },
+      '/v1/deadletters/purge': async (reply, { query }, access, body) => {
+        query.allow([])
+        reply.json(await this.#removals.purge(body, access))
       },
       [COMMANDS_ROUTE]: async (reply, { path, query }, access, body) => {
         query.allow([])

@@ -23,6 +23,7 @@ const STATUS = {
   'body-too-large': '413 Content Too Large',
   'command-invalid': '422 Unprocessable Content',
   'schema-invalid': '422 Unprocessable Content',
+  'selection-invalid': '422 Unprocessable Content',
   'upgrade-required': '426 Upgrade Required',
   'too-many-sockets': '429 Too Many Requests',
   'too-many-queries': '429 Too Many Requests',

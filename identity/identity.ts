@@ -29,6 +29,7 @@ import { type AddedKey, KeyFiles, type Keys, type OwnKey } from './key-files.ts'
 import { isCanonical, ownClaims } from './own-token.ts'
 import {
   APP_FILTERS_MAX,
+  DEAD_LETTERS_SCOPE,
   DEVICE_PATTERNS_MAX,
   type DevicePrincipal,
   isDevicePatterns,
@@ -49,6 +50,14 @@ export interface IdentityOptions {
   readonly directory: string
   /** A token of an added key that is good for longer is refused. */
   readonly addedKeyTtlMaxMs?: number
+}
+
+/** What an app's token allows besides reading. */
+export interface AppMay {
+  readonly schemas?: boolean
+  readonly deadLetters?: boolean
+  /** Devices, as patterns (`scope.ts`). */
+  readonly commands?: readonly string[]
 }
 
 export class Identity implements Part {
@@ -125,11 +134,14 @@ export class Identity implements Part {
     return this.#sign({ role: 'device', sub: device, also }, ttlMs)
   }
 
-  /** A token for an app that reads within `filters`, and with `schemas` registers schemas, good for `ttlMs`; `commands` are the devices it commands. */
+  /**
+   * A token for an app that reads within `filters`, good for `ttlMs`; with `schemas` it registers schemas, with `deadLetters` it replays and purges
+   * dead letters within its filters; `commands` are the devices it commands.
+   */
   signApp(
     filters: readonly string[],
     ttlMs: number,
-    { schemas = false, commands = [] }: { readonly schemas?: boolean; readonly commands?: readonly string[] } = {},
+    { schemas = false, deadLetters = false, commands = [] }: AppMay = {},
   ): Promise<string> {
     const wrong = filters.find((filter) => !isTopicFilter(filter))
     if (wrong !== undefined) throw new IdentityError('bad-filter', `"${wrong}" is no MQTT topic filter`)
@@ -141,7 +153,8 @@ export class Identity implements Part {
       throw new IdentityError('bad-device', `"${commands.join(' ')}" names no devices to command: allowed are ${right}`)
     }
     const jti = `app-${randomBytes(TOKEN_ID_BYTES).toString('base64url')}`
-    const more = { ...(schemas && { scope: SCHEMAS_SCOPE }), ...(commands.length > 0 && { commands: [...commands] }) }
+    const scope = [schemas && SCHEMAS_SCOPE, deadLetters && DEAD_LETTERS_SCOPE].filter(Boolean).join(' ')
+    const more = { ...(scope !== '' && { scope }), ...(commands.length > 0 && { commands: [...commands] }) }
     return this.#sign({ role: 'app', filters: [...filters], ...more, jti }, ttlMs)
   }
 
@@ -179,6 +192,12 @@ export class Identity implements Part {
       return new IdentityError(
         'token-invalid',
         'the token may register schemas: that is not allowed to a key with a scope',
+      )
+    }
+    if (principal.kind === 'app' && principal.deadLetters) {
+      return new IdentityError(
+        'token-invalid',
+        'the token may replay and purge dead letters: that is not allowed to a key with a scope',
       )
     }
     if (principal.kind === 'app' && principal.commands !== undefined) {

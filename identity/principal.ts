@@ -12,6 +12,8 @@ export const DEVICE_PATTERNS_MAX = 32
 
 /** In the claim `scope` (RFC 8693 section 4.2), words with spaces between: its app may register schemas. */
 export const SCHEMAS_SCOPE = 'schemas'
+/** Likewise: its app may replay and purge dead letters within its filters. */
+export const DEAD_LETTERS_SCOPE = 'dead-letters'
 
 /** By what a principal can lose what it was given. */
 export interface Proof {
@@ -43,6 +45,8 @@ export type Principal =
       readonly filters: readonly string[]
       /** Whether it may register schemas. */
       readonly schemas?: boolean
+      /** Whether it may replay and purge dead letters within its filters. */
+      readonly deadLetters?: boolean
       /** Devices to which it may send commands: ids; with a `*` at the end all that begin so. */
       readonly commands?: readonly string[]
       readonly expiresAt: number
@@ -61,8 +65,13 @@ export function principalOf(claims: JWTPayload, key: string): Principal {
   }
   if (role === 'app' && isFilters(filters) && (commands === undefined || isDevicePatterns(commands))) {
     const id = typeof jti === 'string' ? jti : undefined
-    const schemas = typeof scope === 'string' && scope.split(' ').includes(SCHEMAS_SCOPE) && { schemas: true }
-    return { kind: 'app', filters, ...schemas, ...(commands && { commands }), expiresAt, proof: { key, id, issuedAt } }
+    const words = typeof scope === 'string' ? scope.split(' ') : []
+    const may = {
+      ...(words.includes(SCHEMAS_SCOPE) && { schemas: true }),
+      ...(words.includes(DEAD_LETTERS_SCOPE) && { deadLetters: true }),
+      ...(commands && { commands }),
+    }
+    return { kind: 'app', filters, ...may, expiresAt, proof: { key, id, issuedAt } }
   }
   throw new IdentityError('token-invalid', 'the token names neither a device nor the filters of an app')
 }

@@ -239,6 +239,166 @@ onEachServer('one dead letter is read as far as it goes, with where it breaks an
   }
 })
 
+type May = Parameters<TestPlatform['identity']['signApp']>[2]
+
+/** Of a token that may take dead letters out within these filters. */
+async function remover(platform: TestPlatform, filters: string[], may: May = { deadLetters: true }) {
+  const token = await platform.identity.signApp(filters, HOUR_MS, may)
+  const ask = async (how: 'replay' | 'purge', body: object | string) => {
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    const response = await platform.get(`/v1/deadletters/${how}`, { method: 'POST', token, body: text })
+    const answer = (await response.json()) as { error?: { code: string; message: string } }
+    return { status: response.status, answer, code: answer.error?.code, message: answer.error?.message ?? '' }
+  }
+  return {
+    ask,
+    replay: async (body: object) => (await ask('replay', body)).answer,
+    purge: async (body: object) => (await ask('purge', body)).answer,
+  }
+}
+
+onEachServer(
+  'dead letters are replayed and purged by id, device, code, stream and time, and nothing else is',
+  async (t, server) => {
+    const platform = await startPlatform(t, server)
+    const { replay, purge } = await remover(platform, ['#'])
+    const kept = async () => idsOf(await asked<Page>(platform, '/v1/deadletters'))
+    const letters = Array.from({ length: 12 }, (_, index) => ({
+      device: index % 2 === 0 ? 'a' : 'b',
+      stream: index % 3 === 0 ? 'power' : 'environment',
+      code: index < 6 ? 'empty' : 'malformed-json',
+      receivedAt: NOW - 60_000 + index,
+      payload: Buffer.from(`message ${index}`),
+    }))
+    await setAside(platform, ...letters)
+    const before = await platform.log.ledger(INGEST_READER)
+    assert.deepEqual(await replay({ ids: ['1'] }), { replayed: 1 })
+    assert.deepEqual(
+      await replay({ ids: ['1', '2', '2', 3, '99'] }),
+      { replayed: 2 },
+      'what is gone counts for nothing',
+    )
+    assert.deepEqual(await replay({ device: 'b', stream: 'power' }), { replayed: 2 })
+    assert.equal(await kept(), '12,11,9,8,7,6,5')
+    assert.deepEqual(await purge({ code: 'empty', device: 'a' }), { purged: 1 })
+    assert.deepEqual(await purge({ before: NOW - 60_000 + 7 }), { purged: 2 })
+    assert.deepEqual(await purge({ before: '-2m' }), { purged: 0 })
+    assert.equal(await kept(), '12,11,9,8')
+    assert.deepEqual(await purge({ ids: ['8', '9'] }), { purged: 2 })
+    assert.deepEqual(await replay({ code: 'malformed-json' }), { replayed: 2 })
+    assert.equal(await kept(), '')
+
+    const { held, replayed, purged } = await platform.log.deadLetterCounts()
+    assert.deepEqual([held, replayed, purged], [0, 7, 5])
+    const after = await platform.log.ledger(INGEST_READER)
+    assert.deepEqual(
+      [after.accepted, after.pending, after.deadLettered, after.balanced],
+      [before.accepted + 7, before.pending + 7, before.deadLettered, true],
+    )
+  },
+)
+
+onEachServer(
+  'only a token that was made for it takes dead letters out, and only within its filters',
+  async (t, server) => {
+    const platform = await startPlatform(t, server)
+    await setAside(platform, {}, { stream: 'power' }, { device: 'b' }, { device: 'b', stream: 'power' })
+    await setAside(platform, { device: '', stream: '', code: 'log-damaged' })
+    const kept = async () => idsOf(await asked<Page>(platform, '/v1/deadletters'))
+    for (const may of [{}, { schemas: true, commands: ['*'] }]) {
+      const { ask } = await remover(platform, ['#'], may)
+      for (const how of ['replay', 'purge'] as const) {
+        const { status, code, message } = await ask(how, { ids: ['1'] })
+        const right = `the token may not ${how} dead letters: \`telltale token app --filter F --dead-letters\` makes one that may`
+        assert.deepEqual([status, code, message], [403, 'forbidden', right])
+      }
+    }
+    const narrow = await remover(platform, ['devices/a/telemetry/power', 'devices/b/telemetry/environment'])
+    for (const how of ['replay', 'purge'] as const) {
+      for (const body of [{ ids: ['1'] }, { ids: ['2', '5'] }, { device: 'c' }, { device: 'b', stream: 'power' }]) {
+        const { status, code, message } = await narrow.ask(how, body)
+        assert.deepEqual([status, code], [403, 'forbidden'], JSON.stringify(body))
+        assert.match(message, /`telltale token app --filter \S+ --dead-letters` makes one that may$/)
+      }
+    }
+    assert.equal(await kept(), '5,4,3,2,1', 'nothing of what was refused was done')
+    const { message } = await narrow.ask('purge', { device: 'b', stream: 'power' })
+    assert.match(
+      message,
+      /^dead letters of the device b, the stream power lie outside .* --filter devices\/b\/telemetry\/power /,
+    )
+
+    assert.deepEqual(await narrow.purge({ device: 'a' }), { purged: 1 }, 'of the stream that it may read')
+    assert.deepEqual(await narrow.replay({ before: 'now' }), { replayed: 0 })
+    assert.deepEqual(await narrow.replay({ code: 'empty' }), { replayed: 1 })
+    assert.equal(await kept(), '5,4,1')
+    const blind = await remover(platform, ['devices/+/status'])
+    assert.deepEqual(await blind.purge({ code: 'empty' }), { purged: 0 })
+    assert.equal((await blind.ask('purge', { ids: ['1'] })).status, 403)
+  },
+)
+
+onEachServer('what does not say which dead letters are meant is refused with what is right', async (t, server) => {
+  const platform = await startPlatform(t, server)
+  await setAside(platform, {})
+  const { ask } = await remover(platform, ['#'])
+  const bodies: [body: object | string, message: RegExp][] = [
+    ['', /^the body is no JSON object: right is \{"ids": \["17", "18"\]\}, or one or more of \{"device": /],
+    ['{', /^the body is no JSON object/],
+    ['null', /^the body is no JSON object/],
+    [[], /^the body is no JSON object/],
+    ['"1"', /^the body is no JSON object/],
+    [{}, /^the body does not say which dead letters are meant/],
+    [{ ids: [] }, /^ids is to be a list of one or more/],
+    [{ ids: '1' }, /^ids is to be a list/],
+    [{ ids: { length: 1 } }, /^ids is to be a list/],
+    [{ ids: ['1', 'x'] }, /^"x" is no id of a dead letter/],
+    [{ ids: ['01'] }, /^"01" is no id/],
+    [{ ids: [0] }, /^0 is no id/],
+    [{ ids: [1.5] }, /^1\.5 is no id/],
+    [{ ids: [-1] }, /^-1 is no id/],
+    [{ ids: [1e300] }, /^1e\+300 is no id/],
+    [{ ids: ['9'.repeat(400)] }, /^"9{99} is no id/],
+    [{ ids: [null] }, /^null is no id/],
+    [{ ids: [['1']] }, /^\["1"\] is no id/],
+    [{ ids: Array.from({ length: 1_001 }, () => '1') }, /^1001 ids are given, of which 1000 are allowed/],
+    [{ ids: ['1'], code: 'empty' }, /^the body has ids, and more/],
+    [{ all: true }, /^the body has "all"/],
+    ['{"__proto__": {"code": "empty"}}', /^the body has "__proto__"/],
+    [{ device: '' }, /^device is ""/],
+    [{ device: 'a/b' }, /^device is "a\/b"/],
+    [{ device: null }, /^device is null/],
+    [{ code: 'constructor' }, /^code is "constructor"/],
+    [{ code: ['empty'] }, /^code is \["empty"\]/],
+    [{ stream: '+' }, /^stream is "\+"/],
+    [{ before: 'x' }, /^before is "x": allowed is ISO 8601/],
+    [{ before: -1 }, /^before is "-1"/],
+    [{ before: null }, /^before is null/],
+  ]
+  for (const [body, right] of bodies) {
+    for (const how of ['replay', 'purge'] as const) {
+      const { status, code, message } = await ask(how, body)
+      assert.deepEqual([status, code], [422, 'selection-invalid'], JSON.stringify(body))
+      assert.match(message, right)
+    }
+  }
+  assert.equal(idsOf(await asked<Page>(platform, '/v1/deadletters')), '1')
+})
+
+onEachServer('many are replayed by one request, and two at once take each out once', async (t, server) => {
+  const platform = await startPlatform(t, server)
+  const letters = 5_000
+  await setAside(platform, ...Array.from({ length: letters }, () => ({})))
+  const { replay } = await remover(platform, ['devices/a/#'])
+  const answers = await Promise.all([replay({ device: 'a' }), replay({ code: 'empty' })])
+  const counts = answers.map((answer) => (answer as { replayed?: number }).replayed ?? 0)
+  assert.equal(
+    counts.reduce((all, count) => all + count, 0),
+    letters,
+  )
+  assert.equal((await platform.log.deadLetterCounts()).replayed, letters)
+})
+
 onEachServer('so many answers are made at once, and of one token a part of them', async (t, server) => {
   const platform = await startPlatform(t, server)
   await setAside(platform, ...Array.from({ length: 5_000 }, () => ({})))

@@ -77,6 +77,26 @@ test('an app is told which devices it may command, by ids and by beginnings of t
   assert.deepEqual(filters.map(devicePatternOf), ['truck-7', 'truck-*', '*', ...Array(5).fill(undefined)])
 })
 
+test('what an app may do besides reading is said by words of its scope, and by no others', async (t) => {
+  const { identity, key } = await open(t)
+  const may = async (token: string) => {
+    const principal = await identity.verify(token)
+    assert(principal.kind === 'app')
+    return [principal.schemas ?? false, principal.deadLetters ?? false]
+  }
+  for (const schemas of [false, true]) {
+    for (const deadLetters of [false, true]) {
+      const token = await identity.signApp(['#'], 60_000, { schemas, deadLetters })
+      assert.deepEqual(await may(token), [schemas, deadLetters])
+    }
+  }
+  const claims = { role: 'app', filters: ['#'], aud: 'telltale', exp: NOW / 1000 + 60 }
+  const scoped = (scope: unknown) => may(signed(key, { alg: 'HS256' }, { ...claims, scope }))
+  assert.deepEqual(await scoped('other dead-letters'), [false, true])
+  for (const other of ['dead-letter', 'deadletters', 'Dead-Letters', 'dead-letters-x', ['dead-letters'], true])
+    assert.deepEqual(await scoped(other), [false, false], String(other))
+})
+
 test('jose finds our tokens good, and we find its', async (t) => {
   const { identity, key } = await open(t)
   const token = await identity.signDevice('truck-7', 60_000)

@@ -145,6 +145,14 @@ test('an added key names what its scope allows, for as long as is allowed, and u
       await foreign(apps.privateKey, {
         role: 'app',
         filters: ['devices/+/telemetry/environment'],
+        scope: 'dead-letters',
+      }),
+      /may replay and purge dead letters/,
+    ],
+    [
+      await foreign(apps.privateKey, {
+        role: 'app',
+        filters: ['devices/+/telemetry/environment'],
         commands: ['truck-7'],
       }),
       /may command devices/,

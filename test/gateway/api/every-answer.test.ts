@@ -53,7 +53,8 @@ const OTHERS = [
   ...REGISTRY,
 ]
 const COMMANDS = '/v1/devices/a/commands'
-const POSTS = ['/v1/schemas', '/compatibility/subjects/environment/versions/latest', COMMANDS]
+const LETTERS = ['/v1/deadletters/replay', '/v1/deadletters/purge']
+const POSTS = ['/v1/schemas', '/compatibility/subjects/environment/versions/latest', COMMANDS, ...LETTERS]
 const COMMAND = `${COMMANDS}/00000000-1`
 /** All that changes something, or could. */
 const CHANGES: readonly (readonly [target: string, asked: { method: string; body?: string }])[] = [
@@ -383,6 +384,18 @@ async function tryToCommand(trial: Trial): Promise<void> {
   }
 }
 
+async function tryToRemove(trial: Trial): Promise<void> {
+  const platform = await trial.start()
+  const token = await platform.identity.signApp(['devices/a/#'], HOUR_MS, { deadLetters: true })
+  for (const device of ['a', 'a', 'b']) await setAside(platform, device)
+  const ask = (target: string, body: string) => platform.get(target, { method: 'POST', token, body })
+  for (const target of LETTERS) {
+    assert.equal((await ask(target, '{}')).status, 422)
+    assert.equal((await ask(target, '{"ids":["3"]}')).status, 403)
+    assert.equal((await ask(target, '{"code":"empty"}')).status, 200)
+  }
+}
+
 async function tryTheStore(trial: Trial): Promise<void> {
   let code = 'history-unsupported'
   const platform = await trial.start({
@@ -469,6 +482,7 @@ onEachServer('everything that docs/openapi.yaml describes is seen', async (t, se
     tryToAdd,
     tryAlerts,
     tryToCommand,
+    tryToRemove,
     tryTheStore,
     tryWhatIsTaken,
     tryAtTheEnd,
