@@ -21,6 +21,7 @@ import type { Lifecycle } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isLoopback } from '../platform/loopback.ts'
 import type { Metrics } from '../platform/metrics.ts'
+import { packageVersion } from '../platform/package.ts'
 import type { Settings } from '../platform/settings.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
@@ -239,6 +240,7 @@ function gatewayOptions(settings: Settings, connectionsMax: number) {
     server,
     connectionsMax,
     loopbackMetrics,
+    platform: { version: packageVersion(), store: settings.store, dataDir: settings.dataDir },
     alertsFile: alertsFile(settings),
     refuseForeign: settings.auth === 'off',
     ...(origins && { origins }),

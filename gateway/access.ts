@@ -34,6 +34,11 @@ export class Access {
     return this.selections.some((own) => own.device === undefined || own.device === device)
   }
 
+  /** Whether it may know of whatever device there is. */
+  get seesAll(): boolean {
+    return this.selections.some(({ device }) => device === undefined)
+  }
+
   commands(device: string): boolean {
     return this.principal.commands?.some((pattern) => namesDevice(pattern, device)) === true
   }

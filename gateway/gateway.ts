@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { DeclaredDevices } from '../identity/declared-devices.ts'
 import type { Commands } from '../log/commands.ts'
 import type { Journal } from '../log/journal.ts'
+import type { Measured } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
@@ -56,7 +57,12 @@ export interface GatewayOptions extends HttpOptions {
 }
 
 export interface GatewayDependencies {
-  readonly log: LedgerLog & DeadLettersLog & RemovalsLog & TailDependencies['log'] & AlertsDependencies['log']
+  readonly log: LedgerLog &
+    DeadLettersLog &
+    RemovalsLog &
+    Measured &
+    TailDependencies['log'] &
+    AlertsDependencies['log']
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
@@ -194,7 +200,7 @@ export class Gateway implements Part {
     this.#servedBy = why
     try {
       await Promise.all([this.#seed.start(), this.#tail.start()])
-      await this.#alerts.start()
+      await Promise.all([this.#alerts.start(), this.#http.health.start()])
     } catch (error) {
       await this.stop()
       throw error
@@ -214,6 +220,7 @@ export class Gateway implements Part {
   async #drain(): Promise<void> {
     // Apps are not kept waiting by it: they are to come back elsewhere at once.
     const alerts = this.#alerts.stop()
+    this.#http.health.stop()
     await Promise.all([this.#tail.stop(), this.#seed.stop()])
     this.#live.drain()
     const deadline = delay(GATEWAY_DRAIN_MS, undefined, { ref: false })

@@ -7,6 +7,7 @@
 import type { DeclaredDevices } from '../identity/declared-devices.ts'
 import type { Commands } from '../log/commands.ts'
 import type { Journal } from '../log/journal.ts'
+import type { Measured } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -27,9 +28,11 @@ import { OneDevice } from './devices/one-device.ts'
 import type { HistoryPlaces } from './history-places.ts'
 import type { Latest } from './latest.ts'
 import { type LedgerLog, ledgerOf } from './ledger.ts'
+import type { Groups } from './live/groups.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import { answerHealth, answerMetrics, answerReadiness, isHealth, OPERATIONS } from './operations.ts'
 import { Origins, type OriginsOptions } from './origins.ts'
+import { PlatformHealth, type PlatformHealthOptions } from './platform-health.ts'
 import { type HistoryTimes, Readings } from './readings.ts'
 import { fullRefusal, Refusal, refusalOf } from './refusal.ts'
 import { Reply } from './reply.ts'
@@ -40,7 +43,7 @@ import type { Exchange } from './server/server.ts'
 import type { Tokens } from './tokens.ts'
 
 export interface HttpDependencies {
-  readonly log: LedgerLog & DeadLettersLog & RemovalsLog
+  readonly log: LedgerLog & DeadLettersLog & RemovalsLog & Measured
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
@@ -55,6 +58,7 @@ export interface HttpDependencies {
   readonly alerts: Alerts
   readonly columns: Columns
   readonly connections: Connections
+  readonly groups: Pick<Groups, 'subscriptions'>
   /** Why no traffic should come now; undefined when it should. */
   readonly ready: () => string | undefined
   readonly clock: Clock
@@ -67,6 +71,8 @@ export interface HttpDependencies {
 }
 
 export interface HttpOptions extends OriginsOptions {
+  /** What `/v1/platform` tells of what runs. */
+  readonly platform: PlatformHealthOptions
   /** Whether peers on this machine need no token for `/healthz`, `/readyz` and `/metrics`. */
   readonly loopbackMetrics: boolean
   /** How long history may take; by default as `readings.ts` says. */
@@ -106,6 +112,7 @@ export class Http {
   readonly #deadLetters: DeadLetters
   readonly #removals: DeadLetterRemovals
   readonly #oneDevice: OneDevice
+  readonly health: PlatformHealth
   #underWay = 0
   #whenIdle: (() => void) | undefined
 
@@ -119,6 +126,12 @@ export class Http {
     this.#oneDevice = new OneDevice(dependencies)
     this.#deadLetters = new DeadLetters(dependencies)
     this.#removals = new DeadLetterRemovals(dependencies)
+    const { connections, groups } = dependencies
+    this.health = new PlatformHealth(options.platform, {
+      ...dependencies,
+      countDevices: () => this.#devices.count(),
+      countApps: () => ({ connections: connections.open, subscriptions: groups.subscriptions }),
+    })
     this.#routes = this.#makeRoutes()
   }
 
@@ -223,6 +236,7 @@ export class Http {
         query.allow([])
         reply.json(this.#commands.list(partsOf(COMMANDS_ROUTE, path)[0], access))
       },
+      '/v1/platform': async (reply, { query }, access) => reply.json(await this.health.answer(query, access)),
       '/v1/readings': (reply, request, access) => this.#readings.answer(reply, request, access),
       '/v1/schemas': (reply, { query }) => {
         query.allow([])

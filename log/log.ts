@@ -309,8 +309,21 @@ export interface Claims {
   release(name: string): Promise<void>
 }
 
+/** What is kept of the messages. */
+export interface Extent {
+  /** What they take on disk, and when retention or a refusal keeps it from growing. */
+  readonly bytes: number
+  readonly bytesMax: number
+  /** When the oldest was received, about, milliseconds; undefined while there is none. */
+  readonly oldestAt?: number
+}
+
+export interface Measured {
+  extent(): Promise<Extent>
+}
+
 /** A log as whoever runs the process has it. */
-export interface Log extends Appends, Shards, DeadLetterBox, NoticeBoard, Claims, Part {
+export interface Log extends Appends, Shards, DeadLetterBox, NoticeBoard, Claims, Measured, Part {
   /** Rejects when nothing more may be written: the process has to end. */
   readonly failed: Promise<never>
   /** Why nothing can be appended now; undefined while there is room. */

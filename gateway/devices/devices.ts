@@ -94,6 +94,17 @@ export class Devices {
     return { devices, ...(ids.length > limit && last && { next: last }) }
   }
 
+  /** Of all that a token of all devices is listed. */
+  async count(): Promise<{ known: number; online: number }> {
+    const ids = await this.#ids([{}], undefined, '', Number.POSITIVE_INFINITY)
+    let online = 0
+    for (const [index, id] of ids.entries()) {
+      if (index % DEVICES_PER_TURN === DEVICES_PER_TURN - 1) await nextTurn()
+      if (this.#presence.get(id)?.online === true) online++
+    }
+    return { known: ids.length, online }
+  }
+
   /** The first `count` selected devices after `after` of which `isWanted` holds. */
   async #ids(
     selections: readonly Selection[],

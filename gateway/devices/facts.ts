@@ -7,7 +7,7 @@
  */
 
 import type { Declaration, DeclaredDevices } from '../../identity/declared-devices.ts'
-import type { Journal, JournalEvent, JournalOf } from '../../log/journal.ts'
+import type { Journal, JournalEvent } from '../../log/journal.ts'
 import { type DeviceHour, type DeviceReceipts, INGEST_READER, type Shards } from '../../log/log.ts'
 import type { Presence } from '../../log/presence.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -35,6 +35,17 @@ export interface EdgeNode {
   readonly since: number
   /** How its connection ended last. */
   readonly end?: JournalEvent
+}
+
+export const PARTS = ['broker', 'ingest', 'gateway'] as const
+
+/** A role of the platform, whichever processes play it. */
+export interface PartOfPlatform {
+  readonly role: (typeof PARTS)[number]
+  /** `unknown`: nobody has told of it. */
+  readonly state: 'running' | 'stopped' | 'unknown'
+  /** When it began to be so. */
+  readonly since?: number
 }
 
 export interface PlatformFacts {
@@ -174,7 +185,8 @@ export function platformFacts({
   clock,
   full,
 }: Pick<FactsDependencies, 'journal' | 'clock' | 'full'>): PlatformFacts {
-  return platformIn(journal.ofPlatform(), clock.now(), full())
+  const { events = [], totals = [] } = journal.ofPlatform() ?? {}
+  return platformIn(events, totals, clock.now(), full())
 }
 
 /** After so long without a message a device is silent. */
@@ -221,7 +233,7 @@ export function asOf(facts: Facts, time: number, journal: Pick<Journal, 'ofPlatf
     events,
     totals: before(facts.totals),
     pending: undefined,
-    platform: platformIn(journal.ofPlatform(), time, undefined),
+    platform: platformBefore(time, journal),
   }
 }
 
@@ -286,8 +298,18 @@ function completenessOf(
   return all
 }
 
-function platformIn(journal: JournalOf | undefined, now: number, full: string | undefined): PlatformFacts {
-  const events = (journal?.events ?? []).filter(({ firstAt }) => firstAt <= now)
+function platformBefore(time: number, journal: Pick<Journal, 'ofPlatform'>): PlatformFacts {
+  const events = (journal.ofPlatform()?.events ?? []).filter(({ firstAt }) => firstAt <= time)
+  return platformIn(events, events, time, undefined)
+}
+
+/** `ofParts`: what tells which parts run; of the present that is not lost when much has happened since. */
+function platformIn(
+  events: readonly JournalEvent[],
+  ofParts: readonly JournalEvent[],
+  now: number,
+  full: string | undefined,
+): PlatformFacts {
   const last = (kind: string, code: string) => events.findLast((event) => event.kind === kind && event.code === code)
   const began = (code: string, over: number): Condition | undefined => {
     const beginning = last('began', code)
@@ -300,10 +322,18 @@ function platformIn(journal: JournalOf | undefined, now: number, full: string | 
   const storeAway = began('store-away', Math.max(ended('store-away'), last('began', 'ingest-up')?.firstAt ?? 0))
   const isFull = began('log-full', Math.max(ended('log-full'), last('began', 'broker-up')?.firstAt ?? 0))
   const logFull = isFull ?? (full === undefined ? undefined : { since: now, text: full })
-  const down = ['broker', 'ingest', 'gateway'].flatMap((role) => {
-    const end = last('ended', `${role}-up`)
-    const isOver = end !== undefined && end.at > (last('began', `${role}-up`)?.at ?? 0)
-    return isOver ? [{ role, since: end.at }] : []
-  })
+  const down = partsIn(ofParts).filter(({ state }) => state === 'stopped')
   return { ...(storeAway && { storeAway }), ...(logFull && { logFull }), down }
+}
+
+/** Which parts of the platform run, as far as they have told. */
+export const partsOf = ({ journal }: Pick<FactsDependencies, 'journal'>) => partsIn(journal.ofPlatform()?.totals ?? [])
+
+function partsIn(events: readonly JournalEvent[]): PartOfPlatform[] {
+  return PARTS.map((role) => {
+    const told = events.filter(({ code }) => code === `${role}-up`).sort((one, other) => one.at - other.at)
+    const { kind, at } = told.at(-1) ?? {}
+    if (at === undefined) return { role, state: 'unknown' }
+    return { role, state: kind === 'ended' ? 'stopped' : 'running', since: at }
+  })
 }

@@ -30,6 +30,7 @@ import {
   type DeadLetterQuery,
   type DeviceLedger,
   type DeviceReceipts,
+  type Extent,
   INGEST_READER,
   type KeptByCode,
   type Ledger,
@@ -43,7 +44,7 @@ import type { Appender, DurableCommit } from './appender.ts'
 import { LocalCommands } from './commands.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
-import { bytesOfCommits, type Environment, openEnvironment } from './environment.ts'
+import { bytesOfCommits, type Environment, newestCommit, openEnvironment } from './environment.ts'
 import { LocalJournal, lostCounter } from './journal.ts'
 import { Ledgers } from './ledgers.ts'
 import { LocalShard } from './local-shard.ts'
@@ -259,6 +260,17 @@ export class LocalLog implements Log, Part {
 
   followNotices(signal: AbortSignal): AsyncIterable<Notice> {
     return this.#open().notices.follow(signal)
+  }
+
+  async extent(): Promise<Extent> {
+    this.#refresh()
+    const { environment, reader } = this.#open()
+    const oldestAt = newestCommit(environment) === undefined ? undefined : reader.committedAt(reader.first())
+    return {
+      bytes: bytesOfCommits(environment),
+      bytesMax: this.#options.maxBytes,
+      ...(oldestAt !== undefined && { oldestAt }),
+    }
   }
 
   async claim(name: string): Promise<boolean> {

@@ -148,6 +148,7 @@ export async function startPlatform(
         server,
         connectionsMax: 10_000,
         loopbackMetrics: true,
+        platform: { version: '1.2.3', store: 'duckdb', dataDir: directory },
         alertsFile: `${directory}/alerts.json`,
         refuseForeign: false,
         ...given.options,

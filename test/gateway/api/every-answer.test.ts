@@ -49,6 +49,7 @@ const OTHERS = [
     '/v1/schemas/types',
     '/v1/schemas/environment/1',
     '/v1/ledger',
+    '/v1/platform',
   ],
   ...REGISTRY,
 ]
