@@ -118,7 +118,7 @@ export async function startPlatform(
   const { devices, watch: devicesWatch } = openDevices(settings, logger('devices'))
   if (roles.has('gateway') || roles.has('broker')) await lifecycle.start(devicesWatch)
 
-  const { rules, watch: rulesWatch } = openRules(settings, schemas, logger('rules'))
+  const { rules, watch: rulesWatch } = openRules(settings, { schemas, declared: devices.declared }, logger('rules'))
   if (roles.has('gateway')) {
     await lifecycle.start(rulesWatch)
     gateway = new Gateway(gatewayOptions(settings, appsMax), {

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Rules } from '../gateway/alerts/rules.ts'
+import type { DeclaredDevices } from '../identity/declared-devices.ts'
 import { DeviceFiles } from '../identity/device-files.ts'
 import { Identity } from '../identity/identity.ts'
 import { Maps, mapMaker } from '../maps/maps.ts'
@@ -70,10 +71,14 @@ export function loadDevices(settings: Settings): DeviceFiles {
 }
 
 /** The rules of alerts, as new as their files while the watch is running. */
-export function openRules(settings: Settings, schemas: CurrentSchemas, logger: Logger) {
+export function openRules(
+  settings: Settings,
+  { schemas, declared }: { readonly schemas: CurrentSchemas; readonly declared: DeclaredDevices },
+  logger: Logger,
+) {
   const rules = new Rules()
   const inForce = () => {
-    for (const remark of rules.remarks(schemas.registry)) logger.warn(remark)
+    for (const remark of rules.remarks(schemas.registry, declared)) logger.warn(remark)
   }
   const watch = watchConfig(settings, 'rules', { use: (files) => rules.use(files), inForce, logger })
   return { rules, watch }

@@ -66,7 +66,7 @@ export interface GatewayDependencies {
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
-  readonly declared: Pick<DeclaredDevices, 'has' | 'get' | 'ids'>
+  readonly declared: Pick<DeclaredDevices, 'has' | 'get' | 'ids' | 'onChange'>
   /** Why the log takes nothing now; undefined while it does. */
   readonly full: () => string | undefined
   readonly schemas: CurrentSchemas

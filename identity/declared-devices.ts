@@ -2,7 +2,8 @@
  * Owns the devices that `config/devices/*.yaml` declares: where each is, how it is labelled, which streams it should send, and how often.
  *
  * Always true: what is said of a device itself goes before what is said of all whose ids begin alike, and of these the longest beginning
- * goes first; labels are put together. Bounds: `DECLARED_DEVICES_MAX`, `PATTERNS_MAX` beginnings.
+ * goes first; labels are put together. They change as a whole; who follows them is told then. Bounds: `DECLARED_DEVICES_MAX`, `PATTERNS_MAX`
+ * beginnings, `MATCHED_KEPT_MAX`.
  */
 
 import { ConfigError, type ConfigValue } from '../platform/config-file.ts'
@@ -13,6 +14,8 @@ import { isStreamName } from './topics.ts'
 export const DECLARED_DEVICES_MAX = 100_000
 /** A list of 5,000 devices looks at each of them for each device. */
 const PATTERNS_MAX = 100
+/** Devices that are not declared, of which it is known what the beginnings say; one more, and they are looked up again. */
+const MATCHED_KEPT_MAX = 100_000
 const LABELS_MAX = 16
 const STREAMS_MAX = 32
 const INTERVAL_MS_MIN = 100
@@ -23,9 +26,13 @@ const TEXT_CHARACTERS_MAX = 128
 /** What an entry of a file says of devices; `USER_KEYS` are the others. */
 export const DECLARATION_KEYS = ['site', 'labels', 'streams', 'interval'] as const
 
-export interface Declaration {
+/** Where devices are, and labels that they have. */
+export interface Place {
   readonly site?: string
   readonly labels: Readonly<Record<string, string>>
+}
+
+export interface Declaration extends Place {
   /** That it should send. */
   readonly streams: readonly string[]
   /** From one message of a stream to the next. */
@@ -49,6 +56,9 @@ export class DeclaredDevices {
   #devices: ReadonlyMap<string, Declaration> = new Map()
   #patterns: readonly { readonly pattern: string; readonly declaration: Declaration }[] = []
   #ids: readonly string[] = []
+  /** Of devices that are not declared, what the beginnings say. */
+  readonly #matched = new Map<string, Declaration | undefined>()
+  readonly #changed = new Set<() => void>()
 
   /** Puts these in force. Throws a `ConfigError`, and those of before stay. */
   use(entries: readonly DeclaredEntry[]): void {
@@ -71,6 +81,14 @@ export class DeclaredDevices {
     const ids = [...own.keys()].filter((device) => !device.endsWith('*'))
     this.#devices = new Map(ids.map((device) => [device, this.#whole(device, own.get(device)?.declaration)]))
     this.#ids = ids.sort()
+    this.#matched.clear()
+    for (const changed of this.#changed) changed()
+  }
+
+  /** Calls back after each change, until the function that it returns is called. */
+  onChange(changed: () => void): () => void {
+    this.#changed.add(changed)
+    return () => this.#changed.delete(changed)
   }
 
   /** In order. */
@@ -85,10 +103,19 @@ export class DeclaredDevices {
   /** What is said of it, also of one that only begins as is said; undefined if nothing is. */
   get(device: string): Declaration | undefined {
     const own = this.#devices.get(device)
-    if (own !== undefined) return own
-    return this.#patterns.some(({ pattern }) => namesDevice(pattern, device))
-      ? this.#whole(device, undefined)
-      : undefined
+    if (own !== undefined || this.#patterns.length === 0) return own
+    if (this.#matched.has(device)) return this.#matched.get(device)
+    const isNamed = this.#patterns.some(({ pattern }) => namesDevice(pattern, device))
+    const matched = isNamed ? this.#whole(device, undefined) : undefined
+    if (this.#matched.size >= MATCHED_KEPT_MAX) this.#matched.clear()
+    this.#matched.set(device, matched)
+    return matched
+  }
+
+  /** Whether anything that files say has a device there, or would have one. */
+  hasAt(place: Place): boolean {
+    for (const declaration of this.#devices.values()) if (isAt(declaration, place)) return true
+    return this.#patterns.some(({ pattern }) => isAt(this.#whole(pattern, undefined), place))
   }
 
   #whole(device: string, own: Declaration | undefined): Declaration {
@@ -101,6 +128,13 @@ export class DeclaredDevices {
     }
     return whole
   }
+}
+
+/** Whether what files say of a device has it there. */
+export function isAt(declaration: Declaration | undefined, { site, labels }: Place): boolean {
+  if (declaration === undefined || (site !== undefined && declaration.site !== site)) return false
+  const { labels: own } = declaration
+  return Object.entries(labels).every(([name, value]) => Object.hasOwn(own, name) && own[name] === value)
 }
 
 const refuse = ({ file, line }: DeclaredEntry, what: string): never => {
@@ -128,14 +162,18 @@ export function readDeclaration(keys: ReadonlyMap<string, ConfigValue>): Declara
   const site = keys.get('site')
   const interval = keys.get('interval')
   return {
-    ...(site !== undefined && { site: readText('site', site) }),
+    ...(site !== undefined && { site: readSite(site) }),
     labels: readLabels(keys.get('labels')),
     streams: readStreams(keys.get('streams')),
     ...(interval !== undefined && { intervalMs: readInterval(interval) }),
   }
 }
 
-function readLabels(given: ConfigValue | undefined): Record<string, string> {
+/** Throws a `ConfigError`. */
+export const readSite = (given: ConfigValue): string => readText('site', given)
+
+/** Throws a `ConfigError`. */
+export function readLabels(given: ConfigValue | undefined): Record<string, string> {
   if (given === undefined) return {}
   const labels = [...given.entries('labels')].map(([name, value]) => {
     if (!LABEL_NAME.test(name))

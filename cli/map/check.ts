@@ -29,10 +29,12 @@ function checkMaps(given: string | undefined): void {
   const schemas = schemasWith(settings, [])
   let faults = check(directory, (files) => schemas.useMaps(files))
   for (const remark of new Maps(schemas).remarks) process.stderr.write(`telltale: ${printable(remark)}\n`)
-  if (given === undefined) faults += check(devicesDirectory(settings), (files) => new DeviceFiles().use(files))
+  const devices = new DeviceFiles()
+  if (given === undefined) faults += check(devicesDirectory(settings), (files) => devices.use(files))
   const rules = new Rules()
   if (given === undefined) faults += check(join(settings.configDir, 'rules'), (files) => rules.use(files))
-  for (const remark of rules.remarks(schemas.registry)) process.stderr.write(`telltale: ${printable(remark)}\n`)
+  for (const remark of rules.remarks(schemas.registry, devices.declared))
+    process.stderr.write(`telltale: ${printable(remark)}\n`)
   if (faults > 0) throw new TelltaleError('bad-config', `${faults} of the files cannot be used`)
 }
 

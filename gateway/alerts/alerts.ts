@@ -8,7 +8,7 @@
  */
 
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
-import { namesDevice } from '../../identity/scope.ts'
+import type { DeclaredDevices } from '../../identity/declared-devices.ts'
 import type { Entry } from '../../log/entry.ts'
 import type { Claims, DeadLetterBox, Shard } from '../../log/log.ts'
 import { formatPosition, type Position, parsePosition } from '../../log/position.ts'
@@ -28,6 +28,7 @@ import { DeadLetterCounts, type Mark } from './dead-letters.ts'
 import { Deliveries } from './deliveries.ts'
 import { Lag } from './lag.ts'
 import type { Rule } from './rule.ts'
+import { type Declared, isMember } from './rule-devices.ts'
 import type { Rules } from './rules.ts'
 import { Silence } from './silence.ts'
 import { StateFile } from './state-file.ts'
@@ -59,6 +60,7 @@ export interface AlertsDependencies extends FactsDependencies {
       readonly id: string
       readonly shards: readonly Pick<Shard, 'first' | 'end' | 'read' | 'checkpoint'>[]
     }
+  readonly declared: FactsDependencies['declared'] & Pick<DeclaredDevices, 'onChange'>
   readonly rules: Rules
   readonly latest: Latest
   readonly decoder: Pick<Decoder, 'decode'>
@@ -115,7 +117,7 @@ export class Alerts implements Part {
     const count = (outcome: string) => metrics.posts.inc({ outcome })
     this.#deliveries = new Deliveries({ ...parts, save, count })
     this.#thresholds = new Thresholds(parts)
-    this.#deadLetters = new DeadLetterCounts(this.book)
+    this.#deadLetters = new DeadLetterCounts(parts)
     this.#lag = new Lag(log.shards)
     this.#silence = new Silence(parts)
     this.#completeness = new Completeness(parts)
@@ -150,7 +152,7 @@ export class Alerts implements Part {
   }
 
   async #run(): Promise<void> {
-    const { log, rules, tailed, logger } = this.#dependencies
+    const { log, rules, declared, tailed, logger } = this.#dependencies
     const { signal } = this.#stopping
     // What comes while the claim is asked for is looked at, too.
     let began: Position | undefined = tailed()
@@ -168,10 +170,11 @@ export class Alerts implements Part {
     this.book.restore(state)
     this.#isLooking = true
     this.#use(state.pending)
-    const stopFollowing = rules.onChange(() => {
+    const useAgain = () => {
       this.#use(this.#thresholds.text)
       this.#followDeadLetters(this.#deadLetters.marks)
-    })
+    }
+    const follows = [rules.onChange(useAgain), declared.onChange(useAgain)]
     this.#followDeadLetters(state.marks)
     await this.#catchUp(state.place, began)
     this.book.onPosts = this.#deliveries.look
@@ -184,7 +187,7 @@ export class Alerts implements Part {
       }
       await delay(LOOK_MS, undefined, { signal, ref: false }).catch(() => undefined)
     }
-    stopFollowing()
+    for (const stop of follows) stop()
     // Before that nothing was saved, nor told: all of it is done again.
     if (this.#isCaughtUp) await this.#file.save()
     this.#isLooking = false
@@ -194,13 +197,12 @@ export class Alerts implements Part {
 
   /** The rules that are in force now are looked after; of those that are not, nothing is firing any more. */
   #use(pending: readonly PendingText[]): void {
-    const { rules, clock } = this.#dependencies
+    const { rules, declared, clock } = this.#dependencies
     const byName = new Map(rules.all.map((rule) => [rule.name, rule]))
     for (const alert of [...this.book.firing]) {
       const rule = byName.get(alert.rule)
-      if (rule !== undefined && isOf(rule, alert)) continue
-      const why = rule === undefined ? 'is there no more' : 'is another now'
-      this.book.end(alert, clock.now(), `the rule ${alert.rule} ${why}`)
+      const why = whyOver(rule, alert, declared)
+      if (why !== undefined) this.book.end(alert, clock.now(), `the rule ${alert.rule} ${why}`)
     }
     this.#thresholds.use(rules.all, pending)
     this.#deadLetters.use(rules.all)
@@ -375,12 +377,19 @@ export class Alerts implements Part {
 
 const EMPTY: StateText = { version: 1, pending: [], marks: [], firing: [], over: [], posts: [], untold: 0, dropped: 0 }
 
-/** Whether an alert could be one of this rule, as it is now. */
-function isOf({ condition }: Rule, { kind, device, stream }: Pick<AlertOf, 'kind' | 'device' | 'stream'>): boolean {
-  if (condition.kind !== kind) return false
-  if (condition.kind === 'lag') return true
-  if (device === undefined || !namesDevice(condition.devices, device)) return false
-  return (condition.kind !== 'above' && condition.kind !== 'below') || condition.stream === stream
+/** Why an alert can be none of the rule of its name, as that is now; undefined if it can. */
+function whyOver(
+  rule: Rule | undefined,
+  { kind, device = '', stream }: Pick<AlertOf, 'kind' | 'device' | 'stream'>,
+  declared: Declared,
+): string | undefined {
+  if (rule === undefined) return 'is there no more'
+  const { condition } = rule
+  if (condition.kind !== kind) return 'is another now'
+  if (condition.kind === 'lag') return undefined
+  if (!isMember(condition.devices, device, declared)) return `is not of ${device} now`
+  const isOfField = condition.kind === 'above' || condition.kind === 'below'
+  return isOfField && condition.stream !== stream ? 'is another now' : undefined
 }
 
 type AlertOf = BookText['firing'][number]

@@ -6,10 +6,10 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { namesDevice } from '../../identity/scope.ts'
 import { type FactsDependencies, factsOf, platformFacts } from '../devices/facts.ts'
 import type { AlertBook } from './book.ts'
 import type { Rule } from './rule.ts'
+import { membersOf } from './rule-devices.ts'
 
 const HOUR_MS = 3_600_000
 /** What was sent at an hour's end is counted by then. */
@@ -33,10 +33,8 @@ export class Completeness {
     for (const rule of rules) {
       if (rule.condition.kind !== 'completeness' || (this.#looked.get(rule) ?? 0) >= end) continue
       this.#looked.set(rule, end)
-      const { devices: pattern } = rule.condition
       let looks = 0
-      for (const device of pattern.endsWith('*') ? devices : [pattern]) {
-        if (!namesDevice(pattern, device)) continue
+      for (const device of membersOf(rule.condition.devices, devices, this.#dependencies.declared)) {
         await this.#lookAt(rule, device, end, facts)
         if (++looks % DEVICES_PER_TURN === 0) await nextTurn()
       }

@@ -5,11 +5,11 @@
  * `DEVICES_PER_RULE_MAX`; of one more device the one that was counted longest ago is forgotten.
  */
 
-import { namesDevice } from '../../identity/scope.ts'
 import type { DeadLetter } from '../../log/log.ts'
 import { formatDuration } from '../../platform/units.ts'
 import type { AlertBook } from './book.ts'
 import type { Condition, Rule } from './rule.ts'
+import { type Declared, isMember } from './rule-devices.ts'
 
 const DEVICES_PER_RULE_MAX = 10_000
 const PARTS = 10
@@ -27,14 +27,16 @@ export interface Mark {
 
 export class DeadLetterCounts {
   readonly #book: AlertBook
+  readonly #declared: Declared
   #rules: readonly { readonly rule: DeadRule; readonly devices: Map<string, Counts> }[] = []
   /** One a part of the longest time, oldest first; the last is the newest dead letter. */
   #marks: readonly Mark[] = []
   /** What came before a restart is counted again. */
   isRestored = false
 
-  constructor(book: AlertBook) {
+  constructor({ book, declared }: { readonly book: AlertBook; readonly declared: Declared }) {
     this.#book = book
+    this.#declared = declared
   }
 
   get isEmpty(): boolean {
@@ -51,7 +53,10 @@ export class DeadLetterCounts {
     this.#rules = rules.filter(isDead).map((rule) => {
       const known = this.#rules.find((each) => each.rule.name === rule.name)
       const isSame = JSON.stringify(known?.rule.condition) === JSON.stringify(rule.condition)
-      return { rule, devices: known !== undefined && isSame ? known.devices : new Map() }
+      const devices = known !== undefined && isSame ? known.devices : new Map<string, Counts>()
+      // One that comes back is counted from then on.
+      for (const device of devices.keys()) if (!this.#isOf(rule, device)) devices.delete(device)
+      return { rule, devices }
     })
     // Nobody counts what comes now.
     if (this.isEmpty && this.isRestored) {
@@ -73,7 +78,7 @@ export class DeadLetterCounts {
     if (isNew) this.#mark(sequence, setAsideAt)
     for (const { rule, devices } of this.#rules) {
       const { condition } = rule
-      if (!namesDevice(condition.devices, device) || (condition.code ?? code) !== code) continue
+      if ((condition.code ?? code) !== code || !this.#isOf(rule, device)) continue
       const counts = devices.get(device) ?? new Map<number, number>()
       devices.delete(device)
       devices.set(device, counts)
@@ -105,6 +110,10 @@ export class DeadLetterCounts {
         this.#book.end(alert, now, `of ${alert.device} ${count} messages were set aside within the last ${over}`)
       }
     }
+  }
+
+  #isOf({ condition }: DeadRule, device: string): boolean {
+    return isMember(condition.devices, device, this.#declared)
   }
 
   #mark(sequence: number, at: number): void {

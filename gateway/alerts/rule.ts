@@ -6,16 +6,16 @@
  */
 
 import { basename } from 'node:path'
-import { devicePatternOf } from '../../identity/device-filter.ts'
 import type { ConfigValue } from '../../platform/config-file.ts'
 import { parseDuration } from '../../platform/units.ts'
 import { REJECTION_CODES } from '../../schemas/reading.ts'
+import { RULE_DEVICES_KEYS, type RuleDevices, readRuleDevices } from './rule-devices.ts'
 import { readTarget, type Target } from './target.ts'
 
 /** Of a field: for so long it is beyond `value`, and back when it is at `until`, or on the other side of it. */
 export interface Threshold {
   readonly kind: 'above' | 'below'
-  readonly devices: string
+  readonly devices: RuleDevices
   readonly stream: string
   readonly column: string
   readonly value: number
@@ -23,14 +23,13 @@ export interface Threshold {
   readonly forMs: number
 }
 
-/** `devices` is a pattern (`identity/scope.ts`). */
 export type Condition =
-  | { readonly kind: 'silent'; readonly devices: string; readonly forMs: number }
+  | { readonly kind: 'silent'; readonly devices: RuleDevices; readonly forMs: number }
   /** `below` is a ratio. */
-  | { readonly kind: 'completeness'; readonly devices: string; readonly below: number; readonly overHours: number }
+  | { readonly kind: 'completeness'; readonly devices: RuleDevices; readonly below: number; readonly overHours: number }
   | {
       readonly kind: 'dead'
-      readonly devices: string
+      readonly devices: RuleDevices
       readonly above: number
       readonly overMs: number
       readonly code: string | undefined
@@ -88,15 +87,24 @@ function nameOf(item: ConfigValue, given: ConfigValue | undefined, ofFile: numbe
 
 const READ: { readonly [Kind in (typeof KINDS)[number]]: (value: ConfigValue) => Condition } = {
   silent: (value) => {
-    const get = partsOf(value, 'silent', ['devices', 'for'])
-    return { kind: 'silent', devices: readDevices(get), forMs: readTime(get, 'for', SILENT_MS_MIN, 30 * DAY_MS) }
+    const get = partsOf(value, 'silent', ['for'], RULE_DEVICES_KEYS)
+    return {
+      kind: 'silent',
+      devices: readRuleDevices(value, get),
+      forMs: readTime(get, 'for', SILENT_MS_MIN, 30 * DAY_MS),
+    }
   },
   completeness: (value) => {
-    const get = partsOf(value, 'completeness', ['devices', 'below'], ['over'])
-    return { kind: 'completeness', devices: readDevices(get), below: readShare(get), overHours: readHours(get) }
+    const get = partsOf(value, 'completeness', ['below'], ['over', ...RULE_DEVICES_KEYS])
+    return {
+      kind: 'completeness',
+      devices: readRuleDevices(value, get),
+      below: readShare(get),
+      overHours: readHours(get),
+    }
   },
   dead: (value) => {
-    const get = partsOf(value, 'dead', ['devices', 'above', 'over'], ['code'])
+    const get = partsOf(value, 'dead', ['above', 'over'], ['code', ...RULE_DEVICES_KEYS])
     const above = get('above') as ConfigValue
     const count = above.number('above')
     if (!Number.isInteger(count) || count < 0 || count > DEAD_ABOVE_MAX) {
@@ -105,7 +113,7 @@ const READ: { readonly [Kind in (typeof KINDS)[number]]: (value: ConfigValue) =>
     const overMs = readTime(get, 'over', 10_000, DAY_MS)
     return {
       kind: 'dead',
-      devices: readDevices(get),
+      devices: readRuleDevices(value, get),
       above: count,
       overMs,
       code: get('code')?.oneOf('code', REJECTION_CODES),
@@ -126,15 +134,6 @@ function partsOf(value: ConfigValue, kind: string, needed: readonly string[], ot
   const parts = value.entries(kind, [...needed, ...others])
   for (const key of needed) if (!parts.has(key)) value.refuse(`${kind} has no ${key}`)
   return (key) => parts.get(key)
-}
-
-function readDevices(get: Get): string {
-  const value = get('devices') as ConfigValue
-  const pattern = devicePatternOf(value.text('devices'))
-  if (pattern !== undefined) return pattern
-  return value.refuse(
-    `devices is ${value.shown}; right is devices/truck-7, devices/truck-+ for all whose ids begin so, or devices/+ for all`,
-  )
 }
 
 function readTime(get: Get, key: string, min: number, max: number): number {
@@ -164,7 +163,7 @@ function readHours(get: Get): number {
 }
 
 function readThreshold(given: ConfigValue, kind: 'above' | 'below'): Threshold {
-  const get = partsOf(given, kind, ['devices', 'field', 'value'], ['until', 'for'])
+  const get = partsOf(given, kind, ['field', 'value'], ['until', 'for', ...RULE_DEVICES_KEYS])
   const field = get('field') as ConfigValue
   const [, stream = '', column = ''] = FIELD.exec(field.text('field')) ?? []
   if (stream === '')
@@ -177,5 +176,5 @@ function readThreshold(given: ConfigValue, kind: 'above' | 'below'): Threshold {
     end?.refuse(`until is ${until}; right is ${side} ${value}, the value: there the alert is over`)
   }
   const forMs = get('for') === undefined ? 0 : readTime(get, 'for', 0, 7 * DAY_MS)
-  return { kind, devices: readDevices(get), stream, column, value, until, forMs }
+  return { kind, devices: readRuleDevices(given, get), stream, column, value, until, forMs }
 }

@@ -4,6 +4,7 @@
  * Always true: no two have one name. They change as a whole; who follows them is told then. Bounds: `RULES_MAX`, `RULE_TARGETS_MAX`.
  */
 
+import type { DeclaredDevices, Place } from '../../identity/declared-devices.ts'
 import { readConfig } from '../../platform/config-file.ts'
 import type { ConfigText } from '../../platform/config-folder.ts'
 import type { Registry } from '../../schemas/registry.ts'
@@ -49,9 +50,14 @@ export class Rules {
     return () => this.#changed.delete(changed)
   }
 
-  /** What is no fault, for it may come: fields that no stream has now. */
-  remarks({ streams }: Pick<Registry, 'streams'>): string[] {
-    return this.#rules.flatMap(({ condition, where }) => {
+  /** What is no fault, for it may come: places where no device is now, fields that no stream has now. */
+  remarks({ streams }: Pick<Registry, 'streams'>, declared: Pick<DeclaredDevices, 'hasAt'>): string[] {
+    const empty = this.#rules.flatMap(({ condition, where }) => {
+      const place = condition.kind === 'lag' ? undefined : condition.devices.place
+      if (place === undefined || declared.hasAt(place)) return []
+      return [`${where.where}: no device has ${shown(place)} in config/devices now`]
+    })
+    const noFields = this.#rules.flatMap(({ condition, where }) => {
       if (condition.kind !== 'above' && condition.kind !== 'below') return []
       const stream = streams.find(({ name }) => name === condition.stream)
       if (stream === undefined) return [`${where.where}: there is no stream ${condition.stream} now`]
@@ -60,5 +66,11 @@ export class Rules {
       const names = columns.map(({ name }) => name).join(', ')
       return [`${where.where}: ${condition.stream} has no number ${condition.column} now; there are ${names}`]
     })
+    return [...empty, ...noFields]
   }
+}
+
+function shown({ site, labels }: Place): string {
+  const all = Object.entries(labels).map(([name, value]) => `the label ${name}: ${value}`)
+  return [...(site === undefined ? [] : [`the site ${site}`]), ...all].join(' and ')
 }

@@ -6,13 +6,13 @@
  * which it was asked when they were heard before the gateway began.
  */
 
-import { namesDevice } from '../../identity/scope.ts'
 import { INGEST_READER } from '../../log/log.ts'
 import { formatDuration } from '../../platform/units.ts'
 import { type FactsDependencies, platformFacts } from '../devices/facts.ts'
 import type { Latest } from '../latest.ts'
 import type { AlertBook } from './book.ts'
 import type { Rule } from './rule.ts'
+import { membersOf } from './rule-devices.ts'
 
 const HEARD_KEPT_MAX = 100_000
 
@@ -33,7 +33,7 @@ export class Silence {
   }
 
   async look(rules: readonly Rule[], devices: ReadonlySet<string>): Promise<void> {
-    const { clock, book, journal } = this.#dependencies
+    const { clock, book, journal, declared } = this.#dependencies
     const now = clock.now()
     const platform = platformFacts(this.#dependencies)
     const brokerDown = platform.down.some(({ role }) => role === 'broker')
@@ -42,9 +42,8 @@ export class Silence {
     for (const rule of rules) {
       const { condition } = rule
       if (condition.kind !== 'silent') continue
-      const { devices: pattern, forMs } = condition
-      for (const device of pattern.endsWith('*') ? devices : [pattern]) {
-        if (!namesDevice(pattern, device)) continue
+      const { forMs } = condition
+      for (const device of membersOf(condition.devices, devices, declared)) {
         const heardAt = await this.#heardAt(device)
         const alert = book.of(rule.name, { device })
         if (alert !== undefined) {

@@ -7,7 +7,7 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Declaration } from '../../identity/declared-devices.ts'
+import { type Declaration, isAt } from '../../identity/declared-devices.ts'
 import { isDeviceId } from '../../identity/topics.ts'
 import type { Presence } from '../../log/presence.ts'
 import type { Selection } from '../../schemas/history.ts'
@@ -192,10 +192,9 @@ function readPlace(query: Query): IsWanted | undefined {
   })
   if (labels.length > LABELS_MAX) throw badParameter('label', `${labels.length} labels`, `at most ${LABELS_MAX}`)
   if (site === undefined && labels.length === 0) return undefined
-  return (declared) => {
-    if (declared === undefined || (site !== undefined && declared.site !== site)) return false
-    return labels.every(([name, value]) => Object.hasOwn(declared.labels, name) && declared.labels[name] === value)
-  }
+  return (declared) =>
+    isAt(declared, { ...(site !== undefined && { site }), labels: {} }) &&
+    labels.every(([name, value]) => isAt(declared, { labels: { [name]: value } }))
 }
 
 const byCode = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)

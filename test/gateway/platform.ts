@@ -42,6 +42,8 @@ export interface TestPlatform {
   readonly registry: Registry
   /** Those in force; none at first. */
   readonly rules: Rules
+  /** What files in `config/devices` say. */
+  readonly devices: DeviceFiles
   readonly metrics: Metrics
   readonly url: string
   /** What the platform's clock shows; may be set. */
@@ -190,6 +192,7 @@ export async function startPlatform(
     identity,
     registry,
     rules,
+    devices,
     metrics,
     get url() {
       return url()

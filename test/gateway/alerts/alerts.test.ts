@@ -243,8 +243,60 @@ test('where a rule is no more, or another, its alerts are over', async (t) => {
   await until(() => receiver.told.length === 4)
   assert.deepEqual(
     receiver.messages.slice(2).map(({ sentence }) => sentence),
-    ['the rule one is there no more', 'the rule two is another now'],
+    ['the rule one is there no more', 'the rule two is not of a now'],
   )
+})
+
+test('a device is in a rule by site and labels, or out of it, from when its file says so', async (t) => {
+  const { receiver, platform } = await begin(t)
+  const say = (...devices: readonly string[]) =>
+    platform.devices.use([{ file: 'devices.yaml', text: devices.map((each) => `- { ${each} }`).join('\n') }])
+  const north = 'site: yard, labels: { fleet: north }'
+  say(`device: a, ${north}`, 'device: b, site: yard', 'device: "pump-*", labels: { fleet: north }')
+  put(
+    platform,
+    `name: hot\nabove: { ${north}, field: environment.temperature, value: 60 }\nto: ${receiver.url}`,
+    `name: silent\nsilent: { devices: devices/pump-+, labels: { fleet: north }, for: 5m }\nto: ${receiver.url}`,
+    // It is looked at after the other: when it fires, the other did not.
+    `name: looked\nsilent: { devices: devices/c, for: 5m }\nto: ${receiver.url}`,
+  )
+  await send(platform, 'b', 70)
+  await send(platform, 'pump-1', 70)
+  await send(platform, 'a', 61)
+  await until(() => receiver.told.length === 1)
+  assert.deepEqual(receiver.states, ['hot a firing'])
+
+  say(`device: b, ${north}`, 'device: a, site: yard', 'device: "pump-*"')
+  await until(() => receiver.told.length === 2)
+  assert.equal(receiver.messages[1]?.sentence, 'the rule hot is not of a now')
+  // What b sent before it was in the rule is not looked at, and no pump is in the rule that would be silent.
+  await send(platform, 'a', 62, 63)
+  await send(platform, 'b', 71)
+  await until(() => receiver.told.length === 3)
+  platform.clock.time += 600_000
+  await until(() => receiver.told.length === 4)
+  assert.deepEqual(receiver.states.slice(2), ['hot b firing', 'looked c firing'])
+
+  say('device: b, site: yard', 'device: "pump-*", labels: { fleet: north }')
+  await until(() => receiver.told.length === 6)
+  assert.deepEqual(receiver.states.slice(4), ['hot b resolved', 'silent pump-1 firing'])
+})
+
+test('dead letters are counted by a rule from when a device is in it', async (t) => {
+  const { receiver, platform } = await begin(t, { store: duckdb, devices: 'device: a' })
+  const dead = (name: string, devices: string, above: number) =>
+    `name: ${name}\ndead: { ${devices}, above: ${above}, over: 10m }\nto: ${receiver.url}`
+  put(platform, dead('north', 'labels: { fleet: north }', 1), dead('all', 'devices: devices/+', 2))
+  const bad = async (count: number) => {
+    for (let sent = 0; sent < count; sent++) await platform.publish('a', 'environment', Buffer.from('{'))
+  }
+  await bad(3)
+  await until(() => receiver.told.length === 1)
+  platform.devices.use([{ file: 'devices.yaml', text: 'device: a\nlabels: { fleet: north }' }])
+  await bad(2)
+  await until(() => receiver.told.length === 2)
+  assert.deepEqual(receiver.states, ['all a firing', 'north a firing'])
+  assert.match(receiver.messages[1]?.sentence ?? '', /^of a 2 messages were set aside/)
 })
 
 test('ntfy and Alertmanager are told in their own ways', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Rules } from '../../../gateway/alerts/rules.ts'
+import { DeviceFiles } from '../../../identity/device-files.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
 
 const TO = 'to: [ http://127.0.0.1:9000/hook ]'
@@ -26,6 +27,9 @@ test('each condition is read, and a rule is called as its file unless it has a n
 - name: flat
   below: { devices: devices/a, field: environment.battery, value: 10 }
   to: http://127.0.0.1:1/
+- name: yard
+  silent: { site: depot 4, labels: { fleet: north, axles: 3 }, for: 1m }
+  to: http://127.0.0.1:1/
 - name: late
   lag: { above: 60s }
   ${TO}
@@ -34,14 +38,14 @@ test('each condition is read, and a rule is called as its file unless it has a n
   assert.deepEqual(
     rules.all.map(({ name, condition }) => [name, condition]),
     [
-      ['a', { kind: 'silent', devices: 'truck-*', forMs: 300_000 }],
-      ['whole', { kind: 'completeness', devices: '*', below: 0.95, overHours: 2 }],
-      ['dead', { kind: 'dead', devices: '*', above: 10, overMs: 600_000, code: 'malformed-avro' }],
+      ['a', { kind: 'silent', devices: { pattern: 'truck-*' }, forMs: 300_000 }],
+      ['whole', { kind: 'completeness', devices: { pattern: '*' }, below: 0.95, overHours: 2 }],
+      ['dead', { kind: 'dead', devices: { pattern: '*' }, above: 10, overMs: 600_000, code: 'malformed-avro' }],
       [
         'hot',
         {
           kind: 'above',
-          devices: '*',
+          devices: { pattern: '*' },
           stream: 'environment',
           column: 'temperature',
           value: 60,
@@ -51,7 +55,23 @@ test('each condition is read, and a rule is called as its file unless it has a n
       ],
       [
         'flat',
-        { kind: 'below', devices: 'a', stream: 'environment', column: 'battery', value: 10, until: 10, forMs: 0 },
+        {
+          kind: 'below',
+          devices: { pattern: 'a' },
+          stream: 'environment',
+          column: 'battery',
+          value: 10,
+          until: 10,
+          forMs: 0,
+        },
+      ],
+      [
+        'yard',
+        {
+          kind: 'silent',
+          devices: { pattern: '*', place: { site: 'depot 4', labels: { fleet: 'north', axles: '3' } } },
+          forMs: 60_000,
+        },
       ],
       ['late', { kind: 'lag', aboveMs: 60_000 }],
     ],
@@ -94,6 +114,16 @@ test('what cannot be used is refused with file, line, and what is right', () => 
     ],
     [`above: { devices: devices/+, field: a.b, value: 1, until: 2 }\n${TO}`, /:1: until is 2; right is at most 1/],
     [`below: { devices: devices/+, field: a.b, value: 1, until: 0 }\n${TO}`, /:1: until is 0; right is at least 1/],
+    [`silent: { for: 5m }\n${TO}`, /:1: it says of no devices; right is devices, site or labels$/],
+    [`silent:\n  site: [a]\n  for: 5m\n${TO}`, /:2: site is a list; text is right/],
+    [`silent:\n  labels: fleet:north\n  for: 5m\n${TO}`, /:2: labels is "fleet:north"; a map is right/],
+    [`silent:\n  labels: {}\n  for: 5m\n${TO}`, /:2: labels is empty; right is a name and its value/],
+    [`silent:\n  for: 5m\n  labels:\n    9: x\n${TO}`, /:4: "9" is no name of a label/],
+    [
+      `silent:\n  for: 5m\n  label: x\n${TO}`,
+      /:3: "label" is nothing that silent has; there are for, devices, site, labels/,
+    ],
+    [`lag: { above: 60s, site: a }\n${TO}`, /:1: "site" is nothing that lag has; there are above/],
     [`lag: { above: 60 }\n${TO}`, /:1: above is 60; text is right/],
     [`name: "a b"\n${silent}\n${TO}`, /:1: name is "a b"; right is 1 to 64 of/],
     [`- ${silent}\n  ${TO}\n- ${silent}\n  ${TO}`, /:1: it has no name; of several rules in a file each needs one/],
@@ -119,12 +149,29 @@ test('rules of before stay where others cannot be used, and who follows them is 
 
 test('a field that no stream has is told, with those there are', () => {
   const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+  const { declared } = new DeviceFiles()
   const above = (field: string) => `above: { devices: devices/+, field: ${field}, value: 1 }\n${TO}`
   assert.deepEqual(
-    read(above('environment.temperature'), above('environment.temp'), above('none.a')).remarks(registry),
+    read(above('environment.temperature'), above('environment.temp'), above('none.a')).remarks(registry, declared),
     [
       'rules/b.yaml:1: environment has no number temp now; there are temperature, humidity, pressure, battery, rssi',
       'rules/c.yaml:1: there is no stream none now',
     ],
+  )
+})
+
+test('a place where no device is now is told, and none that devices would be at which begin so', () => {
+  const files = new DeviceFiles()
+  files.use([
+    { file: 'a.yaml', text: '- { device: a, site: depot }\n- { device: "truck-*", labels: { fleet: north } }' },
+  ])
+  const silent = (place: string) => `silent: { ${place}, for: 1m }\n${TO}`
+  const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+  assert.deepEqual(
+    read(silent('site: depot'), silent('labels: { fleet: north }'), silent('site: yard, labels: { fleet: 1 }')).remarks(
+      registry,
+      files.declared,
+    ),
+    ['rules/c.yaml:1: no device has the site yard and the label fleet: 1 in config/devices now'],
   )
 })
