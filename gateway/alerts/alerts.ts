@@ -154,12 +154,13 @@ export class Alerts implements Part {
   async #run(): Promise<void> {
     const { log, rules, declared, tailed, logger } = this.#dependencies
     const { signal } = this.#stopping
-    // What comes while the claim is asked for is looked at, too.
-    let began: Position | undefined = tailed()
+    // What comes while the claim is asked for is looked at, and what came since another was seen to have it.
+    let began = tailed()
     while (!signal.aborted) {
+      const asked = tailed()
       try {
         if (await log.claim(CLAIM)) break
-        began = undefined
+        began = asked
       } catch (error) {
         logger.error({ reason: messageOf(error) }, 'it is not known who looks after alerts')
       }
@@ -173,10 +174,12 @@ export class Alerts implements Part {
     const useAgain = () => {
       this.#use(this.#thresholds.text)
       this.#followDeadLetters(this.#deadLetters.marks)
+      this.#savePlace()
     }
     const follows = [rules.onChange(useAgain), declared.onChange(useAgain)]
     this.#followDeadLetters(state.marks)
     await this.#catchUp(state.place, began)
+    this.#savePlace()
     this.book.onPosts = this.#deliveries.look
     this.#deliveries.look()
     while (!signal.aborted) {
@@ -210,7 +213,7 @@ export class Alerts implements Part {
   }
 
   /** Looks at what came since `place`, or since it `began` here, up to where the tail is: from there on it gives what it takes in. */
-  async #catchUp(place: string | undefined, began: Position | undefined): Promise<void> {
+  async #catchUp(place: string | undefined, began: Position): Promise<void> {
     const { log, tailed, logger } = this.#dependencies
     let at: Position | undefined
     try {
@@ -303,7 +306,7 @@ export class Alerts implements Part {
       this.#lookAtLag(rules.all, now, storedUntil)
       await this.#completeness.look(rules.all, devices, storedUntil)
     }
-    this.#savePlace(now)
+    if (now - this.#savedAt >= SAVE_PLACE_MS) this.#savePlace()
     this.#repeat(now)
     this.#deliveries.look()
   }
@@ -334,9 +337,10 @@ export class Alerts implements Part {
     return devices
   }
 
-  #savePlace(now: number): void {
-    if (now - this.#savedAt < SAVE_PLACE_MS) return
-    this.#savedAt = now
+  /** What is pending is found from there by whoever looks next. */
+  #savePlace(): void {
+    if (!this.#isCaughtUp) return
+    this.#savedAt = this.#dependencies.clock.now()
     const { place = '', marks } = this.#text()
     const saved = `${place} ${marks.at(-1)?.sequence ?? ''}`
     if (saved === this.#savedPlace) return

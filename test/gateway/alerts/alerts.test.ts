@@ -22,6 +22,10 @@ async function begin(t: TestContext, given: Parameters<typeof startPlatform>[2] 
   return { receiver, platform: await startPlatform(t, SERVER, given) }
 }
 
+/** What was told is told no more: the answer has come, too. */
+const noted = (platform: TestPlatform) =>
+  until(async () => /^telltale_alert_posts_waiting 0$/m.test(await platform.metrics.metrics()))
+
 /** Temperatures of a device, a second apart. */
 async function send(platform: TestPlatform, device: string, ...temperatures: readonly number[]): Promise<void> {
   for (const temperature of temperatures) {
@@ -165,6 +169,7 @@ test('more dead letters of a device than a rule allows are told, and when they a
     receiver.messages[0]?.sentence ?? '',
     /^of a 3 messages were set aside within 10m, more than 2, the last as malformed-json$/,
   )
+  await noted(platform)
   await platform.restart()
   platform.clock.time += 660_000
   await until(() => receiver.told.length === 2)
@@ -222,6 +227,7 @@ test('a restart tells nothing twice, and looks at what came while nobody did', a
   )
   await send(platform, 'a', 61)
   await until(() => receiver.told.length === 1)
+  await noted(platform)
   await platform.gateway.stop()
   await send(platform, 'b', 70, 20)
   await send(platform, 'a', 61)
