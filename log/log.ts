@@ -204,6 +204,16 @@ export interface DeviceReceipts {
   readonly deadLetters: readonly DeadLettersOfCode[]
 }
 
+/** When something was done with an entry, milliseconds; or why that is not known any more, for a person. */
+export type EntryTime = { readonly at: number } | { readonly unknown: string }
+
+export interface EntryTimes {
+  /** On disk. */
+  readonly committed: EntryTime
+  /** The checkpoint of ingest passed it: it was stored or set aside by then. Undefined as long as it has not. */
+  readonly accounted: EntryTime | undefined
+}
+
 /** Why a message is set aside. */
 export type SetAsideReason = Pick<NewDeadLetter, 'code' | 'reason'>
 
@@ -249,6 +259,8 @@ export interface Shard {
    * with their replay, or never. Not those of which it is not known any more, nor those that say it themselves (`SET_ASIDE`).
    */
   undecoded(from: Offset, before: Offset): Promise<ReadonlySet<Offset>>
+  /** When the entry at `offset` was committed, and accounted for by ingest. Both are kept for the newest entries only. */
+  timesOf(offset: Offset): Promise<EntryTimes>
   /** The ledger of this shard as kept for the named reader. */
   ledger(reader: string): Promise<Ledger>
 }
@@ -278,6 +290,8 @@ export interface DeadLetterBox {
   lookBack(query: DeadLetterLookBack): Promise<DeadLetterLook>
   /** How many are kept of each device by code, in order of device, after this one: of a bounded number of devices. */
   keptByCode(after: string): Promise<KeptByCode>
+  /** Of the newest dead letters of a device, which are looked through up to a bound, those of these entries that are held still. */
+  deadLettersOf(device: string, offsets: ReadonlySet<Offset>): Promise<DeadLetter[]>
   /** Calls back soon after new dead letters were committed, from whichever process, until `signal` aborts. */
   followDeadLetters(after: number, signal: AbortSignal): AsyncIterable<DeadLetter>
   /** The newest dead letter's sequence; 0 when there never was one. */

@@ -38,6 +38,8 @@ export interface Environment {
   readonly deadLetterCodes: Database<unknown, string>
   /** Checkpoint of ingest -> which of the entries behind it were set aside undecoded (`undecoded.ts`). */
   readonly undecoded: Database<Buffer, number>
+  /** Number -> a move of the checkpoint of ingest, and when it was (`checkpoint-times.ts`). */
+  readonly checkpointTimes: Database<Buffer, number>
   /** Number -> request to replay dead letters. */
   readonly replays: Database<unknown, number>
   /** Number -> what a device is to be told. */
@@ -98,6 +100,7 @@ export async function openEnvironment(
       deadLetterShares: root.openDB({ name: 'dead-letter-shares', encoding: 'msgpack' }),
       deadLetterCodes: root.openDB<unknown, string>({ name: 'dead-letter-codes', encoding: 'msgpack' }),
       undecoded: root.openDB<Buffer, number>({ name: 'undecoded', encoding: 'binary' }),
+      checkpointTimes: root.openDB<Buffer, number>({ name: 'checkpoint-times', encoding: 'binary' }),
       replays: root.openDB<unknown, number>({ name: 'replays', encoding: 'msgpack' }),
       notices: root.openDB<unknown, number>({ name: 'notices', encoding: 'msgpack' }),
       commands: root.openDB({ name: 'commands', encoding: 'msgpack' }),

@@ -14,6 +14,7 @@ import assert from 'node:assert/strict'
 import type { Clock } from '../../platform/clock.ts'
 import { type DeviceProgress, INGEST_READER, type Ledger, type NewDeadLetter, type NewNotice } from '../log.ts'
 import { LogError } from '../log-error.ts'
+import { CheckpointTimes } from './checkpoint-times.ts'
 import { countIn } from './commit.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { addReceipts, DeviceRecords, nothingOf, type OfDevice } from './device-records.ts'
@@ -60,6 +61,7 @@ export class Ledgers {
   readonly #notices: Notices
   readonly records: DeviceRecords
   readonly undecoded: Undecoded
+  readonly times: CheckpointTimes
   readonly #clock: Clock
 
   /** Where this process found and left each reader's checkpoint: nobody else may move it. */
@@ -68,6 +70,7 @@ export class Ledgers {
   constructor(environment: Environment, deadLetters: DeadLetters, notices: Notices, clock: Clock) {
     this.records = new DeviceRecords(environment)
     this.undecoded = new Undecoded(environment)
+    this.times = new CheckpointTimes(environment)
     this.#clock = clock
     this.#environment = environment
     this.#deadLetters = deadLetters
@@ -104,6 +107,7 @@ export class Ledgers {
       for (const [device, more] of devices) this.records.add(reader, device, more, now)
       if (reader === INGEST_READER) {
         this.undecoded.add(kept.next, progress.next, progress.deadLetters)
+        this.times.add(kept.next, progress.next, now)
         this.#moveAhead(kept.next, progress.next, -setAsideBefore)
       }
       ledgers.put(reader, {

@@ -8,10 +8,11 @@ import type { Clock } from '../../platform/clock.ts'
 import { LOG_READ_BYTES_MAX, LOG_READ_ENTRIES_MAX } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Batch } from '../entry.ts'
-import type { Ledger, Progress, Shard } from '../log.ts'
+import { type EntryTimes, INGEST_READER, type Ledger, type Progress, type Shard } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import type { Offset } from '../position.ts'
 import type { DurableCommit } from './appender.ts'
+import { CommitTimes } from './commit-times.ts'
 import { bytesOfLetters } from './dead-letters.ts'
 import type { Environment } from './environment.ts'
 import type { Ledgers } from './ledgers.ts'
@@ -39,6 +40,7 @@ export interface LocalShardDependencies {
 export class LocalShard implements Shard {
   readonly #dependencies: LocalShardDependencies
   readonly #recent = new RecentCommits()
+  readonly #committed = new CommitTimes()
   /** The end, if this process appends: it is known without a look. */
   #ownEnd: number | undefined
   #isClosed = false
@@ -119,6 +121,12 @@ export class LocalShard implements Shard {
     return this.#refreshed().ledgers.undecoded.within(from, before)
   }
 
+  async timesOf(offset: Offset): Promise<EntryTimes> {
+    const { ledgers } = this.#refreshed()
+    const isAccounted = offset < (ledgers.checkpoint(INGEST_READER) ?? 0)
+    return { committed: this.#committed.of(offset), accounted: isAccounted ? ledgers.times.of(offset) : undefined }
+  }
+
   async ledger(reader: string): Promise<Ledger> {
     const { ledgers, reader: entries } = this.#refreshed()
     return ledgers.ledger(reader, entries.end())
@@ -127,12 +135,14 @@ export class LocalShard implements Shard {
   /** This process alone appends, and `end` is where it begins. */
   appendsFrom(end: number): void {
     this.#ownEnd = end
+    this.#committed.beginAt(end)
   }
 
   /** This process has committed entries. */
   appended({ firstOffset, count, entries, expired }: DurableCommit): void {
     this.#noteExpired(expired)
     this.#ownEnd = firstOffset + count
+    this.#committed.add(this.#ownEnd, this.#dependencies.clock.now())
     this.#recent.add(firstOffset, count, entries)
     // Whoever got them from here may read on from LMDB within this event turn.
     this.#refreshed()

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { type Batch, type NewEntry, type NewRun, readEntries } from '../../log/entry.ts'
-import { INGEST_READER, type Log, type NewDeadLetter } from '../../log/log.ts'
+import { type EntryTime, INGEST_READER, type Log, type NewDeadLetter } from '../../log/log.ts'
 import { formatPosition, type Offset, parsePosition } from '../../log/position.ts'
 import { LOG_READ_ENTRIES_MAX, PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { at, only } from './only.ts'
@@ -330,6 +330,35 @@ export function testLog(name: string, open: OpensLog): void {
     assert.equal(await log.replay({ device: 'device-1' }), 1)
     assert.equal(await log.purge({ device: 'device-7' }), 1)
     assert.deepEqual(await undecoded(0, 20, await reopen()), [1, 3, 7])
+  })
+
+  test(`${name}: of an entry it is known when it was committed and when ingest accounted for it, and how its letter is found`, async (t) => {
+    const { log, reopen } = await open(t)
+    const before = Date.now()
+    await append(log, ...Array.from({ length: 6 }, (_, number) => entry(number)))
+    const committedBy = Date.now()
+    const isBetween = (time: EntryTime | undefined, from: number, to: number) =>
+      assert(time !== undefined && 'at' in time && time.at >= from && time.at <= to, JSON.stringify([time, from, to]))
+    for (let offset = 0; offset < 6; offset++) {
+      const { committed, accounted } = await only(log).timesOf(at(offset))
+      isBetween(committed, before, committedBy)
+      assert.equal(accounted, undefined)
+    }
+    await only(log).advance(INGEST_READER, { next: at(2), stored: 2, readings: 2, deadLetters: [] })
+    const afterTwo = Date.now()
+    await only(log).advance(INGEST_READER, { next: at(5), stored: 2, readings: 2, deadLetters: [deadLetter(4)] })
+    const times = await Promise.all([0, 1, 2, 4, 5].map((offset) => only(log).timesOf(at(offset))))
+    for (const { accounted } of times.slice(0, 2)) isBetween(accounted, committedBy, afterTwo)
+    for (const { accounted } of times.slice(2, 4)) isBetween(accounted, afterTwo, Date.now())
+    assert.equal(times[4]?.accounted, undefined)
+
+    const { device } = deadLetter(4)
+    const offsets = async (...all: number[]) =>
+      (await log.deadLettersOf(device, new Set(all.map(at)))).map(({ offset }) => offset)
+    assert.deepEqual(await offsets(3, 4), [4])
+    assert.deepEqual(await offsets(3), [])
+    const again = await only(await reopen()).timesOf(at(1))
+    assert.deepEqual(again.accounted, times[1]?.accounted, 'a restart changes nothing')
   })
 
   test(`${name}: a progress that does not add up is refused and changes nothing`, async (t) => {
