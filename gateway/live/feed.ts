@@ -28,8 +28,8 @@ export interface FeedOutput {
 export interface Feed {
   /** The place after which nothing was published yet, if anything that was taken waits for a later frame. */
   readonly pendingSince: Cursor | undefined
-  /** Messages come in the order of their shard. */
-  take(message: Message): void
+  /** Messages come in the order of their shard. Whether anything of it is wanted. */
+  take(message: Message): boolean
   /** Ends a turn, all of whose messages were taken: `place` lies after them. */
   flush(place: Cursor): void
   /** What time alone brings about. */
@@ -53,16 +53,19 @@ export class PlainFeed implements Feed {
     this.#output = output
   }
 
-  take(message: Message): void {
+  take(message: Message): boolean {
+    let isWanted = false
     for (let index = message.skip; index < message.readings.length; index++) {
       const encoded = message.encoded(index, this.#target)
       if (encoded === undefined) continue
+      isWanted = true
       if (this.#readings.length > 0 && this.#chars + encoded.length > LIVE_FRAME_CHARS_MAX) {
         this.#publish(message.before(index))
       }
       this.#readings.push(encoded)
       this.#chars += encoded.length
     }
+    return isWanted
   }
 
   flush(place: Cursor): void {

@@ -42,6 +42,8 @@ export class Group implements FeedTarget {
   readonly feed: Feed
   /** Subscriptions of apps. */
   members = 0
+  /** Of these, the ones that get what is published: not those that are behind, or have the past sent. */
+  live = 0
   /** When a frame was last sent to all of it, milliseconds. */
   publishedAt = 0
 

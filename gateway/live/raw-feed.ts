@@ -35,20 +35,20 @@ export class RawFeed implements Feed {
     this.#decoded = new PlainFeed(target, output)
   }
 
-  take(message: Message): void {
+  take(message: Message): boolean {
     if (!message.readings.some((_reading, index) => index >= message.skip && message.select(index, this.#target)))
-      return
+      return false
     const payload = this.#decoder.forApps(message.entry, message.readings)
     if (payload === undefined) {
       this.#flushRaw(message.before(message.skip))
-      this.#decoded.take(message)
-      return
+      return this.#decoded.take(message)
     }
     this.#decoded.flush(message.before(message.skip))
     const bytes = encodeMessage(message, payload)
     if (this.#bytes > 0 && this.#bytes + bytes.length > FRAME_BYTES_MAX) this.#flushRaw(message.before(message.skip))
     this.#messages.push(bytes)
     this.#bytes += bytes.length
+    return true
   }
 
   flush(place: Cursor): void {

@@ -54,7 +54,8 @@ export class ReducedFeed implements Feed {
     return this.#since
   }
 
-  take(message: Message): void {
+  take(message: Message): boolean {
+    const before = this.#taken
     const { receivedAt } = message.entry
     const window = Math.floor(receivedAt / this.#periodMs)
     // One that was replayed is received late, and one may have been on its way when its window was over: to the open one with it.
@@ -74,6 +75,7 @@ export class ReducedFeed implements Feed {
       } else known.add(reading, message.received)
       this.#taken++
     }
+    return this.#taken > before
   }
 
   flush(place: Cursor): void {

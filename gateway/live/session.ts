@@ -77,6 +77,8 @@ interface Subscription {
   past: Past | undefined
   /** It is behind: makes its past when there is room for it. */
   behind: (() => Past) | undefined
+  /** It has what is published to its group. */
+  isLive: boolean
 }
 
 export class LiveSession implements SocketListener {
@@ -164,7 +166,7 @@ export class LiveSession implements SocketListener {
    */
   subscribe(id: string, group: Group, past: Past | undefined, replaces?: string): boolean {
     const known = this.#subscriptions.get(group.name)
-    const subscription = known ?? { id, group, past: undefined, behind: undefined }
+    const subscription = known ?? { id, group, past: undefined, behind: undefined, isLive: false }
     subscription.id = id
     this.#subscriptions.set(group.name, subscription)
     this.#send(subscribedFrame(id, group.name, group.wanted.rate, replaces))
@@ -173,7 +175,7 @@ export class LiveSession implements SocketListener {
     if (past === undefined) {
       this.#goLive(subscription)
     } else {
-      if (known !== undefined) this.#socket?.leave(group.name)
+      if (known !== undefined) this.#leaveTopic(subscription)
       this.#setPast(subscription, past)
     }
     return known === undefined
@@ -270,7 +272,7 @@ export class LiveSession implements SocketListener {
     let hasLeft = false
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.past !== undefined || subscription.behind !== undefined) continue
-      socket.leave(subscription.group.name)
+      this.#leaveTopic(subscription)
       subscription.behind = this.#owner.behind(subscription.group, this.access)
       this.#due.add(subscription)
       hasLeft = true
@@ -360,7 +362,21 @@ export class LiveSession implements SocketListener {
     subscription.past = undefined
     if (this.#due.size === 0) this.#isBehind = false
     this.#send(liveFrame(group.name, this.#owner.cursorOf(group)))
-    if (this.#lossySince === undefined) this.#socket?.join(group.name)
+    if (this.#lossySince === undefined) this.#joinTopic(subscription)
+  }
+
+  #joinTopic(subscription: Subscription): void {
+    this.#socket?.join(subscription.group.name)
+    if (subscription.isLive) return
+    subscription.isLive = true
+    subscription.group.live++
+  }
+
+  #leaveTopic(subscription: Subscription): void {
+    this.#socket?.leave(subscription.group.name)
+    if (!subscription.isLive) return
+    subscription.isLive = false
+    subscription.group.live--
   }
 
   #remove(subscription: Subscription): void {
@@ -368,7 +384,7 @@ export class LiveSession implements SocketListener {
     this.#subscriptions.delete(group.name)
     this.#due.delete(subscription)
     past?.drop()
-    this.#socket?.leave(group.name)
+    this.#leaveTopic(subscription)
     this.#owner.left(group)
   }
 

@@ -32,6 +32,7 @@ import { type Cursor, formatCursor, WHOLE } from './cursor.ts'
 import type { Feed } from './feed.ts'
 import { gapFrame } from './frames.ts'
 import type { Group, Groups } from './groups.ts'
+import { type LiveFate, LiveSends } from '../live-sends.ts'
 import type { LiveEdge } from './log-past.ts'
 import { Message } from './message.ts'
 import { isTelemetry, outcomeOf, piecesOf, readingsOf } from './telemetry.ts'
@@ -73,6 +74,7 @@ export class Tail implements LiveEdge {
   readonly #problems = new Map<number, string>()
   #running: Promise<unknown> | undefined
   readonly #awaited: AwaitedSchemas
+  readonly #sends = new LiveSends()
 
   constructor(dependencies: TailDependencies) {
     this.#dependencies = dependencies
@@ -97,6 +99,11 @@ export class Tail implements LiveEdge {
     return this.#place
   }
 
+  /** What apps have had live of an entry. */
+  fateOf(shard: number, offset: Offset): LiveFate {
+    return this.#sends.of(shard, offset, this.#place.position[shard] ?? (0 as Offset))
+  }
+
   /** Resolves when more was taken in or published. */
   moved(): Promise<void> {
     if (this.#moving === undefined) {
@@ -115,6 +122,7 @@ export class Tail implements LiveEdge {
     const end = await Promise.all(shards.map((shard) => shard.end()))
     await this.#warmUp(end)
     this.#place = { position: end, part: WHOLE, receivedAt: this.#dependencies.clock.now() }
+    this.#sends.begin(end)
     this.#running = Promise.all(shards.map((shard, index) => this.#run(shard, index)))
     this.#noteMoved()
   }
@@ -188,11 +196,12 @@ export class Tail implements LiveEdge {
   }
 
   async #take(shard: number, batch: Batch): Promise<void> {
-    const { published, metrics } = this.#dependencies
+    const { published, metrics, clock } = this.#dependencies
     if (batch.missed > 0) this.#tellGap(shard, batch)
     for (const { entries, next } of piecesOf(batch)) {
       const feeds = new Set<Feed>()
-      for (const entry of entries) this.#takeEntry(shard, entry, feeds)
+      const now = clock.now()
+      for (const entry of entries) this.#takeEntry(shard, entry, feeds, now)
       this.#place = { ...this.#place, position: this.#place.position.with(shard, next) }
       for (const feed of feeds) feed.flush(this.#place)
       metrics.entries.inc(entries.length)
@@ -203,32 +212,36 @@ export class Tail implements LiveEdge {
     }
   }
 
-  #takeEntry(shard: number, entry: Entry, feeds: Set<Feed>): void {
+  #takeEntry(shard: number, entry: Entry, feeds: Set<Feed>, now: number): void {
     const { decoder } = this.#dependencies
     if (!isTelemetry(entry)) return
     const outcome = outcomeOf(entry, decoder)
     if (outcome instanceof Rejection) this.#awaited.note(shard, entry, outcome)
     const { position } = this.#place
-    this.#give(entry, outcome instanceof Rejection ? undefined : outcome, feeds, (index) => ({
+    this.#give(shard, entry, outcome instanceof Rejection ? undefined : outcome, feeds, now, (index) => ({
       position: position.with(shard, entry.offset),
       part: { shard, readings: index },
     }))
   }
 
   /** What could not be read when it was its turn: it stands before what comes next, and an app that comes back then is not sent it. */
-  #takeLate(entries: readonly { readonly entry: Entry }[]): void {
-    const { decoder, published } = this.#dependencies
+  #takeLate(entries: readonly { readonly shard: number; readonly entry: Entry }[]): void {
+    const { decoder, published, clock } = this.#dependencies
     const feeds = new Set<Feed>()
-    for (const { entry } of entries) this.#give(entry, readingsOf(entry, decoder), feeds, () => this.#place)
+    const now = clock.now()
+    for (const { shard, entry } of entries)
+      this.#give(shard, entry, readingsOf(entry, decoder), feeds, now, () => this.#place)
     for (const feed of feeds) feed.flush(this.#place)
     published()
     this.#noteMoved()
   }
 
   #give(
+    shard: number,
     entry: Entry,
     readings: readonly Reading[] | undefined,
     feeds: Set<Feed>,
+    now: number,
     placeBefore: (index: number) => Pick<Cursor, 'position' | 'part'>,
   ): void {
     const { groups, latest, decoder, tagsOf, watcher } = this.#dependencies
@@ -238,14 +251,22 @@ export class Tail implements LiveEdge {
     if (latest.wantsFormat(entry)) latest.takeFormat(entry, decoder.show(entry).json)
     if (entry.receivedAt > this.#place.receivedAt) this.#place = { ...this.#place, receivedAt: entry.receivedAt }
     const wanting = groups.match(entry.device, entry.stream)
-    if (wanting.length === 0) return
+    if (wanting.length === 0) {
+      this.#sends.note(shard, entry.offset, now, 0, 0)
+      return
+    }
     const { receivedAt } = this.#place
     const before = (index: number): Cursor => ({ ...placeBefore(index), receivedAt })
     const message = new Message(entry, readings, { before }, tagsOf)
-    for (const { feed } of wanting) {
-      feed.take(message)
+    let atOnce = 0
+    let reduced = 0
+    for (const { feed, live, wanted } of wanting) {
       feeds.add(feed)
+      if (!feed.take(message)) continue
+      if (wanted.rate === undefined) atOnce += live
+      else reduced += live
     }
+    this.#sends.note(shard, entry.offset, now, atOnce, reduced)
   }
 
   /** Sees to it that windows end also while nothing comes: there is a subscription with a rate. */

@@ -3,7 +3,7 @@ import type { Feed } from '../../../gateway/live/feed.ts'
 /** Of a group whose frames are of no interest. */
 export const NO_FEED: Feed = {
   pendingSince: undefined,
-  take() {},
+  take: () => true,
   flush() {},
   tick() {},
   finish() {},

@@ -87,4 +87,11 @@ test('others get their turn within a batch, and then the cursor lies between wha
   }
   assert.ok(turns > 5)
   assert.equal(tail.place.position[0] ?? assert.fail(), batch.count)
+  const fates = [0, 30, 60].map((offset) => tail.fateOf(0, at(offset)))
+  assert.deepEqual(fates, [
+    { at: NOW, subscriptions: 0, reduced: 0 },
+    'unsent',
+    { at: NOW, subscriptions: 0, reduced: 0 },
+  ])
+  assert.equal(tail.fateOf(0, at(61)), 'to-come')
 })
