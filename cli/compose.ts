@@ -130,6 +130,7 @@ export async function startPlatform(
       full: () => log.full?.message,
       schemas,
       history: await historyOf(settings, ingest, schemas, lifecycle),
+      storeShown: STORES[settings.store].describe(settings),
       rules,
       identity: settings.auth === 'token' ? identity : ANYONE,
       ready: () => notReady() ?? log.full?.message,

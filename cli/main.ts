@@ -60,6 +60,11 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
     description: "why a device's data is missing, what shows it, and what mends it; exit 1 unless all is well",
     load: async () => (await import('./why.ts')).whyCommand(),
   },
+  trace: {
+    description:
+      'what became of a message: when it was received, committed and stored, and to how many apps it went; exit 1 if there is none',
+    load: async () => (await import('./trace.ts')).traceCommand(),
+  },
   config: {
     description: 'list every setting: default, allowed values, meaning, and the value in force',
     load: async () => (await import('./config.ts')).configCommand(),

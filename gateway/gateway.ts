@@ -10,7 +10,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { DeclaredDevices } from '../identity/declared-devices.ts'
 import type { Commands } from '../log/commands.ts'
 import type { Journal } from '../log/journal.ts'
-import type { Measured } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
@@ -19,17 +18,14 @@ import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
-import { seriesKey } from '../schemas/point.ts'
+import { seriesIn } from '../schemas/point.ts'
 import type { Reading } from '../schemas/reading.ts'
 import { Alerts, type AlertsDependencies } from './alerts/alerts.ts'
 import type { Rules } from './alerts/rules.ts'
 import { Columns } from './columns.ts'
-import type { RemovalsLog } from './dead-letter-removals.ts'
-import type { DeadLettersLog } from './dead-letters.ts'
 import { HistoryPlaces } from './history-places.ts'
-import { Http, type HttpOptions, LIVE_PATH } from './http.ts'
+import { Http, type HttpDependencies, type HttpOptions, LIVE_PATH } from './http.ts'
 import { Latest } from './latest.ts'
-import type { LedgerLog } from './ledger.ts'
 import { Feeds } from './live/feeds.ts'
 import { Groups } from './live/groups.ts'
 import { Live } from './live/live.ts'
@@ -57,12 +53,7 @@ export interface GatewayOptions extends HttpOptions {
 }
 
 export interface GatewayDependencies {
-  readonly log: LedgerLog &
-    DeadLettersLog &
-    RemovalsLog &
-    Measured &
-    TailDependencies['log'] &
-    AlertsDependencies['log']
+  readonly log: HttpDependencies['log'] & TailDependencies['log'] & AlertsDependencies['log']
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
@@ -71,6 +62,8 @@ export interface GatewayDependencies {
   readonly full: () => string | undefined
   readonly schemas: CurrentSchemas
   readonly history: History
+  /** What history comes from, for a person: its kind and where it is. */
+  readonly storeShown: string
   readonly rules: Rules
   readonly identity: Verifies
   /** Why the platform should get no traffic now; undefined when it should. */
@@ -103,10 +96,7 @@ export class Gateway implements Part {
     const columns = new Columns(schemas)
     const latest = new Latest({ stream: (name) => schemas.registry.stream(name) })
     const { log } = dependencies
-    const seriesOf = (reading: Reading) => {
-      const stream = schemas.registry.stream(reading.stream)
-      return stream === undefined ? reading.stream : seriesKey(reading, stream)
-    }
+    const seriesOf = (reading: Reading) => seriesIn(schemas.registry, reading)
     const feeds = new Feeds({ log, decoder: schemas, tagsOf: columns.tagsOf, seriesOf })
     const groups = new Groups((group) =>
       feeds.of(group, group.wanted, (frame, readings) => this.#live.publish(group, frame, readings)),
@@ -152,6 +142,9 @@ export class Gateway implements Part {
       ...parts,
       alerts: this.#alerts,
       registered: dependencies.metrics,
+      store: dependencies.storeShown,
+      seriesOf,
+      fateOf: (shard, offset) => this.#tail.fateOf(shard, offset),
       ready: () => this.#notReady(),
       stream: (reply, request, access) => this.#live.stream(reply, request, access),
     })

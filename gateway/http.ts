@@ -24,7 +24,7 @@ import { DeadLetterRemovals, type RemovalsLog } from './dead-letter-removals.ts'
 import { DeadLetters, type DeadLettersLog } from './dead-letters.ts'
 import { DeviceCommands } from './device-commands.ts'
 import { Devices } from './devices/devices.ts'
-import { OneDevice } from './devices/one-device.ts'
+import { OneDevice, type OneDeviceDependencies } from './devices/one-device.ts'
 import type { HistoryPlaces } from './history-places.ts'
 import type { Latest } from './latest.ts'
 import { type LedgerLog, ledgerOf } from './ledger.ts'
@@ -43,7 +43,7 @@ import type { Exchange } from './server/server.ts'
 import type { Tokens } from './tokens.ts'
 
 export interface HttpDependencies {
-  readonly log: LedgerLog & DeadLettersLog & RemovalsLog & Measured
+  readonly log: LedgerLog & DeadLettersLog & RemovalsLog & Measured & OneDeviceDependencies['log']
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
@@ -52,6 +52,10 @@ export interface HttpDependencies {
   readonly full: () => string | undefined
   readonly schemas: CurrentSchemas
   readonly history: History
+  /** What the store is and where, for a person. */
+  readonly store: string
+  readonly seriesOf: OneDeviceDependencies['seriesOf']
+  readonly fateOf: OneDeviceDependencies['fateOf']
   readonly places: HistoryPlaces
   readonly tokens: Tokens
   readonly latest: Latest
@@ -123,7 +127,7 @@ export class Http {
     this.#readings = new Readings(dependencies, options.historyTimes)
     this.#devices = new Devices(dependencies)
     this.#commands = new DeviceCommands(dependencies)
-    this.#oneDevice = new OneDevice(dependencies)
+    this.#oneDevice = new OneDevice({ ...dependencies, decoder: dependencies.schemas })
     this.#deadLetters = new DeadLetters(dependencies)
     this.#removals = new DeadLetterRemovals(dependencies)
     const { connections, groups } = dependencies
@@ -232,6 +236,8 @@ export class Http {
         reply.json(await this.#oneDevice.record(partsOf(DEVICE_ROUTE, path)[0], query, access)),
       [WHY_ROUTE]: async (reply, { path, query }, access) =>
         reply.json(await this.#oneDevice.why(partsOf(WHY_ROUTE, path)[0], query, access)),
+      [TRACE_ROUTE]: async (reply, { path, query }, access) =>
+        reply.json(await this.#oneDevice.trace(partsOf(TRACE_ROUTE, path)[0], query, access)),
       [COMMANDS_ROUTE]: (reply, { path, query }, access) => {
         query.allow([])
         reply.json(this.#commands.list(partsOf(COMMANDS_ROUTE, path)[0], access))
@@ -346,6 +352,7 @@ const COMMANDS_ROUTE = '/v1/devices/{id}/commands'
 const COMMAND_ROUTE = '/v1/devices/{id}/commands/{command}'
 const DEVICE_ROUTE = '/v1/devices/{id}'
 const WHY_ROUTE = '/v1/devices/{id}/why'
+const TRACE_ROUTE = '/v1/devices/{id}/trace'
 const SCHEMA_ROUTE = '/v1/schemas/{stream}/{n}'
 /** As Confluent's tools ask (`confluent.ts`). */
 const VERSIONS_ROUTE = '/subjects/{subject}/versions'
@@ -358,6 +365,7 @@ const PATTERNS = new Map(
     LETTER_ROUTE,
     DEVICE_ROUTE,
     WHY_ROUTE,
+    TRACE_ROUTE,
     COMMANDS_ROUTE,
     COMMAND_ROUTE,
     SCHEMA_ROUTE,

@@ -208,6 +208,20 @@ export function countOfDevice(bytes: Buffer, from: number, device: Buffer): { co
   return { count, setAside }
 }
 
+/** The entries of a batch that are of this device. Likewise. */
+export function entriesOfDevice({ bytes, firstOffset }: Pick<Batch, 'bytes' | 'firstOffset'>, device: string): Entry[] {
+  const entries: Entry[] = []
+  const id = Buffer.from(device, 'latin1')
+  let at = 0
+  for (let offset: number = firstOffset; at < bytes.length; offset++) {
+    const idAt = at + HEADER_BYTES
+    if (bytes[at + 5] === id.length && bytes.compare(id, 0, id.length, idAt, idAt + id.length) === 0)
+      entries.push(readEntry(bytes, at, offset as Offset))
+    at = entryEnd(bytes, at)
+  }
+  return entries
+}
+
 /** Where the entry that starts at `at` ends. */
 export function entryEnd(bytes: Buffer, at: number): number {
   if (at + HEADER_BYTES > bytes.length) throw corrupt(at)

@@ -1,11 +1,13 @@
 /**
- * Owns `GET /v1/devices/{id}` and `/v1/devices/{id}/why`: all that is known of one device, and why its data is missing.
+ * Owns `GET /v1/devices/{id}`, `/v1/devices/{id}/why` and `/v1/devices/{id}/trace`: all that is known of one device, why its data is missing,
+ * and what became of a message of it.
  *
  * Always true: a token sees the devices that its filters select some telemetry of, and of a filter that names a stream the last
- * readings of that stream only. Bound: that of what is kept of a device.
+ * readings and the messages of that stream only. Bounds: that of what is kept of a device; one message is looked for at a time,
+ * `TRACES_WAITING_MAX` questions wait, one more is refused.
  */
 
-import { isDeviceId } from '../../identity/topics.ts'
+import { isDeviceId, isStreamName } from '../../identity/topics.ts'
 import type { JournalEvent } from '../../log/journal.ts'
 import { type DeadLettersOfCode, type DeviceLedger, INGEST_READER, type Shards } from '../../log/log.ts'
 import { LogError } from '../../log/log-error.ts'
@@ -18,6 +20,7 @@ import { placeOf } from './devices.ts'
 import { asOf, type Facts, type FactsDependencies, factsOf, type HourOfDevice } from './facts.ts'
 import { nearestTo } from './names.ts'
 import { type DeviceState, stateOf } from './state.ts'
+import { type Trace, type TraceDependencies, traceOf } from './trace.ts'
 import { type Cause, CLOCK_OFFSET_MS_MIN, type Why, whyOf } from './why.ts'
 
 /** How a device sends one stream. */
@@ -62,13 +65,18 @@ export interface DeviceRecord {
   readonly totals: readonly JournalEvent[]
 }
 
-export interface OneDeviceDependencies extends FactsDependencies {
-  readonly log: Pick<Shards, 'deviceReceipts' | 'deviceLedger'>
+/** Questions for a message of a device that wait while one is answered; one more is refused. */
+const TRACES_WAITING_MAX = 8
+
+export interface OneDeviceDependencies extends FactsDependencies, TraceDependencies {
+  readonly log: Pick<Shards, 'deviceReceipts' | 'deviceLedger'> & TraceDependencies['log']
   readonly latest: Latest
 }
 
 export class OneDevice {
   readonly #dependencies: OneDeviceDependencies
+  #tracing: Promise<unknown> = Promise.resolve()
+  #traces = 0
 
   constructor(dependencies: OneDeviceDependencies) {
     this.#dependencies = dependencies
@@ -89,6 +97,38 @@ export class OneDevice {
     if (time !== undefined && time < facts.now) return whyOf(asOf(facts, time, journal))
     const { pending } = await this.#ledger(device)
     return whyOf({ ...facts, pending })
+  }
+
+  async trace(device: string, query: Query, access: Access): Promise<Trace> {
+    query.allow(['at', 'stream'])
+    const at = query.one('at')
+    if (at === undefined) throw badParameter('at', '', 'the time of the message')
+    const time = readTime('at', at, this.#dependencies.clock.now())
+    const wanted = query.one('stream')
+    if (wanted !== undefined && !isStreamName(wanted)) {
+      throw badParameter('stream', wanted, "a stream's name: a-z, then up to 63 of a-z 0-9 _")
+    }
+    const mayRead = streamsOf(device, access)
+    if (wanted !== undefined && !mayRead(wanted)) {
+      throw new Refusal('forbidden', `the stream ${wanted} of ${device} lies outside the token's filters`)
+    }
+    const facts = await this.#facts(device, access)
+    const maySee = (stream: string) => mayRead(stream) && (wanted === undefined || stream === wanted)
+    return this.#inTurn(() => traceOf(facts, { at: time, maySee }, this.#dependencies))
+  }
+
+  async #inTurn<T>(trace: () => Promise<T>): Promise<T> {
+    if (this.#traces > TRACES_WAITING_MAX) {
+      throw new Refusal('too-busy', `${this.#traces} questions for a message wait already: ask again later`)
+    }
+    this.#traces++
+    const answer = this.#tracing.then(trace)
+    this.#tracing = answer.catch(() => undefined)
+    try {
+      return await answer
+    } finally {
+      this.#traces--
+    }
   }
 
   async #facts(device: string, access: Access): Promise<Facts> {
@@ -124,8 +164,7 @@ export class OneDevice {
   #streams(device: string, access: Access): StreamOfDevice[] {
     const { latest, declared } = this.#dependencies
     const expected = declared.get(device)?.streams ?? []
-    const own = access.selections.filter((selection) => selection.device === undefined || selection.device === device)
-    const mayRead = (name: string) => own.some(({ stream }) => stream === undefined || stream === name)
+    const mayRead = streamsOf(device, access)
     const last = new Map(latest.lastOf(device).map(({ stream, ts, values }) => [stream, { ts, values }]))
     const sent = latest.sentBy(device)
     const names = new Set([...last.keys(), ...sent.keys(), ...expected].filter(mayRead).sort())
@@ -142,6 +181,12 @@ export class OneDevice {
       }
     })
   }
+}
+
+/** Which streams of the device a token may read. */
+function streamsOf(device: string, access: Access): (stream: string) => boolean {
+  const own = access.selections.filter((selection) => selection.device === undefined || selection.device === device)
+  return (name) => own.some(({ stream }) => stream === undefined || stream === name)
 }
 
 function recordOf(facts: Facts, ledger: DeviceLedger, streams: readonly StreamOfDevice[]): DeviceRecord {

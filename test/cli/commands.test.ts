@@ -23,6 +23,9 @@ const wrong: [args: string[], message: RegExp, environment?: Record<string, stri
   [['token', 'device', 'a/b'], /'a\/b' is invalid.*Allowed are 1 to 64/],
   [['token', 'device', 'Plant A:line 4'], /'Plant A:line 4' is invalid.*its id here is Plant_A:line_4-005d20b2\n/],
   [['why', 'Plant A/line 4'], /'Plant A\/line 4' is invalid.*its id here is Plant_A:line_4-005d20b2\n/],
+  [['trace', 'truck-7', 'noon'], /'noon' is invalid.*Allowed is a time/],
+  [['trace', 'truck-7', '5m', '--stream', 'Pump'], /'Pump' is invalid.*Allowed is a-z, then/],
+  [['trace', 'truck-7'], /missing required argument 'time'/],
   [['token', 'app', '--filter', 'a/#/b'], /'a\/#\/b' is invalid.*Allowed is an MQTT topic filter/],
   [
     ['token', 'app', '--filter', 'devices/+/telemetri/#'],

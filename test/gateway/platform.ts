@@ -165,6 +165,7 @@ export async function startPlatform(
         full: () => log.full?.message,
         schemas,
         rules,
+        storeShown: 'a store',
         history: stored ?? { ...NO_HISTORY, ...given.history },
         identity: given.identity ?? identity,
         ready: given.ready ?? (() => undefined),

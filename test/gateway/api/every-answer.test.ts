@@ -44,6 +44,7 @@ const OTHERS = [
     '/v1/devices',
     '/v1/devices/a',
     '/v1/devices/a/why',
+    '/v1/devices/a/trace?at=now',
     '/v1/readings',
     '/v1/schemas',
     '/v1/schemas/types',
@@ -151,6 +152,7 @@ async function tryWhatIsThere(trial: Trial): Promise<void> {
     ...['/v1/ledger?device=a', '/v1/devices/b', '/v1/devices/b/why?at=-1h'],
     '/v1/deadletters?device=a&stream=environment&code=empty&from=-1h&to=now&limit=1&after=9',
     '/v1/deadletters/counts?after=0',
+    '/v1/devices/a/trace?at=now&stream=environment',
   ]
   for (const target of targets) {
     for (const method of ['GET', 'HEAD']) assert.equal((await platform.get(target, { method })).status, 200, target)
@@ -200,6 +202,7 @@ async function tryWhoMay(trial: Trial): Promise<void> {
     ...['/v1/deadletters?device=b', '/v1/deadletters/1'],
     ...['/v1/devices?filter=%23', '/v1/readings?filter=%23', '/v1/stream?filter=%23'],
     ...['/v1/ledger?device=b', '/v1/devices/b', '/v1/devices/b/why', '/v1/devices/b/commands'],
+    ...['/v1/devices/b/trace?at=now', '/v1/devices/a/trace?at=now&stream=vehicle'],
   ]
   for (const target of beyond) assert.equal((await platform.get(target, { token: narrow })).status, 403, target)
   assert.equal(await trial.upgrade(device), 403)
@@ -224,6 +227,7 @@ async function tryWhatIsWrong(trial: Trial): Promise<void> {
     '/v1/devices/a',
     '/v1/devices/a/why',
     '/v1/deadletters/1',
+    '/v1/devices/a/trace?at=now',
     '/v1/schemas/environment/9',
     '/subjects/x/versions',
     '/subjects/environment/versions/9',
