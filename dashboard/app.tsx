@@ -2,6 +2,7 @@
 
 import { useEffect } from 'preact/hooks'
 import { address, linkTo } from './address.ts'
+import { DevicePage } from './device/device-page.tsx'
 import { DeviceList } from './devices/device-list.tsx'
 import { trouble } from './gateway.ts'
 import { Logo } from './logo.tsx'
@@ -21,7 +22,7 @@ const VIEWS: Readonly<Record<string, View>> = {
   devices: {
     label: 'Devices',
     icon: 'M2 4h12M2 8h12M2 12h12',
-    draw: () => <DeviceList />,
+    draw: ([device]) => (device === undefined ? <DeviceList /> : <DevicePage key={device} device={device} />),
   },
 }
 const FIRST = 'devices'

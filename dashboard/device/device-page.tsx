@@ -1,0 +1,44 @@
+/** Owns the page of one device: the answer on top, then its story. */
+
+import { useMemo } from 'preact/hooks'
+import { address, linkTo } from '../address.ts'
+import type { DeviceRecord, Why } from '../answers.ts'
+import { useAnswer } from '../gateway.ts'
+import { now } from '../time.ts'
+import { Answer, Unknown } from './answer.tsx'
+import { shownOf, timeText } from './range.ts'
+import { RangeChoice } from './range-choice.tsx'
+import { storyOf } from './story.ts'
+import { Timeline } from './timeline.tsx'
+import './device.css'
+
+const EVERY_MS = 5_000
+
+export function DevicePage({ device }: { readonly device: string }) {
+  const { query } = address.value
+  const shown = useMemo(() => shownOf(query, now.peek()), [query])
+  const { at } = shown
+  const path = `v1/devices/${encodeURIComponent(device)}`
+  const record = useAnswer<DeviceRecord>(path, EVERY_MS)
+  const asked = at === undefined ? '' : `?at=${encodeURIComponent(timeText(at))}`
+  const why = useAnswer<Why>(`${path}/why${asked}`, at === undefined ? EVERY_MS : undefined)
+  const story = useMemo(
+    () => record.value && storyOf(record.value, why.value?.evidence ?? [], now.peek()),
+    [record.value, why.value],
+  )
+  const failed = record.error ?? why.error
+  if (failed !== undefined && failed.status !== 0 && record.value === undefined) {
+    return <Unknown device={device} error={failed} />
+  }
+  return (
+    <div class="device">
+      <a class="back" href={linkTo(['devices'])}>
+        All devices
+      </a>
+      <Answer device={device} record={record.value} why={why.value} at={at} />
+      {why.error && why.error.status !== 0 && <p class="bad">{why.error.message}.</p>}
+      <RangeChoice shown={shown} />
+      {story && <Timeline story={story} shown={shown} />}
+    </div>
+  )
+}

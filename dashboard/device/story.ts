@@ -1,0 +1,171 @@
+/**
+ * Owns the story of a device: what is known of it, put in the order of time, as spans and marks on a line and as lines of text. Pure.
+ *
+ * Bound: what the gateway keeps of a device; `LINES_MAX` lines.
+ */
+
+import type { DeviceRecord, HourOfDevice, JournalEvent, Why } from '../answers.ts'
+import { lookOf } from '../states.ts'
+import { duration } from '../time.ts'
+import { counted } from '../values.ts'
+import type { Span } from './range.ts'
+
+const HOUR_MS = 3_600_000
+/** The gateway keeps so many events: what was before the first of them nobody knows. */
+const EVENTS_KEPT = 32
+const LINES_MAX = 100
+/** An hour with fewer of its messages is told. */
+const COMPLETE = 0.98
+
+export type Lane = 'connected' | 'refused' | 'dropped' | 'dead' | 'missing' | 'platform'
+
+export const LANES: Readonly<Record<Lane, { readonly label: string; readonly tone: string }>> = {
+  connected: { label: 'Connected', tone: 'good' },
+  refused: { label: 'Refused', tone: 'bad' },
+  dropped: { label: 'Dropped', tone: 'bad' },
+  dead: { label: lookOf('dead-lettering').label, tone: 'bad' },
+  missing: { label: 'Missing', tone: 'warn' },
+  platform: { label: 'Platform', tone: 'idle' },
+}
+
+/** From `from` to `to`; a mark where these are one. */
+export interface Piece extends Span {
+  readonly lane: Lane
+  readonly text: string
+  /** Where another took its place. */
+  readonly isTakeover?: true
+}
+
+export interface Line {
+  readonly at: number
+  readonly tone: string
+  /** A word for the kind. */
+  readonly kind: string
+  readonly text: string
+}
+
+export interface Story {
+  readonly pieces: readonly Piece[]
+  /** The newest first. */
+  readonly lines: readonly Line[]
+  /** Of what was before it the connections are not known. */
+  readonly knownFrom?: number
+}
+
+export function storyOf(record: DeviceRecord, evidence: Why['evidence'], now: number): Story {
+  const { events, hours, deadLetters } = record
+  const first = events[0]
+  const pieces = [
+    ...connectionsOf(record, now),
+    ...events.flatMap(marksOf),
+    ...deadLetters.map(
+      ({ code, count, firstAt, lastAt, reason }): Piece => ({
+        lane: 'dead',
+        from: firstAt,
+        to: lastAt,
+        text: `${counted(count, 'message')}, ${code}: ${reason}`,
+      }),
+    ),
+    ...hours.filter(isMissing).map(
+      (hour): Piece => ({
+        lane: 'missing',
+        from: hour.from,
+        to: Math.min(now, hour.from + HOUR_MS),
+        text: missingText(hour),
+      }),
+    ),
+    ...platformEvents(record, evidence).map(({ at, text }): Piece => ({ lane: 'platform', from: at, to: at, text })),
+  ]
+  const lines = [
+    ...events.map(lineOf),
+    ...deadLetters.map(
+      ({ code, count, held, lastAt, firstAt, reason, stream }): Line => ({
+        at: lastAt,
+        tone: held > 0 ? 'bad' : 'idle',
+        kind: 'Set aside',
+        text: `${counted(count, 'message')} of ${stream} (${code}): ${reason}${often(count, lastAt - firstAt)}${held === 0 ? '; all replayed or purged since' : ''}`,
+      }),
+    ),
+    ...hours
+      .filter(isMissing)
+      .map((hour): Line => ({ at: hour.from, tone: 'warn', kind: 'Missing', text: missingText(hour) })),
+    ...platformEvents(record, evidence).map(({ at, text }): Line => ({ at, tone: 'idle', kind: 'Platform', text })),
+  ]
+  return {
+    pieces,
+    lines: lines.toSorted((a, b) => b.at - a.at).slice(0, LINES_MAX),
+    ...(events.length >= EVENTS_KEPT && first && { knownFrom: first.firstAt }),
+  }
+}
+
+/** Of a span, as far as it lies in it. */
+export const within = (lines: readonly Line[], { from, to }: Span): Line[] =>
+  lines.filter(({ at }) => at >= from && at <= to)
+
+function connectionsOf({ events, online, since }: DeviceRecord, now: number): Piece[] {
+  const pieces: Piece[] = []
+  let [from, text] = [undefined as number | undefined, '']
+  const end = (to: number, why: string) => {
+    if (from !== undefined) pieces.push({ lane: 'connected', from, to, text: `${text} ${why}`.trim() })
+    from = undefined
+  }
+  for (const event of events) {
+    if (event.kind === 'connected') {
+      end(event.firstAt, '')
+      from = event.firstAt
+      text = `${event.text}${event.from ? `, from ${event.from}` : ''}`
+    } else if (event.kind === 'disconnected') {
+      end(event.at, `until ${event.text}`)
+    }
+  }
+  if (online && from === undefined) from = since
+  end(online ? now : (since ?? now), '')
+  return pieces
+}
+
+function marksOf({ kind, code, text, firstAt, at, count }: JournalEvent): Piece[] {
+  const said = `${text}${often(count, at - firstAt)}`
+  if (code === 'taken-over') return [{ lane: 'connected', from: at, to: at, text: said, isTakeover: true }]
+  if (kind === 'refused') return [{ lane: 'refused', from: firstAt, to: at, text: said }]
+  if (kind === 'dropped' || kind === 'slowed') return [{ lane: 'dropped', from: firstAt, to: at, text: said }]
+  if (kind === 'began' || kind === 'ended') return [{ lane: 'platform', from: firstAt, to: at, text: said }]
+  return []
+}
+
+const KINDS: Readonly<Record<JournalEvent['kind'], Omit<Line, 'at' | 'text'>>> = {
+  connected: { tone: 'good', kind: 'Connected' },
+  disconnected: { tone: 'idle', kind: 'Disconnected' },
+  refused: { tone: 'bad', kind: 'Refused' },
+  dropped: { tone: 'bad', kind: 'Dropped' },
+  slowed: { tone: 'warn', kind: 'Slowed' },
+  began: { tone: 'idle', kind: 'Platform' },
+  ended: { tone: 'idle', kind: 'Platform' },
+}
+
+function lineOf({ kind, code, text, from, firstAt, at, count }: JournalEvent): Line {
+  const look = code === 'taken-over' ? { tone: 'warn', kind: 'Taken over' } : KINDS[kind]
+  return { ...look, at, text: `${text}${from ? `, from ${from}` : ''}${often(count, at - firstAt)}` }
+}
+
+const often = (count: number, ms: number): string =>
+  count > 1 ? ` (${counted(count, 'time')} within ${duration(Math.max(1, ms))})` : ''
+
+const isMissing = ({ completeness = 1 }: HourOfDevice) => completeness < COMPLETE
+
+const missingText = ({ received, expected = 0, completeness = 1 }: HourOfDevice): string =>
+  `${Math.floor(completeness * 100)} % of the hour's messages: ${received} of ${Math.round(expected)}`
+
+/** The answer knows of the platform's troubles; all else that shows it is of the device, and in its record. */
+function platformEvents({ events, deadLetters, heardAt, lastStoredAt }: DeviceRecord, evidence: Why['evidence']) {
+  const own = new Set([
+    ...events.map(({ at }) => at),
+    ...deadLetters.map(({ lastAt }) => lastAt),
+    heardAt,
+    lastStoredAt,
+  ])
+  return evidence.filter(({ at, text }) => !own.has(at) && !OF_DEVICE.test(text))
+}
+
+/** The record is asked for at another moment than the answer. */
+const OF_DEVICE =
+  /^(its last|the newest message|set aside|connected|disconnected|not let in|a message was|read from|another )/

@@ -1,0 +1,135 @@
+/** Owns the timeline: the story of a device on one line of time, to look at, and as lines, to read. A click asks how it was then. */
+
+import { useState } from 'preact/hooks'
+import { linkWith } from '../address.ts'
+import { age, clockTime, dateTime, now } from '../time.ts'
+import { count } from '../values.ts'
+import { type Shown, type Span, spanOf, timeText } from './range.ts'
+import { LANES, type Lane, type Piece, type Story, within } from './story.ts'
+
+const TICKS = 5
+const NARROW = matchMedia('(max-width: 760px)')
+const DAY_MS = 86_400_000
+
+export function Timeline({ story, shown }: { readonly story: Story; readonly shown: Shown }) {
+  const span = spanOf(shown, now.value)
+  const lines = within(story.lines, span)
+  const pieces = story.pieces.filter(({ from, to }) => to >= span.from && from <= span.to)
+  const lanes = (Object.keys(LANES) as Lane[]).filter(
+    (lane) => lane === 'connected' || pieces.some((piece) => piece.lane === lane),
+  )
+  return (
+    <section class="card story" aria-label="Its story">
+      <div class="chart" aria-hidden="true" onClick={(event) => askAt(event, span)}>
+        {lanes.map((lane) => (
+          <div key={lane} class={`lane ${lane}`}>
+            <small>{LANES[lane].label}</small>
+            <div class="track">
+              {lane === 'connected' && <Before knownFrom={story.knownFrom} span={span} />}
+              {pieces
+                .filter((piece) => piece.lane === lane)
+                .map((piece, index) => (
+                  <Mark key={`${piece.from} ${index}`} piece={piece} span={span} />
+                ))}
+            </div>
+          </div>
+        ))}
+        <Ticks span={span} />
+        <div class="over">
+          {shown.at !== undefined && shown.at >= span.from && shown.at <= span.to && (
+            <i class="at" style={{ left: percent(shown.at, span) }} />
+          )}
+        </div>
+      </div>
+      <Lines lines={lines} shown={shown} others={story.lines.length - lines.length} />
+    </section>
+  )
+}
+
+const percent = (time: number, { from, to }: Span) =>
+  `${Math.max(0, Math.min(100, (100 * (time - from)) / (to - from))).toFixed(3)}%`
+
+function Mark({ piece: { lane, from, to, text, isTakeover }, span }: { readonly piece: Piece; readonly span: Span }) {
+  const width = ((Math.min(to, span.to) - Math.max(from, span.from)) / (span.to - span.from)) * 100
+  const style = { left: percent(from, span), width: `${Math.max(0, width).toFixed(3)}%` }
+  return (
+    <i
+      class={`piece ${LANES[lane].tone} ${isTakeover ? 'takeover' : ''}`}
+      style={style}
+      title={`${dateTime(from)}: ${text}`}
+    />
+  )
+}
+
+/** Where nobody knows any more when it was connected. */
+function Before({ knownFrom, span }: { readonly knownFrom: number | undefined; readonly span: Span }) {
+  if (knownFrom === undefined || knownFrom <= span.from) return null
+  return (
+    <i
+      class="unknown"
+      style={{ left: '0', width: percent(knownFrom, span) }}
+      title="Of this time nothing is kept any more"
+    />
+  )
+}
+
+function Ticks({ span }: { readonly span: Span }) {
+  const step = (span.to - span.from) / TICKS
+  const text = (time: number) => {
+    const date = dateTime(time)
+    return span.to - span.from > 2 * DAY_MS ? date.slice(5, 16) : date.slice(11, 16)
+  }
+  return (
+    <div class="ticks">
+      {Array.from({ length: TICKS }, (_, index) => (
+        <small key={index}>{text(span.from + index * step)}</small>
+      ))}
+    </div>
+  )
+}
+
+function askAt(event: MouseEvent, span: Span) {
+  const track = (event.currentTarget as Element).querySelector('.track')?.getBoundingClientRect()
+  if (track === undefined || event.clientX < track.left) return
+  const part = Math.min(1, (event.clientX - track.left) / track.width)
+  const time = span.from + part * (span.to - span.from)
+  location.hash = linkWith({ at: time >= now.value - 1_000 ? undefined : timeText(Math.round(time)) })
+}
+
+interface LinesProps {
+  readonly lines: Story['lines']
+  readonly shown: Shown
+  /** How many are not of this span. */
+  readonly others: number
+}
+
+function Lines({ lines, shown, others }: LinesProps) {
+  const [isOpen] = useState(NARROW.matches)
+  return (
+    <details open={isOpen}>
+      <summary>
+        {lines.length === 0 ? 'Nothing happened in this time' : `What happened, as a list (${count(lines.length)})`}
+      </summary>
+      <ol class="lines">
+        {lines.map(({ at, tone, kind, text }, index) => (
+          <li key={`${at} ${index}`}>
+            <a
+              href={linkWith({ at: timeText(at) })}
+              aria-current={shown.at === at ? 'true' : undefined}
+              aria-label={`How it was at ${dateTime(at)}`}
+            >
+              <time dateTime={timeText(at)}>{clockTime(at)}</time>
+            </a>
+            <small>{age(at)}</small>
+            <span class={`state ${tone}`}>
+              <i class="dot" aria-hidden="true" />
+              {kind}
+            </span>
+            <span class="text">{text}</span>
+          </li>
+        ))}
+      </ol>
+      {others > 0 && <p class="soft">{count(others)} more outside of this time: choose a longer one.</p>}
+    </details>
+  )
+}
