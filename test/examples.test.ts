@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { Browser } from './client/browser.ts'
+import { openPage } from './browser.ts'
 import { FILTER, Installation } from './client/installation.ts'
 import { ScriptedGateway } from './client/scripted-gateway.ts'
 import { pack } from './deploy/package.ts'
@@ -96,15 +96,19 @@ test('chart.html: a page that is left open through a restart of the gateway show
   execFileSync(process.execPath, [join(ROOT, 'client/build.js'), join(directory, 'client/dist')])
   const { TELLTALE_URL: url = '', TELLTALE_TOKEN: token = '' } = await environmentOf(installation)
   const fragment = new URLSearchParams({ url, access_token: token, filter: FILTER })
-  const browser = await Browser.open(t, `${pathToFileURL(join(directory, 'examples/chart.html'))}#${fragment}`)
-  if (browser === undefined) return
+  const page = await openPage(t, `${pathToFileURL(join(directory, 'examples/chart.html'))}#${fragment}`, {
+    asks: [url],
+  })
+  if (page === undefined) return
   const points = `[...lines.values()].flatMap(({ points }) => points.map(({ value }) => value))`
-  await browser.until(`${points}.length === ${MESSAGES} && document.getElementById('state').textContent === 'live'`)
+  await page.waitForFunction(
+    `${points}.length === ${MESSAGES} && document.getElementById('state').textContent === 'live'`,
+  )
   await restart(installation)
   await installation.publish(MESSAGES)
-  await browser.until(`${points}.length >= ${3 * MESSAGES}`)
-  assertWhole((await browser.evaluate<number[]>(points)) ?? [], 3 * MESSAGES)
-  assert.deepEqual(await browser.evaluate('[lines.size, gaps.length]'), [1, 0])
+  await page.waitForFunction(`${points}.length >= ${3 * MESSAGES}`)
+  assertWhole(await page.evaluate<number[]>(points), 3 * MESSAGES)
+  assert.deepEqual(await page.evaluate('[lines.size, gaps.length]'), [1, 0])
   // Something is drawn, in the colour of the line.
   const drawn = `(() => {
     const { width, height } = document.querySelector('canvas')
@@ -113,8 +117,8 @@ test('chart.html: a page that is left open through a restart of the gateway show
     for (let at = 0; at < data.length; at += 4) if (data[at] === 13 && data[at + 1] === 139 && data[at + 2] === 123) pixels++
     return pixels
   })()`
-  await browser.until(`${drawn} > 200`)
-  if (process.env.TELLTALE_SCREENSHOT) writeFileSync(process.env.TELLTALE_SCREENSHOT, await browser.screenshot())
+  await page.waitForFunction(`${drawn} > 200`)
+  if (process.env.TELLTALE_SCREENSHOT) await page.screenshot({ path: process.env.TELLTALE_SCREENSHOT })
 })
 
 test('keep.js: killed with its gateway, it goes on where its file ends', async (t) => {

@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { openPage } from '../../browser.ts'
 import { until } from '../../until.ts'
-import { showPage } from '../browser.ts'
 import { startPassage } from '../passage.ts'
 import { environment, NOW, SERVERS, startPlatform } from '../platform.ts'
 
@@ -63,25 +63,24 @@ for (const server of SERVERS) {
         await platform.publish('a', 'environment', environment(NOW + sent))
     }
     const stream = `http://127.0.0.1:${passage.port}/v1/stream?filter=%23&access_token=${platform.token}`
-    await showPage(t, told.origin, async () => {
-      await until(() => told.live >= 1)
-      await publish(10)
-      await until(() => told.numbers.length >= 10)
-      await platform.restart()
-      await publish(10)
-      await until(() => told.live >= 2)
-      await publish(10)
-      await until(() => told.numbers.length >= 30)
-      // Posts may overtake one another.
-      const inOrder = told.numbers.toSorted((one, other) => one - other)
-      assert.deepEqual(
-        inOrder,
-        Array.from({ length: 30 }, (_, index) => index),
-      )
-      await until(async () => /^telltale_gateway_subscriptions 0$/m.test(await platform.metrics.metrics()))
-      const asked = passage.heads().filter((head) => head.startsWith('GET /v1/stream?'))
-      assert.doesNotMatch(asked[0] ?? '', /last-event-id/i)
-      assert.match(asked.at(-1) ?? '', /last-event-id: \S+/i)
-    })
+    if ((await openPage(t, told.origin, { asks: [stream] })) === undefined) return
+    await until(() => told.live >= 1)
+    await publish(10)
+    await until(() => told.numbers.length >= 10)
+    await platform.restart()
+    await publish(10)
+    await until(() => told.live >= 2)
+    await publish(10)
+    await until(() => told.numbers.length >= 30)
+    // Posts may overtake one another.
+    const inOrder = told.numbers.toSorted((one, other) => one - other)
+    assert.deepEqual(
+      inOrder,
+      Array.from({ length: 30 }, (_, index) => index),
+    )
+    await until(async () => /^telltale_gateway_subscriptions 0$/m.test(await platform.metrics.metrics()))
+    const asked = passage.heads().filter((head) => head.startsWith('GET /v1/stream?'))
+    assert.doesNotMatch(asked[0] ?? '', /last-event-id/i)
+    assert.match(asked.at(-1) ?? '', /last-event-id: \S+/i)
   })
 }
