@@ -6,7 +6,10 @@ import type { Value } from './readings.ts'
 
 export interface Device {
   readonly device: string
-  /** In a word: `online`, `offline`, `silent`, `incomplete`, `refused`, `dropped`, `dead-lettering`, `late`, `clock`, `repeating`; more may come. */
+  /**
+   * In a word: `online` (all is well), `offline`, `silent`, `incomplete`, `refused`, `contested`, `dropped`, `dead-lettering`, `late`,
+   * `clock`, `repeating`, `slowed`; more may come.
+   */
   readonly state: string
   /** Why its data is missing, as `/v1/devices/{id}/why` has it; `well` if it is not. More may come. */
   readonly cause: string

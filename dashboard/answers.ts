@@ -8,11 +8,13 @@ export type DeviceState =
   | 'silent'
   | 'incomplete'
   | 'refused'
+  | 'contested'
   | 'dropped'
   | 'dead-lettering'
   | 'late'
   | 'clock'
   | 'repeating'
+  | 'slowed'
 
 /** Of `v1/devices?last=false`. */
 export interface DeviceListing {

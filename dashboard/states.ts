@@ -11,19 +11,21 @@ interface Look {
 
 export const STATES: Readonly<Record<DeviceState, Look>> = {
   refused: { label: 'Refused', tone: 'bad', rank: 0 },
-  'dead-lettering': { label: 'Dead-lettering', tone: 'bad', rank: 1 },
-  dropped: { label: 'Dropped', tone: 'bad', rank: 2 },
-  silent: { label: 'Silent', tone: 'bad', rank: 3 },
-  late: { label: 'Late', tone: 'warn', rank: 4 },
-  incomplete: { label: 'Incomplete', tone: 'warn', rank: 5 },
-  clock: { label: 'Wrong clock', tone: 'warn', rank: 6 },
-  repeating: { label: 'Repeating', tone: 'warn', rank: 7 },
-  offline: { label: 'Offline', tone: 'idle', rank: 8 },
-  online: { label: 'Online', tone: 'good', rank: 9 },
+  contested: { label: 'Two devices', tone: 'bad', rank: 1 },
+  'dead-lettering': { label: 'Dead-lettering', tone: 'bad', rank: 2 },
+  dropped: { label: 'Dropped', tone: 'bad', rank: 3 },
+  silent: { label: 'Silent', tone: 'bad', rank: 4 },
+  late: { label: 'Late', tone: 'warn', rank: 5 },
+  incomplete: { label: 'Incomplete', tone: 'warn', rank: 6 },
+  clock: { label: 'Wrong clock', tone: 'warn', rank: 7 },
+  repeating: { label: 'Repeating', tone: 'warn', rank: 8 },
+  slowed: { label: 'Slowed', tone: 'warn', rank: 9 },
+  offline: { label: 'Offline', tone: 'idle', rank: 10 },
+  online: { label: 'Online', tone: 'good', rank: 11 },
 }
 
 /** A gateway that is newer than the page may know others. */
-export const lookOf = (state: string): Look => STATES[state as DeviceState] ?? { label: state, tone: 'warn', rank: 4 }
+export const lookOf = (state: string): Look => STATES[state as DeviceState] ?? { label: state, tone: 'warn', rank: 5 }
 
 /** Connected, sends, and all of it is stored; or declared well by nobody at all. */
 export const isWell = (listing: { readonly cause: string }): boolean => listing.cause === 'well'

@@ -1,7 +1,7 @@
 /** Owns which devices are listed, and in which order: what the address says, of a fleet. Pure. */
 
 import type { DeviceListing, DeviceState } from '../answers.ts'
-import { isWell, STATES } from '../states.ts'
+import { isWell, lookOf, STATES } from '../states.ts'
 
 export const SORTS = { problems: 'Problems first', name: 'Name', seen: 'Last seen', quiet: 'Longest not seen' } as const
 export type Sort = keyof typeof SORTS
@@ -76,7 +76,7 @@ const byName = (() => {
 })()
 
 /** Those that are well are one kind, whether or not they are connected just now. */
-const rankOf = (listing: DeviceListing) => (isWell(listing) ? STATES.online.rank : STATES[listing.state].rank)
+const rankOf = (listing: DeviceListing) => lookOf(isWell(listing) ? 'online' : listing.state).rank
 
 const ORDERS: Readonly<Record<Sort, (a: DeviceListing, b: DeviceListing) => number>> = {
   problems: (a, b) => rankOf(a) - rankOf(b) || byName(a, b),

@@ -1,4 +1,7 @@
-/** Owns the few states that a list of devices shows: what the cause comes down to. */
+/**
+ * Owns the few states that a list of devices shows: what the cause comes down to. Always true: `online` is a device of which all is well;
+ * one whose data is missing has another state, connected or not.
+ */
 
 import type { Cause } from './why.ts'
 
@@ -8,17 +11,21 @@ export const STATES = [
   'silent',
   'incomplete',
   'refused',
+  'contested',
   'dropped',
   'dead-lettering',
   'late',
   'clock',
   'repeating',
+  'slowed',
 ] as const
 export type DeviceState = (typeof STATES)[number]
 
-const BY_CAUSE: Readonly<Partial<Record<Cause, DeviceState>>> = {
+const BY_CAUSE: Readonly<Record<Exclude<Cause, 'well'>, DeviceState>> = {
   'never-connected': 'offline',
   refused: 'refused',
+  'two-devices': 'contested',
+  'log-full': 'late',
   'wrong-topic': 'dropped',
   'too-large': 'dropped',
   'store-away': 'late',
@@ -33,7 +40,11 @@ const BY_CAUSE: Readonly<Partial<Record<Cause, DeviceState>>> = {
   'clock-ahead': 'clock',
   'clock-behind': 'clock',
   'repeats-times': 'repeating',
+  'too-fast': 'slowed',
 }
 
-export const stateOf = (cause: Cause, online: boolean): DeviceState =>
-  BY_CAUSE[cause] ?? (online ? 'online' : 'offline')
+/** One of which all is well may come and go for each message. */
+export function stateOf(cause: Cause, online: boolean): DeviceState {
+  if (cause !== 'well') return BY_CAUSE[cause]
+  return online ? 'online' : 'offline'
+}
