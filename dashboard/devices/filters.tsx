@@ -54,16 +54,17 @@ export function Filters({ devices, wanted, selected }: Props) {
           chosen={wanted.label}
           from={devices.flatMap(({ labels }) => labelsOf(labels))}
         />
-        <label>
-          <span>Order</span>
-          <select value={wanted.sort} onChange={({ currentTarget }) => change({ sort: currentTarget.value })}>
-            {Object.entries(SORTS).map(([sort, label]) => (
-              <option key={sort} value={sort}>
-                {label}
-              </option>
-            ))}
-          </select>
-        </label>
+        <select
+          aria-label="Order"
+          value={wanted.sort}
+          onChange={({ currentTarget }) => change({ sort: currentTarget.value })}
+        >
+          {Object.entries(SORTS).map(([sort, label]) => (
+            <option key={sort} value={sort}>
+              {label}
+            </option>
+          ))}
+        </select>
       </div>
     </search>
   )
@@ -97,16 +98,17 @@ function Choice({ name, label, chosen, from }: ChoiceProps) {
   const options = [...new Set([...from, chosen ?? ''])].filter((option) => option !== '').sort()
   if (options.length === 0) return null
   return (
-    <label>
-      <span>{label}</span>
-      <select value={chosen ?? ''} onChange={({ currentTarget }) => change({ [name]: currentTarget.value })}>
-        <option value="">all</option>
-        {options.map((option) => (
-          <option key={option} value={option}>
-            {option}
-          </option>
-        ))}
-      </select>
-    </label>
+    <select
+      aria-label={label}
+      value={chosen ?? ''}
+      onChange={({ currentTarget }) => change({ [name]: currentTarget.value })}
+    >
+      <option value="">All {label.toLowerCase()}s</option>
+      {options.map((option) => (
+        <option key={option} value={option}>
+          {option}
+        </option>
+      ))}
+    </select>
   )
 }

@@ -3,7 +3,12 @@
 import type { DeviceListing, DeviceState } from '../answers.ts'
 import { isWell, lookOf, STATES } from '../states.ts'
 
-export const SORTS = { problems: 'Problems first', name: 'Name', seen: 'Last seen', quiet: 'Longest not seen' } as const
+export const SORTS = {
+  problems: 'Problems first',
+  name: 'By name',
+  seen: 'Seen last first',
+  quiet: 'Seen longest ago first',
+} as const
 export type Sort = keyof typeof SORTS
 
 /** `problems`: all that is not well. */
