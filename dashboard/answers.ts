@@ -83,6 +83,81 @@ export interface DeadLettersOfCode {
   readonly reason: string
 }
 
+/** Of `v1/deadletters`. */
+export interface DeadLetter {
+  readonly id: string
+  /** Empty of one that the disk gave back changed; so is its topic. */
+  readonly device: string
+  readonly topic: string
+  readonly stream?: string
+  readonly code: string
+  /** Why it was set aside. */
+  readonly message: string
+  /** When it was received. */
+  readonly at: number
+  readonly bytes: number
+}
+
+export interface DeadLettersPage {
+  readonly deadLetters: readonly DeadLetter[]
+  /** There may be more: the `after` of the next page. */
+  readonly next?: string
+}
+
+/** Of `v1/deadletters/counts`: those that are kept. */
+export interface DeadLetterCount {
+  readonly device: string
+  readonly code: string
+  readonly count: number
+  readonly lastAt: number
+}
+
+/** `v1/deadletters/{id}`. */
+export interface OpenedLetter extends DeadLetter {
+  readonly setAsideAt?: number
+  /** In base64. */
+  readonly payload: string
+  readonly decoded: {
+    /** Names, which may be empty, and values. */
+    readonly lines: readonly (readonly [name: string, value: string])[]
+    /** Behind how many bytes reading stopped, where that is known, and why. */
+    readonly breaks?: { readonly at?: number; readonly why: string }
+    /** What would become of it if it were put through again. */
+    readonly now?: { readonly readings: number } | { readonly code: string; readonly reason: string }
+  }
+  readonly mend?: string
+}
+
+/** Of `v1/alerts`. */
+export interface Alert {
+  readonly id: string
+  readonly rule: string
+  /** Not there where it is about the platform. */
+  readonly device?: string
+  readonly stream?: string
+  readonly state: 'firing' | 'resolved'
+  readonly since: number
+  readonly until?: number
+  readonly sentence: string
+}
+
+/** Whom something could not be told yet. */
+export interface AlertTarget {
+  readonly to: string
+  readonly kind: string
+  readonly waiting: number
+  readonly since: number
+  readonly problem?: string
+}
+
+export interface AlertsPage {
+  /** Those that are firing first, the newest before. */
+  readonly alerts: readonly Alert[]
+  readonly targets: readonly AlertTarget[]
+  /** Alerts that did not begin, for too many were firing; messages that were given up. */
+  readonly lost: { readonly untold: number; readonly dropped: number }
+}
+
 export interface StreamOfDevice {
   readonly stream: string
   readonly expected?: true

@@ -2,6 +2,8 @@
 
 import { useEffect } from 'preact/hooks'
 import { address, linkTo } from './address.ts'
+import { AlertList } from './alerts/alert-list.tsx'
+import { firingCount, useAlerts } from './alerts/listing.ts'
 import { DevicePage } from './device/device-page.tsx'
 import { DeviceList } from './devices/device-list.tsx'
 import { trouble } from './gateway.ts'
@@ -14,6 +16,8 @@ import { allowed, signOut, token } from './token.ts'
 interface View {
   readonly label: string
   readonly icon: string
+  /** What stands beside its label, in short and in words. */
+  readonly count?: () => { readonly shown: string; readonly said: string } | undefined
   readonly draw: (rest: readonly string[]) => preact.JSX.Element
 }
 
@@ -24,6 +28,12 @@ const VIEWS: Readonly<Record<string, View>> = {
     icon: 'M2 4h12M2 8h12M2 12h12',
     draw: ([device]) => (device === undefined ? <DeviceList /> : <DevicePage key={device} device={device} />),
   },
+  alerts: {
+    label: 'Alerts',
+    icon: 'M2.5 12h11L12 10V6.8a4 4 0 0 0-8 0V10zM6.8 14.3h2.4',
+    count: () => firingCount.value,
+    draw: () => <AlertList />,
+  },
 }
 const FIRST = 'devices'
 
@@ -31,6 +41,7 @@ export function App() {
   const [name = FIRST, ...rest] = address.value.path
   const view = VIEWS[name]
   useStreams()
+  useAlerts(view === VIEWS.alerts)
   const title = [...rest, view?.label ?? 'Nothing here', 'Telltale'].join(' · ')
   useEffect(() => {
     document.title = title
@@ -47,12 +58,13 @@ export function App() {
           <b>Telltale</b>
         </a>
         <nav aria-label="Views">
-          {Object.entries(VIEWS).map(([path, { label, icon }]) => (
+          {Object.entries(VIEWS).map(([path, { label, icon, count }]) => (
             <a key={path} href={linkTo([path])} aria-current={path === name ? 'page' : undefined}>
               <svg viewBox="0 0 16 16" aria-hidden="true">
                 <path d={icon} />
               </svg>
               {label}
+              <Count of={count?.()} />
             </a>
           ))}
         </nav>
@@ -71,6 +83,18 @@ export function App() {
       <main id="main" tabIndex={-1}>
         {needsToken.value ? <SignIn /> : (view?.draw(rest) ?? <Nothing />)}
       </main>
+    </>
+  )
+}
+
+function Count({ of: count }: { readonly of: ReturnType<NonNullable<View['count']>> }) {
+  if (count === undefined) return null
+  return (
+    <>
+      <b class="nav-count" aria-hidden="true">
+        {count.shown}
+      </b>
+      <span class="sr-only">, {count.said}</span>
     </>
   )
 }
