@@ -233,6 +233,8 @@ function gatewayOptions(settings: Settings, connectionsMax: number) {
     gatewayServer: server,
     loopbackMetrics,
     gatewayOrigins: origins,
+    mapTiles: template,
+    mapAttribution: attribution,
   } = settings
   const tls = tlsFiles(settings)
   return {
@@ -245,6 +247,7 @@ function gatewayOptions(settings: Settings, connectionsMax: number) {
     alertsFile: alertsFile(settings),
     refuseForeign: settings.auth === 'off',
     ...(origins && { origins }),
+    ...(template && { mapTiles: { template, ...(attribution && { attribution }) } }),
     ...(tls && { tls: { certFile: tls.cert, keyFile: tls.key } }),
   }
 }

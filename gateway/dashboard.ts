@@ -2,7 +2,8 @@
  * Owns how the dashboard is served: one self-contained page at `/`, which build.js made of `dashboard/`. The page holds no data and needs
  * no token; its script takes the token from the link's fragment, which a browser sends to no server.
  *
- * The script and the styles are allowed by their hashes, and the page may talk to this gateway only (CSP Level 3).
+ * The script and the styles are allowed by their hashes, and the page may talk to this gateway only (CSP Level 3); for the tiles of its map
+ * it may ask the origin that the settings name, if they name one.
  */
 
 import { createHash } from 'node:crypto'
@@ -16,14 +17,21 @@ export interface Dashboard {
   readonly headers: Headers
 }
 
-export function loadDashboard(): Dashboard {
-  const html = readFileSync(join(PACKAGE_DIR, 'dist/dashboard/index.html'), 'utf8')
+export interface MapTiles {
+  /** `https://tiles.example/{z}/{x}/{y}.png`. */
+  readonly template: string
+  /** Plain text. */
+  readonly attribution?: string
+}
+
+export function loadDashboard(tiles?: MapTiles): Dashboard {
+  const html = withTiles(readFileSync(join(PACKAGE_DIR, 'dist/dashboard/index.html'), 'utf8'), tiles)
   const policy = [
     "default-src 'none'",
     `script-src ${hashes(html, 'script')}`,
     `style-src ${hashes(html, 'style')}`,
     "connect-src 'self'",
-    'img-src data:',
+    ['img-src data:', ...(tiles ? [new URL(tiles.template).origin] : [])].join(' '),
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
@@ -37,6 +45,19 @@ export function loadDashboard(): Dashboard {
     },
   }
 }
+
+/** The page's script reads it there (dashboard/map/tiles.ts). */
+function withTiles(html: string, tiles: MapTiles | undefined): string {
+  if (tiles === undefined) return html
+  const metas = [meta('map-tiles', tiles.template), meta('map-attribution', tiles.attribution ?? '')]
+  return html.replace('<title>', () => `${metas.join('')}<title>`)
+}
+
+const meta = (name: string, content: string) => `<meta name="${name}" content="${escaped(content)}">\n`
+
+/** For an attribute in double quotes. */
+const escaped = (text: string) =>
+  text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 
 /** Of the text of each element named, as a CSP source list has them. */
 function hashes(html: string, element: 'script' | 'style'): string {

@@ -19,7 +19,7 @@ import type { Alerts } from './alerts/alerts.ts'
 import { listAlerts } from './alerts/listing.ts'
 import type { Columns } from './columns.ts'
 import { compatibility, schemaById, subjects, versionAsSubject, versionsOf } from './confluent.ts'
-import { type Dashboard, loadDashboard } from './dashboard.ts'
+import { type Dashboard, loadDashboard, type MapTiles } from './dashboard.ts'
 import { DeadLetterRemovals, type RemovalsLog } from './dead-letter-removals.ts'
 import { DeadLetters, type DeadLettersLog } from './dead-letters.ts'
 import { DeviceCommands } from './device-commands.ts'
@@ -79,6 +79,8 @@ export interface HttpOptions extends OriginsOptions {
   readonly platform: PlatformHealthOptions
   /** Whether peers on this machine need no token for `/healthz`, `/readyz` and `/metrics`. */
   readonly loopbackMetrics: boolean
+  /** Of the dashboard's map; none by default. */
+  readonly mapTiles?: MapTiles
   /** How long history may take; by default as `readings.ts` says. */
   readonly historyTimes?: HistoryTimes
 }
@@ -108,7 +110,7 @@ export class Http {
   readonly #options: HttpOptions
   readonly #dependencies: HttpDependencies
   readonly #origins: Origins
-  readonly #dashboard: Dashboard = loadDashboard()
+  readonly #dashboard: Dashboard
   readonly #routes: ReadonlyMap<string, Route>
   readonly #readings: Readings
   readonly #devices: Devices
@@ -123,6 +125,7 @@ export class Http {
   constructor(options: HttpOptions, dependencies: HttpDependencies) {
     this.#options = options
     this.#dependencies = dependencies
+    this.#dashboard = loadDashboard(options.mapTiles)
     this.#origins = new Origins(options)
     this.#readings = new Readings(dependencies, options.historyTimes)
     this.#devices = new Devices(dependencies)

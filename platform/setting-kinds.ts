@@ -67,6 +67,23 @@ export const url: SettingKind<string> = {
   show: maskPassword,
 }
 
+/** Of map tiles. Its origin must be one, for a page is allowed to ask it by name: `{s}` is not allowed. */
+export const tiles: SettingKind<string> = {
+  type: 'URL',
+  parse: (value) => {
+    const template = value.trim()
+    const { protocol, username, password } = new URL(template)
+    const names = [...template.matchAll(/\{(.*?)\}/g)].map(([, name]) => name)
+    const isWhole = ['x', 'y', 'z'].every((name) => names.includes(name))
+    const isKnown = names.every((name) => ['x', 'y', 'z', 'r'].includes(name ?? ''))
+    if (!/^https?:$/.test(protocol) || username !== '' || password !== '' || !isWhole || !isKnown)
+      throw new RangeError('not a template of tiles')
+    return template
+  },
+  allowed: 'a URL such as https://tiles.example/{z}/{x}/{y}.png; {r} may be in it, for screens of high resolution',
+  show: plain,
+}
+
 /** What a browser calls where a page is from (RFC 6454 section 6.1). */
 function originOf(text: string): string {
   const { origin, href } = new URL(z.url({ protocol: /^https?$/ }).parse(text))

@@ -23,6 +23,7 @@ import {
   serverReferences,
   size,
   text,
+  tiles,
   time,
   topicLevel,
   url,
@@ -124,6 +125,16 @@ const SETTINGS = {
     boolean,
     true,
     '/metrics, /healthz and /readyz need no token from this machine; false behind a proxy here that adds no header',
+  ),
+  mapTiles: optional(
+    'TELLTALE_MAP_TILES',
+    tiles,
+    "where the dashboard's map asks for its tiles; unless set it has none, and asks nobody",
+  ),
+  mapAttribution: optional(
+    'TELLTALE_MAP_ATTRIBUTION',
+    text('text, such as © OpenStreetMap contributors'),
+    'whom the map names for its tiles',
   ),
   store: optional(
     'TELLTALE_STORE',

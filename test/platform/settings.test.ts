@@ -45,6 +45,15 @@ test('origins are read as browsers spell them; self is none', () => {
   }
 })
 
+test('tiles of the map are of one origin', () => {
+  const tilesOf = (TELLTALE_MAP_TILES: string) => loadSettings({ TELLTALE_MAP_TILES }).mapTiles
+  assert.equal(tilesOf(''), undefined)
+  assert.equal(
+    tilesOf(' https://tiles.example/{z}/{x}/{y}{r}.png?key=1 '),
+    'https://tiles.example/{z}/{x}/{y}{r}.png?key=1',
+  )
+})
+
 test('INFLUX_URL makes influx the store', () => {
   const settings = loadSettings({ INFLUX_URL: 'http://127.0.0.1:8086', INFLUX_ORG: 'o' })
   assert.equal(settings.store, 'influx')
@@ -63,6 +72,14 @@ const wrong: [environment: Record<string, string>, named: RegExp][] = [
     { TELLTALE_MQTT_SERVER_REFERENCE: 'mqtt://two.example' },
     /^TELLTALE_MQTT_SERVER_REFERENCE is "mqtt:\/\/two.example": allowed is a host or host:port/,
   ],
+  [
+    { TELLTALE_MAP_TILES: 'tiles.example/{z}/{x}/{y}.png' },
+    /^TELLTALE_MAP_TILES is ".*": allowed is a URL such as https:/,
+  ],
+  [{ TELLTALE_MAP_TILES: 'https://{s}.tiles.example/{z}/{x}/{y}.png' }, /^TELLTALE_MAP_TILES is /],
+  [{ TELLTALE_MAP_TILES: 'https://tiles.example/{z}/{x}.png' }, /^TELLTALE_MAP_TILES is /],
+  [{ TELLTALE_MAP_TILES: 'https://tiles.example/{z}/{x}/{y}/{style}.png' }, /^TELLTALE_MAP_TILES is /],
+  [{ TELLTALE_MAP_TILES: 'data:image/png,{z}{x}{y}' }, /^TELLTALE_MAP_TILES is /],
   [{ TELLTALE_GATEWAY_ORIGINS: '*' }, /^TELLTALE_GATEWAY_ORIGINS is "\*": /],
   [{ TELLTALE_GATEWAY_ORIGINS: 'https://a.example,' }, /^TELLTALE_GATEWAY_ORIGINS is /],
   [{ TELLTALE_GATEWAY_ORIGINS: 'https://a.example/app' }, /^TELLTALE_GATEWAY_ORIGINS is /],
