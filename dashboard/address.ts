@@ -47,6 +47,11 @@ export function linkWith(changes: Query): string {
   return linkTo(path, { ...Object.fromEntries(query), ...changes })
 }
 
+/** As if the link had been followed. */
+export function go(link: string): void {
+  location.hash = link
+}
+
 /** Without a step in the history: for what changes while one types. */
 export const change = (changes: Query): void => replace(linkWith(changes))
 

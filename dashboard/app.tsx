@@ -8,6 +8,8 @@ import { DevicePage } from './device/device-page.tsx'
 import { DeviceList } from './devices/device-list.tsx'
 import { trouble } from './gateway.ts'
 import { Logo } from './logo.tsx'
+import { MapView } from './map/map-view.tsx'
+import { positionStreams } from './map/position-streams.ts'
 import { needsToken, SignIn } from './sign-in.tsx'
 import { useStreams } from './streams.ts'
 import { age, chooseUtc, isUtc } from './time.ts'
@@ -18,6 +20,8 @@ interface View {
   readonly icon: string
   /** What stands beside its label, in short and in words. */
   readonly count?: () => { readonly shown: string; readonly said: string } | undefined
+  /** Undefined: always. */
+  readonly isOffered?: () => boolean
   readonly draw: (rest: readonly string[]) => preact.JSX.Element
 }
 
@@ -34,12 +38,19 @@ const VIEWS: Readonly<Record<string, View>> = {
     count: () => firingCount.value,
     draw: () => <AlertList />,
   },
+  map: {
+    label: 'Map',
+    icon: 'M8 14c3-3.5 4.5-5.8 4.5-8a4.5 4.5 0 1 0-9 0c0 2.2 1.5 4.5 4.5 8zM8 7.5a1.5 1.5 0 1 0 0-3 1.5 1.5 0 0 0 0 3z',
+    isOffered: () => positionStreams.value.length > 0,
+    draw: () => <MapView />,
+  },
 }
 const FIRST = 'devices'
 
 export function App() {
   const [name = FIRST, ...rest] = address.value.path
   const view = VIEWS[name]
+  const offered = Object.entries(VIEWS).filter(([, { isOffered }]) => isOffered?.() ?? true)
   useStreams()
   useAlerts(view === VIEWS.alerts)
   const title = [...rest, view?.label ?? 'Nothing here', 'Telltale'].join(' · ')
@@ -58,7 +69,7 @@ export function App() {
           <b>Telltale</b>
         </a>
         <nav aria-label="Views">
-          {Object.entries(VIEWS).map(([path, { label, icon, count }]) => (
+          {offered.map(([path, { label, icon, count }]) => (
             <a key={path} href={linkTo([path])} aria-current={path === name ? 'page' : undefined}>
               <svg viewBox="0 0 16 16" aria-hidden="true">
                 <path d={icon} />

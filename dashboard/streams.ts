@@ -7,10 +7,13 @@ import { useAnswer } from './gateway.ts'
 
 const EVERY_MS = 30_000
 
-const listed = signal<readonly StreamSchema[]>([])
+const listed = signal<readonly StreamSchema[] | undefined>(undefined)
 
+export const areStreamsKnown = computed(() => listed.value !== undefined)
+
+/** None until they are known. */
 export const streams = computed<ReadonlyMap<string, StreamSchema>>(
-  () => new Map(listed.value.map((stream) => [stream.stream, stream])),
+  () => new Map(listed.value?.map((stream) => [stream.stream, stream])),
 )
 
 /** Of the whole page, once. */

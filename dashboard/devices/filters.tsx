@@ -13,39 +13,11 @@ interface Props {
 }
 
 export function Filters({ devices, wanted, selected }: Props) {
-  const states = (Object.keys(STATES) as DeviceState[]).filter(
-    (state) => selected.counts.has(state) || wanted.state === state,
-  )
   return (
     <search class="filters">
-      <nav class="chips" aria-label="By state">
-        <Chip label="All" number={selected.all} isChosen={wanted.state === undefined} />
-        <Chip
-          label="Problems"
-          number={selected.problems}
-          isChosen={wanted.state === 'problems'}
-          state="problems"
-          tone={selected.problems > 0 ? 'bad' : 'good'}
-        />
-        {states.map((state) => (
-          <Chip
-            key={state}
-            label={lookOf(state).label}
-            number={selected.counts.get(state) ?? 0}
-            isChosen={wanted.state === state}
-            state={state}
-            tone={lookOf(state).tone}
-          />
-        ))}
-      </nav>
+      <Chips wanted={wanted} selected={selected} />
       <div class="fields">
-        <input
-          type="search"
-          placeholder="Find by name, site or label"
-          aria-label="Find by name, site or label"
-          value={wanted.text}
-          onInput={({ currentTarget }) => change({ find: currentTarget.value })}
-        />
+        <Find wanted={wanted} />
         <Choice name="stream" label="Stream" chosen={wanted.stream} from={devices.flatMap(({ streams }) => streams)} />
         <Choice name="site" label="Site" chosen={wanted.site} from={devices.map(({ site }) => site ?? '')} />
         <Choice
@@ -67,6 +39,47 @@ export function Filters({ devices, wanted, selected }: Props) {
         </select>
       </div>
     </search>
+  )
+}
+
+/** By state, with how many each has. */
+export function Chips({ wanted, selected }: Omit<Props, 'devices'>) {
+  const states = (Object.keys(STATES) as DeviceState[]).filter(
+    (state) => selected.counts.has(state) || wanted.state === state,
+  )
+  return (
+    <nav class="chips" aria-label="By state">
+      <Chip label="All" number={selected.all} isChosen={wanted.state === undefined} />
+      <Chip
+        label="Problems"
+        number={selected.problems}
+        isChosen={wanted.state === 'problems'}
+        state="problems"
+        tone={selected.problems > 0 ? 'bad' : 'good'}
+      />
+      {states.map((state) => (
+        <Chip
+          key={state}
+          label={lookOf(state).label}
+          number={selected.counts.get(state) ?? 0}
+          isChosen={wanted.state === state}
+          state={state}
+          tone={lookOf(state).tone}
+        />
+      ))}
+    </nav>
+  )
+}
+
+export function Find({ wanted }: Pick<Props, 'wanted'>) {
+  return (
+    <input
+      type="search"
+      placeholder="Find by name, site or label"
+      aria-label="Find by name, site or label"
+      value={wanted.text}
+      onInput={({ currentTarget }) => change({ find: currentTarget.value })}
+    />
   )
 }
 

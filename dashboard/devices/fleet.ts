@@ -10,7 +10,7 @@ import type { DeviceListing, DevicesPage } from '../answers.ts'
 import { AnswerError, ask } from '../gateway.ts'
 import { token } from '../token.ts'
 
-const DEVICES_MAX = 50_000
+export const DEVICES_MAX = 50_000
 const PAGE_DEVICES = 10_000
 const EVERY_MS = 5_000
 
