@@ -8,6 +8,7 @@ import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import type { Reading } from '../../client/client.ts'
 import { ask } from '../gateway.ts'
+import { now } from '../time.ts'
 import type { PositionStream } from './position-streams.ts'
 import { moves, positionOf } from './positions.ts'
 
@@ -35,7 +36,7 @@ export function useTrail(device: string | undefined, source: PositionStream): vo
       const position = positionOf(device)
       if (position !== undefined && position.ts > (trail.peek().at(-1)?.ts ?? 0)) extend([position])
     })
-    const from = Date.now() - SPAN_MS
+    const from = now.peek() - SPAN_MS
     const query = `filter=devices/${encodeURIComponent(device)}/telemetry/${stream}&from=${from}&every=${EVERY_S}s&fn=last`
     ask<{ readonly readings: readonly Reading[] }>(`v1/readings?${query}`, { signal: left.signal }).then(
       ({ readings }) => {
