@@ -35,7 +35,7 @@ import { Origins, type OriginsOptions } from './origins.ts'
 import { PlatformHealth, type PlatformHealthOptions } from './platform-health.ts'
 import { type HistoryTimes, Readings } from './readings.ts'
 import { fullRefusal, Refusal, refusalOf } from './refusal.ts'
-import { Reply } from './reply.ts'
+import { JSON_TYPE, Reply } from './reply.ts'
 import { type Request, readRequest } from './request.ts'
 import { listSchemas, schemaTypes, showSchema } from './schemas.ts'
 import type { Connections } from './server/connections.ts'
@@ -234,7 +234,8 @@ export class Http {
         reply.json(await this.#deadLetters.counts(query, access)),
       [LETTER_ROUTE]: async (reply, { path, query }, access) =>
         reply.json(await this.#deadLetters.one(partsOf(LETTER_ROUTE, path)[0], query, access)),
-      '/v1/devices': async (reply, { query }, access) => reply.json(await this.#devices.page(query, access)),
+      '/v1/devices': async (reply, { query }, access) =>
+        reply.send('200 OK', JSON_TYPE, await this.#devices.answer(query, access)),
       [DEVICE_ROUTE]: async (reply, { path, query }, access) =>
         reply.json(await this.#oneDevice.record(partsOf(DEVICE_ROUTE, path)[0], query, access)),
       [WHY_ROUTE]: async (reply, { path, query }, access) =>

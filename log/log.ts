@@ -192,12 +192,12 @@ export interface DeviceReceipts {
   readonly deadLettered: number
   readonly readings: number
   readonly superseded: number
-  readonly firstReceivedAt?: number
-  readonly lastReceivedAt?: number
+  readonly firstReceivedAt?: number | undefined
+  readonly lastReceivedAt?: number | undefined
   /** When the newest was received that is stored. */
-  readonly lastStoredAt?: number
+  readonly lastStoredAt?: number | undefined
   /** When it was last seen that readings replaced one another. */
-  readonly supersededAt?: number
+  readonly supersededAt?: number | undefined
   /** Of the last 48 hours and the one that goes on, oldest first; those without a message are left out. */
   readonly hours: readonly DeviceHour[]
   /** The newest code last. */

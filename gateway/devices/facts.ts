@@ -80,6 +80,7 @@ export interface Facts {
   readonly intervalMs: number | undefined
   readonly clockOffsetMs: number | undefined
   readonly receipts: DeviceReceipts | undefined
+  /** None where they were not asked for. */
   readonly hours: readonly HourOfDevice[]
   readonly events: readonly JournalEvent[]
   readonly totals: readonly JournalEvent[]
@@ -87,10 +88,10 @@ export interface Facts {
   readonly pending: number | undefined
   readonly platform: PlatformFacts
   /** What its file says of it, if one does. */
-  readonly declared?: Declaration
+  readonly declared?: Declaration | undefined
   /** Streams of which anything ever came; undefined where nobody has seen them go by. */
-  readonly streams?: readonly string[]
-  readonly edgeNode?: EdgeNode
+  readonly streams?: readonly string[] | undefined
+  readonly edgeNode?: EdgeNode | undefined
 }
 
 export interface FactsDependencies {
@@ -106,10 +107,11 @@ export interface FactsDependencies {
   readonly platform?: PlatformFacts
 }
 
-/** Undefined of a device that nobody has ever heard of, and no file declares. */
+/** Undefined of a device that nobody has ever heard of, and no file declares. Who asks of all devices does so without their hours. */
 export async function factsOf(
   device: string,
   { log, presence, journal, latest, declared, clock, full, platform }: FactsDependencies,
+  { withHours = true }: { readonly withHours?: boolean } = {},
 ): Promise<Facts | undefined> {
   const receipts = await log.deviceReceipts(INGEST_READER, device)
   const present = presence.get(device)
@@ -118,10 +120,10 @@ export async function factsOf(
   const isKnown = receipts !== undefined || present !== undefined || noted !== undefined || isLive
   if (!isKnown && !declared.has(device)) return undefined
   const now = clock.now()
-  const heard = [latest?.heardAt(device), receipts?.lastReceivedAt].filter((time) => time !== undefined)
+  const heardAt = later(latest?.heardAt(device), receipts?.lastReceivedAt)
   const declaration = declared.get(device)
   const sent = latest?.sentBy(device)
-  const paces = [...(sent?.values() ?? [])].map(({ pace }) => pace.intervalMs)
+  const paces = Array.from(sent?.values() ?? [], ({ pace }) => pace.intervalMs)
   const { intervalMs, perHour } = paceOf(declaration, paces, () => intervalIn(receipts, now))
   const connects = noted?.totals.some(({ kind }) => kind === 'connected') ?? false
   const edgeNode = connects || present === undefined ? undefined : edgeNodeOf(device, { presence, journal })
@@ -131,24 +133,24 @@ export async function factsOf(
     isPast: false,
     online: present?.online ?? false,
     since: present?.since,
-    heardAt: heard.length > 0 ? Math.max(...heard) : undefined,
+    heardAt,
     hasReadings: isLive,
     intervalMs,
     clockOffsetMs: latest?.clockOffsetMs(device),
     receipts,
-    // Who lists all devices asks for none.
-    get hours() {
-      return completenessOf(receipts, perHour, now)
-    },
+    hours: withHours ? completenessOf(receipts, perHour, now) : [],
     events: noted?.events ?? [],
     totals: noted?.totals ?? [],
     pending: undefined,
     platform: platform ?? platformFacts({ journal, clock, full }),
-    ...(edgeNode && { edgeNode }),
-    ...(declaration && { declared: declaration }),
-    ...(latest && { streams: latest.streamsOf(device) }),
+    edgeNode,
+    declared: declaration,
+    streams: latest?.streamsOf(device),
   }
 }
+
+export const later = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || (other !== undefined && other > one) ? other : one
 
 /** What is declared goes before what is learned. Each stream has the interval that is declared. */
 function paceOf(

@@ -43,8 +43,8 @@ export interface DeviceRecord {
   readonly state: DeviceState
   readonly cause: Cause
   /** As its file in `config/devices` says; absent where it says nothing. */
-  readonly site?: string
-  readonly labels?: Readonly<Record<string, string>>
+  readonly site?: string | undefined
+  readonly labels?: Readonly<Record<string, string>> | undefined
   readonly online: boolean
   readonly since?: number
   /** The address that it connected from last. */

@@ -246,12 +246,13 @@ function setAside(facts: Facts): Found | undefined {
 const newestHeld = ({ receipts }: Facts) => receipts?.deadLetters.findLast(({ held }) => held > 0)
 
 /** How many, of the last hour in which there were any. */
-function someOf({ hours, now }: Facts): string {
-  const hour = hours.findLast(({ setAside }) => setAside > 0)
+function someOf({ receipts, now }: Facts): string {
+  const hour = receipts?.hours.findLast(({ from, setAside }) => setAside > 0 && from <= now)
   if (hour === undefined) return 'some of it is'
-  const isThis = now < hour.from + HOUR_MS
-  const which = isThis ? 'this hour' : `the hour from ${new Date(hour.from).toISOString().slice(11, 16)}Z on`
-  return `${hour.setAside} of ${count(hour.received, 'message')} of ${which} ${hour.setAside === 1 ? 'is' : 'are'}`
+  const { from, stored, setAside } = hour
+  const isThis = now < from + HOUR_MS
+  const which = isThis ? 'this hour' : `the hour from ${new Date(from).toISOString().slice(11, 16)}Z on`
+  return `${setAside} of ${count(stored + setAside, 'message')} of ${which} ${setAside === 1 ? 'is' : 'are'}`
 }
 
 function sendsNothing(facts: Facts): Found | undefined {

@@ -118,21 +118,24 @@ export class DeviceRecords {
     const times = timesIn(record)
     const current = currentHour(record)
     const hours: DeviceHour[] = []
-    const add = ({ hour, stored, setAside }: Hour) => {
-      if (stored + setAside > 0 && hour > current.hour - HOURS_KEPT)
-        hours.push({ from: hour * HOUR_MS, stored, setAside })
-    }
     const kept = deviceHours.get(key)
-    for (let at = 0; kept !== undefined && at < HOURS_BYTES; at += SLOT_BYTES) add(readHour(kept, at))
-    hours.sort((a, b) => a.from - b.from)
-    add(current)
+    // Each hour has its slot, so that from the one after the current they are in order.
+    for (let back = HOURS_KEPT - 1; kept !== undefined && back >= 0; back--) {
+      const at = ((current.hour + HOURS_KEPT - back) % HOURS_KEPT) * SLOT_BYTES
+      if (kept.readUInt32LE(at) > current.hour - HOURS_KEPT) addHour(hours, readHour(kept, at))
+    }
+    addHour(hours, current)
     const { firstReceivedAt, lastReceivedAt, lastStoredAt, supersededAt } = times
+    const { stored, deadLettered, readings, superseded } = countsIn(record)
     return {
-      ...countsIn(record),
-      ...(firstReceivedAt > 0 && { firstReceivedAt }),
-      ...(lastReceivedAt > 0 && { lastReceivedAt }),
-      ...(lastStoredAt > 0 && { lastStoredAt }),
-      ...(supersededAt > 0 && { supersededAt }),
+      stored,
+      deadLettered,
+      readings,
+      superseded,
+      firstReceivedAt: firstReceivedAt || undefined,
+      lastReceivedAt: lastReceivedAt || undefined,
+      lastStoredAt: lastStoredAt || undefined,
+      supersededAt: supersededAt || undefined,
       hours,
     }
   }
@@ -187,6 +190,10 @@ export class DeviceRecords {
     }
     deviceHours.put(key, bytes)
   }
+}
+
+function addHour(hours: DeviceHour[], { hour, stored, setAside }: Hour): void {
+  if (stored + setAside > 0) hours.push({ from: hour * HOUR_MS, stored, setAside })
 }
 
 function countsIn(record: Buffer | undefined) {

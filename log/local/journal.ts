@@ -23,6 +23,7 @@ import {
   type PlatformCondition,
 } from '../journal.ts'
 import type { LogError } from '../log-error.ts'
+import { Decoded } from './decoded.ts'
 import type { Environment } from './environment.ts'
 
 export const EVENTS_MAX = 32
@@ -76,9 +77,11 @@ export class LocalJournal implements Journal {
   #timer: NodeJS.Timeout | undefined
   #isStopped = false
   #writing: Promise<void> = Promise.resolve()
+  readonly #decoded: Decoded<JournalOf>
 
   constructor(dependencies: JournalDependencies) {
     this.#dependencies = dependencies
+    this.#decoded = new Decoded(dependencies.environment.journal)
   }
 
   note(device: string, event: NewJournalEvent, { isNamed = false } = {}): void {
@@ -104,11 +107,11 @@ export class LocalJournal implements Journal {
   }
 
   of(device: string): JournalOf | undefined {
-    return this.#read(device) ?? this.#read(STRANGER + device)
+    return this.#decoded.get(device) ?? this.#decoded.get(STRANGER + device)
   }
 
   ofPlatform(): JournalOf | undefined {
-    return this.#read(PLATFORM)
+    return this.#decoded.get(PLATFORM)
   }
 
   *named(): Iterable<string> {
@@ -119,6 +122,7 @@ export class LocalJournal implements Journal {
   /** Resolves when what was noted is on disk, or cannot be. */
   async stop(): Promise<void> {
     this.#isStopped = true
+    this.#decoded.stop()
     clearTimeout(this.#timer)
     while (this.#gathered.size > 0 && this.#dependencies.full() === undefined) {
       this.#write()

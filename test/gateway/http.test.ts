@@ -235,10 +235,16 @@ onEachServer('devices: presence, last seen and last readings, within the token, 
   assert.deepEqual(await page('?filter=devices/a/telemetry/vibration'), {
     devices: [{ ...a, streams: ['vibration'], last: {} }],
   })
-  const { last: _, ...withoutLast } = a
-  assert.deepEqual(await page('?limit=1&last=false'), { devices: [withoutLast], next: 'a' })
   const narrow = await platform.identity.signApp(['devices/a/#', 'devices/zz/#'], HOUR_MS)
   assert.deepEqual(await page('', narrow), { devices: [a] })
+  const { last: _, ...withoutLast } = a
+  assert.deepEqual(await page('?limit=1&last=false'), { devices: [withoutLast], next: 'a' })
+  assert.deepEqual(await page('?last=false', narrow), { devices: [withoutLast] })
+  await platform.log.presence.update('a', () => ({ online: false, since: NOW }))
+  assert.deepEqual(await page('?limit=1&last=false'), { devices: [withoutLast], next: 'a' }, 'of the same second')
+  platform.clock.time += 1_000
+  const [later] = ((await page('?limit=1&last=false')) as DevicesPage).devices
+  assert.equal(later?.online, false)
 })
 
 onEachServer(

@@ -110,10 +110,11 @@ test('what was mended is told no more: a refusal before it was let in, dead lett
 
 test('of a device that is gone it is told so, and a few old letters are not why', () => {
   const left = [...WELL.events, event('disconnected', 'left', 9 * MINUTE)]
-  const lastHour = { from: NOW - HOUR - MINUTE, stored: 8, setAside: 2, received: 10 }
-  const thisHour = { from: NOW - MINUTE, stored: 0, setAside: 0, received: 0 }
-  const few = receipts({ deadLetters: [letters('empty', 9.2 * MINUTE)], lastStoredAt: NOW - 9.1 * MINUTE })
-  const facts = { online: false, since: NOW - 9 * MINUTE, heardAt: NOW - 9.1 * MINUTE, hours: [lastHour, thisHour] }
+  const lastHour = { from: NOW - HOUR - MINUTE, stored: 8, setAside: 2 }
+  const thisHour = { from: NOW - MINUTE, stored: 0, setAside: 0 }
+  const deadLetters = [letters('empty', 9.2 * MINUTE)]
+  const few = receipts({ deadLetters, lastStoredAt: NOW - 9.1 * MINUTE, hours: [lastHour, thisHour] })
+  const facts = { online: false, since: NOW - 9 * MINUTE, heardAt: NOW - 9.1 * MINUTE }
   assert.equal(causeOf({ ...facts, receipts: few, events: left }), 'offline')
   const whole = { ...WELL, ...facts, events: left }
   const { cause, sentence } = whyOf({ ...whole, intervalMs: 10 * MINUTE, receipts: few })

@@ -145,8 +145,8 @@ test('a record of an earlier version goes on, with no hours of before', async (t
   await environment.deviceLedgers.put(`${INGEST_READER}/d`, record)
   await environment.root.close()
   const log = await openLocal(t, { directory })
-  const counts = { stored: 2, deadLettered: 0, readings: 2, superseded: 1 }
-  assert.deepEqual(await receiptsOf(log), { ...counts, hours: [], deadLetters: [] })
+  const { stored: two, deadLettered, readings, superseded, lastReceivedAt, hours } = await receiptsOf(log)
+  assert.deepEqual([two, deadLettered, readings, superseded, lastReceivedAt, hours], [2, 0, 2, 1, undefined, []])
   await pass(log, 3, [stored('d', 1, T0)])
   const receipts = await receiptsOf(log)
   assert.deepEqual([receipts.stored, receipts.superseded, receipts.lastReceivedAt], [3, 1, T0])
