@@ -12,6 +12,7 @@ import { appConnectionsMax } from '../gateway/server/connections.ts'
 import type { Identity } from '../identity/identity.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import { createStore, STORES } from '../ingest/stores.ts'
+import { KILLABLE } from '../log/journal.ts'
 import { INGEST_READER } from '../log/log.ts'
 import { Maps } from '../maps/maps.ts'
 import { type CertificateFiles, CertificateWatch, type Pems } from '../platform/certificate-watch.ts'
@@ -88,6 +89,11 @@ export async function startPlatform(
     for (const role of roles) log.journal.notePlatform({ kind, code: `${role}-up`, text: `the ${role} ${text}` })
   }
   await lifecycle.start({ name: 'journal', start: tell('began', 'was started'), stop: tell('ended', 'was stopped') })
+  // Who has gone without a word is known by it.
+  const own = KILLABLE.filter((role) => roles.has(role))
+  const claim = async () => void (await Promise.all(own.map((role) => log.claim(role))))
+  const release = async () => void (await Promise.all(own.map((role) => log.release(role))))
+  await lifecycle.start({ name: 'claims', start: claim, stop: release })
 
   let ingest: Ingest | undefined
   if (roles.has('ingest')) {

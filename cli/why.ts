@@ -6,7 +6,7 @@
  */
 
 import { Command } from 'commander'
-import { asOf, factsOf } from '../gateway/devices/facts.ts'
+import { asOf, factsOf, withPending } from '../gateway/devices/facts.ts'
 import { nearestTo } from '../gateway/devices/names.ts'
 import { type Why, whyOf } from '../gateway/devices/why.ts'
 import type { DeclaredDevices } from '../identity/declared-devices.ts'
@@ -53,8 +53,8 @@ async function lookInLog(log: Log, settings: Settings, device: string, at: numbe
   const facts = await factsOf(device, { log, presence, journal, latest: undefined, declared, clock: systemClock, full })
   if (facts === undefined) throw unknown(log, declared, device)
   if (at !== undefined && at < facts.now) return whyOf(asOf(facts, at, journal))
-  const { pending } = await log.deviceLedger(INGEST_READER, device)
-  return whyOf({ ...facts, pending, platform: await withBroker(facts.platform, settings) })
+  const all = withPending(facts, await log.deviceLedger(INGEST_READER, device))
+  return whyOf({ ...all, platform: await withBroker(facts.platform, settings) })
 }
 
 function unknown({ presence, journal }: Log, declared: DeclaredDevices, device: string): TelltaleError {

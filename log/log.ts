@@ -162,6 +162,8 @@ export interface Ledger {
 
 export interface DeviceLedger extends Ledger {
   readonly device: string
+  /** When the oldest that is pending was received, to some milliseconds; absent if none is. Of one that is put through again, when it came first. */
+  readonly pendingSince?: number
 }
 
 /** Messages of a device that were received within one hour, and what a reader has done with them. */

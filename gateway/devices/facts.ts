@@ -8,7 +8,7 @@
 
 import type { Declaration, DeclaredDevices } from '../../identity/declared-devices.ts'
 import type { Journal, JournalEvent } from '../../log/journal.ts'
-import { type DeviceHour, type DeviceReceipts, INGEST_READER, type Shards } from '../../log/log.ts'
+import { type DeviceHour, type DeviceLedger, type DeviceReceipts, INGEST_READER, type Shards } from '../../log/log.ts'
 import type { Presence } from '../../log/presence.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Latest } from '../latest.ts'
@@ -51,7 +51,7 @@ export interface PartOfPlatform {
 export interface PlatformFacts {
   readonly storeAway?: Condition
   readonly logFull?: Condition
-  /** Roles that were stopped and have not begun again. */
+  /** Roles that were stopped and have not begun again; of those that were killed nobody knows since when. */
   readonly down: readonly { readonly role: string; readonly since?: number }[]
 }
 
@@ -86,6 +86,8 @@ export interface Facts {
   readonly totals: readonly JournalEvent[]
   /** Messages that are neither stored nor set aside; undefined where that was not counted. */
   readonly pending: number | undefined
+  /** When the oldest of these was received. */
+  readonly pendingSince?: number
   readonly platform: PlatformFacts
   /** What its file says of it, if one does. */
   readonly declared?: Declaration | undefined
@@ -151,6 +153,12 @@ export async function factsOf(
 
 export const later = (one: number | undefined, other: number | undefined): number | undefined =>
   one === undefined || (other !== undefined && other > one) ? other : one
+/** With what its ledger says of messages that wait: it is counted for those that need it. */
+export const withPending = (facts: Facts, { pending, pendingSince }: DeviceLedger): Facts => ({
+  ...facts,
+  pending,
+  ...(pendingSince !== undefined && { pendingSince }),
+})
 
 /** What is declared goes before what is learned. Each stream has the interval that is declared. */
 function paceOf(
@@ -187,8 +195,11 @@ export function platformFacts({
   clock,
   full,
 }: Pick<FactsDependencies, 'journal' | 'clock' | 'full'>): PlatformFacts {
-  const { events = [], totals = [] } = journal.ofPlatform() ?? {}
-  return platformIn(events, totals, clock.now(), full())
+  const { events = [] } = journal.ofPlatform() ?? {}
+  const { storeAway, ...facts } = platformIn(events, partsOf({ journal }), clock.now(), full())
+  // Whoever would say that the store is back is gone.
+  const isToldOf = !facts.down.some(({ role }) => role === 'ingest')
+  return { ...facts, ...(isToldOf && storeAway && { storeAway }) }
 }
 
 /** After so long without a message a device is silent. */
@@ -302,13 +313,12 @@ function completenessOf(
 
 function platformBefore(time: number, journal: Pick<Journal, 'ofPlatform'>): PlatformFacts {
   const events = (journal.ofPlatform()?.events ?? []).filter(({ firstAt }) => firstAt <= time)
-  return platformIn(events, events, time, undefined)
+  return platformIn(events, partsIn(events), time, undefined)
 }
 
-/** `ofParts`: what tells which parts run; of the present that is not lost when much has happened since. */
 function platformIn(
   events: readonly JournalEvent[],
-  ofParts: readonly JournalEvent[],
+  parts: readonly PartOfPlatform[],
   now: number,
   full: string | undefined,
 ): PlatformFacts {
@@ -321,15 +331,21 @@ function platformIn(
   }
   const ended = (code: string) => last('ended', code)?.firstAt ?? 0
   // A process that begins anew tells again what it meets.
-  const storeAway = began('store-away', Math.max(ended('store-away'), last('began', 'ingest-up')?.firstAt ?? 0))
+  const ingestChangedAt = Math.max(ended('ingest-up'), last('began', 'ingest-up')?.firstAt ?? 0)
+  const storeAway = began('store-away', Math.max(ended('store-away'), ingestChangedAt))
   const isFull = began('log-full', Math.max(ended('log-full'), last('began', 'broker-up')?.firstAt ?? 0))
   const logFull = isFull ?? (full === undefined ? undefined : { since: now, text: full })
-  const down = partsIn(ofParts).filter(({ state }) => state === 'stopped')
+  const down = parts.filter(({ state }) => state === 'stopped')
   return { ...(storeAway && { storeAway }), ...(logFull && { logFull }), down }
 }
 
-/** Which parts of the platform run, as far as they have told. */
-export const partsOf = ({ journal }: Pick<FactsDependencies, 'journal'>) => partsIn(journal.ofPlatform()?.totals ?? [])
+/** Which parts of the platform run: as they have told, and of one that was killed as is seen. In totals it is not lost when much has happened since. */
+export function partsOf({ journal }: Pick<FactsDependencies, 'journal'>): PartOfPlatform[] {
+  const killed: readonly string[] = journal.killed()
+  return partsIn(journal.ofPlatform()?.totals ?? []).map((part) =>
+    part.state !== 'stopped' && killed.includes(part.role) ? { role: part.role, state: 'stopped' } : part,
+  )
+}
 
 function partsIn(events: readonly JournalEvent[]): PartOfPlatform[] {
   return PARTS.map((role) => {

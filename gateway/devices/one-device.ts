@@ -17,7 +17,7 @@ import { readTime } from '../parameters.ts'
 import { badParameter, Refusal } from '../refusal.ts'
 import type { Query } from '../request.ts'
 import { placeOf } from './devices.ts'
-import { asOf, type Facts, type FactsDependencies, factsOf, type HourOfDevice } from './facts.ts'
+import { asOf, type Facts, type FactsDependencies, factsOf, type HourOfDevice, withPending } from './facts.ts'
 import { nearestTo } from './names.ts'
 import { type DeviceState, stateOf } from './state.ts'
 import { type Trace, type TraceDependencies, traceOf } from './trace.ts'
@@ -95,8 +95,7 @@ export class OneDevice {
     const time = at === undefined ? undefined : readTime('at', at, clock.now())
     const facts = await this.#facts(device, access)
     if (time !== undefined && time < facts.now) return whyOf(asOf(facts, time, journal))
-    const { pending } = await this.#ledger(device)
-    return whyOf({ ...facts, pending })
+    return whyOf(withPending(facts, await this.#ledger(device)))
   }
 
   async trace(device: string, query: Query, access: Access): Promise<Trace> {
@@ -192,7 +191,7 @@ function streamsOf(device: string, access: Access): (stream: string) => boolean 
 function recordOf(facts: Facts, ledger: DeviceLedger, streams: readonly StreamOfDevice[]): DeviceRecord {
   const { device: _, ...books } = ledger
   const { device, online, since, heardAt, intervalMs, clockOffsetMs = 0, receipts, hours, events, totals } = facts
-  const { cause } = whyOf({ ...facts, pending: ledger.pending })
+  const { cause } = whyOf(withPending(facts, ledger))
   const connected = totals.find(({ kind }) => kind === 'connected')
   const sum = (is: (event: JournalEvent) => boolean) => totals.filter(is).reduce((all, { count }) => all + count, 0)
   const { firstReceivedAt: firstHeardAt, lastStoredAt } = receipts ?? {}

@@ -193,7 +193,7 @@ function dropped(facts: Facts): Found | undefined {
 
 /** It was received, and is not in the store. */
 function waiting(facts: Facts): Found | undefined {
-  const { device, now, pending, platform, receipts, heardAt } = facts
+  const { device, now, pending, pendingSince, platform, receipts, heardAt } = facts
   const { storeAway } = platform
   const many = pending === undefined ? '' : `, and ${count(pending, 'message')} of ${device} wait for it`
   if (storeAway !== undefined && (pending ?? 1) > 0 && (heardAt ?? now) >= storeAway.since - LATE_MS) {
@@ -210,10 +210,13 @@ function waiting(facts: Facts): Found | undefined {
     const sentence = `what ${device} sends is kept and not stored, for ingest ${stoppedSince(down, now)}${many}`
     return { cause: 'ingest-down', sentence, mend: mendOf('ingest-down'), evidence: ended(down, 'ingest was stopped') }
   }
-  const accounted = receipts?.lastReceivedAt ?? 0
-  if (heardAt === undefined || heardAt - accounted < LATE_MS || now - heardAt < LATE_MS) return undefined
-  const sentence = `what ${device} sends is late: ${count(pending, 'message')} of it wait for the store, which does not keep up`
-  return { cause: 'late', sentence, mend: mendOf('late') }
+  // What is older than what is accounted for came before, and is put through again just now.
+  if (pendingSince === undefined || now - pendingSince < LATE_MS || pendingSince < (receipts?.lastReceivedAt ?? 0))
+    return undefined
+  const wait = pending === 1 ? 'waits' : 'wait'
+  const sentence = `what ${device} sends is late: ${count(pending, 'message')} of it ${wait} for the store, which does not keep up, the oldest ${since(pendingSince, now)}`
+  const evidence = [{ at: pendingSince, text: 'the oldest message that waits for the store was received' }]
+  return { cause: 'late', sentence, mend: mendOf('late'), evidence }
 }
 
 function setAside(facts: Facts): Found | undefined {

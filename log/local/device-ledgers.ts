@@ -63,7 +63,8 @@ export class DeviceLedgers {
       if (ahead === undefined) continue
       const accepted = stored + deadLettered + ahead.count
       const counts = { accepted, stored, deadLettered: deadLettered + ahead.setAside, readings, superseded }
-      return { device, ...counts, pending: ahead.count - ahead.setAside, balanced: true }
+      const since = ahead.since !== undefined && { pendingSince: ahead.since }
+      return { device, ...counts, pending: ahead.count - ahead.setAside, ...since, balanced: true }
     }
   }
 
@@ -72,10 +73,11 @@ export class DeviceLedgers {
     device: Buffer,
     next: number,
     end: number,
-  ): Promise<{ readonly count: number; readonly setAside: number } | undefined> {
+  ): Promise<{ readonly count: number; readonly setAside: number; readonly since: number | undefined } | undefined> {
     const { commits, root } = this.#environment
     let count = 0
     let setAside = 0
+    let since: number | undefined
     let at = next
     while (at < end) {
       let bytes = 0
@@ -87,6 +89,7 @@ export class DeviceLedgers {
           const found = countOfDevice(commit.entries, skipEntries(commit.entries, at - offset), device)
           count += found.count
           setAside += found.setAside
+          if (found.count > found.setAside && !commit.isDamaged) since ??= commit.newestAt
           at = offset + commit.count
         }
         bytes += commit.entries.length
@@ -96,6 +99,6 @@ export class DeviceLedgers {
       await nextTurn()
       root.resetReadTxn()
     }
-    return { count, setAside }
+    return { count, setAside, since }
   }
 }

@@ -57,6 +57,12 @@ export async function releaseClaim({ meta, durable }: Environment, name: string)
   )
 }
 
+/** Whether the process that had the claim has gone, and not released it. */
+export function isClaimOrphaned({ meta }: Environment, name: string): boolean {
+  const holder = parse(meta.get(claimKey(name)))
+  return holder !== undefined && !isAlive(holder)
+}
+
 const claimKey = (name: string) => `claim ${name}`
 
 /** Gives up the lock that this process holds. */

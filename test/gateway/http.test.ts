@@ -142,7 +142,7 @@ onEachServer('the ledger is that of the log, of all devices or of one', async (t
   await platform.publish('b', 'environment', environment(NOW))
   const ledger = { accepted: 2, stored: 0, deadLettered: 0, pending: 2, balanced: true, readings: 0, superseded: 0 }
   assert.deepEqual(await (await platform.get('/v1/ledger')).json(), { ...ledger, held: 0, replayed: 0 })
-  const one = { device: 'a', ...ledger, accepted: 1, pending: 1 }
+  const one = { device: 'a', ...ledger, accepted: 1, pending: 1, pendingSince: NOW }
   assert.deepEqual(await (await platform.get('/v1/ledger?device=a')).json(), one)
   const none = { device: 'c', ...ledger, accepted: 0, pending: 0 }
   assert.deepEqual(await (await platform.get('/v1/ledger?device=c')).json(), none)

@@ -247,6 +247,24 @@ test('as of a time before, it is answered by what was so then', () => {
   assert.equal(whyOf(facts).cause, 'well')
 })
 
+test('what waits for the store for longer than half a minute is late, however often more comes, and a replay is not', () => {
+  const late = {
+    ...WELL,
+    pending: 12,
+    pendingSince: NOW - MINUTE,
+    receipts: receipts({ lastReceivedAt: NOW - 2 * MINUTE }),
+  }
+  const { cause, sentence } = whyOf(late)
+  assert.equal(cause, 'late')
+  assert.match(
+    sentence,
+    /^what truck-7 sends is late: 12 messages of it wait for the store.* the oldest since .*Z \(1 min ago\)$/,
+  )
+  assert.equal(whyOf({ ...late, pendingSince: NOW - 20_000 }).cause, 'well')
+  assert.equal(whyOf({ ...late, receipts: receipts() }).cause, 'well', 'what came before is put through again')
+  assert.equal(whyOf({ ...late, platform: { down: [{ role: 'ingest' }] } }).cause, 'ingest-down')
+})
+
 test('the names nearest to one are found by how people write them, and none that is far', () => {
   const known = ['truck-1', 'truck-12', 'truck-2', 'pump-7', 'Truck_1', 'constructor']
   assert.deepEqual(nearestTo('truck_1', known), ['Truck_1', 'truck-1', 'truck-12'])

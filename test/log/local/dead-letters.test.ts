@@ -269,6 +269,17 @@ test('the books of a device are true of one moment, whatever ingest and retentio
   assert.deepEqual([accepted, pending], [entries / 3 + deadLettered, deadLettered])
 })
 
+test('the books of a device say since when the oldest of what is pending waits', async (t) => {
+  const log = await openLocal(t, { directory: scratchDirectory(t) })
+  const since = async (device: string) => (await log.deviceLedger(INGEST_READER, device)).pendingSince
+  for (const number of [0, 1, 2, 3, 4]) await append(log, entry(number))
+  assert.deepEqual([await since('device-0'), await since('device-1')], [1_000, 1_001])
+  await advance(log, 1)
+  assert.deepEqual([await since('device-0'), await since('device-1')], [1_003, 1_001])
+  await advance(log, 4)
+  assert.equal(await since('device-0'), undefined)
+})
+
 test('the books of a device in a log with a hole: are refused, and end the question', async (t) => {
   const directory = scratchDirectory(t)
   const log = await openLocal(t, { directory })
