@@ -1,12 +1,12 @@
 /**
  * The long form of `why`: causes planted one after the other in a fleet, each named or missed, and how long an answer took; printed as a
- * table. `npm run why -- 50 200`: devices, causes. Exit code 1 for a miss, or an answer that took longer than a second.
+ * table, and then those of whole platforms. `npm run why -- 50 200`: devices, causes. Exit code 1 for a miss, or an answer that took longer than a second.
  */
 
 import type { TestContext } from 'node:test'
 import { seededRandom } from '../../../devices/simulator/random.ts'
-import { RunningPlatform } from '../platform.ts'
-import { MESSAGES_PER_SECOND, PLANTED, type Planted, Site } from './planted.ts'
+import { PLANTED, type Planted, Site } from './planted.ts'
+import { DEVICE, NOT_PLANTED, PLANTED_IN_PLATFORM, type PlantedInPlatform } from './platforms.ts'
 
 const ANSWER_MS_MAX = 1_000
 const [devices = 50, causes = 200, seed = 7] = process.argv.slice(2).map(Number)
@@ -19,9 +19,7 @@ interface Outcome extends Pick<Planted, 'name' | 'cause'> {
 
 const ends: (() => unknown)[] = []
 const context = { after: (end: () => unknown) => ends.push(end) } as unknown as TestContext
-const environment = { TELLTALE_DEVICE_MESSAGES_PER_SECOND: String(MESSAGES_PER_SECOND) }
-const platform = await RunningPlatform.start(context, { environment })
-const site = await Site.of(platform)
+const site = await Site.start(context)
 const random = seededRandom(seed, 0)
 const outcomes: Outcome[] = []
 
@@ -40,7 +38,7 @@ for (let round = 0; outcomes.length < causes; round++) {
   const now = Math.min(devices, causes - outcomes.length)
   const all = Array.from({ length: now }, (_, number) => {
     const planted = PLANTED[random.below(PLANTED.length)] as Planted
-    return { planted, device: `truck-${number}` }
+    return { planted, device: planted.isOfNew ? `new-${outcomes.length + number}` : `truck-${number}` }
   })
   // One after the other, when none is being planted.
   for (const outcome of await Promise.all(all.map(({ planted, device }) => tryOne(planted, device)))) {
@@ -52,17 +50,42 @@ for (let round = 0; outcomes.length < causes; round++) {
   process.stdout.write(`round ${round + 1}: ${outcomes.length} of ${causes}\n`)
 }
 
-process.stdout.write('\ncause           planted  missed  slowest ms  what\n')
-for (const { name, cause } of PLANTED) {
+/** In a platform of its own, which is gone after it. */
+async function tryInPlatform(planted: PlantedInPlatform): Promise<Outcome> {
+  const { name, cause, says, plant } = planted
+  const own: (() => unknown)[] = []
+  try {
+    const planted = await plant({ after: (end: () => unknown) => own.push(end) } as unknown as TestContext)
+    const { sentence } = await planted.answers(DEVICE, { cause })
+    const asked = performance.now()
+    await planted.why(DEVICE)
+    const missed = says.test(sentence) ? undefined : sentence
+    return { name, cause, device: DEVICE, missed, ms: performance.now() - asked }
+  } catch (error) {
+    return { name, cause, device: DEVICE, missed: String((error as Error).message).slice(0, 300), ms: 0 }
+  } finally {
+    for (const end of own) await end()
+  }
+}
+
+for (const planted of PLANTED_IN_PLATFORM) {
+  outcomes.push(await tryInPlatform(planted))
+  process.stdout.write(`${planted.name}\n`)
+}
+
+process.stdout.write('\ncause            planted  missed  slowest ms  what\n')
+for (const { name, cause } of [...PLANTED, ...PLANTED_IN_PLATFORM]) {
   const own = outcomes.filter((outcome) => outcome.name === name)
   const missed = own.filter((outcome) => outcome.missed !== undefined).length
   const slowest = Math.max(0, ...own.map(({ ms }) => ms)).toFixed(0)
-  const columns = [cause.padEnd(14), String(own.length).padStart(8), String(missed).padStart(7), slowest.padStart(11)]
+  const columns = [cause.padEnd(15), String(own.length).padStart(8), String(missed).padStart(7), slowest.padStart(11)]
   process.stdout.write(`${columns.join(' ')}  ${name}\n`)
 }
 for (const { device, name, missed } of outcomes) {
   if (missed !== undefined) process.stdout.write(`missed: ${device}, ${name}: ${missed}\n`)
 }
+for (const [cause, reason] of Object.entries(NOT_PLANTED))
+  process.stdout.write(`not planted: ${cause}, for ${reason}\n`)
 const bad = outcomes.filter(({ missed, ms }) => missed !== undefined || ms > ANSWER_MS_MAX).length
 process.stdout.write(`${outcomes.length} planted, ${bad} missed or slow\n`)
 await site.stop()

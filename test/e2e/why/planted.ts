@@ -3,20 +3,23 @@
  * device from where somebody looks for it.
  */
 
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import type { Why } from '../../../gateway/devices/why.ts'
 import { Identity } from '../../../identity/identity.ts'
 import { systemClock } from '../../../platform/clock.ts'
+import { scratchDirectory } from '../../scratch.ts'
 import { until } from '../../until.ts'
-import type { RunningPlatform } from '../platform.ts'
+import { RunningPlatform } from '../platform.ts'
 
 const HOUR_MS = 3_600_000
 /** So often a message comes of a device that sends. */
 const INTERVAL_MS = 250
 const MESSAGES = 6
 /** What one device may publish, of the platform that causes are planted in. */
-export const MESSAGES_PER_SECOND = 100
+const MESSAGES_PER_SECOND = 100
 
 export interface Planted {
   readonly name: string
@@ -24,6 +27,8 @@ export interface Planted {
   readonly code?: string
   /** Takes 20 s or so: the clock of a device is known after messages that are 5 s apart. */
   readonly isSlow?: boolean
+  /** Of a device that never did anything. */
+  readonly isOfNew?: boolean
   readonly plant: (site: Site, device: string) => Promise<void>
 }
 
@@ -37,15 +42,41 @@ export class Site {
   readonly #clients = new Map<string, MqttClient[]>()
   readonly #timers = new Map<string, NodeJS.Timeout>()
 
-  private constructor(platform: RunningPlatform, identity: Identity) {
+  readonly #devices: string
+
+  private constructor(platform: RunningPlatform, identity: Identity, devices: string) {
     this.platform = platform
     this.identity = identity
+    this.#devices = devices
   }
 
-  static async of(platform: RunningPlatform): Promise<Site> {
+  /** `config`: the platform's folder, if devices are to be declared. */
+  static async of(platform: RunningPlatform, config = ''): Promise<Site> {
     const identity = new Identity({ directory: join(platform.directory, 'keys') }, { clock: systemClock })
     await identity.start()
-    return new Site(platform, identity)
+    return new Site(platform, identity, join(config, 'devices'))
+  }
+
+  /** With a platform of its own, in which the causes below can be planted. */
+  static async start(t: Pick<TestContext, 'after'>): Promise<Site> {
+    const config = join(scratchDirectory(t as TestContext), 'config')
+    mkdirSync(join(config, 'devices'), { recursive: true })
+    const environment = {
+      TELLTALE_DEVICE_MESSAGES_PER_SECOND: String(MESSAGES_PER_SECOND),
+      TELLTALE_CONFIG_DIR: config,
+    }
+    const site = await Site.of(await RunningPlatform.start(t as TestContext, { environment }), config)
+    t.after(() => site.stop())
+    return site
+  }
+
+  /** Has a file say that the device is there; within two seconds it is in force. */
+  declare(device: string, more = ''): void {
+    writeFileSync(this.#fileOf(device), `device: ${device}\n${more}`)
+  }
+
+  #fileOf(device: string): string {
+    return join(this.#devices, `${device}.yaml`)
   }
 
   async connect(device: string, more: IClientOptions = {}): Promise<MqttClient> {
@@ -85,6 +116,7 @@ export class Site {
     this.#timers.delete(device)
     const clients = this.#clients.get(device) ?? []
     this.#clients.delete(device)
+    rmSync(this.#fileOf(device), { force: true })
     await Promise.all(clients.map((client) => client.endAsync(true)))
   }
 
@@ -128,6 +160,20 @@ const refusedBy =
     site.refused(device, await more(site, device))
 
 export const PLANTED: readonly Planted[] = [
+  {
+    name: 'declared, and never there',
+    cause: 'never-connected',
+    isOfNew: true,
+    plant: async (site, device) => site.declare(device),
+  },
+  {
+    name: 'a stream that it should send, and never did',
+    cause: 'missing-stream',
+    plant: async (site, device) => {
+      site.declare(device, 'streams: [environment, vehicle]')
+      site.keepSending(await site.connect(device), device)
+    },
+  },
   {
     name: 'a token that is none',
     cause: 'refused',

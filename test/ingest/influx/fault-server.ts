@@ -29,6 +29,8 @@ export interface FaultServer {
   }[]
   /** Decides what happens to a request; undefined writes it. */
   decide: (lines: readonly string[], index: number) => Fault | undefined
+  /** What is written is answered so long after it came. */
+  answerMs: number
 }
 
 export async function startFaultServer(t: Pick<TestContext, 'after'>): Promise<FaultServer> {
@@ -47,7 +49,9 @@ export async function startFaultServer(t: Pick<TestContext, 'after'>): Promise<F
       const decided = fault.decide(lines, index)
       if (decided === undefined) {
         for (const line of lines) if (line !== '') fault.lines.add(line)
-        response.writeHead(204).end()
+        const answer = () => response.writeHead(204).end()
+        if (fault.answerMs === 0) answer()
+        else setTimeout(answer, fault.answerMs).unref()
       } else if (decided.status === 0) request.socket.destroy()
       else {
         const isText = typeof decided.body === 'string'
@@ -71,6 +75,7 @@ export async function startFaultServer(t: Pick<TestContext, 'after'>): Promise<F
     lines: new Set(),
     requests: [],
     decide: () => undefined,
+    answerMs: 0,
   }
   return fault
 }
