@@ -19,7 +19,7 @@ const HOUR_MS = 3_600_000
 const INTERVAL_MS = 250
 const MESSAGES = 6
 /** What one device may publish, of the platform that causes are planted in. */
-const MESSAGES_PER_SECOND = 100
+export const MESSAGES_PER_SECOND = 100
 
 export interface Planted {
   readonly name: string
