@@ -28,7 +28,7 @@ import { Shares } from './shares.ts'
 
 const LIMIT_DEFAULT = 100
 const LIMIT_MAX = 1_000
-/** Of at most 1,000 letters each, or of 1,000 devices. */
+/** Of at most 1,000 letters each, or of 1,000 devices: 50,000 small letters take 0.25 s of CPU, no turn more than 16 ms. */
 const LOOKS_PER_ANSWER_MAX = 50
 /** Counts are as many as one look has, or go on until there are so many. */
 const COUNTS_ENOUGH = 10_000
