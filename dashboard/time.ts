@@ -7,6 +7,9 @@ const KEPT = 'telltale.utc'
 /** Times are UTC, and not those of the clock here. */
 export const isUtc = signal(readKept())
 
+/** Milliseconds, by the clock here. */
+export const clock = (): number => Date.now()
+
 /** Milliseconds, once a second: whoever shows an age reads it. */
 export const now = signal(Date.now())
 setInterval(() => {

@@ -1,11 +1,12 @@
-/** Owns the page of one device: the answer on top, then its story. */
+/** Owns the page of one device: the answer on top, then its story and what it measured. */
 
-import { useMemo } from 'preact/hooks'
+import { useMemo, useRef } from 'preact/hooks'
 import { address, linkTo } from '../address.ts'
 import type { DeviceRecord, Why } from '../answers.ts'
 import { useAnswer } from '../gateway.ts'
-import { now } from '../time.ts'
+import { clock, now } from '../time.ts'
 import { Answer, Unknown } from './answer.tsx'
+import { Plots } from './plots.tsx'
 import { shownOf, timeText } from './range.ts'
 import { RangeChoice } from './range-choice.tsx'
 import { storyOf } from './story.ts'
@@ -26,6 +27,7 @@ export function DevicePage({ device }: { readonly device: string }) {
     () => record.value && storyOf(record.value, why.value?.evidence ?? [], now.peek()),
     [record.value, why.value],
   )
+  const ahead = useAhead(why.value)
   const failed = record.error ?? why.error
   if (failed !== undefined && failed.status !== 0 && record.value === undefined) {
     return <Unknown device={device} error={failed} />
@@ -39,6 +41,14 @@ export function DevicePage({ device }: { readonly device: string }) {
       {why.error && why.error.status !== 0 && <p class="bad">{why.error.message}.</p>}
       <RangeChoice shown={shown} />
       {story && <Timeline story={story} shown={shown} />}
+      {record.value && ahead !== undefined && <Plots record={record.value} shown={shown} gatewayAheadMs={ahead} />}
     </div>
   )
+}
+
+/** How far the gateway's clock is ahead of the one here, as it was found first. */
+function useAhead(why: Why | undefined): number | undefined {
+  const ahead = useRef<number>(undefined)
+  if (why !== undefined) ahead.current ??= why.at - clock()
+  return ahead.current
 }

@@ -8,6 +8,8 @@ import { type Shown, type Span, spanOf, timeText } from './range.ts'
 import { LANES, type Lane, type Piece, type Story, within } from './story.ts'
 
 const TICKS = 5
+/** More are shown when they are asked for. */
+const LINES_FIRST = 8
 const NARROW = matchMedia('(max-width: 760px)')
 const DAY_MS = 86_400_000
 
@@ -105,13 +107,14 @@ interface LinesProps {
 
 function Lines({ lines, shown, others }: LinesProps) {
   const [isOpen] = useState(NARROW.matches)
+  const [isWhole, showAll] = useState(false)
   return (
     <details open={isOpen}>
       <summary>
         {lines.length === 0 ? 'Nothing happened in this time' : `What happened, as a list (${count(lines.length)})`}
       </summary>
       <ol class="lines">
-        {lines.map(({ at, tone, kind, text }, index) => (
+        {(isWhole ? lines : lines.slice(0, LINES_FIRST)).map(({ at, tone, kind, text }, index) => (
           <li key={`${at} ${index}`}>
             <a
               href={linkWith({ at: timeText(at) })}
@@ -129,6 +132,11 @@ function Lines({ lines, shown, others }: LinesProps) {
           </li>
         ))}
       </ol>
+      {!isWhole && lines.length > LINES_FIRST && (
+        <button type="button" onClick={() => showAll(true)}>
+          Show all {count(lines.length)}
+        </button>
+      )}
       {others > 0 && <p class="soft">{count(others)} more outside of this time: choose a longer one.</p>}
     </details>
   )

@@ -1,0 +1,192 @@
+/** Owns the plot of one field: its name, its chart, what it says in words, and its points as a table. Drawn while it is in sight. */
+
+import { effect, type Signal, useComputed, useSignal } from '@preact/signals'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { linkWith } from '../address.ts'
+import type { Column } from '../answers.ts'
+import { clockTime, dateTime, isUtc, now } from '../time.ts'
+import { shown, unitSign } from '../values.ts'
+import { Chart } from './chart.ts'
+import { useInSight } from './in-sight.ts'
+import { timeText } from './range.ts'
+import type { Points } from './series.ts'
+import type { StreamData } from './stream-data.ts'
+
+const DARK = matchMedia('(prefers-color-scheme: dark)')
+
+interface Props {
+  readonly data: StreamData
+  readonly column: Column
+  /** Of the series, by its tags; empty if it has none. */
+  readonly series: string
+  /** There are others. */
+  readonly isNamed: boolean
+  readonly at: number | undefined
+}
+
+const NO_POINTS: Points = { times: [], means: [], mins: [], maxs: [] }
+
+export function Plot({ data, column, series, isNamed, at }: Props) {
+  const box = useRef<HTMLDivElement>(null)
+  const isSeen = useInSight(box)
+  const scheme = useScheme()
+  const points = useSignal<Points>(NO_POINTS)
+  const cursor = useSignal<number | undefined>(undefined)
+  const isBoolean = column.kind === 'boolean'
+  const unit = unitSign(column.unit)
+  const asked = useRef(at)
+  asked.current = at
+  const utc = isUtc.value
+  // Another colour, another clock or another time asked about is another drawing.
+  useEffect(() => {
+    const element = box.current
+    if (element === null || !isSeen) return
+    const chart = new Chart({
+      element,
+      isBoolean,
+      span: () => data.span,
+      at: () => asked.current,
+      onZoom: ({ from, to }) => {
+        location.hash = linkWith({ from: timeText(from), to: timeText(to) })
+      },
+      onCursor: (index) => {
+        cursor.value = index
+      },
+    })
+    const watch = new ResizeObserver(() => chart.resize(element.clientWidth))
+    watch.observe(element)
+    const end = effect(() => {
+      data.changed.value
+      now.value
+      const drawn = data.series.points(series, column.name, data.gapMs)
+      points.value = drawn
+      chart.draw(drawn)
+    })
+    return () => {
+      end()
+      watch.disconnect()
+      chart.destroy()
+    }
+  }, [data, column.name, series, isBoolean, isSeen, scheme, utc, at])
+  const name = column.name.replaceAll('_', ' ')
+  return (
+    <figure class="card plot" aria-label={`${name}${isNamed ? `, ${series}` : ''}`}>
+      <figcaption title={column.doc}>
+        <b>{name}</b>
+        {isNamed && <small>{series}</small>}
+        <Said points={points} cursor={cursor} unit={unit} isBoolean={isBoolean} />
+      </figcaption>
+      <div class="chart" ref={box} aria-hidden="true" />
+      <Table points={points} unit={unit} isBoolean={isBoolean} isAggregated={data.series.everyMs !== undefined} />
+    </figure>
+  )
+}
+
+interface SaidProps {
+  readonly points: Signal<Points>
+  readonly cursor: Signal<number | undefined>
+  readonly unit: string
+  readonly isBoolean: boolean
+}
+
+/** The value under the cursor, or else the last, with the lowest and the highest. */
+function Said({ points, cursor, unit, isBoolean }: SaidProps) {
+  const said = useComputed(() => {
+    const { times, means, mins, maxs } = points.value
+    const under = cursor.value
+    const index = under !== undefined && means[under] != null ? under : means.findLastIndex((mean) => mean !== null)
+    const mean = means[index]
+    if (mean == null) return undefined
+    const [lows, highs] = [mins.filter((each) => each !== null), maxs.filter((each) => each !== null)]
+    return {
+      value: textOf(mean, isBoolean),
+      at: index === under ? clockTime(times[index] ?? 0) : '',
+      low: shown(lows.reduce((low, each) => Math.min(low, each), Number.POSITIVE_INFINITY)),
+      high: shown(highs.reduce((high, each) => Math.max(high, each), Number.NEGATIVE_INFINITY)),
+    }
+  }).value
+  if (said === undefined) return <span class="said soft">nothing in this time</span>
+  const { value, at, low, high } = said
+  return (
+    <span class="said">
+      <small>{at || 'last'}</small> <b>{value}</b>
+      {unit && ` ${unit}`}
+      {!isBoolean && (
+        <small class="ends">
+          min {low} · max {high}
+        </small>
+      )}
+    </span>
+  )
+}
+
+const textOf = (value: number, isBoolean: boolean) => (isBoolean ? String(value >= 0.5) : shown(value))
+
+interface TableProps {
+  readonly points: Signal<Points>
+  readonly unit: string
+  readonly isBoolean: boolean
+  readonly isAggregated: boolean
+}
+
+/** What is drawn, point by point; made when it is opened. */
+function Table({ points, unit, isBoolean, isAggregated }: TableProps) {
+  const [isOpen, open] = useState(false)
+  return (
+    <details onToggle={({ currentTarget }) => open(currentTarget.open)}>
+      <summary>As a table</summary>
+      {isOpen && <Rows points={points} unit={unit} isBoolean={isBoolean} isAggregated={isAggregated} />}
+    </details>
+  )
+}
+
+function Rows({ points, unit, isBoolean, isAggregated }: TableProps) {
+  const { times, means, mins, maxs } = points.value
+  const hasEnds = isAggregated && !isBoolean
+  const rows = times.flatMap((time, index) => {
+    const mean = means[index]
+    return mean == null ? [] : [{ time, mean, low: mins[index] ?? mean, high: maxs[index] ?? mean }]
+  })
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by keyboard
+    <div class="rows" tabIndex={0}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Time</th>
+            <th scope="col">
+              {hasEnds ? 'Mean' : 'Value'}
+              {unit && `, ${unit}`}
+            </th>
+            {hasEnds && <th scope="col">Min</th>}
+            {hasEnds && <th scope="col">Max</th>}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ time, mean, low, high }) => (
+            <tr key={time}>
+              <td>
+                <time dateTime={timeText(time)}>{dateTime(time)}</time>
+              </td>
+              <td>
+                <data value={mean}>{textOf(mean, isBoolean)}</data>
+              </td>
+              {hasEnds && <td>{shown(low)}</td>}
+              {hasEnds && <td>{shown(high)}</td>}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function useScheme(): boolean {
+  const [isDark, setDark] = useState(DARK.matches)
+  useEffect(() => {
+    const changed = () => setDark(DARK.matches)
+    DARK.addEventListener('change', changed)
+    return () => DARK.removeEventListener('change', changed)
+  }, [])
+  return isDark
+}
