@@ -19,7 +19,7 @@ addEventListener('hashchange', () => {
 export interface Allowed {
   /** Whether it may replay and purge dead letters. */
   readonly deadLetters: boolean
-  /** Patterns of devices that it may command: `devices/truck-+`. */
+  /** Devices that it may command: ids, and `truck-*` for all that begin so. */
   readonly commands: readonly string[]
   /** Milliseconds. */
   readonly expiresAt?: number

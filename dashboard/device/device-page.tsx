@@ -1,4 +1,4 @@
-/** Owns the page of one device: the answer on top, then its story and what it measured. */
+/** Owns the page of one device: the answer on top, then its story and what it measured, and beside them what is known of it. */
 
 import { useMemo, useRef } from 'preact/hooks'
 import { address, linkTo } from '../address.ts'
@@ -6,6 +6,8 @@ import type { DeviceRecord, Why } from '../answers.ts'
 import { useAnswer } from '../gateway.ts'
 import { clock, now } from '../time.ts'
 import { Answer, Unknown } from './answer.tsx'
+import { Commands } from './commands.tsx'
+import { Facts } from './facts.tsx'
 import { Plots } from './plots.tsx'
 import { shownOf, timeText } from './range.ts'
 import { RangeChoice } from './range-choice.tsx'
@@ -39,9 +41,18 @@ export function DevicePage({ device }: { readonly device: string }) {
       </a>
       <Answer device={device} record={record.value} why={why.value} at={at} />
       {why.error && why.error.status !== 0 && <p class="bad">{why.error.message}.</p>}
-      <RangeChoice shown={shown} />
-      {story && <Timeline story={story} shown={shown} />}
-      {record.value && ahead !== undefined && <Plots record={record.value} shown={shown} gatewayAheadMs={ahead} />}
+      <Jumps />
+      <div class="device-columns">
+        <div class="measured">
+          <RangeChoice shown={shown} />
+          {story && <Timeline story={story} shown={shown} />}
+          {record.value && ahead !== undefined && <Plots record={record.value} shown={shown} gatewayAheadMs={ahead} />}
+        </div>
+        <div class="known">
+          {record.value && <Facts record={record.value} />}
+          <Commands device={device} />
+        </div>
+      </div>
     </div>
   )
 }
@@ -51,4 +62,19 @@ function useAhead(why: Why | undefined): number | undefined {
   const ahead = useRef<number>(undefined)
   if (why !== undefined) ahead.current ??= why.at - clock()
   return ahead.current
+}
+
+/** On a phone these lie below all plots. */
+function Jumps() {
+  const jump = (id: string) => document.getElementById(id)?.scrollIntoView()
+  return (
+    <div class="jumps">
+      <button type="button" onClick={() => jump('facts')}>
+        Facts
+      </button>
+      <button type="button" onClick={() => jump('commands')}>
+        Commands
+      </button>
+    </div>
+  )
 }

@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import axe from 'axe-core'
 import { connectAsync } from 'mqtt'
+import type { Page } from 'playwright-core'
 import { openPage, PHONE } from '../browser.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
 
@@ -58,4 +60,57 @@ test('the page of a device', async (t) => {
       .first()
       .waitFor()
   })
+
+  await t.test('is sent commands by who may, and by nobody else', async (t) => {
+    const commander = await platform.telltale(
+      'token',
+      'app',
+      '--filter',
+      'devices/+/telemetry/#',
+      '--command',
+      'devices/truck-+',
+    )
+    const page = await openPage(t, `${url}/#access_token=${commander.trim()}`)
+    if (page === undefined) return
+    await page.goto(`${url}/#/devices/truck-7`)
+    const commands = page.getByRole('region', { name: 'Commands' })
+    const payload = commands.getByLabel('Payload, as JSON')
+    await payload.fill('{"lamp": tru}')
+    await commands.getByRole('button', { name: 'Send' }).click()
+    await commands.getByText('The payload is no JSON').waitFor()
+    await payload.fill('{"lamp": true}')
+    await commands.getByRole('button', { name: 'Send' }).click()
+    const sent = commands.getByRole('listitem').filter({ hasText: '{"lamp":true}' })
+    await sent.filter({ hasText: 'Waits for the device' }).waitFor()
+    await sent.getByRole('button', { name: 'Take back' }).click()
+    await sent.filter({ hasText: 'Taken back' }).waitFor()
+
+    await page.goto(`${url}/#access_token=${token}`)
+    await page.goto(`${url}/#/devices/truck-7`)
+    await commands.getByText('npx telltale token app --command devices/truck-7').waitFor()
+    await commands.getByText('Taken back').waitFor()
+    assert.equal(await payload.count(), 0)
+  })
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await t.test(`is for all, in the ${colorScheme}`, async (t) => {
+      const page = await openPage(t, `${url}/#access_token=${token}`, { ...PHONE, colorScheme })
+      if (page === undefined) return
+      await page.goto(`${url}/#/devices/truck-7`)
+      await page.getByRole('region', { name: 'Facts' }).getByText('invalid-reading').waitFor()
+      await page.getByRole('region', { name: 'Commands' }).waitFor()
+      assert.deepEqual(await violations(page), [])
+    })
+  }
 })
+
+/** Of WCAG 2.2 AA, as far as a program sees them. */
+async function violations(page: Page): Promise<unknown[]> {
+  // The page's policy allows no script but its own: the debugger's way in asks it not.
+  await page.evaluate(axe.source)
+  const tags = JSON.stringify(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
+  const found: { id: string; nodes: { html: string }[] }[] = await page.evaluate(
+    `axe.run({ runOnly: ${tags} }).then(({ violations }) => violations)`,
+  )
+  return found.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])
+}
