@@ -4,6 +4,7 @@ import { useEffect } from 'preact/hooks'
 import { address, linkTo } from './address.ts'
 import { AlertList } from './alerts/alert-list.tsx'
 import { firingCount, useAlerts } from './alerts/listing.ts'
+import { DeadLetters } from './deadletters/dead-letters.tsx'
 import { DevicePage } from './device/device-page.tsx'
 import { DeviceList } from './devices/device-list.tsx'
 import { trouble } from './gateway.ts'
@@ -37,6 +38,11 @@ const VIEWS: Readonly<Record<string, View>> = {
     icon: 'M2.5 12h11L12 10V6.8a4 4 0 0 0-8 0V10zM6.8 14.3h2.4',
     count: () => firingCount.value,
     draw: () => <AlertList />,
+  },
+  deadletters: {
+    label: 'Dead letters',
+    icon: 'M2 4h12v8.5H2zM2.3 4.5 8 9l5.7-4.5',
+    draw: () => <DeadLetters />,
   },
   map: {
     label: 'Map',

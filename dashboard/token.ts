@@ -26,6 +26,8 @@ export interface Allowed {
 }
 
 export const allowed = computed<Allowed>(() => {
+  // A gateway that lets one in without a token lets one do all (TELLTALE_AUTH=off).
+  if (token.value === '') return { deadLetters: true, commands: ['*'] }
   const { scope, commands, exp } = claimsOf(token.value)
   return {
     deadLetters: typeof scope === 'string' && scope.split(' ').includes('dead-letters'),

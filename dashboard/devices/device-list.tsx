@@ -1,7 +1,8 @@
 /** Owns the view of all devices: those that have a problem first, and each with what is wrong. */
 
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useMemo, useRef } from 'preact/hooks'
 import { address, linkTo } from '../address.ts'
+import { isNarrow } from '../narrow.ts'
 import { count } from '../values.ts'
 import { DeviceRow } from './device-row.tsx'
 import { Filters } from './filters.tsx'
@@ -13,7 +14,6 @@ import './devices.css'
 
 /** As `devices.css` has them, in pixels; the second where a row has two lines. */
 const ROW_PX = { wide: 52, narrow: 76 }
-const NARROW = matchMedia('(max-width: 760px)')
 
 export function DeviceList() {
   useFleet()
@@ -41,7 +41,7 @@ export function DeviceList() {
 
 function Rows({ selected: { devices } }: { readonly selected: Selected }) {
   const list = useRef<HTMLOListElement>(null)
-  const rowPx = useRowPx()
+  const rowPx = isNarrow.value ? ROW_PX.narrow : ROW_PX.wide
   const { first, end } = useVisibleRows(list, devices.length, rowPx)
   const inSight = devices.slice(first, end)
   useLiveValues(inSight.map(({ device }) => device))
@@ -69,16 +69,6 @@ function step(event: KeyboardEvent) {
   if (!link) return
   event.preventDefault()
   link.focus()
-}
-
-function useRowPx(): number {
-  const [isNarrow, setNarrow] = useState(NARROW.matches)
-  useEffect(() => {
-    const changed = () => setNarrow(NARROW.matches)
-    NARROW.addEventListener('change', changed)
-    return () => NARROW.removeEventListener('change', changed)
-  }, [])
-  return isNarrow ? ROW_PX.narrow : ROW_PX.wide
 }
 
 function NoDevices() {
