@@ -1,18 +1,20 @@
 /**
- * Owns how a layer of the map draws all of itself on one canvas, as large as the map: anew whenever the map moves, and once a frame for
- * whatever else has changed.
+ * Owns how a layer of the map draws all of itself on one canvas, as large as the map and a margin around it: anew when the map was moved
+ * further than that, when it rests, and once a frame for whatever else has changed.
  */
 
-import { DomUtil, Layer, type Map as LeafletMap } from 'leaflet'
+import { DomUtil, Layer, type Map as LeafletMap, point } from 'leaflet'
 
-const MOVES = 'move zoom viewreset resize'
+const ZOOMS = 'zoom viewreset resize'
 const DARK = matchMedia('(prefers-color-scheme: dark)')
 
+/** What lies from `-margin` to `width + margin` can be drawn; 0 is where the map begins. */
 export interface Surface {
   readonly context: CanvasRenderingContext2D
+  readonly margin: number
   readonly width: number
   readonly height: number
-  /** Of a plane that is 256 wide at zoom 0: a point's place on the canvas is `x * scale - left`. */
+  /** Of a plane that is 256 wide at zoom 0: a point's place on the map is `x * scale - left`. */
   readonly scale: number
   readonly left: number
   readonly top: number
@@ -26,11 +28,14 @@ export abstract class CanvasLayer extends Layer {
   #map: LeafletMap | undefined
   #frame = 0
   #ratio = 1
+  #corner = point(0, 0)
+  readonly #margin: number
 
-  /** `pane`: of Leaflet, which decides what lies above what. */
-  constructor(pane: string) {
+  /** `pane`: of Leaflet, which decides what lies above what. `margin`: pixels by which the map may be dragged before all is drawn anew. */
+  constructor(pane: string, margin = 0) {
     super()
     this.#pane = pane
+    this.#margin = margin
   }
 
   protected abstract paint(surface: Surface): void
@@ -43,7 +48,9 @@ export abstract class CanvasLayer extends Layer {
   override onAdd(map: LeafletMap): this {
     this.#map = map
     map.getPane(this.#pane)?.append(this.#canvas)
-    map.on(MOVES, this.#draw)
+    map.on(ZOOMS, this.#draw)
+    map.on('move', this.#moved)
+    map.on('moveend', this.#rests)
     DARK.addEventListener('change', this.changed)
     this.#draw()
     return this
@@ -51,7 +58,9 @@ export abstract class CanvasLayer extends Layer {
 
   override onRemove(map: LeafletMap): this {
     cancelAnimationFrame(this.#frame)
-    map.off(MOVES, this.#draw)
+    map.off(ZOOMS, this.#draw)
+    map.off('move', this.#moved)
+    map.off('moveend', this.#rests)
     DARK.removeEventListener('change', this.changed)
     this.#canvas.remove()
     this.#map = undefined
@@ -63,7 +72,15 @@ export abstract class CanvasLayer extends Layer {
     if (this.#frame === 0) this.#frame = requestAnimationFrame(this.#draw)
   }
 
-  /** At once where the map moves: it has moved the canvas already. */
+  readonly #moved = (): void => this.#drawIfFurther(this.#margin)
+  readonly #rests = (): void => this.#drawIfFurther(0)
+
+  /** The map has moved the canvas already. */
+  #drawIfFurther(than: number): void {
+    const { x, y } = this.#map?.layerPointToContainerPoint(this.#corner) ?? point(0, 0)
+    if (Math.max(Math.abs(x + this.#margin), Math.abs(y + this.#margin)) > than) this.#draw()
+  }
+
   readonly #draw = (): void => {
     cancelAnimationFrame(this.#frame)
     this.#frame = 0
@@ -71,18 +88,22 @@ export abstract class CanvasLayer extends Layer {
     const context = this.#canvas.getContext('2d')
     if (map === undefined || context === null) return
     const { x: width, y: height } = map.getSize()
+    const margin = this.#margin
+    const [wide, high] = [width + 2 * margin, height + 2 * margin]
     this.#ratio = devicePixelRatio
-    const [wide, high] = [Math.round(width * this.#ratio), Math.round(height * this.#ratio)]
-    if (this.#canvas.width !== wide || this.#canvas.height !== high) {
-      Object.assign(this.#canvas, { width: wide, height: high })
-      Object.assign(this.#canvas.style, { width: `${width}px`, height: `${height}px` })
+    const pixels = { width: Math.round(wide * this.#ratio), height: Math.round(high * this.#ratio) }
+    if (this.#canvas.width !== pixels.width || this.#canvas.height !== pixels.height) {
+      Object.assign(this.#canvas, pixels)
+      Object.assign(this.#canvas.style, { width: `${wide}px`, height: `${high}px` })
     }
-    DomUtil.setPosition(this.#canvas, map.containerPointToLayerPoint([0, 0]))
+    this.#corner = map.containerPointToLayerPoint([-margin, -margin])
+    DomUtil.setPosition(this.#canvas, this.#corner)
     context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0)
-    context.clearRect(0, 0, width, height)
+    context.clearRect(0, 0, wide, high)
+    context.translate(margin, margin)
     const { x: left = 0, y: top = 0 } = map.getPixelBounds().min ?? {}
     const style = getComputedStyle(this.#canvas)
     const colour = (name: string) => style.getPropertyValue(`--${name}`)
-    this.paint({ context, width, height, scale: 2 ** map.getZoom(), left, top, colour })
+    this.paint({ context, margin, width, height, scale: 2 ** map.getZoom(), left, top, colour })
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Owns where the devices are: the last position of each, live while a map is shown.
  *
- * Always true: a position is not replaced by an earlier one. However many come, whoever looks is told once a frame.
+ * Always true: a position is not replaced by an earlier one. However many come, whoever looks is told a few times a second.
  * Bound: `DEVICES_MAX` devices, as in the list; a position in 5 s of each series.
  */
 
@@ -14,6 +14,8 @@ import { live } from '../gateway.ts'
 import type { PositionStream } from './position-streams.ts'
 
 const POSITIONS_PER_SECOND = 0.2
+/** All marks are drawn as often while devices move: as often as each frame would be a third of a core for 5,000 of them. */
+const TOLD_MS = 200
 
 export interface Position {
   readonly ts: number
@@ -26,7 +28,7 @@ export interface Position {
 
 const byDevice = new Map<string, Position>()
 
-/** Another number in each frame in which a device has moved. */
+/** Another number each time that devices have moved. */
 export const moves = signal(0)
 /** How many devices have a position. */
 export const located = signal(0)
@@ -84,20 +86,20 @@ function take({ device, ts, values }: Reading, source: PositionStream): void {
   told()
 }
 
-let frame = 0
+let timer: ReturnType<typeof setTimeout> | undefined
 let also: (() => void) | undefined
 
-/** Once a frame. */
+/** After `TOLD_MS`, for all that came meanwhile. */
 function told(besides?: () => void): void {
   also = besides ?? also
-  if (frame !== 0) return
-  frame = requestAnimationFrame(() => {
-    frame = 0
+  if (timer !== undefined) return
+  timer = setTimeout(() => {
+    timer = undefined
     batch(() => {
       moves.value++
       located.value = byDevice.size
       also?.()
       also = undefined
     })
-  })
+  }, TOLD_MS)
 }
