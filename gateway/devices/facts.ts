@@ -12,6 +12,7 @@ import { type DeviceHour, type DeviceLedger, type DeviceReceipts, INGEST_READER,
 import type { Presence } from '../../log/presence.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Latest } from '../latest.ts'
+import type { Pace } from './pace.ts'
 
 const HOUR_MS = 3_600_000
 /** Silence of so many intervals is told, but none that is shorter. */
@@ -46,6 +47,16 @@ export interface PartOfPlatform {
   readonly state: 'running' | 'stopped' | 'unknown'
   /** When it began to be so. */
   readonly since?: number
+}
+
+export interface SentStream {
+  readonly stream: string
+  /** Of its newest message. */
+  readonly heardAt: number
+  /** Learned; undefined while too little is known. */
+  readonly intervalMs: number | undefined
+  /** It comes like a clock. */
+  readonly isRegular: boolean
 }
 
 export interface PlatformFacts {
@@ -93,6 +104,8 @@ export interface Facts {
   readonly declared?: Declaration | undefined
   /** Streams of which anything ever came; undefined where nobody has seen them go by. */
   readonly streams?: readonly string[] | undefined
+  /** How it sends what it sends, as the gateway has seen it go by since it began. */
+  readonly sent?: readonly SentStream[] | undefined
   readonly edgeNode?: EdgeNode | undefined
 }
 
@@ -124,8 +137,8 @@ export async function factsOf(
   const now = clock.now()
   const heardAt = later(latest?.heardAt(device), receipts?.lastReceivedAt)
   const declaration = declared.get(device)
-  const sent = latest?.sentBy(device)
-  const paces = Array.from(sent?.values() ?? [], ({ pace }) => pace.intervalMs)
+  const sent = latest && Array.from(latest.sentBy(device), ([stream, { pace }]) => sentStream(stream, pace))
+  const paces = sent?.map(({ intervalMs: each }) => each) ?? []
   const { intervalMs, perHour } = paceOf(declaration, paces, () => intervalIn(receipts, now))
   const connects = noted?.totals.some(({ kind }) => kind === 'connected') ?? false
   const edgeNode = connects || present === undefined ? undefined : edgeNodeOf(device, { presence, journal })
@@ -148,11 +161,17 @@ export async function factsOf(
     edgeNode,
     declared: declaration,
     streams: latest?.streamsOf(device),
+    sent,
   }
 }
 
 export const later = (one: number | undefined, other: number | undefined): number | undefined =>
   one === undefined || (other !== undefined && other > one) ? other : one
+
+function sentStream(stream: string, { heardAt, intervalMs, isRegular }: Pace): SentStream {
+  return { stream, heardAt, intervalMs, isRegular }
+}
+
 /** With what its ledger says of messages that wait: it is counted for those that need it. */
 export const withPending = (facts: Facts, { pending, pendingSince }: DeviceLedger): Facts => ({
   ...facts,

@@ -64,6 +64,8 @@ const BY_CODE: Readonly<Record<string, string>> = {
     'the store refuses these values, for an earlier one was of another type: look at the reason, mend the column, then `telltale deadletters replay`',
   'log-damaged': 'the disk gave back other bytes than were written: look at it, and at `telltale deadletters show`',
   'keep-alive': 'look at its network: it went without a word; it connects again by itself',
+  'stream-stopped':
+    'look at the device: the sensor, or the part of its program, that sends this; one that no file in config/devices says it should send is taken for given up after a day',
   'not-born':
     'look at the device and how it is wired to its edge node, or at the edge node: it is back when the edge node publishes its DBIRTH',
   'edge-node-gone':

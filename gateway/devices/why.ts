@@ -7,7 +7,7 @@
  */
 
 import { type Evidence, sorted, storyOf } from './evidence.ts'
-import { type Facts, silentAfterMs } from './facts.ts'
+import { type Facts, type SentStream, silentAfterMs } from './facts.ts'
 import { mendOf, mendOfCode } from './mends.ts'
 import { count, duration, listOf, since } from './words.ts'
 
@@ -60,6 +60,12 @@ const TAKEOVERS_MIN = 3
 const LATE_MS = 30_000
 
 /** What is told before it is shown: `evidence` is of the cause alone. */
+/** A stream that came like a clock has stopped after so many of its intervals, but none that is shorter. */
+const STOPPED_INTERVALS = 10
+const STOPPED_MS_MIN = 60_000
+/** One that no file declares and that has not come for so long is not sent any more. */
+const RETIRED_MS = 24 * HOUR_MS
+
 type Found = Omit<Why, 'device' | 'at' | 'evidence'> & { readonly evidence?: readonly Evidence[] }
 
 export function whyOf(facts: Facts): Why {
@@ -294,8 +300,44 @@ function silent(facts: Facts): Found | undefined {
   return { cause: 'offline', ...(end && { code: end.code }), sentence, mend: mendOfCode(end?.code ?? 'offline') }
 }
 
-/** It sends, and nothing ever came of a stream that its file says it should send, too. */
+/** It sends, and one of its streams does not come: it never did, though its file says that it should, or it comes no more. */
 function missingStream(facts: Facts): Found | undefined {
+  return neverCame(facts) ?? stopped(facts)
+}
+
+/** What its file says that it should send, too, and what came like a clock. Of the past only what is known of then. */
+function stopped(facts: Facts): Found | undefined {
+  const { device, now, sent = [], isPast } = facts
+  const missing = sent.filter((each) => hasStopped(each, facts))
+  const [first] = missing.toSorted((one, other) => one.heardAt - other.heardAt)
+  if (first === undefined) return undefined
+  const others = sent.filter((each) => !missing.includes(each) && each.heardAt > first.heardAt)
+  if (others.length === 0) return undefined
+  const gone = missing.map(
+    ({ stream, heardAt }) => `${stream} ${isPast ? 'had' : 'has'} not come ${since(heardAt, now)}`,
+  )
+  const go = `, ${listOf(others.map(({ stream }) => stream))} ${others.length === 1 ? 'has' : 'have'}`
+  // What of the others had come by then nobody knows.
+  const sentence = `of ${device} ${listOf(gone)}${isPast ? '' : go}`
+  const evidence = missing.map(({ stream, heardAt }) => ({
+    at: heardAt,
+    text: `the newest message of ${stream} was received`,
+  }))
+  return { cause: 'missing-stream', code: 'stream-stopped', sentence, mend: mendOfCode('stream-stopped'), evidence }
+}
+
+function hasStopped({ stream, heardAt, intervalMs, isRegular }: SentStream, facts: Facts): boolean {
+  const { now, since: changed = 0, online, declared, isPast } = facts
+  const unheardMs = now - heardAt
+  // Who has come back is given his time again.
+  const waitedMs = now - Math.max(heardAt, online ? changed : 0)
+  const isDeclared = declared?.intervalMs !== undefined && declared.streams.includes(stream)
+  if (isDeclared && !isPast) return waitedMs > silentAfterMs({ intervalMs: declared.intervalMs })
+  if (!isRegular || intervalMs === undefined || unheardMs > RETIRED_MS) return false
+  return waitedMs > Math.max(STOPPED_MS_MIN, STOPPED_INTERVALS * intervalMs)
+}
+
+function neverCame(facts: Facts): Found | undefined {
   const { device, now, declared, streams = [], receipts, heardAt, isPast } = facts
   // What came by then of which stream is not kept.
   if (declared === undefined || streams.length === 0 || isPast) return undefined

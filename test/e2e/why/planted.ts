@@ -25,7 +25,7 @@ export interface Planted {
   readonly name: string
   readonly cause: Why['cause']
   readonly code?: string
-  /** Takes 20 s or so: the clock of a device is known after messages that are 5 s apart. */
+  /** Takes 20 s or more: the clock of a device is known after messages that are 5 s apart, and a stream may be late by a minute. */
   readonly isSlow?: boolean
   /** Of a device that never did anything. */
   readonly isOfNew?: boolean
@@ -34,6 +34,9 @@ export interface Planted {
 
 const reading = (ts: number, temperature = 20): string =>
   JSON.stringify({ ts, temperature, humidity: 40, pressure: 1_013, battery: 90, rssi: -60 })
+
+const position = { latitude: 1, longitude: 1, elevation: 1, heading: 1, grade: 0 }
+const vehicle = (ts: number): string => JSON.stringify({ ts, ...position, velocity: 9, fuel_consumption: 2 })
 
 /** The clients of one platform. */
 export class Site {
@@ -172,6 +175,31 @@ export const PLANTED: readonly Planted[] = [
     plant: async (site, device) => {
       site.declare(device, 'streams: [environment, vehicle]')
       site.keepSending(await site.connect(device), device)
+    },
+  },
+  {
+    name: 'a stream that it should send, and sends no more',
+    cause: 'missing-stream',
+    code: 'stream-stopped',
+    plant: async (site, device) => {
+      site.declare(device, `streams: [environment, vehicle]\ninterval: ${INTERVAL_MS}ms`)
+      const client = await site.connect(device)
+      await client.publishAsync(topicOf(device, 'vehicle'), vehicle(Date.now()), { qos: 1 })
+      site.keepSending(client, device)
+    },
+  },
+  {
+    name: 'a stream that came like a clock, and comes no more',
+    cause: 'missing-stream',
+    code: 'stream-stopped',
+    isSlow: true,
+    plant: async (site, device) => {
+      const client = await site.connect(device)
+      for (let sent = 0; sent < 10; sent++) {
+        await client.publishAsync(topicOf(device, 'vehicle'), vehicle(Date.now()), { qos: 1 })
+        await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS))
+      }
+      site.keepSending(client, device)
     },
   },
   {

@@ -14,6 +14,24 @@ function paceOf(messages: readonly (readonly [receivedAt: number, newest?: numbe
 const each = (count: number, of: (n: number) => readonly [number, number?]) =>
   Array.from({ length: count }, (_, n) => of(n))
 
+test('what comes like a clock is told from what comes when something happens', () => {
+  const isRegular = (...gaps: readonly number[]) => {
+    const pace = new Pace()
+    let at = T0
+    pace.take(at, at)
+    for (const gap of gaps) {
+      at += gap
+      pace.take(at, at)
+    }
+    return pace.isRegular
+  }
+  assert.equal(isRegular(...Array.from({ length: 9 }, (_, n) => 1_000 + 100 * n)), true)
+  assert.equal(isRegular(...Array.from({ length: 8 }, () => 1_000)), false, 'too little is known')
+  assert.equal(isRegular(1_000, 9_000, 300, 4_000, 60_000, 1_000, 2_000, 30_000, 700), false)
+  // After a gap it is a while until it is told again.
+  assert.equal(isRegular(...Array.from({ length: 9 }, () => 1_000), 60_000), false)
+})
+
 test('the interval is what usually lies between messages, whatever a few of them do', () => {
   assert.equal(paceOf(each(3, (n) => [n * 1_000, n * 1_000])), undefined, 'too little is known')
   assert.equal(paceOf(each(10, (n) => [n * 1_000, n * 1_000])), 1_000)

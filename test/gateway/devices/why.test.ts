@@ -194,6 +194,54 @@ test('a stream that never came is told, once the device has had the time to send
   assert.equal(causeOf({ ...missing, ...gone }), 'offline')
 })
 
+test('a stream that comes no more while others do is told: what should come, and what came like a clock', () => {
+  const stream = (name: string, ago: number, more: object = {}) => {
+    return { stream: name, heardAt: NOW - ago, intervalMs: 10_000, isRegular: true, ...more }
+  }
+  const others = stream('vehicle', 500)
+  const sends = (...sent: ReturnType<typeof stream>[]) => ({
+    sent: [others, ...sent],
+    streams: ['environment', 'vehicle'],
+  })
+  const answer = whyOf({ ...WELL, ...sends(stream('environment', 40 * MINUTE)) })
+  assert.deepEqual([answer.cause, answer.code], ['missing-stream', 'stream-stopped'])
+  assert.equal(
+    answer.sentence,
+    'of truck-7 environment has not come since 2025-11-23T01:33:20Z (40 min ago), vehicle has',
+  )
+  assert(answer.evidence.some(({ at, text }) => at === NOW - 40 * MINUTE && text.includes('environment')))
+  assert.match(answer.mend ?? '', /given up after a day/)
+  assert.equal(causeOf(sends(stream('environment', 90_000))), 'well', 'ten intervals')
+  assert.equal(
+    causeOf(sends(stream('environment', 40 * MINUTE, { isRegular: false }))),
+    'well',
+    'it tells of what happens',
+  )
+  assert.equal(causeOf(sends(stream('environment', 25 * HOUR))), 'well', 'it is sent no more')
+  assert.equal(
+    causeOf({ ...sends(stream('environment', 40 * MINUTE)), since: NOW - MINUTE }),
+    'well',
+    'it came back just now',
+  )
+  assert.equal(causeOf({ sent: [stream('environment', 500)] }), 'well')
+
+  const declared = { labels: {}, streams: ['environment'], intervalMs: 20_000 }
+  const irregular = sends(stream('environment', 70_000, { isRegular: false }))
+  assert.equal(causeOf({ ...irregular, declared }), 'missing-stream', 'three intervals that its file says')
+  assert.equal(causeOf({ ...irregular, declared: { ...declared, intervalMs: 30_000 } }), 'well')
+
+  // As of then: what had come by then is known of the stream that came no more, and not of what went on.
+  const facts: Facts = {
+    ...WELL,
+    ...sends(stream('environment', 40 * MINUTE)),
+    events: [event('connected', 'connected', 5 * HOUR)],
+  }
+  const hours = [1, 0].map((ago) => ({ from: NOW - ago * HOUR, stored: 5, setAside: 0, received: 5 }))
+  const at = (ago: number) => whyOf(asOf({ ...facts, hours }, NOW - ago, { ofPlatform: () => undefined }))
+  assert.equal(at(10 * MINUTE).sentence, 'of truck-7 environment had not come since 2025-11-23T01:33:20Z (30 min ago)')
+  assert.equal(at(50 * MINUTE).cause, 'well')
+})
+
 test('a device of Sparkplug is back by its DBIRTH, or with its edge node', () => {
   const died = {
     ...WELL,
