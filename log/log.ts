@@ -292,8 +292,6 @@ export interface DeadLetterBox {
   lookBack(query: DeadLetterLookBack): Promise<DeadLetterLook>
   /** How many are kept of each device by code, in order of device, after this one: of a bounded number of devices. */
   keptByCode(after: string): Promise<KeptByCode>
-  /** Of the newest dead letters of a device, which are looked through up to a bound, those of these entries that are held still. */
-  deadLettersOf(device: string, offsets: ReadonlySet<Offset>): Promise<DeadLetter[]>
   /** Calls back soon after new dead letters were committed, from whichever process, until `signal` aborts. */
   followDeadLetters(after: number, signal: AbortSignal): AsyncIterable<DeadLetter>
   /** The newest dead letter's sequence; 0 when there never was one. */

@@ -27,6 +27,11 @@ import {
 } from './trace-steps.ts'
 import { count, duration } from './words.ts'
 
+/** Of 1,000 letters each: 5 ms. */
+const LETTER_LOOKS_MAX = 10
+/** Received in one millisecond. */
+const LETTERS_MAX = 100
+
 export interface TracedMessage {
   readonly stream: string
   /** Its place in the log. */
@@ -56,7 +61,7 @@ export interface Trace {
 type TracedShard = Pick<Shard, 'first' | 'end' | 'read' | 'at' | 'timesOf' | 'checkpoint' | 'undecoded'>
 
 export interface TraceDependencies {
-  readonly log: Pick<DeadLetterBox, 'deadLettersOf' | 'deadLetterCounts'> & { readonly shards: readonly TracedShard[] }
+  readonly log: Pick<DeadLetterBox, 'lookBack' | 'deadLetterCounts'> & { readonly shards: readonly TracedShard[] }
   readonly decoder: Pick<Decoder, 'decode' | 'show'>
   /** Equal for two readings exactly when they are of one series. */
   readonly seriesOf: (reading: Reading) => string
@@ -79,11 +84,9 @@ export async function traceOf(
   const { device, now, clockOffsetMs } = facts
   const { log, decoder, seriesOf } = dependencies
   const search = await searchLog({ device, at, now, maySee, clockOffsetMs }, { shards: log.shards, decoder, seriesOf })
-  const letters = await log.deadLettersOf(device, new Set(search.messages.map(({ entry }) => entry.offset)))
   const messages: TracedMessage[] = []
   for (const found of search.messages) {
-    const letter = letters.find((each) => isOf(each, found))
-    messages.push(await tracedOf(found, facts, letter, dependencies))
+    messages.push(await tracedOf(found, facts, await letterOf(found, log), dependencies))
   }
   const { more, logFrom, lookedUntil } = search
   const bounds = boundsOf(at, messages, { logFrom, lookedUntil })
@@ -96,9 +99,24 @@ export async function traceOf(
   }
 }
 
-/** Offsets alone may be those of a log that is no more. */
-const isOf = ({ offset, receivedAt, stream }: DeadLetter, { entry }: Found) =>
-  offset === entry.offset && receivedAt === entry.receivedAt && stream === entry.stream
+/** Its dead letter, if that is held, and among the newest of its device that `LETTER_LOOKS_MAX` looks go through. */
+async function letterOf({ entry }: Found, log: Pick<DeadLetterBox, 'lookBack'>): Promise<DeadLetter | undefined> {
+  const { device, stream, offset, receivedAt } = entry
+  // Offsets alone may be those of a log that is no more.
+  const filter = { device, stream, since: receivedAt, until: receivedAt + 1 }
+  let before: number | undefined
+  for (let looks = 0; looks < LETTER_LOOKS_MAX; looks++) {
+    const { found, next } = await log.lookBack({
+      ...filter,
+      ...(before !== undefined && { before }),
+      limit: LETTERS_MAX,
+    })
+    const letter = found.find((each) => each.offset === offset)
+    if (letter !== undefined || next === undefined) return letter
+    before = next
+  }
+  return undefined
+}
 
 async function tracedOf(
   found: Found,

@@ -20,7 +20,6 @@ import type {
   DeadLetterQuery,
   NewDeadLetter,
 } from '../log.ts'
-import type { Offset } from '../position.ts'
 import { DeadLetterCodes } from './dead-letter-codes.ts'
 import { DeadLetterShares, type Share } from './dead-letter-shares.ts'
 import type { Environment } from './environment.ts'
@@ -102,18 +101,6 @@ export class DeadLetters {
     for (const letter of this.#from(filter, after)) {
       if (matches(letter, filter)) found.push(letter)
       if (found.length >= limit) break
-    }
-    return found
-  }
-
-  /** Of the newest `DEAD_LETTER_LOOKS_MAX` of the device, those of these entries. */
-  ofEntries(device: string, offsets: ReadonlySet<Offset>): DeadLetter[] {
-    const found: DeadLetter[] = []
-    let looked = 0
-    for (const sequence of this.#shares.backOf(device, Number.MAX_SAFE_INTEGER)) {
-      if (looked++ === DEAD_LETTER_LOOKS_MAX || found.length === offsets.size) break
-      const letter = this.get(sequence)
-      if (letter !== undefined && offsets.has(letter.offset)) found.push(letter)
     }
     return found
   }

@@ -39,7 +39,6 @@ import {
   type Progress,
 } from '../log.ts'
 import { LogError } from '../log-error.ts'
-import type { Offset } from '../position.ts'
 import type { Presence } from '../presence.ts'
 import type { Appender, DurableCommit } from './appender.ts'
 import { LocalCommands } from './commands.ts'
@@ -222,11 +221,6 @@ export class LocalLog implements Log, Part {
   async keptByCode(after: string): Promise<KeptByCode> {
     this.#refresh()
     return this.#open().deadLetters.codes.kept(after)
-  }
-
-  async deadLettersOf(device: string, offsets: ReadonlySet<Offset>): Promise<DeadLetter[]> {
-    this.#refresh()
-    return this.#open().deadLetters.ofEntries(device, offsets)
   }
 
   async lastDeadLetter(): Promise<number> {

@@ -332,7 +332,7 @@ export function testLog(name: string, open: OpensLog): void {
     assert.deepEqual(await undecoded(0, 20, await reopen()), [1, 3, 7])
   })
 
-  test(`${name}: of an entry it is known when it was committed and when ingest accounted for it, and how its letter is found`, async (t) => {
+  test(`${name}: of an entry it is known when it was committed, and when ingest accounted for it`, async (t) => {
     const { log, reopen } = await open(t)
     const before = Date.now()
     await append(log, ...Array.from({ length: 6 }, (_, number) => entry(number)))
@@ -352,11 +352,6 @@ export function testLog(name: string, open: OpensLog): void {
     for (const { accounted } of times.slice(2, 4)) isBetween(accounted, afterTwo, Date.now())
     assert.equal(times[4]?.accounted, undefined)
 
-    const { device } = deadLetter(4)
-    const offsets = async (...all: number[]) =>
-      (await log.deadLettersOf(device, new Set(all.map(at)))).map(({ offset }) => offset)
-    assert.deepEqual(await offsets(3, 4), [4])
-    assert.deepEqual(await offsets(3), [])
     const again = await only(await reopen()).timesOf(at(1))
     assert.deepEqual(again.accounted, times[1]?.accounted, 'a restart changes nothing')
   })
