@@ -12,7 +12,6 @@ import { appConnectionsMax } from '../gateway/server/connections.ts'
 import type { Identity } from '../identity/identity.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import { createStore, STORES } from '../ingest/stores.ts'
-import { KILLABLE } from '../log/journal.ts'
 import { INGEST_READER } from '../log/log.ts'
 import { Maps } from '../maps/maps.ts'
 import { type CertificateFiles, CertificateWatch, type Pems } from '../platform/certificate-watch.ts'
@@ -37,6 +36,7 @@ import {
 } from './installation.ts'
 import { makeLog } from './log.ts'
 import { payloadCheck } from './payload-check.ts'
+import { PlayedRoles } from './played-roles.ts'
 import type { Role } from './roles.ts'
 
 export interface Platform {
@@ -85,15 +85,7 @@ export async function startPlatform(
     logger('identity').warn('a new signing key was made, for there was none: no token of before is good any more')
   }
 
-  const tell = (kind: 'began' | 'ended', text: string) => async () => {
-    for (const role of roles) log.journal.notePlatform({ kind, code: `${role}-up`, text: `the ${role} ${text}` })
-  }
-  await lifecycle.start({ name: 'journal', start: tell('began', 'was started'), stop: tell('ended', 'was stopped') })
-  // Who has gone without a word is known by it.
-  const own = KILLABLE.filter((role) => roles.has(role))
-  const claim = async () => void (await Promise.all(own.map((role) => log.claim(role))))
-  const release = async () => void (await Promise.all(own.map((role) => log.release(role))))
-  await lifecycle.start({ name: 'claims', start: claim, stop: release })
+  await lifecycle.start(new PlayedRoles(roles, { log, logger: logger('log') }))
 
   let ingest: Ingest | undefined
   if (roles.has('ingest')) {
@@ -132,6 +124,7 @@ export async function startPlatform(
       presence: log.presence,
       commands: log.commands,
       journal: log.journal,
+      roles: log.roles,
       declared: devices.declared,
       full: () => log.full?.message,
       schemas,

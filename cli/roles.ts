@@ -1,11 +1,11 @@
 /** Owns which roles a process plays. All of them in one process is the default; apart, they share the log on one host. */
 
 import { STORES } from '../ingest/stores.ts'
+import { ROLES, type Role } from '../log/roles.ts'
 import type { Settings } from '../platform/settings.ts'
 import { UsageError } from './usage-error.ts'
 
-export const ROLES = ['broker', 'ingest', 'gateway'] as const
-export type Role = (typeof ROLES)[number]
+export { ROLES, type Role }
 
 /** The roles named in `text`, comma-separated. Throws a `UsageError` that says what is allowed. */
 export function parseRoles(text: string, settings: Settings): ReadonlySet<Role> {

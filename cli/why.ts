@@ -47,10 +47,11 @@ async function why(device: string, { at, json }: Options): Promise<void> {
 }
 
 async function lookInLog(log: Log, settings: Settings, device: string, at: number | undefined): Promise<Why> {
-  const { presence, journal } = log
+  const { presence, journal, roles } = log
   const { declared } = loadDevices(settings)
   const full = () => log.full?.message
-  const facts = await factsOf(device, { log, presence, journal, latest: undefined, declared, clock: systemClock, full })
+  const known = { log, presence, journal, roles, latest: undefined, declared, clock: systemClock, full }
+  const facts = await factsOf(device, known)
   if (facts === undefined) throw unknown(log, declared, device)
   if (at !== undefined && at < facts.now) return whyOf(asOf(facts, at, journal))
   const all = withPending(facts, await log.deviceLedger(INGEST_READER, device))

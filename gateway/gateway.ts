@@ -11,6 +11,7 @@ import type { DeclaredDevices } from '../identity/declared-devices.ts'
 import type { Commands } from '../log/commands.ts'
 import type { Journal } from '../log/journal.ts'
 import type { Presence } from '../log/presence.ts'
+import type { Roles } from '../log/roles.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
 import { GATEWAY_DRAIN_MS } from '../platform/limits.ts'
@@ -57,6 +58,7 @@ export interface GatewayDependencies {
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
+  readonly roles: Pick<Roles, 'all'>
   readonly declared: Pick<DeclaredDevices, 'has' | 'get' | 'ids' | 'onChange'>
   /** Why the log takes nothing now; undefined while it does. */
   readonly full: () => string | undefined

@@ -9,6 +9,7 @@ import type { Commands } from '../log/commands.ts'
 import type { Journal } from '../log/journal.ts'
 import type { Measured } from '../log/log.ts'
 import type { Presence } from '../log/presence.ts'
+import type { Roles } from '../log/roles.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
@@ -47,6 +48,7 @@ export interface HttpDependencies {
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
+  readonly roles: Pick<Roles, 'all'>
   readonly declared: Pick<DeclaredDevices, 'has' | 'get' | 'ids'>
   /** Why the log takes nothing now; undefined while it does. */
   readonly full: () => string | undefined

@@ -9,6 +9,7 @@
 import { statfs } from 'node:fs/promises'
 import type { Journal } from '../log/journal.ts'
 import { type DeadLetterCounts, INGEST_READER, type Ledger, type Measured } from '../log/log.ts'
+import type { Roles } from '../log/roles.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Access } from './access.ts'
@@ -35,6 +36,7 @@ export interface PlatformHealthOptions {
 export interface PlatformHealthDependencies {
   readonly log: LedgerLog & Measured
   readonly journal: Journal
+  readonly roles: Pick<Roles, 'all'>
   /** Why the log takes nothing now; undefined while it does. */
   readonly full: () => string | undefined
   /** Why no traffic should come now; undefined when it should. */

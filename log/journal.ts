@@ -52,18 +52,12 @@ export interface JournalOf {
 /** What concerns all devices. */
 export type PlatformCondition = 'broker-up' | 'ingest-up' | 'gateway-up' | 'store-away' | 'log-full'
 
-/** Roles that one process has; while it runs it has the claim of that name (`Claims`). */
-export const KILLABLE = ['broker', 'ingest'] as const
-export type Killable = (typeof KILLABLE)[number]
-
 export interface Journal {
   /** Of a device that was let in, or of one that has only been named by who was not: `isNamed`. */
   note(device: string, event: NewJournalEvent, how?: { readonly isNamed?: boolean }): void
   notePlatform(event: NewJournalEvent & { readonly code: PlatformCondition }): void
   of(device: string): JournalOf | undefined
   ofPlatform(): JournalOf | undefined
-  /** Roles whose process has gone without a word that it stops: by kill -9, or with the machine. Nobody has noted when. */
-  killed(): readonly Killable[]
   /** Names that only showed up where somebody was not let in. */
   named(): Iterable<string>
 }

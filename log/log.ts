@@ -13,6 +13,7 @@ import type { Journal } from './journal.ts'
 import type { LogError } from './log-error.ts'
 import type { Offset } from './position.ts'
 import type { Presence } from './presence.ts'
+import type { Roles } from './roles.ts'
 
 /** A message that was accepted and then set aside. */
 export interface NewDeadLetter {
@@ -345,6 +346,7 @@ export interface Log extends Appends, Shards, DeadLetterBox, NoticeBoard, Claims
   readonly presence: Presence
   readonly commands: Commands
   readonly journal: Journal
+  readonly roles: Roles
 }
 
 /** The reader whose checkpoint the ledger is kept for. */

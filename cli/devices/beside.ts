@@ -23,10 +23,10 @@ export const ALL_DEVICES = 'devices/+/telemetry/#'
 export const everything = () => new Access({ kind: 'app', filters: [ALL_DEVICES], expiresAt: Number.POSITIVE_INFINITY })
 
 export async function fromLog(log: Log, settings: Settings): Promise<OneDeviceDependencies> {
-  const { presence, journal } = log
+  const { presence, journal, roles } = log
   const { declared } = loadDevices(settings)
   const latest = new Latest({ stream: () => undefined })
-  const known = { log, presence, journal, latest, declared, clock: systemClock, full: () => log.full?.message }
+  const known = { log, presence, journal, roles, latest, declared, clock: systemClock, full: () => log.full?.message }
   return { ...known, ...decoding(settings), platform: await withBroker(platformFacts(known), settings) }
 }
 

@@ -10,6 +10,7 @@ import type { Declaration, DeclaredDevices } from '../../identity/declared-devic
 import type { Journal, JournalEvent } from '../../log/journal.ts'
 import { type DeviceHour, type DeviceLedger, type DeviceReceipts, INGEST_READER, type Shards } from '../../log/log.ts'
 import type { Presence } from '../../log/presence.ts'
+import { ROLES, type Role, type Roles } from '../../log/roles.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Latest } from '../latest.ts'
 import type { Pace } from './pace.ts'
@@ -38,15 +39,15 @@ export interface EdgeNode {
   readonly end?: JournalEvent
 }
 
-export const PARTS = ['broker', 'ingest', 'gateway'] as const
-
 /** A role of the platform, whichever processes play it. */
 export interface PartOfPlatform {
-  readonly role: (typeof PARTS)[number]
+  readonly role: Role
   /** `unknown`: nobody has told of it. */
   readonly state: 'running' | 'stopped' | 'unknown'
-  /** When it began to be so. */
+  /** When it began to be so; of one that was killed, when that was seen. */
   readonly since?: number
+  /** How it ended, of one that nobody stopped. */
+  readonly reason?: string
 }
 
 export interface SentStream {
@@ -62,8 +63,8 @@ export interface SentStream {
 export interface PlatformFacts {
   readonly storeAway?: Condition
   readonly logFull?: Condition
-  /** Roles that were stopped and have not begun again; of those that were killed nobody knows since when. */
-  readonly down: readonly { readonly role: string; readonly since?: number }[]
+  /** Roles that were stopped and have not begun again. */
+  readonly down: readonly { readonly role: string; readonly since?: number; readonly reason?: string }[]
 }
 
 /** Of one hour of receipt. */
@@ -113,6 +114,7 @@ export interface FactsDependencies {
   readonly log: Pick<Shards, 'deviceReceipts'>
   readonly presence: Presence
   readonly journal: Journal
+  readonly roles: Pick<Roles, 'all'>
   readonly latest: Latest | undefined
   readonly declared: Pick<DeclaredDevices, 'has' | 'get' | 'ids'>
   readonly clock: Clock
@@ -125,7 +127,7 @@ export interface FactsDependencies {
 /** Undefined of a device that nobody has ever heard of, and no file declares. Who asks of all devices does so without their hours. */
 export async function factsOf(
   device: string,
-  { log, presence, journal, latest, declared, clock, full, platform }: FactsDependencies,
+  { log, presence, journal, roles, latest, declared, clock, full, platform }: FactsDependencies,
   { withHours = true }: { readonly withHours?: boolean } = {},
 ): Promise<Facts | undefined> {
   const receipts = await log.deviceReceipts(INGEST_READER, device)
@@ -157,7 +159,7 @@ export async function factsOf(
     events: noted?.events ?? [],
     totals: noted?.totals ?? [],
     pending: undefined,
-    platform: platform ?? platformFacts({ journal, clock, full }),
+    platform: platform ?? platformFacts({ journal, roles, clock, full }),
     edgeNode,
     declared: declaration,
     streams: latest?.streamsOf(device),
@@ -211,11 +213,12 @@ function edgeNodeOf(
 
 export function platformFacts({
   journal,
+  roles,
   clock,
   full,
-}: Pick<FactsDependencies, 'journal' | 'clock' | 'full'>): PlatformFacts {
+}: Pick<FactsDependencies, 'journal' | 'roles' | 'clock' | 'full'>): PlatformFacts {
   const { events = [] } = journal.ofPlatform() ?? {}
-  const { storeAway, ...facts } = platformIn(events, partsOf({ journal }), clock.now(), full())
+  const { storeAway, ...facts } = platformIn(events, partsOf({ journal, roles }), clock.now(), full())
   // Whoever would say that the store is back is gone.
   const isToldOf = !facts.down.some(({ role }) => role === 'ingest')
   return { ...facts, ...(isToldOf && storeAway && { storeAway }) }
@@ -332,7 +335,7 @@ function completenessOf(
 
 function platformBefore(time: number, journal: Pick<Journal, 'ofPlatform'>): PlatformFacts {
   const events = (journal.ofPlatform()?.events ?? []).filter(({ firstAt }) => firstAt <= time)
-  return platformIn(events, partsIn(events), time, undefined)
+  return platformIn(events, toldIn(events), time, undefined)
 }
 
 function platformIn(
@@ -358,16 +361,24 @@ function platformIn(
   return { ...(storeAway && { storeAway }), ...(logFull && { logFull }), down }
 }
 
-/** Which parts of the platform run: as they have told, and of one that was killed as is seen. In totals it is not lost when much has happened since. */
-export function partsOf({ journal }: Pick<FactsDependencies, 'journal'>): PartOfPlatform[] {
-  const killed: readonly string[] = journal.killed()
-  return partsIn(journal.ofPlatform()?.totals ?? []).map((part) =>
-    part.state !== 'stopped' && killed.includes(part.role) ? { role: part.role, state: 'stopped' } : part,
-  )
+/** Which parts of the platform run. Where no process has told of a role (those of an earlier version did not), the journal says what it knows. */
+export function partsOf({ journal, roles }: Pick<FactsDependencies, 'journal' | 'roles'>): PartOfPlatform[] {
+  const all = roles.all()
+  // Totals, for of the events the oldest go.
+  return toldIn(journal.ofPlatform()?.totals ?? []).map((told) => {
+    const played = all.filter(({ role }) => role === told.role)
+    const running = played.filter(({ isRunning }) => isRunning)
+    if (running.length > 0)
+      return { role: told.role, state: 'running', since: Math.min(...running.map(({ since }) => since)) }
+    const [gone] = played.sort((one, other) => (other.goneAt ?? 0) - (one.goneAt ?? 0))
+    if (gone === undefined) return told
+    const since = gone.goneAt !== undefined && { since: gone.goneAt }
+    return { role: told.role, state: 'stopped', ...since, reason: `${gone.process} was killed, or crashed` }
+  })
 }
 
-function partsIn(events: readonly JournalEvent[]): PartOfPlatform[] {
-  return PARTS.map((role) => {
+function toldIn(events: readonly JournalEvent[]): PartOfPlatform[] {
+  return ROLES.map((role) => {
     const told = events.filter(({ code }) => code === `${role}-up`).sort((one, other) => one.at - other.at)
     const { kind, at } = told.at(-1) ?? {}
     if (at === undefined) return { role, state: 'unknown' }

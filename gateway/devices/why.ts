@@ -106,7 +106,7 @@ function brokerDown({ device, platform, now }: Facts): Found | undefined {
     cause: 'broker-down',
     sentence: `no device can send, ${device} neither: the platform's broker ${stoppedSince(down, now)}`,
     mend: mendOf('broker-down'),
-    evidence: ended(down, 'the broker was stopped'),
+    evidence: ended(down, down.reason ?? 'the broker was stopped'),
   }
 }
 
@@ -214,7 +214,12 @@ function waiting(facts: Facts): Found | undefined {
   const down = platform.down.find(({ role }) => role === 'ingest')
   if (down !== undefined) {
     const sentence = `what ${device} sends is kept and not stored, for ingest ${stoppedSince(down, now)}${many}`
-    return { cause: 'ingest-down', sentence, mend: mendOf('ingest-down'), evidence: ended(down, 'ingest was stopped') }
+    return {
+      cause: 'ingest-down',
+      sentence,
+      mend: mendOf('ingest-down'),
+      evidence: ended(down, down.reason ?? 'ingest was stopped'),
+    }
   }
   // What is older than what is accounted for came before, and is put through again just now.
   if (pendingSince === undefined || now - pendingSince < LATE_MS || pendingSince < (receipts?.lastReceivedAt ?? 0))
@@ -448,8 +453,14 @@ function isOver({ online, events, receipts }: Facts, at: number): boolean {
 
 const recentMs = (facts: Facts) => Math.max(RECENT_MS, silentAfterMs(facts))
 
-const stoppedSince = ({ since: at }: { readonly since?: number }, now: number) =>
-  at === undefined ? 'does not run' : `is stopped ${since(at, now)}`
+function stoppedSince(
+  { since: at, reason }: { readonly since?: number; readonly reason?: string },
+  now: number,
+): string {
+  const why = reason === undefined ? '' : ` (${reason})`
+  if (at === undefined) return `does not run${why}`
+  return reason === undefined ? `is stopped ${since(at, now)}` : `is gone ${since(at, now)}${why}`
+}
 
 const ended = ({ since: at }: { readonly since?: number }, text: string): Evidence[] =>
   at === undefined ? [] : [{ at, text }]

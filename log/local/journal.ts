@@ -19,15 +19,12 @@ import {
   type Journal,
   type JournalEvent,
   type JournalOf,
-  KILLABLE,
-  type Killable,
   type NewJournalEvent,
   type PlatformCondition,
 } from '../journal.ts'
 import type { LogError } from '../log-error.ts'
 import { Decoded } from './decoded.ts'
 import type { Environment } from './environment.ts'
-import { isClaimOrphaned } from './lock.ts'
 
 export const EVENTS_MAX = 32
 export const STRANGERS_MAX = 1_000
@@ -115,10 +112,6 @@ export class LocalJournal implements Journal {
 
   ofPlatform(): JournalOf | undefined {
     return this.#decoded.get(PLATFORM)
-  }
-
-  killed(): readonly Killable[] {
-    return KILLABLE.filter((role) => isClaimOrphaned(this.#dependencies.environment, role))
   }
 
   *named(): Iterable<string> {

@@ -40,6 +40,7 @@ import {
 } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import type { Presence } from '../presence.ts'
+import type { Roles } from '../roles.ts'
 import type { Appender, DurableCommit } from './appender.ts'
 import { LocalCommands } from './commands.ts'
 import { DeadLetters } from './dead-letters.ts'
@@ -55,6 +56,7 @@ import { Preallocation } from './preallocation.ts'
 import { LocalPresence } from './presence.ts'
 import { Reader } from './reader.ts'
 import { Replays } from './replays.ts'
+import { LocalRoles } from './roles.ts'
 import { SharedSignal } from './shared-signal.ts'
 import { fullElsewhere, Writing } from './writing.ts'
 
@@ -98,6 +100,7 @@ interface Open {
   readonly presence: Presence
   readonly commands: LocalCommands
   readonly journal: LocalJournal
+  readonly roles: Roles
   readonly writing?: Writing
 }
 
@@ -178,6 +181,10 @@ export class LocalLog implements Log, Part {
 
   get journal(): Journal {
     return this.#open().journal
+  }
+
+  get roles(): Roles {
+    return this.#open().roles
   }
 
   get id(): string {
@@ -307,7 +314,8 @@ export class LocalLog implements Log, Part {
     const appended = new SharedSignal(join(this.#options.directory, 'appended'))
     const parts = { environment, ledgers, reader, preallocation, appended, onAdvanced }
     const shard = new LocalShard({ ...this.#dependencies, ...parts })
-    const lists = { deadLetters, notices, replays, presence, commands, journal }
+    const roles = new LocalRoles(environment, clock)
+    const lists = { deadLetters, notices, replays, presence, commands, journal, roles }
     return { environment, ledgers, deviceLedgers, reader, shard, preallocation, ...lists }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Owns the promise that one process appends to a log, and claims of other kinds that one process has: for each a record in the log's own
+ * Owns the promise that one process appends to a log, and claims of other kinds that one process has, and how a process is named: for each a record in the log's own
  * `meta` that names the process. LMDB lets one process at a time write, on the whole host, so of two that start at once one is second.
  *
  * Always true: the lock of a process that is gone (kill -9, power cut) is taken over; a process is told from a later one
@@ -13,14 +13,14 @@ import type { Environment } from './environment.ts'
 
 const KEY = 'writer'
 
-interface Holder {
+export interface Holder {
   readonly pid: number
   readonly startedAt?: string | undefined
 }
 
 /** Takes the lock. Throws a `LogError` `log-locked` that names the process which appends to this log now. */
 export async function acquireLock({ meta, durable }: Environment): Promise<void> {
-  const self: Holder = { pid: process.pid, startedAt: startOf(process.pid) }
+  const self = thisProcess()
   await durable(
     meta.transaction(() => {
       const holder = parse(meta.get(KEY))
@@ -37,7 +37,7 @@ export async function acquireClaim({ meta, durable }: Environment, name: string)
   const known = parse(meta.get(claimKey(name)))
   // Whoever stands by asks again and again.
   if (known !== undefined && known.pid !== process.pid && isAlive(known)) return false
-  const self: Holder = { pid: process.pid, startedAt: startOf(process.pid) }
+  const self = thisProcess()
   let isOurs = false
   await durable(
     meta.transaction(() => {
@@ -57,12 +57,6 @@ export async function releaseClaim({ meta, durable }: Environment, name: string)
   )
 }
 
-/** Whether the process that had the claim has gone, and not released it. */
-export function isClaimOrphaned({ meta }: Environment, name: string): boolean {
-  const holder = parse(meta.get(claimKey(name)))
-  return holder !== undefined && !isAlive(holder)
-}
-
 const claimKey = (name: string) => `claim ${name}`
 
 /** Gives up the lock that this process holds. */
@@ -70,11 +64,13 @@ export async function releaseLock({ meta, durable }: Environment): Promise<void>
   await durable(meta.remove(KEY))
 }
 
+export const thisProcess = (pid = process.pid): Holder => ({ pid, startedAt: startOf(pid) })
+
 function parse(record: unknown): Holder | undefined {
   return typeof record === 'string' ? (JSON.parse(record) as Holder) : undefined
 }
 
-function isAlive(holder: Holder): boolean {
+export function isAlive(holder: Holder): boolean {
   const startedAt = startOf(holder.pid)
   if (startedAt !== undefined || holder.startedAt !== undefined) return startedAt === holder.startedAt
   try {

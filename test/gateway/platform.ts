@@ -161,6 +161,7 @@ export async function startPlatform(
         presence: log.presence,
         commands: given.commands === undefined ? log.commands : ({ ...given.commands } as Commands),
         journal: log.journal,
+        roles: log.roles,
         declared: devices.declared,
         full: () => log.full?.message,
         schemas,

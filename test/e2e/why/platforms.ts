@@ -97,7 +97,7 @@ export const PLANTED_IN_PLATFORM: readonly PlantedInPlatform[] = [
   {
     name: 'ingest that is killed',
     cause: 'ingest-down',
-    says: /for ingest does not run, and .* wait for it/,
+    says: /for ingest (does not run|is gone since.*) \(process \d+ was killed, or crashed\), and .* wait for it/,
     plant: apart(({ ingest }) => ingest.kill()),
   },
   {
@@ -109,7 +109,7 @@ export const PLANTED_IN_PLATFORM: readonly PlantedInPlatform[] = [
   {
     name: 'a broker that is killed',
     cause: 'broker-down',
-    says: /no device can send.*broker does not run/,
+    says: /no device can send.*broker (does not run|is gone since.*) \(process \d+ was killed, or crashed\)/,
     plant: apart(({ broker }) => broker.kill()),
   },
   {
