@@ -57,7 +57,8 @@ export const devicesDirectory = (settings: Settings) => join(settings.configDir,
 /** What the files of devices say, as new as they are while the watch is running. */
 export function openDevices(settings: Settings, logger: Logger) {
   const devices = new DeviceFiles()
-  const watch = watchConfig(settings, 'devices', { use: (files) => devices.use(files), logger })
+  const prepare = (files: readonly ConfigText[]) => devices.prepare(files)
+  const watch = watchConfig(settings, 'devices', { use: (files) => devices.use(files), prepare, logger })
   return { devices, watch }
 }
 

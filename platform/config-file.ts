@@ -12,6 +12,10 @@ import { TelltaleError } from './errors.ts'
 /** A file is larger: refused. */
 export const CONFIG_FILE_BYTES_MAX = 1024 * 1024
 
+/** Of a file that is read by parts, each but the last is so long, and as much longer as its last item: 3 ms or so. */
+const PART_CHARS_MIN = 2_048
+const ITEM = /^-(\s|$)/
+
 /** A file that cannot be used; its message begins with file and line. */
 export class ConfigError extends TelltaleError {
   readonly file: string
@@ -127,17 +131,59 @@ export class ConfigValue {
 
 /** The items of a file: those of a list, or the one map that it is. Throws a `ConfigError`. */
 export function readConfig(file: string, text: string): readonly ConfigValue[] {
+  checkSize(file, text)
+  return itemsIn(file, text, 1)
+}
+
+/**
+ * The same, some items at a time, so that others can have their turn between: a file of 5,000 items takes 0.8 s. Throws the `ConfigError`
+ * of the first part that has a fault.
+ */
+export function* readConfigByParts(file: string, text: string): Generator<readonly ConfigValue[], void, undefined> {
+  checkSize(file, text)
+  for (const { text: part, line } of partsIn(text)) yield itemsIn(file, part, line)
+}
+
+/** A list whose items begin lines, and nothing else does but comments: what begins no line belongs to the item before it. */
+function partsIn(text: string): { readonly text: string; readonly line: number }[] {
+  const lines = text.split('\n')
+  const first = lines.findIndex((line) => ITEM.test(line))
+  const isOfList = (line: string, index: number) =>
+    ITEM.test(line) || /^(\s|$|#)/.test(line) || (index < first && /^---\s*$/.test(line))
+  if (!lines.every(isOfList)) return [{ text, line: 1 }]
+  const parts: { readonly text: string; readonly line: number }[] = []
+  let part: string[] = []
+  let length = 0
+  let from = 1
+  for (const [index, line] of lines.entries()) {
+    if (length > PART_CHARS_MIN && ITEM.test(line)) {
+      parts.push({ text: part.join('\n'), line: from })
+      part = []
+      length = 0
+      from = index + 1
+    }
+    part.push(line)
+    length += line.length + 1
+  }
+  return [...parts, { text: part.join('\n'), line: from }]
+}
+
+function checkSize(file: string, text: string): void {
   if (text.length > CONFIG_FILE_BYTES_MAX)
     throw new ConfigError(file, undefined, `is larger than ${CONFIG_FILE_BYTES_MAX} bytes`)
+}
+
+/** `line`: that of the file in which the text begins. */
+function itemsIn(file: string, text: string, line: number): readonly ConfigValue[] {
   const lineCounter = new LineCounter()
   const document = parseDocument(text, { lineCounter, prettyErrors: false, schema: 'core' })
-  const lineAt = (offset: number) => lineCounter.linePos(offset).line
+  const lineAt = (offset: number) => lineCounter.linePos(offset).line + line - 1
   const [error] = [...document.errors, ...document.warnings]
   if (error !== undefined) {
     throw new ConfigError(file, lineAt(error.pos[0]), faultOf(error, text))
   }
   const lineOf = (node: Node) => lineAt(node.range?.[0] ?? 0)
-  const root = new ConfigValue(file, document.contents as Node | null, 1, lineOf)
+  const root = new ConfigValue(file, document.contents as Node | null, line, lineOf)
   if (root.scalar === null) return []
   if (root.isList) return root.list('the file')
   if (root.isMap) return [root]

@@ -61,6 +61,18 @@ export class ConfigFolder {
     return this.#inForce
   }
 
+  /** What the files say, if any of them has changed since it was looked last; undefined if none has, or if that cannot be read. */
+  changed(): readonly ConfigText[] | undefined {
+    try {
+      const files = this.#files()
+      if (files.map(({ seen }) => seen).join('\n') === this.#seen[1]) return undefined
+      return files.map(({ file }) => ({ file, text: textOf(file) }))
+    } catch (error) {
+      if (error instanceof ConfigError) return undefined
+      throw error
+    }
+  }
+
   look(): ConfigLook {
     try {
       return this.#look()

@@ -26,6 +26,8 @@ export interface ConfigWatchOptions {
 export interface ConfigWatchDependencies {
   /** Puts files in force; throws a `ConfigError`, and changes nothing, where it cannot. */
   readonly use: (files: readonly ConfigText[]) => void
+  /** Reads files that will be put in force next, while others have their turn. Never rejects: what is wrong with them `use` says. */
+  readonly prepare?: (files: readonly ConfigText[]) => Promise<void>
   /** Files have come into force, and the watch is running. */
   readonly inForce?: () => void
   readonly clock: Clock
@@ -36,6 +38,10 @@ export class ConfigWatch implements Part {
   readonly name: string
   readonly #folder: ConfigFolder
   readonly #inForce: (() => void) | undefined
+  readonly #prepare: ConfigWatchDependencies['prepare']
+  /** Files that have changed are read, and not yet in force. */
+  #preparing: Promise<void> | undefined
+  #isStopped = false
   readonly #clock: Clock
   readonly #logger: Logger
   /** When the files were looked at last, milliseconds. */
@@ -45,8 +51,10 @@ export class ConfigWatch implements Part {
   #isStarted = false
   #told: ReadonlySet<string> = new Set()
 
-  constructor({ name, directory, kept }: ConfigWatchOptions, { use, inForce, clock, logger }: ConfigWatchDependencies) {
+  constructor({ name, directory, kept }: ConfigWatchOptions, dependencies: ConfigWatchDependencies) {
+    const { use, prepare, inForce, clock, logger } = dependencies
     this.name = name
+    this.#prepare = prepare
     this.#kept = new KeptConfig(kept)
     this.#folder = new ConfigFolder(directory, use, this.#kept.read())
     this.#inForce = inForce
@@ -69,7 +77,9 @@ export class ConfigWatch implements Part {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true
     clearInterval(this.#looking)
+    await this.#preparing
   }
 
   /** What is in force. */
@@ -77,8 +87,25 @@ export class ConfigWatch implements Part {
     return this.#folder.files
   }
 
-  /** As a timer does it. */
+  /** As a timer does it: what has changed is in force when it is read. */
   look(): void {
+    if (this.#preparing !== undefined) return
+    const prepare = this.#prepare
+    const changed = prepare && this.#folder.changed()
+    if (prepare === undefined || changed === undefined) this.#lookNow()
+    else this.#preparing = this.#lookAt(changed, prepare)
+  }
+
+  async #lookAt(
+    changed: readonly ConfigText[],
+    prepare: NonNullable<ConfigWatchDependencies['prepare']>,
+  ): Promise<void> {
+    await prepare(changed)
+    this.#preparing = undefined
+    if (!this.#isStopped) this.#lookNow()
+  }
+
+  #lookNow(): void {
     const { changed, problems, lost } = this.#look()
     if (changed) this.#logger.info({ files: this.files.length }, `other ${this.name} are in force`)
     if (changed && this.#isStarted) this.#keep()
@@ -112,7 +139,7 @@ export class ConfigWatch implements Part {
    * here.
    */
   lookAfter(receivedAt: number): void {
-    if (receivedAt >= this.#lookedAt) this.look()
+    if (receivedAt >= this.#lookedAt) this.#lookNow()
   }
 
   #look(): ConfigLook {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { DeviceFiles } from '../../identity/device-files.ts'
+import type { ConfigError } from '../../platform/config-file.ts'
 
 const file = (text: string, name = 'a.yaml') => ({ file: name, text })
 const PASSWORD = `scrypt$2$1$1$${'A'.repeat(11)}$${'A'.repeat(22)}`
@@ -105,4 +107,70 @@ test('a file of 5,000 devices is read, and a file beside it that changes does no
   use([file(many), file('device: pump-2', 'b.yaml')])
   assert.equal(declared.get('truck-4999'), before)
   assert.deepEqual([declared.has('pump-1'), declared.has('pump-2')], [false, true])
+})
+
+/** Random files of devices: lists, with what YAML allows between and within items, some of them broken. */
+const files = fc
+  .array(
+    fc.record({
+      id: fc.constantFrom('a', 'b', '"truck-*"', 'c d', '{', "'x'", '[p, q]'),
+      site: fc.constantFrom(
+        'depot',
+        '"a\\nb"',
+        '|\n    two\n    lines',
+        '[x',
+        '# none',
+        "'it''s'",
+        '>-\n    - folded\n\n    # more',
+      ),
+      between: fc.constantFrom('', '\n', '# a comment\n', '  # another\n', '---\n', '...\n', 'x: 1\n', '-\n', '\r\n'),
+      key: fc.constantFrom('device', 'devices', 'devise'),
+    }),
+    { minLength: 1, maxLength: 60 },
+  )
+  .map((items) => items.map(({ id, site, between, key }) => `${between}- ${key}: ${id}\n  site: ${site}\n`).join(''))
+
+test('read by parts a file says what it says read whole; of one with a fault a line with a fault is told', async () => {
+  await fc.assert(
+    fc.asyncProperty(files, fc.nat(8), async (text, unbroken) => {
+      // Most are broken by chance: a good one is long, too.
+      const good = Array.from({ length: 100 * unbroken }, (_, n) => `- device: d${n}\n  site: s\n`).join('')
+      const [whole, parts] = [new DeviceFiles(), new DeviceFiles()]
+      const given = [file(good + text)]
+      await parts.prepare(given)
+      const told = [whole, parts].map((each) => {
+        try {
+          each.use(given)
+          return undefined
+        } catch (error) {
+          return error as ConfigError
+        }
+      })
+      assert.equal(told[0] === undefined, told[1] === undefined, `${told[0]?.message}, by parts ${told[1]?.message}`)
+      assert.match(told[1]?.message ?? 'a.yaml:1', /^a.yaml:\d+/)
+      assert.deepEqual(parts.declared.ids, whole.declared.ids)
+      for (const id of whole.declared.ids) assert.deepEqual(parts.declared.get(id), whole.declared.get(id))
+    }),
+    { numRuns: 40 },
+  )
+})
+
+test('a fault in a part of a long file is told as it is of the whole file, and others have their turn meanwhile', async () => {
+  const items = Array.from({ length: 2_000 }, (_, n) => `- device: truck-${n}\n  labels: { fleet: north }\n`)
+  for (const [bad, fault] of [
+    ['- device: a\n  sites: b\n', /^a.yaml:4002: "sites" is nothing that a device has/],
+    ['- device: a\n  labels: { b\n', /^a.yaml:4003: is not YAML/],
+    ['- device: a\n  site: b\n  site: c\n', /^a.yaml:4003: the key site is there twice/],
+    ['- device: truck-7\n', /^a.yaml:4001: truck-7 is there already: a.yaml:15/],
+  ] as const) {
+    const devices = new DeviceFiles()
+    devices.use([file('device: before')])
+    let turns = 0
+    const counting = setInterval(() => turns++)
+    await devices.prepare([file([...items, bad, ...items.slice(0, 9)].join(''))])
+    clearInterval(counting)
+    assert(turns > 3, `${turns} turns`)
+    assert.throws(() => devices.use([file([...items, bad, ...items.slice(0, 9)].join(''))]), { message: fault })
+    assert.deepEqual(devices.declared.ids, ['before'])
+  }
 })

@@ -18,6 +18,8 @@ const HOUR_MS = 3_600_000
 /** So often a message comes of a device that sends. */
 const INTERVAL_MS = 250
 const MESSAGES = 6
+/** So often of a stream that comes like a clock, however busy the machine is. */
+const CLOCK_MS = 1_000
 /** What one device may publish, of the platform that causes are planted in. */
 export const MESSAGES_PER_SECOND = 100
 
@@ -195,9 +197,9 @@ export const PLANTED: readonly Planted[] = [
     isSlow: true,
     plant: async (site, device) => {
       const client = await site.connect(device)
-      for (let sent = 0; sent < 10; sent++) {
+      for (let sent = 0; sent < 12; sent++) {
         await client.publishAsync(topicOf(device, 'vehicle'), vehicle(Date.now()), { qos: 1 })
-        await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS))
+        await new Promise((resolve) => setTimeout(resolve, CLOCK_MS))
       }
       site.keepSending(client, device)
     },
