@@ -3,21 +3,26 @@
  * came. Where none is exact, those that come nearest.
  *
  * The log is read in stretches: around the time; of a clock that is known to be ahead, around the time at which such readings came; and
- * from the first of them to the end, for what was sent late. Bounds: `STRETCH_BYTES_MAX` of each, in pieces with other work in between;
- * where the last of them ended early is told. `MATCHES_MAX` messages; `TIMES_SEEN_MAX` readings are remembered to tell which replaced which.
+ * from the first of them to the end, for what was sent late. Bounds: `STRETCH_BYTES_MAX` of each, and `STRETCH_MESSAGES_MAX` of the device, in
+ * pieces with other work in between; where the last of them ended early is told. `MATCHES_MAX` messages; of `TIMES_SEEN_MAX` readings it is
+ * remembered which replaced which, of those that ingest has passed.
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { crc32 } from 'node:zlib'
 import { DAMAGED, type Entry, entriesOfDevice, readEntry } from '../../log/entry.ts'
-import type { Shard } from '../../log/log.ts'
+import { INGEST_READER, type Shard } from '../../log/log.ts'
 import type { Offset } from '../../log/position.ts'
 import type { Decoder } from '../../schemas/decoder.ts'
 import { type Reading, Rejection } from '../../schemas/reading.ts'
 
 /** So far from the time the nearest message may be. */
 export const TRACE_AROUND_MS = 10 * 60_000
-/** 0.2 s of work. */
+/** 0.2 s of work, and as much again where all of it is of the device. */
 const STRETCH_BYTES_MAX = 64 * 2 ** 20
+const STRETCH_MESSAGES_MAX = 50_000
+/** Of payload, decoded before other work gets its turn; at least one message. */
+const BYTES_PER_TURN = 64 * 1024
 const MATCHES_MAX = 10
 const TIMES_SEEN_MAX = 50_000
 /** Who names a whole second means all of it. */
@@ -56,7 +61,7 @@ export interface SearchResult {
 }
 
 export interface SearchDependencies {
-  readonly shards: readonly Pick<Shard, 'first' | 'end' | 'read' | 'at'>[]
+  readonly shards: readonly Pick<Shard, 'first' | 'read' | 'at' | 'checkpoint'>[]
   readonly decoder: Pick<Decoder, 'decode'>
   /** Equal for two readings exactly when they are of one series. */
   readonly seriesOf: (reading: Reading) => string
@@ -74,7 +79,13 @@ export interface Wanted {
 
 interface Seen {
   readonly place: Place
-  readonly values: string
+  /** Other values, another text: bursts are too long to be kept. */
+  readonly sum: string
+}
+
+const sumOf = ({ values }: Reading): string => {
+  const text = JSON.stringify(values)
+  return `${text.length} ${crc32(text)}`
 }
 
 type Candidate = Omit<Found, 'matched' | 'replaced' | 'offMs'>
@@ -94,6 +105,8 @@ class Search {
   /** By series and time: the last reading of it. */
   readonly #seen = new Map<string, Seen>()
   #more = 0
+  /** What is before it in the shard that is looked through is stored or set aside. */
+  #accounted = 0
   #logFrom: number | undefined
   #lookedUntil: number | undefined
 
@@ -107,6 +120,7 @@ class Search {
     const { at, now, clockOffsetMs = 0 } = this.#wanted
     const first = await this.#firstReceipt(shard)
     if (first !== undefined) this.#logFrom = Math.min(this.#logFrom ?? first, first)
+    this.#accounted = (await shard.checkpoint(INGEST_READER)) ?? 0
     const [from, to] = [at - TRACE_AROUND_MS, at + TRACE_AROUND_MS]
     const start = await shard.at(from)
     const { next } = await this.#read(index, shard, start, to)
@@ -155,12 +169,19 @@ class Search {
     const end = earlier(before, await shard.at(to + 1))
     let next = from
     let bytes = 0
+    let messages = 0
+    let decoded = 0
     let receivedAt: number | undefined
     for (;;) {
       const batch = await shard.read(next)
       if (batch === undefined) return { next, isWhole: true, receivedAt }
       for (const entry of entriesOfDevice(batch, this.#wanted.device)) {
         if (entry.offset < before) this.#take(index, entry)
+        messages++
+        decoded += entry.payload.length
+        if (decoded < BYTES_PER_TURN) continue
+        decoded = 0
+        await nextTurn()
       }
       receivedAt = readEntry(batch.bytes, 0, batch.firstOffset).receivedAt
       next = batch.next
@@ -168,7 +189,7 @@ class Search {
       await nextTurn()
       // In the commit where it ends there may be some that were received before.
       if (batch.firstOffset >= end || next >= before) return { next, isWhole: true, receivedAt }
-      if (bytes >= STRETCH_BYTES_MAX) return { next, isWhole: false, receivedAt }
+      if (bytes >= STRETCH_BYTES_MAX || messages >= STRETCH_MESSAGES_MAX) return { next, isWhole: false, receivedAt }
     }
   }
 
@@ -209,11 +230,12 @@ class Search {
   }
 
   #remember(reading: Reading, { shard, entry: { offset, receivedAt } }: Candidate): void {
+    if (offset >= this.#accounted) return
     const key = this.#keyOf(reading)
     const known = this.#seen.get(key)
     if (known === undefined && this.#seen.size >= TIMES_SEEN_MAX) return
     if (known !== undefined && known.place.offset > offset) return
-    this.#seen.set(key, { place: { shard, offset, receivedAt }, values: JSON.stringify(reading.values) })
+    this.#seen.set(key, { place: { shard, offset, receivedAt }, sum: sumOf(reading) })
   }
 
   #replacedOf({ entry, readings }: Candidate): Found['replaced'] {
@@ -223,7 +245,7 @@ class Search {
     for (const reading of readings) {
       const last = this.#seen.get(this.#keyOf(reading))
       if (last === undefined || last.place.offset <= entry.offset) continue
-      if (last.values === JSON.stringify(reading.values)) continue
+      if (last.sum === sumOf(reading)) continue
       replaced++
       if (by === undefined || last.place.offset > by.offset) by = last.place
     }

@@ -70,7 +70,7 @@ export function committedStep(time: EntryTime, receivedAt: number): Step {
 
 function timed(time: EntryTime, receivedAt: number, what: string, otherwise = what): Step {
   if ('unknown' in time) {
-    return { unknown: time.unknown, text: `${otherwise}; when is not known any more: ${time.unknown}` }
+    return { unknown: time.unknown, text: `${otherwise}; when is not known: ${time.unknown}` }
   }
   // Clocks are set back.
   const afterMs = Math.max(0, time.at - receivedAt)
@@ -185,7 +185,7 @@ export function pendingStep({ platform, now }: Pick<Facts, 'platform' | 'now'>, 
 export function liveStep(fate: LiveFate | undefined, readings: Found['readings']): LiveStep {
   const unknown = (why: string) => ({
     unknown: why,
-    text: `whether it went live to apps is not known any more: ${why}`,
+    text: `whether it went live to apps is not known: ${why}`,
   })
   if (fate === undefined) return unknown('only a gateway knows, and none was asked')
   if (fate === 'forgotten')

@@ -58,7 +58,7 @@ export interface Trace {
   readonly more?: number
 }
 
-type TracedShard = Pick<Shard, 'first' | 'end' | 'read' | 'at' | 'timesOf' | 'checkpoint' | 'undecoded'>
+type TracedShard = Pick<Shard, 'first' | 'read' | 'at' | 'timesOf' | 'checkpoint' | 'undecoded'>
 
 export interface TraceDependencies {
   readonly log: Pick<DeadLetterBox, 'lookBack' | 'deadLetterCounts'> & { readonly shards: readonly TracedShard[] }

@@ -150,11 +150,8 @@ test('each step of a message is told: stored, replaced, set aside, sent to apps;
   assert.deepEqual(down.outcome, outcome)
   await platform.start()
   const again = only(await traceAt(ts))
-  assert.match(
-    again.committed.text,
-    /^committed to disk, .*not known any more: the broker keeps it of the last 8192 commits/,
-  )
-  assert.match(again.live.text, /not known any more: the gateway keeps it of the last 65536 messages/)
+  assert.match(again.committed.text, /^committed to disk, .*not known: the broker keeps it of the last 8192 commits/)
+  assert.match(again.live.text, /not known: the gateway keeps it of the last 65536 messages/)
   assert.deepEqual(again.outcome, outcome)
   assert.deepEqual(again.received, received)
 })

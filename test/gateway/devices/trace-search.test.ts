@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { searchLog, TRACE_AROUND_MS, type Wanted } from '../../../gateway/devices/trace-search.ts'
 import type { NewEntry } from '../../../log/entry.ts'
+import { INGEST_READER } from '../../../log/log.ts'
 import { Decoder } from '../../../schemas/decoder.ts'
 import { seriesIn } from '../../../schemas/point.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
@@ -87,9 +88,14 @@ test('which message has replaced another is known: of one series and time, with 
     messageOf('a', NOW - 3_000, environment(NOW - 6_000, 2)),
     messageOf('a', NOW - 2_000, environment(NOW - 5_500, 1)),
   ])
-  const { messages } = await searchIn(log, 'a', NOW - 6_000)
-  const replaced = messages.map(({ replaced: { readings, by } }) => [readings, by?.receivedAt])
-  assert.deepEqual(replaced, [
+  const replacedIn = async () =>
+    (await searchIn(log, 'a', NOW - 6_000)).messages.map(({ replaced }) => [replaced.readings, replaced.by?.receivedAt])
+  assert.deepEqual(await replacedIn(), Array(4).fill([0, undefined]), 'none is stored yet')
+  for (const shard of log.shards) {
+    const next = await shard.end()
+    await shard.advance(INGEST_READER, { next, stored: next, readings: next, deadLetters: [] })
+  }
+  assert.deepEqual(await replacedIn(), [
     [1, NOW - 3_000],
     [0, undefined],
     [0, undefined],
