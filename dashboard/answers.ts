@@ -194,6 +194,48 @@ export interface Ledger {
   readonly superseded: number
 }
 
+/** `v1/platform`. To a token that is not for all devices the gateway says the first three. */
+export interface PlatformHealth {
+  readonly at: number
+  readonly ready: boolean
+  readonly ledger: Ledger & { readonly held?: number; readonly replayed?: number }
+  readonly version?: string
+  readonly startedAt?: number
+  /** Why it is not ready. */
+  readonly reason?: string
+  readonly log?: {
+    readonly bytes: number
+    readonly bytesMax: number
+    readonly oldestAt?: number
+    /** Why no message is taken. */
+    readonly full?: string
+  }
+  readonly disk?: { readonly freeBytes: number; readonly totalBytes: number }
+  readonly store?: {
+    readonly kind: string
+    readonly state: 'ok' | 'away' | 'unknown'
+    readonly since?: number
+    readonly error?: string
+    readonly lagMessages: number
+    readonly lagMs: number
+  }
+  readonly devices?: { readonly known: number; readonly online: number }
+  readonly apps?: { readonly connections: number; readonly subscriptions: number }
+  readonly rates?: Rates
+  readonly parts?: readonly {
+    readonly role: string
+    readonly state: 'running' | 'stopped' | 'unknown'
+    readonly since?: number
+  }[]
+}
+
+/** Messages a second. */
+export interface Rates {
+  readonly receivedPerSecond: number
+  readonly storedPerSecond: number
+  readonly deadLetteredPerSecond: number
+}
+
 /** Of `v1/schemas`. */
 export interface StreamSchema {
   readonly stream: string

@@ -11,6 +11,8 @@ import { trouble } from './gateway.ts'
 import { Logo } from './logo.tsx'
 import { MapView } from './map/map-view.tsx'
 import { positionStreams } from './map/position-streams.ts'
+import { unwellMark, useHealth } from './platform/health.ts'
+import { PlatformView } from './platform/platform-view.tsx'
 import { needsToken, SignIn } from './sign-in.tsx'
 import { useStreams } from './streams.ts'
 import { age, chooseUtc, isUtc } from './time.ts'
@@ -50,6 +52,12 @@ const VIEWS: Readonly<Record<string, View>> = {
     isOffered: () => positionStreams.value.length > 0,
     draw: () => <MapView />,
   },
+  platform: {
+    label: 'Platform',
+    icon: 'M2 3h12v4H2zM2 9h12v4H2zM4.5 5h.01M4.5 11h.01',
+    count: () => unwellMark.value,
+    draw: () => <PlatformView />,
+  },
 }
 const FIRST = 'devices'
 
@@ -59,6 +67,7 @@ export function App() {
   const offered = Object.entries(VIEWS).filter(([, { isOffered }]) => isOffered?.() ?? true)
   useStreams()
   useAlerts(view === VIEWS.alerts)
+  useHealth(view === VIEWS.platform)
   const title = [...rest, view?.label ?? 'Nothing here', 'Telltale'].join(' · ')
   useEffect(() => {
     document.title = title
