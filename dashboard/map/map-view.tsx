@@ -173,7 +173,7 @@ function Chosen({ listing: { device, state, sentence } }: { readonly listing: De
   moves.value
   const position = positionOf(device)
   return (
-    <section class="card chosen" aria-label={device}>
+    <section class="card chosen-device" aria-label={device}>
       <h2>
         <a href={linkTo(['devices', device])}>{device}</a>
       </h2>
