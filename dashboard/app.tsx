@@ -95,7 +95,7 @@ export function App() {
           ))}
         </nav>
         <div class="choices">
-          <button type="button" onClick={() => chooseUtc(!isUtc.value)} aria-label="How times are shown">
+          <button type="button" onClick={() => chooseUtc(!isUtc.value)} title="How times are shown">
             {isUtc.value ? 'UTC' : 'Local time'}
           </button>
           {token.value !== '' && (

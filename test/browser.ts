@@ -18,8 +18,6 @@ export interface Look extends Pick<BrowserContextOptions, 'colorScheme' | 'hasTo
   readonly expects?: RegExp
   /** Origins that the page may ask beside its own. */
   readonly asks?: readonly string[]
-  /** The Content Security Policy is not enforced, so that a test may put its script into the page. */
-  readonly bypassCSP?: boolean
   /** Is done before the page is opened. */
   readonly before?: (page: Page) => Promise<void>
 }

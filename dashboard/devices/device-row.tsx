@@ -1,8 +1,9 @@
-/** Owns how one device looks in the list. */
+/** Owns how one device looks in the list: one that has a problem with why, one that is well with what it sent last. */
 
 import { linkTo } from '../address.ts'
 import type { DeviceListing } from '../answers.ts'
 import { StateMark } from '../state-mark.tsx'
+import { isWell } from '../states.ts'
 import { columnOf } from '../streams.ts'
 import { age } from '../time.ts'
 import { shown, unitSign } from '../values.ts'
@@ -19,7 +20,7 @@ interface Props {
 }
 
 export function DeviceRow({ listing, index, count, top }: Props) {
-  const { device, state, sentence, site, labels, lastSeen } = listing
+  const { device, state, site, labels, lastSeen } = listing
   const place = [site, ...labelsOf(labels)].filter(Boolean).join(' · ')
   return (
     <li class="device-row" style={{ top: `${top}px` }} aria-setsize={count} aria-posinset={index + 1}>
@@ -30,11 +31,16 @@ export function DeviceRow({ listing, index, count, top }: Props) {
         </span>
         <StateMark state={state} />
         <span class="seen">{lastSeen === undefined ? 'never seen' : age(lastSeen)}</span>
-        <span class="sentence">{sentence}</span>
-        <LastValues device={device} />
+        {isWell(listing) ? <LastValues device={device} /> : <span class="sentence">{shortened(listing)}</span>}
       </a>
     </li>
   )
+}
+
+/** Its name stands before it already. */
+function shortened({ device, sentence }: DeviceListing): string {
+  const rest = sentence.startsWith(`${device} `) ? sentence.slice(device.length + 1) : sentence
+  return rest.charAt(0).toUpperCase() + rest.slice(1)
 }
 
 function LastValues({ device }: { readonly device: string }) {
