@@ -26,9 +26,10 @@ interface Props {
 
 export function Plots({ record, shown, gatewayAheadMs }: Props) {
   const aheadMs = gatewayAheadMs - Math.round(record.clockOffsetMs ?? 0)
+  const known = useKnown(record.streams)
   return (
     <>
-      {record.streams.map((stream) => {
+      {known.map((stream) => {
         const schema = streams.value.get(stream.stream)
         if (schema === undefined) return null
         const props = { device: record.device, stream, schema, shown, aheadMs }
@@ -36,6 +37,15 @@ export function Plots({ record, shown, gatewayAheadMs }: Props) {
       })}
     </>
   )
+}
+
+/** A gateway that has just begun does not know them all yet: those that it told of stay. */
+function useKnown(told: readonly StreamOfDevice[]): readonly StreamOfDevice[] {
+  const known = useRef(new Map<string, StreamOfDevice>())
+  return useMemo(() => {
+    for (const stream of told) known.current.set(stream.stream, { ...known.current.get(stream.stream), ...stream })
+    return [...known.current.values()].sort((a, b) => (a.stream < b.stream ? -1 : 1))
+  }, [told])
 }
 
 interface StreamProps {

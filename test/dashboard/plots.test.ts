@@ -73,8 +73,8 @@ async function drawnIn(page: Page): Promise<Point[]> {
   return texts.map(([time, value]) => ({ ts: Date.parse(time), value: Number(value) }))
 }
 
-async function storedOf(platform: RunningPlatform, device: string, more = ''): Promise<Point[]> {
-  const filter = `filter=devices/${device}/telemetry/environment&from=-15m&limit=100000${more}`
+async function storedOf(platform: RunningPlatform, device: string, more: string): Promise<Point[]> {
+  const filter = `filter=devices/${device}/telemetry/environment&limit=100000&${more}`
   return (await platform.readings(filter)).map(({ ts, values }) => ({ ts, value: Number(values.temperature) }))
 }
 
@@ -116,8 +116,18 @@ test('a plot across a reconnect and a kill -9 of the platform has no hole that t
   await Promise.all([quick.stop(), slow.stop()])
   await platform.settled()
 
-  const each = await storedOf(platform, 'slow')
+  const each = await storedOf(platform, 'slow', 'from=-15m')
   assert(each.length >= slow.sent(), `${each.length} of ${slow.sent()} are stored`)
   await untilDrawn(plotOfSlow, each)
-  await untilDrawn(plotOfQuick, await storedOf(platform, 'quick', '&every=2s&fn=mean'))
+  await untilDrawn(plotOfQuick, await storedOf(platform, 'quick', 'from=-15m&every=2s&fn=mean'))
+
+  // Of a month it asks for no single reading.
+  const asked: string[] = []
+  plotOfQuick.on('request', (request) => {
+    if (request.url().includes('/v1/readings')) asked.push(request.url())
+  })
+  await plotOfQuick.getByRole('link', { name: '30 d' }).click()
+  await untilDrawn(plotOfQuick, await storedOf(platform, 'quick', 'from=-30d&every=2h&fn=mean'))
+  assert(asked.length > 0)
+  for (const url of asked) assert.match(url, /every=7200000ms/)
 })
