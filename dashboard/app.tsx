@@ -95,7 +95,8 @@ export function App() {
           ))}
         </nav>
         <div class="choices">
-          <button type="button" onClick={() => chooseUtc(!isUtc.value)} title="How times are shown">
+          <button type="button" onClick={() => chooseUtc(!isUtc.value)}>
+            <span class="sr-only">Times are shown in </span>
             {isUtc.value ? 'UTC' : 'Local time'}
           </button>
           {token.value !== '' && (
