@@ -70,7 +70,7 @@ export async function startPlatform(
   if (roles.has('broker')) growFileTable(connectionsMax() + appsMax)
   const identity = await openIdentity(settings)
   const { readingTimeMinMs } = settings
-  const { schemas, mapsWatch } = openSchemas(settings, logger('maps'))
+  const { schemas, mapsWatch, unkept } = openSchemas(settings, logger('maps'), metrics)
   const maps = new Maps(schemas)
   const watchKeys = async () => identity.watch(logger('identity'))
   const watchSchemas = async () => schemas.watch(logger('schemas'))
@@ -97,7 +97,14 @@ export async function startPlatform(
         readingTimeMinMs,
         learnt: learntDirectory(settings),
       },
-      { log, foreign: { maps, watch: mapsWatch }, journal: log.journal, clock, logger: logger('ingest'), metrics },
+      {
+        log,
+        foreign: { maps, watch: mapsWatch, unkept: unkept.tell },
+        journal: log.journal,
+        clock,
+        logger: logger('ingest'),
+        metrics,
+      },
     )
     await lifecycle.start(ingest)
   }

@@ -7,12 +7,14 @@ import type { DeclaredDevices } from '../identity/declared-devices.ts'
 import { DeviceFiles } from '../identity/device-files.ts'
 import { Identity } from '../identity/identity.ts'
 import { Maps, mapMaker } from '../maps/maps.ts'
+import { UnkeptColumns } from '../maps/unkept-columns.ts'
 import { systemClock } from '../platform/clock.ts'
 import { ConfigFolder, type ConfigText } from '../platform/config-folder.ts'
 import { ConfigWatch, type ConfigWatchDependencies } from '../platform/config-watch.ts'
 import { TelltaleError } from '../platform/errors.ts'
 import { KeptConfig } from '../platform/kept-config.ts'
 import type { Logger } from '../platform/logger.ts'
+import type { Metrics } from '../platform/metrics.ts'
 import { printable } from '../platform/printable.ts'
 import type { Settings } from '../platform/settings.ts'
 import { CurrentSchemas } from '../schemas/current-schemas.ts'
@@ -33,10 +35,11 @@ export const alertsFile = (settings: Settings) => join(settings.dataDir, 'alerts
 export const learntDirectory = (settings: Settings) => join(settings.dataDir, 'maps')
 
 /** The schemas, and with them the maps of foreign topics, as new as their files while the two are running. */
-export function openSchemas(settings: Settings, logger: Logger) {
+export function openSchemas(settings: Settings, logger: Logger, metrics?: Metrics) {
   const { readingTimeMinMs } = settings
+  const unkept = new UnkeptColumns({ logger, metrics })
   const foreign = {
-    make: mapMaker(learntDirectory(settings)),
+    make: mapMaker(learntDirectory(settings), { unkept: unkept.tell }),
     lookAfter: (receivedAt: number): void => mapsWatch.lookAfter(receivedAt),
   }
   const schemas = new CurrentSchemas({ directory: schemasDirectory(settings), readingTimeMinMs, foreign })
@@ -49,7 +52,7 @@ export function openSchemas(settings: Settings, logger: Logger) {
   }
   const inForce = () => new Maps(schemas).note()
   const mapsWatch = watchConfig(settings, 'maps', { use, inForce, logger })
-  return { schemas, mapsWatch }
+  return { schemas, mapsWatch, unkept }
 }
 
 export const devicesDirectory = (settings: Settings) => join(settings.configDir, 'devices')
@@ -65,7 +68,8 @@ export function openDevices(settings: Settings, logger: Logger) {
 /** What the files of devices say now, for a command: of one with a fault, what it said before, as `up` has it. */
 export function loadDevices(settings: Settings): DeviceFiles {
   const devices = new DeviceFiles()
-  const kept = new KeptConfig(keptFile(settings, 'devices')).read()
+  const tell = (problem: string) => process.stderr.write(`telltale: ${printable(problem)}\n`)
+  const kept = new KeptConfig(keptFile(settings, 'devices')).read(tell)
   const folder = new ConfigFolder(devicesDirectory(settings), (files) => devices.use(files), kept)
   for (const { message } of folder.look().problems) process.stderr.write(`telltale: ${printable(message)}\n`)
   return devices

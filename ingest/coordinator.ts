@@ -20,6 +20,7 @@ import { INGEST_READER, type Shard, type Shards } from '../log/log.ts'
 import { LogError } from '../log/log-error.ts'
 import { formatPosition, type Offset, type Position } from '../log/position.ts'
 import type { Maps } from '../maps/maps.ts'
+import type { TellsUnkept } from '../maps/unkept-columns.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ConfigWatch } from '../platform/config-watch.ts'
 import { INGEST_DRAIN_MS, LOG_FULL_INTERVAL_MS } from '../platform/limits.ts'
@@ -71,7 +72,9 @@ export interface CoordinatorOptions {
 export interface CoordinatorDependencies {
   readonly log: Shards
   /** There are no foreign topics if it is not given. */
-  readonly foreign?: { readonly maps: Maps; readonly watch: Pick<ConfigWatch, 'look'> } | undefined
+  readonly foreign?:
+    | { readonly maps: Maps; readonly watch: Pick<ConfigWatch, 'look'>; readonly unkept?: TellsUnkept }
+    | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: IngestMetrics
@@ -343,6 +346,7 @@ export class Coordinator {
         if (trouble.code === 'store-lost') this.#giveUp(new IngestError(trouble.code, trouble.message))
         this.#wake()
       },
+      onUnkept: (unkept) => this.#deps.foreign?.unkept?.(unkept),
       onDeath: (error) => this.#onDeath(slot, error),
     })
     await thread.start()

@@ -2,6 +2,7 @@
 
 import type { DeviceProgress, NewNotice } from '../log/log.ts'
 import type { Offset } from '../log/position.ts'
+import type { Unkept } from '../maps/unkept-columns.ts'
 import type { HistoryPage, HistoryQuery, ReceivedPage, ReceivedQuery, Selection } from '../schemas/history.ts'
 import type { Reading } from '../schemas/reading.ts'
 import type { SchemaFiles } from '../schemas/schema-files.ts'
@@ -98,5 +99,6 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly code: string; readonly message: string }
   | { readonly kind: 'done'; readonly outcome: GroupOutcome }
   | { readonly kind: 'trouble'; readonly trouble: StoreTrouble }
+  | { readonly kind: 'unkept'; readonly unkept: Unkept }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: HistoryAnswer }
   | { readonly kind: 'no-answer'; readonly id: number; readonly code: string; readonly message: string }

@@ -9,6 +9,7 @@
  */
 
 import { Worker } from 'node:worker_threads'
+import type { Unkept } from '../maps/unkept-columns.ts'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { INGEST_CLOSE_MS } from '../platform/limits.ts'
 import type { HistoryPage, HistoryQuery, ReceivedPage, ReceivedQuery, Selection } from '../schemas/history.ts'
@@ -29,6 +30,7 @@ const INGEST_WORKER_START_MS = 30_000
 export interface WorkerEvents {
   onDone(outcome: GroupOutcome): void
   onTrouble(trouble: StoreTrouble): void
+  onUnkept(unkept: Unkept): void
   /** It ended without being asked to. */
   onDeath(error: Error): void
 }
@@ -183,6 +185,9 @@ export class WorkerThread {
         break
       case 'trouble':
         this.#events.onTrouble(message.trouble)
+        break
+      case 'unkept':
+        this.#events.onUnkept(message.unkept)
         break
       case 'answer':
         this.#settle(message.id)?.resolve(message.answer)

@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
 import { mapMaker } from '../maps/maps.ts'
+import type { Unkept } from '../maps/unkept-columns.ts'
 import { messageOf, TelltaleError } from '../platform/errors.ts'
 import { whyUnloadable } from '../platform/unloadable.ts'
 import { CurrentSchemas } from '../schemas/current-schemas.ts'
@@ -167,7 +168,8 @@ async function die(worker: Worker, error: Error): Promise<void> {
 
 try {
   const { schemas: files, readingTimeMinMs, learnt } = setup
-  const foreign = { make: mapMaker(learnt, { isBinding: false }) }
+  const tellUnkept = (unkept: Unkept) => say({ kind: 'unkept', unkept })
+  const foreign = { make: mapMaker(learnt, { isBinding: false, unkept: tellUnkept }) }
   const schemas = new CurrentSchemas({ directory: files.directory, readingTimeMinMs, files, foreign })
   const store = await createStore(setup.store, { streams: schemas.registry.streams })
   await store.start()

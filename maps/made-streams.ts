@@ -4,7 +4,7 @@
  *
  * Always true: a stream never changes once it is made; one with more columns takes its place. A column keeps its kind while it is known;
  * learnt columns are floats, unless what was learnt says otherwise, as metrics of Sparkplug do. What was learnt is kept in a file a stream, so that history has it
- * after a restart. Threads and processes that learn apart agree: the order of that file decides, and each reads it after it has added to it.
+ * after a restart; where it cannot be written that is told (unkept-columns.ts). Threads and processes that learn apart agree: the order of that file decides, and each reads it after it has added to it.
  * What maps in force have had a column be is kept there, too, for what is stored is that: a map that makes something else of it is refused.
  * Bound: `SCHEMA_COLUMNS_MAX` columns a stream; a payload with one more is refused. A column that is learnt takes another registry, 1 to 2 ms
  * of a thread, so a stream takes a second of each at most, once, whatever its devices send.
@@ -12,12 +12,14 @@
 
 import { appendFileSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { messageOf } from '../platform/errors.ts'
 import { makeDirectory } from '../platform/files.ts'
 import { SCHEMA_COLUMNS_MAX } from '../schemas/definition.ts'
 import type { Column, ColumnKind, Stream } from '../schemas/reading.ts'
 import type { MapDefinition, Rule } from './definition.ts'
 import { columnOf } from './path.ts'
 import type { MetricFact } from './sparkplug/items.ts'
+import type { TellsUnkept } from './unkept-columns.ts'
 
 /** Of a column's name that is learnt. */
 export const LEARNT_CHARS_MAX = 128
@@ -75,11 +77,13 @@ export class LearntColumns {
   readonly #bytes = new Map<string, number>()
 
   readonly #keeps: boolean
+  readonly #unkept: TellsUnkept | undefined
 
-  /** They are not kept if there is no directory, nor if that is to be read only. */
-  constructor(directory: string | undefined, keeps = true) {
+  /** They are not kept if there is no directory, nor if that is to be read only. `unkept` is told of those that could not be. */
+  constructor(directory: string | undefined, keeps = true, unkept?: TellsUnkept) {
     this.#directory = directory
     this.#keeps = keeps
+    this.#unkept = unkept
   }
 
   /** In the order in which they came, also those that other threads have learnt. */
@@ -128,8 +132,9 @@ export class LearntColumns {
         appendFileSync(file, names.map((name) => `${name}\n`).join(''), { flush: true })
         return
       }
-    } catch {
+    } catch (error) {
       // The disk is full, say: after a restart the next message tells it again.
+      this.#unkept?.({ stream, columns: names.length, reason: messageOf(error) })
     }
     for (const name of names) this.#names.get(stream)?.add(name)
   }

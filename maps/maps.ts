@@ -16,6 +16,7 @@ import { MapFraming } from './framing.ts'
 import { LearntColumns, type MadeStream, makeStreams } from './made-streams.ts'
 import { isSparkplug } from './sparkplug/topic.ts'
 import { type MappedMessage, type Match, TopicMap } from './topic-map.ts'
+import type { TellsUnkept } from './unkept-columns.ts'
 
 /** Topics of which is known which map is for them; one more, and all are forgotten. */
 const TOPICS_KNOWN_MAX = 10_000
@@ -125,14 +126,16 @@ export interface MapMakerOptions {
   readonly isBinding?: boolean
   /** Whether what is learnt of columns is kept in the directory. */
   readonly keeps?: boolean
+  /** Is told of columns that could not be kept. */
+  readonly unkept?: TellsUnkept
 }
 
 /** Makes of the texts of maps what a registry has of foreign topics. What is known of columns is in `directory`, if there is one. */
 export function mapMaker(
   directory?: string,
-  { isBinding = true, keeps = true }: MapMakerOptions = {},
+  { isBinding = true, keeps = true, unkept }: MapMakerOptions = {},
 ): (...given: Parameters<MakeForeign>) => MapSet {
-  const learnt = new LearntColumns(directory, keeps)
+  const learnt = new LearntColumns(directory, keeps, unkept)
   return (files, registered) => {
     const items = files.flatMap(({ file, text }) => readConfig(file, text))
     return new MapSet(items.map(defineMap), registered, learnt, isBinding)

@@ -56,7 +56,11 @@ export class ConfigWatch implements Part {
     this.name = name
     this.#prepare = prepare
     this.#kept = new KeptConfig(kept)
-    this.#folder = new ConfigFolder(directory, use, this.#kept.read())
+    this.#folder = new ConfigFolder(
+      directory,
+      use,
+      this.#kept.read((problem) => logger.warn(problem)),
+    )
     this.#inForce = inForce
     this.#clock = clock
     this.#logger = logger
