@@ -10,7 +10,7 @@ export function Facts({ record }: { readonly record: DeviceRecord }) {
   const { device, ledger, streams, deadLetters, hours } = record
   const { accepted, stored, deadLettered, pending, superseded, readings } = ledger
   return (
-    <section class="card facts" id="facts" aria-label="Facts">
+    <section class="card device-facts" id="facts" aria-label="Facts">
       <h2>Facts</h2>
       <dl>
         <Fact name={record.online ? 'Connected' : 'Not connected'}>{connection(record)}</Fact>
