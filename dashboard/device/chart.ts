@@ -39,7 +39,7 @@ export class Chart {
         ms: 1,
         tzDate: (time) => (isUtc.value ? uPlot.tzDate(new Date(time), 'Etc/UTC') : new Date(time)),
         legend: { show: false },
-        padding: [8, 6, 0, 0],
+        padding: [8, 18, 0, 0],
         scales: {
           x: { range: () => [span().from, span().to] },
           y: isBoolean ? { range: [-0.15, 1.15] } : {},

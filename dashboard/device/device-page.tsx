@@ -49,7 +49,7 @@ export function DevicePage({ device }: { readonly device: string }) {
           {record.value && ahead !== undefined && <Plots record={record.value} shown={shown} gatewayAheadMs={ahead} />}
         </div>
         <div class="known">
-          {record.value && <Facts record={record.value} />}
+          {record.value && <Facts record={record.value} isPast={at !== undefined} />}
           <Commands device={device} />
         </div>
       </div>

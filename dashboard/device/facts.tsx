@@ -6,12 +6,12 @@ import { age, clockTime, duration } from '../time.ts'
 import { count, counted, rate } from '../values.ts'
 import { Hours } from './hours.tsx'
 
-export function Facts({ record }: { readonly record: DeviceRecord }) {
+export function Facts({ record, isPast }: { readonly record: DeviceRecord; readonly isPast: boolean }) {
   const { device, ledger, streams, deadLetters, hours } = record
   const { accepted, stored, deadLettered, pending, superseded, readings } = ledger
   return (
     <section class="card device-facts" id="facts" aria-label="Facts">
-      <h2>Facts</h2>
+      <h2>Facts{isPast && ', as they are now'}</h2>
       <dl>
         <Fact name={record.online ? 'Connected' : 'Not connected'}>{connection(record)}</Fact>
         <Fact name="Sends">{pace(record)}</Fact>

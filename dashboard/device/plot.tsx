@@ -21,12 +21,14 @@ interface Props {
   readonly series: string
   /** There are others. */
   readonly isNamed: boolean
+  /** A point is the mean of a bucket, and not a reading. */
+  readonly isMean: boolean
   readonly at: number | undefined
 }
 
 const NO_POINTS: Points = { times: [], means: [], mins: [], maxs: [] }
 
-export function Plot({ data, column, series, isNamed, at }: Props) {
+export function Plot({ data, column, series, isNamed, isMean, at }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const isSeen = useInSight(box)
   const scheme = useScheme()
@@ -74,10 +76,10 @@ export function Plot({ data, column, series, isNamed, at }: Props) {
       <figcaption title={column.doc}>
         <b>{name}</b>
         {isNamed && <small>{series}</small>}
-        <Said points={points} cursor={cursor} unit={unit} isBoolean={isBoolean} />
+        <Said points={points} cursor={cursor} unit={unit} isBoolean={isBoolean} isMean={isMean} />
       </figcaption>
       <div class="chart" ref={box} aria-hidden="true" />
-      <Table points={points} unit={unit} isBoolean={isBoolean} isAggregated={data.series.everyMs !== undefined} />
+      <Table points={points} unit={unit} isBoolean={isBoolean} isMean={isMean} />
     </figure>
   )
 }
@@ -87,10 +89,11 @@ interface SaidProps {
   readonly cursor: Signal<number | undefined>
   readonly unit: string
   readonly isBoolean: boolean
+  readonly isMean: boolean
 }
 
 /** The value under the cursor, or else the last, with the lowest and the highest. */
-function Said({ points, cursor, unit, isBoolean }: SaidProps) {
+function Said({ points, cursor, unit, isBoolean, isMean }: SaidProps) {
   const said = useComputed(() => {
     const { times, means, mins, maxs } = points.value
     const under = cursor.value
@@ -98,11 +101,13 @@ function Said({ points, cursor, unit, isBoolean }: SaidProps) {
     const mean = means[index]
     if (mean == null) return undefined
     const [lows, highs] = [mins.filter((each) => each !== null), maxs.filter((each) => each !== null)]
+    const low = lows.reduce((least, each) => Math.min(least, each), Number.POSITIVE_INFINITY)
+    const high = highs.reduce((most, each) => Math.max(most, each), Number.NEGATIVE_INFINITY)
     return {
-      value: textOf(mean, isBoolean),
+      value: isMean && !isBoolean ? shown(rounded(mean, high - low)) : textOf(mean, isBoolean),
       at: index === under ? clockTime(times[index] ?? 0) : '',
-      low: shown(lows.reduce((low, each) => Math.min(low, each), Number.POSITIVE_INFINITY)),
-      high: shown(highs.reduce((high, each) => Math.max(high, each), Number.NEGATIVE_INFINITY)),
+      low: shown(low),
+      high: shown(high),
     }
   }).value
   if (said === undefined) return <span class="said soft">nothing in this time</span>
@@ -120,29 +125,36 @@ function Said({ points, cursor, unit, isBoolean }: SaidProps) {
   )
 }
 
+/** A mean has digits that say nothing: about a hundredth of what is between the ends is enough. */
+function rounded(value: number, range: number): number {
+  if (!(range > 0)) return value
+  const step = 10 ** Math.ceil(Math.log10(range / 1_000))
+  return Number((Math.round(value / step) * step).toPrecision(12))
+}
+
 const textOf = (value: number, isBoolean: boolean) => (isBoolean ? String(value >= 0.5) : shown(value))
 
 interface TableProps {
   readonly points: Signal<Points>
   readonly unit: string
   readonly isBoolean: boolean
-  readonly isAggregated: boolean
+  readonly isMean: boolean
 }
 
 /** What is drawn, point by point; made when it is opened. */
-function Table({ points, unit, isBoolean, isAggregated }: TableProps) {
+function Table({ points, unit, isBoolean, isMean }: TableProps) {
   const [isOpen, open] = useState(false)
   return (
     <details onToggle={({ currentTarget }) => open(currentTarget.open)}>
       <summary>As a table</summary>
-      {isOpen && <Rows points={points} unit={unit} isBoolean={isBoolean} isAggregated={isAggregated} />}
+      {isOpen && <Rows points={points} unit={unit} isBoolean={isBoolean} isMean={isMean} />}
     </details>
   )
 }
 
-function Rows({ points, unit, isBoolean, isAggregated }: TableProps) {
+function Rows({ points, unit, isBoolean, isMean }: TableProps) {
   const { times, means, mins, maxs } = points.value
-  const hasEnds = isAggregated && !isBoolean
+  const hasEnds = isMean && !isBoolean
   const rows = times.flatMap((time, index) => {
     const mean = means[index]
     return mean == null ? [] : [{ time, mean, low: mins[index] ?? mean, high: maxs[index] ?? mean }]

@@ -5,14 +5,15 @@
  */
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { linkWith } from '../address.ts'
 import type { Column, DeviceRecord, StreamOfDevice, StreamSchema } from '../answers.ts'
 import { streams } from '../streams.ts'
-import { age, duration } from '../time.ts'
+import { age, clockTime, duration } from '../time.ts'
 import { count, shown as shownValue, unitSign } from '../values.ts'
 import { useInSight } from './in-sight.ts'
 import { Plot } from './plot.tsx'
-import type { Shown } from './range.ts'
-import { StreamData } from './stream-data.ts'
+import { type Shown, timeText } from './range.ts'
+import { AHEAD_MS, StreamData } from './stream-data.ts'
 
 const PLOTS_MAX = 120
 const PLOTTED = ['integer', 'float', 'boolean']
@@ -81,6 +82,7 @@ function StreamPlots({ device, stream, schema, shown, aheadMs }: StreamProps) {
       </h2>
       {data?.error.value && <p class="bad">{data.error.value.message}.</p>}
       {stream.last === undefined && plots.length === 0 && <p class="soft">Nothing is stored of it.</p>}
+      {last && data && <Elsewhere ts={last.ts} data={data} rangeMs={shown.rangeMs} />}
       <LastValues columns={schema.columns} plotted={plotted} last={last} />
       <div class="plots" aria-busy={data?.isAsking.value ?? true}>
         {data &&
@@ -93,6 +95,7 @@ function StreamPlots({ device, stream, schema, shown, aheadMs }: StreamProps) {
                 column={column}
                 series={series}
                 isNamed={isMany}
+                isMean={data.series.everyMs !== undefined}
                 at={shown.at}
               />
             ))}
@@ -100,6 +103,26 @@ function StreamPlots({ device, stream, schema, shown, aheadMs }: StreamProps) {
       {plots.length > PLOTS_MAX && <p class="soft">{count(plots.length - PLOTS_MAX)} more are not plotted.</p>}
       {data && data.series.left > 0 && <p class="soft">There are more series, by their tags, than are plotted.</p>}
     </section>
+  )
+}
+
+/** Of a device whose clock is off, or that was away for long, the readings are of another time than is shown. */
+function Elsewhere({
+  ts,
+  data,
+  rangeMs,
+}: {
+  readonly ts: number
+  readonly data: StreamData
+  readonly rangeMs: number
+}) {
+  const { from, to } = data.span
+  if (data.isFixed || (ts >= from && ts <= to + AHEAD_MS)) return null
+  const around = { from: timeText(ts - rangeMs / 2), to: timeText(ts + rangeMs / 2) }
+  return (
+    <p class="soft">
+      Its last reading is of {clockTime(ts)}, {age(ts)}. <a href={linkWith(around)}>Show that time</a>
+    </p>
   )
 }
 

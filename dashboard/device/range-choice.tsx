@@ -21,7 +21,7 @@ export function RangeChoice({ shown: { range, fixed } }: { readonly shown: Shown
         <span class="zoomed">
           {clockTime(fixed.from)} to {clockTime(fixed.to)}
           <a class="chip" href={linkWith({ from: undefined, to: undefined, at: undefined })}>
-            Back to now
+            Back to the last {RANGES[range].label}
           </a>
         </span>
       )}

@@ -17,7 +17,7 @@ import { clock } from '../time.ts'
 import type { Span } from './range.ts'
 import { type Aggregate, Series } from './series.ts'
 
-export const POINTS_MAX = 600
+const POINTS_MAX = 600
 /** Raw readings that came live besides; then it goes on in buckets. */
 const RAW_MAX = 2 * POINTS_MAX
 const READINGS_MAX = 10_000
@@ -35,7 +35,7 @@ const RETRY_MS = 3_000
 const ANEW_MS_MIN = 10_000
 const TOLD_MS = 500
 /** Ahead of now by more is not shown. */
-const AHEAD_MS = 300_000
+export const AHEAD_MS = 300_000
 const INTERVALS_OF_GAP = 3
 
 const SECOND = 1_000
@@ -81,6 +81,11 @@ export class StreamData {
 
   get series(): Series {
     return this.#series
+  }
+
+  /** It does not go on. */
+  get isFixed(): boolean {
+    return this.#options.fixed !== undefined
   }
 
   /** What is shown just now. */

@@ -2,16 +2,23 @@
 
 import { useState } from 'preact/hooks'
 import { linkWith } from '../address.ts'
-import { age, clockTime, dateTime, now } from '../time.ts'
+import { age, clockTime, dateTime, isUtc, now } from '../time.ts'
 import { count } from '../values.ts'
 import { type Shown, type Span, spanOf, timeText } from './range.ts'
 import { LANES, type Lane, type Piece, type Story, within } from './story.ts'
 
-const TICKS = 5
+const MINUTE_MS = 60_000
+/** On a phone there is room for no more. */
+const TICKS_MAX = 6
 /** More are shown when they are asked for. */
 const LINES_FIRST = 8
 const NARROW = matchMedia('(max-width: 760px)')
 const DAY_MS = 86_400_000
+const TICKS_MS = [
+  ...[1, 5, 10, 30].map((count) => count * 1_000),
+  ...[1, 3, 5, 10, 15, 30, 60, 120, 240, 360, 720].map((count) => count * MINUTE_MS),
+  ...[1, 2, 5, 10].map((count) => count * DAY_MS),
+]
 
 export function Timeline({ story, shown }: { readonly story: Story; readonly shown: Shown }) {
   const span = spanOf(shown, now.value)
@@ -76,15 +83,18 @@ function Before({ knownFrom, span }: { readonly knownFrom: number | undefined; r
 }
 
 function Ticks({ span }: { readonly span: Span }) {
-  const step = (span.to - span.from) / TICKS
-  const text = (time: number) => {
-    const date = dateTime(time)
-    return span.to - span.from > 2 * DAY_MS ? date.slice(5, 16) : date.slice(11, 16)
-  }
+  const step = TICKS_MS.find((each) => (span.to - span.from) / each <= TICKS_MAX) ?? span.to - span.from
+  const offset = isUtc.value ? 0 : new Date(span.from).getTimezoneOffset() * MINUTE_MS
+  const first = Math.ceil((span.from - offset) / step) * step + offset
+  const times = Array.from({ length: TICKS_MAX }, (_, index) => first + index * step).filter((time) => time < span.to)
+  const text = (time: number) =>
+    step >= DAY_MS ? dateTime(time).slice(5, 10) : dateTime(time).slice(11, step < MINUTE_MS ? 19 : 16)
   return (
     <div class="ticks">
-      {Array.from({ length: TICKS }, (_, index) => (
-        <small key={index}>{text(span.from + index * step)}</small>
+      {times.map((time) => (
+        <small key={time} style={{ left: percent(time, span) }}>
+          {text(time)}
+        </small>
       ))}
     </div>
   )
