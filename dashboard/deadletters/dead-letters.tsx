@@ -49,12 +49,12 @@ export function DeadLetters() {
   const listed = useLetters(queryOf(choice))
   const [{ of, chosen }, choose] = useState({ of: '', chosen: NONE })
   const [removal, remove] = useState<Removal>()
-  const [result, say] = useState('')
+  const [result, say] = useState({ of: '', text: '' })
   const list = useRef<HTMLOListElement>(null)
   useReturn(list, id)
   if (known === undefined) return <p class="soft">{error?.message ?? 'Asking for the dead letters'}</p>
   if (known.counts.length === 0 && id === undefined && listed.letters?.length === 0)
-    return <NoLetters result={result} />
+    return <NoLetters result={result.text} />
 
   const path = queryOf(choice)
   const letters = listed.letters ?? []
@@ -68,7 +68,7 @@ export function DeadLetters() {
   const close = (done?: string) => {
     remove(undefined)
     if (done === undefined) return
-    say(done)
+    say({ of: path, text: done })
     choose({ of: path, chosen: NONE })
     if (id !== undefined) change({ id: undefined })
     listed.again()
@@ -80,9 +80,9 @@ export function DeadLetters() {
       <h1 class="sr-only">Dead letters</h1>
       <Filters counts={known.counts} choice={choice} />
       {known.next !== undefined && <p class="soft">These are the counts of the first devices: there are more.</p>}
-      <p role="status" class="result">
-        {result}
-      </p>
+      <div role="status" class="told">
+        {result.of === path && id === undefined && <p class="result">{result.text}</p>}
+      </div>
       <div
         class={`dead-letters${id === undefined ? '' : ' is-open'}${choice.device && choice.code ? ' is-narrowed' : ''}`}
       >

@@ -1,6 +1,6 @@
 /** Owns the question before dead letters are put through again or purged, and what the gateway says then. */
 
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { AnswerError, ask } from '../gateway.ts'
 import { count, counted } from '../values.ts'
 import type { Meant } from './choice.ts'
@@ -34,7 +34,7 @@ export function RemovalDialog({ removal: { how, meant }, close }: Props) {
   const [isUnderWay, setUnderWay] = useState(false)
   const [error, setError] = useState<string>()
   const { verb, does, result } = WORDS[how]
-  useEffect(() => dialog.current?.showModal(), [])
+  useLayoutEffect(() => dialog.current?.showModal(), [])
   const confirm = async () => {
     setUnderWay(true)
     setError(undefined)
@@ -43,6 +43,8 @@ export function RemovalDialog({ removal: { how, meant }, close }: Props) {
         method: 'POST',
         body: meant.body,
       })
+      // Before the focus goes elsewhere: while it is open it lets nothing else have it.
+      dialog.current?.close()
       close(result(answer.replayed ?? answer.purged ?? 0))
     } catch (error) {
       if (!(error instanceof AnswerError)) throw error
