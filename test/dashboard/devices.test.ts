@@ -162,17 +162,3 @@ test('the list of devices, with one of each trouble', async (t) => {
     await page.waitForURL(/#\/devices\/truck-client\.modem$/)
   })
 })
-
-test('without a token the page asks for one, and says what is wrong with one that is refused', async (t) => {
-  const platform = await RunningPlatform.start(t)
-  const page = await openPage(t, platform.url, { expects: /401/ })
-  if (page === undefined) return
-  await page.getByLabel('Token').fill('nonsense')
-  await page.keyboard.press('Enter')
-  await page.locator('.note .bad').waitFor()
-  await page.getByLabel('Token').fill(await platform.appToken())
-  await page.getByRole('button', { name: 'Open' }).click()
-  await page.getByRole('heading', { name: 'No device has been heard yet' }).waitFor()
-  await page.getByRole('button', { name: 'Sign out' }).click()
-  await page.getByRole('heading', { name: 'A token is needed' }).waitFor()
-})
