@@ -37,7 +37,8 @@ export class Graticule extends CanvasLayer {
       const { y } = placeOf(lat, 0)
       line(context, 0, y, width, y)
       const text = label(lat, digits, 'N', 'S')
-      context.fillText(text, width - context.measureText(text).width - 6, y - 4)
+      // Above are those of the meridians.
+      if (y > 3 * LABEL_PX) context.fillText(text, width - context.measureText(text).width - 6, y - 4)
     }
   }
 }
