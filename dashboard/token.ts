@@ -19,6 +19,8 @@ addEventListener('hashchange', () => {
 export interface Allowed {
   /** Whether it may replay and purge dead letters. */
   readonly deadLetters: boolean
+  /** Topic filters: what it may read. */
+  readonly filters: readonly string[]
   /** Devices that it may command: ids, and `truck-*` for all that begin so. */
   readonly commands: readonly string[]
   /** Milliseconds. */
@@ -27,14 +29,18 @@ export interface Allowed {
 
 export const allowed = computed<Allowed>(() => {
   // A gateway that lets one in without a token lets one do all (TELLTALE_AUTH=off).
-  if (token.value === '') return { deadLetters: true, commands: ['*'] }
-  const { scope, commands, exp } = claimsOf(token.value)
+  if (token.value === '') return { deadLetters: true, filters: ['#'], commands: ['*'] }
+  const { scope, filters, commands, exp } = claimsOf(token.value)
   return {
     deadLetters: typeof scope === 'string' && scope.split(' ').includes('dead-letters'),
-    commands: Array.isArray(commands) ? commands.filter((each) => typeof each === 'string') : [],
+    filters: textsOf(filters),
+    commands: textsOf(commands),
     ...(typeof exp === 'number' && { expiresAt: exp * 1000 }),
   }
 })
+
+const textsOf = (claim: unknown): string[] =>
+  Array.isArray(claim) ? claim.filter((each) => typeof each === 'string') : []
 
 export function signIn(given: string): void {
   token.value = given.trim()

@@ -11,9 +11,12 @@ import { useEffect } from 'preact/hooks'
 import { type Reading, TelltaleError } from '../../client/client.ts'
 import { DEVICES_MAX } from '../devices/fleet.ts'
 import { live } from '../gateway.ts'
+import { allowed } from '../token.ts'
 import type { PositionStream } from './position-streams.ts'
 
 const POSITIONS_PER_SECOND = 0.2
+/** Of one subscription (docs/contract.md). */
+const FILTERS_MAX = 20
 /** All marks are drawn as often while devices move: as often as each frame would be a third of a core for 5,000 of them. */
 const TOLD_MS = 200
 
@@ -63,7 +66,7 @@ async function follow(sdk: typeof live.value, source: PositionStream, signal: Ab
   const { stream, latitude, longitude } = source
   const options = { fields: [latitude, longitude], start: 'latest', maxRate: POSITIONS_PER_SECOND, signal } as const
   try {
-    for await (const event of sdk.subscribe<string, string>(`devices/+/telemetry/${stream}`, options).events()) {
+    for await (const event of sdk.subscribe<string, string>(filtersOf(stream), options).events()) {
       if (signal.aborted) return
       if (event.type === 'readings') for (const reading of event.readings) take(reading, source)
       else if (event.type === 'live') told(() => (areAllHere.value = true))
@@ -73,6 +76,17 @@ async function follow(sdk: typeof live.value, source: PositionStream, signal: Ab
     if (!(error instanceof TelltaleError)) throw error
     refusal.value = error.message
   }
+}
+
+/** All devices, or those that the token is for: the gateway refuses a filter that is wider than the token's. */
+function filtersOf(stream: string): string[] {
+  const devices = allowed.value.filters.flatMap((filter) => {
+    const [root = '', device = '#', kind = '#', name = '#'] = filter.split('/')
+    if (root === '#' || device === '#') return ['+']
+    return ['+', '#', 'telemetry'].includes(kind) && ['+', '#', stream].includes(name) ? [device] : []
+  })
+  const all = devices.length === 0 || devices.includes('+')
+  return (all ? ['+'] : devices.slice(0, FILTERS_MAX)).map((device) => `devices/${device}/telemetry/${stream}`)
 }
 
 function take({ device, ts, values }: Reading, source: PositionStream): void {

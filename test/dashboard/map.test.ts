@@ -2,11 +2,15 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { cpSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Page } from 'playwright-core'
+import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { DESKTOP, type Look, openPage, PHONE } from '../browser.ts'
 import { HOUR_MS, startPlatform, type TestPlatform, type TestPlatformOptions } from '../gateway/platform.ts'
+import { scratchDirectory } from '../scratch.ts'
 import { until } from '../until.ts'
 
 /** Centre and zoom of the map. */
@@ -24,8 +28,8 @@ async function openMap(t: TestContext, look: Look, options: TestPlatformOptions 
   await isAt(platform, 'truck-7', 48.16, 11.48)
   await isAt(platform, 'truck-8', -33.9, 18.4)
   await platform.publish('yard-1', 'environment', { ts: Date.now(), temperature: 21 })
-  const token = await platform.identity.signApp(['devices/+/telemetry/#'], HOUR_MS)
-  const open = async (hash: string) => {
+  const open = async (hash: string, filter = 'devices/+/telemetry/#') => {
+    const token = await platform.identity.signApp([filter], HOUR_MS)
     const page = await openPage(t, `${platform.url}/#access_token=${token}`, look)
     await page?.goto(`${platform.url}/${hash}`)
     return page
@@ -100,6 +104,14 @@ test('all are in sight at first; who moves the map has a link to what it shows',
   assert.equal(copy?.url(), page.url())
 })
 
+test('a token for one device has a map of it', async (t) => {
+  const opened = await openMap(t, DESKTOP)
+  if (opened === undefined) return
+  const page = await opened.open('#/map', 'devices/truck-7/telemetry/#')
+  await page?.getByRole('heading', { name: 'In sight 1' }).waitFor()
+  await page?.getByRole('link', { name: /^truck-7/ }).waitFor()
+})
+
 test('tiles come from the configured server; the page may ask its origin, and no other', async (t) => {
   const asked: string[] = []
   const server = createServer((request, response) => {
@@ -128,4 +140,16 @@ test('without tiles the page may ask nobody for images', async (t) => {
   const response = await fetch(platform.url)
   assert.match(response.headers.get('content-security-policy') ?? '', /; img-src data:;/)
   assert.doesNotMatch(await response.text(), /map-tiles" content/)
+})
+
+test('where no stream has positions there is no way to a map, and a link to one says what a stream needs', async (t) => {
+  const schemasDir = scratchDirectory(t)
+  cpSync(join(SHIPPED_SCHEMAS_DIR, 'environment'), join(schemasDir, 'environment'), { recursive: true })
+  const platform = await startPlatform(t, 'node', { schemasDir })
+  const page = await openPage(t, `${platform.url}/#access_token=${platform.token}`)
+  if (page === undefined) return
+  await page.goto(`${platform.url}/#/map`)
+  await page.getByRole('heading', { name: 'No stream has positions' }).waitFor()
+  await page.getByText('both with the unit deg').waitFor()
+  assert.equal(await page.getByRole('link', { name: 'Map' }).count(), 0)
 })
