@@ -88,6 +88,7 @@ function Positions({ source, offered }: PositionsProps) {
           <Without devices={without} />
           <p>
             <a
+              class="as-list"
               href={linkTo(['devices'], {
                 state: query.get('state') ?? undefined,
                 find: query.get('find') ?? undefined,
@@ -175,7 +176,9 @@ function Chosen({ listing: { device, state, sentence } }: { readonly listing: De
   return (
     <section class="card chosen-device" aria-label={device}>
       <h2>
-        <a href={linkTo(['devices', device])}>{device}</a>
+        <a class="page-link" href={linkTo(['devices', device])}>
+          {device}
+        </a>
       </h2>
       <StateMark state={state} />
       <button type="button" class="close" aria-label="Choose none" onClick={() => go(linkWith({ device: undefined }))}>

@@ -101,7 +101,7 @@ export function measure(isPhone) {
     const style = getComputedStyle(element)
     const isClipped =
       style.overflowX === 'hidden' || style.overflowX === 'clip' || /strict|content|paint/.test(style.contain)
-    if (!isClipped || style.clipPath !== 'none' || element.matches('canvas, svg, svg *')) continue
+    if (!isClipped || style.clipPath !== 'none' || element.matches('canvas, svg, svg *, .leaflet-container')) continue
     if (element.scrollWidth > element.clientWidth + 1 && style.textOverflow !== 'ellipsis')
       wrong.push(`${said(element)} is cut to ${element.clientWidth} of ${element.scrollWidth} px`)
     if (element.scrollHeight > element.clientHeight + 3 && style.webkitLineClamp === 'none')
