@@ -10,6 +10,8 @@ import { LANES, type Lane, type Piece, type Story, within } from './story.ts'
 const MINUTE_MS = 60_000
 /** On a phone there is room for no more. */
 const TICKS_MAX = 6
+/** What a label is wide, of the whole; on a phone. */
+const LABEL_RATIO = 0.1
 /** More are shown when they are asked for. */
 const LINES_FIRST = 8
 const NARROW = matchMedia('(max-width: 760px)')
@@ -86,7 +88,9 @@ function Ticks({ span }: { readonly span: Span }) {
   const step = TICKS_MS.find((each) => (span.to - span.from) / each <= TICKS_MAX) ?? span.to - span.from
   const offset = isUtc.value ? 0 : new Date(span.from).getTimezoneOffset() * MINUTE_MS
   const first = Math.ceil((span.from - offset) / step) * step + offset
-  const times = Array.from({ length: TICKS_MAX }, (_, index) => first + index * step).filter((time) => time < span.to)
+  const times = Array.from({ length: TICKS_MAX }, (_, index) => first + index * step).filter(
+    (time) => time < span.to - LABEL_RATIO * (span.to - span.from),
+  )
   const text = (time: number) =>
     step >= DAY_MS ? dateTime(time).slice(5, 10) : dateTime(time).slice(11, step < MINUTE_MS ? 19 : 16)
   return (
