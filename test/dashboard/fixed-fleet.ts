@@ -5,6 +5,7 @@
 
 import type { TestContext } from 'node:test'
 import type { Page } from 'playwright-core'
+import type { AlertsPage } from '../../gateway/alerts/listing.ts'
 import { INGEST_READER } from '../../log/log.ts'
 import { type Look, openPage } from '../browser.ts'
 import { duckdb } from '../gateway/live/aged.ts'
@@ -24,6 +25,13 @@ const DECLARED = `
 - { device: truck-absent, site: Antwerp, labels: { fleet: south } }
 `
 
+/** One that fires, and whom nobody can tell it to. */
+const RULES = `
+- name: garbage
+  dead: { devices: devices/+, above: 10, over: 1h }
+  to: [ { ntfy: 'http://127.0.0.1:9/yard' } ]
+`
+
 const vehicle = (ts: number, index: number) => ({
   ...{ ts, fleet: 'north', driver: 'Ada', latitude: 51.9 + index / 50, longitude: 4.4 + index / 40, elevation: 3 },
   ...{ velocity: 12.5, heading: 90, grade: 0, fuel_consumption: 21.5 },
@@ -34,7 +42,8 @@ export async function startFixedFleet(t: TestContext): Promise<TestPlatform> {
     devices: DECLARED,
     store: duckdb,
   })
-  const { log, clock, publish } = platform
+  const { log, clock, publish, rules } = platform
+  rules.use([{ file: 'rules.yaml', text: RULES }])
   const at = (minutesAgo: number) => {
     clock.time = NOW - minutesAgo * MINUTE_MS
     return clock.time
@@ -65,6 +74,10 @@ export async function startFixedFleet(t: TestContext): Promise<TestPlatform> {
   log.journal.note('truck-expired', refusal, { isNamed: true })
   clock.time = NOW
   await until(async () => (await log.ledger(INGEST_READER)).pending === 0)
+  await until(async () => {
+    const { alerts, targets } = (await (await platform.get('/v1/alerts')).json()) as AlertsPage
+    return alerts.length > 0 && targets.some(({ problem }) => problem !== undefined)
+  })
   await until(() => [...log.journal.named()].length > 0 && log.journal.of(bad) !== undefined)
   return platform
 }
@@ -84,6 +97,7 @@ export async function openFixedFleet(t: TestContext, platform: TestPlatform, loo
 
 /** Those that the page leads to: each of its navigation, and of each the first thing that is opened from it. */
 export async function viewsOf(page: Page): Promise<readonly View[]> {
+  await page.locator('header nav a').first().waitFor()
   const links = await linksIn(page, 'header nav a')
   const views: View[] = []
   for (const link of links) {
@@ -100,7 +114,6 @@ const isWithin = (link: string, view: string) =>
   link.startsWith(`${view}/`) || (link.startsWith(`${view}?`) && /[?&]id=/.test(link))
 
 async function linksIn(page: Page, selector: string): Promise<string[]> {
-  await page.locator(selector).first().waitFor()
   return page.locator(selector).evaluateAll((links) => links.map((link) => link.getAttribute('href') ?? ''))
 }
 
