@@ -3,7 +3,7 @@
 import { computed } from '@preact/signals'
 import { useState } from 'preact/hooks'
 import { refused } from './gateway.ts'
-import { dateTime } from './time.ts'
+import { dateTime, now } from './time.ts'
 import { allowed, signIn, token } from './token.ts'
 
 export const needsToken = computed(() => refused.value !== undefined && refused.value.token === token.value)
@@ -23,7 +23,7 @@ export function SignIn() {
         {isRefused && (
           <p class="bad">
             {sentence(refused.value?.why ?? '')}
-            {expiresAt !== undefined && expiresAt < Date.now() && ` It was good until ${dateTime(expiresAt)}.`}
+            {expiresAt !== undefined && expiresAt < now.value && ` It was good until ${dateTime(expiresAt)}.`}
           </p>
         )}
       </div>
