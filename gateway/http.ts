@@ -20,7 +20,7 @@ import type { Alerts } from './alerts/alerts.ts'
 import { listAlerts } from './alerts/listing.ts'
 import type { Columns } from './columns.ts'
 import { compatibility, schemaById, subjects, versionAsSubject, versionsOf } from './confluent.ts'
-import { type Dashboard, loadDashboard, type MapTiles } from './dashboard.ts'
+import { answerDashboard, type Dashboard, loadDashboard, type MapTiles } from './dashboard.ts'
 import { DeadLetterRemovals, type RemovalsLog } from './dead-letter-removals.ts'
 import { DeadLetters, type DeadLettersLog } from './dead-letters.ts'
 import { DeviceCommands } from './device-commands.ts'
@@ -203,7 +203,7 @@ export class Http {
       const message = `${request.path} does not take ${request.method}: allowed is ${allowed}`
       throw new Refusal('method-not-allowed', message, { headers: { Allow: allowed } })
     }
-    if (request.path === '/') return reply.send('200 OK', this.#dashboard.headers, this.#dashboard.html)
+    if (request.path === '/') return answerDashboard(reply, request, this.#dashboard)
     await answer(reply, request, await this.#admit(request))
   }
 

@@ -16,6 +16,9 @@ export interface Request {
   readonly peer: string
   readonly authorization: string
   readonly accept: string
+  readonly acceptEncoding: string
+  /** What the peer has of the answer already. */
+  readonly ifNoneMatch: string
   /** The cursor of the last event that a browser has had, when it comes back. */
   readonly lastEventId: string
   /** As a browser says it for a page: `https://app.example`, or `null`; empty if none is said. */
@@ -42,6 +45,8 @@ export function readRequest(exchange: Exchange): Request {
     query: new Query(exchange.query),
     authorization: exchange.header('authorization'),
     accept: exchange.header('accept'),
+    acceptEncoding: exchange.header('accept-encoding'),
+    ifNoneMatch: exchange.header('if-none-match'),
     lastEventId: exchange.header('last-event-id'),
     peer: exchange.peer,
     local: isLoopback(exchange.peer) && !exchange.hasHeader(OF_PROXIES),

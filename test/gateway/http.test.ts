@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
+import { gunzipSync } from 'node:zlib'
 import type { DevicesPage } from '../../gateway/devices/devices.ts'
 import type { DeviceRecord } from '../../gateway/devices/one-device.ts'
 import type { Why } from '../../gateway/devices/why.ts'
@@ -474,6 +477,23 @@ onEachServer('a port that is taken, and a certificate that is none, are said at 
   )
 })
 
+onEachServer('the dashboard is sent in a third of its bytes to who takes that, and once', async (t, server) => {
+  const { gateway } = await startPlatform(t, server)
+  const ask = (headers: Record<string, string>) => answerTo(gateway.port, headers)
+  const plain = await ask({ 'Accept-Encoding': 'gzip;q=0, identity' })
+  assert.equal(plain.headers['content-encoding'], undefined)
+  const zipped = await ask({ 'Accept-Encoding': 'br, gzip' })
+  assert.equal(zipped.headers['content-encoding'], 'gzip')
+  assert.equal(gunzipSync(zipped.body).toString(), plain.body.toString())
+  assert(zipped.body.byteLength < plain.body.byteLength / 2)
+  const { etag = '' } = zipped.headers
+  for (const had of [etag, `W/${etag}`, `"another", ${etag}`]) {
+    const again = await ask({ 'If-None-Match': had })
+    assert.deepEqual([again.status, again.body.byteLength], [304, 0])
+  }
+  assert.equal((await ask({ 'If-None-Match': '"another"' })).status, 200)
+})
+
 onEachServer('the dashboard is one page with a policy that lets nothing else in', async (t, server) => {
   const platform = await startPlatform(t, server)
   const response = await platform.get('/', { token: null })
@@ -485,3 +505,10 @@ onEachServer('the dashboard is one page with a policy that lets nothing else in'
   const markup = html.replaceAll(/<(script|style)>.*?<\/\1>/gs, '')
   assert.doesNotMatch(markup, /<(script|link)[^>]*(src|href)="(?!data:)|style="/)
 })
+
+/** As it comes: `fetch` unzips. */
+async function answerTo(port: number, headers: Record<string, string>) {
+  const [answer] = (await once(get({ port, headers }), 'response')) as [IncomingMessage]
+  const body = Buffer.concat(await answer.toArray())
+  return { status: answer.statusCode, headers: answer.headers, body }
+}

@@ -159,6 +159,8 @@ async function tryWhatIsThere(trial: Trial): Promise<void> {
     assert.equal((await platform.get(target, { method: 'OPTIONS' })).status, 204)
     assert.equal((await platform.get(target, { method: 'DELETE' })).status, 405)
   }
+  const etag = (await platform.get('/')).headers.get('etag') ?? ''
+  assert.equal((await platform.get('/', { headers: { 'If-None-Match': etag } })).status, 304)
   const page = (await (await platform.get('/v1/readings?order=newest')).json()) as { readings: unknown; next: string }
   assert.deepEqual(page.readings, [reading])
   const second = `/v1/readings?order=newest&after=${page.next}`
