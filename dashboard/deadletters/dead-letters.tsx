@@ -81,7 +81,7 @@ export function DeadLetters() {
       <Filters counts={known.counts} choice={choice} />
       {known.next !== undefined && <p class="soft">These are the counts of the first devices: there are more.</p>}
       <div role="status" class="told">
-        {result.of === path && id === undefined && <p class="result">{result.text}</p>}
+        {result.text !== '' && result.of === path && id === undefined && <p class="result">{result.text}</p>}
       </div>
       <div
         class={`dead-letters${id === undefined ? '' : ' is-open'}${choice.device && choice.code ? ' is-narrowed' : ''}`}
