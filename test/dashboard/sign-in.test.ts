@@ -90,7 +90,7 @@ test('while the gateway is away the page says so, and what it said last stays', 
     assert(await page?.evaluate(NOTHING_IS_WIDER))
   }
   await platform.restart(port)
-  for (const page of pages) await page?.getByText('The gateway does not answer').waitFor({ state: 'hidden' })
+  for (const page of pages) await page?.locator('.banner').waitFor({ state: 'hidden' })
 })
 
 test('where the gateway lets in anybody, the page asks for no token', async (t) => {
