@@ -1,12 +1,15 @@
 /** Owns the answer: how a device is, in one sentence, what mends it, and what shows it. Of now, or of a time in the past. */
 
 import { address, linkTo, linkWith } from '../address.ts'
+import { alerts } from '../alerts/listing.ts'
 import type { DeviceRecord, Why } from '../answers.ts'
 import type { AnswerError } from '../gateway.ts'
 import { StateMark } from '../state-mark.tsx'
 import { age, clockTime } from '../time.ts'
+import { counted } from '../values.ts'
 
 const NEWEST_SHOWN = 4
+const ALERTS_SHOWN = 3
 
 interface Props {
   readonly device: string
@@ -36,8 +39,29 @@ export function Answer({ device, record, why, at }: Props) {
           <b>To mend it:</b> {why.mend}.
         </p>
       )}
+      {!isPast && <Firing device={device} />}
       {why && why.evidence.length > 0 && <Evidence evidence={why.evidence} isPast={isPast} />}
     </section>
+  )
+}
+
+/** Alerts of it, of those that the page counts. */
+function Firing({ device }: { readonly device: string }) {
+  const firing = (alerts.value?.alerts ?? []).filter((alert) => alert.state === 'firing' && alert.device === device)
+  if (firing.length === 0) return null
+  return (
+    <div class="firing">
+      <h2>
+        <a href={linkTo(['alerts'], { device })}>{counted(firing.length, 'alert')}</a>
+      </h2>
+      <ul>
+        {firing.slice(0, ALERTS_SHOWN).map(({ id, sentence, since }) => (
+          <li key={id}>
+            {sentence} <small>{age(since)}</small>
+          </li>
+        ))}
+      </ul>
+    </div>
   )
 }
 
