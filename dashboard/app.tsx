@@ -13,6 +13,7 @@ import { MapView } from './map/map-view.tsx'
 import { positionStreams } from './map/position-streams.ts'
 import { unwellMark, useHealth } from './platform/health.ts'
 import { PlatformView } from './platform/platform-view.tsx'
+import { useScrollPlace } from './scroll-place.ts'
 import { needsToken, SignIn } from './sign-in.tsx'
 import { useStreams } from './streams.ts'
 import { age, chooseUtc, isUtc } from './time.ts'
@@ -71,8 +72,8 @@ export function App() {
   const title = [...rest, view?.label ?? 'Nothing here', 'Telltale'].join(' · ')
   useEffect(() => {
     document.title = title
-    scrollTo(0, 0)
   }, [title])
+  useScrollPlace([name, ...rest].join('/'))
   return (
     <>
       <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>
@@ -83,7 +84,7 @@ export function App() {
           <Logo />
           <b>Telltale</b>
         </a>
-        <nav aria-label="Views">
+        <nav aria-label="Views" hidden={needsToken.value}>
           {offered.map(([path, { label, icon, count }]) => (
             <a key={path} href={linkTo([path])} aria-current={path === name ? 'page' : undefined}>
               <svg viewBox="0 0 16 16" aria-hidden="true">
@@ -95,10 +96,14 @@ export function App() {
           ))}
         </nav>
         <div class="choices">
-          <button type="button" onClick={() => chooseUtc(!isUtc.value)}>
-            <span class="sr-only">Times are shown in </span>
-            {isUtc.value ? 'UTC' : 'Local time'}
-          </button>
+          <select
+            aria-label="Times are shown in"
+            value={String(isUtc.value)}
+            onChange={({ currentTarget }) => chooseUtc(currentTarget.value === 'true')}
+          >
+            <option value="false">Local time</option>
+            <option value="true">UTC</option>
+          </select>
           {token.value !== '' && (
             <button type="button" onClick={signOut} title={expiry(allowed.value.expiresAt)}>
               Sign out

@@ -52,13 +52,20 @@ const UNITS = [
   [60_000, 'min'],
   [1_000, 's'],
 ] as const
+/** Spans of this unit and longer have a tenth. */
+const TENTHS_MS = 3_600_000
 
-/** `2 h`, `1.5 min`. */
+/** `1.5 h`, `3 min`, `0.5 s`, `20 ms`. */
 export function duration(ms: number): string {
-  const [size, unit] = UNITS.find(([each]) => ms >= each) ?? [1, 'ms']
+  if (ms < 1_000) return ms < 100 ? `${Math.round(ms)} ms` : `${Number((ms / 1_000).toFixed(1))} s`
+  const [size, unit] = UNITS.find(([each]) => ms >= each) ?? [1_000, 's']
   const value = ms / size
-  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ${unit}`
+  return `${value < 10 && size >= TENTHS_MS ? Math.round(value * 10) / 10 : Math.round(value)} ${unit}`
 }
+
+/** The times in a sentence of the gateway's, which are UTC, as the reader chose. */
+export const inOwnTime = (sentence: string): string =>
+  sentence.replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (time) => clockTime(Date.parse(time)))
 
 /** `5 min ago`; `ahead of this clock`, of a time to come. */
 export function age(ms: number): string {

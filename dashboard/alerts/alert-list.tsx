@@ -8,6 +8,7 @@ import { address, change, linkTo, linkWith } from '../address.ts'
 import type { Alert, AlertsPage } from '../answers.ts'
 import { age, clockTime, dateTime, duration, now } from '../time.ts'
 import { count, counted } from '../values.ts'
+import { Words } from '../words.tsx'
 import { ALERTS_MAX, alerts, alertsError } from './listing.ts'
 import { RuleHelp } from './rule-help.tsx'
 import { type SelectedAlerts, selectAlerts, type WantedAlerts, wantedAlertsOf } from './selection.ts'
@@ -128,7 +129,9 @@ function AlertRow({ alert: { rule, device, stream, state, since, until, sentence
         {device === undefined ? <b>The platform</b> : <a href={linkTo(['devices', device])}>{device}</a>}
         {stream && <small>{stream}</small>}
       </span>
-      <span class="sentence">{sentence}</span>
+      <span class="sentence">
+        <Words text={sentence} />
+      </span>
       <a class="rule" href={linkWith({ rule })} aria-label={`Alerts of the rule ${rule}`}>
         {rule}
       </a>

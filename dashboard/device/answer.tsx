@@ -5,8 +5,10 @@ import { alerts } from '../alerts/listing.ts'
 import type { DeviceRecord, Why } from '../answers.ts'
 import type { AnswerError } from '../gateway.ts'
 import { StateMark } from '../state-mark.tsx'
+import { lookOf } from '../states.ts'
 import { age, clockTime } from '../time.ts'
 import { counted } from '../values.ts'
+import { Words } from '../words.tsx'
 
 const NEWEST_SHOWN = 4
 const ALERTS_SHOWN = 3
@@ -20,9 +22,10 @@ interface Props {
 
 export function Answer({ device, record, why, at }: Props) {
   const isPast = at !== undefined
-  const tone = why === undefined ? '' : why.cause === 'well' ? 'well' : 'ill'
+  const tone =
+    why === undefined ? '' : why.cause === 'well' ? 'good' : isPast ? 'bad' : lookOf(record?.state ?? '').tone
   return (
-    <section class={`card answer ${tone}`} aria-label="How it is">
+    <section class={`card answer tone-${tone}`} aria-label="How it is">
       <div class="who">
         <h1>{device}</h1>
         {record && !isPast && <StateMark state={record.state} />}
@@ -33,10 +36,18 @@ export function Answer({ device, record, why, at }: Props) {
           As it was at <b>{clockTime(at)}</b>. <a href={linkWith({ at: undefined })}>Back to now</a>
         </p>
       )}
-      <div aria-live="polite">{why ? <p class="sentence">{sentenceOf(why)}</p> : <p class="soft">Asking</p>}</div>
+      <div aria-live="polite">
+        {why ? (
+          <p class="sentence">
+            <Words text={sentenceOf(why)} />
+          </p>
+        ) : (
+          <p class="soft">Asking</p>
+        )}
+      </div>
       {why?.mend && (
         <p class="mend">
-          <b>To mend it:</b> {why.mend}.
+          <b>To mend it:</b> <Words text={`${why.mend}.`} />
         </p>
       )}
       {!isPast && <Firing device={device} />}
@@ -57,7 +68,7 @@ function Firing({ device }: { readonly device: string }) {
       <ul>
         {firing.slice(0, ALERTS_SHOWN).map(({ id, sentence, since }) => (
           <li key={id}>
-            {sentence} <small>{age(since)}</small>
+            <Words text={sentence} /> <small>{age(since)}</small>
           </li>
         ))}
       </ul>
@@ -110,7 +121,9 @@ function EvidenceLines({ evidence, isPast }: { readonly evidence: Why['evidence'
         <li key={`${at} ${text}`}>
           <time dateTime={new Date(at).toISOString()}>{clockTime(at)}</time>
           {!isPast && <small>{age(at)}</small>}
-          <span>{text}</span>
+          <span>
+            <Words text={text} />
+          </span>
         </li>
       ))}
     </ol>
@@ -124,7 +137,7 @@ export function Unknown({ device, error }: { readonly device: string; readonly e
   return (
     <section class="note">
       <h1>{device}</h1>
-      <p>{sentence}.</p>
+      <p>{sentence.charAt(0).toUpperCase() + sentence.slice(1)}.</p>
       {names.length > 0 && (
         <p>
           Near to it:{' '}

@@ -42,7 +42,7 @@ export class Chart {
         padding: [8, 18, 0, 0],
         scales: {
           x: { range: () => [span().from, span().to] },
-          y: isBoolean ? { range: [-0.15, 1.15] } : {},
+          y: { range: isBoolean ? [-0.15, 1.15] : (_, low, high) => around(low, high) },
         },
         axes: [
           { ...axis, space: 64, size: 28, values: (_, times, __, ___, step) => timesOf(times, step) },
@@ -103,6 +103,13 @@ export class Chart {
 /** A value holds until the next. */
 const STEPPED = uPlot.paths.stepped?.({ align: 1 })
 const FONT = '12px system-ui, sans-serif'
+
+/** What is drawn, and a little more; of values that are all the same, a fiftieth of them. */
+function around(low: number | null, high: number | null): [number, number] {
+  if (low == null || high == null) return [0, 1]
+  const room = 0.1 * (high - low) || 0.01 * Math.abs(high) || 1
+  return [low - room, high + room]
+}
 
 /** With the day where it changes. */
 function timesOf(times: readonly number[], stepMs: number): string[] {

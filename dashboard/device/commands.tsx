@@ -37,7 +37,7 @@ export function Commands({ device }: { readonly device: string }) {
         </p>
       )}
       {error && error.status !== 0 && <p class="bad">{error.message}.</p>}
-      {value && commands.length === 0 && <p class="soft">It was asked for nothing.</p>}
+      {value && commands.length === 0 && <p class="soft">No command was sent to it.</p>}
       <ol>
         {commands.map((command) => (
           <Item key={command.id} command={command} path={path} mayCommand={mayCommand} onChange={again} />

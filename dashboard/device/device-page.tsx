@@ -1,6 +1,6 @@
 /** Owns the page of one device: the answer on top, then its story and what it measured, and beside them what is known of it. */
 
-import { useMemo, useRef } from 'preact/hooks'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { address, linkTo } from '../address.ts'
 import type { DeviceRecord, Why } from '../answers.ts'
 import { useAnswer } from '../gateway.ts'
@@ -30,6 +30,10 @@ export function DevicePage({ device }: { readonly device: string }) {
     [record.value, why.value],
   )
   const ahead = useAhead(why.value)
+  // The answer is what was asked for, and may be out of sight.
+  useEffect(() => {
+    if (at !== undefined) scrollTo({ top: 0, behavior: 'smooth' })
+  }, [at])
   const failed = record.error ?? why.error
   if (failed !== undefined && failed.status !== 0 && record.value === undefined) {
     return <Unknown device={device} error={failed} />

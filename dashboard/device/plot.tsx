@@ -76,7 +76,14 @@ export function Plot({ data, column, series, isNamed, isMean, at }: Props) {
       <figcaption title={column.doc}>
         <b>{name}</b>
         {isNamed && <small>{series}</small>}
-        <Said points={points} cursor={cursor} unit={unit} isBoolean={isBoolean} isMean={isMean} />
+        <Said
+          points={points}
+          cursor={cursor}
+          unit={unit}
+          isBoolean={isBoolean}
+          isMean={isMean}
+          isAsking={!isSeen || data.isAsking.value}
+        />
       </figcaption>
       <div class="chart" ref={box} aria-hidden="true" />
       <Table points={points} unit={unit} isBoolean={isBoolean} isMean={isMean} />
@@ -85,6 +92,7 @@ export function Plot({ data, column, series, isNamed, isMean, at }: Props) {
 }
 
 interface SaidProps {
+  readonly isAsking: boolean
   readonly points: Signal<Points>
   readonly cursor: Signal<number | undefined>
   readonly unit: string
@@ -93,7 +101,7 @@ interface SaidProps {
 }
 
 /** The value under the cursor, or else the last, with the lowest and the highest. */
-function Said({ points, cursor, unit, isBoolean, isMean }: SaidProps) {
+function Said({ points, cursor, unit, isBoolean, isMean, isAsking }: SaidProps) {
   const said = useComputed(() => {
     const { times, means, mins, maxs } = points.value
     const under = cursor.value
@@ -110,7 +118,7 @@ function Said({ points, cursor, unit, isBoolean, isMean }: SaidProps) {
       high: shown(high),
     }
   }).value
-  if (said === undefined) return <span class="said soft">nothing in this time</span>
+  if (said === undefined) return <span class="said soft">{isAsking ? 'asking' : 'nothing in this time'}</span>
   const { value, at, low, high } = said
   return (
     <span class="said">

@@ -74,10 +74,13 @@ function StreamPlots({ device, stream, schema, shown, aheadMs }: StreamProps) {
       <h2>
         {stream.stream}
         <small>
-          {stream.intervalMs !== undefined && `one every ${duration(stream.intervalMs)}`}
-          {stream.heardAt !== undefined && `, the last ${age(stream.heardAt)}`}
-          {data?.series.everyMs !== undefined &&
-            ` · means of ${duration(data.series.everyMs)}, the band from min to max`}
+          {[
+            stream.intervalMs !== undefined && `one every ${duration(stream.intervalMs)}`,
+            stream.heardAt !== undefined && `the last ${age(stream.heardAt)}`,
+            data?.series.everyMs !== undefined && `means of ${duration(data.series.everyMs)}, the band from min to max`,
+          ]
+            .filter(Boolean)
+            .join(' · ')}
         </small>
       </h2>
       {data?.error.value && <p class="bad">{data.error.value.message}.</p>}

@@ -17,14 +17,15 @@ const LINES_MAX = 100
 /** An hour with fewer of its messages is told. */
 const COMPLETE = 0.98
 
-export type Lane = 'connected' | 'refused' | 'dropped' | 'dead' | 'missing' | 'platform'
+export type Lane = 'connected' | 'refused' | 'dropped' | 'slowed' | 'dead' | 'missing' | 'platform'
 
 export const LANES: Readonly<Record<Lane, { readonly label: string; readonly tone: string }>> = {
   connected: { label: 'Connected', tone: 'good' },
   refused: { label: 'Refused', tone: 'bad' },
   dropped: { label: 'Dropped', tone: 'bad' },
+  slowed: { label: 'Slowed', tone: 'warn' },
   dead: { label: lookOf('dead-lettering').label, tone: 'bad' },
-  missing: { label: 'Missing', tone: 'warn' },
+  missing: { label: 'Incomplete', tone: 'warn' },
   platform: { label: 'Platform', tone: 'idle' },
 }
 
@@ -88,7 +89,7 @@ export function storyOf(record: DeviceRecord, evidence: Why['evidence'], now: nu
     ),
     ...hours
       .filter(isMissing)
-      .map((hour): Line => ({ at: hour.from, tone: 'warn', kind: 'Missing', text: missingText(hour) })),
+      .map((hour): Line => ({ at: hour.from, tone: 'warn', kind: 'Incomplete', text: missingText(hour) })),
     ...platformEvents(record, evidence).map(({ at, text }): Line => ({ at, tone: 'idle', kind: 'Platform', text })),
   ]
   return {
@@ -127,7 +128,7 @@ function marksOf({ kind, code, text, firstAt, at, count }: JournalEvent): Piece[
   const said = `${text}${often(count, at - firstAt)}`
   if (code === 'taken-over') return [{ lane: 'connected', from: at, to: at, text: said, isTakeover: true }]
   if (kind === 'refused') return [{ lane: 'refused', from: firstAt, to: at, text: said }]
-  if (kind === 'dropped' || kind === 'slowed') return [{ lane: 'dropped', from: firstAt, to: at, text: said }]
+  if (kind === 'dropped' || kind === 'slowed') return [{ lane: kind, from: firstAt, to: at, text: said }]
   if (kind === 'began' || kind === 'ended') return [{ lane: 'platform', from: firstAt, to: at, text: said }]
   return []
 }
@@ -153,7 +154,7 @@ const often = (count: number, ms: number): string =>
 const isMissing = ({ completeness = 1 }: HourOfDevice) => completeness < COMPLETE
 
 const missingText = ({ received, expected = 0, completeness = 1 }: HourOfDevice): string =>
-  `${Math.floor(completeness * 100)} % of the hour's messages: ${received} of ${Math.round(expected)}`
+  `only ${received} of ${Math.round(expected)} messages came in the hour (${Math.floor(completeness * 100)} %)`
 
 /** The answer knows of the platform's troubles; all else that shows it is of the device, and in its record. */
 function platformEvents({ events, deadLetters, heardAt, lastStoredAt }: DeviceRecord, evidence: Why['evidence']) {

@@ -10,6 +10,7 @@ import { StateMark } from '../state-mark.tsx'
 import { areStreamsKnown } from '../streams.ts'
 import { age, clockTime } from '../time.ts'
 import { count, counted } from '../values.ts'
+import { Words } from '../words.tsx'
 import { FleetMap } from './fleet-map.ts'
 import { type PositionStream, positionStreams } from './position-streams.ts'
 import { areAllHere, located, moves, positionOf, refusal, usePositions } from './positions.ts'
@@ -186,7 +187,9 @@ function Chosen({ listing: { device, state, sentence } }: { readonly listing: De
           <path d="M4 4l8 8M12 4l-8 8" />
         </svg>
       </button>
-      <p>{sentence}</p>
+      <p>
+        <Words text={sentence.charAt(0).toUpperCase() + sentence.slice(1)} />
+      </p>
       <p class="soft">
         {position === undefined ? (
           'It has sent no position'
