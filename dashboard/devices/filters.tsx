@@ -1,5 +1,6 @@
 /** Owns the choices above the list: by state, stream, site and label, the search, and the order. All of them stand in the address. */
 
+import { useMemo } from 'preact/hooks'
 import { change, linkWith } from '../address.ts'
 import type { DeviceListing, DeviceState } from '../answers.ts'
 import { lookOf, STATES } from '../states.ts'
@@ -13,19 +14,15 @@ interface Props {
 }
 
 export function Filters({ devices, wanted, selected }: Props) {
+  const all = useMemo(() => choicesOf(devices), [devices])
   return (
     <search class="filters">
       <Chips wanted={wanted} selected={selected} />
       <div class="fields">
         <Find wanted={wanted} />
-        <Choice name="stream" label="Stream" chosen={wanted.stream} from={devices.flatMap(({ streams }) => streams)} />
-        <Choice name="site" label="Site" chosen={wanted.site} from={devices.map(({ site }) => site ?? '')} />
-        <Choice
-          name="label"
-          label="Label"
-          chosen={wanted.label}
-          from={devices.flatMap(({ labels }) => labelsOf(labels))}
-        />
+        <Choice name="stream" label="Stream" chosen={wanted.stream} from={all.streams} />
+        <Choice name="site" label="Site" chosen={wanted.site} from={all.sites} />
+        <Choice name="label" label="Label" chosen={wanted.label} from={all.labels} />
         <select
           aria-label="Order"
           value={wanted.sort}
@@ -83,6 +80,17 @@ export function Find({ wanted }: Pick<Props, 'wanted'>) {
   )
 }
 
+/** Each once. */
+function choicesOf(devices: readonly DeviceListing[]) {
+  const [streams, sites, labels] = [new Set<string>(), new Set<string>(), new Set<string>()]
+  for (const listing of devices) {
+    for (const stream of listing.streams) streams.add(stream)
+    if (listing.site !== undefined) sites.add(listing.site)
+    for (const label of labelsOf(listing.labels)) labels.add(label)
+  }
+  return { streams, sites, labels }
+}
+
 interface ChipProps {
   readonly label: string
   readonly number: number
@@ -103,7 +111,7 @@ interface ChoiceProps {
   readonly name: string
   readonly label: string
   readonly chosen: string | undefined
-  readonly from: readonly string[]
+  readonly from: ReadonlySet<string>
 }
 
 /** Not shown where there is nothing to choose. */

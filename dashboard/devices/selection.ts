@@ -60,7 +60,7 @@ export function select(devices: readonly DeviceListing[], wanted: Wanted): Selec
     state === undefined
       ? fitting
       : fitting.filter((listing) => (state === 'problems' ? !isWell(listing) : listing.state === state))
-  return { devices: shown.toSorted(ORDERS[wanted.sort]), counts, problems, all: fitting.length }
+  return { devices: sorted(shown, wanted.sort), counts, problems, all: fitting.length }
 }
 
 function fits({ device, site, labels = {}, streams }: DeviceListing, wanted: Wanted): boolean {
@@ -75,17 +75,27 @@ function fits({ device, site, labels = {}, streams }: DeviceListing, wanted: Wan
 export const labelsOf = (labels: Readonly<Record<string, string>> = {}): string[] =>
   Object.entries(labels).map(([name, value]) => `${name}:${value}`)
 
-const byName = (() => {
-  const { compare } = new Intl.Collator('en', { numeric: true })
-  return (a: DeviceListing, b: DeviceListing) => compare(a.device, b.device)
-})()
-
 /** Those that are well are one kind, whether or not they are connected just now. */
 const rankOf = (listing: DeviceListing) => lookOf(isWell(listing) ? 'online' : listing.state).rank
 
-const ORDERS: Readonly<Record<Sort, (a: DeviceListing, b: DeviceListing) => number>> = {
-  problems: (a, b) => rankOf(a) - rankOf(b) || byName(a, b),
-  name: byName,
-  seen: (a, b) => (b.lastSeen ?? 0) - (a.lastSeen ?? 0) || byName(a, b),
-  quiet: (a, b) => (a.lastSeen ?? 0) - (b.lastSeen ?? 0) || byName(a, b),
+/** What comes first is less; of equals the name decides. */
+const ORDERS: Readonly<Record<Sort, (listing: DeviceListing) => number>> = {
+  problems: rankOf,
+  name: () => 0,
+  seen: ({ lastSeen = 0 }) => -lastSeen,
+  quiet: ({ lastSeen = 0 }) => lastSeen,
+}
+
+/** Longer than any run of digits in an id. */
+const DIGITS_MAX = 64
+
+/** So that `truck-9` comes before `truck-10`. A collator that counts takes four times as long. */
+const nameKeyOf = (device: string) => device.toLowerCase().replace(/\d+/g, (digits) => digits.padStart(DIGITS_MAX, '0'))
+
+function sorted(devices: readonly DeviceListing[], sort: Sort): DeviceListing[] {
+  const orderOf = ORDERS[sort]
+  return devices
+    .map((listing) => ({ listing, order: orderOf(listing), name: nameKeyOf(listing.device) }))
+    .sort((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1))
+    .map(({ listing }) => listing)
 }
