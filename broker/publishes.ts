@@ -79,11 +79,12 @@ export class Publishes implements PublishesRuns {
 
   #publishWill({ id }: Client, session: Session, will: PublishPacket, done: Done): void {
     const { level5 } = session
-    const publish = () => {
+    const publish = (isTimeOver: boolean) => {
+      if (isTimeOver && level5?.endsWithWill()) this.#subscribers.sessionExpiry.end(id)
       level5?.publishingWill(will)
       this.#admission.admitWill(session, will as Read, (verdict) => this.#answer(session, verdict, will, done))
     }
-    if (level5 === undefined) publish()
+    if (level5 === undefined) publish(false)
     else this.wills.wait(id, level5.willDelayMs(), { publish, forget: () => done(new Error(CAME_BACK)) })
   }
 

@@ -16,7 +16,8 @@ export const DELAYED_WILLS_MAX = 20_000
 const DELAY_MS_MAX = 2 ** 31 - 1
 
 interface Will {
-  readonly publish: () => void
+  /** `isTimeOver`: the client did not come back in time. */
+  readonly publish: (isTimeOver: boolean) => void
   readonly forget: () => void
 }
 
@@ -27,9 +28,9 @@ export class DelayedWills {
 
   wait(clientId: string, ms: number, will: Will): void {
     this.#end(clientId, 'publish')
-    if (ms === 0 || this.#hasStopped || this.#waiting.size >= DELAYED_WILLS_MAX) will.publish()
+    if (ms === 0 || this.#hasStopped || this.#waiting.size >= DELAYED_WILLS_MAX) will.publish(false)
     else {
-      const timer = setTimeout(() => this.#end(clientId, 'publish'), Math.min(ms, DELAY_MS_MAX)).unref()
+      const timer = setTimeout(() => this.#end(clientId, 'publish', true), Math.min(ms, DELAY_MS_MAX)).unref()
       this.#waiting.set(clientId, { ...will, timer })
     }
   }
@@ -44,11 +45,12 @@ export class DelayedWills {
     for (const clientId of this.#waiting.keys()) this.#end(clientId, 'publish')
   }
 
-  #end(clientId: string, how: 'publish' | 'forget'): void {
+  #end(clientId: string, how: 'publish' | 'forget', isTimeOver = false): void {
     const will = this.#waiting.get(clientId)
     if (will === undefined) return
     this.#waiting.delete(clientId)
     clearTimeout(will.timer)
-    will[how]()
+    if (how === 'publish') will.publish(isTimeOver)
+    else will.forget()
   }
 }

@@ -154,6 +154,7 @@ export class Mqtt5Connection implements Level5 {
     session.level5 = {
       notTaken: (messageId, { code, text }) => writer.notTaken(messageId, { code: NOT_TAKEN[code], words: text }),
       willDelayMs: () => 1_000 * Math.min(agreement.willDelaySeconds, agreement.sessionExpirySeconds),
+      endsWithWill: () => agreement.willDelaySeconds >= agreement.sessionExpirySeconds,
       publishingWill: (will) => {
         const { willExpirySeconds: seconds } = agreement
         if (seconds === undefined) return

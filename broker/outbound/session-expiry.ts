@@ -64,6 +64,11 @@ export class SessionExpiry {
     else if (seconds < Number.POSITIVE_INFINITY) this.#ends.set(id, now() + 1_000 * seconds)
   }
 
+  /** Its will goes out, which says that it has ended: by a timer, which may be a few milliseconds before its time. */
+  end(id: string): void {
+    if (this.#ends.delete(id)) this.#dependencies.drop(id)
+  }
+
   /** Drops those whose time is over. */
   sweep(): void {
     const { persistent, drop, now } = this.#dependencies

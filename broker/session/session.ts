@@ -29,6 +29,8 @@ export interface SessionOfLevel5 {
   readonly notTaken: (messageId: number, why: NotTaken) => void
   /** How long its will waits for the client to come back. */
   readonly willDelayMs: () => number
+  /** Its session ends no later than the will goes out. */
+  readonly endsWithWill: () => boolean
   readonly publishingWill: (will: PublishPacket) => void
 }
 
