@@ -5,7 +5,7 @@ import type { DeviceListing } from '../answers.ts'
 import { StateMark } from '../state-mark.tsx'
 import { isWell } from '../states.ts'
 import { columnOf } from '../streams.ts'
-import { age } from '../time.ts'
+import { age, inOwnTime } from '../time.ts'
 import { shown, unitSign } from '../values.ts'
 import { valuesOf } from './live-values.ts'
 import { labelsOf } from './selection.ts'
@@ -40,7 +40,7 @@ export function DeviceRow({ listing, index, count, top }: Props) {
 /** Its name stands before it already. */
 function shortened({ device, sentence }: DeviceListing): string {
   const rest = sentence.startsWith(`${device} `) ? sentence.slice(device.length + 1) : sentence
-  return rest.charAt(0).toUpperCase() + rest.slice(1)
+  return inOwnTime(rest.charAt(0).toUpperCase() + rest.slice(1))
 }
 
 function LastValues({ device }: { readonly device: string }) {
