@@ -155,7 +155,9 @@ export async function factsOf(
     intervalMs,
     clockOffsetMs: latest?.clockOffsetMs(device),
     receipts,
-    hours: withHours ? completenessOf(receipts, perHour, now) : [],
+    hours: withHours
+      ? completenessOf(receipts, perHour, countedUntil(receipts, { heardAt, intervalMs, now }), now)
+      : [],
     events: noted?.events ?? [],
     totals: noted?.totals ?? [],
     pending: undefined,
@@ -310,10 +312,23 @@ function intervalIn(receipts: DeviceReceipts | undefined, now: number): number |
   return count > 3 && last > first ? (last - first) / (count - 1) : undefined
 }
 
-/** Hours without a message, since the first, are there too: they are what is missing. */
+/** Up to when something can be missing: of a device that sends, what came since may not be counted yet; of another, one message is not due yet. */
+function countedUntil(
+  receipts: DeviceReceipts | undefined,
+  { heardAt, intervalMs, now }: Pick<Facts, 'heardAt' | 'intervalMs' | 'now'>,
+): number {
+  const isHeard = heardAt !== undefined && now - heardAt <= silentAfterMs({ intervalMs })
+  return (isHeard ? receipts?.lastReceivedAt : undefined) ?? now - (intervalMs ?? 0)
+}
+
+/**
+ * Hours without a message, since the first, are there too: they are what is missing. Before a device was first heard of nothing is, and in the
+ * hour that goes on nothing after `until`.
+ */
 function completenessOf(
   receipts: DeviceReceipts | undefined,
   perHour: number | undefined,
+  until: number,
   now: number,
 ): HourOfDevice[] {
   const { hours = [], firstReceivedAt = now } = receipts ?? {}
@@ -324,8 +339,11 @@ function completenessOf(
   for (let from = first.from; from <= now; from += HOUR_MS) {
     const { stored, setAside } = byStart.get(from) ?? { stored: 0, setAside: 0 }
     const received = stored + setAside
-    const span = Math.max(0, Math.min(now, from + HOUR_MS) - Math.max(from, firstReceivedAt))
-    const expected = perHour === undefined ? undefined : Math.round((perHour * span) / HOUR_MS)
+    const [begin, end] = [Math.max(from, firstReceivedAt), from + HOUR_MS]
+    const span = Math.max(0, (end > now ? until : end) - begin)
+    // Of a part of an hour what is due at its very end may come a moment later.
+    const whole = span === HOUR_MS ? Math.round : Math.floor
+    const expected = perHour === undefined ? undefined : whole((perHour * span) / HOUR_MS)
     const completeness = expected === undefined ? undefined : expected === 0 ? 1 : Math.min(1, received / expected)
     const ratio = completeness !== undefined && { completeness: Math.round(completeness * 1_000) / 1_000 }
     all.push({ from, stored, setAside, received, ...(expected !== undefined && { expected }), ...ratio })
