@@ -39,22 +39,28 @@ export interface DropsDependencies {
   readonly lines: ThrottledLines
 }
 
+/** So often it is noted that a connection is read from more slowly, while it is. */
+const SLOWED_AGAIN_MS = 60_000
+
 export class Drops {
   readonly #dependencies: DropsDependencies
-  readonly #slowed = new WeakSet<HeldBack>()
+  /** When it was noted last. */
+  readonly #slowed = new WeakMap<HeldBack, number>()
 
   constructor(dependencies: DropsDependencies) {
     this.#dependencies = dependencies
   }
 
-  /** A message waits for its device's rate: counted, and said once a connection. */
+  /** A message waits for its device's rate: counted, said once a connection, and noted while it goes on. */
   heldBack(heldBack: HeldBack, { holder }: Pick<Session, 'holder'>): void {
-    const { metrics, story, lines } = this.#dependencies
+    const { metrics, story, lines, clock } = this.#dependencies
     metrics.heldBack()
-    if (this.#slowed.has(heldBack)) return
-    this.#slowed.add(heldBack)
+    const [notedAt, now] = [this.#slowed.get(heldBack), clock.now()]
+    if (notedAt !== undefined && now - notedAt < SLOWED_AGAIN_MS) return
+    this.#slowed.set(heldBack, now)
     const allowed = `this device may publish ${heldBack.rate.description}`
     if (holder.kind === 'device') story.slowed(holder.device, allowed)
+    if (notedAt !== undefined) return
     lines.say(`read from more slowly: ${allowed}`, {
       client: heldBack.client,
       reason: 'rate-limited',

@@ -95,7 +95,7 @@ function endOf(error: Error | undefined, hasSaidGoodbye: boolean): readonly [cod
     return ['keep-alive', 'nothing came from it for one and a half times its keep alive']
   }
   const code = error !== undefined && 'code' in error ? String(error.code) : undefined
-  if (code === 'left' || hasSaidGoodbye) return ['left', error?.message ?? 'it said that it goes']
+  if (code === 'left' || hasSaidGoodbye) return ['left', error?.message ?? 'it disconnected by itself']
   const why = code === undefined ? '' : ` (${code})`
   return ['lost', `its connection ended without a word of it${why}`]
 }
