@@ -254,6 +254,8 @@ export function asOf(facts: Facts, time: number, journal: Pick<Journal, 'ofPlatf
     heardAt: heardBefore(facts, hours, time, ({ received }) => received),
     receipts: receipts && {
       ...receipts,
+      // When readings replaced one another before the last time nobody knows.
+      supersededAt: (receipts.supersededAt ?? 0) <= time ? receipts.supersededAt : undefined,
       ...optional(
         'lastReceivedAt',
         heardBefore(facts, hours, time, ({ received }) => received),

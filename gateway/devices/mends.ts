@@ -4,7 +4,7 @@ import { isForeign, NOT_TOLD, SPARKPLUG } from '../../schemas/content-type.ts'
 
 const BY_CAUSE = {
   'never-connected':
-    "look whether the device is on and reaches the broker's address and port, and whether its id is spelt like this; `telltale token device <id>` prints its token",
+    "look whether the device is on and reaches the broker's address and port, and whether its id is spelt like this; for its token: `telltale token device <id>`",
   'broker-down': 'start the platform: `telltale up`',
   'two-devices':
     'give each device an id and a token of its own; one that connects twice has to end its old connection first',
@@ -12,8 +12,7 @@ const BY_CAUSE = {
   'store-away': 'bring the store back: what waits is stored by itself then, in order',
   'ingest-down': 'start ingest again: `telltale up`, or `telltale up --roles ingest`',
   late: 'look at the store: its load, its disk, TELLTALE_INGEST_WORKERS; what waits is stored by itself',
-  'sends-nothing':
-    'look at the device: its sensor, its program, whether it publishes on devices/<id>/telemetry/<stream>',
+  'sends-nothing': 'look at its sensor and its program, and whether it publishes on devices/<id>/telemetry/<stream>',
   silent: 'look at the device: it is connected, so the network is well, and its program or its sensor is not',
   'missing-stream':
     'look at the device: the sensor, or the part of its program, that should send it; if it is not to, take the stream out of its file in config/devices',
@@ -27,10 +26,10 @@ const BY_CAUSE = {
     'let the device send less, or raise TELLTALE_DEVICE_MESSAGES_PER_SECOND or TELLTALE_DEVICE_BYTES_PER_SECOND',
 } as const
 
-const NEW_TOKEN = '`telltale token device <id>` prints a new token; put it on the device as its password'
+const NEW_TOKEN = 'put a new token on the device as its password: `telltale token device <id>` prints one'
 
 const BY_CODE: Readonly<Record<string, string>> = {
-  'bad-token': `the token is another's, or was not copied whole: ${NEW_TOKEN}, with the device id as user name`,
+  'bad-token': `the token is another's, or was not copied whole; with the device id as user name, ${NEW_TOKEN}`,
   'bad-password': 'put the password on the device that is in config/devices for its user, or make a new one there',
   'expired-token': NEW_TOKEN,
   'revoked-token': `if the device may come back, ${NEW_TOKEN}`,
@@ -43,10 +42,10 @@ const BY_CODE: Readonly<Record<string, string>> = {
   'too-many-connections': 'raise the limit of open files (ulimit -n) where the platform runs, or disconnect others',
   'sent-by-another': 'give that sender the token of this device, or have it publish on topics of its own',
   'used-by-another':
-    'give that other one a token of its own: `telltale token device <its id>`; of this device look whether it is on, and reaches the broker',
+    'look whether this device is on and reaches the broker, and give the other one a token of its own: `telltale token device <its id>`',
   'publish-forbidden':
-    'let the device publish on devices/<id>/telemetry/<stream>, with its own id, or write a map for its topic (docs/maps.md)',
-  'payload-too-large': 'send fewer readings a message: 256 KiB are allowed',
+    'have it publish on devices/<id>/telemetry/<stream>, or write a map for its topic (docs/maps.md)',
+  'payload-too-large': 'have it send fewer readings in each message',
   empty: 'the device publishes without a payload: let it send a reading',
   'unknown-framing':
     'let it send Avro with the schema\'s fingerprint, JSON, or what its topic\'s last level names (docs/contract.md, "Payloads")',
@@ -65,7 +64,7 @@ const BY_CODE: Readonly<Record<string, string>> = {
   'log-damaged': 'the disk gave back other bytes than were written: look at it, and at `telltale deadletters show`',
   'keep-alive': 'look at its network: it went without a word; it connects again by itself',
   'stream-stopped':
-    'look at the device: the sensor, or the part of its program, that sends this; one that no file in config/devices says it should send is taken for given up after a day',
+    'look at the sensor, or the part of the program, that sends it; if it is not to come any more, take it out of its file in config/devices (of one that is in no file this is told for a day)',
   'not-born':
     'look at the device and how it is wired to its edge node, or at the edge node: it is back when the edge node publishes its DBIRTH',
   'edge-node-gone':

@@ -7,9 +7,9 @@
  */
 
 import { type Evidence, sorted, storyOf } from './evidence.ts'
-import { type Facts, type SentStream, silentAfterMs } from './facts.ts'
+import { type Facts, later, type SentStream, silentAfterMs } from './facts.ts'
 import { mendOf, mendOfCode } from './mends.ts'
-import { count, duration, listOf, since } from './words.ts'
+import { count, duration, interval, listOf, since, size } from './words.ts'
 
 export const CAUSES = [
   'never-connected',
@@ -49,7 +49,7 @@ export interface Why {
   readonly mend?: string
 }
 
-/** What happened so lately is going on, where a device's interval does not say more. */
+/** What happened so lately is going on, where a device sends and its interval does not say more. */
 const RECENT_MS = 10 * 60_000
 const HOUR_MS = 3_600_000
 /** A clock that is off by less is not told. */
@@ -59,18 +59,20 @@ const TAKEOVERS_MIN = 3
 /** Messages that wait for the store for longer are late. */
 const LATE_MS = 30_000
 
-/** What is told before it is shown: `evidence` is of the cause alone. */
 /** A stream that came like a clock has stopped after so many of its intervals, but none that is shorter. */
 const STOPPED_INTERVALS = 10
 const STOPPED_MS_MIN = 60_000
 /** One that no file declares and that has not come for so long is not sent any more. */
 const RETIRED_MS = 24 * HOUR_MS
 
+/** What is told before it is shown: `evidence` is of the cause alone. */
 type Found = Omit<Why, 'device' | 'at' | 'evidence'> & { readonly evidence?: readonly Evidence[] }
 
 export function whyOf(facts: Facts): Why {
   const { evidence = [], ...found } = foundIn(facts)
-  return { device: facts.device, at: facts.now, ...found, evidence: sorted([...evidence, ...storyOf(facts)]) }
+  const { device, now: at } = facts
+  const mend = found.mend !== undefined && { mend: found.mend.replaceAll('<id>', device) }
+  return { device, at, ...found, ...mend, evidence: sorted([...evidence, ...storyOf(facts)]) }
 }
 
 /** The cause and its sentence, at a small part of what the evidence costs: for who asks of all devices. */
@@ -114,18 +116,22 @@ function brokerDown({ device, platform, now }: Facts): Found | undefined {
 function twoDevices({ device, events, now }: Facts): Found | undefined {
   // A connection that ended in another way is the end of the quarrel.
   const peace = events.findLastIndex(({ kind, code }) => kind === 'disconnected' && code !== 'taken-over')
-  const recent = events.slice(peace + 1).filter(({ code, at }) => code === 'taken-over' && now - at <= RECENT_MS)
-  const count = recent.reduce((sum, event) => sum + (event.firstAt < now - RECENT_MS ? 1 : event.count), 0)
-  if (count < TAKEOVERS_MIN) return undefined
+  const times = takeoversSince(events.slice(peace + 1), now - RECENT_MS)
+  if (times < TAKEOVERS_MIN) return undefined
   const from = [...new Set(events.filter(({ kind }) => kind === 'connected').map((event) => event.from))].filter(
     Boolean,
   )
   const where = from.length > 1 ? `, from ${from.slice(-3).join(' and ')}` : ''
   return {
     cause: 'two-devices',
-    sentence: `${device} connects again and again while it is connected (${count} times within 10 minutes${where}): two devices have this id, or one connects twice`,
+    sentence: `${device} connects again and again while it is connected (${times} times within 10 minutes${where}): two devices have this id, or one connects twice`,
     mend: mendOf('two-devices'),
   }
+}
+
+function takeoversSince(events: Facts['events'], from: number): number {
+  const takeovers = events.filter(({ code, at }) => code === 'taken-over' && at >= from)
+  return takeovers.reduce((sum, { firstAt, count: times }) => sum + (firstAt < from ? 1 : times), 0)
 }
 
 /** Its last try to connect was refused, and it is not connected. */
@@ -175,26 +181,40 @@ function logFull({ device, platform, now }: Facts): Found | undefined {
 
 /** What it sent last was acknowledged and thrown away. */
 function dropped(facts: Facts): Found | undefined {
-  const { device, events, now, heardAt = 0 } = facts
-  const drop = events.findLast(({ kind }) => kind === 'dropped')
-  if (drop === undefined || isOver(facts, drop.at) || (drop.at < heardAt && now - drop.at > recentMs(facts)))
-    return undefined
+  const { device, now, heardAt = 0 } = facts
+  const drop = newestDrop(facts)
+  if (drop === undefined || isMended(facts, drop.at, heardAt)) return undefined
   // What was mended is over: it sends since, and no more of these.
-  if (drop.at < heardAt - silentAfterMs(facts)) return undefined
-  if (!facts.online && now - drop.at > recentMs(facts)) return undefined
+  const isOld = now - drop.at > recentMs(facts) || drop.at < heardAt - silentAfterMs(facts)
+  if (drop.at < heardAt && isOld) return undefined
   // Of two faults the newer one is what is to be mended.
   if ((newestHeld(facts)?.lastAt ?? 0) > drop.at && setAside(facts) !== undefined) return undefined
-  const isTopic = drop.code === 'publish-forbidden'
-  const what = isTopic ? 'on a topic that is not its own' : 'what is not taken'
-  const sends = hasEnded(facts)
-    ? `${device} sent ${what} ${beforeEnd(facts)}`
-    : `${device} is connected and sends ${what}`
-  return {
-    cause: isTopic ? 'wrong-topic' : 'too-large',
-    code: drop.code,
-    sentence: `${sends}: ${drop.text}`,
-    mend: mendOfCode(drop.code),
-  }
+  const before = beforeEnd(facts, drop.at)
+  const { code, text } = drop
+  const cause = code === 'publish-forbidden' ? 'wrong-topic' : 'too-large'
+  const sentence = cause === 'wrong-topic' ? onTopic(device, text, before) : tooBig(device, text, before)
+  return { cause, code, sentence, mend: mendOfCode(code) }
+}
+
+/** What waited for its device's rate when the connection ended is told of the rate. */
+const DROPS: ReadonlySet<string> = new Set(['publish-forbidden', 'payload-too-large'])
+
+const newestDrop = ({ events }: Facts) => events.findLast(({ kind, code }) => kind === 'dropped' && DROPS.has(code))
+
+/** The broker's words tell the device what it may; who looks for its data is told where it sends. */
+function onTopic(device: string, text: string, before: string | undefined): string {
+  const [, quoted] = /topic "((?:[^"\\]|\\.)+)"/.exec(text) ?? []
+  const topic = quoted ?? 'a topic that is not its own'
+  const publishes = before === undefined ? `publishes on ${topic}` : `published on ${topic} ${before}`
+  const where = quoted === undefined ? text : text.startsWith('no map') ? 'where nothing is taken' : 'where it may not'
+  return `${device} ${publishes}, ${where}; such messages are dropped`
+}
+
+function tooBig(device: string, text: string, before: string | undefined): string {
+  const [, bytes, allowed] = /(\d+) bytes: allowed are (\d+)/.exec(text) ?? []
+  const what = bytes === undefined ? text : `${size(Number(bytes))}, allowed are ${size(Number(allowed))}`
+  const sent = before === undefined ? 'sends a message' : `sent a message ${before}`
+  return `${device} ${sent} that is too big (${what}): it was dropped, and is not kept`
 }
 
 /** It was received, and is not in the store. */
@@ -230,30 +250,35 @@ function waiting(facts: Facts): Found | undefined {
   return { cause: 'late', sentence, mend: mendOf('late'), evidence }
 }
 
+/** What it sent last stays the cause, however long ago, as long as nothing right came after it. */
 function setAside(facts: Facts): Found | undefined {
-  const { device, now, receipts } = facts
+  const { device, now, receipts, isPast } = facts
   const newest = newestHeld(facts)
-  if (receipts === undefined || newest === undefined || isOver(facts, newest.lastAt)) return undefined
+  if (receipts === undefined || newest === undefined) return undefined
   const { lastStoredAt = 0 } = receipts
-  const all = newest.lastAt >= lastStoredAt
-  if (!all && now - newest.lastAt > recentMs(facts)) return undefined
-  // It has gone, or is silent: what it sent before is not why there is nothing now, unless nothing was ever right.
-  const isLong = now - (facts.heardAt ?? 0) > Math.max(silentAfterMs(facts), RECENT_MS)
-  if (isLong && lastStoredAt > 0) return undefined
+  if (isMended(facts, newest.lastAt, lastStoredAt)) return undefined
+  const all = isAll(facts, newest.lastAt)
   // It is gone for another reason than a few of its messages.
-  if (!all && hasGone(facts)) return undefined
+  if (!all && (now - newest.lastAt > recentMs(facts) || hasGone(facts) || isLongSilent(facts))) return undefined
+  const before = beforeEnd(facts)
+  // Of the past it is known by the hour only.
+  const when = isPast && newest.lastAt === now ? '' : `, the newest ${since(newest.lastAt, now, '')}`
   const some = someOf(facts)
   const sends = all ? `${device} sends, and what it sends is set aside` : `${device} sends, and ${some} set aside`
-  const sent = all
-    ? `what ${device} sent ${beforeEnd(facts)} is set aside`
-    : `${device} sent ${beforeEnd(facts)}, and ${some} set aside`
-  const what = hasEnded(facts) ? sent : sends
+  const sent = all ? `what ${device} sent ${before} is set aside` : `${device} sent ${before}, and ${some} set aside`
   return {
     cause: 'set-aside',
     code: newest.code,
-    sentence: `${what}, the newest ${since(newest.lastAt, now, '')}: ${newest.reason}`,
-    mend: mendOfCode(newest.code, newest.framing),
+    sentence: `${before === undefined ? sends : sent}${when}: ${newest.reason}`,
+    mend: `${mendOfCode(newest.code, newest.framing)}; nothing of what is set aside is lost`,
   }
+}
+
+/** Nothing that is stored came after it. Of the past no more may be known than what came in the same hour. */
+function isAll({ receipts, hours, isPast }: Facts, at: number): boolean {
+  const { lastStoredAt = 0 } = receipts ?? {}
+  if (isPast && at === lastStoredAt) return hours.findLast(({ setAside }) => setAside > 0)?.stored === 0
+  return at >= lastStoredAt
 }
 
 /** What was replayed or purged is mended. */
@@ -273,25 +298,26 @@ function sendsNothing(facts: Facts): Found | undefined {
   const { device, now, online, since: changed, heardAt } = facts
   if (!online || changed === undefined) return undefined
   // A device that has sent before, on another connection, is given its usual time.
-  if (heardAt !== undefined && (heardAt >= changed || now - changed <= silentAfterMs(facts))) return undefined
-  const before = heardAt === undefined ? 'has never sent anything' : `its last message came ${since(heardAt, now, '')}`
-  const sentence = `${device} is connected ${since(changed, now)}, and sends nothing; it ${before}`.replace(
-    'it its',
-    'its',
-  )
-  return { cause: 'sends-nothing', sentence, mend: mendOf('sends-nothing') }
+  const sentAt = later(heardAt, newestDrop(facts)?.at)
+  if (sentAt !== undefined && (sentAt >= changed || now - changed <= silentAfterMs(facts))) return undefined
+  const never = sentAt === undefined ? 'it has never sent anything' : 'nothing it sent was ever taken'
+  const last = heardAt === undefined ? never : `its last message came ${since(heardAt, now, '')}`
+  const { text, mend } = troubleBefore(facts, changed)
+  const sentence = `${device} is connected ${since(changed, now)}, and sends nothing; ${last}${text}`
+  return { cause: 'sends-nothing', sentence, mend: mendOf('sends-nothing') + mend }
 }
 
 function silent(facts: Facts): Found | undefined {
   const { device, now, online, since: changed, heardAt, intervalMs } = facts
   const end = endOf(facts)
   if (online ? !isQuiet(facts) : !hasGone(facts)) return undefined
-  const sends = facts.declared?.intervalMs === undefined ? 'sends' : 'should send'
-  const usual = intervalMs === undefined ? '' : `, where it ${sends} every ${duration(intervalMs)}`
+  const sends = facts.declared?.intervalMs === undefined ? 'used to send' : 'should send'
+  const usual = intervalMs === undefined ? '' : `; it ${sends} one every ${interval(intervalMs)}`
   if (online) {
     const last = heardAt === undefined ? '' : ` ${since(heardAt, now)}`
-    const sentence = `${device} is connected and silent${last}${usual}`
-    return { cause: 'silent', sentence, mend: mendOf('silent') }
+    const { text, mend } = troubleBefore(facts, Math.max(heardAt ?? 0, changed ?? 0))
+    const sentence = `${device} is connected and silent${last}${usual}${text}`
+    return { cause: 'silent', sentence, mend: mendOf('silent') + mend }
   }
   const behind = offlineBehind(facts)
   if (behind !== undefined) return behind
@@ -301,8 +327,31 @@ function silent(facts: Facts): Found | undefined {
     const last = heardAt === undefined ? '' : `; its last message came ${since(heardAt, now, '')}`
     return { cause: 'offline', sentence: `${device} is not connected${last}`, mend: mendOf('offline') }
   }
-  const sentence = `${device} is offline ${since(at, now)}${why}`
-  return { cause: 'offline', ...(end && { code: end.code }), sentence, mend: mendOfCode(end?.code ?? 'offline') }
+  const { text, mend } = troubleBefore(facts, at)
+  const sentence = `${device} is offline ${since(at, now)}${why}${text}`
+  return { cause: 'offline', ...(end && { code: end.code }), sentence, mend: mendOfCode(end?.code ?? 'offline') + mend }
+}
+
+/** What was wrong with it just before it fell silent or went, at `end`, as the rest of the sentence and of what mends it. */
+function troubleBefore(facts: Facts, end: number): { readonly text: string; readonly mend: string } {
+  const { events, receipts, heardAt = 0 } = facts
+  const from = end - RECENT_MS
+  if (takeoversSince(events, from) >= TAKEOVERS_MIN)
+    return { text: '; before that two devices had this id', mend: `; ${mendOf('two-devices')}` }
+  const held = newestHeld(facts)
+  if (held !== undefined && isAll(facts, held.lastAt))
+    return {
+      text: '; what it sent before is set aside',
+      mend: `; of what is set aside: ${mendOfCode(held.code, held.framing)}`,
+    }
+  const drop = newestDrop(facts)
+  if (drop !== undefined && drop.at >= heardAt)
+    return { text: '; what it sent before was dropped', mend: `; of what was dropped: ${mendOfCode(drop.code)}` }
+  if (events.some(({ kind, at }) => kind === 'slowed' && at >= from))
+    return { text: '; before that it sent more than it may', mend: `; ${mendOf('too-fast')}` }
+  if ((receipts?.supersededAt ?? 0) >= Math.max(from, receipts?.lastStoredAt ?? 0))
+    return { text: '; before that it gave several readings the same time', mend: `; ${mendOf('repeats-times')}` }
+  return { text: '', mend: '' }
 }
 
 /** It sends, and one of its streams does not come: it never did, though its file says that it should, or it comes no more. */
@@ -318,12 +367,10 @@ function stopped(facts: Facts): Found | undefined {
   if (first === undefined) return undefined
   const others = sent.filter((each) => !missing.includes(each) && each.heardAt > first.heardAt)
   if (others.length === 0) return undefined
-  const gone = missing.map(
-    ({ stream, heardAt }) => `${stream} ${isPast ? 'had' : 'has'} not come ${since(heardAt, now)}`,
-  )
-  const go = `, ${listOf(others.map(({ stream }) => stream))} ${others.length === 1 ? 'has' : 'have'}`
+  const gone = missing.map(({ stream, heardAt }) => `${stream} ${since(heardAt, now)}`)
+  const go = `; ${listOf(others.map(({ stream }) => stream))} still ${others.length === 1 ? 'comes' : 'come'}`
   // What of the others had come by then nobody knows.
-  const sentence = `of ${device} ${listOf(gone)}${isPast ? '' : go}`
+  const sentence = isPast ? `${device} had sent no ${listOf(gone)}` : `${device} sends no more ${listOf(gone)}${go}`
   const evidence = missing.map(({ stream, heardAt }) => ({
     at: heardAt,
     text: `the newest message of ${stream} was received`,
@@ -386,10 +433,14 @@ function hasGone(facts: Facts): boolean {
 /** It was here, and is not. */
 const hasEnded = (facts: Facts) => !facts.online && (facts.since !== undefined || endOf(facts) !== undefined)
 
-function beforeEnd(facts: Facts): string {
+/** Undefined while it sends. `at`: when it last sent something that was not taken. */
+function beforeEnd(facts: Facts, at = 0): string | undefined {
+  if (!hasEnded(facts)) return isLongSilent(facts, at) ? 'before it fell silent' : undefined
   if (facts.edgeNode !== undefined) return 'before it was offline'
   return endOf(facts)?.code === 'left' ? 'before it left' : 'before its connection ended'
 }
+
+const isLongSilent = (facts: Facts, at = 0) => facts.now - Math.max(at, facts.heardAt ?? 0) > recentMs(facts)
 
 /** The parameter of history with which its readings of the last minutes are found. */
 function wideEnough(now: number, clockOffsetMs: number): string {
@@ -402,25 +453,25 @@ function clock({ device, now, clockOffsetMs = 0 }: Facts): Found | undefined {
   if (Math.abs(clockOffsetMs) <= CLOCK_OFFSET_MS_MIN) return undefined
   const isAhead = clockOffsetMs < 0
   const off = duration(Math.abs(clockOffsetMs))
-  const where = isAhead ? 'in the future' : 'in the past'
   return {
     cause: isAhead ? 'clock-ahead' : 'clock-behind',
-    sentence: `the clock of ${device} is ${off} ${isAhead ? 'ahead' : 'behind'}: its readings are stored, ${off} ${where}`,
+    sentence: `the clock of ${device} is ${off} ${isAhead ? 'ahead' : 'behind'}: its readings are stored with times that are ${off} too ${isAhead ? 'late' : 'early'}`,
     mend: `${mendOf(isAhead ? 'clock-ahead' : 'clock-behind')}, such as ${wideEnough(now, clockOffsetMs)}`,
   }
 }
 
 function repeats(facts: Facts): Found | undefined {
   const { device, now, receipts } = facts
-  if (receipts?.supersededAt === undefined || now - receipts.supersededAt > recentMs(facts)) return undefined
-  if (isOver(facts, receipts.supersededAt)) return undefined
-  const { superseded, readings } = receipts
-  const gives = hasEnded(facts)
-    ? `gave several readings the same time ${beforeEnd(facts)}`
-    : 'gives several readings the same time'
+  if (receipts?.supersededAt === undefined || isOver(facts, receipts.supersededAt)) return undefined
+  const { superseded, supersededAt, readings, lastStoredAt = 0 } = receipts
+  // It goes on, and well.
+  if (supersededAt < lastStoredAt && now - supersededAt > recentMs(facts)) return undefined
+  const before = beforeEnd(facts)
+  const gives =
+    before === undefined ? 'gives several readings the same time' : `gave several readings the same time ${before}`
   return {
     cause: 'repeats-times',
-    sentence: `${device} ${gives}, and of those the last stays: ${superseded} of ${count(readings, 'reading')} were replaced, the newest ${since(receipts.supersededAt, now, '')}`,
+    sentence: `${device} ${gives}; only the last of each time is kept: ${superseded} of ${count(readings, 'reading')} were replaced, the newest ${since(supersededAt, now, '')}`,
     mend: mendOf('repeats-times'),
   }
 }
@@ -429,16 +480,23 @@ function tooFast(facts: Facts): Found | undefined {
   const { device, now, events } = facts
   const slowed = events.findLast(({ kind }) => kind === 'slowed')
   if (slowed === undefined || now - slowed.at > recentMs(facts) || isOver(facts, slowed.at)) return undefined
-  const what = hasEnded(facts)
-    ? `sent more than it may ${beforeEnd(facts)}, and was read from more slowly`
-    : 'sends more than it may, and is read from more slowly'
-  const sentence = `${device} ${what}: ${slowed.text}`
-  return { cause: 'too-fast', sentence, mend: mendOf('too-fast') }
+  const before = beforeEnd(facts)
+  const may = slowed.text.replace(/^this device may publish | \(TELLTALE_\w+\)/g, '')
+  const what =
+    before === undefined
+      ? `sends more than it may (${may}), and is read from more slowly`
+      : `sent more than it may (${may}) ${before}, and was read from more slowly`
+  // What waited with QoS 0 when its connection ended.
+  const lost = events.findLast(
+    ({ kind, code, at }) => kind === 'dropped' && code === 'rate-limited' && at >= slowed.firstAt,
+  )
+  const losing = lost === undefined ? 'nothing is lost' : 'what waited with QoS 0 when its connection ended is lost'
+  return { cause: 'too-fast', sentence: `${device} ${what}; ${losing}`, mend: mendOf('too-fast') }
 }
 
 function wellOf(facts: Facts): string {
   const { device, now, online, heardAt, intervalMs } = facts
-  const every = intervalMs === undefined ? '' : `, one every ${duration(intervalMs)}`
+  const every = intervalMs === undefined ? '' : `, one every ${interval(intervalMs)}`
   const last = heardAt === undefined ? '' : `: its last message came ${since(heardAt, now, '')}${every}`
   if (online) return `all is well with ${device}${last}`
   return `all is well with ${device}, which is not connected just now${last}`
@@ -450,6 +508,10 @@ function isOver({ online, events, receipts }: Facts, at: number): boolean {
   if (connected === undefined || at >= connected.at) return false
   return online || (receipts?.lastStoredAt ?? 0) >= connected.at
 }
+
+/** Something right came after it, or it has come back and had the time to do it again. */
+const isMended = (facts: Facts, at: number, rightAt: number) =>
+  isOver(facts, at) && (rightAt > at || sendsNothing(facts) !== undefined)
 
 const recentMs = (facts: Facts) => Math.max(RECENT_MS, silentAfterMs(facts))
 

@@ -14,12 +14,23 @@ const UNITS = [
   [1_000, 's'],
 ] as const
 
-/** As people say it: 2 h, 1.5 min. */
+/** As people say it: 40 s, 3 min, 1.5 h. */
 export function duration(ms: number): string {
   const [size, unit] = UNITS.find(([each]) => ms >= each) ?? [1, 'ms']
   const value = ms / size
-  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ${unit}`
+  const isExact = value < 10 && (size === 1 || size >= 3_600_000)
+  return `${isExact ? Math.round(value * 10) / 10 : Math.round(value)} ${unit}`
 }
+
+/** Of what comes again and again: 0.5 s, 2.5 s, 90 s, 3 min. */
+export function interval(ms: number): string {
+  if (ms < 50 || ms >= 120_000) return duration(ms)
+  const seconds = ms / 1_000
+  return `${seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds)} s`
+}
+
+/** 293 KiB, 900 bytes. */
+export const size = (bytes: number) => (bytes < 1_024 ? `${bytes} bytes` : `${Math.round(bytes / 1_024)} KiB`)
 
 export const count = (number: number, noun: string) => `${number} ${noun}${number === 1 ? '' : 's'}`
 

@@ -27,6 +27,7 @@ test('each cause that is planted is named, and outlives kill -9', async (t) => {
       await each.plant(site, each.device)
       const why = await site.answers(each.device, each)
       assert(why.sentence.includes(each.device), why.sentence)
+      assert.match(why.sentence, each.says ?? /./)
       assert.equal(why.mend === undefined, each.cause === 'well', why.sentence)
       assert(why.evidence.length > 0 || each.isOfNew, each.name)
     }),

@@ -27,6 +27,8 @@ export interface Planted {
   readonly name: string
   readonly cause: Why['cause']
   readonly code?: string
+  /** Of the sentence, where it is made of what the broker has told. */
+  readonly says?: RegExp
   /** Takes 20 s or more: the clock of a device is known after messages that are 5 s apart, and a stream may be late by a minute. */
   readonly isSlow?: boolean
   /** Of a device that never did anything. */
@@ -262,6 +264,7 @@ export const PLANTED: readonly Planted[] = [
     name: 'the topic of another device',
     cause: 'wrong-topic',
     code: 'publish-forbidden',
+    says: /publishes on devices\/[\w-]+x\/telemetry\/environment, where it may not; such messages are dropped$/,
     plant: async (site, device) => {
       const client = await site.connect(device)
       await client.publishAsync(topicOf(`${device}x`), reading(Date.now()), { qos: 1 })
@@ -271,6 +274,7 @@ export const PLANTED: readonly Planted[] = [
     name: 'a topic that is none',
     cause: 'wrong-topic',
     code: 'publish-forbidden',
+    says: /publishes on [\w-]+\/temperature, where nothing is taken; such messages are dropped$/,
     plant: async (site, device) => {
       const client = await site.connect(device)
       await client.publishAsync(`${device}/temperature`, '20.5', { qos: 1 })
@@ -280,6 +284,7 @@ export const PLANTED: readonly Planted[] = [
     name: 'a payload that is too large',
     cause: 'too-large',
     code: 'payload-too-large',
+    says: /a message that is too big \(293 KiB, allowed are 256 KiB\): it was dropped, and is not kept$/,
     plant: async (site, device) => {
       const client = await site.connect(device)
       await client.publishAsync(topicOf(device), Buffer.alloc(300_000, 0x20), { qos: 1 })
@@ -371,6 +376,7 @@ export const PLANTED: readonly Planted[] = [
   {
     name: 'more than it may send',
     cause: 'too-fast',
+    says: /more than it may \(100 messages a second\), and is read from more slowly; nothing is lost$/,
     plant: async (site, device) => {
       const client = await site.connect(device)
       const now = Date.now()

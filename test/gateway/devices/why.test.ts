@@ -127,8 +127,8 @@ test('of a device that is gone it is told so, and a few old letters are not why'
   assert.match(whyOf({ ...whole, receipts: all }).sentence, /^what truck-7 sent before it left is set aside/)
   const lost = [...WELL.events, event('dropped', 'publish-forbidden', MINUTE), event('disconnected', 'lost', MINUTE)]
   const gone = { ...WELL, online: false, since: NOW - MINUTE, heardAt: undefined, receipts: undefined, events: lost }
-  assert.match(whyOf(gone).sentence, /^truck-7 sent on a topic that is not its own before its connection ended/)
-  assert.match(whyOf({ ...gone, online: true }).sentence, /^truck-7 is connected and sends on a topic/)
+  assert.match(whyOf(gone).sentence, /^truck-7 published on a topic that is not its own before its connection ended/)
+  assert.match(whyOf({ ...gone, online: true }).sentence, /^truck-7 publishes on a topic/)
 })
 
 test('of a wrong topic and what is set aside the newer is told', () => {
@@ -149,6 +149,83 @@ test("two devices with one id take each other's place; one that came back after 
   assert.match(sentence, /3 times within 10 minutes, from 10.0.0.3 and 10.0.0.2 and 10.0.0.1/)
   const after = [...turns, event('disconnected', 'left', 3_000), event('connected', 'connected', 2_000)]
   assert.equal(causeOf({ events: after }), 'well')
+})
+
+test('what it did last stays the cause, however long ago, as long as nothing right came after it', () => {
+  const quiet = (ago: number, more: Partial<Facts> = {}): Facts => ({ ...WELL, heardAt: NOW - ago, ...more })
+  const bad = (ago: number) =>
+    receipts({ deadLetters: [letters('empty', ago)], lastReceivedAt: NOW - ago, lastStoredAt: NOW - ago - MINUTE })
+  const silent = whyOf(quiet(12 * MINUTE, { receipts: bad(12 * MINUTE) }))
+  assert.equal(silent.cause, 'set-aside')
+  assert.equal(silent.sentence, 'what truck-7 sent before it fell silent is set aside, the newest 12 min ago: so')
+  const gone = { online: false, since: NOW - 5 * HOUR, events: [event('disconnected', 'left', 5 * HOUR)] }
+  const { cause, sentence } = whyOf(quiet(6 * HOUR, { receipts: bad(6 * HOUR), ...gone }))
+  assert.deepEqual([cause, sentence.includes('sent before it left is set aside')], ['set-aside', true])
+  assert.equal(
+    whyOf(quiet(12 * MINUTE, { receipts: receipts({ deadLetters: [letters('empty', HOUR)] }) })).cause,
+    'silent',
+  )
+
+  const drop = event('dropped', 'publish-forbidden', 2 * HOUR, { text: 'no map takes topic "tele/x": telltale map' })
+  const events = [...WELL.events, drop]
+  const dropped = whyOf(
+    quiet(3 * HOUR, { events, since: NOW - 4 * HOUR, receipts: receipts({ lastStoredAt: NOW - 3 * HOUR }) }),
+  )
+  assert.equal(dropped.cause, 'wrong-topic')
+  assert.equal(
+    dropped.sentence,
+    'truck-7 published on tele/x before it fell silent, where nothing is taken; such messages are dropped',
+  )
+  assert.match(dropped.mend ?? '', /^have it publish on devices\/truck-7\/telemetry\/<stream>, or write a map/)
+
+  // It came back after that, and sends nothing.
+  const back = [event('connected', 'connected', 30 * MINUTE)]
+  const again = whyOf(quiet(HOUR, { events: back, since: NOW - 30 * MINUTE, receipts: bad(HOUR) }))
+  assert.equal(again.cause, 'sends-nothing')
+  assert.match(again.sentence, /sends nothing; its last message came 1 h ago; what it sent before is set aside$/)
+  const soon = quiet(HOUR, { events: back, since: NOW - 30 * MINUTE, receipts: bad(HOUR), intervalMs: HOUR })
+  assert.equal(whyOf(soon).cause, 'set-aside', 'its next message is not due yet')
+})
+
+test('what was wrong just before it fell silent or went is told besides, and nothing of it where it goes on well', () => {
+  const turns = [32, 31, 30].flatMap((ago) => [
+    event('disconnected', 'taken-over', ago * MINUTE),
+    event('connected', 'connected', ago * MINUTE),
+  ])
+  const before = {
+    heardAt: NOW - 30 * MINUTE,
+    since: NOW - 30 * MINUTE,
+    receipts: receipts({ lastStoredAt: NOW - 30 * MINUTE }),
+  }
+  const silent = whyOf({ ...WELL, ...before, events: turns })
+  assert.equal(silent.cause, 'silent')
+  assert.match(silent.sentence, /\(30 min ago\); it used to send one every 1 s; before that two devices had this id$/)
+  assert.match(silent.mend ?? '', /; give each device an id and a token of its own/)
+  assert.equal(causeOf({ events: turns }), 'well')
+
+  const slowed = event('slowed', 'rate-limited', 35 * MINUTE, {
+    text: 'this device may publish 100 messages (TELLTALE_DEVICE_MESSAGES_PER_SECOND) a second',
+  })
+  const lost = event('disconnected', 'lost', 30 * MINUTE)
+  const gone = whyOf({ ...WELL, ...before, online: false, events: [...WELL.events, slowed, lost] })
+  assert.match(gone.sentence, /^truck-7 is offline since .*: as lost; before that it sent more than it may$/)
+  const { sentence } = whyOf({ ...WELL, events: [...WELL.events, { ...slowed, at: NOW - 100 }] })
+  assert.equal(
+    sentence,
+    'truck-7 sends more than it may (100 messages a second), and is read from more slowly; nothing is lost',
+  )
+
+  // Of the past nothing is told that came later, and no more of an hour than its counts say.
+  const hourOf = (stored: number, setAside: number) => [{ from: NOW - 13 * MINUTE, stored, setAside, received: 9 }]
+  const at = (ago: number, more: Partial<Facts>) =>
+    whyOf(asOf({ ...WELL, ...more }, NOW - ago, { ofPlatform: () => undefined }))
+  const repeated = { receipts: receipts({ superseded: 1, supersededAt: NOW - MINUTE }), hours: hourOf(9, 0) }
+  assert.deepEqual([at(30_000, repeated).cause, at(2 * MINUTE, repeated).cause], ['repeats-times', 'well'])
+  const deadLetters = [letters('empty', 100)]
+  const some = at(MINUTE, { receipts: receipts({ deadLetters, hours: hourOf(7, 2) }), hours: hourOf(7, 2) })
+  assert.match(some.sentence, /^truck-7 sends, and 2 of 9 messages of this hour are set aside: so$/)
+  const all = at(MINUTE, { receipts: receipts({ deadLetters }), hours: hourOf(0, 9) })
+  assert.match(all.sentence, /^truck-7 sends, and what it sends is set aside: so$/)
 })
 
 test('silence is told within three intervals, and where a device has gone, how', () => {
@@ -207,10 +284,10 @@ test('a stream that comes no more while others do is told: what should come, and
   assert.deepEqual([answer.cause, answer.code], ['missing-stream', 'stream-stopped'])
   assert.equal(
     answer.sentence,
-    'of truck-7 environment has not come since 2025-11-23T01:33:20Z (40 min ago), vehicle has',
+    'truck-7 sends no more environment since 2025-11-23T01:33:20Z (40 min ago); vehicle still comes',
   )
   assert(answer.evidence.some(({ at, text }) => at === NOW - 40 * MINUTE && text.includes('environment')))
-  assert.match(answer.mend ?? '', /given up after a day/)
+  assert.match(answer.mend ?? '', /take it out of its file/)
   assert.equal(causeOf(sends(stream('environment', 90_000))), 'well', 'ten intervals')
   assert.equal(
     causeOf(sends(stream('environment', 40 * MINUTE, { isRegular: false }))),
@@ -238,7 +315,7 @@ test('a stream that comes no more while others do is told: what should come, and
   }
   const hours = [1, 0].map((ago) => ({ from: NOW - ago * HOUR, stored: 5, setAside: 0, received: 5 }))
   const at = (ago: number) => whyOf(asOf({ ...facts, hours }, NOW - ago, { ofPlatform: () => undefined }))
-  assert.equal(at(10 * MINUTE).sentence, 'of truck-7 environment had not come since 2025-11-23T01:33:20Z (30 min ago)')
+  assert.equal(at(10 * MINUTE).sentence, 'truck-7 had sent no environment since 2025-11-23T01:33:20Z (30 min ago)')
   assert.equal(at(50 * MINUTE).cause, 'well')
 })
 
