@@ -83,3 +83,28 @@ test('a device that is silent while it is connected is told from one that has go
   await until(() => lastOf('quiet')?.kind === 'disconnected')
   assert.equal(lastOf('quiet')?.code, 'keep-alive')
 })
+
+test('that a connection is read from more slowly is noted each minute, while it is', async (t) => {
+  let now = Date.now()
+  const bench = await startBroker(t, {
+    clock: { now: () => now },
+    listeners: { deviceRate: { messagesPerSecond: 1 } },
+  })
+  const device = await bench.device('truck-7')
+  const send = () => {
+    // What waits is taken when the clock has gone on.
+    for (let sent = 0; sent < 3; sent++)
+      void device.publishAsync('devices/truck-7/telemetry/environment', 'x', { qos: 1 }).catch(() => undefined)
+  }
+  const noted = () => bench.log.journal.of('truck-7')?.events.findLast(({ kind }) => kind === 'slowed')?.count
+  send()
+  await until(() => noted() === 1)
+  now += 30_000
+  send()
+  const heldBack = 'telltale_broker_held_back_total'
+  await until(async () => ((await bench.metric(heldBack)) ?? 0) >= 4)
+  assert.equal(noted(), 1)
+  now += 31_000
+  send()
+  await until(() => noted() === 2)
+})
