@@ -1,7 +1,7 @@
-/** Begins the page. */
+/** Begins the page. Its own styles come first, so that a view's go before them. */
 
+import './page.css'
 import { render } from 'preact'
 import { App } from './app.tsx'
-import './page.css'
 
 render(<App />, document.getElementById('app') as HTMLElement)

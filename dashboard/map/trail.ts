@@ -7,7 +7,7 @@
 import { signal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import type { Reading } from '../../client/client.ts'
-import { ask } from '../gateway.ts'
+import { AnswerError, ask } from '../gateway.ts'
 import { now } from '../time.ts'
 import type { PositionStream } from './position-streams.ts'
 import { moves, positionOf } from './positions.ts'
@@ -49,7 +49,9 @@ export function useTrail(device: string | undefined, source: PositionStream): vo
         extend(live)
       },
       // Without history there is no trail but the live one; `trouble` says when the gateway is away.
-      () => undefined,
+      (error: unknown) => {
+        if (!left.signal.aborted && !(error instanceof AnswerError)) throw error
+      },
     )
     return () => {
       left.abort()
