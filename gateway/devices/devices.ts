@@ -16,9 +16,11 @@ import type { Latest } from '../latest.ts'
 import { readLimit, readSelections, readSwitch } from '../parameters.ts'
 import { badParameter } from '../refusal.ts'
 import type { Query } from '../request.ts'
+import type { Cause } from './causes/cause.ts'
+import { CLOCK_OFFSET_MS_MIN } from './causes/timing.ts'
 import { type FactsDependencies, factsOf, later, platformFacts } from './facts.ts'
 import { type DeviceState, stateOf } from './state.ts'
-import { type Cause, CLOCK_OFFSET_MS_MIN, foundIn } from './why.ts'
+import { foundIn } from './why.ts'
 
 /** Devices of one answer unless `limit` says otherwise, and at most. */
 const DEVICES_LIMIT_DEFAULT = 1_000

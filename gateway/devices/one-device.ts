@@ -16,12 +16,14 @@ import type { Format, Latest } from '../latest.ts'
 import { readTime } from '../parameters.ts'
 import { badParameter, Refusal } from '../refusal.ts'
 import type { Query } from '../request.ts'
+import type { Cause } from './causes/cause.ts'
+import { CLOCK_OFFSET_MS_MIN } from './causes/timing.ts'
 import { placeOf } from './devices.ts'
 import { asOf, type Facts, type FactsDependencies, factsOf, type HourOfDevice, withPending } from './facts.ts'
 import { nearestTo } from './names.ts'
 import { type DeviceState, stateOf } from './state.ts'
 import { type Trace, type TraceDependencies, traceOf } from './trace.ts'
-import { type Cause, CLOCK_OFFSET_MS_MIN, type Why, whyOf } from './why.ts'
+import { type Why, whyOf } from './why.ts'
 
 /** How a device sends one stream. */
 export interface StreamOfDevice {

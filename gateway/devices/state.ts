@@ -3,7 +3,7 @@
  * one whose data is missing has another state, connected or not.
  */
 
-import type { Cause } from './why.ts'
+import type { Cause } from './causes/cause.ts'
 
 export const STATES = [
   'online',

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CAUSES } from '../../gateway/devices/causes/cause.ts'
 import type { DeviceRecord } from '../../gateway/devices/one-device.ts'
-import { CAUSES } from '../../gateway/devices/why.ts'
 import { PLANTED, Site } from './why/planted.ts'
 import { DEVICE, NOT_PLANTED, PLANTED_IN_PLATFORM } from './why/platforms.ts'
 

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { STATES as LOOKS, lookOf } from '../../../dashboard/states.ts'
+import { CAUSES } from '../../../gateway/devices/causes/cause.ts'
 import { STATES, stateOf } from '../../../gateway/devices/state.ts'
-import { CAUSES } from '../../../gateway/devices/why.ts'
 
 test('a device whose data is missing is never shown as one that is well', () => {
   for (const cause of CAUSES) {
