@@ -6,7 +6,7 @@
 
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import type { PlatformFacts } from '../gateway/devices/facts.ts'
+import type { PlatformFacts } from '../gateway/devices/platform-facts.ts'
 import type { Settings } from '../platform/settings.ts'
 import { openKnownIdentity } from './installation.ts'
 

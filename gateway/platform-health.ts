@@ -14,7 +14,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Access } from './access.ts'
 import { Lag } from './alerts/lag.ts'
-import { type PartOfPlatform, partsOf, platformFacts } from './devices/facts.ts'
+import { type PartOfPlatform, partsOf, platformFacts } from './devices/platform-facts.ts'
 import type { LedgerLog } from './ledger.ts'
 import type { Query } from './request.ts'
 

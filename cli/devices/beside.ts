@@ -4,8 +4,8 @@
  */
 
 import { Access } from '../../gateway/access.ts'
-import { platformFacts } from '../../gateway/devices/facts.ts'
 import type { OneDeviceDependencies } from '../../gateway/devices/one-device.ts'
+import { platformFacts } from '../../gateway/devices/platform-facts.ts'
 import { Latest } from '../../gateway/latest.ts'
 import { STORES } from '../../ingest/stores.ts'
 import type { Log } from '../../log/log.ts'

@@ -6,7 +6,8 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type FactsDependencies, factsOf, platformFacts } from '../devices/facts.ts'
+import { type FactsDependencies, factsOf } from '../devices/facts.ts'
+import { platformFacts } from '../devices/platform-facts.ts'
 import type { AlertBook } from './book.ts'
 import type { Rule } from './rule.ts'
 import { membersOf } from './rule-devices.ts'

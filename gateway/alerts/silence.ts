@@ -8,7 +8,8 @@
 
 import { INGEST_READER } from '../../log/log.ts'
 import { formatDuration } from '../../platform/units.ts'
-import { type FactsDependencies, platformFacts } from '../devices/facts.ts'
+import type { FactsDependencies } from '../devices/facts.ts'
+import { platformFacts } from '../devices/platform-facts.ts'
 import type { Latest } from '../latest.ts'
 import type { AlertBook } from './book.ts'
 import type { Rule } from './rule.ts'

@@ -10,10 +10,9 @@ import type { Declaration, DeclaredDevices } from '../../identity/declared-devic
 import type { Journal, JournalEvent } from '../../log/journal.ts'
 import { type DeviceHour, type DeviceLedger, type DeviceReceipts, INGEST_READER, type Shards } from '../../log/log.ts'
 import type { Presence } from '../../log/presence.ts'
-import { ROLES, type Role, type Roles } from '../../log/roles.ts'
-import type { Clock } from '../../platform/clock.ts'
 import type { Latest } from '../latest.ts'
 import type { Pace } from './pace.ts'
+import { type PlatformFacts, type PlatformFactsDependencies, platformBefore, platformFacts } from './platform-facts.ts'
 
 const HOUR_MS = 3_600_000
 /** Silence of so many intervals is told, but none that is shorter. */
@@ -24,12 +23,6 @@ const NEAR_MS = 1_000
 /** Of a device whose interval nobody knows. */
 const SILENT_MS_UNKNOWN = 15 * 60_000
 
-export interface Condition {
-  /** When it began, milliseconds. */
-  readonly since: number
-  readonly text: string
-}
-
 /** Of a device that never connects itself: the edge node of Sparkplug that speaks for it. */
 export interface EdgeNode {
   readonly id: string
@@ -37,17 +30,6 @@ export interface EdgeNode {
   readonly since: number
   /** How its connection ended last. */
   readonly end?: JournalEvent
-}
-
-/** A role of the platform, whichever processes play it. */
-export interface PartOfPlatform {
-  readonly role: Role
-  /** `unknown`: nobody has told of it. */
-  readonly state: 'running' | 'stopped' | 'unknown'
-  /** When it began to be so; of one that was killed, when that was seen. */
-  readonly since?: number
-  /** How it ended, of one that nobody stopped. */
-  readonly reason?: string
 }
 
 export interface SentStream {
@@ -58,13 +40,6 @@ export interface SentStream {
   readonly intervalMs: number | undefined
   /** It comes like a clock. */
   readonly isRegular: boolean
-}
-
-export interface PlatformFacts {
-  readonly storeAway?: Condition
-  readonly logFull?: Condition
-  /** Roles that were stopped and have not begun again. */
-  readonly down: readonly { readonly role: string; readonly since?: number; readonly reason?: string }[]
 }
 
 /** Of one hour of receipt. */
@@ -110,16 +85,11 @@ export interface Facts {
   readonly edgeNode?: EdgeNode | undefined
 }
 
-export interface FactsDependencies {
+export interface FactsDependencies extends PlatformFactsDependencies {
   readonly log: Pick<Shards, 'deviceReceipts'>
   readonly presence: Presence
-  readonly journal: Journal
-  readonly roles: Pick<Roles, 'all'>
   readonly latest: Latest | undefined
   readonly declared: Pick<DeclaredDevices, 'has' | 'get' | 'ids'>
-  readonly clock: Clock
-  /** Why nothing can be appended now; undefined when it can. */
-  readonly full: () => string | undefined
   /** As it is for all devices just now; looked up unless given. */
   readonly platform?: PlatformFacts
 }
@@ -211,19 +181,6 @@ function edgeNodeOf(
   const { online, since } = known
   const end = journal.of(known.device)?.events.findLast(({ kind }) => kind === 'disconnected')
   return { id: known.device, online, since, ...(end && end.at >= since - NEAR_MS && { end }) }
-}
-
-export function platformFacts({
-  journal,
-  roles,
-  clock,
-  full,
-}: Pick<FactsDependencies, 'journal' | 'roles' | 'clock' | 'full'>): PlatformFacts {
-  const { events = [] } = journal.ofPlatform() ?? {}
-  const { storeAway, ...facts } = platformIn(events, partsOf({ journal, roles }), clock.now(), full())
-  // Whoever would say that the store is back is gone.
-  const isToldOf = !facts.down.some(({ role }) => role === 'ingest')
-  return { ...facts, ...(isToldOf && storeAway && { storeAway }) }
 }
 
 /** After so long without a message a device is silent. */
@@ -351,57 +308,4 @@ function completenessOf(
     all.push({ from, stored, setAside, received, ...(expected !== undefined && { expected }), ...ratio })
   }
   return all
-}
-
-function platformBefore(time: number, journal: Pick<Journal, 'ofPlatform'>): PlatformFacts {
-  const events = (journal.ofPlatform()?.events ?? []).filter(({ firstAt }) => firstAt <= time)
-  return platformIn(events, toldIn(events), time, undefined)
-}
-
-function platformIn(
-  events: readonly JournalEvent[],
-  parts: readonly PartOfPlatform[],
-  now: number,
-  full: string | undefined,
-): PlatformFacts {
-  const last = (kind: string, code: string) => events.findLast((event) => event.kind === kind && event.code === code)
-  const began = (code: string, over: number): Condition | undefined => {
-    const beginning = last('began', code)
-    return beginning !== undefined && beginning.firstAt > over
-      ? { since: beginning.firstAt, text: beginning.text }
-      : undefined
-  }
-  const ended = (code: string) => last('ended', code)?.firstAt ?? 0
-  // A process that begins anew tells again what it meets.
-  const ingestChangedAt = Math.max(ended('ingest-up'), last('began', 'ingest-up')?.firstAt ?? 0)
-  const storeAway = began('store-away', Math.max(ended('store-away'), ingestChangedAt))
-  const isFull = began('log-full', Math.max(ended('log-full'), last('began', 'broker-up')?.firstAt ?? 0))
-  const logFull = isFull ?? (full === undefined ? undefined : { since: now, text: full })
-  const down = parts.filter(({ state }) => state === 'stopped')
-  return { ...(storeAway && { storeAway }), ...(logFull && { logFull }), down }
-}
-
-/** Which parts of the platform run. Where no process has told of a role (those of an earlier version did not), the journal says what it knows. */
-export function partsOf({ journal, roles }: Pick<FactsDependencies, 'journal' | 'roles'>): PartOfPlatform[] {
-  const all = roles.all()
-  // Totals, for of the events the oldest go.
-  return toldIn(journal.ofPlatform()?.totals ?? []).map((told) => {
-    const played = all.filter(({ role }) => role === told.role)
-    const running = played.filter(({ isRunning }) => isRunning)
-    if (running.length > 0)
-      return { role: told.role, state: 'running', since: Math.min(...running.map(({ since }) => since)) }
-    const [gone] = played.sort((one, other) => (other.goneAt ?? 0) - (one.goneAt ?? 0))
-    if (gone === undefined) return told
-    const since = gone.goneAt !== undefined && { since: gone.goneAt }
-    return { role: told.role, state: 'stopped', ...since, reason: `${gone.process} was killed, or crashed` }
-  })
-}
-
-function toldIn(events: readonly JournalEvent[]): PartOfPlatform[] {
-  return ROLES.map((role) => {
-    const told = events.filter(({ code }) => code === `${role}-up`).sort((one, other) => one.at - other.at)
-    const { kind, at } = told.at(-1) ?? {}
-    if (at === undefined) return { role, state: 'unknown' }
-    return { role, state: kind === 'ended' ? 'stopped' : 'running', since: at }
-  })
 }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PartOfPlatform } from '../../gateway/devices/facts.ts'
+import type { PartOfPlatform } from '../../gateway/devices/platform-facts.ts'
 import type { Why } from '../../gateway/devices/why.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { freePort } from '../servers/server.ts'
