@@ -22,9 +22,9 @@ export interface Look extends Pick<BrowserContextOptions, 'colorScheme' | 'hasTo
   readonly before?: (page: Page) => Promise<void>
 }
 
-/** Chromium writes these itself, whatever the page does about it. */
+/** Chromium writes these itself, whatever the page does about it; 426 is the answer to the SDK's question why a WebSocket was refused. */
 const SERVER_GONE =
-  /net::ERR_(CONNECTION_|EMPTY_RESPONSE|SOCKET_|INCOMPLETE_CHUNKED|NETWORK_CHANGED)|WebSocket connection to .* failed/
+  /net::ERR_(CONNECTION_|EMPTY_RESPONSE|SOCKET_|INCOMPLETE_CHUNKED|NETWORK_CHANGED)|WebSocket connection to .* failed|status of 426/
 /** As `until` waits, within the runner's limit: of a machine that does other work, too. */
 const STATE_MS = 120_000
 

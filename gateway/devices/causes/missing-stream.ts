@@ -41,8 +41,10 @@ function hasStopped({ stream, heardAt, intervalMs, isRegular }: SentStream, fact
   const unheardMs = now - heardAt
   // Who has come back is given his time again.
   const waitedMs = now - Math.max(heardAt, online ? changed : 0)
-  const isDeclared = declared?.intervalMs !== undefined && declared.streams.includes(stream)
-  if (isDeclared && !isPast) return waitedMs > silentAfterMs({ intervalMs: declared.intervalMs })
+  if (declared?.streams.includes(stream) && !isPast) {
+    if (declared.intervalMs !== undefined) return waitedMs > silentAfterMs({ intervalMs: declared.intervalMs })
+    return waitedMs > Math.max(STOPPED_MS_MIN, silentAfterMs({ intervalMs }))
+  }
   if (!isRegular || intervalMs === undefined || unheardMs > RETIRED_MS) return false
   return waitedMs > Math.max(STOPPED_MS_MIN, STOPPED_INTERVALS * intervalMs)
 }

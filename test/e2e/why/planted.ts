@@ -176,6 +176,7 @@ export const PLANTED: readonly Planted[] = [
   {
     name: 'a stream that it should send, and never did',
     cause: 'missing-stream',
+    isOfNew: true,
     plant: async (site, device) => {
       site.declare(device, 'streams: [environment, vehicle]')
       site.keepSending(await site.connect(device), device)
@@ -197,6 +198,7 @@ export const PLANTED: readonly Planted[] = [
     cause: 'missing-stream',
     code: 'stream-stopped',
     isSlow: true,
+    isOfNew: true,
     plant: async (site, device) => {
       const client = await site.connect(device)
       for (let sent = 0; sent < 12; sent++) {

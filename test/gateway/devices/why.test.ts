@@ -307,6 +307,13 @@ test('a stream that comes no more while others do is told: what should come, and
   const irregular = sends(stream('environment', 70_000, { isRegular: false }))
   assert.equal(causeOf({ ...irregular, declared }), 'missing-stream', 'three intervals that its file says')
   assert.equal(causeOf({ ...irregular, declared: { ...declared, intervalMs: 30_000 } }), 'well')
+  const noInterval = { labels: {}, streams: ['environment'] }
+  assert.equal(
+    causeOf({ ...irregular, declared: noInterval }),
+    'missing-stream',
+    'three that were learnt, and a minute',
+  )
+  assert.equal(causeOf({ ...sends(stream('environment', 50_000)), declared: noInterval }), 'well')
 
   // As of then: what had come by then is known of the stream that came no more, and not of what went on.
   const facts: Facts = {
