@@ -104,6 +104,8 @@ export class Http {
       const headers = { Accept: 'application/json', ...authorization, ...type }
       response = await fetch(`${this.#base}${target}`, { ...asked, headers, ...(signal && { signal }) })
       text = await response.text()
+      // By a gateway that was killed before it had sent the rest; a browser does not say so.
+      if (text === '' && DONE.has(response.status)) throw new Error('the answer is empty')
     } catch (cause) {
       if (signal?.aborted && signal.reason?.name !== 'TimeoutError') throw signal.reason
       const { cause: below } = cause as { readonly cause?: unknown }

@@ -56,6 +56,7 @@ export async function ask<T>(path: string, { method = 'GET', body, signal }: Ask
   if (body !== undefined) headers['Content-Type'] = 'application/json'
   let response: Response
   let text: string
+  let answer: T | undefined
   try {
     response = await fetch(new URL(path, BASE), {
       method,
@@ -64,6 +65,8 @@ export async function ask<T>(path: string, { method = 'GET', body, signal }: Ask
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
     text = await response.text()
+    // That of a gateway that was killed meanwhile may be cut short.
+    if (response.ok) answer = JSON.parse(text) as T
   } catch (error) {
     signal?.throwIfAborted()
     const failure = new AnswerError('unreachable', 0, 'the gateway does not answer', { cause: error })
@@ -71,7 +74,7 @@ export async function ask<T>(path: string, { method = 'GET', body, signal }: Ask
     throw failure
   }
   trouble.value = undefined
-  if (response.ok) return JSON.parse(text)
+  if (answer !== undefined) return answer
   const error = errorOf(response.status, text)
   if (error.status === 401) refused.value = { token: given, why: error.message }
   throw error

@@ -29,6 +29,9 @@ export function countsOf(counts: readonly DeadLetterCount[], { device, code }: C
 
 export const sumOf = (counts: readonly DeadLetterCount[]): number => counts.reduce((sum, { count }) => sum + count, 0)
 
+/** Of the devices or codes that a question is about. */
+const NAMED_MAX = 3
+
 export interface CodeCount {
   readonly code: string
   readonly count: number
@@ -81,6 +84,17 @@ export interface Meant {
 
 export function meantByIds(ids: readonly string[], of: string): Meant {
   return { count: ids.length, of, body: { ids } }
+}
+
+/** Of the letters with these ids: `truck-7, truck-8 and 3 more; unknown-schema`. */
+export function whose(letters: readonly DeadLetter[], ids: ReadonlySet<string>): string {
+  const own = letters.filter(({ id }) => ids.has(id))
+  const names = (all: readonly string[]) => {
+    const each = [...new Set(all)]
+    const more = each.length - NAMED_MAX
+    return each.slice(0, NAMED_MAX).join(', ') + (more > 0 ? ` and ${more} more` : '')
+  }
+  return [names(own.map(({ device }) => device)), names(own.map(({ code }) => code))].filter(Boolean).join('; ')
 }
 
 /**

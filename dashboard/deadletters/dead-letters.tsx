@@ -7,17 +7,7 @@ import { useAnswer } from '../gateway.ts'
 import { streams } from '../streams.ts'
 import { allowed } from '../token.ts'
 import { count, counted } from '../values.ts'
-import {
-  byCode,
-  type Choice,
-  choiceOf,
-  countsOf,
-  meantByChoice,
-  meantByIds,
-  queryOf,
-  sumOf,
-  wordsOf,
-} from './choice.ts'
+import { byCode, type Choice, choiceOf, countsOf, meantByChoice, meantByIds, queryOf, sumOf, whose } from './choice.ts'
 import { CountTable } from './count-table.tsx'
 import { LetterList } from './letter-list.tsx'
 import { useLetters } from './letters.ts'
@@ -63,7 +53,7 @@ export function DeadLetters() {
   const place = letters.findIndex((letter) => letter.id === id)
   const meant =
     chosenNow.length > 0
-      ? meantByIds(chosenNow, wordsOf(choice))
+      ? meantByIds(chosenNow, whose(letters, chosen))
       : meantByChoice(choice, known.counts, letters, listed.areAll)
   const close = (done?: string) => {
     remove(undefined)
@@ -118,7 +108,8 @@ export function DeadLetters() {
             newer={letters[place - 1]?.id}
             older={place < 0 ? undefined : letters[place + 1]?.id}
             {...(mayRemove && {
-              remove: (how: Removal['how']) => remove({ how, meant: meantByIds([id], `number ${id}`) }),
+              remove: (how: Removal['how']) =>
+                remove({ how, meant: meantByIds([id], whose(letters, new Set([id])) || `number ${id}`) }),
             })}
           />
         )}
@@ -255,8 +246,8 @@ function NoLetters({ result }: { readonly result: string }) {
       {result && <p role="status">{result}</p>}
       <h1>There are no dead letters</h1>
       <p>
-        All that was accepted could be stored, or waits for the store. A message that cannot be read or stored is kept
-        here, with its bytes and why. <a href={linkTo(['devices'])}>All devices</a>
+        A message that cannot be read or stored is kept here, with its bytes and why; one that was replayed in vain
+        comes back within seconds. <a href={linkTo(['devices'])}>All devices</a>
       </p>
     </section>
   )

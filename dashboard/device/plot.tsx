@@ -2,6 +2,7 @@
 
 import { effect, type Signal, useComputed, useSignal } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
+import type { Value } from '../../client/client.ts'
 import { linkWith } from '../address.ts'
 import type { Column } from '../answers.ts'
 import { clockTime, dateTime, isUtc, now } from '../time.ts'
@@ -23,12 +24,14 @@ interface Props {
   readonly isNamed: boolean
   /** A point is the mean of a bucket, and not a reading. */
   readonly isMean: boolean
+  /** Of its last reading, of which a mean says nothing. */
+  readonly last: Value | undefined
   readonly at: number | undefined
 }
 
 const NO_POINTS: Points = { times: [], means: [], mins: [], maxs: [] }
 
-export function Plot({ data, column, series, isNamed, isMean, at }: Props) {
+export function Plot({ data, column, series, isNamed, isMean, last, at }: Props) {
   const box = useRef<HTMLDivElement>(null)
   const isSeen = useInSight(box)
   const scheme = useScheme()
@@ -83,6 +86,7 @@ export function Plot({ data, column, series, isNamed, isMean, at }: Props) {
           isBoolean={isBoolean}
           isMean={isMean}
           isAsking={!isSeen || data.isAsking.value}
+          last={last}
         />
       </figcaption>
       <div class="chart" ref={box} aria-hidden="true" />
@@ -92,6 +96,7 @@ export function Plot({ data, column, series, isNamed, isMean, at }: Props) {
 }
 
 interface SaidProps {
+  readonly last: Value | undefined
   readonly isAsking: boolean
   readonly points: Signal<Points>
   readonly cursor: Signal<number | undefined>
@@ -101,7 +106,7 @@ interface SaidProps {
 }
 
 /** The value under the cursor, or else the last, with the lowest and the highest. */
-function Said({ points, cursor, unit, isBoolean, isMean, isAsking }: SaidProps) {
+function Said({ points, cursor, unit, isBoolean, isMean, isAsking, last }: SaidProps) {
   const said = useComputed(() => {
     const { times, means, mins, maxs } = points.value
     const under = cursor.value
@@ -113,16 +118,17 @@ function Said({ points, cursor, unit, isBoolean, isMean, isAsking }: SaidProps) 
     const high = highs.reduce((most, each) => Math.max(most, each), Number.NEGATIVE_INFINITY)
     return {
       value: isMean && !isBoolean ? shown(rounded(mean, high - low)) : textOf(mean, isBoolean),
-      at: index === under ? clockTime(times[index] ?? 0) : '',
+      at: index === under ? clockTime(times[index] ?? 0) : undefined,
       low: shown(low),
       high: shown(high),
     }
   }).value
   if (said === undefined) return <span class="said soft">{isAsking ? 'asking' : 'nothing in this time'}</span>
   const { value, at, low, high } = said
+  const isLast = at === undefined && isMean && last !== undefined
   return (
     <span class="said">
-      <small>{at || 'last'}</small> <b>{value}</b>
+      <small>{at ?? (isLast || !isMean ? 'last' : 'last mean')}</small> <b>{isLast ? shown(last) : value}</b>
       {unit && ` ${unit}`}
       {!isBoolean && (
         <small class="ends">

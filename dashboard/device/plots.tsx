@@ -99,6 +99,7 @@ function StreamPlots({ device, stream, schema, shown, aheadMs }: StreamProps) {
                 series={series}
                 isNamed={isMany}
                 isMean={data.series.everyMs !== undefined}
+                last={data.isFixed || isMany ? undefined : last?.values[column.name]}
                 at={shown.at}
               />
             ))}

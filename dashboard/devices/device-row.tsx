@@ -7,7 +7,7 @@ import { isWell } from '../states.ts'
 import { columnOf } from '../streams.ts'
 import { age, inOwnTime } from '../time.ts'
 import { shown, unitSign } from '../values.ts'
-import { valuesOf } from './live-values.ts'
+import { type Values, valuesOf } from './live-values.ts'
 import { labelsOf } from './selection.ts'
 
 const VALUES_SHOWN = 4
@@ -20,7 +20,8 @@ interface Props {
 }
 
 export function DeviceRow({ listing, index, count, top }: Props) {
-  const { device, state, site, labels, lastSeen } = listing
+  const { device, state, site, labels } = listing
+  const lastSeen = newest(listing.lastSeen, valuesOf(device).value)
   const place = [site, ...labelsOf(labels)].filter(Boolean).join(' · ')
   return (
     <li class="device-row" style={{ top: `${top}px` }} aria-setsize={count} aria-posinset={index + 1}>
@@ -35,6 +36,13 @@ export function DeviceRow({ listing, index, count, top }: Props) {
       </a>
     </li>
   )
+}
+
+/** What came live is newer than the list, which is some seconds old. */
+function newest(lastSeen: number | undefined, values: Values): number | undefined {
+  let time = lastSeen
+  for (const { received } of values.values()) if (received !== undefined && received > (time ?? 0)) time = received
+  return time
 }
 
 /** Its name stands before it already. */

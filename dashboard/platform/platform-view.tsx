@@ -142,6 +142,9 @@ const PART_STATES = {
   unknown: { tone: 'idle', label: 'Has not told' },
 } as const
 
+/** Of any part, while the gateway does not answer. */
+const GONE = { tone: 'idle', label: 'Not known now' }
+
 function Parts({ parts }: { readonly parts: NonNullable<PlatformHealth['parts']> }) {
   return (
     <section class="card">
@@ -149,7 +152,7 @@ function Parts({ parts }: { readonly parts: NonNullable<PlatformHealth['parts']>
       <dl class="health-facts">
         {parts.map(({ role, state, since }) => (
           <Fact key={role} name={role.charAt(0).toUpperCase() + role.slice(1)}>
-            <State {...(PART_STATES[state] ?? { tone: 'warn', label: state })} />
+            <State {...(trouble.value ? GONE : (PART_STATES[state] ?? { tone: 'warn', label: state }))} />
             {since !== undefined && <small> since {clockTime(since)}</small>}
           </Fact>
         ))}

@@ -237,6 +237,22 @@ test('the pauses between are random, up to a bound that doubles', () => {
   assert.deepEqual(pauses(1), [250])
 })
 
+test('an answer that a kill has cut off is asked for again', async (t) => {
+  const bodies = ['', '{"devices":[]}']
+  const server = createServer((socket) => {
+    const body = bodies.shift() ?? ''
+    socket.end(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const address = server.address()
+  assert(typeof address === 'object' && address !== null)
+  const live = connect(`http://127.0.0.1:${address.port}`, { random: () => 0 })
+  assert.deepEqual(await all(live.devices()), [])
+  assert.deepEqual(bodies, [])
+})
+
 test('what is no gateway says so', async (t) => {
   const server = createServer((socket) =>
     socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello'),

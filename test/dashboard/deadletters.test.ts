@@ -64,6 +64,7 @@ test('an engineer finds the messages of a device with a hot payload, sees the by
 
   await opened.getByRole('button', { name: 'Purge' }).click()
   const question = page.getByRole('dialog', { name: 'Purge 1 dead letter?' })
+  await question.getByText('truck-7; invalid-reading').waitFor()
   await question.waitFor()
   await page.keyboard.press('Escape')
   await question.waitFor({ state: 'hidden' })
