@@ -88,7 +88,7 @@ interface StoreHealth {
   readonly since?: number
   readonly error?: string
   readonly lagMessages: number
-  /** How long ago all that was received is stored or set aside. */
+  /** How long ago the oldest message that waits was received; 0 when none waits. */
   readonly lagMs: number
 }
 
@@ -196,10 +196,8 @@ export class PlatformHealth {
   async #note(): Promise<void> {
     const { log, clock, logger } = this.#dependencies
     try {
-      const at = clock.now()
-      this.#notes.push({ at, ledger: await log.ledger(INGEST_READER) })
+      this.#notes.push({ at: clock.now(), ledger: await log.ledger(INGEST_READER) })
       if (this.#notes.length > NOTES_MAX) this.#notes.shift()
-      await this.#lag.storedUntil(at)
     } catch (error) {
       logger.warn({ err: error }, 'how much comes could not be noted')
     }

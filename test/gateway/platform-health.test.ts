@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { REPLAYED } from '../../log/entry.ts'
 import { INGEST_READER } from '../../log/log.ts'
 import { until } from '../until.ts'
-import { App, environment, HOUR_MS, NOW, onEachServer, startPlatform, type TestPlatform } from './platform.ts'
+import { App, environment, HOUR_MS, NOW, onEachServer, publish, startPlatform, type TestPlatform } from './platform.ts'
 
 const health = async (platform: TestPlatform, token = platform.token) =>
   (await platform.get('/v1/platform', { token })).json() as Promise<Record<string, unknown>>
@@ -93,6 +94,33 @@ onEachServer('how the platform is: books, log, disk, store, devices, apps, rates
   await shard.advance(INGEST_READER, { ...stored(3), stored: 2, readings: 2 })
   assert.deepEqual((await health(platform)).store, { kind: 'duckdb', state: 'ok', lagMessages: 0, lagMs: 0 })
 })
+
+onEachServer(
+  'how far the store is behind is the age of the oldest message that waits, whenever it is asked',
+  async (t, server) => {
+    const platform = await startPlatform(t, server)
+    const { log, clock } = platform
+    const [shard] = log.shards
+    assert(shard)
+    const lagMs = async () => ((await health(platform)).store as { lagMs: number }).lagMs
+    const store = async (stored: number) =>
+      shard.advance(INGEST_READER, { next: await shard.end(), stored, readings: stored, deadLetters: [] })
+    await platform.publish('a', 'environment', environment(clock.time))
+    await store(1)
+    assert.equal(await lagMs(), 0)
+    clock.time += 4_500
+    await platform.publish('a', 'environment', environment(clock.time))
+    clock.time += 200
+    await publish(log, NOW - HOUR_MS, 'a', 'environment', environment(NOW), REPLAYED)
+    assert.deepEqual([await lagMs(), await lagMs()], [200, 200])
+    await store(2)
+    await publish(log, NOW - HOUR_MS, 'a', 'environment', environment(NOW), REPLAYED)
+    assert.equal(await lagMs(), 0)
+    await platform.publish('a', 'environment', environment(clock.time))
+    clock.time += 300
+    assert.equal(await lagMs(), 300)
+  },
+)
 
 onEachServer('a token of some devices gets of the platform what the ledger gives it', async (t, server) => {
   const platform = await startPlatform(t, server)
