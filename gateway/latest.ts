@@ -120,13 +120,16 @@ export class Latest {
     return this.#dropped
   }
 
-  /** Takes in a message and its readings; of one that is set aside, that its device was heard. One that is replayed came before, at no pace. */
+  /** Takes in a message and its readings; of one that is set aside, that its device was heard, whatever its stream. One that is replayed came before, at no pace. */
   take(entry: Entry, readings: readonly Reading[] | undefined): void {
-    const stream = this.#registry.stream(entry.stream)
-    if (stream === undefined) return
     const device = this.#device(entry.device)
     device.heardAt = Math.max(device.heardAt ?? 0, entry.receivedAt)
     device.touched = ++this.#sequence
+    const stream = this.#registry.stream(entry.stream)
+    if (stream === undefined) {
+      this.#makeRoom()
+      return
+    }
     const newest = readings === undefined || readings.length === 0 ? undefined : newestOf(readings)
     const isReplay = (entry.flags & REPLAYED) !== 0
     const { pace } = this.#sent(device, entry.stream)

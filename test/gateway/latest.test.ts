@@ -225,9 +225,11 @@ test('of a batch the latest reading is kept, whatever its size', () => {
   assert.ok(latest.bytes < 2000)
 })
 
-test('a stream that is not registered leaves no trace', () => {
+test('of a stream that is not registered it is known that its device was heard, and nothing else', () => {
   const latest = new Latest(registry)
   take(latest, entry('a', 'unknown', Buffer.from('{}')))
   latest.seed({ device: 'b', stream: 'unknown', ts: NOW, values: {} } satisfies Reading, NOW)
-  assert.deepEqual([...latest.devices()], [])
+  assert.deepEqual([...latest.devices()], ['a'])
+  assert.equal(latest.heardAt('a'), NOW)
+  assert.deepEqual([latest.streamsOf('a'), latest.lastOf('a')], [[], []])
 })

@@ -3,9 +3,19 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { AlertsPage } from '../../../gateway/alerts/listing.ts'
+import { REPLAYED } from '../../../log/entry.ts'
 import { until } from '../../until.ts'
 import { duckdb } from '../live/aged.ts'
-import { environment, HOUR_MS, NOW, SERVERS, startPlatform, type TestPlatform, vibration } from '../platform.ts'
+import {
+  environment,
+  HOUR_MS,
+  NOW,
+  publish,
+  SERVERS,
+  startPlatform,
+  type TestPlatform,
+  vibration,
+} from '../platform.ts'
 import { Receiver } from './receiver.ts'
 
 const [SERVER = 'node'] = SERVERS
@@ -147,6 +157,53 @@ test('a device that a rule names and that never came is silent, too; where the b
   platform.clock.time += 600_000
   await until(() => receiver.told.length === 3)
   assert.deepEqual(receiver.states.slice(1), ['silent b firing', 'never a firing'])
+})
+
+test('what is set aside, of a stream that nobody knows too, ends a silence; what is replayed does not', async (t) => {
+  const { receiver, platform } = await begin(t)
+  await send(platform, 'a', 20)
+  put(platform, `name: silent\nsilent: { devices: devices/a, for: 5m }\nto: ${receiver.url}`)
+  platform.clock.time += 300_000
+  await until(() => receiver.told.length === 1)
+  // It was set aside while the alert had begun already, and came long ago.
+  platform.clock.time += 1_000_000
+  await publish(platform.log, NOW + 400_000, 'a', 'environment', environment(NOW + 400_000), REPLAYED)
+  await publish(platform.log, NOW + 400_000, 'a', 'environment', environment(NOW + 400_000), REPLAYED)
+  // It is looked at after the other: when it fires, the other did not.
+  put(
+    platform,
+    `name: silent\nsilent: { devices: devices/a, for: 5m }\nto: ${receiver.url}`,
+    `name: looked\nlag: { above: 10s }\nto: ${receiver.url}`,
+  )
+  await platform.publish('b', 'environment', environment(NOW))
+  platform.clock.time += 20_000
+  await until(() => receiver.told.length === 2)
+  assert.deepEqual(receiver.states, ['silent a firing', 'looked - firing'])
+  await platform.publish('a', 'nobody-knows', { ts: NOW, x: 1 })
+  await until(() => receiver.told.length === 3)
+  assert.equal(receiver.states[2], 'silent a resolved')
+  assert.equal(receiver.messages[2]?.sentence, 'a sends again, after 22m of silence')
+})
+
+test('of a device that never came it is said that nothing came, also after a restart, and then that its first message did', async (t) => {
+  const { receiver, platform } = await begin(t, { devices: 'device: a' })
+  put(platform, `name: silent\nsilent: { devices: devices/+, for: 1m }\nto: ${receiver.url}`)
+  platform.clock.time += 60_000
+  await until(() => receiver.told.length === 1)
+  const sentence = () => receiver.messages.at(-1)?.sentence
+  assert.equal(sentence(), "a has sent nothing since the platform's start at 2025-11-23T02:13:20.000Z")
+  await noted(platform)
+  await platform.restart()
+  platform.devices.use([{ file: 'devices.yaml', text: '- { device: a }\n- { device: c }' }])
+  platform.clock.time += 60_000
+  await until(() => {
+    platform.clock.time += 5_000
+    return receiver.told.length === 2
+  })
+  assert.match(sentence() ?? '', /^c has sent nothing since /)
+  await send(platform, 'a', 20)
+  await until(() => receiver.told.length === 3)
+  assert.equal(sentence(), `a sends: its first message came at ${new Date(platform.clock.time).toISOString()}`)
 })
 
 test('more dead letters of a device than a rule allows are told, and when they are fewer; a restart counts them once', async (t) => {
