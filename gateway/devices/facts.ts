@@ -47,7 +47,7 @@ export interface HourOfDevice extends DeviceHour {
   readonly received: number
   /** Messages that there should be, by the interval; undefined while that is not known. */
   readonly expected?: number
-  /** Received of expected, 0 to 1. */
+  /** Received of expected, 0 to 1; undefined where nothing was. */
   readonly completeness?: number
 }
 
@@ -303,8 +303,10 @@ function completenessOf(
     // Of a part of an hour what is due at its very end may come a moment later.
     const whole = span === HOUR_MS ? Math.round : Math.floor
     const expected = perHour === undefined ? undefined : whole((perHour * span) / HOUR_MS)
-    const completeness = expected === undefined ? undefined : expected === 0 ? 1 : Math.min(1, received / expected)
-    const ratio = completeness !== undefined && { completeness: Math.round(completeness * 1_000) / 1_000 }
+    // Of nothing expected there is no share.
+    const ratio = (expected ?? 0) > 0 && {
+      completeness: Math.round(Math.min(1, received / (expected ?? 1)) * 1_000) / 1_000,
+    }
     all.push({ from, stored, setAside, received, ...(expected !== undefined && { expected }), ...ratio })
   }
   return all

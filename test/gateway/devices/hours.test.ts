@@ -22,6 +22,10 @@ onEachServer('of the hour in which a device began, and of the one that goes on',
     ])
   }
   for (let sent = 0; sent < 5; sent++) {
+    if (sent === 1) {
+      await until(async () => (await hours())[0]?.[1] === 1)
+      assert.deepEqual(await hours(), [[0, 1, 0, undefined]], 'of nothing that is due there is no share')
+    }
     clock.time = NOW + sent * EVERY_MS
     await platform.publish('truck-1', 'environment', environment(clock.time))
   }
