@@ -13,13 +13,15 @@ export interface Evidence {
   readonly text: string
 }
 
-/** What happened to it last, whatever the cause. */
-export function storyOf({ events, receipts, heardAt, now }: Facts): Evidence[] {
+/** What happened to it last, whatever the cause. What came last is left out where only its hour is known. */
+export function storyOf({ events, receipts, heardAt, now, inHour = [] }: Facts): Evidence[] {
   const lines = events.map((event) => ({ at: event.at, text: lineOf(event) }))
   for (const letters of receipts?.deadLetters.slice(-3) ?? [])
     lines.push({ at: letters.lastAt, text: lineOfLetters(letters) })
-  if (heardAt !== undefined && heardAt <= now) lines.push({ at: heardAt, text: 'its last message was received' })
-  if (receipts?.lastStoredAt !== undefined && receipts.lastStoredAt !== heardAt) {
+  if (heardAt !== undefined && heardAt <= now && !inHour.includes('heardAt'))
+    lines.push({ at: heardAt, text: 'its last message was received' })
+  const isStoredKnown = receipts?.lastStoredAt !== undefined && !inHour.includes('lastStoredAt')
+  if (isStoredKnown && receipts.lastStoredAt !== heardAt) {
     lines.push({ at: receipts.lastStoredAt, text: 'the newest message that is stored was received' })
   }
   return lines

@@ -56,6 +56,8 @@ export interface Facts {
   /** The time they are of, milliseconds, as all times here. */
   readonly now: number
   readonly isPast: boolean
+  /** Of these times of the past only the hour is known. */
+  readonly inHour?: readonly ('heardAt' | 'lastStoredAt')[]
   readonly online: boolean
   /** When `online` last changed; undefined of one that never connected. */
   readonly since: number | undefined
@@ -206,6 +208,10 @@ export function asOf(facts: Facts, time: number, journal: Pick<Journal, 'ofPlatf
     ...edgeNode,
     now: time,
     isPast: true,
+    inHour: [
+      ...((facts.heardAt ?? 0) > time ? (['heardAt'] as const) : []),
+      ...((receipts?.lastStoredAt ?? 0) > time ? (['lastStoredAt'] as const) : []),
+    ],
     online,
     since: change?.at ?? unchanged,
     heardAt: heardBefore(facts, hours, time, ({ received }) => received),

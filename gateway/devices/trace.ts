@@ -186,13 +186,21 @@ function headOf(device: string, at: number, messages: readonly TracedMessage[], 
     return `no message of ${device} is exactly of ${iso(at)}; the nearest ${nearest.join('; ')}`
   }
   if (messages.length === 1) {
-    return `the message of ${device} (${first.stream}) ${matchOf(first.matched)} ${iso(at)} ${endOf(first)}`
+    return `the message of ${device} (${first.stream}) ${matchOf(first, at)} ${endOf(first)}`
   }
   const listed = more > 0 ? `, of which ${messages.length} are listed` : ''
-  return `${count(messages.length + more, 'message')} of ${device} are of ${iso(at)}${listed}: ${statesOf(messages)}`
+  return `${count(messages.length + more, 'message')} of ${device} are of ${askedOf(at)}${listed}: ${statesOf(messages)}`
 }
 
-const matchOf = (matched: readonly Match[]) => (matched.includes('received') ? 'received at' : 'with a reading of')
+/** Its own time: who names a second means all of it. */
+function matchOf({ matched, received }: TracedMessage, at: number): string {
+  if (matched.includes('received')) return `received at ${iso(received.at ?? at)}`
+  const { count: readings, first = at } = received.readings ?? { count: 0 }
+  return `with a reading of ${readings === 1 ? iso(first) : askedOf(at)}`
+}
+
+/** A whole second without its milliseconds. */
+const askedOf = (at: number) => iso(at).replace('.000Z', 'Z')
 
 function distanceOf(offMs: number, matched: readonly Match[]): string {
   const away = `${duration(Math.abs(offMs))} ${offMs > 0 ? 'later' : 'before'}`

@@ -60,9 +60,10 @@ const LOOKS: readonly ((facts: Facts) => Found | undefined)[] = [
 ]
 
 function wellOf(facts: Facts): string {
-  const { device, now, online, heardAt, intervalMs } = facts
+  const { device, now, online, heardAt, intervalMs, inHour = [] } = facts
   const every = intervalMs === undefined ? '' : `, one every ${interval(intervalMs)}`
-  const last = heardAt === undefined ? '' : `: its last message came ${since(heardAt, now, '')}${every}`
+  const isUnknown = heardAt === undefined || inHour.includes('heardAt')
+  const last = isUnknown ? '' : `: its last message came ${since(heardAt, now, '')}${every}`
   if (online) return `all is well with ${device}${last}`
   return `all is well with ${device}, which is not connected just now${last}`
 }

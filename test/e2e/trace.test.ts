@@ -91,6 +91,9 @@ test('each step of a message is told: stored, replaced, set aside, sent to apps;
     /^the message of truck-7 \(environment\) with a reading of .* is stored, .* went live to 4 subscriptions$/,
   )
   assert.deepEqual(only(await traceAt(receivedAt)), { ...message, matched: ['received'] })
+  // Who names a second means all of it, and is told when in it the message came.
+  const bySecond = await traceAt(`${new Date(receivedAt).toISOString().slice(0, 19)}Z`)
+  assert(bySecond.sentence.includes(` received at ${new Date(receivedAt).toISOString()} `), bySecond.sentence)
   const near = await traceAt(receivedAt + 3_000.5)
   assert.match(near.sentence, /^no message of truck-7 is exactly of .*; the nearest was received 3 s before: is stored/)
   assert.deepEqual([near.messages[0]?.offMs, near.messages[0]?.matched], [-3_000.5, ['received']])

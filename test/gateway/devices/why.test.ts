@@ -378,6 +378,21 @@ test('as of a time before, it is answered by what was so then', () => {
   assert.equal(at(2 * HOUR).cause, 'store-away')
   assert.equal(at(MINUTE).cause, 'well')
   assert.equal(whyOf(facts).cause, 'well')
+  // Of what came later than that only the hours are known.
+  const received = (ago: number, more: Partial<Facts> = {}) => {
+    const { evidence, sentence } = whyOf(asOf({ ...facts, ...more }, NOW - ago, journal))
+    return [evidence.filter(({ text }) => text.endsWith('was received')).map((line) => NOW - line.at), sentence]
+  }
+  assert.deepEqual(received(MINUTE), [[], 'all is well with truck-7'])
+  const heard = {
+    heardAt: NOW - 2 * MINUTE,
+    receipts: receipts({ lastStoredAt: NOW - 2 * MINUTE }),
+    intervalMs: MINUTE,
+  }
+  assert.deepEqual(received(MINUTE, heard), [
+    [2 * MINUTE],
+    'all is well with truck-7: its last message came 1 min ago, one every 60 s',
+  ])
 })
 
 test('what waits for the store for longer than half a minute is late, however often more comes, and a replay is not', () => {
