@@ -155,15 +155,14 @@ export class Authentication {
   }
 }
 
-/** What looks like no token is a password: whoever shows one is no user, or it would have been checked. */
-function refusalFor(username: string | undefined, password: Buffer | undefined) {
+/** What looks like no token is a password, and no user has the name, or it would have been checked: what a token lacks says nothing of it. */
+function refusalFor(username = '', password: Buffer | undefined) {
   const isToken = password === undefined || password.toString('latin1').split('.').length === 3
   return (reason: Refusal, text: string) => {
     const code = reason === 'too-many-connects' ? SERVER_UNAVAILABLE : BAD_USERNAME_OR_PASSWORD
-    const isUser = isToken || reason !== 'bad-token'
-    const what = isUser
-      ? text
-      : `there is no user ${JSON.stringify(username ?? '')} in config/devices, and what is shown is no token: ${text}`
+    const isAsTold = isToken || reason !== 'bad-token'
+    const name = JSON.stringify(username)
+    const what = isAsTold ? text : `the password is not the token of ${name}, and config/devices has no user ${name}`
     return new ConnectRefused(code, reason, what)
   }
 }

@@ -409,7 +409,9 @@ test('a device without a token has a user name and a password, and is let in unt
   const will = { topic: 'tele/plug-1/LWT', payload: Buffer.from('Offline'), qos: 1 as const, retain: true }
   await assert.rejects(connect({ username: 'cellar' }))
   await until(() =>
-    platform.output.includes('there is no user \\"cellar\\" in config/devices, and what is shown is no token'),
+    platform.output.includes(
+      'the password is not the token of \\"cellar\\", and config/devices has no user \\"cellar\\"',
+    ),
   )
   let plug: MqttClient | undefined
   await until(async () => {
