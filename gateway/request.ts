@@ -56,18 +56,23 @@ export function readRequest(exchange: Exchange): Request {
   }
 }
 
+/** Of these a `+` is a space, as in forms: they are what people name, and who builds a query by a library for forms writes a space so. */
+const NAMED_BY_PEOPLE: readonly string[] = ['site', 'label']
+
 /**
  * The parameters of a query. A `+` stays a `+`, unlike in forms (URL standard, `application/x-www-form-urlencoded`): it
- * is a wildcard of topic filters, and people type it as it is. A space, as a site may have, is `%20`.
+ * is a wildcard of topic filters, and people type it as it is. Of a site or a label it is a space, and a `+` is `%2B`.
  */
 export class Query {
   readonly #parameters: (readonly [name: string, value: string])[] = []
 
-  constructor(text: string) {
-    for (const part of text.split('&')) {
+  constructor(query: string) {
+    for (const part of query.split('&')) {
       if (part === '') continue
-      const [name = '', ...value] = part.split('=')
-      this.#parameters.push([decode(name), decode(value.join('='))])
+      const [encoded = '', ...value] = part.split('=')
+      const name = decode(encoded)
+      const text = value.join('=')
+      this.#parameters.push([name, decode(NAMED_BY_PEOPLE.includes(name) ? text.replaceAll('+', ' ') : text)])
     }
   }
 

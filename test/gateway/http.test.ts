@@ -250,6 +250,24 @@ onEachServer('devices: presence, last seen and last readings, within the token, 
   assert.equal(later?.online, false)
 })
 
+onEachServer('a site or a label with a space is found by %20 and by +, one with a + by %2B', async (t, server) => {
+  const platform = await startPlatform(t, server, {
+    devices: `
+    - { device: a, site: depot 4, labels: { fleet: far north } }
+    - { device: b, site: depot+4, labels: { fleet: c+ } }`,
+  })
+  const ids = async (query: string) =>
+    ((await (await platform.get(`/v1/devices?${query}`)).json()) as DevicesPage).devices.map(({ device }) => device)
+  for (const query of [
+    'site=depot+4',
+    'site=depot%204',
+    'label=fleet:far+north',
+    'filter=devices/+/%23&label=fleet:far%20north',
+  ])
+    assert.deepEqual(await ids(query), ['a'], query)
+  for (const query of ['site=depot%2B4', 'label=fleet%3Ac%2B']) assert.deepEqual(await ids(query), ['b'], query)
+})
+
 onEachServer(
   'devices that are declared: before they come, by site and label, and what is expected of them',
   async (t, server) => {
