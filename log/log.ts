@@ -78,7 +78,7 @@ export interface KeptOfCode {
   readonly device: string
   readonly code: string
   readonly count: number
-  /** When the newest of this code was set aside, whether it is kept or not; milliseconds. */
+  /** When the newest of these was set aside, milliseconds. */
   readonly lastAt: number
 }
 
@@ -175,18 +175,26 @@ export interface DeviceHour {
   readonly setAside: number
 }
 
-/** How many messages of a device were ever set aside with this code, and when: milliseconds. */
-export interface DeadLettersOfCode {
+/** When it was set aside, milliseconds; its stream, empty if that is not known; the beginning of its reason, and its framing, as its entry has it. */
+export interface NewestOfCode {
+  readonly lastAt: number
+  readonly stream: string
+  readonly reason: string
+  readonly framing?: number
+}
+
+/**
+ * How many messages of a device were ever set aside with this code, and the first time: milliseconds. They may be of several streams. The
+ * newest is that of those that are held; of all, where none is.
+ */
+export interface DeadLettersOfCode extends NewestOfCode {
   readonly code: string
   readonly count: number
   /** Of `count`, those that nobody has replayed or purged. */
   readonly held: number
   readonly firstAt: number
-  readonly lastAt: number
-  /** Of the newest: its stream, the beginning of its reason, and its framing, as its entry has it. */
-  readonly stream: string
-  readonly reason: string
-  readonly framing?: number
+  /** The newest of all, where that was replayed or purged and an older one is held. */
+  readonly mended?: NewestOfCode
 }
 
 /** What a reader has done with a device's messages, and when they came. What is pending is not in it. Times in milliseconds. */

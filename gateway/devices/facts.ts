@@ -8,7 +8,14 @@
 
 import type { Declaration, DeclaredDevices } from '../../identity/declared-devices.ts'
 import type { Journal, JournalEvent } from '../../log/journal.ts'
-import { type DeviceHour, type DeviceLedger, type DeviceReceipts, INGEST_READER, type Shards } from '../../log/log.ts'
+import {
+  type DeadLettersOfCode,
+  type DeviceHour,
+  type DeviceLedger,
+  type DeviceReceipts,
+  INGEST_READER,
+  type Shards,
+} from '../../log/log.ts'
 import type { Presence } from '../../log/presence.ts'
 import type { Latest } from '../latest.ts'
 import type { Pace } from './pace.ts'
@@ -229,7 +236,7 @@ export function asOf(facts: Facts, time: number, journal: Pick<Journal, 'ofPlatf
       ),
       deadLetters: receipts.deadLetters
         .filter(({ firstAt }) => firstAt <= time)
-        .map((each) => ({ ...each, held: each.count, lastAt: lastSetAside(each, hours, time) })),
+        .map((each) => lettersBefore(each, hours, time)),
     },
     hours,
     events,
@@ -252,6 +259,20 @@ function heardBefore(
   if (heardAt !== undefined && heardAt <= time) return heardAt
   const last = hours.findLast((hour) => count(hour) > 0)
   return last && Math.min(last.from + HOUR_MS, time)
+}
+
+/** What is mended meanwhile was held then. */
+function lettersBefore(
+  { mended, ...held }: DeadLettersOfCode,
+  hours: readonly HourOfDevice[],
+  time: number,
+): DeadLettersOfCode {
+  const { code, count, firstAt, lastAt } = { ...held, ...mended }
+  const newest = mended !== undefined && mended.lastAt <= time ? mended : held
+  const { stream, reason, framing } = newest
+  const framed = framing !== undefined && { framing }
+  const last = lastSetAside({ firstAt, lastAt }, hours, time)
+  return { code, count, held: count, firstAt, lastAt: last, stream, reason, ...framed }
 }
 
 function lastSetAside(

@@ -60,7 +60,7 @@ export interface DeviceRecord {
   readonly ledger: Omit<DeviceLedger, 'device'>
   readonly takeovers: number
   readonly refusals: number
-  readonly deadLetters: readonly Omit<DeadLettersOfCode, 'framing'>[]
+  readonly deadLetters: readonly Omit<DeadLettersOfCode, 'framing' | 'mended'>[]
   readonly hours: readonly HourOfDevice[]
   readonly streams: readonly StreamOfDevice[]
   readonly events: readonly JournalEvent[]
@@ -213,7 +213,7 @@ function recordOf(facts: Facts, ledger: DeviceLedger, streams: readonly StreamOf
     ledger: books,
     takeovers: sum(({ code }) => code === 'taken-over'),
     refusals: sum(({ kind }) => kind === 'refused'),
-    deadLetters: receipts?.deadLetters.map(({ framing: _, ...each }) => each) ?? [],
+    deadLetters: receipts?.deadLetters.map(({ framing: _, mended: __, ...each }) => each) ?? [],
     hours,
     streams,
     events,

@@ -172,7 +172,7 @@ export class DeadLetters {
     const heldBytes = held === 0 ? 0 : Math.max(0, kept.heldBytes - bytes)
     const shared = isShared(kept) && { shared: { last: kept.last, held } }
     if (shared) this.#shares.remove(letters)
-    this.codes.remove(letters, as !== 'expired')
+    this.codes.remove(letters, as !== 'expired', (device, code) => this.#newest(device, code))
     this.#meta.put(COUNTS, {
       ...kept,
       held,
@@ -217,6 +217,18 @@ export class DeadLetters {
     }
     this.remove(oldest, 'expired')
     return oldest.length
+  }
+
+  /** As far back as one look goes; of what is found, no letter is read besides. */
+  #newest(device: string, code: string): DeadLetter | undefined {
+    let looked = 0
+    let bytes = 0
+    for (const letter of this.#back({ device }, Number.MAX_SAFE_INTEGER)) {
+      if (letter.device === device && letter.code === code) return letter
+      bytes += letter.payload.byteLength
+      if (++looked === DEAD_LETTER_LOOKS_MAX || bytes >= LOG_COMMIT_BYTES_MAX) return undefined
+    }
+    return undefined
   }
 
   /** Once, when they are full for the first time after a version that kept no shares. */

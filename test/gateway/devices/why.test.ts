@@ -395,6 +395,17 @@ test('as of a time before, it is answered by what was so then', () => {
   ])
 })
 
+test('as of a time before the newest was mended, that is why; now it is the one that is held', () => {
+  const mended = { lastAt: NOW - 2 * MINUTE, stream: 'pump', reason: 'no stream is named "pump"' }
+  const held = { ...letters('unknown-schema', 20 * MINUTE), held: 2, reason: 'no version 7', mended }
+  const hours = [{ from: NOW - 30 * MINUTE, stored: 0, setAside: 3, received: 3 }]
+  const facts = { ...WELL, hours, receipts: receipts({ deadLetters: [held], hours, lastStoredAt: NOW - HOUR }) }
+  const before = (ago: number) => whyOf(asOf(facts, NOW - ago, { ofPlatform: () => undefined }))
+  assert.match(whyOf(facts).sentence, /set aside, the newest 20 min ago: no version 7$/)
+  assert.match(before(MINUTE).sentence, /set aside, the newest 1 min ago: no stream is named "pump"$/)
+  assert.match(before(5 * MINUTE).sentence, /what it sends is set aside: no version 7$/)
+})
+
 test('what waits for the store for longer than half a minute is late, however often more comes, and a replay is not', () => {
   const late = {
     ...WELL,

@@ -133,6 +133,75 @@ test('what was set aside is counted by code, whatever becomes of the dead letter
   assert.deepEqual([empty?.count, empty?.held], [3, 1])
 })
 
+test('of a code it is told what the newest is that is held, though a newer one of another stream is mended', async (t) => {
+  let now = T0
+  const directory = scratchDirectory(t)
+  const log = await openLocal(t, { directory }, { now: () => now })
+  await append(log, ...Array.from({ length: 10 }, (_, number) => entry(number)))
+  const of = (offset: number, stream: string) => ({ ...letter(offset, T0, 'empty'), stream, reason: `as ${stream}` })
+  const told = async () => (await receiptsOf(log)).deadLetters[0]
+  await pass(log, 2, [], [of(0, 'environment'), { ...of(1, 'motor'), framing: 7 }])
+  now = T0 + 100
+  await pass(log, 4, [], [of(2, 'pump'), letter(3, T0, 'other')])
+  const ofPump = { lastAt: T0 + 100, stream: 'pump', reason: 'as pump' }
+  const rest = { code: 'empty', firstAt: T0 }
+  assert.deepEqual(await told(), { ...rest, count: 3, held: 3, ...ofPump })
+  await log.replay({ stream: 'pump' })
+  const motor = { lastAt: T0, stream: 'motor', reason: 'as motor', framing: 7 }
+  assert.deepEqual(await told(), { ...rest, count: 3, held: 2, ...motor, mended: ofPump })
+  assert.deepEqual(
+    (await log.keptByCode('')).kept.map(({ code, count, lastAt }) => [code, count, lastAt]),
+    [
+      ['empty', 2, T0],
+      ['other', 1, T0 + 100],
+    ],
+  )
+  // Set aside with it, in one step.
+  await log.purge({ stream: 'motor' })
+  const environment = { lastAt: T0, stream: 'environment', reason: 'as environment' }
+  assert.deepEqual(await told(), { ...rest, count: 3, held: 1, ...environment, mended: ofPump })
+  now = T0 + 200
+  await pass(log, 5, [], [of(4, 'pump')])
+  const again = { ...ofPump, lastAt: T0 + 200 }
+  const newest = async () => (await receiptsOf(log)).deadLetters.find(({ code }) => code === 'empty')
+  assert.deepEqual(await newest(), { ...rest, count: 4, held: 2, ...again })
+  await log.purge({ stream: 'environment', code: 'empty' })
+  assert.deepEqual(
+    await newest(),
+    { ...rest, count: 4, held: 1, ...again },
+    'an older one that is mended changes it not',
+  )
+  await log.purge({})
+  assert.deepEqual(
+    await newest(),
+    { ...rest, count: 4, held: 0, ...again },
+    'of those that are mended it is the newest',
+  )
+})
+
+test('what an earlier version said of the newest is mended by what is removed; what is found no more has no words of another', async (t) => {
+  const directory = scratchDirectory(t)
+  const log = await openLocal(t, { directory, deadLetterBytesMax: 600 }, { now: () => T0 })
+  await append(log, ...Array.from({ length: 10 }, (_, number) => entry(number)))
+  await pass(log, 2, [], [letter(0, T0, 'empty'), letter(1, T0, 'empty')])
+  await log.stop()
+  const environment = await openEnvironment(directory)
+  await environment.deadLetterCodes.put('d', { empty: [3, T0, T0 + 9, 'pump', 'as pump', 2] })
+  await environment.root.close()
+  const later = await openLocal(t, { directory, deadLetterBytesMax: 600 }, { now: () => T0 + 20 })
+  await later.purge({ sequences: [1] })
+  const told = async () => (await receiptsOf(later)).deadLetters.find(({ code }) => code === 'empty')
+  const { held, lastAt, stream, mended } = (await told()) ?? {}
+  assert.deepEqual([held, lastAt, stream, mended?.stream], [1, T0, 'environment', 'pump'])
+  // It has to go for room; then one more comes, and is purged.
+  await pass(later, 4, [], [letter(2, T0, 'other'), letter(3, T0, 'other')])
+  await pass(later, 5, [], [letter(4, T0, 'empty')])
+  await later.purge({ code: 'empty' })
+  const lost = await told()
+  assert.deepEqual([lost?.held, lost?.lastAt, lost?.stream], [1, T0, ''])
+  assert.match(lost?.reason ?? '', /^of the older ones that are left it is not known/)
+})
+
 test('a record of an earlier version goes on, with no hours of before', async (t) => {
   const directory = scratchDirectory(t)
   const first = await openLocal(t, { directory })
