@@ -69,9 +69,9 @@ function shown(record: DeviceRecord): string {
     tables.push(formatTable(['hour', 'received', 'expected', 'set aside', 'complete'], rows))
   }
   if (deadLetters.length > 0) {
-    const rows = deadLetters.map(({ code, count, lastAt, reason }) => [
+    const rows = deadLetters.map(({ code, count, held, lastAt, reason }) => [
       code,
-      String(count),
+      held === count ? String(count) : `${count} (${held} held)`,
       timeOf(lastAt) ?? '',
       reason,
     ])

@@ -6,6 +6,8 @@ import type { Facts } from './facts.ts'
 import { count, duration } from './words.ts'
 
 const EVIDENCE_MAX = 8
+/** Codes of dead letters. */
+const LETTERS_MAX = 3
 
 export interface Evidence {
   /** Milliseconds since 1970-01-01T00:00Z. */
@@ -16,7 +18,8 @@ export interface Evidence {
 /** What happened to it last, whatever the cause. What came last is left out where only its hour is known. */
 export function storyOf({ events, receipts, heardAt, now, inHour = [] }: Facts): Evidence[] {
   const lines = events.map((event) => ({ at: event.at, text: lineOf(event) }))
-  for (const letters of receipts?.deadLetters.slice(-3) ?? [])
+  // What is held is told rather than what is mended.
+  for (const letters of receipts?.deadLetters.toSorted(byHeld).slice(-LETTERS_MAX) ?? [])
     lines.push({ at: letters.lastAt, text: lineOfLetters(letters) })
   if (heardAt !== undefined && heardAt <= now && !inHour.includes('heardAt'))
     lines.push({ at: heardAt, text: 'its last message was received' })
@@ -46,9 +49,16 @@ function lineOf({ kind, code, text, from, count: times, firstAt, at }: JournalEv
 
 function lineOfLetters({ code, count: messages, held, firstAt, reason, stream }: DeadLettersOfCode): string {
   const first = new Date(firstAt).toISOString()
-  const mended = held === 0 ? ', all replayed or purged meanwhile' : ''
-  return `set aside, of ${stream} (${code}): ${reason}; ${count(messages, 'message')} since ${first}${mended}`
+  const isPast = held === 0
+  const some = !isPast && held < messages
+  const verb = isPast ? 'was set aside' : 'set aside'
+  const amount = `${count(messages, 'message')}${some ? ` (${held} held)` : ''} since ${first}`
+  const mended = isPast ? ', all replayed or purged meanwhile' : ''
+  const newest = `the newest${some ? ' held' : ''}${stream && ` of ${stream}`}`
+  return `${verb} (${code}), ${newest}: ${reason}; ${amount}${mended}`
 }
+
+const byHeld = (one: DeadLettersOfCode, other: DeadLettersOfCode) => Math.sign(one.held) - Math.sign(other.held)
 
 /** The newest of them, oldest first. */
 export function sorted(evidence: readonly Evidence[]): Evidence[] {

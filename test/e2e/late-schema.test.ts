@@ -1,10 +1,12 @@
 /** What apps that begin in the past have of messages that came before their schema: each once, at the place where it was put through again. */
 
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connectAsync } from 'mqtt'
+import type { DeviceRecord } from '../../gateway/devices/one-device.ts'
+import type { Why } from '../../gateway/devices/why.ts'
 import { Registry } from '../../schemas/registry.ts'
 import { Events } from '../gateway/live/events.ts'
 import { probe, schemaFolder } from '../schemas/schema-folder.ts'
@@ -90,3 +92,46 @@ for (const isKilled of [false, true]) {
     )
   })
 }
+
+test('what is told of dead letters is of those that are held, though a newer one of another stream was put through again', async (t) => {
+  const folder = schemaFolder(t, { 'probe/1.avsc': FIRST })
+  const both = Registry.load(schemaFolder(t, { 'probe/1.avsc': FIRST, 'probe/2.avsc': SECOND }))
+  const platform = await RunningPlatform.start(t, { environment: { TELLTALE_SCHEMAS_DIR: folder } })
+  const password = await platform.deviceToken('d')
+  const client = await connectAsync({ port: platform.mqttPort, clientId: 'd', username: 'd', password })
+  const ts = Date.now()
+  for (const x of [1, 2])
+    await client.publishAsync(FILTER, both.encode('probe', { ts: ts + x, x, y: x }, 2), { qos: 1 })
+  await client.publishAsync('devices/d/telemetry/pump', JSON.stringify({ ts, x: 3 }), { qos: 1 })
+  await until(async () => (await platform.ledger()).held === 3)
+  const why = () => platform.get<Why>('/v1/devices/d/why')
+  const ofPump = 'no stream is named "pump"'
+  assert((await why()).sentence.includes(ofPump))
+  mkdirSync(join(folder, 'pump'))
+  writeFileSync(join(folder, 'pump/1.avsc'), JSON.stringify({ ...FIRST, name: 'pump' }))
+  await until(async () => (await platform.ledger()).replayed === 1)
+  await platform.settled()
+  const { deadLetters } = await platform.get<DeviceRecord>('/v1/devices/d')
+  assert.deepEqual(
+    deadLetters.map(({ code, count, held, stream }) => [code, count, held, stream]),
+    [['unknown-schema', 3, 2, 'probe']],
+  )
+  const [{ reason = '' } = {}] = deadLetters
+  const { sentence, evidence } = await why()
+  assert(sentence.endsWith(reason) && !sentence.includes(ofPump), sentence)
+  assert.match(
+    evidence.map(({ text }) => text).join('\n'),
+    /set aside \(unknown-schema\), the newest held of probe: .*3 messages \(2 held\)/,
+  )
+  const shown = await platform.telltale('devices', 'show', 'd')
+  assert.match(shown, /unknown-schema +3 \(2 held\)/)
+  assert(!shown.includes(ofPump), shown)
+  await platform.telltale('deadletters', 'purge', '--device', 'd')
+  const { cause, evidence: past } = await why()
+  assert.equal(cause, 'well')
+  assert.match(
+    past.map(({ text }) => text).join('\n'),
+    /was set aside .* of pump: .*3 messages .*, all replayed or purged meanwhile/,
+  )
+  await client.endAsync()
+})
