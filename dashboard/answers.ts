@@ -72,6 +72,7 @@ export interface HourOfDevice {
   readonly completeness?: number
 }
 
+/** Time, stream and reason are of the newest that is held; of the newest of all, where none is. The stream may not be known: it is empty then. */
 export interface DeadLettersOfCode {
   readonly code: string
   readonly count: number

@@ -5,6 +5,7 @@ import type { DeadLettersOfCode, DeviceRecord, StreamOfDevice } from '../answers
 import { age, clockTime, duration } from '../time.ts'
 import { count, counted, rate } from '../values.ts'
 import { Hours } from './hours.tsx'
+import { amountOf, newestOf } from './story.ts'
 
 export function Facts({ record, isPast }: { readonly record: DeviceRecord; readonly isPast: boolean }) {
   const { device, ledger, streams, deadLetters, hours } = record
@@ -86,13 +87,13 @@ function DeadLetters({ device, deadLetters }: DeadLettersProps) {
     <>
       <h3>Dead letters</h3>
       <ul>
-        {deadLetters.map(({ code, stream, count: messages, held, lastAt, reason }) => (
-          <li key={`${code} ${stream}`}>
-            <a href={linkTo(['deadletters'], { device, code })}>{code}</a>
+        {deadLetters.map((each) => (
+          <li key={each.code}>
+            <a href={linkTo(['deadletters'], { device, code: each.code })}>{each.code}</a>
             <small>
-              {counted(messages, 'message')} of {stream}, {count(held)} held, the last {age(lastAt)}
+              {amountOf(each)}, {newestOf(each)} {age(each.lastAt)}
             </small>
-            <span>{reason}</span>
+            <span>{each.reason}</span>
           </li>
         ))}
       </ul>

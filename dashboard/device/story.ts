@@ -4,7 +4,7 @@
  * Bound: what the gateway keeps of a device; `LINES_MAX` lines.
  */
 
-import type { DeviceRecord, HourOfDevice, JournalEvent, Why } from '../answers.ts'
+import type { DeadLettersOfCode, DeviceRecord, HourOfDevice, JournalEvent, Why } from '../answers.ts'
 import { lookOf } from '../states.ts'
 import { duration } from '../time.ts'
 import { counted } from '../values.ts'
@@ -60,11 +60,11 @@ export function storyOf(record: DeviceRecord, evidence: Why['evidence'], now: nu
     ...connectionsOf(record, now),
     ...events.flatMap(marksOf),
     ...deadLetters.map(
-      ({ code, count, firstAt, lastAt, reason }): Piece => ({
+      (each): Piece => ({
         lane: 'dead',
-        from: firstAt,
-        to: lastAt,
-        text: `${counted(count, 'message')}, ${code}: ${reason}`,
+        from: each.firstAt,
+        to: each.lastAt,
+        text: lettersText(each),
       }),
     ),
     ...hours.filter(isMissing).map(
@@ -80,11 +80,11 @@ export function storyOf(record: DeviceRecord, evidence: Why['evidence'], now: nu
   const lines = [
     ...events.map(lineOf),
     ...deadLetters.map(
-      ({ code, count, held, lastAt, firstAt, reason, stream }): Line => ({
-        at: lastAt,
-        tone: held > 0 ? 'bad' : 'idle',
-        kind: 'Set aside',
-        text: `${counted(count, 'message')} of ${stream} (${code}): ${reason}${often(count, lastAt - firstAt)}${held === 0 ? '; all replayed or purged since' : ''}`,
+      (each): Line => ({
+        at: each.lastAt,
+        tone: each.held > 0 ? 'bad' : 'idle',
+        kind: each.held > 0 ? 'Set aside' : 'Was set aside',
+        text: lettersText(each),
       }),
     ),
     ...hours
@@ -98,6 +98,21 @@ export function storyOf(record: DeviceRecord, evidence: Why['evidence'], now: nu
     ...(events.length >= EVENTS_KEPT && first && { knownFrom: first.firstAt }),
   }
 }
+
+/** How many were set aside, and of how many that is so still. */
+export function amountOf({ count, held }: Pick<DeadLettersOfCode, 'count' | 'held'>): string {
+  const all = counted(count, 'message')
+  if (held === 0) return `${all}, all replayed or purged since`
+  return held === count ? all : `${all} (${held} held)`
+}
+
+/** They may be of several streams: only of the newest it is said which. */
+export function newestOf({ count, held, stream }: Pick<DeadLettersOfCode, 'count' | 'held' | 'stream'>): string {
+  return `the newest${held > 0 && held < count ? ' held' : ''}${stream && ` of ${stream}`}`
+}
+
+const lettersText = (letters: DeadLettersOfCode) =>
+  `${letters.code}, ${amountOf(letters)}; ${newestOf(letters)}: ${letters.reason}`
 
 /** Of a span, as far as it lies in it. */
 export const within = (lines: readonly Line[], { from, to }: Span): Line[] =>
@@ -169,4 +184,4 @@ function platformEvents({ events, deadLetters, heardAt, lastStoredAt }: DeviceRe
 
 /** The record is asked for at another moment than the answer. */
 const OF_DEVICE =
-  /^(its last|the newest message|set aside|connected|disconnected|not let in|a message was|read from|another )/
+  /^(its last|the newest message|(was )?set aside|connected|disconnected|not let in|a message was|read from|another )/
