@@ -1,6 +1,7 @@
 /** Owns how the page says times: by the clock here or by UTC, as the reader chose; and how long ago something was. */
 
 import { signal } from '@preact/signals'
+import { duration } from './duration.ts'
 
 const KEPT = 'telltale.utc'
 
@@ -44,23 +45,6 @@ export function clockTime(ms: number): string {
 export function dateTime(ms: number): string {
   const date = new Date(isUtc.value ? ms : ms - new Date(ms).getTimezoneOffset() * 60_000)
   return date.toISOString().slice(0, 19).replace('T', ' ') + (isUtc.value ? 'Z' : '')
-}
-
-const UNITS = [
-  [86_400_000, 'd'],
-  [3_600_000, 'h'],
-  [60_000, 'min'],
-  [1_000, 's'],
-] as const
-/** Spans of this unit and longer have a tenth. */
-const TENTHS_MS = 3_600_000
-
-/** `1.5 h`, `3 min`, `0.5 s`, `20 ms`. */
-export function duration(ms: number): string {
-  if (ms < 1_000) return ms < 100 ? `${Math.round(ms)} ms` : `${Number((ms / 1_000).toFixed(1))} s`
-  const [size, unit] = UNITS.find(([each]) => ms >= each) ?? [1_000, 's']
-  const value = ms / size
-  return `${value < 10 && size >= TENTHS_MS ? Math.round(value * 10) / 10 : Math.round(value)} ${unit}`
 }
 
 /** The times in a sentence of the gateway's, which are UTC, as the reader chose. */

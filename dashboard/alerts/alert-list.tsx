@@ -6,7 +6,8 @@
 
 import { address, change, linkTo, linkWith } from '../address.ts'
 import type { Alert, AlertsPage } from '../answers.ts'
-import { age, clockTime, dateTime, duration, now } from '../time.ts'
+import { duration } from '../duration.ts'
+import { age, clockTime, dateTime, now } from '../time.ts'
 import { count, counted } from '../values.ts'
 import { Words } from '../words.tsx'
 import { ALERTS_MAX, alerts, alertsError } from './listing.ts'

@@ -2,7 +2,8 @@
 
 import { linkTo } from '../address.ts'
 import type { DeadLettersOfCode, DeviceRecord, StreamOfDevice } from '../answers.ts'
-import { age, clockTime, duration } from '../time.ts'
+import { duration } from '../duration.ts'
+import { age, clockTime } from '../time.ts'
 import { count, counted, rate } from '../values.ts'
 import { Hours } from './hours.tsx'
 import { amountOf, newestOf } from './story.ts'

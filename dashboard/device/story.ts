@@ -5,8 +5,8 @@
  */
 
 import type { DeadLettersOfCode, DeviceRecord, HourOfDevice, JournalEvent, Why } from '../answers.ts'
+import { duration } from '../duration.ts'
 import { lookOf } from '../states.ts'
-import { duration } from '../time.ts'
 import { counted } from '../values.ts'
 import type { Span } from './range.ts'
 

@@ -1,7 +1,8 @@
 /** Owns what is said of the platform: what is not well with it, the worst first, or that it is well. Pure, but for how times are said. */
 
 import type { PlatformHealth } from '../answers.ts'
-import { clockTime, duration } from '../time.ts'
+import { duration } from '../duration.ts'
+import { clockTime } from '../time.ts'
 import { bytes, count, counted, rate } from '../values.ts'
 
 /** Of the disk; below it a person should look. */

@@ -2,8 +2,9 @@
 
 import { linkTo } from '../address.ts'
 import type { PlatformHealth } from '../answers.ts'
+import { duration } from '../duration.ts'
 import { trouble } from '../gateway.ts'
-import { age, clockTime, dateTime, duration } from '../time.ts'
+import { age, clockTime, dateTime } from '../time.ts'
 import { bytes, count } from '../values.ts'
 import { Books } from './books.tsx'
 import { findingsOf, wellness } from './findings.ts'

@@ -1,6 +1,6 @@
 /** Owns a small plot of what came a second in the last minutes: a line, its highest value, and how it is said in words. */
 
-import { duration } from '../time.ts'
+import { duration } from '../duration.ts'
 import { perSecond } from './findings.ts'
 import { KEPT_MS, type Sample } from './health.ts'
 
