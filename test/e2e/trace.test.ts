@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { DeviceRecord } from '../../gateway/devices/one-device.ts'
 import type { Trace } from '../../gateway/devices/trace.ts'
 import { until } from '../until.ts'
 import { LiveSocket } from './live-socket.ts'
@@ -66,6 +67,9 @@ test('each step of a message is told: stored, replaced, set aside, sent to apps;
   await send(reading(ts))
   for (const app of apps.slice(0, 3)) await app.next('readings')
   await platform.settled()
+
+  // From where it came is in the journal, a quarter of a second later.
+  await until(async () => (await platform.get<DeviceRecord>(`/v1/devices/${DEVICE}`)).from !== undefined)
 
   const byReading = await traceAt(ts)
   const message = only(byReading)
