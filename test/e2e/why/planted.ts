@@ -201,7 +201,7 @@ export const PLANTED: readonly Planted[] = [
     isOfNew: true,
     plant: async (site, device) => {
       const client = await site.connect(device)
-      for (let sent = 0; sent < 12; sent++) {
+      for (let sent = 0; sent < 20; sent++) {
         await client.publishAsync(topicOf(device, 'vehicle'), vehicle(Date.now()), { qos: 1 })
         await new Promise((resolve) => setTimeout(resolve, CLOCK_MS))
       }
