@@ -75,7 +75,9 @@ function keep(given: string): void {
   try {
     if (given === '') localStorage.removeItem(KEPT)
     else localStorage.setItem(KEPT, given)
-  } catch {}
+  } catch {
+    // As above: it is good for as long as the page is open.
+  }
 }
 
 /** The claims of a JWT (RFC 7519 section 3), unchecked; none of what is no JWT. */

@@ -181,7 +181,7 @@ function headOf(device: string, at: number, messages: readonly TracedMessage[], 
   }
   if (first.offMs !== undefined) {
     const nearest = messages.map(
-      ({ offMs = 0, matched, ...message }) => `${distanceOf(offMs, matched)}: ${endOf(message)}`,
+      ({ offMs = 0, matched, ...message }) => `${distanceOf(offMs, matched)}: it ${endOf(message)}`,
     )
     return `no message of ${device} is exactly of ${iso(at)}; the nearest ${nearest.join('; ')}`
   }
@@ -238,7 +238,9 @@ function boundsOf(
   return [
     ...(logFrom === undefined ? ['the log is empty'] : []),
     ...(logFrom !== undefined && at < logFrom
-      ? [`the log reaches back to ${iso(logFrom)} (TELLTALE_LOG_RETENTION): what came before is in the store only`]
+      ? [
+          `the log reaches back to ${iso(logFrom)} (TELLTALE_LOG_RETENTION): of what may have come before it has nothing`,
+        ]
       : []),
     ...(lookedUntil !== undefined
       ? [`a message received after ${iso(lookedUntil)} may have a reading of that time: so far was looked`]

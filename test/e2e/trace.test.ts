@@ -99,7 +99,10 @@ test('each step of a message is told: stored, replaced, set aside, sent to apps;
   const bySecond = await traceAt(`${new Date(receivedAt).toISOString().slice(0, 19)}Z`)
   assert(bySecond.sentence.includes(` received at ${new Date(receivedAt).toISOString()} `), bySecond.sentence)
   const near = await traceAt(receivedAt + 3_000.5)
-  assert.match(near.sentence, /^no message of truck-7 is exactly of .*; the nearest was received 3 s before: is stored/)
+  assert.match(
+    near.sentence,
+    /^no message of truck-7 is exactly of .*; the nearest was received 3 s before: it is stored/,
+  )
   assert.deepEqual([near.messages[0]?.offMs, near.messages[0]?.matched], [-3_000.5, ['received']])
 
   // Two readings of one time: the later one is in the store.
