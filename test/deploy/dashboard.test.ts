@@ -9,7 +9,7 @@ import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { startInfluxdb2 } from '../servers/influxdb2.ts'
 import { requireServer } from '../servers/server.ts'
 import { readCompose, readText } from './compose-file.ts'
-import { filledIn, panelQueries, readDashboard } from './dashboard.ts'
+import { assertApart, filledIn, panelQueries, readDashboard } from './dashboard.ts'
 
 /** Grafana's name of a UCUM unit (grafana/grafana, packages/grafana-data/src/valueFormats/categories.ts). */
 const GRAFANA_UNITS: Readonly<Record<string, string>> = {
@@ -77,18 +77,7 @@ test('every query reads the chosen devices and time only, and is bounded in seri
 })
 
 test('panels have their own ids and do not overlap', () => {
-  const { panels } = dashboard
-  assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length)
-  const cells = new Set<string>()
-  for (const { title, gridPos } of panels) {
-    assert(gridPos.x + gridPos.w <= 24, title)
-    for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
-      for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
-        assert(!cells.has(`${x},${y}`), `${title} covers another panel`)
-        cells.add(`${x},${y}`)
-      }
-    }
-  }
+  assertApart(dashboard.panels)
 })
 
 test('panels ask the provisioned source, which is told no more than the container knows', () => {

@@ -1,5 +1,6 @@
 /** Owns reading the dashboard as Grafana's InfluxDB source does: its queries, and what the variables in them become. */
 
+import assert from 'node:assert/strict'
 import { readText } from './compose-file.ts'
 
 interface Target {
@@ -61,4 +62,19 @@ export function filledIn(
     .replaceAll('$timeFilter', `time >= ${values.from}ms and time <= ${values.to}ms`)
     .replaceAll('$__interval', '10s')
     .replaceAll('$device', values.device)
+}
+
+/** Grafana has 24 columns; panels have their own ids, and none covers another. */
+export function assertApart(panels: readonly Pick<Panel, 'id' | 'title' | 'gridPos'>[]): void {
+  assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length)
+  const cells = new Set<string>()
+  for (const { title, gridPos } of panels) {
+    assert(gridPos.x + gridPos.w <= 24, title)
+    for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+      for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+        assert(!cells.has(`${x},${y}`), `${title} covers another panel`)
+        cells.add(`${x},${y}`)
+      }
+    }
+  }
 }

@@ -8,6 +8,7 @@ import { RunningPlatform } from '../e2e/platform.ts'
 import { Site, topicOf } from '../e2e/why/planted.ts'
 import { Changes } from '../until.ts'
 import { readText } from './compose-file.ts'
+import { assertApart } from './dashboard.ts'
 
 interface Query {
   readonly url: string
@@ -131,17 +132,7 @@ test('the dashboard asks the source that is provisioned beside it, by a parser t
       variables.some((variable) => variable.name === name[1]),
       `${name[1]} is a variable`,
     )
-  assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length)
-  const cells = new Set<string>()
-  for (const { title, gridPos } of panels) {
-    assert(gridPos.x + gridPos.w <= 24, title)
-    for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
-      for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
-        assert(!cells.has(`${x},${y}`), `${title} covers another panel`)
-        cells.add(`${x},${y}`)
-      }
-    }
-  }
+  assertApart(panels)
 })
 
 test('the source has no secret, sends its token to the gateway only, and is named on the page as it is', () => {
