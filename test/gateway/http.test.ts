@@ -526,7 +526,7 @@ onEachServer('the dashboard is one page with a policy that lets nothing else in'
 
 /** As it comes: `fetch` unzips. */
 async function answerTo(port: number, headers: Record<string, string>) {
-  const [answer] = (await once(get({ port, headers }), 'response')) as [IncomingMessage]
+  const [answer] = (await once(get({ host: '127.0.0.1', port, headers }), 'response')) as [IncomingMessage]
   const body = Buffer.concat(await answer.toArray())
   return { status: answer.statusCode, headers: answer.headers, body }
 }
