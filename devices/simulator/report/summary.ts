@@ -1,0 +1,153 @@
+/** Owns the account of a finished run, as `summary.json` and `--json` have it. */
+
+import type { FaultAccount } from '../faults/fault.ts'
+
+/** Milliseconds. */
+export interface Percentiles {
+  readonly count: number
+  readonly p50: number
+  readonly p90: number
+  readonly p99: number
+  readonly p999: number
+  readonly max: number
+}
+
+/** Why messages were acknowledged and dropped, or connections ended, as MQTT 5 says it. */
+export interface Reason {
+  /** The packet that said it: PUBACK, PUBREC or DISCONNECT. */
+  readonly by: string
+  readonly code: number
+  readonly count: number
+  /** The Reason String of the first; empty if it had none. */
+  readonly words: string
+}
+
+export interface Summary {
+  readonly scenario: string
+  readonly url: string
+  readonly seed: number
+  /** Of the first readings, ISO 8601. */
+  readonly startAt: string
+  readonly devices: number
+  readonly streams: readonly string[]
+  readonly processes: number
+  /** Messages a second asked of all devices; 0 for as fast as acknowledgements allow. */
+  readonly targetRate: number
+  /** From the first message's due time to the last acknowledgement. */
+  readonly elapsedMs: number
+  /** Messages whose time had come by the end. */
+  readonly due: number
+  readonly sent: number
+  /** Due, and never sent: the device was away, or its window full, to the end. */
+  readonly unsent: number
+  readonly readings: number
+  /** Sent with QoS 1 or 2: they are to be acknowledged. */
+  readonly toAcknowledge: number
+  /** PUBACK or PUBCOMP received. */
+  readonly acknowledged: number
+  readonly unacknowledged: number
+  readonly resent: number
+  readonly messagesPerSecond: number
+  readonly reconnects: number
+  /** Connects that the broker refused. */
+  readonly refusals: number
+  /** Commands that the devices got and acknowledged. */
+  readonly commands: number
+  /** By code, from the devices' errors topics. */
+  readonly errors: Readonly<Record<string, number>>
+  readonly reasons: readonly Reason[]
+  /** From when a message was due to PUBACK (QoS 1) or PUBCOMP (QoS 2); absent without acknowledgements. */
+  readonly latencyMs?: Percentiles
+  /** From connect to CONNACK. */
+  readonly connectMs?: Percentiles
+  /** From when a message was due to its coming at an app, by the clock of this machine. */
+  readonly liveMs?: Percentiles
+  /** How much later than due the simulator came to send: its own slowness, not the platform's. */
+  readonly slipMs?: Percentiles
+  /** Of all payloads in the order of each device: the same scenario, seed and start have the same. */
+  readonly payloadHash: string
+  readonly faults: readonly FaultAccount[]
+  readonly verification?: Verification
+  readonly thresholds: readonly ThresholdResult[]
+  /** Of the simulator, all its processes. */
+  readonly cost: { readonly cpuSeconds: number; readonly rssBytesMax: number }
+  /** Somebody ended it before its time. */
+  readonly interrupted: boolean
+  /** Which device was refused that should not have been, and why: it ended the run. */
+  readonly refused?: string
+  readonly ok: boolean
+}
+
+export interface ThresholdResult {
+  /** As it was asked: `p99>250ms`. */
+  readonly condition: string
+  /** What was found; undefined if nothing was measured, and then it is missed. */
+  readonly value: number | undefined
+  readonly held: boolean
+}
+
+/** Where on its way a message was lost or changed. */
+export const STAGES = ['broker', 'log', 'ingest', 'store', 'history', 'dead-letters', 'live', 'books'] as const
+export type Stage = (typeof STAGES)[number]
+
+export const FINDINGS = [
+  'lost',
+  'duplicated',
+  'altered',
+  'invented',
+  'late',
+  'out-of-order',
+  'set-aside',
+  'not-set-aside',
+  'wrong-code',
+  'accepted-though-forbidden',
+  'live-lost',
+  'live-duplicated',
+  'live-altered',
+  'live-late',
+  'unbalanced',
+] as const
+export type FindingCode = (typeof FINDINGS)[number]
+
+/** One thing that is wrong, and where. */
+export interface Finding {
+  readonly code: FindingCode
+  readonly stage: Stage
+  /** Messages, or of `altered`, `invented`, `duplicated` and all of live: readings. */
+  readonly count: number
+  /** For a person: what was expected, what was found, and what shows that it is this stage. */
+  readonly sentence: string
+  /** Some of them: device, stream, time. */
+  readonly examples: readonly string[]
+}
+
+/** What became of every message: the sums are over all that was sent. */
+export interface Verification {
+  /** Messages that a PUBACK promised. */
+  readonly acknowledged: number
+  /** Readings of them that are to be in the store. */
+  readonly expectedReadings: number
+  readonly stored: number
+  /** By a later reading of the same time. */
+  readonly superseded: number
+  /** Messages, as intended by a fault. */
+  readonly deadLettered: number
+  readonly lost: number
+  readonly duplicated: number
+  readonly altered: number
+  readonly late: number
+  /** Not acknowledged, and in the store all the same, which they may be. */
+  readonly storedUnacknowledged: number
+  readonly live: {
+    readonly expected: number
+    readonly received: number
+    readonly lost: number
+    readonly duplicated: number
+    readonly gaps: number
+  }
+  /** Who was asked: `history`, `flux`, `influxql`... */
+  readonly asked: readonly string[]
+  readonly findings: readonly Finding[]
+  /** Nothing is wrong. */
+  readonly ok: boolean
+}
