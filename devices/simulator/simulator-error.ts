@@ -4,6 +4,6 @@ import { TelltaleError } from '../../platform/errors.ts'
 
 /**
  * Codes: `unknown-stream`, `unsupported-field`, `message-too-large`, `bad-credentials`, `refused` (the broker said no to
- * a device's credentials) and `unreachable` (no device could connect).
+ * a device's credentials), `unreachable` (no device could connect) and `bad-run` (a run folder that cannot be read).
  */
 export class SimulatorError extends TelltaleError {}

@@ -10,6 +10,7 @@
  * says what it is:
  *
  *   s  number  at  due  device  topic  qos  hash  fault  outcome  rows     a message was sent for the first time
+ *   r  number  at                                                          it was sent again, with DUP
  *   a  number  at  code                                                    it was acknowledged; code: the reason of MQTT 5, 0 without
  *   e  at  device  code  stream                                            the device was told on its errors topic
  *
