@@ -17,7 +17,7 @@ import { commandsTopic, errorsTopic, statusTopic, telemetryTopic } from '../../i
 import type { Logger } from '../../platform/logger.ts'
 import { brokerAddress } from './broker-address.ts'
 import type { Messages } from './messages.ts'
-import type { Random } from './random.ts'
+import type { Random } from './signals/random.ts'
 import { SimulatorError } from './simulator-error.ts'
 import type { Tally } from './tally.ts'
 

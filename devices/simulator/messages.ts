@@ -7,9 +7,9 @@
 import type { Clock } from '../../platform/clock.ts'
 import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import type { Stream } from '../../schemas/reading.ts'
-import { seededRandom } from './random.ts'
+import { seededRandom } from './signals/random.ts'
+import { recordSource } from './signals/values.ts'
 import { SimulatorError } from './simulator-error.ts'
-import { recordSource } from './values.ts'
 
 export const FORMATS = ['avro', 'json'] as const
 export type Format = (typeof FORMATS)[number]

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Packet } from 'mqtt-packet'
-import { seededRandom } from '../../devices/simulator/random.ts'
+import { seededRandom } from '../../devices/simulator/signals/random.ts'
 import { connectAs, publish, RawClient, startBroker } from './harness.ts'
 
 const MESSAGES = 300

@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
-import type { Random } from '../../devices/simulator/random.ts'
+import type { Random } from '../../devices/simulator/signals/random.ts'
 import { pick } from './mutation.ts'
 
 const VERSIONS_MAX = 4

@@ -5,7 +5,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { type Random, seededRandom } from '../../devices/simulator/random.ts'
+import { type Random, seededRandom } from '../../devices/simulator/signals/random.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import { pythonWith } from '../servers/python.ts'
 import { randomVersions } from './avro-schemas.ts'

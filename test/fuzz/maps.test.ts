@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seededRandom } from '../../devices/simulator/random.ts'
+import { seededRandom } from '../../devices/simulator/signals/random.ts'
 import { mapMaker } from '../../maps/maps.ts'
 import { Rejection, type Value } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'

@@ -1,6 +1,6 @@
 /** Owns damage to bytes: seeded, so that what it did can be done again. */
 
-import type { Random } from '../../devices/simulator/random.ts'
+import type { Random } from '../../devices/simulator/signals/random.ts'
 
 /** Bytes at which parsers change their minds: signs, lengths, continuation bits, text that is no text. */
 const INTERESTING = [0x00, 0x01, 0x02, 0x7f, 0x80, 0x81, 0xc0, 0xc3, 0xed, 0xfe, 0xff]

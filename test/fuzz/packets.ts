@@ -10,7 +10,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import mqttPacket, { type Packet } from 'mqtt-packet'
-import { type Random, seededRandom } from '../../devices/simulator/random.ts'
+import { type Random, seededRandom } from '../../devices/simulator/signals/random.ts'
 import { mutate, pick } from './mutation.ts'
 
 export interface PacketTarget {

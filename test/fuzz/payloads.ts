@@ -3,8 +3,8 @@
  * JSON, each mutated. Always true of the decoder: it answers with readings or a rejection, and never throws.
  */
 
-import { seededRandom } from '../../devices/simulator/random.ts'
-import { recordSource } from '../../devices/simulator/values.ts'
+import { seededRandom } from '../../devices/simulator/signals/random.ts'
+import { recordSource } from '../../devices/simulator/signals/values.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import { Rejection } from '../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'

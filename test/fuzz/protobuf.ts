@@ -4,7 +4,7 @@
  * the other takes.
  */
 
-import { type Random, seededRandom } from '../../devices/simulator/random.ts'
+import { type Random, seededRandom } from '../../devices/simulator/signals/random.ts'
 import { PROTOBUF } from '../../schemas/content-type.ts'
 import { Decoder } from '../../schemas/decoder.ts'
 import type { ProtoScalar } from '../../schemas/protobuf-shape.ts'

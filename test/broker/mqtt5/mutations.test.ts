@@ -8,7 +8,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import mqttPacket, { type Packet } from 'mqtt-packet'
-import { seededRandom } from '../../../devices/simulator/random.ts'
+import { seededRandom } from '../../../devices/simulator/signals/random.ts'
 import { connect5, connected5, publish, startBroker } from '../harness.ts'
 
 const RUNS = Number(process.env.TELLTALE_TEST_RUNS ?? 150)

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { IPublishPacket, Packet } from 'mqtt-packet'
-import { seededRandom } from '../../../devices/simulator/random.ts'
+import { seededRandom } from '../../../devices/simulator/signals/random.ts'
 import { commandsTopic } from '../../../identity/topics.ts'
 import { add } from '../../log/command-contract.ts'
 import { until } from '../../until.ts'

@@ -4,7 +4,7 @@
  */
 
 import type { TestContext } from 'node:test'
-import { seededRandom } from '../../../devices/simulator/random.ts'
+import { seededRandom } from '../../../devices/simulator/signals/random.ts'
 import { PLANTED, type Planted, Site } from './planted.ts'
 import { DEVICE, NOT_PLANTED, PLANTED_IN_PLATFORM, type PlantedInPlatform } from './platforms.ts'
 

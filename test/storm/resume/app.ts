@@ -7,7 +7,7 @@
 
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Random } from '../../../devices/simulator/random.ts'
+import type { Random } from '../../../devices/simulator/signals/random.ts'
 import type { Decoder } from '../../../schemas/decoder.ts'
 import { type Reading, Rejection } from '../../../schemas/reading.ts'
 import { Changes, until } from '../../until.ts'

@@ -4,9 +4,9 @@
  * never leaves its range; tags keep their value for the device's life.
  */
 
-import { DECIMAL_DIGITS_MAX, fromAvro, type Logical, logicalOf, Unfit } from '../../schemas/logical.ts'
+import { DECIMAL_DIGITS_MAX, fromAvro, type Logical, logicalOf, Unfit } from '../../../schemas/logical.ts'
+import { SimulatorError } from '../simulator-error.ts'
 import type { Random } from './random.ts'
-import { SimulatorError } from './simulator-error.ts'
 
 /** Draws the next value of one field. */
 export type ValueSource = () => unknown

@@ -36,3 +36,16 @@ export function seededRandom(seed: number, stream: number): Random {
     below: (count) => Math.floor(next() * count),
   }
 }
+
+/** Of one device of a fleet, and what it sends of one stream. */
+export function deviceRandom(seed: number, index: number, stream: string): Random {
+  // Odd factors lose nothing: two devices of a stream never have one sequence.
+  return seededRandom(seed, Math.imul(index, 0x9e3779b1) ^ textHash(stream))
+}
+
+/** FNV-1a, 32 bits (Fowler, Noll, Vo). */
+function textHash(text: string): number {
+  let hash = 0x811c9dc5
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+  return hash
+}
