@@ -1,0 +1,69 @@
+/**
+ * Owns what all sources of a process share: the registered schemas, and what a platform with these schemas makes of a payload. Always true:
+ * it is the platform's own decoder that says so, with whatever columns a message has shown of streams that maps make.
+ */
+
+import { parseTopic } from '../../../identity/topics.ts'
+import { Decoder } from '../../../schemas/decoder.ts'
+import type { Definition } from '../../../schemas/definition.ts'
+import { NewColumns } from '../../../schemas/foreign.ts'
+import type { Message } from '../../../schemas/framing.ts'
+import { type Reading, Rejection, type Stream } from '../../../schemas/reading.ts'
+import type { RegisteredSchema, Registry } from '../../../schemas/registry.ts'
+import { SimulatorError } from '../simulator-error.ts'
+
+/** A version of a stream, as a device sends it. */
+export interface SentVersion {
+  readonly stream: Stream
+  readonly registered: RegisteredSchema
+  readonly definition: Definition
+}
+
+export class SimulatorSchemas {
+  #registry: Registry
+  #decoder: Decoder
+
+  constructor(registry: Registry) {
+    this.#registry = registry
+    this.#decoder = new Decoder(registry)
+  }
+
+  get registry(): Registry {
+    return this.#registry
+  }
+
+  /** The newest unless told. Throws a `SimulatorError` `unknown-stream` or `unknown-version`. */
+  version(name: string, version?: number): SentVersion {
+    const stream = this.#registry.stream(name)
+    const versions = this.#registry.versions(name)
+    const newest = versions.at(-1)
+    if (stream === undefined || newest === undefined) {
+      const known = this.#registry.streams.filter((each) => this.#registry.versions(each.name).length > 0)
+      const names = known.map((each) => each.name).join(', ')
+      throw new SimulatorError('unknown-stream', `there is no stream "${name}": registered are ${names}`)
+    }
+    const index = (version ?? versions.length) - 1
+    const [registered, definition] = [versions[index], this.#registry.definitions(name)[index]]
+    if (registered === undefined || definition === undefined) {
+      const allowed = versions.map((each) => each.version).join(', ')
+      throw new SimulatorError('unknown-version', `${name} has no version ${version}: allowed are ${allowed}`)
+    }
+    return { stream, registered, definition }
+  }
+
+  /** What becomes of a payload on a topic, the platform's own or one of a map. */
+  read(topic: string, payload: Buffer, receivedAt: number): readonly Reading[] | Rejection {
+    const place = parseTopic(topic)
+    if (place?.kind === 'telemetry') return this.decode({ ...place, receivedAt, payload })
+    return new Rejection('no-map', `no telemetry comes on ${topic}`)
+  }
+
+  decode(message: Message): readonly Reading[] | Rejection {
+    for (;;) {
+      const decoded = this.#decoder.decode(message)
+      if (!(decoded instanceof NewColumns)) return decoded
+      this.#registry = this.#registry.learn(decoded)
+      this.#decoder = new Decoder(this.#registry)
+    }
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Owns the messages of one device and one sending, in their order: what it measures, how that is written, and what a platform makes of it.
+ *
+ * Always true: times of readings are unique and strictly rising, in the schema's own precision, and never earlier than they were asked for;
+ * the same seed, index and stream give the same values. Bound: a message of `PAYLOAD_BYTES_MAX`; a larger one is refused, as the platform would.
+ */
+
+import { PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
+import type { Reading, Rejection } from '../../../schemas/reading.ts'
+import type { Group, Sending } from '../scenario/scenario.ts'
+import { deviceRandom } from '../signals/random.ts'
+import { recordSource } from '../signals/values.ts'
+import { SimulatorError } from '../simulator-error.ts'
+import { formatOf } from './formats.ts'
+import type { SimulatorSchemas } from './simulator-schemas.ts'
+import type { Birth, MeasuredRecord, WireFormat } from './wire-format.ts'
+
+export type { Birth, MeasuredRecord }
+
+export interface Source {
+  /** Where its messages go. */
+  readonly topic: string
+  /** What must come first on each connection, if the format has such (Sparkplug); `at` is milliseconds since 1970. */
+  birth(at: number): readonly Birth[]
+  /** What the next message says; the last reading is of `at`, the ones before it lie evenly between it and the message before. */
+  measure(at: number): MeasuredRecord[]
+  /** Throws a `SimulatorError` `message-too-large`. */
+  write(records: readonly MeasuredRecord[]): Buffer
+  /** What a platform with these schemas makes of a payload on that topic. */
+  read(topic: string, payload: Buffer, receivedAt: number): readonly Reading[] | Rejection
+  /** Has their times be so many milliseconds later. */
+  shift(records: readonly MeasuredRecord[], byMs: number): void
+}
+
+export interface SourceOptions {
+  readonly group: Group
+  readonly sending: Sending
+  /** Its id. */
+  readonly device: string
+  /** Which device of the fleet, from 0: chooses the random sequence, and of several versions its own. */
+  readonly index: number
+  readonly seed: number
+}
+
+/**
+ * Throws a `SimulatorError`: `unknown-stream`, `unknown-version`, `unsupported-field`, or `unsupported-format` where the stream cannot be
+ * written so.
+ */
+export function sourceOf(options: SourceOptions, deps: { readonly schemas: SimulatorSchemas }): Source {
+  return new DeviceSource(options, deps.schemas)
+}
+
+class DeviceSource implements Source {
+  readonly topic: string
+  readonly #format: WireFormat
+  readonly #timeField: string
+  /** Units of the schema's time field in a millisecond. */
+  readonly #unitsPerMs: number
+  readonly #batch: number
+  readonly #record: () => MeasuredRecord
+  /** Of the last message, milliseconds. */
+  #messageAt: number | undefined
+  /** Before the first message. */
+  readonly #everyMs: number
+  /** Of the last reading, in the schema's units. */
+  #lastTime = 0
+
+  constructor({ group, sending, device, index, seed }: SourceOptions, schemas: SimulatorSchemas) {
+    const { versions } = sending
+    const version = schemas.version(sending.stream, versions?.[index % versions.length])
+    this.#format = formatOf({ group, sending, device, version, schemas })
+    this.topic = this.#format.topic
+    this.#timeField = version.definition.timeField
+    this.#unitsPerMs = version.definition.precision === 'us' ? 1000 : 1
+    this.#batch = sending.batch
+    this.#everyMs = sending.everyMs
+    const random = deviceRandom(seed, index, sending.stream)
+    this.#record = recordSource(version.registered.schema, this.#timeField, random, this.#format.drawsJson)
+  }
+
+  birth(at: number): readonly Birth[] {
+    return this.#format.birth(at)
+  }
+
+  measure(at: number): MeasuredRecord[] {
+    const count = this.#batch
+    const step = (at - (this.#messageAt ?? at - this.#everyMs)) / count
+    this.#messageAt = at
+    const records: MeasuredRecord[] = new Array(count)
+    for (let index = 0; index < count; index++) records[index] = this.#reading(at - (count - 1 - index) * step)
+    return records
+  }
+
+  write(records: readonly MeasuredRecord[]): Buffer {
+    const payload = this.#format.write(records)
+    if (payload.length <= PAYLOAD_BYTES_MAX) return payload
+    throw new SimulatorError(
+      'message-too-large',
+      `a message of ${records.length} readings has ${payload.length} bytes: allowed are ${PAYLOAD_BYTES_MAX}`,
+    )
+  }
+
+  read(topic: string, payload: Buffer, receivedAt: number): readonly Reading[] | Rejection {
+    return this.#format.read(topic, payload, receivedAt)
+  }
+
+  shift(records: readonly MeasuredRecord[], byMs: number): void {
+    for (const record of records) {
+      record[this.#timeField] = Math.round(Number(record[this.#timeField]) + byMs * this.#unitsPerMs)
+    }
+  }
+
+  #reading(at: number): MeasuredRecord {
+    this.#lastTime = Math.max(Math.round(at * this.#unitsPerMs), this.#lastTime + 1)
+    const record = this.#record()
+    record[this.#timeField] = this.#lastTime
+    return record
+  }
+}
