@@ -7,12 +7,12 @@
 
 import { Command } from 'commander'
 import { asOf, factsOf, withPending } from '../gateway/devices/facts.ts'
-import { nearestTo } from '../gateway/devices/names.ts'
 import { type Why, whyOf } from '../gateway/devices/why.ts'
 import type { DeclaredDevices } from '../identity/declared-devices.ts'
 import { INGEST_READER, type Log } from '../log/log.ts'
 import { systemClock } from '../platform/clock.ts'
 import { TelltaleError } from '../platform/errors.ts'
+import { nearestTo } from '../platform/names.ts'
 import { printable } from '../platform/printable.ts'
 import { loadSettings, type Settings } from '../platform/settings.ts'
 import { readDeviceId } from './device-id.ts'

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { asOf, type Facts } from '../../../gateway/devices/facts.ts'
-import { nearestTo } from '../../../gateway/devices/names.ts'
 import type { PlatformFacts } from '../../../gateway/devices/platform-facts.ts'
 import { whyOf } from '../../../gateway/devices/why.ts'
 import type { JournalEvent, JournalKind } from '../../../log/journal.ts'
+import { nearestTo } from '../../../platform/names.ts'
 import { FOREIGN, SPARKPLUG } from '../../../schemas/content-type.ts'
 
 const NOW = 1_763_864_000_000
