@@ -18,6 +18,8 @@ export interface ExpectedRow {
   readonly ts: number
   /** Of its values (`row-hash.ts`). */
   readonly hash: string
+  /** Of its tags, where its stream has any: two of one time and other tags are two rows of the store. */
+  readonly series?: string
 }
 
 /** A message was sent for the first time. */
@@ -86,7 +88,9 @@ export class MessageLog {
     rows,
   }: Omit<SentEvent, 'kind'>): void {
     let shown = ''
-    for (const { stream, ts, hash } of rows) shown += `${shown === '' ? '' : ','}${stream}/${ts}=${hash}`
+    for (const { stream, ts, hash, series } of rows) {
+      shown += `${shown === '' ? '' : ','}${stream}/${ts}=${hash}${series === undefined ? '' : `~${series}`}`
+    }
     const what = `${device}\t${oneField(topic)}\t${qos}\t${payloadHash}\t${fault}\t${outcome}\t${shown}`
     this.#add(`s\t${number}\t${at.toFixed(3)}\t${dueAt.toFixed(3)}\t${what}\n`)
   }
@@ -178,6 +182,6 @@ function eventOf(line: string, path: string, number: number): RunEvent {
 }
 
 function rowOf(text: string): ExpectedRow {
-  const [, stream = '', ts = '', hash = ''] = /^(.*)\/(.*)=(.*)$/.exec(text) ?? []
-  return { stream, ts: Number(ts), hash }
+  const [, stream = '', ts = '', hash = '', series] = /^(.*)\/(.*)=([^~]*)(?:~(.*))?$/.exec(text) ?? []
+  return { stream, ts: Number(ts), hash, ...(series !== undefined && { series }) }
 }

@@ -13,6 +13,17 @@ export const hashOf = (bytes: Uint8Array | string): string =>
 
 export const HASH_CHARS = 16
 
+/** Of the tags alone, in the schema's order, by which the store knows a series; undefined of a stream without any. An absent tag is an empty one. */
+export function seriesHash(
+  values: Reading['values'] | Readonly<Record<string, unknown>>,
+  tags: readonly string[],
+): string | undefined {
+  if (tags.length === 0) return undefined
+  return hashOf(JSON.stringify(tags.map((tag) => values[tag] || ''))).slice(0, SERIES_CHARS)
+}
+
+const SERIES_CHARS = 8
+
 /** Of the values as JSON, by the names of their columns; a value that is null is not there. */
 export function rowHash(values: Reading['values'] | Readonly<Record<string, unknown>>): string {
   let text = ''

@@ -16,7 +16,8 @@
  *
  * `number` counts the messages of the process from 0. `hash` is of the payload, 16 hexadecimal digits. `fault` is the kind of fault that made
  * it what it is, `-` for none. `outcome` is what is to become of it: `stored`, `dead:<code>`, `dropped`. `rows` are its readings,
- * `stream/ts=hash` with commas between (empty if it is none): `ts` as apps see it, the hash of what apps see (`row-hash.ts`).
+ * `stream/ts=hash` with commas between (empty if it is none): `ts` as apps see it, the hash of what apps see (`row-hash.ts`),
+ * and of a stream with tags `~` and a hash of these behind it.
  *
  * `live.tsv`: at  device  stream  ts  hash  received; a line `gap  at  missed  reason` for each gap that was told.
  *

@@ -23,6 +23,7 @@ const EVENTS: readonly RunEvent[] = [
     rows: [
       { stream: 'environment', ts: 1763900000000, hash: '0123456789abcdef' },
       { stream: 'environment', ts: 1763900000000.001, hash: 'fedcba9876543210' },
+      { stream: 'vibration', ts: 1763900000000, hash: 'fedcba9876543210', series: '01234567' },
     ],
   },
   { kind: 'resent', number: 0, at: 1763900000000.5 },
