@@ -1,0 +1,129 @@
+/** Owns the account of a finished run for a terminal: lines of a name and what was found, what is wrong, and the verdict as the last line. */
+
+import { printable } from '../../../platform/printable.ts'
+import type { FaultAccount } from '../faults/fault.ts'
+import { count, counted, foundText, mebibytes, ms, seconds } from './numbers.ts'
+import type { Finding, Percentiles, Summary, Verification } from './summary.ts'
+import { findingTitle, verdictOf, worstFirst } from './verdict.ts'
+
+const NAME_COLUMNS = 22
+/** More of one finding are left out, and it is said how many. */
+const EXAMPLES_SHOWN_MAX = 5
+
+type Row = readonly [name: string, value: string]
+
+/** The last line without a newline. */
+export function summaryText(summary: Summary): string {
+  const rows = [
+    ...sentRows(summary),
+    ...latencyRows(summary),
+    ...troubleRows(summary),
+    ...summary.faults.map(faultRow),
+    ...(summary.verification ? verificationRows(summary.verification) : []),
+    ...thresholdRows(summary),
+    ...costRows(summary),
+  ]
+  if (summary.refused !== undefined) rows.push(['ended', printable(summary.refused)])
+  else if (summary.interrupted) rows.push(['ended', 'before its time, by somebody'])
+  const findings = worstFirst(summary.verification?.findings ?? []).flatMap(findingLines)
+  const { sentence } = verdictOf(summary)
+  return [...rows.map(line), ...findings, '', printable(sentence)].join('\n')
+}
+
+const line = ([name, value]: Row): string => `${name.padEnd(NAME_COLUMNS - 1)} ${value}`
+
+function sentRows(summary: Summary): Row[] {
+  const { devices, streams, seed, processes, sent, unsent, readings, elapsedMs, targetRate } = summary
+  const many = processes > 1 ? `, ${count(processes)} processes` : ''
+  const late = unsent > 0 ? `; ${count(unsent)} due and NOT sent` : ''
+  const rows: Row[] = [
+    ['devices', `${count(devices)} on ${printable(streams.join(', '))}, seed ${seed}${many}`],
+    [
+      'sent',
+      `${counted(sent, 'message')}, ${counted(readings, 'reading')} in ${(elapsedMs / 1000).toFixed(2)} s${late}`,
+    ],
+  ]
+  if (summary.toAcknowledge > 0) {
+    const missing = summary.unacknowledged > 0 ? `, ${count(summary.unacknowledged)} NOT acknowledged` : ''
+    const again = summary.resent > 0 ? `, ${count(summary.resent)} sent again` : ''
+    rows.push(['acknowledged', `${count(summary.acknowledged)}${missing}${again}`])
+  }
+  const asked = targetRate > 0 ? ` of ${count(targetRate)} asked for` : ''
+  return [...rows, ['rate', `${count(summary.messagesPerSecond)} messages/s${asked}`]]
+}
+
+function latencyRows({ connectMs, latencyMs, liveMs, slipMs }: Summary): Row[] {
+  const found: readonly (readonly [string, Percentiles | undefined])[] = [
+    ['CONNACK after', connectMs],
+    ['PUBACK after', latencyMs],
+    ['live after', liveMs],
+    ['sent late by', slipMs],
+  ]
+  return found.flatMap(([name, percentiles]): Row[] => (percentiles ? [[name, percentilesText(percentiles)]] : []))
+}
+
+const percentilesText = ({ p50, p90, p99, p999, max }: Percentiles): string =>
+  `p50 ${ms(p50)}, p90 ${ms(p90)}, p99 ${ms(p99)}, p99.9 ${ms(p999)}, max ${ms(max)}`
+
+function troubleRows({ reconnects, refusals, commands, errors, reasons }: Summary): Row[] {
+  const rows: Row[] = [['reconnects', count(reconnects)]]
+  if (refusals > 0) rows.push(['refusals', count(refusals)])
+  if (commands > 0) rows.push(['commands', `${count(commands)} got and acknowledged`])
+  const codes = Object.entries(errors).map(([code, times]) => `${printable(code)} ${count(times)}`)
+  rows.push(['errors', codes.length > 0 ? codes.join(', ') : 'none'])
+  for (const { by, code, count: times, words } of reasons) {
+    rows.push([by, `0x${code.toString(16)} ${count(times)}${words === '' ? '' : `: ${printable(words)}`}`])
+  }
+  return rows
+}
+
+function faultRow({ kind, atMs, forMs, devices, times, expected, asExpected }: FaultAccount): Row {
+  const seen = asExpected === undefined ? '' : `, ${asExpected === times ? 'all' : count(asExpected)} as expected`
+  const window = `at ${seconds(atMs)} for ${Number.isFinite(forMs) ? seconds(forMs) : 'the rest'}`
+  return [kind, `${window}, ${counted(devices, 'device')}, ${counted(times, 'time')}${seen}: ${printable(expected)}`]
+}
+
+function verificationRows(verification: Verification): Row[] {
+  const { expectedReadings, stored, superseded, deadLettered, storedUnacknowledged, live, asked } = verification
+  const rows: Row[] = [
+    [
+      'stored',
+      `${count(stored)} of ${counted(expectedReadings, 'reading')} by ${asked.join(', ')}${late(verification)}`,
+    ],
+  ]
+  if (superseded > 0) rows.push(['superseded', `${count(superseded)} by a later reading of the same time`])
+  if (deadLettered > 0) rows.push(['set aside', `${counted(deadLettered, 'message')} as intended`])
+  if (storedUnacknowledged > 0)
+    rows.push(['not acknowledged', `${count(storedUnacknowledged)} are stored all the same`])
+  if (live.expected > 0) rows.push(['live', liveText(live)])
+  return rows
+}
+
+const late = ({ late: times }: Verification): string => (times > 0 ? `, ${count(times)} late` : '')
+
+function liveText({ expected, received, lost, duplicated, gaps }: Verification['live']): string {
+  const parts = [
+    `${count(received)} of ${counted(expected, 'reading')}`,
+    lost > 0 && `${count(lost)} LOST`,
+    duplicated > 0 && `${count(duplicated)} TWICE`,
+    gaps > 0 && `${counted(gaps, 'gap')} told`,
+  ]
+  return parts.filter((part) => part !== false).join(', ')
+}
+
+const thresholdRows = ({ thresholds }: Summary): Row[] =>
+  thresholds.map(({ condition, value, held }) => [
+    `--fail-if ${printable(condition)}`,
+    `${held ? 'held' : 'MISSED'}: ${foundText(condition, value)}`,
+  ])
+
+const costRows = ({ cost }: Summary): Row[] => [
+  ['cost', `${cost.cpuSeconds.toFixed(1)} s of CPU, ${mebibytes(cost.rssBytesMax)} of memory, of the simulator`],
+]
+
+function findingLines(finding: Finding): string[] {
+  const shown = finding.examples.slice(0, EXAMPLES_SHOWN_MAX).map((example) => `    ${printable(example)}`)
+  const left = finding.count - shown.length
+  const more = shown.length > 0 && left > 0 ? [`    and ${count(left)} more`] : []
+  return ['', `${findingTitle(finding)}: ${printable(finding.sentence)}`, ...shown, ...more]
+}

@@ -1,0 +1,81 @@
+/**
+ * Owns what a run has shown, in one sentence: what a person reads first, in a terminal, in JUnit and in the report.
+ *
+ * Always true: what is worst is said, and it agrees with `ok`; nothing is called stored that the store was not asked for.
+ */
+
+import { count, counted, foundText, seconds } from './numbers.ts'
+import { FINDINGS, type Finding, type FindingCode, type Summary, type Verification } from './summary.ts'
+
+export interface Verdict {
+  readonly ok: boolean
+  readonly sentence: string
+}
+
+export function verdictOf(summary: Summary): Verdict {
+  return { ok: summary.ok, sentence: summary.ok ? heldSentence(summary) : failedSentence(summary) }
+}
+
+/** The worst first: in the order of `FINDINGS`, and of one code the more numerous. */
+export const worstFirst = (findings: readonly Finding[]): readonly Finding[] =>
+  [...findings].sort((a, b) => FINDINGS.indexOf(a.code) - FINDINGS.indexOf(b.code) || b.count - a.count)
+
+/** `LOST 3 at ingest`. */
+export const findingTitle = ({ code, count: times, stage }: Finding): string =>
+  `${CAPITALS[code]} ${count(times)} ${stage === 'books' ? 'in the books' : `at ${stage}`}`
+
+const CAPITALS: Readonly<Record<FindingCode, string>> = {
+  lost: 'LOST',
+  duplicated: 'DUPLICATED',
+  altered: 'ALTERED',
+  invented: 'INVENTED',
+  late: 'LATE',
+  'out-of-order': 'OUT OF ORDER',
+  'set-aside': 'SET ASIDE',
+  'not-set-aside': 'NOT SET ASIDE',
+  'wrong-code': 'WRONG CODE',
+  'accepted-though-forbidden': 'ACCEPTED THOUGH FORBIDDEN',
+  'live-lost': 'LIVE LOST',
+  'live-duplicated': 'LIVE DUPLICATED',
+  'live-altered': 'LIVE ALTERED',
+  'live-late': 'LIVE LATE',
+  unbalanced: 'UNBALANCED',
+}
+
+function heldSentence({ verification, acknowledged, sent, toAcknowledge, interrupted, elapsedMs }: Summary): string {
+  const early = interrupted ? `ended early, after ${seconds(elapsedMs)}; ` : ''
+  if (verification !== undefined) return early + storedSentence(verification)
+  if (toAcknowledge === 0)
+    return `${early}${counted(sent, 'message')} sent; QoS 0 is not acknowledged, and the store was not asked`
+  return `${early}all ${counted(acknowledged, 'message')} acknowledged; the store was not asked (--verify asks it)`
+}
+
+function storedSentence({ acknowledged, superseded, deadLettered }: Verification): string {
+  const others = [
+    superseded > 0 && `${count(superseded)} superseded by a later reading of the same time`,
+    deadLettered > 0 && `${count(deadLettered)} set aside as intended`,
+  ].filter((each) => each !== false)
+  const rest = others.length > 0 ? `, but for ${others.join(' and ')}` : ''
+  return `nothing lost: ${count(acknowledged)} acknowledged, all stored${rest}`
+}
+
+function failedSentence(summary: Summary): string {
+  const { refused, unacknowledged, verification, faults, thresholds, interrupted, elapsedMs } = summary
+  const reasons: string[] = []
+  const [worst, ...others] = worstFirst(verification?.findings ?? [])
+  if (worst !== undefined) {
+    const more = others.length > 0 ? ` (and ${counted(others.length, 'other finding')})` : ''
+    reasons.push(`${findingTitle(worst)}${more}: ${worst.sentence.replace(/\.$/, '')}`)
+  } else if (verification?.ok === false) reasons.push('NOT VERIFIED')
+  if (refused !== undefined) reasons.push(`ENDED: ${refused}`)
+  if (unacknowledged > 0) reasons.push(`${counted(unacknowledged, 'message')} NOT acknowledged`)
+  for (const { kind, times, asExpected } of faults) {
+    if (asExpected === undefined || asExpected >= times) continue
+    reasons.push(`NOT AS EXPECTED: ${kind}, ${count(times - asExpected)} of ${counted(times, 'time')}`)
+  }
+  for (const { condition, value, held } of thresholds) {
+    if (!held) reasons.push(`MISSED ${condition}: ${foundText(condition, value)}`)
+  }
+  if (interrupted) reasons.push(`INTERRUPTED after ${seconds(elapsedMs)}`)
+  return reasons.length > 0 ? reasons.join('; ') : 'FAILED'
+}
