@@ -5,7 +5,9 @@
  */
 
 import { generate } from 'mqtt-packet'
-import { Messages } from '../devices/simulator/messages.ts'
+import { SimulatorSchemas } from '../devices/simulator/messages/simulator-schemas.ts'
+import { sourceOf } from '../devices/simulator/messages/source.ts'
+import type { Group, Sending } from '../devices/simulator/scenario/scenario.ts'
 import { telemetryTopic } from '../identity/topics.ts'
 import type { Registry } from '../schemas/registry.ts'
 
@@ -34,21 +36,31 @@ export interface PublishesOptions {
   readonly protocolVersion?: 4 | 5 | undefined
 }
 
+const SENDING: Sending = {
+  stream: 'environment',
+  everyMs: 1_000,
+  burst: 1,
+  qos: 1,
+  batch: 1,
+  format: 'avro',
+  versions: undefined,
+  signals: {},
+  topic: undefined,
+}
+const GROUP: Group = { prefix: 'bench-', devices: 1, mqtt: '3.1.1', keepaliveSeconds: 60, sends: [SENDING] }
+
 export function makePublishes(options: PublishesOptions, registry: Registry): Publishes {
   const { device, index, count, first = 0, from, stepMs, protocolVersion = 4 } = options
   const topic = telemetryTopic(device, 'environment')
   let time = from - stepMs
-  const clock = { now: () => time }
-  const messages = new Messages(
-    { stream: 'environment', seed: 1, index, batch: 1, format: 'avro' },
-    { registry, clock },
-  )
+  const schemas = new SimulatorSchemas(registry)
+  const source = sourceOf({ group: GROUP, sending: SENDING, device, index, seed: 1 }, { schemas })
   const packets: Buffer[] = []
   const ends = new Uint32Array(count)
   let end = 0
   for (let number = 0; number < count; number++) {
     time += stepMs
-    const payload = messages.next()
+    const payload = source.write(source.measure(time))
     const messageId = packetId(first + number)
     const packet = generate(
       { cmd: 'publish', topic, payload, qos: 1, messageId, dup: false, retain: false },

@@ -3,25 +3,38 @@
  * not reach for itself. Exit status: 0 held, 1 failed or a threshold missed, 2 wrong usage.
  */
 
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { Command } from 'commander'
 import type { Clock } from '../../platform/clock.ts'
 import { TelltaleError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { printable } from '../../platform/printable.ts'
+import type { Registry } from '../../schemas/registry.ts'
 import { readCredentials } from './credentials.ts'
-import type { SchemaSource } from './messages.ts'
-import { type CommandValues, commandOptions, optionsOf } from './options.ts'
+import type { Credentials } from './fleet/fleet.ts'
+import { readTls } from './fleet/tls-files.ts'
+import { SimulatorSchemas } from './messages/simulator-schemas.ts'
+import { type CommandValues, commandOptions, FLEET_OPTIONS, overridden, plainScenario } from './options.ts'
 import { type Output, Progress } from './progress.ts'
-import { Simulator } from './simulator.ts'
-import { summaryText } from './summary.ts'
+import { summaryText } from './report/summary-text.ts'
+import { parseThreshold } from './report/thresholds.ts'
+import { LocalPart } from './run/local-part.ts'
+import type { Scenario } from './scenario/scenario.ts'
+import { type Installation, Simulator } from './simulator.ts'
+import { SimulatorError } from './simulator-error.ts'
 
 export interface SimulateDeps {
   /** The broker of the settings, such as `mqtt://127.0.0.1:1883`: the default of `--url`. */
   readonly url: string
+  /** The gateway of the settings, such as `http://127.0.0.1:8080`: the default of `--gateway`. */
+  readonly gateway: string
   /** Called once a run starts, not for `--help`. */
-  readonly registry: () => SchemaSource
-  /** Signs a device's token with the installation's key; not called when `--credentials` is given. */
-  readonly credentials: () => Promise<(device: string) => Promise<string>>
+  readonly registry: () => Registry
+  /** By the installation's key; not called when `--credentials` is given. */
+  readonly credentials: () => Promise<Credentials>
+  /** Of an app that may read what the fleet sends, by the installation's key; not called when `--token` is given. */
+  readonly appToken: () => Promise<string>
   readonly clock: Clock
   readonly logger: Logger
   readonly output: Output
@@ -32,29 +45,53 @@ export interface SimulateDeps {
   readonly exit: (status: number) => void
 }
 
+/** What is wrong with what was asked, not with what was found. */
+const USAGE_CODES: ReadonlySet<string> = new Set([
+  'unknown-stream',
+  'unknown-version',
+  'unsupported-format',
+  'bad-credentials',
+  'bad-scenario',
+  'bad-option',
+  'bad-threshold',
+])
+
 export function simulateCommand(deps: SimulateDeps): Command {
   const command = new Command('simulate').description('Simulated devices: load, and what the broker made of it')
-  for (const option of commandOptions({ url: deps.url })) command.addOption(option)
+  for (const option of commandOptions(deps)) command.addOption(option)
   return command.action(async (values: CommandValues) => {
     try {
-      deps.exit((await simulate(values, deps)) ? 0 : 1)
+      const given = (name: string) => command.getOptionValueSource(name) === 'cli'
+      deps.exit((await simulate(values, given, deps)) ? 0 : 1)
     } catch (error) {
       if (!(error instanceof TelltaleError)) throw error
       deps.errorOutput.write(`error: ${printable(error.message)}\n`)
-      deps.exit(error.code === 'unknown-stream' || error.code === 'bad-credentials' ? 2 : 1)
+      deps.exit(USAGE_CODES.has(error.code) ? 2 : 1)
     }
   })
 }
 
 /** Runs it and says whether everything was held. */
-async function simulate(values: CommandValues, deps: SimulateDeps): Promise<boolean> {
-  const options = optionsOf(values)
-  const simulator = new Simulator(options, {
-    registry: deps.registry(),
-    credentials: await tokens(values, deps),
-    clock: deps.clock,
-    logger: deps.logger,
-  })
+async function simulate(values: CommandValues, given: (name: string) => boolean, deps: SimulateDeps): Promise<boolean> {
+  const schemas = new SimulatorSchemas(deps.registry())
+  const scenario = scenarioOf(values, given)
+  const installation = installationOf(values, given, deps)
+  requireMeasured(scenario, values, installation)
+  const folder = folderOf(values, deps)
+  const part = new LocalPart(
+    {
+      scenario,
+      url: values.url,
+      tls: readTls(values),
+      part: { index: 0, of: 1 },
+      messagesFile: folder === undefined ? undefined : join(folder, 'messages-0.tsv'),
+    },
+    { schemas, credentials: await credentialsOf(values, scenario, deps), logger: deps.logger },
+  )
+  const simulator = new Simulator(
+    { scenario, url: values.url, installation, folder },
+    { parts: [part], books: async () => undefined, verify: undefined, cost: costOfThisProcess, logger: deps.logger },
+  )
   const interruption = new AbortController()
   void deps.untilInterrupted().then(() => interruption.abort())
   const progress = new Progress(deps.output, () => simulator.snapshot)
@@ -69,8 +106,55 @@ async function simulate(values: CommandValues, deps: SimulateDeps): Promise<bool
   }
 }
 
-async function tokens(values: CommandValues, deps: SimulateDeps): Promise<(device: string) => Promise<string>> {
+function scenarioOf(values: CommandValues, given: (name: string) => boolean): Scenario {
+  if (values.scenario === undefined) return overridden(plainScenario(values), values)
+  const both = FLEET_OPTIONS.find(given)
+  if (both !== undefined) throw new SimulatorError('bad-option', `--${both} is for a plain fleet: the scenario says it`)
+  throw new SimulatorError('bad-scenario', 'scenario files are not read yet')
+}
+
+/** Another broker than that of the settings has no gateway of ours beside it, unless it is named. */
+function installationOf(
+  values: CommandValues,
+  given: (name: string) => boolean,
+  { appToken }: SimulateDeps,
+): Installation | undefined {
+  const isOurs = given('gateway') || !given('url')
+  if (!values.verify && (!values.live || !isOurs)) return undefined
+  const { token } = values
+  return { url: values.gateway, token: token === undefined ? appToken : async () => token }
+}
+
+/** A condition on what nobody looks at would never hold. */
+function requireMeasured(scenario: Scenario, { verify }: CommandValues, installation: Installation | undefined): void {
+  for (const condition of scenario.failIf) {
+    const { needsVerification, needsLive } = parseThreshold(condition)
+    if (needsVerification && !verify)
+      throw new SimulatorError('bad-option', `${condition} needs --verify, which finds it out`)
+    if (needsLive && installation === undefined)
+      throw new SimulatorError('bad-option', `${condition} needs live readings: name the --gateway`)
+  }
+}
+
+function folderOf({ out }: CommandValues, { clock }: SimulateDeps): string | undefined {
+  if (out === false) return undefined
+  if (out === undefined) return join('runs', new Date(clock.now()).toISOString().replaceAll(':', '-'))
+  if (existsSync(join(out, 'run.json')))
+    throw new SimulatorError('bad-option', `--out: there is a run in ${out} already; name another folder`)
+  return out
+}
+
+async function credentialsOf(values: CommandValues, scenario: Scenario, deps: SimulateDeps): Promise<Credentials> {
   if (values.credentials === undefined) return deps.credentials()
-  const file = readCredentials(values.credentials, values)
-  return async (device) => file.get(device) ?? ''
+  const file = readCredentials(values.credentials, scenario.fleet)
+  const bad = async (device: string): Promise<string> => {
+    const why = 'expired and revoked tokens are made with the key of the installation, not from --credentials'
+    throw new SimulatorError('bad-credentials', `${device}: ${why}`)
+  }
+  return { good: async (device) => file.get(device) ?? '', expired: bad, revoked: bad }
+}
+
+function costOfThisProcess() {
+  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
+  return { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, rssBytesMax: maxRSS * 1024 }
 }

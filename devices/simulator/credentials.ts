@@ -6,20 +6,21 @@
 
 import { readFileSync } from 'node:fs'
 import { messageOf } from '../../platform/errors.ts'
-import { deviceName } from './options.ts'
+import { deviceName, type Group } from './scenario/scenario.ts'
 import { SimulatorError } from './simulator-error.ts'
 
 /** The token of each device of the fleet. Throws a `SimulatorError` `bad-credentials`. */
 export function readCredentials(
   file: string,
-  fleet: { readonly prefix: string; readonly devices: number },
+  fleet: readonly Pick<Group, 'prefix' | 'devices'>[],
 ): ReadonlyMap<string, string> {
-  const tokens = parseCredentials(readText(file), fleet.prefix, file)
-  for (let index = 0; index < fleet.devices; index++) {
-    const device = deviceName(fleet, index)
-    if (!tokens.has(device))
-      throw bad(`${file} has no token for ${device}: allowed is one a device, ${fleet.devices} in all`)
-  }
+  const devices = fleet.flatMap((group) =>
+    Array.from({ length: group.devices }, (_, index) => deviceName(group, index)),
+  )
+  const tokens = parseCredentials(readText(file), devices, file)
+  const missing = devices.find((device) => !tokens.has(device))
+  if (missing !== undefined)
+    throw bad(`${file} has no token for ${missing}: allowed is one a device, ${devices.length} in all`)
   return tokens
 }
 
@@ -31,14 +32,14 @@ function readText(file: string): string {
   }
 }
 
-function parseCredentials(text: string, prefix: string, file: string): Map<string, string> {
+function parseCredentials(text: string, devices: readonly string[], file: string): Map<string, string> {
   const tokens = new Map<string, string>()
   for (const [index, line] of text.split('\n').entries()) {
     const words = line.trim().split(/\s+/)
     const [first, second] = words
     if (!first) continue
     if (words.length > 2) throw bad(`${file}, line ${index + 1}: allowed is a token, or a device id and its token`)
-    if (second === undefined) tokens.set(deviceName({ prefix }, tokens.size), first)
+    if (second === undefined) tokens.set(devices[tokens.size] ?? `line ${index + 1}`, first)
     else tokens.set(first, second)
   }
   return tokens

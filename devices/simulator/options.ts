@@ -1,14 +1,15 @@
 /**
- * Owns the options of a run: their names, defaults and what is allowed, for the command line and for code. A wrong
- * value is a `WrongOption` whose message says what is allowed; the command prints it in one line and exits 2.
+ * Owns the options of a run: their names, defaults and what is allowed, for the command line; and how those of a plain fleet become a
+ * scenario, the same that a file makes. A wrong value is a `WrongOption` whose message says what is allowed; the command prints it in one line and
+ * exits 2.
  */
 
 import { Option as CommandOption, InvalidArgumentError, type Option } from 'commander'
 import { isDeviceId, isStreamName } from '../../identity/topics.ts'
 import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
-import { parseDuration } from '../../platform/units.ts'
-import { LEVELS, type Level, type Qos } from './device.ts'
-import { FORMATS, type Format } from './messages.ts'
+import { parseDuration, parseTime } from '../../platform/units.ts'
+import { parseThreshold, ThresholdError } from './report/thresholds.ts'
+import { FORMATS, type Format, LEVELS, type Level, QOS, type Qos, type Scenario } from './scenario/scenario.ts'
 
 /** More devices asked of one simulator: refused as a wrong option. */
 const SIMULATOR_DEVICES_MAX = 20_000
@@ -16,43 +17,11 @@ const SIMULATOR_DEVICES_MAX = 20_000
 const SIMULATOR_DRAIN_MS = 10_000
 /** More messages a second asked of one device: refused as a wrong option. */
 const SIMULATOR_RATE_MAX = 10_000
-
-/** What a run must hold; an absent one is not checked. */
-export interface Thresholds {
-  /** PUBACK latency, milliseconds. */
-  readonly maxP99Ms?: number
-  /** Messages on the devices' errors topics. */
-  readonly maxErrors?: number
-  /** Acknowledged messages a second over the whole run (QoS 0: sent). */
-  readonly minRate?: number
-}
-
-export interface SimulatorOptions {
-  readonly url: string
-  readonly devices: number
-  /** Messages a second and device; 0 for as fast as acknowledgements allow. */
-  readonly rate: number
-  readonly stream: string
-  /** 32 bits. */
-  readonly seed: number
-  /** Infinity: until `messages` or the signal ends the run. */
-  readonly durationMs: number
-  /** After the end, for what is not acknowledged yet. */
-  readonly drainMs: number
-  /** Of all devices together; Infinity for no end. */
-  readonly messages: number
-  readonly mqtt: Level
-  readonly qos: Qos
-  /** Readings a message. */
-  readonly batch: number
-  readonly format: Format
-  /** Device ids are this and a number from 1. */
-  readonly prefix: string
-  readonly thresholds: Thresholds
-}
-
-export const deviceName = (options: Pick<SimulatorOptions, 'prefix'>, index: number): string =>
-  `${options.prefix}${index + 1}`
+const SIMULATOR_BURST_MAX = 1_000
+const SIMULATOR_PROCESSES_MAX = 64
+/** MQTT 3.1.1 section 3.1.2.10: two bytes. */
+const KEEPALIVE_SECONDS_MAX = 65_535
+const KEEPALIVE_SECONDS = 60
 
 /** Exit status of wrong usage, as of every command. */
 const EXIT_USAGE = 2
@@ -60,130 +29,247 @@ const EXIT_USAGE = 2
 /** What commander shows as `error: option '--devices <n>' argument 'x' is invalid. Allowed is 1 to 20000.` */
 class WrongOption extends InvalidArgumentError {
   constructor(allowed: string) {
-    super(`Allowed is ${allowed}.`)
+    super(allowed)
     this.exitCode = EXIT_USAGE
   }
 }
+
+const wrong = (allowed: string) => new WrongOption(`Allowed is ${allowed}.`)
 
 const number = (min: number, max: number, integer: boolean) => (text: string) => {
   const value = Number(text)
   const decimal = /^\d+(\.\d+)?$/.test(text)
   if (!decimal || value < min || value > max || (integer && !Number.isInteger(value)))
-    throw new WrongOption(`${integer ? 'a whole number' : 'a number'} from ${min} to ${max}`)
+    throw wrong(`${integer ? 'a whole number' : 'a number'} from ${min} to ${max}`)
   return value
 }
 
 const oneOf =
-  <T extends string | number>(...values: readonly T[]) =>
+  <T extends string | number>(values: readonly T[]) =>
   (text: string): T => {
     const value = values.find((each) => String(each) === text)
-    if (value === undefined) throw new WrongOption(values.join(', '))
+    if (value === undefined) throw wrong(values.join(', '))
     return value
   }
 
 const matching = (test: (text: string) => boolean, allowed: string) => (text: string) => {
-  if (!test(text)) throw new WrongOption(allowed)
+  if (!test(text)) throw wrong(allowed)
   return text
 }
 
 const duration = (text: string): number => {
   const value = parseDuration(text)
-  if (value === undefined || value <= 0) throw new WrongOption('a duration such as 500ms, 60s, 15m, 24h')
+  if (value === undefined || value <= 0) throw wrong('a duration such as 500ms, 60s, 15m, 24h')
   return value
 }
 
+const time = (text: string): number => {
+  const value = parseTime(text)
+  if (value === undefined) throw wrong('a time such as 2026-11-30T12:00:00Z')
+  return value
+}
+
+const versions = (text: string): number[] => {
+  const list = text.split(',').map(Number)
+  if (list.length === 0 || !list.every((each) => Number.isInteger(each) && each > 0)) throw wrong('numbers such as 1,2')
+  return list
+}
+
+const condition = (text: string, before: readonly string[] = []): string[] => {
+  try {
+    return [...before, parseThreshold(text).condition]
+  } catch (error) {
+    if (error instanceof ThresholdError) throw new WrongOption(error.message)
+    throw error
+  }
+}
+
 const PROTOCOLS = new Set(['mqtt:', 'mqtts:', 'tcp:', 'ws:', 'wss:'])
-const isBrokerUrl = (text: string) => URL.canParse(text) && PROTOCOLS.has(new URL(text).protocol)
+const isUrlOf = (protocols: ReadonlySet<string>) => (text: string) =>
+  URL.canParse(text) && protocols.has(new URL(text).protocol)
 const COUNT_MAX = Number.MAX_SAFE_INTEGER
 
 const option = (
   flags: string,
   description: string,
-  parse: (text: string) => unknown,
+  parse: (text: string, before?: never) => unknown,
   value?: unknown,
   shown?: string,
 ): Option => {
-  const made = new CommandOption(flags, description).argParser(parse)
+  const made = new CommandOption(flags, description).argParser(parse as (text: string) => unknown)
   return value === undefined ? made : made.default(value, shown)
 }
 
+/** Those that say what a plain fleet does: with `--scenario` the file says it. */
+const fleetOptions = (): Option[] => [
+  option('--devices <count>', 'simulated devices', number(1, SIMULATOR_DEVICES_MAX, true), 10),
+  option(
+    '--rate <per second>',
+    'messages a second and device; 0: as fast as acknowledged',
+    number(0, SIMULATOR_RATE_MAX, false),
+    1,
+  ),
+  option('--burst <count>', 'so many messages at once, each time', number(1, SIMULATOR_BURST_MAX, true), 1),
+  option('--stream <name>', 'the stream they send', matching(isStreamName, 'a name of a-z, 0-9 and _'), 'environment'),
+  option(
+    '--versions <numbers>',
+    "of the stream's schema, device by device in turn, such as 1,2; else the newest",
+    versions,
+  ),
+  option('--mqtt <version>', LEVELS.join(' or '), oneOf(LEVELS), '3.1.1'),
+  option('--qos <level>', '0, 1 or 2', oneOf<Qos>(QOS), 1),
+  option('--batch <count>', 'readings a message', number(1, READINGS_PER_MESSAGE_MAX, true), 1),
+  option('--format <format>', FORMATS.join(', '), oneOf(FORMATS), 'avro'),
+  option(
+    '--prefix <text>',
+    'device ids are this and a number from 1',
+    matching(isDeviceId, 'A-Z a-z 0-9 . _ : -'),
+    'sim-',
+  ),
+  option('--keepalive <seconds>', 'of MQTT; 0: none', number(0, KEEPALIVE_SECONDS_MAX, true), KEEPALIVE_SECONDS),
+]
+
+/** Those that, given, hold in place of what a scenario says. */
+const runOptions = (): Option[] => [
+  option('--seed <number>', 'the same seed sends the same values', number(0, 2 ** 32 - 1, true)),
+  option('--start <time>', 'of the first reading; with the same seed, the same bytes. Else: now', time),
+  option('--duration <time>', 'how long, such as 60s or 15m; else until Ctrl-C', duration),
+  option('--ramp <time>', 'the devices come, and begin to send, spread over it', duration),
+  option('--drain <time>', 'how long the end waits for acknowledgements; 10s', duration),
+  option('--messages <count>', 'end after so many, of all devices together', number(1, COUNT_MAX, true)),
+  option('--fail-if <condition>', "fail if it holds, such as 'p99>250ms' or 'lost>0'; may be repeated", condition),
+]
+
+const HTTP = new Set(['http:', 'https:'])
+
 /** The options of `telltale simulate`, in the order of its help. */
-export function commandOptions(defaults: { readonly url: string }): Option[] {
+export function commandOptions(defaults: { readonly url: string; readonly gateway: string }): Option[] {
   return [
-    option('--devices <count>', 'simulated devices', number(1, SIMULATOR_DEVICES_MAX, true), 10),
-    option(
-      '--rate <per second>',
-      'messages a second and device; 0: as fast as acknowledged',
-      number(0, SIMULATOR_RATE_MAX, false),
-      1,
+    new CommandOption(
+      '--scenario <file>',
+      'what the fleet does and what goes wrong, a YAML file; the fleet options are not for it',
     ),
-    option(
-      '--stream <name>',
-      'the stream they send',
-      matching(isStreamName, 'a name of a-z, 0-9 and _'),
-      'environment',
-    ),
-    option('--seed <number>', 'the same seed sends the same values', number(0, 2 ** 32 - 1, true), 1),
-    option('--duration <time>', 'how long, such as 60s or 15m; else until Ctrl-C', duration),
-    option('--drain <time>', 'how long the end waits for acknowledgements', duration, SIMULATOR_DRAIN_MS, '10s'),
-    option('--messages <count>', 'end after so many, of all devices together', number(1, COUNT_MAX, true)),
-    option('--mqtt <version>', LEVELS.join(' or '), oneOf(...LEVELS), '3.1.1'),
-    option('--qos <level>', '0, 1 or 2', oneOf<Qos>(0, 1, 2), 1),
-    option('--batch <count>', 'readings a message', number(1, READINGS_PER_MESSAGE_MAX, true), 1),
-    option('--format <format>', FORMATS.join(' or '), oneOf(...FORMATS), 'avro'),
-    option(
-      '--prefix <text>',
-      'device ids are this and a number from 1',
-      matching(isDeviceId, 'A-Z a-z 0-9 . _ : -'),
-      'sim-',
-    ),
+    ...fleetOptions(),
+    ...runOptions(),
     option(
       '--url <url>',
       'the broker',
-      matching(isBrokerUrl, 'an mqtt://, mqtts://, ws:// or wss:// URL'),
+      matching(isUrlOf(PROTOCOLS), 'an mqtt://, mqtts://, ws:// or wss:// URL'),
       defaults.url,
     ),
-    option('--credentials <file>', 'tokens, one a line in device order, or "device token"', (text) => text),
-    option('--max-p99 <time>', 'fail if the 99th percentile of PUBACK latency is higher', duration),
-    option('--max-errors <count>', 'fail if more messages were set aside', number(0, COUNT_MAX, true)),
-    option('--min-rate <per second>', 'fail if fewer messages a second were acknowledged', number(0, COUNT_MAX, false)),
+    new CommandOption('--ca <file>', 'certificates that the broker is trusted by, PEM'),
+    new CommandOption('--cert <file>', 'the certificate that devices show, PEM'),
+    new CommandOption('--key <file>', 'its key, PEM'),
+    new CommandOption('--credentials <file>', 'tokens, one a line in device order, or "device token"'),
+    option(
+      '--gateway <url>',
+      'of the platform, for live readings and for --verify',
+      matching(isUrlOf(HTTP), 'an http:// or https:// URL'),
+      defaults.gateway,
+    ),
+    new CommandOption(
+      '--token <token>',
+      'of an app that may read what the fleet sends; else signed by the key of this installation',
+    ),
+    new CommandOption('--no-live', 'do not follow the readings live'),
+    new CommandOption('--verify', 'account for every message: in the store, the dead letters, live').default(false),
+    new CommandOption('--out <folder>', 'where the run is kept: summary, report, every message; else runs/<start>'),
+    new CommandOption('--no-out', 'keep nothing'),
+    option('--processes <count>', 'as one run', number(1, SIMULATOR_PROCESSES_MAX, true), 1),
+    option('--max-p99 <time>', 'short for --fail-if p99>TIME', duration),
+    option('--max-errors <count>', 'short for --fail-if errors>COUNT', number(0, COUNT_MAX, true)),
+    option('--min-rate <per second>', 'short for --fail-if rate<RATE', number(0, COUNT_MAX, false)),
     new CommandOption('--json', 'print the summary as JSON and nothing else').default(false),
   ]
 }
 
 /** What commander makes of `commandOptions`; its own parsers have checked each. */
 export interface CommandValues {
+  readonly scenario?: string
   readonly devices: number
   readonly rate: number
+  readonly burst: number
   readonly stream: string
-  readonly seed: number
-  readonly duration?: number
-  readonly drain: number
-  readonly messages?: number
+  readonly versions?: readonly number[]
   readonly mqtt: Level
   readonly qos: Qos
   readonly batch: number
   readonly format: Format
   readonly prefix: string
+  readonly keepalive: number
+  readonly seed?: number
+  readonly start?: number
+  readonly duration?: number
+  readonly ramp?: number
+  readonly drain?: number
+  readonly messages?: number
+  readonly failIf?: readonly string[]
   readonly url: string
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
   readonly credentials?: string
+  readonly gateway: string
+  readonly token?: string
+  readonly live: boolean
+  readonly verify: boolean
+  /** False: none. */
+  readonly out?: string | false
+  readonly processes: number
   readonly maxP99?: number
   readonly maxErrors?: number
   readonly minRate?: number
   readonly json: boolean
 }
 
-export function optionsOf(values: CommandValues): SimulatorOptions {
-  const { duration, drain, messages, maxP99, maxErrors, minRate, ...same } = values
+/** Names of the options that do not go with `--scenario`, as commander has them. */
+export const FLEET_OPTIONS: readonly string[] = fleetOptions().map((each) => each.attributeName())
+
+/** What a plain fleet does. */
+export function plainScenario(values: CommandValues): Scenario {
+  const { stream, rate, burst, qos, batch, format, versions: schemaVersions, prefix, devices, mqtt, keepalive } = values
+  const sending = {
+    stream,
+    everyMs: rate === 0 ? 0 : 1000 / rate,
+    burst,
+    qos,
+    batch,
+    format,
+    versions: schemaVersions,
+    signals: {},
+    topic: undefined,
+  }
   return {
-    ...same,
-    durationMs: duration ?? Number.POSITIVE_INFINITY,
-    drainMs: drain,
-    messages: messages ?? Number.POSITIVE_INFINITY,
-    thresholds: {
-      ...(maxP99 !== undefined && { maxP99Ms: maxP99 }),
-      ...(maxErrors !== undefined && { maxErrors }),
-      ...(minRate !== undefined && { minRate }),
-    },
+    name: `${devices} on ${stream}`,
+    seed: 1,
+    startAt: undefined,
+    durationMs: Number.POSITIVE_INFINITY,
+    messages: Number.POSITIVE_INFINITY,
+    rampMs: 0,
+    drainMs: SIMULATOR_DRAIN_MS,
+    fleet: [{ prefix, devices, mqtt, keepaliveSeconds: keepalive, sends: [sending] }],
+    faults: [],
+    failIf: [],
+  }
+}
+
+/** The scenario with what was said on the command line in place of what it says itself; conditions are added. */
+export function overridden(scenario: Scenario, values: CommandValues): Scenario {
+  const { seed, start, duration: durationMs, ramp, drain, messages, failIf = [], maxP99, maxErrors, minRate } = values
+  return {
+    ...scenario,
+    ...(seed !== undefined && { seed }),
+    ...(start !== undefined && { startAt: start }),
+    ...(durationMs !== undefined && { durationMs }),
+    ...(ramp !== undefined && { rampMs: ramp }),
+    ...(drain !== undefined && { drainMs: drain }),
+    ...(messages !== undefined && { messages }),
+    failIf: [
+      ...scenario.failIf,
+      ...failIf,
+      ...(maxP99 === undefined ? [] : [`p99>${maxP99}ms`]),
+      ...(maxErrors === undefined ? [] : [`errors>${maxErrors}`]),
+      ...(minRate === undefined ? [] : [`rate<${minRate}`]),
+    ],
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import { printable } from '../../platform/printable.ts'
+import { devicesOf } from './scenario/scenario.ts'
 import type { Snapshot } from './simulator.ts'
 
 /** The part of a stream that is written to. */
@@ -64,16 +65,19 @@ export class Progress {
 
 /** One line of what is, with the rate since `before`. */
 function progressLine(now: Snapshot, before: Snapshot | undefined): string {
-  const elapsedMs = now.elapsedMs - (before?.elapsedMs ?? 0)
-  const rate = elapsedMs > 0 ? ((now.sent - (before?.sent ?? 0)) * 1000) / elapsedMs : 0
+  const { totals, phase, scenario, elapsedMs } = now
+  const { counts, errorCount } = totals
+  const { sent, acknowledged, connected, reconnects } = counts
+  const sinceMs = elapsedMs - (before?.elapsedMs ?? 0)
+  const rate = sinceMs > 0 ? ((sent - (before?.totals.counts.sent ?? 0)) * 1000) / sinceMs : 0
   return [
-    `${(now.elapsedMs / 1000).toFixed(0)}s`,
-    now.phase,
-    `${count(now.connected)}/${count(now.devices)} online`,
-    `sent ${count(now.sent)}`,
-    `acknowledged ${count(now.acknowledged)}`,
+    `${(elapsedMs / 1000).toFixed(0)}s`,
+    phase,
+    `${count(connected)}/${count(devicesOf(scenario))} online`,
+    `sent ${count(sent)}`,
+    `acknowledged ${count(acknowledged)}`,
     `${count(rate)}/s`,
-    `reconnects ${count(now.reconnects)}`,
-    `errors ${count(now.errors)}`,
+    `reconnects ${count(reconnects)}`,
+    `errors ${count(errorCount)}`,
   ].join('  ')
 }

@@ -1,235 +1,241 @@
 /**
  * Owns one run of a simulated fleet, from the first connection to the summary.
  *
- *   connecting (bounded, spread) -> publishing -> draining (to a deadline) -> closed
+ *   connecting -> publishing -> draining -> verifying (if asked) -> closed
  *
- * Publishing ends with the first of: every device has sent its share, the duration is over, the signal is aborted, a
- * device is refused, which the summary says. Always true: what the summary calls acknowledged was acknowledged by the broker; each message is
- * counted once however often it was resent. Bound: `SIMULATOR_CONNECTING_MAX` devices connect at once; what is not
- * acknowledged `drainMs` after the end is reported as unacknowledged.
+ * With a ramp devices connect while others publish. Publishing ends with the first of: every device has sent its share, the duration is over,
+ * the signal is aborted, a device is refused, which the summary says. Always true: the run folder is written as the run goes on. Bound: what
+ * is not acknowledged `drainMs` after the end is reported as unacknowledged.
  */
 
+import { createHash } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import { setTimeout as delay } from 'node:timers/promises'
-import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { SimulatedDevice } from './device.ts'
-import { Messages, type SchemaSource } from './messages.ts'
-import { deviceName, type SimulatorOptions } from './options.ts'
-import { seededRandom } from './signals/random.ts'
-import { SimulatorError } from './simulator-error.ts'
-import { type Summary, summarize } from './summary.ts'
-import { Tally } from './tally.ts'
+import type { Fault } from './faults/fault.ts'
+import { writeRunFiles } from './report/run-files.ts'
+import { type Second, SecondsFile } from './report/seconds.ts'
+import { summarize } from './report/summarize.ts'
+import type { Summary, Verification } from './report/summary.ts'
+import { BySecond } from './run/by-second.ts'
+import { DueTimes } from './run/due-times.ts'
+import { LiveWatch } from './run/live-watch.ts'
+import type { Part } from './run/part.ts'
+import type { RunRecord } from './run/run-folder.ts'
+import type { Totals } from './run/totals.ts'
+import type { Scenario } from './scenario/scenario.ts'
 
-/** Simulated devices between CONNECT and CONNACK; when full, the next device waits. */
-const SIMULATOR_CONNECTING_MAX = 50
-/** Connections a second that a simulator opens at its start. */
-const SIMULATOR_CONNECTS_PER_SECOND_MAX = 500
-/** All devices have to be connected by then, on top of the time their spread starts take; else the run fails. */
-const SIMULATOR_CONNECT_DEADLINE_MS = 15_000
+/** An installation of ours beside the broker: where the store, the dead letters and live readings are asked for. */
+export interface Installation {
+  /** Of the gateway. */
+  readonly url: string
+  /** Of an app that may read what the fleet sends. */
+  readonly token: () => Promise<string>
+}
+
+export interface RunOptions {
+  readonly scenario: Scenario
+  /** The broker. */
+  readonly url: string
+  readonly installation: Installation | undefined
+  /** Where the run is kept; undefined: nowhere. */
+  readonly folder: string | undefined
+  /** How often all processes are asked; a second unless told. */
+  readonly everyMs?: number
+}
 
 export interface SimulatorDeps {
-  readonly registry: SchemaSource
-  /** The token a device shows as its MQTT password. */
-  readonly credentials: (device: string) => Promise<string>
-  readonly clock: Clock
+  /** One for each process. */
+  readonly parts: readonly Part[]
+  /** What the platform has taken so far, of all devices; undefined without an installation. */
+  readonly books: () => Promise<RunRecord['booksBefore']>
+  /** Called once all is written, if the run is to be verified: what became of it. */
+  readonly verify: (() => Promise<Verification>) | undefined
+  /** Of this process and the others. */
+  readonly cost: () => Summary['cost']
   readonly logger: Logger
 }
 
+export type Phase = 'connecting' | 'publishing' | 'draining' | 'verifying' | 'closed'
+
 /** What is known of a run while it lasts. */
 export interface Snapshot {
-  readonly phase: 'connecting' | 'publishing' | 'draining' | 'closed'
-  readonly devices: number
-  readonly connected: number
-  readonly sent: number
-  readonly acknowledged: number
-  readonly reconnects: number
-  readonly errors: number
+  readonly phase: Phase
+  readonly scenario: Scenario
+  /** Those of the scenario, and then those by hand. */
+  readonly faults: readonly Fault[]
+  readonly totals: Totals
+  /** Those that are over. */
+  readonly seconds: readonly Second[]
   /** Milliseconds since the first message was due; 0 before. */
   readonly elapsedMs: number
   /** Why no device is connected yet. */
-  readonly problem?: string
+  readonly problem: string | undefined
 }
 
-/** Chance for back-offs, apart from the values': a reconnect must not change what a device measures. */
-const BACK_OFF_STREAM = 0x8000_0000
-
 export class Simulator {
-  readonly #options: SimulatorOptions
+  readonly #options: RunOptions
   readonly #deps: SimulatorDeps
-  readonly #tally = new Tally()
-  #devices: SimulatedDevice[] = []
-  #phase: Snapshot['phase'] = 'connecting'
+  readonly #dueTimes: DueTimes
+  readonly #watch: LiveWatch | undefined
+  readonly #bySecond: BySecond
+  readonly #faults: Fault[]
+  #secondsFile: SecondsFile | undefined
+  #phase: Phase = 'connecting'
   #beganAt: number | undefined
-  #refusal: SimulatorError | undefined
-  #wake: () => void = () => {}
+  #startAt = 0
 
-  constructor(options: SimulatorOptions, deps: SimulatorDeps) {
+  constructor(options: RunOptions, deps: SimulatorDeps) {
     this.#options = options
     this.#deps = deps
+    const { scenario, installation, folder } = options
+    this.#faults = [...scenario.faults]
+    this.#dueTimes = new DueTimes(scenario)
+    if (folder !== undefined) mkdirSync(folder, { recursive: true })
+    if (installation !== undefined) {
+      const streams = [...new Set(scenario.fleet.flatMap(({ sends }) => sends.map(({ stream }) => stream)))]
+      const file = folder === undefined ? undefined : join(folder, 'live.tsv')
+      this.#watch = new LiveWatch({ ...installation, streams, file }, this.#dueTimes)
+    }
+    this.#bySecond = new BySecond(deps.parts, this.#watch, (second) => this.#secondsFile?.add(second), options.everyMs)
   }
 
   get snapshot(): Snapshot {
-    const { connected, sent, acknowledged, reconnects } = this.#tally
-    const problem = this.#phase === 'connecting' && connected === 0 ? this.#problem() : undefined
+    const { totals, seconds, problem } = this.#bySecond
     return {
       phase: this.#phase,
-      devices: this.#options.devices,
-      connected,
-      sent,
-      acknowledged,
-      reconnects,
-      errors: this.#tally.errorCount(),
-      elapsedMs: this.#beganAt === undefined ? 0 : performance.now() - this.#beganAt,
-      ...(problem !== undefined && { problem }),
+      scenario: this.#options.scenario,
+      faults: this.#faults,
+      totals,
+      seconds,
+      elapsedMs: this.#beganAt === undefined ? 0 : epochNow() - this.#beganAt,
+      problem: this.#phase === 'connecting' ? problem : undefined,
     }
   }
 
+  /** By hand, from now on. */
+  befall(device: string, fault: Fault): void {
+    const number = this.#faults.push(fault) - 1
+    for (const part of this.#deps.parts) part.befall(device, { number, fault })
+  }
+
   /**
-   * Runs to the end; aborting `signal` ends it early, in good order. Once only. Rejects with a `SimulatorError`:
-   * `unknown-stream`, `unsupported-field`, `message-too-large`, `refused`, `unreachable`.
+   * Runs to the end; aborting `signal` ends it early, in good order. Once only. Rejects with a `SimulatorError`: `unknown-stream`,
+   * `unsupported-field`, `message-too-large`, `refused`, `unreachable`, `no-gateway`.
    */
   async run(signal: AbortSignal): Promise<Summary> {
-    const onAbort = () => this.#wake()
-    signal.addEventListener('abort', onAbort)
+    const { scenario } = this.#options
+    const { parts } = this.#deps
+    const each = (step: (part: Part) => Promise<void>) => Promise.all(parts.map(step))
     try {
-      this.#devices = await this.#makeDevices()
-      await this.#connect(signal)
-      await this.#publish(signal)
-      const elapsedMs = await this.#drain()
-      return summarize(this.#options, this.#tally, elapsedMs, this.#refusal?.message)
+      await each((part) => part.prepare())
+      this.#bySecond.start()
+      const record = await this.#publish(signal)
+      this.#phase = 'draining'
+      await each((part) => part.drain(scenario.drainMs))
+      const ended = { ...record, endedAt: epochNow() }
+      await this.#bySecond.stop()
+      this.#keep(ended)
+      const payloadHash = await this.#payloadHash()
+      await each((part) => part.close())
+      return await this.#account(ended, payloadHash, signal.aborted)
     } finally {
-      signal.removeEventListener('abort', onAbort)
-      await Promise.all(this.#devices.map((device) => device.close()))
+      await this.#bySecond.stop()
+      await each((part) => part.close())
+      await this.#watch?.stop()
+      await this.#bySecond.look()
       this.#phase = 'closed'
     }
   }
 
-  async #makeDevices(): Promise<SimulatedDevice[]> {
-    const { devices, seed, stream, batch, format, mqtt, qos, url, rate, messages } = this.#options
-    const { registry, clock, logger, credentials } = this.#deps
-    // A batch that is too large, or a field that cannot be drawn, shows before anything connects.
-    new Messages({ stream, seed, batch, format, index: 0 }, { registry, clock }).next()
-    const made: SimulatedDevice[] = []
-    for (let index = 0; index < devices; index++) {
-      const id = deviceName(this.#options, index)
-      const share = Math.floor(messages / devices) + (index < messages % devices ? 1 : 0)
-      const device = new SimulatedDevice(
-        {
-          url,
-          id,
-          token: await credentials(id),
-          stream,
-          mqtt,
-          qos,
-          batch,
-          messages: messages === Number.POSITIVE_INFINITY ? messages : share,
-          intervalMs: rate === 0 ? 0 : 1000 / rate,
-        },
-        {
-          source: new Messages({ stream, seed, batch, format, index }, { registry, clock }),
-          tally: this.#tally,
-          random: seededRandom(seed, BACK_OFF_STREAM + index),
-          logger,
-        },
-      )
-      device.onIdle = () => this.#wake()
-      device.onRefused = (error) => {
-        this.#refusal ??= error
-        this.#wake()
-      }
-      made.push(device)
+  /** Connects, and publishes to the end. */
+  async #publish(signal: AbortSignal): Promise<RunRecord> {
+    const { scenario } = this.#options
+    const { parts } = this.#deps
+    const connect = () => Promise.all(parts.map((part) => part.connect(signal)))
+    const isRamped = scenario.rampMs > 0
+    const watching = this.#watchLive()
+    if (!isRamped) await connect()
+    await watching
+    const record = this.#begin(await this.#deps.books())
+    const failed = new AbortController()
+    const either = AbortSignal.any([signal, failed.signal])
+    const publishing = parts.map((part) => part.publish(record.beganAt + scenario.durationMs, either))
+    if (isRamped) {
+      // One that cannot connect ends it for all.
+      await connect().catch((error) => {
+        failed.abort()
+        throw error
+      })
     }
-    return made
+    await Promise.all(publishing)
+    return record
   }
 
-  /** Resolves when every device has been connected once. Throws `refused`, or `unreachable` after the deadline. */
-  async #connect(signal: AbortSignal): Promise<void> {
-    const deadline = performance.now() + SIMULATOR_CONNECT_DEADLINE_MS + this.#connectSpreadMs()
-    const connecting = new Set<Promise<void>>()
-    const over = () => signal.aborted || this.#refusal !== undefined || performance.now() >= deadline
-    const startedAt = performance.now()
-    for (const [index, device] of this.#devices.entries()) {
-      const dueAt = startedAt + (index * 1000) / SIMULATOR_CONNECTS_PER_SECOND_MAX
-      if (dueAt > performance.now()) await delay(Math.ceil(dueAt - performance.now()))
-      while (connecting.size >= SIMULATOR_CONNECTING_MAX && !over()) await this.#changed(deadline, connecting)
-      if (over()) break
-      const connected = device.connect().finally(() => connecting.delete(connected))
-      connecting.add(connected)
-    }
-    while (connecting.size > 0 && !over()) await this.#changed(deadline, connecting)
-    this.#throwIfRefused()
-    if (!signal.aborted && this.#devices.some((device) => !device.everOnline)) throw this.#unreachable()
+  async #watchLive(): Promise<void> {
+    if (this.#watch === undefined) return
+    const failure = await this.#watch.start()
+    if (failure === undefined) return
+    if (this.#deps.verify !== undefined) throw failure
+    this.#deps.logger.warn(`${failure.message}: the run goes on without them`)
   }
 
-  /** At the bounded rate, the last device's turn comes this late. */
-  #connectSpreadMs(): number {
-    return (this.#options.devices * 1000) / SIMULATOR_CONNECTS_PER_SECOND_MAX
-  }
-
-  async #publish(signal: AbortSignal): Promise<void> {
-    const { rate, devices, durationMs } = this.#options
-    const beganAt = performance.now()
+  #begin(booksBefore: RunRecord['booksBefore']): RunRecord {
+    const { scenario, url, installation, folder } = this.#options
+    const beganAt = epochNow()
     this.#beganAt = beganAt
+    this.#startAt = scenario.startAt ?? Math.floor(beganAt)
     this.#phase = 'publishing'
-    const spreadMs = rate === 0 ? 0 : 1000 / rate / devices
-    for (const [index, device] of this.#devices.entries()) device.begin(beganAt + index * spreadMs)
-    const deadline = beganAt + durationMs
-    const over = () =>
-      signal.aborted ||
-      this.#refusal !== undefined ||
-      performance.now() >= deadline ||
-      this.#devices.every((device) => device.done)
-    while (!over()) await this.#changed(deadline)
+    this.#dueTimes.begin(beganAt, this.#startAt)
+    if (folder !== undefined) this.#secondsFile = new SecondsFile(join(folder, 'seconds.csv'))
+    this.#bySecond.begin()
+    for (const part of this.#deps.parts) part.begin(beganAt, this.#startAt)
+    const processes = this.#deps.parts.length
+    const record = { scenario, url, gateway: installation?.url, beganAt, endedAt: undefined, processes, booksBefore }
+    this.#keep(record)
+    return record
   }
 
-  /** Waits for the outstanding acknowledgements; returns the milliseconds from the first message to the last of them. */
-  async #drain(): Promise<number> {
-    this.#phase = 'draining'
-    for (const device of this.#devices) device.halt()
-    const deadline = performance.now() + this.#options.drainMs
-    const waiting = () => this.#devices.some((device) => device.inFlight > 0 && !device.isRefused)
-    while (waiting() && performance.now() < deadline) await this.#changed(deadline)
-    return performance.now() - (this.#beganAt ?? performance.now())
+  #keep(record: RunRecord): void {
+    const { folder } = this.#options
+    if (folder !== undefined) writeFileSync(join(folder, 'run.json'), `${JSON.stringify(record, null, 2)}\n`)
   }
 
-  /** Resolves at `deadline`, when a device calls, the signal aborts, or one of `others` settles. */
-  #changed(deadline: number, others: Iterable<Promise<void>> = []): Promise<void> {
-    return new Promise((resolve) => {
-      const wait = Math.min(deadline - performance.now(), TIMER_MAX_MS)
-      const timer = setTimeout(resolve, Math.max(0, Math.ceil(wait)))
-      const done = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-      this.#wake = done
-      for (const other of others) other.then(done)
+  /** Of all payloads in the order of each device, whatever process it is in. */
+  async #payloadHash(): Promise<string> {
+    const hashes = await Promise.all(this.#deps.parts.map((part) => part.payloadHashes()))
+    const sorted = hashes.flatMap((each) => Object.entries(each)).sort(([one], [other]) => (one < other ? -1 : 1))
+    return createHash('sha256').update(JSON.stringify(sorted)).digest('hex')
+  }
+
+  async #account(run: RunRecord & { endedAt: number }, payloadHash: string, isInterrupted: boolean): Promise<Summary> {
+    const { scenario, url, folder } = this.#options
+    const { totals, live, refused, seconds } = this.#bySecond
+    let verification: Verification | undefined
+    if (this.#deps.verify !== undefined) {
+      this.#phase = 'verifying'
+      verification = await this.#deps.verify()
+    }
+    await this.#watch?.stop()
+    const summary = summarize({
+      scenario,
+      url,
+      startAt: this.#startAt,
+      processes: run.processes,
+      elapsedMs: run.endedAt - run.beganAt,
+      totals,
+      live,
+      faults: this.#faults,
+      payloadHash,
+      verification,
+      cost: this.#deps.cost(),
+      isInterrupted,
+      refused,
     })
-  }
-
-  #throwIfRefused(): void {
-    if (this.#refusal !== undefined) throw this.#refusal
-  }
-
-  #problem(): string | undefined {
-    const error = this.#devices.find((device) => device.lastError !== undefined)?.lastError
-    return error && `cannot connect to ${this.#options.url} (${errorText(error)}), trying again`
-  }
-
-  #unreachable(): SimulatorError {
-    const missing = this.#devices.filter((device) => !device.everOnline)
-    const cause = missing.find((device) => device.lastError !== undefined)?.lastError
-    const why = cause === undefined ? 'no answer' : errorText(cause)
-    const { url, devices } = this.#options
-    const message = `${missing.length} of ${devices} devices could not connect to ${url} (${why}): is it up?`
-    return new SimulatorError('unreachable', message, { cause })
+    if (folder !== undefined) writeRunFiles(folder, { summary, run, seconds, timings: { ...totals.timings, live } })
+    return summary
   }
 }
 
-/** The longest `setTimeout` takes; a longer wait is a chain of these. */
-const TIMER_MAX_MS = 2 ** 31 - 1
-
-/** Node reports a host that refused on each of its addresses as an `AggregateError` without a message. */
-function errorText(error: Error): string {
-  return error.message || ('code' in error ? String(error.code) : error.name)
-}
+const epochNow = () => performance.timeOrigin + performance.now()

@@ -20,6 +20,8 @@ export type { Birth, MeasuredRecord }
 export interface Source {
   /** Where its messages go. */
   readonly topic: string
+  /** Of a record, which holds when it was measured. */
+  readonly timeField: string
   /** What must come first on each connection, if the format has such (Sparkplug); `at` is milliseconds since 1970. */
   birth(at: number): readonly Birth[]
   /** What the next message says; the last reading is of `at`, the ones before it lie evenly between it and the message before. */
@@ -53,7 +55,7 @@ export function sourceOf(options: SourceOptions, deps: { readonly schemas: Simul
 class DeviceSource implements Source {
   readonly topic: string
   readonly #format: WireFormat
-  readonly #timeField: string
+  readonly timeField: string
   /** Units of the schema's time field in a millisecond. */
   readonly #unitsPerMs: number
   readonly #batch: number
@@ -70,12 +72,12 @@ class DeviceSource implements Source {
     const version = schemas.version(sending.stream, versions?.[index % versions.length])
     this.#format = formatOf({ group, sending, device, version, schemas })
     this.topic = this.#format.topic
-    this.#timeField = version.definition.timeField
+    this.timeField = version.definition.timeField
     this.#unitsPerMs = version.definition.precision === 'us' ? 1000 : 1
     this.#batch = sending.batch
     this.#everyMs = sending.everyMs
     const random = deviceRandom(seed, index, sending.stream)
-    this.#record = recordSource(version.registered.schema, this.#timeField, random, this.#format.drawsJson)
+    this.#record = recordSource(version.registered.schema, this.timeField, random, this.#format.drawsJson)
   }
 
   birth(at: number): readonly Birth[] {
@@ -106,14 +108,14 @@ class DeviceSource implements Source {
 
   shift(records: readonly MeasuredRecord[], byMs: number): void {
     for (const record of records) {
-      record[this.#timeField] = Math.round(Number(record[this.#timeField]) + byMs * this.#unitsPerMs)
+      record[this.timeField] = Math.round(Number(record[this.timeField]) + byMs * this.#unitsPerMs)
     }
   }
 
   #reading(at: number): MeasuredRecord {
     this.#lastTime = Math.max(Math.round(at * this.#unitsPerMs), this.#lastTime + 1)
     const record = this.#record()
-    record[this.#timeField] = this.#lastTime
+    record[this.timeField] = this.#lastTime
     return record
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { brokerAddress } from '../../../devices/simulator/broker-address.ts'
+import { brokerAddress } from '../../../devices/simulator/fleet/broker-address.ts'
 
 test('a URL becomes what mqtt connects to', () => {
   const cases: [url: string, address: object][] = [

@@ -1,38 +1,80 @@
 /** Owns what the simulator's tests share: a run against a broker, with the shipped schemas and any token. */
 
-import type { SimulatorOptions } from '../../../devices/simulator/options.ts'
-import { Simulator, type SimulatorDeps } from '../../../devices/simulator/simulator.ts'
-import { systemClock } from '../../../platform/clock.ts'
+import type { Credentials } from '../../../devices/simulator/fleet/fleet.ts'
+import { SimulatorSchemas } from '../../../devices/simulator/messages/simulator-schemas.ts'
+import { LocalPart } from '../../../devices/simulator/run/local-part.ts'
+import type { Group, Scenario, Sending } from '../../../devices/simulator/scenario/scenario.ts'
+import { Simulator } from '../../../devices/simulator/simulator.ts'
 import { silentLogger } from '../../../platform/logger.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
 
 export const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
+/** How often a run is looked at: tests wait for what it shows. */
+const EVERY_MS = 10
 
-export const fleetOptions = (url: string, changes: Partial<SimulatorOptions> = {}): SimulatorOptions => ({
-  url,
-  devices: 3,
-  rate: 0,
-  stream: 'environment',
-  seed: 7,
-  durationMs: Number.POSITIVE_INFINITY,
-  drainMs: 10_000,
-  messages: 30,
-  mqtt: '3.1.1',
-  qos: 1,
-  batch: 1,
-  format: 'avro',
-  prefix: 'sim-',
-  thresholds: {},
-  ...changes,
-})
+type Changes = Partial<Omit<Scenario, 'fleet'> & Omit<Group, 'sends'> & Omit<Sending, 'everyMs'>> & {
+  /** Messages a second and device. */
+  readonly rate?: number
+}
 
-export const fleet = (options: SimulatorOptions, changes: Partial<SimulatorDeps> = {}): Simulator =>
-  new Simulator(options, {
-    registry,
-    credentials: async () => 'any',
-    clock: systemClock,
+/** Three devices that send 30 messages as fast as they are acknowledged. */
+export function scenario(changes: Changes = {}): Scenario {
+  const { rate = 0, ...more } = changes
+  const all = {
+    name: 'test',
+    seed: 7,
+    startAt: undefined,
+    durationMs: Number.POSITIVE_INFINITY,
+    messages: 30,
+    rampMs: 0,
+    drainMs: 10_000,
+    faults: [],
+    failIf: [],
+    prefix: 'sim-',
+    devices: 3,
+    mqtt: '3.1.1',
+    keepaliveSeconds: 60,
+    stream: 'environment',
+    burst: 1,
+    qos: 1,
+    batch: 1,
+    format: 'avro',
+    versions: undefined,
+    signals: {},
+    topic: undefined,
+    ...more,
+  } as const
+  const { name, seed, startAt, durationMs, messages, rampMs, drainMs, faults, failIf, ...rest } = all
+  const { prefix, devices, mqtt, keepaliveSeconds, ...sends } = rest
+  const sending: Sending = { ...sends, everyMs: rate === 0 ? 0 : 1000 / rate }
+  const fleet = [{ prefix, devices, mqtt, keepaliveSeconds, sends: [sending] }]
+  return { name, seed, startAt, durationMs, messages, rampMs, drainMs, faults, failIf, fleet }
+}
+
+export interface Run {
+  readonly scenario: Scenario
+  readonly url: string
+}
+
+export const fleetOptions = (url: string, changes: Changes = {}): Run => ({ url, scenario: scenario(changes) })
+
+const any = async () => 'any'
+
+export function fleet(run: Run, good: (device: string) => Promise<string> = any): Simulator {
+  const credentials: Credentials = { good, expired: any, revoked: any }
+  const part = new LocalPart(
+    { ...run, tls: {}, part: { index: 0, of: 1 }, messagesFile: undefined },
+    { schemas: new SimulatorSchemas(registry), credentials, logger: silentLogger() },
+  )
+  const options = { ...run, installation: undefined, folder: undefined, everyMs: EVERY_MS }
+  const cost = () => ({ cpuSeconds: 0, rssBytesMax: 0 })
+  return new Simulator(options, {
+    parts: [part],
+    books: async () => undefined,
+    verify: undefined,
+    cost,
     logger: silentLogger(),
-    ...changes,
   })
+}
 
 export const never = (): AbortSignal => new AbortController().signal

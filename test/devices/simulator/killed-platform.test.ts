@@ -37,11 +37,11 @@ test('the platform killed -9 in mid-run: what was acknowledged is stored, each r
   const first = await up(t, env)
   const identity = new Identity({ directory: join(directory, 'keys') }, { clock: systemClock })
   await identity.start()
-  const simulator = fleet(fleetOptions(`mqtt://127.0.0.1:${mqttPort}`, { devices: 10, messages: MESSAGES }), {
-    credentials: (device) => identity.signDevice(device, HOUR_MS),
-  })
+  const simulator = fleet(fleetOptions(`mqtt://127.0.0.1:${mqttPort}`, { devices: 10, messages: MESSAGES }), (device) =>
+    identity.signDevice(device, HOUR_MS),
+  )
   const running = simulator.run(never())
-  await until(() => simulator.snapshot.acknowledged > 2_000)
+  await until(() => simulator.snapshot.totals.counts.acknowledged > 2_000)
   first.kill('SIGKILL')
   await once(first, 'exit')
   await up(t, env)

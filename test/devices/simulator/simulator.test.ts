@@ -3,10 +3,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
-import { brokerAddress } from '../../../devices/simulator/broker-address.ts'
-import { LEVELS } from '../../../devices/simulator/device.ts'
+import { brokerAddress } from '../../../devices/simulator/fleet/broker-address.ts'
+import { summaryText } from '../../../devices/simulator/report/summary-text.ts'
+import { LEVELS } from '../../../devices/simulator/scenario/scenario.ts'
 import { SimulatorError } from '../../../devices/simulator/simulator-error.ts'
-import { summaryText } from '../../../devices/simulator/summary.ts'
 import { startBroker } from '../../broker/harness.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { startMosquitto } from '../../servers/mosquitto.ts'
@@ -70,9 +70,9 @@ for (const mqtt of LEVELS) {
   test(`MQTT ${mqtt}: a device that is revoked while it sends ends the run, and the summary says what was sent and why it ended`, async (t) => {
     const bench = await startBroker(t)
     const options = fleetOptions(`mqtt://127.0.0.1:${bench.port}`, { mqtt, devices: 2, messages: 1e9, rate: 50 })
-    const simulator = fleet(options, { credentials: (device) => bench.identity.signDevice(device, 60_000) })
+    const simulator = fleet(options, (device) => bench.identity.signDevice(device, 60_000))
     const running = simulator.run(never())
-    await until(() => simulator.snapshot.acknowledged > 20)
+    await until(() => simulator.snapshot.totals.counts.acknowledged > 20)
     bench.identity.revocations.add({ id: 'sim-1', before: Date.now() + 1_000 }, Date.now())
     bench.identity.refresh()
     bench.broker.sweepTokens()
@@ -91,11 +91,11 @@ test('by MQTT 5 a platform says why it refuses a device, and why it ends a conne
   await assert.rejects(fleet(options).run(never()), /sim-1 was refused .*the password is not the token of/)
   const credentials = (device: string) => bench.identity.signDevice(device, 60_000)
   const interruption = new AbortController()
-  const simulator = fleet(options, { credentials })
+  const simulator = fleet(options, credentials)
   const running = simulator.run(interruption.signal)
-  await until(() => simulator.snapshot.acknowledged > 0)
+  await until(() => simulator.snapshot.totals.counts.acknowledged > 0)
   await bench.stop()
-  await until(() => simulator.snapshot.connected === 0)
+  await until(() => simulator.snapshot.totals.counts.connected === 0)
   interruption.abort()
   const { reasons } = await running
   assert.deepEqual(reasons, [{ by: 'DISCONNECT', code: 0x8b, count: 1, words: 'the broker is stopping' }])
@@ -140,12 +140,12 @@ test('an aborted signal ends the run in good order', async (t) => {
   const interruption = new AbortController()
   const simulator = fleet(fleetOptions(broker.url, { messages: Number.POSITIVE_INFINITY }))
   const running = simulator.run(interruption.signal)
-  await until(() => simulator.snapshot.acknowledged > 100)
+  await until(() => simulator.snapshot.totals.counts.acknowledged > 100)
   interruption.abort()
   const summary = await running
   assert.equal(summary.unacknowledged, 0)
   assert.equal(simulator.snapshot.phase, 'closed')
-  assert.equal(simulator.snapshot.connected, 0)
+  assert.equal(simulator.snapshot.totals.counts.connected, 0)
 })
 
 test('messages on the errors topic are counted by their code', async (t) => {
@@ -157,16 +157,16 @@ test('messages on the errors topic are counted by their code', async (t) => {
       devices: 1,
       rate: 50,
       messages: Number.POSITIVE_INFINITY,
-      thresholds: { maxErrors: 1 },
+      failIf: ['errors>1'],
     }),
   )
   const interruption = new AbortController()
   const running = simulator.run(interruption.signal)
-  await until(() => simulator.snapshot.acknowledged > 0)
+  await until(() => simulator.snapshot.totals.counts.acknowledged > 0)
   const report = (text: string) => observer.client.publishAsync('devices/sim-1/errors', text)
   for (const code of ['malformed-avro', 'malformed-avro', 'empty']) await report(JSON.stringify({ code, message: 'm' }))
   await report('not JSON')
-  await until(() => simulator.snapshot.errors === 4)
+  await until(() => simulator.snapshot.totals.errorCount === 4)
   interruption.abort()
   const summary = await running
   assert.deepEqual(summary.errors, { empty: 1, 'malformed-avro': 2, unreadable: 1 })
@@ -176,10 +176,10 @@ test('messages on the errors topic are counted by their code', async (t) => {
 test('thresholds: a missed one fails the run, one that is held does not', async (t) => {
   const broker = await requireServer(t, startMosquitto)
   if (!broker) return
-  const run = (thresholds: object) => fleet(fleetOptions(broker.url, { thresholds })).run(never())
-  const held = await run({ maxP99Ms: 60_000, maxErrors: 0, minRate: 1 })
+  const run = (...failIf: string[]) => fleet(fleetOptions(broker.url, { failIf })).run(never())
+  const held = await run('p99>60s', 'errors>0', 'rate<1')
   assert.deepEqual([held.ok, held.thresholds.map((each) => each.held)], [true, [true, true, true]])
-  const missed = await run({ maxP99Ms: 0.0001, minRate: 1e9 })
+  const missed = await run('p99>0.0001ms', 'rate<1000000000')
   assert.deepEqual([missed.ok, missed.thresholds.map((each) => each.held)], [false, [false, false]])
 })
 
@@ -191,9 +191,9 @@ for (const mqtt of LEVELS) {
     if (!first) return
     const simulator = fleet(fleetOptions(`mqtt://127.0.0.1:${port}`, { mqtt, devices: 5, messages: 20_000 }))
     const running = simulator.run(never())
-    await until(() => simulator.snapshot.acknowledged > 1_000)
+    await until(() => simulator.snapshot.totals.counts.acknowledged > 1_000)
     await first.stop()
-    await until(() => simulator.snapshot.connected === 0)
+    await until(() => simulator.snapshot.totals.counts.connected === 0)
     const second = await start()
     t.after(() => second.stop())
     const summary = await running

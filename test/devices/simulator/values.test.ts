@@ -1,14 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Messages } from '../../../devices/simulator/messages.ts'
+import { SimulatorSchemas } from '../../../devices/simulator/messages/simulator-schemas.ts'
 import { SimulatorError } from '../../../devices/simulator/simulator-error.ts'
 import { Decoder } from '../../../schemas/decoder.ts'
 import { type Reading, Rejection } from '../../../schemas/reading.ts'
+import type { Registry } from '../../../schemas/registry.ts'
 import { probe, probeRegistry, TIME } from '../../schemas/schema-folder.ts'
 import { registry } from './fleet.ts'
+import { type Asked, makeSource } from './messages/sources.ts'
 
 const decoder = new Decoder(registry)
+
+/** Messages by the time of a clock. */
+function messagesOf(asked: Asked, deps: { registry: Registry; clock: { now(): number } }) {
+  const source = makeSource(asked, new SimulatorSchemas(deps.registry))
+  return { next: () => source.write(source.measure(deps.clock.now())) }
+}
+
 const NOW = Date.UTC(2025, 10, 23)
 const still = { now: () => NOW }
 
@@ -20,7 +29,7 @@ function readings(
   format: 'avro' | 'json' = 'avro',
   batch = 1,
 ) {
-  const messages = new Messages({ stream, seed, index, batch, format }, { registry, clock: still })
+  const messages = messagesOf({ stream, seed, index, batch, format }, { registry, clock: still })
   const all: Reading[] = []
   for (let number = 0; number < count; number++) {
     const decoded = decoder.decode({ device: 'a', stream, receivedAt: NOW, payload: messages.next() })
@@ -56,7 +65,7 @@ test('what Avro writes as another type is drawn so that the registry takes it', 
   const fields = types.map((type, index) => ({ name: `x${index}`, type }))
   const own = probeRegistry(t, { ...probe(), fields: [{ ...TIME, time: true }, ...fields] })
   const drawn = (['avro', 'json'] as const).map((format) => {
-    const messages = new Messages(
+    const messages = messagesOf(
       { stream: 'probe', seed: 1, index: 0, batch: 20, format },
       { registry: own, clock: still },
     )
@@ -82,8 +91,8 @@ test('the same seed and device give the same values, another seed or device othe
 
 test('a clock that stands still, or goes back, yields unique and rising times', () => {
   let now = NOW
-  const messages = new Messages(
-    { stream: 'environment', seed: 1, index: 0, batch: 3, format: 'avro' },
+  const messages = messagesOf(
+    { stream: 'environment', seed: 1, index: 0, batch: 1, format: 'avro' },
     { registry, clock: { now: () => now-- } },
   )
   const times: number[] = []
@@ -116,11 +125,11 @@ test('tags stay the same for the life of a device', () => {
 test('an unknown stream is named with those there are, and a batch that fits no message is refused', () => {
   const deps = { registry, clock: still }
   assert.throws(
-    () => new Messages({ stream: 'nope', seed: 1, index: 0, batch: 1, format: 'avro' }, deps),
+    () => messagesOf({ stream: 'nope', seed: 1, index: 0, batch: 1, format: 'avro' }, deps),
     (error) =>
       error instanceof SimulatorError && error.code === 'unknown-stream' && error.message.includes('environment'),
   )
-  const large = new Messages({ stream: 'environment', seed: 1, index: 0, batch: 10_000, format: 'json' }, deps)
+  const large = messagesOf({ stream: 'environment', seed: 1, index: 0, batch: 10_000, format: 'json' }, deps)
   assert.throws(
     () => large.next(),
     (error) => error instanceof SimulatorError && error.code === 'message-too-large',

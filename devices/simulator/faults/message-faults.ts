@@ -1,0 +1,164 @@
+/**
+ * Owns what faults do to the messages of one device and one sending: to its clock, to what it measures, to the bytes, to where they go.
+ *
+ * Always true: it depends on the scenario, the device and the number of the message alone, so the same seed has the same faults; a message
+ * has at most one of those that befall a share of the messages, the first that does.
+ */
+
+import { telemetryTopic } from '../../../identity/topics.ts'
+import type { MeasuredRecord, Source } from '../messages/source.ts'
+import type { Random } from '../signals/random.ts'
+import type { NumberedFault } from './befallen.ts'
+import type { Fault, FaultKind } from './fault.ts'
+import { hostilePayload } from './hostile.ts'
+
+export interface Made {
+  readonly topic: string
+  readonly payload: Buffer
+  /** What it was made by, if it is not as a device in order sends it. */
+  readonly fault: NumberedFault | undefined
+  /** It goes to a topic that is not its device's. */
+  readonly isForbidden: boolean
+}
+
+type OfMessages = Extract<Fault, { readonly share: number }>
+interface Shared extends NumberedFault {
+  readonly fault: OfMessages
+}
+
+const MS_PER_HOUR = 3_600_000
+/** Avro's int. */
+const INT_MAX = 2 ** 31 - 1
+const AVRO_MARK = [0xc3, 0x01]
+const FINGERPRINT_BYTES = 8
+
+export class MessageFaults {
+  readonly #faults: NumberedFault[]
+  readonly #shared: Shared[]
+  readonly #source: Source
+  readonly #device: string
+  readonly #stream: string
+  readonly #random: Random
+  #before: readonly MeasuredRecord[] | undefined
+  readonly #stuckAt = new Map<number, Record<string, unknown>>()
+
+  constructor(
+    faults: readonly NumberedFault[],
+    { source, device, stream, random }: { source: Source; device: string; stream: string; random: Random },
+  ) {
+    this.#faults = [...faults]
+    this.#shared = faults.filter((each): each is Shared => 'share' in each.fault)
+    this.#source = source
+    this.#device = device
+    this.#stream = stream
+    this.#random = random
+  }
+
+  /** One more; of those that befall a share of the messages there is none that comes later. */
+  add(fault: NumberedFault): void {
+    this.#faults.push(fault)
+  }
+
+  /** The message that is due so many milliseconds after the fleet began, measured at `at`, milliseconds since 1970. */
+  make(offsetMs: number, at: number): Made {
+    const source = this.#source
+    const records = source.measure(at)
+    const drawn = this.#draw(offsetMs)
+    let fault: NumberedFault | undefined = this.#shiftClock(records, offsetMs) ?? this.#stick(records, offsetMs)
+    if (drawn !== undefined) {
+      this.#mismeasure(drawn.fault, records)
+      fault = drawn
+    }
+    this.#before = records
+    const good = source.write(records)
+    const kind = drawn?.fault.kind
+    return {
+      topic: kind === 'forbidden-topic' ? telemetryTopic(`${this.#device}-other`, this.#stream) : source.topic,
+      payload: this.#misspell(kind, good),
+      fault,
+      isForbidden: kind === 'forbidden-topic',
+    }
+  }
+
+  #draw(offsetMs: number): Shared | undefined {
+    let drawn: Shared | undefined
+    for (const each of this.#shared) {
+      // One draw for each that is under way, so that one fault more changes nothing of the others' chance.
+      if (isUnderWay(each.fault, offsetMs) && this.#random.next() < each.fault.share) drawn ??= each
+    }
+    return drawn
+  }
+
+  #shiftClock(records: readonly MeasuredRecord[], offsetMs: number): NumberedFault | undefined {
+    let byMs = 0
+    let found: NumberedFault | undefined
+    for (const each of this.#faults) {
+      const shift = shiftBy(each.fault, offsetMs)
+      if (shift === 0) continue
+      byMs += shift
+      found ??= each
+    }
+    if (found !== undefined) this.#source.shift(records, Math.round(byMs))
+    return found
+  }
+
+  #stick(records: readonly MeasuredRecord[], offsetMs: number): NumberedFault | undefined {
+    let found: NumberedFault | undefined
+    for (const each of this.#faults) {
+      if (each.fault.kind !== 'stuck' || !isUnderWay(each.fault, offsetMs)) continue
+      const { timeField } = this.#source
+      const columns = (record: MeasuredRecord) =>
+        Object.keys(record).filter((name) => typeof record[name] === 'number' && name !== timeField)
+      for (const record of records) {
+        const names = each.fault.column === undefined ? columns(record).slice(0, 1) : [each.fault.column]
+        const stuckAt = this.#stuckAt.get(each.number) ?? Object.fromEntries(names.map((name) => [name, record[name]]))
+        this.#stuckAt.set(each.number, stuckAt)
+        for (const name of names) if (name in record) record[name] = stuckAt[name]
+      }
+      found ??= each
+    }
+    return found
+  }
+
+  #mismeasure(fault: OfMessages, records: readonly MeasuredRecord[]): void {
+    const { timeField } = this.#source
+    if (fault.kind === 'repeated-times') {
+      for (const [index, record] of records.entries()) {
+        const before = this.#before?.[index]
+        if (before !== undefined) record[timeField] = before[timeField]
+      }
+    } else if (fault.kind === 'spikes') {
+      for (const record of records) {
+        const numbers = Object.keys(record).filter((name) => typeof record[name] === 'number' && name !== timeField)
+        const name = numbers[this.#random.below(numbers.length)]
+        if (name !== undefined) record[name] = spiked(Number(record[name]), fault.factor)
+      }
+    }
+  }
+
+  #misspell(kind: FaultKind | undefined, good: Buffer): Buffer {
+    const random = this.#random
+    if (kind === 'truncated') return good.subarray(0, random.below(good.length))
+    if (kind === 'hostile') return hostilePayload(good, random)
+    if (kind !== 'unknown-schema') return good
+    const fingerprint = Array.from({ length: FINGERPRINT_BYTES }, () => random.below(256))
+    return Buffer.from([...AVRO_MARK, ...fingerprint, ...good.subarray(AVRO_MARK.length + FINGERPRINT_BYTES)])
+  }
+}
+
+export const isUnderWay = ({ atMs, forMs }: Pick<Fault, 'atMs' | 'forMs'>, offsetMs: number): boolean =>
+  offsetMs >= atMs && offsetMs < atMs + forMs
+
+function shiftBy(fault: Fault, offsetMs: number): number {
+  if (offsetMs < fault.atMs) return 0
+  if (fault.kind === 'clock-jump') return fault.byMs
+  if (!isUnderWay(fault, offsetMs)) return 0
+  if (fault.kind === 'clock-offset') return fault.byMs
+  return fault.kind === 'clock-drift' ? ((offsetMs - fault.atMs) / MS_PER_HOUR) * fault.msPerHour : 0
+}
+
+/** A whole number stays one that an int holds. */
+function spiked(value: number, factor: number): number {
+  const far = (value === 0 ? 1 : value) * factor
+  return Number.isInteger(value) ? Math.max(-INT_MAX, Math.min(INT_MAX, Math.round(far))) : far
+}

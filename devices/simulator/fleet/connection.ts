@@ -1,0 +1,350 @@
+/**
+ * Owns the MQTT connection of one simulated device (3.1.1 or 5, by the `mqtt` package): how it connects, comes back, and is cut on purpose.
+ *
+ *   idle --open()--> connecting --CONNACK 0, resends done--> online <--close, back-off or hold--> offline
+ *   connecting|online|offline --a CONNACK that will not change, and that no fault asked for--> refused
+ *   any --close()--> closed
+ *
+ * Always true: a QoS 1 or 2 message is kept until it is acknowledged and sent again, with DUP, after a reconnect; new messages are only sent
+ * while online, since `mqtt` fails those published while it resends.
+ */
+
+import { performance } from 'node:perf_hooks'
+import { connect, ErrorWithReasonCode, type IClientOptions, type IPublishPacket, type MqttClient, Store } from 'mqtt'
+import { generate } from 'mqtt-packet'
+import { commandsTopic, errorsTopic, statusTopic } from '../../../identity/topics.ts'
+import type { Logger } from '../../../platform/logger.ts'
+import type { Level, Qos } from '../scenario/scenario.ts'
+import type { Random } from '../signals/random.ts'
+import { SimulatorError } from '../simulator-error.ts'
+import { brokerAddress } from './broker-address.ts'
+import type { Tally } from './tally.ts'
+
+/** No CONNACK within this time: the attempt has failed and is repeated. */
+const SIMULATOR_CONNACK_MS = 10_000
+/** The pause before the first reconnect, with up to as much again by chance; a failure doubles it, up to the second value. */
+const SIMULATOR_BACKOFF_MIN_MS = 100
+const SIMULATOR_BACKOFF_MAX_MS = 5_000
+/** How long a clean disconnect may take before the socket is destroyed. */
+const SIMULATOR_CLOSE_MS = 2_000
+/** Of a session whose QoS 2 messages are half-way (MQTT 5; in 3.1.1 it is the broker's to say). */
+const SESSION_EXPIRY_SECONDS = 3_600
+
+/** What of TLS is not the system's own. PEM. */
+export interface TlsOptions {
+  readonly ca?: Buffer
+  readonly cert?: Buffer
+  readonly key?: Buffer
+}
+
+export interface ConnectionOptions {
+  readonly url: string
+  readonly tls: TlsOptions
+  readonly id: string
+  readonly token: string
+  readonly mqtt: Level
+  readonly keepaliveSeconds: number
+  /** It needs the broker's half of the session: of QoS 2. For QoS 1 our store alone is enough, and the broker keeps nothing. */
+  readonly keepsSession: boolean
+}
+
+/** As whom it connects the next time, in place of itself; undefined: as itself. */
+export type Disguise = { readonly clientId: string } | { readonly token: string }
+
+export interface ConnectionEvents {
+  /** New messages may be sent, so many of them unacknowledged. */
+  online(inFlightMax: number): void
+  offline(): void
+  /** For good. */
+  refused(error: SimulatorError): void
+  /** While disguised, as it should be. */
+  refusedAsExpected(): void
+  /** A message on the errors topic. */
+  told(payload: Buffer): void
+  /** A message of telemetry went out once more. */
+  resent(messageId: number): void
+}
+
+/**
+ * Codes of a CONNACK that will not change by trying again: identifier, credentials, authorisation (MQTT 3.1.1 section 3.2.2.3), and
+ * of MQTT 5 (section 3.2.2.2) the version, a ban, an authentication method besides.
+ */
+const FINAL_CONNACK_CODES: ReadonlySet<number> = new Set([2, 4, 5, 0x84, 0x85, 0x86, 0x87, 0x8a, 0x8c])
+
+/** What is in the store is only ever sent again, so it carries DUP [MQTT-3.3.1-1], which `mqtt` 5.16 leaves out. */
+class ResendStore extends Store {
+  override put(...[packet, done]: Parameters<Store['put']>): this {
+    if (packet.cmd === 'publish') packet.dup = true
+    return super.put(packet, done)
+  }
+}
+
+/** Of MQTT 5. */
+interface Told {
+  readonly reasonCode?: number | undefined
+  readonly properties?: { readonly reasonString?: string | undefined } | undefined
+}
+
+const ONLINE = JSON.stringify({ online: true })
+const OFFLINE = JSON.stringify({ online: false })
+
+export class Connection {
+  readonly #options: ConnectionOptions
+  readonly #deps: { readonly tally: Tally; readonly random: Random; readonly logger: Logger }
+  readonly #events: ConnectionEvents
+  #client: MqttClient | undefined
+  #isOnline = false
+  #wasOnline = false
+  #failures = 0
+  #connectingSince = 0
+  #disguise: Disguise | undefined
+  /** Until when it is to be away, `performance.now()` time. */
+  #awayUntil = 0
+  /** Why the broker refused the last CONNECT, by MQTT 5. */
+  #refusal: string | undefined
+  /** The last reason a connection could not be made, for the one who has to say so. */
+  lastError: Error | undefined
+
+  constructor(
+    options: ConnectionOptions,
+    deps: { readonly tally: Tally; readonly random: Random; readonly logger: Logger },
+    events: ConnectionEvents,
+  ) {
+    this.#options = options
+    this.#deps = deps
+    this.#events = events
+  }
+
+  get isOnline(): boolean {
+    return this.#isOnline
+  }
+
+  /** It has been online at least once. */
+  get wasOnline(): boolean {
+    return this.#wasOnline
+  }
+
+  /** Connects and keeps connecting; resolves when online for the first time, or refused, or closed before. */
+  open(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#connectingSince = performance.now()
+      const client = connect({ ...brokerAddress(this.#options.url), ...this.#clientOptions() })
+      this.#client = client
+      client.on('connect', ({ properties: { receiveMaximum = Number.POSITIVE_INFINITY } = {} }) => {
+        this.#wentOnline(client, receiveMaximum)
+        resolve()
+      })
+      client.on('close', () => this.#wentOffline(client))
+      client.on('error', (error) => this.#failed(error))
+      client.on('reconnect', () => {
+        this.#failures++
+        this.#connectingSince = performance.now()
+      })
+      client.on('end', resolve)
+      client.on('message', (topic, payload) => {
+        // It does nothing with a command but acknowledge it, which `mqtt` does.
+        if (topic === commandsTopic(this.#options.id)) this.#deps.tally.counts.commands++
+        else this.#events.told(payload)
+      })
+      client.on('disconnect', (packet) => this.#reason('DISCONNECT', packet))
+      client.on('packetreceive', (packet) => {
+        if (packet.cmd === 'connack') this.#refusal = packet.properties?.reasonString
+      })
+      client.on('packetsend', (packet) => {
+        if (packet.cmd !== 'publish' || !packet.dup || packet.retain || packet.messageId === undefined) return
+        this.#deps.tally.counts.resent++
+        this.#events.resent(packet.messageId)
+      })
+    })
+  }
+
+  /**
+   * Only while online. `done` is called with the reason of MQTT 5 (0 without) when it is acknowledged, or with QoS 0 written. Returns its
+   * packet identifier, 0 with QoS 0.
+   */
+  publish(topic: string, payload: Buffer, qos: Qos, done: (code: number) => void): number {
+    const client = this.#client
+    if (client === undefined) return 0
+    client.publish(topic, payload, { qos }, (error, packet) => {
+      // By MQTT 5 an acknowledgement may say that the message was dropped: it is done with all the same.
+      if (error instanceof ErrorWithReasonCode) this.#reason(qos === 1 ? 'PUBACK' : 'PUBREC', packet as Told)
+      else if (error) return
+      done(error instanceof ErrorWithReasonCode ? error.code : 0)
+    })
+    return qos === 0 ? 0 : client.getLastMessageId()
+  }
+
+  /** The same PUBLISH once more on the same connection, with DUP: what a device does that has missed the acknowledgement. */
+  repeat(topic: string, payload: Buffer, qos: Qos, messageId: number): void {
+    const packet: IPublishPacket = { cmd: 'publish', topic, payload, qos, dup: true, retain: false, messageId }
+    this.#client?.stream.write(generate(packet, { protocolVersion: this.#options.mqtt === '5' ? 5 : 4 }))
+    this.#deps.tally.counts.resent++
+    this.#events.resent(messageId)
+  }
+
+  /** Cuts the link, without a goodbye; it is tried again after so long, as `disguise` if one is given. */
+  cut(awayMs: number, disguise?: Disguise): void {
+    const client = this.#client
+    if (client === undefined) return
+    this.#disguise = disguise
+    this.#awayUntil = performance.now() + awayMs
+    Object.assign(client.options, this.#identity())
+    client.options.reconnectPeriod = Math.max(1, Math.round(awayMs))
+    client.stream.destroy()
+  }
+
+  /** It is away no longer, and tries at once if it is not there. */
+  comeBack(): void {
+    this.#awayUntil = 0
+    const client = this.#client
+    // A stream that is not destroyed is there, or about to be.
+    if (client === undefined || client.disconnecting || !client.stream.destroyed) return
+    const { incomingStore, outgoingStore } = client
+    client.reconnect({ incomingStore, outgoingStore })
+  }
+
+  /** From now on as itself, at its next attempt. */
+  undisguise(): void {
+    this.#disguise = undefined
+    if (this.#client !== undefined) Object.assign(this.#client.options, this.#identity())
+  }
+
+  /** From now on it acknowledges no message that comes, or again all. */
+  set acknowledges(does: boolean) {
+    const client = this.#client as unknown as { _sendPacket?: Send } | undefined
+    if (client === undefined) return
+    if (does) delete client._sendPacket
+    else client._sendPacket = withoutPubacks(client._sendPacket as Send)
+  }
+
+  /** Says goodbye (retained status, DISCONNECT) if it is `idle` and can in time, else destroys the socket. */
+  async close(idle: boolean): Promise<void> {
+    const client = this.#client
+    if (client === undefined) return
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, SIMULATOR_CLOSE_MS)
+    })
+    const goodbye = async () => {
+      if (!this.#isOnline || !idle) return
+      await client.publishAsync(statusTopic(this.#options.id), OFFLINE, { qos: 1, retain: true })
+      await client.endAsync()
+    }
+    await Promise.race([goodbye().catch(() => {}), late])
+    clearTimeout(timer)
+    if (!client.disconnected) {
+      await client.endAsync(true).catch(() => {})
+      client.stream.destroy()
+    }
+    if (this.#isOnline) this.#wentOffline(client)
+  }
+
+  #clientOptions(): IClientOptions {
+    const { mqtt, keepsSession, keepaliveSeconds, tls, id } = this.#options
+    return {
+      ...this.#identity(),
+      username: id,
+      protocolVersion: mqtt === '5' ? 5 : 4,
+      clean: !keepsSession,
+      keepalive: keepaliveSeconds,
+      ...(mqtt === '5' && keepsSession && { properties: { sessionExpiryInterval: SESSION_EXPIRY_SECONDS } }),
+      will: { topic: statusTopic(id), payload: Buffer.from(OFFLINE), qos: 1, retain: true },
+      connectTimeout: SIMULATOR_CONNACK_MS,
+      reconnectPeriod: this.#backOff(0),
+      reconnectOnConnackError: true,
+      outgoingStore: new ResendStore({ clean: true }),
+      ...tls,
+      log: () => {},
+    }
+  }
+
+  #identity(): { clientId: string; password: string } {
+    const { id, token } = this.#options
+    return { clientId: id, password: token, ...renamed(this.#disguise) }
+  }
+
+  #wentOnline(client: MqttClient, receiveMaximum: number): void {
+    // With Nagle's algorithm a small burst waits 40 ms for the broker's delayed ACK, and the latency would be the kernel's.
+    const { stream } = client
+    if ('setNoDelay' in stream && typeof stream.setNoDelay === 'function') stream.setNoDelay(true)
+    const awayMs = this.#awayUntil - performance.now()
+    if (awayMs > 0 && this.#disguise === undefined) {
+      client.options.reconnectPeriod = Math.ceil(awayMs)
+      stream.destroy()
+      return
+    }
+    const { counts, timings } = this.#deps.tally
+    timings.connect.record(performance.now() - this.#connectingSince)
+    this.#isOnline = true
+    this.#failures = 0
+    client.options.reconnectPeriod = this.#backOff(0)
+    counts.connected++
+    if (this.#wasOnline) counts.reconnects++
+    else {
+      const { id } = this.#options
+      const topics = { [errorsTopic(id)]: { qos: 0 }, [commandsTopic(id)]: { qos: 1 } } as const
+      client.subscribe(topics, (error) => this.#subscribed(error))
+    }
+    this.#wasOnline = true
+    client.publish(statusTopic(this.#options.id), ONLINE, { qos: 1, retain: true })
+    // One of the window is left for the status.
+    this.#events.online(Math.max(1, receiveMaximum - 1))
+  }
+
+  #wentOffline(client: MqttClient): void {
+    // `mqtt` has set the timer of the next attempt before this listener ran: this is the pause after that one.
+    client.options.reconnectPeriod = this.#backOff(this.#failures + 1)
+    if (!this.#isOnline) return
+    this.#isOnline = false
+    this.#deps.tally.counts.connected--
+    this.#events.offline()
+  }
+
+  /** The pause after so many failures, with jitter, so that a fleet does not come back as one. */
+  #backOff(failures: number): number {
+    const most = Math.min(SIMULATOR_BACKOFF_MAX_MS, SIMULATOR_BACKOFF_MIN_MS * 2 ** Math.min(failures, 16))
+    return Math.round(Math.max(most * this.#deps.random.between(1, 2), this.#awayUntil - performance.now()))
+  }
+
+  #failed(error: Error): void {
+    this.lastError = error
+    const { id, url } = this.#options
+    this.#deps.logger.debug({ device: id, error: error.message }, 'connection error')
+    if (!(error instanceof ErrorWithReasonCode)) return
+    this.#deps.tally.counts.refusals++
+    if (this.#disguise !== undefined) {
+      this.#events.refusedAsExpected()
+      return
+    }
+    if (!FINAL_CONNACK_CODES.has(error.code)) return
+    this.#client?.end(true)
+    const words = this.#refusal === undefined ? '' : ` (${this.#refusal})`
+    const message = `${id} was refused by ${url}: ${error.message}${words}`
+    this.#events.refused(new SimulatorError('refused', message, { cause: error }))
+  }
+
+  #reason(by: string, { reasonCode = 0, properties }: Told): void {
+    this.#deps.tally.reason(by, reasonCode, properties?.reasonString ?? '')
+  }
+
+  #subscribed(error: Error | null): void {
+    if (error)
+      this.#deps.logger.warn(
+        { device: this.#options.id, error: error.message },
+        'errors and commands not subscribed to',
+      )
+  }
+}
+
+const renamed = (disguise: Disguise | undefined) =>
+  disguise && ('token' in disguise ? { password: disguise.token } : disguise)
+
+type Send = (packet: { readonly cmd: string }, done?: () => void, ...more: unknown[]) => void
+
+/** `mqtt` has no option for it: an acknowledgement that is held back holds back all that comes behind (`customHandleAcks`). */
+function withoutPubacks(send: Send): Send {
+  return function (this: unknown, packet, done, ...more) {
+    if (packet.cmd === 'puback') done?.()
+    else send.call(this, packet, done, ...more)
+  }
+}

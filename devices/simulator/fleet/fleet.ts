@@ -1,0 +1,265 @@
+/**
+ * Owns the devices of one process of a run, from the first connection to the last acknowledgement.
+ *
+ *   connect() (bounded, spread over the ramp) -> begin() -> drain() (to a deadline) -> close()
+ *
+ * Always true: what is counted as acknowledged was acknowledged by the broker; each message is counted once however often it was resent.
+ * Bound: `SIMULATOR_CONNECTING_MAX` devices connect at once, `SIMULATOR_CONNECTS_PER_SECOND_MAX` a second.
+ */
+
+import { performance } from 'node:perf_hooks'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from '../../../platform/logger.ts'
+import { befallenBy } from '../faults/befallen.ts'
+import { type FaultCount, FaultCounts } from '../faults/fault-counts.ts'
+import type { BadTokens } from '../faults/link-faults.ts'
+import type { SimulatorSchemas } from '../messages/simulator-schemas.ts'
+import { sourceOf } from '../messages/source.ts'
+import { deviceName, devicesOf, type Group, type Scenario } from '../scenario/scenario.ts'
+import { seededRandom } from '../signals/random.ts'
+import { SimulatorError } from '../simulator-error.ts'
+import type { TlsOptions } from './connection.ts'
+import { SimulatedDevice } from './device.ts'
+import type { Journal } from './journal.ts'
+import { Sender } from './sender.ts'
+import { type Share, Tally } from './tally.ts'
+
+/** Simulated devices between CONNECT and CONNACK; when full, the next device waits. */
+const SIMULATOR_CONNECTING_MAX = 50
+/** Connections a second that a run opens at its start. */
+const SIMULATOR_CONNECTS_PER_SECOND_MAX = 500
+/** If no device at all is connected by then, there is nobody to talk to. */
+const SIMULATOR_NOBODY_MS = 2_500
+/** All devices have to be connected by then, on top of the time their spread starts take; else the run fails. */
+const SIMULATOR_CONNECT_DEADLINE_MS = 15_000
+/** The longest `setTimeout` takes; a longer wait is a chain of these. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+/** Chance for back-offs and for faults, apart from the values': a reconnect must not change what a device measures. */
+const BACK_OFF_STREAM = 0x8000_0000
+const FAULT_STREAM = 0xc000_0000
+
+export interface FleetOptions {
+  readonly scenario: Scenario
+  readonly url: string
+  readonly tls: TlsOptions
+  /** Which of how many processes this is: it has every device whose index leaves this rest. */
+  readonly part: { readonly index: number; readonly of: number }
+}
+
+/** How devices show who they are. */
+export interface Credentials extends BadTokens {
+  /** The token that a device shows as its MQTT password. */
+  good(device: string): Promise<string>
+}
+
+export interface FleetDeps {
+  readonly schemas: SimulatorSchemas
+  readonly credentials: Credentials
+  readonly journal: Journal
+  readonly logger: Logger
+}
+
+/** What a fleet tells of itself, once a second. */
+export interface FleetShare extends Share {
+  readonly faults: readonly FaultCount[]
+  /** Messages that are due and not sent. */
+  readonly waiting: number
+}
+
+export class Fleet {
+  readonly #options: FleetOptions
+  readonly #deps: FleetDeps
+  readonly #tally = new Tally()
+  readonly #faultCounts: FaultCounts
+  #devices: readonly SimulatedDevice[] = []
+  #refusal: SimulatorError | undefined
+  #wake: () => void = () => {}
+
+  constructor(options: FleetOptions, deps: FleetDeps) {
+    this.#options = options
+    this.#deps = deps
+    this.#faultCounts = new FaultCounts(options.scenario.faults.length)
+  }
+
+  /**
+   * Makes the devices. Throws a `SimulatorError`: what cannot be drawn or written shows before anything connects.
+   */
+  async prepare(): Promise<void> {
+    const { scenario, part } = this.#options
+    const befallen = befallenBy(scenario)
+    const making: Promise<SimulatedDevice>[] = []
+    let index = 0
+    for (const group of scenario.fleet) {
+      for (let inGroup = 0; inGroup < group.devices; inGroup++, index++) {
+        if (index % part.of === part.index) making.push(this.#makeDevice(group, inGroup, index, befallen(index)))
+      }
+    }
+    this.#devices = await Promise.all(making)
+  }
+
+  /** Resolves when every device has been connected once. Throws `refused`, or `unreachable` after the deadline. */
+  async connect(signal: AbortSignal): Promise<void> {
+    const startedAt = performance.now()
+    const nobodyBy = startedAt + SIMULATOR_NOBODY_MS
+    const deadline = startedAt + SIMULATOR_CONNECT_DEADLINE_MS + this.#connectAt(this.#devices.length)
+    const connecting = new Set<Promise<void>>()
+    const isNobody = () => performance.now() >= nobodyBy && this.#tally.counts.connected === 0 && !this.#wasOnline
+    const over = () => signal.aborted || this.#refusal !== undefined || isNobody() || performance.now() >= deadline
+    const changed = () => this.#changed(this.#wasOnline ? deadline : nobodyBy, signal, connecting)
+    for (const [index, device] of this.#devices.entries()) {
+      const dueAt = startedAt + this.#connectAt(index)
+      while (dueAt > performance.now() && !over()) await delay(Math.min(100, Math.ceil(dueAt - performance.now())))
+      while (connecting.size >= SIMULATOR_CONNECTING_MAX && !over()) await changed()
+      if (over()) break
+      const connected = device.connection.open().finally(() => connecting.delete(connected))
+      connecting.add(connected)
+    }
+    while (connecting.size > 0 && !over()) await changed()
+    if (this.#refusal !== undefined) throw this.#refusal
+    if (!signal.aborted && this.#devices.some(({ connection }) => !connection.wasOnline)) throw this.#unreachable()
+  }
+
+  /** `at`: milliseconds since 1970 from which the schedule counts; `startAt`: of what is measured then. */
+  begin(at: number, startAt: number): void {
+    for (const device of this.#devices) device.begin(at - performance.timeOrigin, startAt)
+  }
+
+  /** Resolves at `until` (milliseconds since 1970), when all is sent, when a device was refused, or the signal is aborted. */
+  async publish(until: number, signal: AbortSignal): Promise<void> {
+    const deadline = until - performance.timeOrigin
+    const over = () =>
+      signal.aborted ||
+      this.#refusal !== undefined ||
+      performance.now() >= deadline ||
+      this.#devices.every((device) => device.isDone)
+    while (!over()) await this.#changed(deadline, signal)
+  }
+
+  /** Sends what was due by now, and waits so long for the outstanding acknowledgements. */
+  async drain(ms: number): Promise<void> {
+    for (const device of this.#devices) device.finish()
+    const deadline = performance.now() + ms
+    const never = new AbortController().signal
+    while (this.#devices.some((device) => !device.isIdle) && performance.now() < deadline)
+      await this.#changed(deadline, never)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#devices.map((device) => device.close()))
+  }
+
+  share(): FleetShare {
+    let waiting = 0
+    for (const device of this.#devices) waiting += device.waiting()
+    return { ...this.#tally.share(), faults: this.#faultCounts.byNumber.map((count) => ({ ...count })), waiting }
+  }
+
+  get refusal(): SimulatorError | undefined {
+    return this.#refusal
+  }
+
+  /** Why no device is connected yet. */
+  get problem(): string | undefined {
+    if (this.#wasOnline) return undefined
+    const error = this.#devices.find(({ connection }) => connection.lastError !== undefined)?.connection.lastError
+    return error && `cannot connect to ${this.#options.url} (${errorText(error)}), trying again`
+  }
+
+  device(id: string): SimulatedDevice | undefined {
+    return this.#devices.find((device) => device.id === id)
+  }
+
+  get #wasOnline(): boolean {
+    return this.#devices.some(({ connection }) => connection.wasOnline)
+  }
+
+  async #makeDevice(
+    group: Group,
+    inGroup: number,
+    index: number,
+    faults: ReturnType<ReturnType<typeof befallenBy>>,
+  ): Promise<SimulatedDevice> {
+    const { scenario, url, tls } = this.#options
+    const { schemas, credentials, journal, logger } = this.#deps
+    const { seed } = scenario
+    const id = deviceName(group, inGroup)
+    const all = devicesOf(scenario)
+    const senders = group.sends.map((sending, number) => {
+      const source = sourceOf({ group, sending, device: id, index, seed }, { schemas })
+      const spreadMs = (sending.everyMs * index) / all
+      const firstMs = (scenario.rampMs * index) / all + spreadMs
+      const isTimedByClock = scenario.startAt === undefined
+      const random = seededRandom(seed, FAULT_STREAM + index * group.sends.length + number)
+      return new Sender({ device: id, sending, firstMs, isTimedByClock }, { source, faults, random })
+    })
+    // First: with the token all that were issued before it are revoked.
+    if (faults.some(({ fault }) => fault.kind === 'revoked-token')) await credentials.revoked(id)
+    const options = {
+      url,
+      tls,
+      id,
+      token: await credentials.good(id),
+      mqtt: group.mqtt,
+      keepaliveSeconds: group.keepaliveSeconds,
+      keepsSession: group.sends.some(({ qos }) => qos === 2),
+    }
+    const device = new SimulatedDevice(options, quotaOf(scenario, index, all), {
+      senders,
+      faults,
+      tally: this.#tally,
+      faultCounts: this.#faultCounts,
+      journal,
+      badTokens: credentials,
+      random: seededRandom(seed, BACK_OFF_STREAM + index),
+      logger,
+    })
+    device.onIdle = () => this.#wake()
+    device.onRefused = (error) => {
+      this.#refusal ??= error
+      this.#wake()
+    }
+    return device
+  }
+
+  /** When a device of this process connects, after the first: over the ramp, and not faster than may be. */
+  #connectAt(index: number): number {
+    const { scenario, part } = this.#options
+    const fastest = (index * part.of * 1000) / SIMULATOR_CONNECTS_PER_SECOND_MAX
+    return Math.max(fastest, (scenario.rampMs * (index * part.of + part.index)) / devicesOf(scenario))
+  }
+
+  /** Resolves at `deadline`, when a device calls, the signal aborts, or one of `others` settles. */
+  #changed(deadline: number, signal: AbortSignal, others: Iterable<Promise<void>> = []): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      const timer = setTimeout(done, Math.max(0, Math.min(Math.ceil(deadline - performance.now()), TIMER_MS_MAX)))
+      signal.addEventListener('abort', done)
+      this.#wake = done
+      for (const other of others) other.then(done)
+    })
+  }
+
+  #unreachable(): SimulatorError {
+    const missing = this.#devices.filter(({ connection }) => !connection.wasOnline)
+    const cause = missing.find(({ connection }) => connection.lastError !== undefined)?.connection.lastError
+    const why = cause === undefined ? 'no answer' : errorText(cause)
+    const message = `${missing.length} of ${this.#devices.length} devices could not connect to ${this.#options.url} (${why}): is it up?`
+    return new SimulatorError('unreachable', message, { cause })
+  }
+}
+
+/** Of all messages of the run. */
+function quotaOf({ messages }: Scenario, index: number, devices: number): number {
+  if (messages === Number.POSITIVE_INFINITY) return messages
+  return Math.floor(messages / devices) + (index < messages % devices ? 1 : 0)
+}
+
+/** Node reports a host that refused on each of its addresses as an `AggregateError` without a message. */
+function errorText(error: Error): string {
+  return error.message || ('code' in error ? String(error.code) : error.name)
+}

@@ -1,0 +1,111 @@
+/** Owns how a finished run becomes its summary: numbers, and whether all that was promised is held. */
+
+import { befallenCount } from '../faults/befallen.ts'
+import { expectationOf } from '../faults/expectation.ts'
+import type { Fault, FaultAccount } from '../faults/fault.ts'
+import type { Timing } from '../fleet/timing.ts'
+import type { Totals } from '../run/totals.ts'
+import { devicesOf, type Scenario } from '../scenario/scenario.ts'
+import type { Summary, Verification } from './summary.ts'
+import { evaluate, parseThreshold } from './thresholds.ts'
+
+export interface Finished {
+  readonly scenario: Scenario
+  readonly url: string
+  /** Of the first readings, milliseconds since 1970. */
+  readonly startAt: number
+  readonly processes: number
+  readonly elapsedMs: number
+  readonly totals: Totals
+  /** From a message's due time to its coming at an app. */
+  readonly live: Timing
+  /** Those of the scenario, and then those by hand. */
+  readonly faults: readonly Fault[]
+  readonly payloadHash: string
+  readonly verification: Verification | undefined
+  readonly cost: Summary['cost']
+  readonly isInterrupted: boolean
+  readonly refused: string | undefined
+}
+
+export function summarize(finished: Finished): Summary {
+  const { scenario, totals, verification, isInterrupted, refused, elapsedMs } = finished
+  const { counts, timings, waiting } = totals
+  const unacknowledged = counts.toAcknowledge - counts.acknowledged
+  const delivered = counts.sent - unacknowledged
+  const percentiles = {
+    latencyMs: timings.puback.percentiles(),
+    connectMs: timings.connect.percentiles(),
+    liveMs: finished.live.percentiles(),
+    slipMs: timings.slip.percentiles(),
+  }
+  const summary: Summary = {
+    scenario: scenario.name,
+    url: finished.url,
+    seed: scenario.seed,
+    startAt: new Date(finished.startAt).toISOString(),
+    devices: devicesOf(scenario),
+    streams: [...new Set(scenario.fleet.flatMap(({ sends }) => sends.map(({ stream }) => stream)))],
+    processes: finished.processes,
+    targetRate: targetRateOf(scenario),
+    elapsedMs,
+    due: counts.sent + waiting,
+    sent: counts.sent,
+    unsent: waiting,
+    readings: counts.readings,
+    toAcknowledge: counts.toAcknowledge,
+    acknowledged: counts.acknowledged,
+    unacknowledged,
+    resent: counts.resent,
+    messagesPerSecond: elapsedMs > 0 ? (delivered * 1000) / elapsedMs : 0,
+    reconnects: counts.reconnects,
+    refusals: counts.refusals,
+    commands: counts.commands,
+    errors: totals.errors,
+    reasons: totals.reasons,
+    ...withoutAbsent(percentiles),
+    payloadHash: finished.payloadHash,
+    faults: finished.faults.map((fault, number) => accountOf(fault, number, finished)),
+    ...(verification !== undefined && { verification }),
+    thresholds: [],
+    cost: finished.cost,
+    interrupted: isInterrupted,
+    ...(refused !== undefined && { refused }),
+    ok: false,
+  }
+  const thresholds = evaluate(scenario.failIf.map(parseThreshold), summary)
+  // What was cut short proves something only if it is looked at.
+  const isShown = verification === undefined ? !isInterrupted : verification.ok
+  const isWhole = refused === undefined && unacknowledged === 0 && waiting === 0
+  return { ...summary, thresholds, ok: isShown && isWhole && thresholds.every(({ held }) => held) }
+}
+
+/** Messages a second of all devices; 0 if one of them sends as fast as it is acknowledged. */
+export function targetRateOf({ fleet }: Scenario): number {
+  let rate = 0
+  for (const { devices, sends } of fleet) {
+    for (const { everyMs } of sends) {
+      if (everyMs === 0) return 0
+      rate += (devices * 1000) / everyMs
+    }
+  }
+  return rate
+}
+
+function accountOf(fault: Fault, number: number, { scenario, totals }: Finished): FaultAccount {
+  const { kind, atMs, forMs, devices } = fault
+  const { times = 0, asExpected = 0 } = totals.faults[number] ?? {}
+  const { sentence, isSeenByDevice } = expectationOf(kind)
+  return {
+    kind,
+    atMs,
+    forMs,
+    devices: befallenCount(devices, scenario),
+    times,
+    expected: sentence,
+    ...(isSeenByDevice && { asExpected }),
+  }
+}
+
+const withoutAbsent = <T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]> } =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never

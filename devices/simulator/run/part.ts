@@ -1,0 +1,32 @@
+/**
+ * Owns what one process of a run does, wherever it is: this one (`local-part.ts`), or one that was forked (`forked-part.ts`). Times are
+ * milliseconds since 1970, since each process counts from its own start.
+ */
+
+import type { NumberedFault } from '../faults/befallen.ts'
+import type { FleetShare } from '../fleet/fleet.ts'
+
+export interface Part {
+  /** Throws a `SimulatorError` for what cannot be drawn or written, before anything connects. */
+  prepare(): Promise<void>
+  /** Resolves when every device has been connected once. Throws a `SimulatorError` `refused` or `unreachable`. */
+  connect(signal: AbortSignal): Promise<void>
+  begin(at: number, startAt: number): void
+  /** Resolves when all is sent, at `until`, when a device was refused for good, or when the signal is aborted. */
+  publish(until: number, signal: AbortSignal): Promise<void>
+  /** Sends what was due by now, and waits so long for the outstanding acknowledgements. */
+  drain(ms: number): Promise<void>
+  close(): Promise<void>
+  /** What came since the last time is in its histograms. */
+  share(): Promise<PartShare>
+  /** By device, of all its payloads so far. */
+  payloadHashes(): Promise<Readonly<Record<string, string>>>
+  befall(device: string, fault: NumberedFault): void
+}
+
+export interface PartShare extends FleetShare {
+  /** Why no device is connected yet. */
+  readonly problem?: string
+  /** Which device was refused that should not have been, and why. */
+  readonly refused?: string
+}
