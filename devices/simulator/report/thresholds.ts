@@ -155,6 +155,24 @@ function allowedFor(measure: Measure): string {
     : 'a count: right is a number such as 0, or a share such as 0.1%'
 }
 
+/**
+ * Throws a `ThresholdError` for a condition that a run as it was asked for would miss, since nobody looks: it is a mistake at the start.
+ */
+export function requireMeasured(
+  thresholds: readonly Threshold[],
+  { verifies, subscribes }: { readonly verifies: boolean; readonly subscribes: boolean },
+): void {
+  const unverified = verifies ? undefined : thresholds.find(({ needsVerification }) => needsVerification)
+  if (unverified !== undefined) {
+    throw new ThresholdError(
+      `${unverified.condition} asks what only a verification finds out: right is --verify besides`,
+    )
+  }
+  const unseen = subscribes ? undefined : thresholds.find(({ needsLive }) => needsLive)
+  if (unseen === undefined) return
+  throw new ThresholdError(`${unseen.condition} asks what only an app sees, and the run subscribes to nothing`)
+}
+
 /** What a run's summary says to its conditions, in their order. */
 export const evaluate = (thresholds: readonly Threshold[], summary: Summary): ThresholdResult[] =>
   thresholds.map((threshold) => {

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Summary, Verification } from '../../../../devices/simulator/report/summary.ts'
-import { evaluate, MEASURE_NAMES, parseThreshold } from '../../../../devices/simulator/report/thresholds.ts'
+import {
+  evaluate,
+  MEASURE_NAMES,
+  parseThreshold,
+  requireMeasured,
+} from '../../../../devices/simulator/report/thresholds.ts'
 
 const percentiles = (p99: number) => ({ count: 100, p50: 1, p90: 2, p99, p999: p99 + 1, max: p99 + 2 })
 
@@ -134,6 +139,17 @@ test('what needs a verification, or a live subscription, is known before the run
     'live-lost',
     'live-duplicated',
   ])
+})
+
+test('a condition that nobody looks at is a mistake before the run', () => {
+  const require = (condition: string, verifies: boolean, subscribes: boolean) => () =>
+    requireMeasured([parseThreshold('p99>1s'), parseThreshold(condition)], { verifies, subscribes })
+  const code = 'bad-threshold'
+  assert.throws(require('lost>0', false, true), { code, message: /^lost>0 asks .*: right is --verify besides$/ })
+  assert.throws(require('live-p99>1s', true, false), { code, message: /^live-p99>1s asks what only an app sees/ })
+  for (const condition of ['lost>0', 'live-lost>0', 'live-p99>1s']) require(condition, true, true)()
+  require('live-p99>1s', false, true)()
+  require('errors>0', false, false)()
 })
 
 test('a condition that cannot be read is refused with what would be right', () => {
