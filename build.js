@@ -25,7 +25,20 @@ import { dirname, join } from 'node:path'
 
 const ROOT = import.meta.dirname
 const DIST = join(ROOT, 'dist')
-const PRODUCT = ['platform', 'schemas', 'maps', 'log', 'identity', 'broker', 'ingest', 'gateway', 'devices', 'cli']
+/** `client` besides: the simulator reads as apps do. */
+const PRODUCT = [
+  'platform',
+  'schemas',
+  'maps',
+  'log',
+  'identity',
+  'broker',
+  'ingest',
+  'gateway',
+  'client',
+  'devices',
+  'cli',
+]
 /** What else decides how outputs look: this file, and the version of esbuild. If one changes, all is built anew. */
 const BUILDER = ['build.js', 'package.json']
 /** In `dist/`: by which builder. */
@@ -51,7 +64,7 @@ export class BuildError extends Error {}
  */
 export async function build() {
   // Before they are read: a source that changes meanwhile is stale the next time.
-  const sources = new Map(PRODUCT.flatMap((folder) => filesIn(ROOT, folder, '.ts')).map(withTime))
+  const sources = new Map(PRODUCT.flatMap(productSourcesIn).map(withTime))
   const builder = BUILDER.map((file) => `${withTime(file).join(' ')}\n`).join('')
   const builtBy = join(DIST, BUILT_BY)
   const isOurs = existsSync(builtBy) && readFileSync(builtBy, 'utf8') === builder
@@ -143,11 +156,17 @@ async function outputsOf(options) {
   }
 }
 
+/** @param {string} file */
+const isOfPackage = (file) => file.startsWith(join('client', 'dist'))
+
+/** @param {string} folder */
+const productSourcesIn = (folder) => filesIn(ROOT, folder, '.ts').filter((file) => !isOfPackage(file))
+
 /** @param {string} folder */
 const pageSourcesIn = (folder) =>
   ['.ts', '.tsx', '.css', '.html']
     .flatMap((extension) => filesIn(ROOT, folder, extension))
-    .filter((file) => !file.startsWith(join('client', 'dist')))
+    .filter((file) => !isOfPackage(file))
 
 /**
  * The extension is as long as before, so a source map still fits.
