@@ -15,7 +15,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   maps: ['schemas', 'platform'],
   log: ['platform'],
   identity: ['schemas', 'platform'],
-  devices: ['client', 'identity', 'schemas', 'platform'],
+  devices: ['client', 'identity', 'maps', 'schemas', 'platform'],
   broker: ['identity', 'log', 'maps', 'schemas', 'platform'],
   ingest: ['log', 'maps', 'schemas', 'platform'],
   gateway: ['identity', 'log', 'maps', 'schemas', 'platform'],
