@@ -79,7 +79,8 @@ const DECIMAL_BYTES = 8
 function walk(range: Span, integer: boolean, random: Random): ValueSource {
   const { min, max, step } = range
   const scale = 10 ** (integer ? 0 : range.decimals)
-  const round = (value: number) => Math.round(value * scale) / scale
+  // No minus zero: it would come back as zero.
+  const round = (value: number) => Math.round(value * scale) / scale + 0
   let value = range.rises ? random.between(min, min + step * 1000) : random.between(min, max)
   let drift = 0
   return () => {
