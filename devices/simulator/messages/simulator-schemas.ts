@@ -4,17 +4,18 @@
  */
 
 import { parseTopic } from '../../../identity/topics.ts'
+import { MapSet } from '../../../maps/maps.ts'
+import { FOREIGN, SPARKPLUG } from '../../../schemas/content-type.ts'
 import { Decoder } from '../../../schemas/decoder.ts'
 import type { Definition } from '../../../schemas/definition.ts'
-import { NewColumns } from '../../../schemas/foreign.ts'
+import { foreignPayload, NewColumns } from '../../../schemas/foreign.ts'
 import type { Message } from '../../../schemas/framing.ts'
-import { type Reading, Rejection, type Stream } from '../../../schemas/reading.ts'
+import { type Reading, Rejection } from '../../../schemas/reading.ts'
 import type { RegisteredSchema, Registry } from '../../../schemas/registry.ts'
 import { SimulatorError } from '../simulator-error.ts'
 
 /** A version of a stream, as a device sends it. */
 export interface SentVersion {
-  readonly stream: Stream
   readonly registered: RegisteredSchema
   readonly definition: Definition
 }
@@ -34,10 +35,8 @@ export class SimulatorSchemas {
 
   /** The newest unless told. Throws a `SimulatorError` `unknown-stream` or `unknown-version`. */
   version(name: string, version?: number): SentVersion {
-    const stream = this.#registry.stream(name)
     const versions = this.#registry.versions(name)
-    const newest = versions.at(-1)
-    if (stream === undefined || newest === undefined) {
+    if (versions.length === 0) {
       const known = this.#registry.streams.filter((each) => this.#registry.versions(each.name).length > 0)
       const names = known.map((each) => each.name).join(', ')
       throw new SimulatorError('unknown-stream', `there is no stream "${name}": registered are ${names}`)
@@ -48,14 +47,30 @@ export class SimulatorSchemas {
       const allowed = versions.map((each) => each.version).join(', ')
       throw new SimulatorError('unknown-version', `${name} has no version ${version}: allowed are ${allowed}`)
     }
-    return { stream, registered, definition }
+    return { registered, definition }
   }
 
   /** What becomes of a payload on a topic, the platform's own or one of a map. */
   read(topic: string, payload: Buffer, receivedAt: number): readonly Reading[] | Rejection {
-    const place = parseTopic(topic)
-    if (place?.kind === 'telemetry') return this.decode({ ...place, receivedAt, payload })
-    return new Rejection('no-map', `no telemetry comes on ${topic}`)
+    const own = parseTopic(topic)
+    if (own?.kind === 'telemetry') return this.decode({ ...own, receivedAt, payload })
+    return this.#readForeign(topic, payload, foreignPayload(topic, payload), FOREIGN, receivedAt)
+  }
+
+  /** `inLog` is what was published with what births said before. */
+  readSparkplug(topic: string, inLog: Buffer, receivedAt: number): readonly Reading[] | Rejection {
+    return this.#readForeign(topic, inLog, inLog, SPARKPLUG, receivedAt)
+  }
+
+  #readForeign(topic: string, payload: Buffer, inLog: Buffer, framing: number, receivedAt: number) {
+    const { foreign } = this.#registry
+    const match = foreign instanceof MapSet ? foreign.for(topic) : undefined
+    const place = match?.map.place(match.names, payload, false)
+    if (place?.kind === 'left') return []
+    if (place === undefined) return new Rejection('no-map', `no telemetry comes on ${topic}`)
+    if (place.kind === 'unplaced') return new Rejection('no-map', place.why)
+    const { device, stream } = place
+    return this.decode({ device, stream, receivedAt, payload: inLog, framing })
   }
 
   decode(message: Message): readonly Reading[] | Rejection {

@@ -12,6 +12,7 @@ import { deviceRandom } from '../signals/random.ts'
 import { recordSource } from '../signals/values.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { formatOf } from './formats.ts'
+import { madeVersion } from './made-version.ts'
 import type { SimulatorSchemas } from './simulator-schemas.ts'
 import type { Birth, MeasuredRecord, WireFormat } from './wire-format.ts'
 
@@ -52,12 +53,22 @@ export function sourceOf(options: SourceOptions, deps: { readonly schemas: Simul
   return new DeviceSource(options, deps.schemas)
 }
 
+/** A stream that maps make has none: what is sent of it is what its maps take. */
+function versionOf({ stream, versions, format, signals }: Sending, index: number, schemas: SimulatorSchemas) {
+  const { registry } = schemas
+  const made = registry.newest(stream) === undefined ? registry.stream(stream) : undefined
+  if (made !== undefined && format === 'map') return madeVersion(made, signals)
+  return schemas.version(stream, versions?.[index % versions.length])
+}
+
 class DeviceSource implements Source {
   readonly topic: string
   readonly #format: WireFormat
   readonly timeField: string
   /** Units of the schema's time field in a millisecond. */
   readonly #unitsPerMs: number
+  /** The least that two times differ by. */
+  readonly #step: number
   readonly #batch: number
   readonly #record: () => MeasuredRecord
   /** Of the last message, milliseconds. */
@@ -68,12 +79,12 @@ class DeviceSource implements Source {
   #lastTime = 0
 
   constructor({ group, sending, device, index, seed }: SourceOptions, schemas: SimulatorSchemas) {
-    const { versions } = sending
-    const version = schemas.version(sending.stream, versions?.[index % versions.length])
+    const version = versionOf(sending, index, schemas)
     this.#format = formatOf({ group, sending, device, version, schemas })
     this.topic = this.#format.topic
     this.timeField = version.definition.timeField
     this.#unitsPerMs = version.definition.precision === 'us' ? 1000 : 1
+    this.#step = this.#format.wholeMs ? this.#unitsPerMs : 1
     this.#batch = sending.batch
     this.#everyMs = sending.everyMs
     const random = deviceRandom(seed, index, sending.stream)
@@ -113,7 +124,8 @@ class DeviceSource implements Source {
   }
 
   #reading(at: number): MeasuredRecord {
-    this.#lastTime = Math.max(Math.round(at * this.#unitsPerMs), this.#lastTime + 1)
+    const step = this.#step
+    this.#lastTime = Math.max(Math.round((at * this.#unitsPerMs) / step) * step, this.#lastTime + step)
     const record = this.#record()
     record[this.timeField] = this.#lastTime
     return record

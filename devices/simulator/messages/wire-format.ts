@@ -21,6 +21,8 @@ export interface WireFormat {
   readonly topic: string
   /** Whether dates, decimals and bytes are to be as JSON has them, and not as Avro does. */
   readonly drawsJson: boolean
+  /** It has no times between two milliseconds, whatever the schema has. */
+  readonly wholeMs?: true
   birth(at: number): readonly Birth[]
   write(records: readonly MeasuredRecord[]): Buffer
   read(topic: string, payload: Buffer, receivedAt: number): readonly Reading[] | Rejection
