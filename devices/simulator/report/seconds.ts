@@ -1,11 +1,8 @@
 /**
- * Owns `seconds.csv`: what happened in each second of a run, one row a second, as CSV (RFC 4180) whose first row names the columns.
+ * Owns what happened in each second of a run, one row a second, and how it is written: as CSV (RFC 4180) whose first row names the columns.
  *
- * Always true: a row is written when its second is over, so a run that is killed leaves the seconds before it; what was not measured in a
- * second is empty. Bound: about 100 bytes a second.
+ * Always true: what was not measured in a second is empty; what is written can be read again. Bound: about 100 bytes a second.
  */
-
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 
 export interface Second {
   /** Since the first message was due, from 0. */
@@ -48,6 +45,7 @@ const COLUMNS: readonly (readonly [column: string, key: keyof Second])[] = [
   ['slip_max_ms', 'slipMax'],
   ['backlog', 'backlog'],
 ]
+export const SECOND_KEYS: readonly (keyof Second)[] = COLUMNS.map(([, key]) => key)
 const LINE_END = '\r\n'
 /** Of milliseconds. */
 const DECIMALS = 3
@@ -63,23 +61,9 @@ export function secondLine(row: Second): string {
   return `${fields.join(',')}${LINE_END}`
 }
 
-/** Written while the run goes on. */
-export class SecondsFile {
-  readonly #path: string
-
-  constructor(path: string) {
-    this.#path = path
-    writeFileSync(path, SECONDS_HEADER)
-  }
-
-  add(row: Second): void {
-    appendFileSync(this.#path, secondLine(row))
-  }
-}
-
-/** Of a file that `SecondsFile` wrote; a last line without its end was cut off, and is not counted. */
-export function readSeconds(path: string): Second[] {
-  const [header = '', ...lines] = readFileSync(path, 'utf8').split(LINE_END)
+/** Of text that these lines make; a last line without its end was cut off, and is not counted. None of text with another header. */
+export function parseSeconds(text: string): Second[] {
+  const [header = '', ...lines] = text.split(LINE_END)
   if (`${header}${LINE_END}` !== SECONDS_HEADER) return []
   return lines.slice(0, -1).map((line) => {
     const fields = line.split(',')
