@@ -1,11 +1,12 @@
 /**
  * Owns `dist/`, which is what runs: each TypeScript source of the product made into JavaScript, one file of one file, with a
- * source map; and the dashboard, one page of all that it needs. Itself JavaScript, for it runs before anything is built.
+ * source map; and the dashboard and the report of a simulated run, each one page of all that it needs. Itself JavaScript, for it
+ * runs before anything is built.
  *
  * Always true: an output is whole and has its source's time of change; both come with its name, by one rename. So the outputs
  * themselves say which of them are stale, also after a build that was killed; and two builds at once do the same thing twice.
  * An error in a source changes nothing.
- * Bound: two files a source, and the page. What a killed build leaves is removed by the first build that is `ABANDONED_MS` later.
+ * Bound: two files a source, and the pages. What a killed build leaves is removed by the first build that is `ABANDONED_MS` later.
  */
 
 import {
@@ -43,11 +44,19 @@ const PRODUCT = [
 const BUILDER = ['build.js', 'package.json']
 /** In `dist/`: by which builder. */
 const BUILT_BY = 'built-by'
-/** What the dashboard is made of: its own, and the SDK of apps, which it uses. */
-const PAGE_SOURCES = ['dashboard', 'client']
-const PAGE = 'dashboard/index.html'
-/** In `dist/`: of which sources the page was built, with their times. */
-const PAGE_BUILT_OF = 'dashboard/built-of'
+/** What is made for browsers; the `output` of each is in `dist/`, and in the folder `of` are `page.html` and the `script` that draws it. */
+const PAGES = [
+  // With the SDK of apps, which it uses.
+  { output: 'dashboard/index.html', of: 'dashboard', script: 'main.tsx', sources: ['dashboard', 'client'] },
+  {
+    output: 'report/index.html',
+    of: 'devices/simulator/report/page',
+    script: 'main.ts',
+    sources: ['devices/simulator/report'],
+  },
+]
+/** Beside its output: of which sources a page was built, with their times. */
+const PAGE_BUILT_OF = 'built-of'
 /** As old as a browser may be. */
 const PAGE_TARGET = 'es2022'
 /** In `dist/`: how the names of the folders begin in which builds are under way. */
@@ -68,17 +77,18 @@ export async function build() {
   const builder = BUILDER.map((file) => `${withTime(file).join(' ')}\n`).join('')
   const builtBy = join(DIST, BUILT_BY)
   const isOurs = existsSync(builtBy) && readFileSync(builtBy, 'utf8') === builder
-  const pageOf = `${builder}${PAGE_SOURCES.flatMap(pageSourcesIn)
-    .map((file) => `${withTime(file).join(' ')}\n`)
-    .join('')}`
-  const builtOf = join(DIST, PAGE_BUILT_OF)
-  const isPageStale = !existsSync(builtOf) || readFileSync(builtOf, 'utf8') !== pageOf
+  const stalePages = PAGES.map((page) => ({ page, of: sourcesOf(page, builder) })).filter(({ page, of }) => {
+    const builtOf = join(DIST, dirname(page.output), PAGE_BUILT_OF)
+    return !existsSync(builtOf) || readFileSync(builtOf, 'utf8') !== of
+  })
   const stale = [...sources].filter(([source, time]) => !isOurs || timeOf(join(DIST, outputOf(source))) !== time)
   const outputs = new Set([...sources.keys()].map(outputOf))
   const orphans = filesIn(DIST, '', '.js').filter((file) => !outputs.has(file) && !file.startsWith(UNDER_WAY))
-  if (!isOurs || isPageStale || stale.length + orphans.length > 0) {
+  if (!isOurs || stalePages.length + stale.length + orphans.length > 0) {
     const texts = stale.length > 0 ? await transformed(stale.map(([source]) => source)) : []
-    if (isPageStale) texts.push([PAGE, await bundledPage()], [PAGE_BUILT_OF, pageOf])
+    for (const { page, of } of stalePages) {
+      texts.push([page.output, await bundledPage(page)], [join(dirname(page.output), PAGE_BUILT_OF), of])
+    }
     try {
       write([...texts, [BUILT_BY, builder]], new Map(stale.map(([source, time]) => [outputOf(source), time])))
       for (const file of orphans) for (const end of ['', '.map']) rmSync(join(DIST, `${file}${end}`), { force: true })
@@ -88,7 +98,7 @@ export async function build() {
       throw new BuildError(stalled(`dist/ cannot be written (${code})`, '`npm run build` by who may write it'))
     }
   }
-  return { built: stale.length + (isPageStale ? 1 : 0), sources: sources.size + 1 }
+  return { built: stale.length + stalePages.length, sources: sources.size + PAGES.length }
 }
 
 /**
@@ -110,11 +120,15 @@ async function transformed(sources) {
   return outputFiles.map(({ path, text }) => [path.slice(DIST.length + 1), withJsImports(text)])
 }
 
-/** `dashboard/page.html` with its script and its styles in it: one file, which asks for no other. */
-async function bundledPage() {
+/**
+ * Its `page.html` with its script and its styles in it: one file, which asks for no other.
+ *
+ * @param {{ readonly of: string, readonly script: string }} page
+ */
+async function bundledPage({ of, script }) {
   const outputFiles = await outputsOf({
-    entryPoints: ['dashboard/main.tsx'],
-    outdir: join(DIST, 'dashboard'),
+    entryPoints: [join(of, script)],
+    outdir: join(DIST, of),
     bundle: true,
     minify: true,
     format: 'iife',
@@ -127,7 +141,7 @@ async function bundledPage() {
   const textOf = (/** @type {string} */ extension) =>
     outputFiles.find(({ path }) => path.endsWith(extension))?.text.trim() ?? ''
   // esbuild writes `</script` and `</style` otherwise, so neither ends its element. A `$` in a text is no pattern of a replacer's.
-  return readFileSync(join(ROOT, 'dashboard/page.html'), 'utf8')
+  return readFileSync(join(ROOT, of, 'page.html'), 'utf8')
     .replace('<style></style>', () => `<style>${textOf('.css')}</style>`)
     .replace('<script></script>', () => `<script>${textOf('.js')}</script>`)
 }
@@ -160,7 +174,16 @@ async function outputsOf(options) {
 const isOfPackage = (file) => file.startsWith(join('client', 'dist'))
 
 /** @param {string} folder */
-const productSourcesIn = (folder) => filesIn(ROOT, folder, '.ts').filter((file) => !isOfPackage(file))
+const productSourcesIn = (folder) => filesIn(ROOT, folder, '.ts').filter((file) => !isOfPackage(file) && isNoPage(file))
+/**
+ * @param {{ readonly sources: readonly string[] }} page
+ * @param {string} builder
+ */
+const sourcesOf = ({ sources }, builder) =>
+  [builder, ...sources.flatMap(pageSourcesIn).map((file) => `${withTime(file).join(' ')}\n`)].join('')
+
+/** @param {string} file */
+const isNoPage = (file) => !PAGES.some(({ of }) => file.startsWith(join(of, '/')))
 
 /** @param {string} folder */
 const pageSourcesIn = (folder) =>

@@ -14,7 +14,7 @@ const decoder = new Decoder(registry)
 
 /** Messages by the time of a clock. */
 function messagesOf(asked: Asked, deps: { registry: Registry; clock: { now(): number } }) {
-  const source = makeSource(asked, new SimulatorSchemas(deps.registry))
+  const source = makeSource({ ...asked, schemas: new SimulatorSchemas(deps.registry) })
   return { next: () => source.write(source.measure(deps.clock.now())) }
 }
 

@@ -1,0 +1,61 @@
+/** Owns what the run was held to: what each fault came to, and the thresholds. */
+
+import type { FaultAccount } from '../../faults/fault.ts'
+import { count, foundText, seconds } from '../numbers.ts'
+import type { Summary } from '../summary.ts'
+import { card, element, state, table } from './element.ts'
+
+export function faults({ faults: accounts }: Summary): HTMLElement | undefined {
+  if (accounts.length === 0) return undefined
+  const rows = accounts.map((account, index) => {
+    const { kind, atMs, forMs, devices, times, expected } = account
+    const window = `${seconds(atMs)} to ${Number.isFinite(forMs ?? Number.NaN) ? seconds(atMs + forMs) : 'the end'}`
+    return [`${index + 1}. ${kind}`, window, count(devices), count(times), expected, seen(account)]
+  })
+  return card(
+    'faults',
+    'What went wrong on purpose',
+    table({
+      caption: 'Faults: when, how often, and whether the platform did with them what it is expected to do',
+      columns: ['fault', 'when', 'devices', 'times', 'expected', 'seen'],
+      rows,
+      numbers: [2, 3],
+    }),
+  )
+}
+
+function seen({ times, asExpected }: FaultAccount): HTMLElement {
+  if (asExpected === undefined) return state('idle', 'nobody looked')
+  return asExpected >= times ? state('good', 'as expected') : state('bad', `${count(asExpected)} of ${count(times)}`)
+}
+
+export function thresholds({ thresholds: results }: Summary): HTMLElement | undefined {
+  if (results.length === 0) return undefined
+  const rows = results.map(({ condition, value, held }) => [
+    element('code', {}, condition),
+    foundText(condition, value),
+    state(held ? 'good' : 'bad', held ? 'held' : 'missed'),
+  ])
+  const columns = ['the run fails if', 'found', 'result']
+  return card('thresholds', 'Thresholds', table({ caption: 'Thresholds', columns, rows, numbers: [1] }))
+}
+
+const TIMES = [
+  ['CONNACK, from connect', 'connectMs'],
+  ['PUBACK, from when it was due', 'latencyMs'],
+  ['live at an app, from when it was due', 'liveMs'],
+  ['sent late, by the simulator itself', 'slipMs'],
+] as const
+
+export function percentiles(summary: Summary): HTMLElement {
+  const rows = TIMES.flatMap(([name, key]) => {
+    const found = summary[key]
+    if (found === undefined) return []
+    const { p50, p90, p99, p999, max } = found
+    return [[name, ...[p50, p90, p99, p999, max].map((value) => value.toFixed(value < 10 ? 2 : 1)), count(found.count)]]
+  })
+  const columns = ['milliseconds', 'p50', 'p90', 'p99', 'p99.9', 'max', 'count']
+  const made = table({ caption: 'Percentiles', columns, rows, numbers: [1, 2, 3, 4, 5, 6] })
+  made.classList.add('short')
+  return made
+}

@@ -1,0 +1,2 @@
+/** Styles are imported beside what they style; build.js puts them into the page. */
+declare module '*.css'
