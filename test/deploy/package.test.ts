@@ -20,7 +20,8 @@ test('the package has what is built and what it reads, and no source', () => {
       ),
   )
   const pages = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md']
-  const others = [...pages, 'cli/telltale.js', 'dist/dashboard/index.html', 'log/FORMAT.md', 'package.json']
+  const built = ['dist/dashboard/index.html', 'dist/report/index.html']
+  const others = [...pages, 'cli/telltale.js', ...built, 'log/FORMAT.md', 'package.json']
   assert.deepEqual(wrong, others)
 })
 
