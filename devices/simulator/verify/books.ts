@@ -1,0 +1,145 @@
+/**
+ * Owns what the platform's books say of a run: how many messages it accepted, set aside and wrote between two looks. Always true: where
+ * others may have used the platform meanwhile, nothing is concluded from a number that is too large. Bound: the ledgers of
+ * `DEVICES_MAX` devices are asked for.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Clock } from '../../../platform/clock.ts'
+import type { Findings } from './findings.ts'
+import type { GatewayApi } from './gateway-api.ts'
+import type { Sent } from './sent.ts'
+
+const LOOK_MS = 250
+const DEVICES_MAX = 200
+
+/** Messages, but for `readings`. */
+export interface Books {
+  readonly accepted: number
+  readonly stored: number
+  readonly deadLettered: number
+  readonly pending: number
+  readonly readings: number
+  readonly balanced: boolean
+  /** The number of the newest dead letter; 0 if there is none. */
+  readonly newestLetter: number
+}
+
+/** What `run.json` keeps of the time before the first message (`booksBefore`). */
+export async function readBooks(gateway: GatewayApi): Promise<Books> {
+  const ledger = await gateway.get<Omit<Books, 'newestLetter'>>('/v1/ledger')
+  const page = await gateway.get<{ deadLetters: readonly { id: string }[] }>('/v1/deadletters', { limit: 1 })
+  return { ...(ledger ?? NOTHING), newestLetter: Number(page?.deadLetters[0]?.id ?? 0) }
+}
+
+const NOTHING = { accepted: 0, stored: 0, deadLettered: 0, pending: 0, readings: 0, balanced: true }
+
+/** Waits until all that had been accepted when it was first asked is accounted for, as long as that goes on. */
+export async function caughtUp(
+  gateway: GatewayApi,
+  { patienceMs, clock, findings }: { readonly patienceMs: number; readonly clock: Clock; readonly findings: Findings },
+): Promise<Books> {
+  let goal: number | undefined
+  let done = -1
+  let movedAt = clock.now()
+  for (;;) {
+    const books = (await gateway.get<Omit<Books, 'newestLetter'>>('/v1/ledger')) ?? NOTHING
+    goal ??= books.accepted
+    if (!books.balanced) {
+      const { accepted, stored, deadLettered, pending } = books
+      const because = 'the ledger says itself that it does not balance'
+      const example = `accepted ${accepted}, stored ${stored}, deadLettered ${deadLettered}, pending ${pending}`
+      findings.add({ code: 'unbalanced', stage: 'books', because, example })
+    }
+    const accounted = books.stored + books.deadLettered
+    if (accounted > done) [done, movedAt] = [accounted, clock.now()]
+    const left = goal - accounted
+    if (left <= 0) return readBooks(gateway)
+    if (clock.now() - movedAt > patienceMs) {
+      const { store } = (await gateway.get<{ store?: { away?: { text?: string } } }>('/v1/platform')) ?? {}
+      const away =
+        store?.away === undefined ? '' : `, and the store is away: ${store.away.text ?? 'it does not answer'}`
+      const because = `the log has them, and in ${patienceMs / 1000} s none was stored or set aside${away}`
+      findings.add({ code: 'late', stage: store?.away ? 'store' : 'ingest', count: left, because })
+      return readBooks(gateway)
+    }
+    await pause(LOOK_MS)
+  }
+}
+
+/** What the books show of the messages of a run; undefined where they show nothing. */
+export interface Shown {
+  readonly accepted: 'all' | 'fewer' | undefined
+  readonly written: 'all' | 'fewer' | undefined
+  readonly setAside: 'all' | 'fewer' | undefined
+  /** By so many messages they have fewer or more than were sent. */
+  readonly missing: number
+  readonly tooMany: number
+}
+
+/** How many there must be, and how many there may be: a message that was not acknowledged may have come, one that was sent again twice. */
+interface Span {
+  least: number
+  most: number
+}
+
+export function compareBooks(
+  before: Partial<Books> | undefined,
+  after: Books,
+  sent: Sent,
+  setAside: ReadonlySet<number>,
+): Shown {
+  const nothing = { accepted: undefined, written: undefined, setAside: undefined, missing: 0, tooMany: 0 }
+  if (before?.accepted === undefined) return nothing
+  const [messages, readings, letters] = [span(), span(), span()]
+  for (let message = 0; message < sent.messages; message++) {
+    const outcome = sent.outcome(message)
+    if (outcome === 'dropped' || sent.isRefused(message)) continue
+    const isSetAside = outcome.startsWith('dead:') || setAside.has(message)
+    const least = sent.isPromised(message) ? 1 : 0
+    const most = sent.times(message)
+    add(messages, least, most)
+    if (isSetAside) add(letters, least, most)
+    else {
+      const rows = sent.endRow(message) - sent.firstRow(message)
+      add(readings, least * rows, most * rows)
+    }
+  }
+  const accepted = after.accepted - before.accepted
+  return {
+    accepted: shownBy(accepted, messages),
+    written: before.readings === undefined ? undefined : shownBy(after.readings - before.readings, readings),
+    setAside:
+      before.deadLettered === undefined ? undefined : shownBy(after.deadLettered - before.deadLettered, letters),
+    missing: Math.max(0, messages.least - accepted),
+    tooMany: Math.max(0, accepted - messages.most),
+  }
+}
+
+const span = (): Span => ({ least: 0, most: 0 })
+
+function add(to: Span, least: number, most: number): void {
+  to.least += least
+  to.most += most
+}
+
+/** `all` only where the number leaves no doubt. */
+function shownBy(counted: number, { least, most }: Span): 'all' | 'fewer' | undefined {
+  if (counted < least) return 'fewer'
+  return least === most && counted === most ? 'all' : undefined
+}
+
+/** Whether devices that are not of the run have sent something, since the log began; undefined if that is not known. */
+export async function hasOthers(
+  gateway: GatewayApi,
+  { accepted }: Books,
+  { devices }: Sent,
+): Promise<boolean | undefined> {
+  if (devices.count > DEVICES_MAX) return undefined
+  let own = 0
+  for (let device = 0; device < devices.count; device++) {
+    const ledger = await gateway.get<{ accepted: number }>('/v1/ledger', { device: devices.text(device) })
+    own += ledger?.accepted ?? 0
+  }
+  return accepted > own
+}

@@ -1,0 +1,255 @@
+/**
+ * Owns `--verify`: what became of every message of a run, by its folder and by asking the platform: the store, the dead letters, what came
+ * live, the books. Always true: it only reads, and asks again while the platform is away; the same folder and the same platform give the
+ * same answer. Bound: about 150 bytes a message (`sent.ts`), and a page of history.
+ */
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock } from '../../../platform/clock.ts'
+import { messageOf } from '../../../platform/errors.ts'
+import type { Verification } from '../report/summary.ts'
+import type { RunRecord } from '../run/run-folder.ts'
+import { SimulatorError } from '../simulator-error.ts'
+import { type Books, caughtUp, compareBooks, hasOthers, type Shown } from './books.ts'
+import { Findings } from './findings.ts'
+import { GatewayApi } from './gateway-api.ts'
+import { readHistory, type StreamOfStore, streamsOf, tagsOf } from './history.ts'
+import { lettersSince, type Matched, matchLetters, payloadFrom } from './letters.ts'
+import { judgeLive } from './live.ts'
+import { LiveLook } from './live-look.ts'
+import { Places } from './places.ts'
+import { type Reconciled, reconcile } from './reconcile.ts'
+import { Sent } from './sent.ts'
+import { StoreLook } from './store-look.ts'
+import { judgeProbes } from './store-probe.ts'
+import type { StoreQuery } from './store-query.ts'
+import { Witnesses } from './witnesses.ts'
+
+/** What came later than this is late, unless told. */
+export const LATE_MS = 5_000
+/** How long no answer, or a store that takes nothing, is borne with, unless told. */
+export const PATIENCE_MS = 120_000
+
+export interface VerifyOptions {
+  /** The run folder. */
+  readonly directory: string
+  /** Of the gateway; by default the one in `run.json`. */
+  readonly gateway?: string | undefined
+  readonly lateMs?: number
+  readonly patienceMs?: number
+}
+
+export interface VerifyDeps {
+  /** For an app that may read all the run's readings and dead letters; '' where authentication is off. */
+  readonly token: () => Promise<string>
+  readonly clock: Clock
+  /** The store itself, besides history. */
+  readonly store?: StoreQuery | undefined
+  readonly signal?: AbortSignal | undefined
+  /** What is being done, for a person. */
+  readonly onStep?: (step: string) => void
+}
+
+/** Throws a `SimulatorError`: `bad-run`, `unreachable`, `refused`. */
+export async function verifyRun(options: VerifyOptions, deps: VerifyDeps): Promise<Verification> {
+  const run = readRunRecord(options.directory)
+  const url = options.gateway ?? run.gateway
+  if (url === undefined) throw new SimulatorError('bad-run', `${options.directory} names no gateway: give its URL`)
+  deps.onStep?.('reading what was sent')
+  const sent = await Sent.read(options.directory)
+  const gateway = new GatewayApi({ url: url.replace(/\/$/, ''), patienceMs: options.patienceMs ?? PATIENCE_MS }, deps)
+  return new Verifier({ ...options, run }, { ...deps, sent, gateway }).verify()
+}
+
+export function readRunRecord(directory: string): RunRecord {
+  try {
+    return JSON.parse(readFileSync(join(directory, 'run.json'), 'utf8')) as RunRecord
+  } catch (cause) {
+    throw new SimulatorError('bad-run', `${directory} is no run folder: ${messageOf(cause)}`, { cause })
+  }
+}
+
+interface VerifierOptions extends VerifyOptions {
+  readonly run: RunRecord
+}
+
+interface VerifierDeps extends VerifyDeps {
+  readonly sent: Sent
+  readonly gateway: GatewayApi
+}
+
+class Verifier {
+  readonly #options: VerifierOptions
+  readonly #deps: VerifierDeps
+  readonly #findings = new Findings()
+  readonly #places: Places
+  readonly #asked: string[] = []
+
+  constructor(options: VerifierOptions, deps: VerifierDeps) {
+    this.#options = options
+    this.#deps = deps
+    this.#places = new Places(deps.sent)
+  }
+
+  async verify(): Promise<Verification> {
+    const { sent, gateway, clock, onStep } = this.#deps
+    const { directory, run, patienceMs = PATIENCE_MS, lateMs = LATE_MS } = this.#options
+    const findings = this.#findings
+    onStep?.('waiting until the platform has caught up')
+    const books = await caughtUp(gateway, { patienceMs, clock, findings })
+    onStep?.('comparing the dead letters')
+    const matched = await this.#letters()
+    onStep?.('comparing the store')
+    const streams = await streamsOf(gateway, sent)
+    const [history, native] = [await this.#history(streams), await this.#native(streams)]
+    onStep?.('comparing what came live')
+    const live = await LiveLook.read(join(directory, 'live.tsv'), { sent, places: this.#places, lateMs })
+    const shown = compareBooks(run.booksBefore as Partial<Books> | undefined, books, sent, matched.setAside)
+    const witnesses = new Witnesses({
+      sent,
+      gateway,
+      findings,
+      live,
+      native: history && native,
+      shown,
+      hasHistory: history !== undefined,
+    })
+    const look = history ?? native
+    const reconciled = look && (await this.#store(look, streams, { matched, witnesses }))
+    await witnesses.tellUnheld(matched.unheld)
+    const liveAccount = live && (await judgeLive(live, { sent, findings, witnesses, run, lateMs, matched, reconciled }))
+    judgeProbes(directory, { findings, sent, lateMs })
+    await this.#books(shown, books)
+    return this.#verification({ matched, reconciled, live, liveAccount })
+  }
+
+  async #letters(): Promise<Matched> {
+    const { sent, gateway } = this.#deps
+    const { beganAt, booksBefore } = this.#options.run
+    const after = (booksBefore as Partial<Books> | undefined)?.newestLetter
+    const letters = lettersSince(gateway, { at: beganAt, after })
+    return matchLetters(letters, sent, { findings: this.#findings, payloadOf: payloadFrom(gateway) })
+  }
+
+  /** Undefined if the gateway has no history: of VictoriaMetrics. */
+  async #history(streams: readonly StreamOfStore[]): Promise<StoreLook | undefined> {
+    const { sent, gateway } = this.#deps
+    const devices = namesOf(sent)
+    const look = this.#look(streams)
+    try {
+      for (const stream of streams) {
+        for (const span of this.#places.spansOf(sent.streams.add(stream.name))) {
+          for await (const reading of readHistory(gateway, { ...span, stream: stream.name, devices }))
+            look.take(reading)
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof SimulatorError) || error.code !== 'no-history' || this.#deps.store === undefined)
+        throw error
+      return undefined
+    }
+    this.#asked.push('history')
+    return look
+  }
+
+  async #native(streams: readonly StreamOfStore[]): Promise<StoreLook | undefined> {
+    const { sent, store, signal } = this.#deps
+    if (store === undefined) return undefined
+    const look = this.#look(streams)
+    const devices = namesOf(sent)
+    for (const stream of streams) {
+      for (const span of this.#places.spansOf(sent.streams.add(stream.name))) {
+        for await (const row of store.rows({ ...span, stream, devices }, signal)) look.take(row)
+      }
+    }
+    this.#asked.push(store.language)
+    return look
+  }
+
+  #look(streams: readonly StreamOfStore[]): StoreLook {
+    const tags = new Map(streams.map((stream) => [stream.name, tagsOf(stream)]))
+    return new StoreLook({ beganAt: this.#options.run.beganAt, tags }, { sent: this.#deps.sent, places: this.#places })
+  }
+
+  async #store(
+    look: StoreLook,
+    streams: readonly StreamOfStore[],
+    { matched, witnesses }: { readonly matched: Matched; readonly witnesses: Witnesses },
+  ): Promise<Reconciled> {
+    const { sent } = this.#deps
+    const tagged = new Set(streams.filter((each) => tagsOf(each).length > 0).map(({ name }) => sent.streams.add(name)))
+    const isSetAside = (message: number) => matched.setAside.has(message)
+    const options = { isSetAside, hasTags: (stream: number) => tagged.has(stream) }
+    const reconciled = reconcile({ sent, places: this.#places, look }, options)
+    await witnesses.tell('missing', reconciled.missing)
+    await witnesses.tell('altered', reconciled.altered)
+    await witnesses.tell('stale', reconciled.stale)
+    await witnesses.tell('twice', reconciled.twice)
+    for (const row of reconciled.forbidden) {
+      const because = 'it is in the store, though its device may not send it there'
+      const example = sent.showRow(row)
+      this.#findings.add({ code: 'accepted-though-forbidden', stage: 'broker', because, example })
+    }
+    if (look.invented > 0) {
+      const because = 'rows of its devices and of its time, which it did not send'
+      const [example] = look.inventedExamples
+      this.#findings.add({ code: 'invented', stage: 'ingest', count: look.invented, because, example })
+    }
+    return reconciled
+  }
+
+  /** What the books have wrong beside what is lost, and told already. */
+  async #books({ missing, tooMany }: Shown, after: Books): Promise<void> {
+    const { sent, gateway } = this.#deps
+    const told = this.#findings.count('lost', 'late')
+    if (missing > told) {
+      const because = 'fewer messages are counted as accepted than were acknowledged, and they are there'
+      this.#findings.add({ code: 'unbalanced', stage: 'books', count: missing - told, because })
+    }
+    if (tooMany > 0 && (await hasOthers(gateway, after, sent)) === false) {
+      const because = 'more messages are counted as accepted than were sent, and nobody else has sent any'
+      this.#findings.add({ code: 'unbalanced', stage: 'books', count: tooMany, because })
+    }
+  }
+
+  #verification({ matched, reconciled, live, liveAccount }: Seen): Verification {
+    const { sent } = this.#deps
+    const findings = this.#findings.all()
+    let acknowledged = 0
+    for (let message = 0; message < sent.messages; message++) if (sent.isPromised(message)) acknowledged++
+    return {
+      acknowledged,
+      expectedReadings: reconciled?.expected ?? 0,
+      stored: reconciled?.stored ?? 0,
+      superseded: reconciled?.superseded ?? 0,
+      deadLettered: matched.asIntended.size,
+      lost: this.#findings.count('lost'),
+      duplicated: this.#findings.count('duplicated'),
+      altered: this.#findings.count('altered'),
+      late: this.#findings.count('late'),
+      storedUnacknowledged: reconciled?.storedUnacknowledged.size ?? 0,
+      live: {
+        expected: liveAccount?.expected ?? 0,
+        received: live?.received ?? 0,
+        lost: this.#findings.count('live-lost'),
+        duplicated: this.#findings.count('live-duplicated'),
+        gaps: live?.gaps ?? 0,
+      },
+      asked: [...this.#asked, 'dead letters', ...(live ? ['live'] : []), 'books'],
+      findings,
+      ok: findings.length === 0,
+    }
+  }
+}
+
+interface Seen {
+  readonly matched: Matched
+  readonly reconciled: Reconciled | undefined
+  readonly live: LiveLook | undefined
+  readonly liveAccount: { readonly expected: number } | undefined
+}
+
+function namesOf({ devices }: Sent): string[] {
+  return Array.from({ length: devices.count }, (_, device) => devices.text(device))
+}

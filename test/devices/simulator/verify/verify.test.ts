@@ -1,0 +1,149 @@
+/** A run made by hand against a real platform is verified: all is right, and each wrong thing is told with its code and stage. */
+
+import assert from 'node:assert/strict'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { verifyRun } from '../../../../devices/simulator/verify/verify.ts'
+import { systemClock } from '../../../../platform/clock.ts'
+import { RunningPlatform } from '../../../e2e/platform.ts'
+import { scratchDirectory } from '../../../scratch.ts'
+import { HandRun, tokenOf } from './hand-run.ts'
+
+const TRUCKS = ['truck-1', 'truck-2']
+const MESSAGES = 10
+
+/** Twenty good messages, a replaced reading, one that is cut off, one to another's topic. */
+async function runOf(t: TestContext, platform: RunningPlatform): Promise<HandRun> {
+  const run = await HandRun.start(t, platform)
+  const from = run.beganAt - 60_000
+  for (let index = 0; index < MESSAGES; index++) {
+    for (const truck of TRUCKS) await run.publish(truck, [{ ts: from + index * 1_000, temperature: index }])
+  }
+  await run.publish('truck-1', [{ ts: from + 3_000, temperature: 33 }])
+  await run.publish('truck-2', [], { payload: Buffer.from('{"ts":'), outcome: 'dead:malformed-json' })
+  await run.publish('truck-1', [{ ts: from, temperature: 99 }], {
+    topic: 'devices/truck-2/telemetry/environment',
+    outcome: 'dropped',
+  })
+  await run.end(TRUCKS.length * MESSAGES + 1)
+  return run
+}
+
+const verify = ({ platform }: HandRun, directory: string) =>
+  verifyRun({ directory, patienceMs: 60_000 }, { token: tokenOf(platform), clock: systemClock })
+
+/** What the folder says otherwise than it was: as if the platform had done it. */
+interface Damage {
+  readonly name: string
+  readonly file: 'messages-0.tsv' | 'live.tsv'
+  readonly change: (lines: string[]) => string[]
+  /** Codes and stages, all of them. */
+  readonly told: readonly string[]
+}
+
+const without = (index: number) => (lines: string[]) => lines.toSpliced(index, 1)
+const doubled = (index: number) => (lines: string[]) => lines.toSpliced(index, 0, lines[index] ?? '')
+const changed = (index: number, from: string | RegExp, to: string) => (lines: string[]) =>
+  lines.with(index, (lines[index] ?? '').replace(from, to))
+/** Sent lines stand at even indices, acknowledgements at odd ones. */
+const sentLine = (message: number) => message * 2
+const HASH = /=[0-9a-f]{16}/
+const ALTERED = '=0123456789abcdef'
+const DEAD = TRUCKS.length * MESSAGES + 1
+const NEVER_SENT = (lines: string[]): string[] => {
+  const [first = ''] = lines
+  const number = lines.length / 2
+  const fields = first.replace(/^s\t0/, `s\t${number}`).replace(/\/(\d+)=/, (_, ts) => `/${Number(ts) + 500}=`)
+  return [...lines, fields, (lines.at(-1) ?? '').replace(/^a\t\d+/, `a\t${number}`)]
+}
+
+const DAMAGES: readonly Damage[] = [
+  { name: 'acknowledged and never taken', file: 'messages-0.tsv', change: NEVER_SENT, told: ['lost broker'] },
+  {
+    name: 'other values in the store and live',
+    file: 'messages-0.tsv',
+    change: changed(sentLine(4), HASH, ALTERED),
+    told: ['altered broker'],
+  },
+  {
+    name: 'an outcome that was to be a dead letter is stored',
+    file: 'messages-0.tsv',
+    change: changed(sentLine(DEAD), 'dead:malformed-json', 'dead:malformed-avro'),
+    told: ['wrong-code ingest'],
+  },
+  {
+    name: 'a good message is a dead letter',
+    file: 'messages-0.tsv',
+    change: changed(sentLine(DEAD), 'dead:malformed-json', 'stored'),
+    told: ['set-aside ingest'],
+  },
+  { name: 'a live line is lost', file: 'live.tsv', change: without(5), told: ['live-lost live'] },
+  { name: 'a live line is doubled', file: 'live.tsv', change: doubled(5), told: ['live-duplicated live'] },
+  {
+    name: 'a live line has other values',
+    file: 'live.tsv',
+    change: changed(5, /\t[0-9a-f]{16}\t/, '\t0123456789abcdef\t'),
+    told: ['live-altered live'],
+  },
+  {
+    name: 'two live lines of one device are swapped',
+    file: 'live.tsv',
+    change: (lines) => lines.with(4, lines[6] ?? '').with(6, lines[4] ?? ''),
+    told: ['out-of-order live'],
+  },
+  {
+    name: 'a live line came a minute late',
+    file: 'live.tsv',
+    change: (lines) =>
+      lines.with(
+        5,
+        (lines[5] ?? '').replace(/^\d+/, (at) => String(Number(at) + 60_000)),
+      ),
+    told: ['live-late live'],
+  },
+  {
+    name: 'a line that was lost, and a gap that says so',
+    file: 'live.tsv',
+    change: (lines) => lines.with(5, 'gap\t1\t1\tslow'),
+    told: [],
+  },
+]
+
+test('a run: each message is stored, replaced or set aside as intended, and each wrong thing is told, and where', async (t) => {
+  const run = await runOf(t, await RunningPlatform.start(t))
+  const found = await verify(run, run.directory)
+  assert.deepEqual(found.findings, [])
+  assert.deepEqual(found, {
+    ...found,
+    acknowledged: 22,
+    expectedReadings: 21,
+    stored: 20,
+    superseded: 1,
+    deadLettered: 1,
+    lost: 0,
+    storedUnacknowledged: 0,
+    live: { expected: 21, received: 21, lost: 0, duplicated: 0, gaps: 0 },
+    asked: ['history', 'dead letters', 'live', 'books'],
+    ok: true,
+  })
+  for (const { name, file, change, told } of DAMAGES) {
+    await t.test(name, async (inner) => {
+      const directory = scratchDirectory(inner)
+      cpSync(run.directory, directory, { recursive: true })
+      const path = join(directory, file)
+      const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
+      writeFileSync(path, `${change(lines).join('\n')}\n`)
+      const { findings } = await verify(run, directory)
+      assert.deepEqual(
+        findings.map(({ code, stage }) => `${code} ${stage}`),
+        told,
+        JSON.stringify(findings, undefined, 1),
+      )
+      assert(
+        findings.every(({ count }) => count === 1),
+        JSON.stringify(findings, undefined, 1),
+      )
+    })
+  }
+})
