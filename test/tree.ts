@@ -8,14 +8,20 @@ import { fileURLToPath } from 'node:url'
 import { scratchDirectory } from './scratch.ts'
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url))
-export function copyTree(t: TestContext): string {
-  const directory = scratchDirectory(t)
+
+/** From the root. */
+export function presentFiles(): string[] {
   const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT })
-  const present = files
+  return files
     .toString()
     .split('\0')
     .filter((file) => file !== '' && existsSync(join(ROOT, file)))
-  const archive = execFileSync('tar', ['-c', '-T', '-'], { cwd: ROOT, input: present.join('\n'), maxBuffer: 2 ** 28 })
+}
+
+export function copyTree(t: TestContext): string {
+  const directory = scratchDirectory(t)
+  const input = presentFiles().join('\n')
+  const archive = execFileSync('tar', ['-c', '-T', '-'], { cwd: ROOT, input, maxBuffer: 2 ** 28 })
   execFileSync('tar', ['-x'], { cwd: directory, input: archive })
   return directory
 }
