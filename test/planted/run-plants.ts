@@ -1,0 +1,75 @@
+/** Owns which plants there are and how one is judged: those in sources, those of a proxy, and what was found of each. */
+
+import type { Finding } from '../../devices/simulator/report/summary.ts'
+import { sourceOf } from './changed-tree.ts'
+import { type Change, type Found, PLANTS, type Plant } from './plants.ts'
+import { faults } from './proxy.ts'
+import { type Outcome, type TrialOptions, tryBuild } from './trial.ts'
+
+/** A fault, and how it is tried. */
+export interface Tried {
+  readonly name: string
+  readonly found: Found
+  readonly trial: Omit<TrialOptions, 'seconds'>
+}
+
+const UNCHANGED = { changes: [], kills: 0 } as const
+
+/** By a man in the middle, with the build as it is. */
+const BETWEEN: readonly Tried[] = [
+  {
+    name: 'a proxy acknowledges a message and drops it',
+    found: { codes: ['lost'], stages: ['broker'] },
+    trial: { ...UNCHANGED, onPublish: faults.drops(40) },
+  },
+  {
+    name: 'a proxy sends a message twice',
+    found: { codes: ['duplicated', 'live-duplicated', 'unbalanced'], stages: ['broker', 'log', 'live', 'books'] },
+    trial: { ...UNCHANGED, onPublish: faults.doubles(40) },
+  },
+  {
+    name: 'a proxy alters a message',
+    found: { codes: ['altered', 'set-aside'], stages: ['broker', 'log', 'ingest', 'dead-letters'] },
+    trial: { ...UNCHANGED, onPublish: faults.alters(40) },
+  },
+  {
+    name: 'a proxy holds a message back, and lets others by',
+    found: { codes: ['out-of-order', 'live-late', 'late'], stages: ['broker', 'log', 'live'] },
+    trial: { ...UNCHANGED, onPublish: faults.delays(40, 1_500) },
+  },
+  {
+    name: 'a proxy before the store says that a write is stored, and drops it',
+    found: { codes: ['lost'], stages: ['store', 'ingest'] },
+    trial: { ...UNCHANGED, influx: true, dropsWrites: 5 },
+  },
+]
+
+export const ALL: readonly Tried[] = [...PLANTS.map(tried), ...BETWEEN]
+
+function tried({ name, found, changes, needs = {} }: Plant): Tried {
+  const { kills = 0, influx = false } = needs
+  return { name, found, trial: { changes: planted(changes), kills, influx } }
+}
+
+/** The sources with the mistake in them; throws if its place is not there, or is there more than once. */
+function planted(changes: readonly Change[]) {
+  return changes.map(({ file, find, replace }) => {
+    const parts = sourceOf(file).split(find)
+    if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times, and not once: ${find}`)
+    return { file, text: parts.join(replace) }
+  })
+}
+
+export interface Judgement {
+  readonly isRight: boolean
+  readonly outcome: Outcome
+  /** The finding that is right, or the first. */
+  readonly finding: Finding | undefined
+}
+
+export async function tryPlant({ found, trial }: Tried, seconds: number): Promise<Judgement> {
+  const outcome = await tryBuild({ ...trial, seconds })
+  const { findings } = outcome
+  const right = findings.find(({ code, stage }) => found.codes.includes(code) && found.stages.includes(stage))
+  return { isRight: right !== undefined, outcome, finding: right ?? findings[0] }
+}

@@ -1,0 +1,83 @@
+/**
+ * Owns a verified run against a platform that is tried: `telltale simulate --verify` of this tree, never of the tried build, in a process of its own.
+ * Bound: a run that does not end within `OVERDUE_MS` after its time is ended, and says so.
+ */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import type { Summary } from '../../devices/simulator/report/summary.ts'
+import type { StoreOptions } from '../../ingest/stores.ts'
+import { plainEnvironment } from '../e2e/platform.ts'
+import { ROOT } from '../tree.ts'
+import { scenarioOf } from './scenario.ts'
+
+/** A restart, what drains, and what is asked of the store. */
+const OVERDUE_MS = 90_000
+
+export interface VerifiedRunOptions {
+  readonly seconds: number
+  /** Where the run's folder is made. */
+  readonly directory: string
+  /** Of the broker, if it is not the platform's own. */
+  readonly url?: string
+  /** A server that is asked itself, too. */
+  readonly store?: StoreOptions
+  /** Ends the run: what it says then is of no interest. */
+  readonly signal: AbortSignal
+}
+
+export interface VerifiedRun {
+  /** Null: it was ended. */
+  readonly exitCode: number | null
+  readonly summary: Summary | undefined
+  /** On standard error. */
+  readonly said: string
+}
+
+/** What of a platform a run needs to know: its data, for the key of its tokens, and its ports. */
+export interface TriedPlatform {
+  readonly directory: string
+  readonly mqttPort: number
+  readonly gatewayPort: number
+}
+
+export async function verifiedRun(platform: TriedPlatform, options: VerifiedRunOptions): Promise<VerifiedRun> {
+  const { seconds, directory, url, store, signal } = options
+  const scenario = join(directory, 'scenario.yaml')
+  writeFileSync(scenario, scenarioOf(seconds))
+  const args = ['simulate', '--scenario', scenario, '--out', join(directory, 'run'), '--verify', '--json']
+  if (url !== undefined) args.push('--url', url)
+  if (store?.kind === 'influx') args.push('--store', store.url)
+  const env = {
+    ...plainEnvironment(),
+    TELLTALE_DATA_DIR: platform.directory,
+    TELLTALE_MQTT_PORT: String(platform.mqttPort),
+    TELLTALE_GATEWAY_PORT: String(platform.gatewayPort),
+    ...(store?.kind === 'influx' && { INFLUX_TOKEN: store.token, INFLUX_ORG: store.org, INFLUX_BUCKET: store.bucket }),
+  }
+  const child = spawn(process.execPath, [join(ROOT, 'cli/telltale.js'), ...args], {
+    cwd: ROOT,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const end = () => child.kill('SIGKILL')
+  const late = setTimeout(end, seconds * 1_000 + OVERDUE_MS)
+  signal.addEventListener('abort', end, { once: true })
+  const exited = once(child, 'exit')
+  const [printed, said] = await Promise.all([text(child.stdout), text(child.stderr)])
+  const [exitCode] = await exited
+  clearTimeout(late)
+  signal.removeEventListener('abort', end)
+  return { exitCode: exitCode as number | null, summary: readSummary(printed), said }
+}
+
+function readSummary(printed: string): Summary | undefined {
+  try {
+    return JSON.parse(printed) as Summary
+  } catch {
+    return undefined
+  }
+}
