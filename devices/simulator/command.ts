@@ -3,7 +3,7 @@
  * not reach for itself. Exit status: 0 held, 1 failed or a threshold missed, 2 wrong usage.
  */
 
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import type { Clock } from '../../platform/clock.ts'
@@ -21,8 +21,10 @@ import { summaryText } from './report/summary-text.ts'
 import { parseThreshold } from './report/thresholds.ts'
 import { LocalPart } from './run/local-part.ts'
 import type { Scenario } from './scenario/scenario.ts'
+import { readScenario } from './scenario/scenario-file.ts'
 import { type Installation, Simulator } from './simulator.ts'
 import { SimulatorError } from './simulator-error.ts'
+import { RunVerifier } from './verify/run-verifier.ts'
 
 export interface SimulateDeps {
   /** The broker of the settings, such as `mqtt://127.0.0.1:1883`: the default of `--url`. */
@@ -74,10 +76,12 @@ export function simulateCommand(deps: SimulateDeps): Command {
 /** Runs it and says whether everything was held. */
 async function simulate(values: CommandValues, given: (name: string) => boolean, deps: SimulateDeps): Promise<boolean> {
   const schemas = new SimulatorSchemas(deps.registry())
-  const scenario = scenarioOf(values, given)
+  const scenario = scenarioOf(values, given, schemas)
   const installation = installationOf(values, given, deps)
   requireMeasured(scenario, values, installation)
   const folder = folderOf(values, deps)
+  if (folder !== undefined) mkdirSync(folder, { recursive: true })
+  const { clock, logger } = deps
   const part = new LocalPart(
     {
       scenario,
@@ -86,11 +90,18 @@ async function simulate(values: CommandValues, given: (name: string) => boolean,
       part: { index: 0, of: 1 },
       messagesFile: folder === undefined ? undefined : join(folder, 'messages-0.tsv'),
     },
-    { schemas, credentials: await credentialsOf(values, scenario, deps), logger: deps.logger },
+    { schemas, credentials: await credentialsOf(values, scenario, deps), logger },
   )
+  const isVerified = values.verify && installation !== undefined && folder !== undefined
+  const verifier = isVerified
+    ? new RunVerifier(
+        { directory: folder, url: installation.url },
+        { ...installation, clock, store: undefined, onStep: () => {} },
+      )
+    : undefined
   const simulator = new Simulator(
     { scenario, url: values.url, installation, folder },
-    { parts: [part], books: async () => undefined, verify: undefined, cost: costOfThisProcess, logger: deps.logger },
+    { parts: [part], verifier, cost: costOfThisProcess, logger },
   )
   const interruption = new AbortController()
   void deps.untilInterrupted().then(() => interruption.abort())
@@ -106,11 +117,11 @@ async function simulate(values: CommandValues, given: (name: string) => boolean,
   }
 }
 
-function scenarioOf(values: CommandValues, given: (name: string) => boolean): Scenario {
+function scenarioOf(values: CommandValues, given: (name: string) => boolean, schemas: SimulatorSchemas): Scenario {
   if (values.scenario === undefined) return overridden(plainScenario(values), values)
   const both = FLEET_OPTIONS.find(given)
   if (both !== undefined) throw new SimulatorError('bad-option', `--${both} is for a plain fleet: the scenario says it`)
-  throw new SimulatorError('bad-scenario', 'scenario files are not read yet')
+  return overridden(readScenario(values.scenario, schemas.registry), values)
 }
 
 /** Another broker than that of the settings has no gateway of ours beside it, unless it is named. */
@@ -136,9 +147,12 @@ function requireMeasured(scenario: Scenario, { verify }: CommandValues, installa
   }
 }
 
-function folderOf({ out }: CommandValues, { clock }: SimulateDeps): string | undefined {
+function folderOf({ out, verify }: CommandValues, { clock }: SimulateDeps): string | undefined {
+  if (out === false && verify)
+    throw new SimulatorError('bad-option', '--verify reads what the run has kept: it does not go with --no-out')
   if (out === false) return undefined
-  if (out === undefined) return join('runs', new Date(clock.now()).toISOString().replaceAll(':', '-'))
+  if (out === undefined || typeof out !== 'string')
+    return join('runs', new Date(clock.now()).toISOString().replaceAll(':', '-'))
   if (existsSync(join(out, 'run.json')))
     throw new SimulatorError('bad-option', `--out: there is a run in ${out} already; name another folder`)
   return out

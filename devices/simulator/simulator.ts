@@ -9,7 +9,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import type { Logger } from '../../platform/logger.ts'
@@ -26,6 +26,7 @@ import type { Part } from './run/part.ts'
 import type { RunRecord } from './run/run-folder.ts'
 import type { Totals } from './run/totals.ts'
 import type { Scenario } from './scenario/scenario.ts'
+import type { RunVerifier } from './verify/run-verifier.ts'
 
 /** An installation of ours beside the broker: where the store, the dead letters and live readings are asked for. */
 export interface Installation {
@@ -49,10 +50,8 @@ export interface RunOptions {
 export interface SimulatorDeps {
   /** One for each process. */
   readonly parts: readonly Part[]
-  /** What the platform has taken so far, of all devices; undefined without an installation. */
-  readonly books: () => Promise<RunRecord['booksBefore']>
-  /** Called once all is written, if the run is to be verified: what became of it. */
-  readonly verify: (() => Promise<Verification>) | undefined
+  /** If the run is to be verified. */
+  readonly verifier: RunVerifier | undefined
   /** Of this process and the others. */
   readonly cost: () => Summary['cost']
   readonly logger: Logger
@@ -93,13 +92,16 @@ export class Simulator {
     const { scenario, installation, folder } = options
     this.#faults = [...scenario.faults]
     this.#dueTimes = new DueTimes(scenario)
-    if (folder !== undefined) mkdirSync(folder, { recursive: true })
     if (installation !== undefined) {
       const streams = [...new Set(scenario.fleet.flatMap(({ sends }) => sends.map(({ stream }) => stream)))]
       const file = folder === undefined ? undefined : join(folder, 'live.tsv')
       this.#watch = new LiveWatch({ ...installation, streams, file }, this.#dueTimes)
     }
-    this.#bySecond = new BySecond(deps.parts, this.#watch, (second) => this.#secondsFile?.add(second), options.everyMs)
+    this.#bySecond = new BySecond(deps.parts, this.#watch, {
+      take: (second) => this.#secondsFile?.add(second),
+      acknowledged: (reading) => deps.verifier?.acknowledged(reading),
+      everyMs: options.everyMs,
+    })
   }
 
   get snapshot(): Snapshot {
@@ -144,6 +146,7 @@ export class Simulator {
     } finally {
       await this.#bySecond.stop()
       await each((part) => part.close())
+      await this.#deps.verifier?.stop()
       await this.#watch?.stop()
       await this.#bySecond.look()
       this.#phase = 'closed'
@@ -159,7 +162,7 @@ export class Simulator {
     const watching = this.#watchLive()
     if (!isRamped) await connect()
     await watching
-    const record = this.#begin(await this.#deps.books())
+    const record = this.#begin(await this.#deps.verifier?.start())
     const failed = new AbortController()
     const either = AbortSignal.any([signal, failed.signal])
     const publishing = parts.map((part) => part.publish(record.beganAt + scenario.durationMs, either))
@@ -178,7 +181,7 @@ export class Simulator {
     if (this.#watch === undefined) return
     const failure = await this.#watch.start()
     if (failure === undefined) return
-    if (this.#deps.verify !== undefined) throw failure
+    if (this.#deps.verifier !== undefined) throw failure
     this.#deps.logger.warn(`${failure.message}: the run goes on without them`)
   }
 
@@ -214,9 +217,11 @@ export class Simulator {
     const { scenario, url, folder } = this.#options
     const { totals, live, refused, seconds } = this.#bySecond
     let verification: Verification | undefined
-    if (this.#deps.verify !== undefined) {
+    if (this.#deps.verifier !== undefined) {
       this.#phase = 'verifying'
-      verification = await this.#deps.verify()
+      await this.#deps.verifier.caughtUp()
+      await this.#watch?.settled()
+      verification = await this.#deps.verifier.verify()
     }
     await this.#watch?.stop()
     const summary = summarize({

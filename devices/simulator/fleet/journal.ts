@@ -10,6 +10,7 @@ import { Rejection } from '../../../schemas/reading.ts'
 import type { Made } from '../faults/message-faults.ts'
 import type { Source } from '../messages/source.ts'
 import type { ExpectedRow, MessageLog, Outcome } from '../run/message-log.ts'
+import type { AcknowledgedReading } from '../run/part.ts'
 import { hashOf, rowHash, seriesHash } from '../run/row-hash.ts'
 
 interface Sent {
@@ -25,6 +26,9 @@ export class Journal {
   readonly #log: MessageLog | undefined
   readonly #tagsOf: (stream: string) => readonly string[]
   readonly #payloads = new Map<string, Hash>()
+  /** Sent as it should be, and not acknowledged: where its last reading is to be. */
+  readonly #toBeStored = new Map<number, { readonly device: string; readonly stream: string; readonly ts: number }>()
+  #acknowledged: AcknowledgedReading | undefined
   #count = 0
 
   /** Without a log only the payloads' hash is made. `tagsOf`: the columns by which a series of a stream is known. */
@@ -46,7 +50,10 @@ export class Journal {
     const log = this.#log
     if (log === undefined) return number
     const at = this.now()
-    const read = source.read(topic, payload, Math.floor(at))
+    const expected = isForbidden ? DROPPED : this.#expected(source.read(topic, payload, Math.floor(at)))
+    const last = expected.rows.at(-1)
+    if (qos > 0 && fault === undefined && last !== undefined)
+      this.#toBeStored.set(number, { device, stream: last.stream, ts: last.ts })
     log.sent({
       number,
       at,
@@ -56,7 +63,7 @@ export class Journal {
       qos,
       payloadHash: hashOf(payload),
       fault: fault?.fault.kind,
-      ...(isForbidden ? DROPPED : this.#expected(read)),
+      ...expected,
     })
     return number
   }
@@ -66,7 +73,20 @@ export class Journal {
   }
 
   acknowledged(number: number, code: number): void {
-    this.#log?.acknowledged(number, this.now(), code)
+    if (this.#log === undefined) return
+    const at = this.now()
+    this.#log.acknowledged(number, at, code)
+    const stored = this.#toBeStored.get(number)
+    if (stored === undefined) return
+    this.#toBeStored.delete(number)
+    this.#acknowledged = { ...stored, acknowledgedAt: at }
+  }
+
+  /** The newest since the last time. */
+  takeAcknowledged(): AcknowledgedReading | undefined {
+    const acknowledged = this.#acknowledged
+    this.#acknowledged = undefined
+    return acknowledged
   }
 
   /** A message on the errors topic; its code. */

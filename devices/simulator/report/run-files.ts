@@ -7,8 +7,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Timing } from '../fleet/timing.ts'
 import type { RunRecord } from '../run/run-folder.ts'
-import { histogramFile, type Latency } from './histogram-file.ts'
+import { histogramFile, type Latency, readCurves } from './histogram-file.ts'
 import { junitXml } from './junit.ts'
+import { reportHtml } from './report-page.ts'
 import type { Second } from './seconds.ts'
 import type { Summary } from './summary.ts'
 
@@ -21,7 +22,7 @@ export interface RunFiles {
 
 const MICROSECONDS_PER_MS = 1_000
 
-export function writeRunFiles(folder: string, { summary, timings }: RunFiles): void {
+export function writeRunFiles(folder: string, { summary, run, seconds, timings }: RunFiles): void {
   const { connect, puback, live, slip } = timings
   const histograms = {
     connect: connect.histogram,
@@ -29,7 +30,10 @@ export function writeRunFiles(folder: string, { summary, timings }: RunFiles): v
     live: live.histogram,
     slip: slip.histogram,
   }
-  writeFileSync(join(folder, 'latency.hgrm'), histogramFile(histograms, MICROSECONDS_PER_MS))
+  const distribution = histogramFile(histograms, MICROSECONDS_PER_MS)
+  writeFileSync(join(folder, 'latency.hgrm'), distribution)
   writeFileSync(join(folder, 'junit.xml'), junitXml(summary))
+  const page = reportHtml({ summary, run, seconds, curves: readCurves(distribution) })
+  writeFileSync(join(folder, 'report.html'), page)
   writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`)
 }

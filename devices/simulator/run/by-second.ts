@@ -6,12 +6,21 @@
 import { Timing } from '../fleet/timing.ts'
 import type { Second } from '../report/seconds.ts'
 import type { LiveWatch } from './live-watch.ts'
-import type { Part } from './part.ts'
+import type { AcknowledgedReading, Part } from './part.ts'
 import { Totals } from './totals.ts'
 
 const SECOND_MS = 1_000
 /** What is known is so much fresher than the newest row. */
 const LOOKS_A_SECOND = 4
+
+export interface BySecondEvents {
+  /** Each second after the first message was due. */
+  readonly take: (second: Second) => void
+  /** Of each process the newest, some times a second. */
+  readonly acknowledged: (reading: AcknowledgedReading) => void
+  /** How often there is a row; a second unless told. */
+  readonly everyMs?: number | undefined
+}
 
 export class BySecond {
   readonly totals = new Totals()
@@ -25,6 +34,7 @@ export class BySecond {
   readonly #parts: readonly Part[]
   readonly #watch: LiveWatch | undefined
   readonly #take: (second: Second) => void
+  readonly #acknowledged: BySecondEvents['acknowledged']
   readonly #everyMs: number
   #timer: NodeJS.Timeout | undefined
   #isCounting = false
@@ -32,14 +42,13 @@ export class BySecond {
   #hasBegun = false
   #before = { sent: 0, waiting: 0, acknowledged: 0, reconnects: 0, refusals: 0, errors: 0 }
 
-  /** `take` is called with each second after the first message was due. */
   constructor(
     parts: readonly Part[],
     watch: LiveWatch | undefined,
-    take: (second: Second) => void,
-    everyMs: number = SECOND_MS,
+    { take, acknowledged, everyMs = SECOND_MS }: BySecondEvents,
   ) {
     this.#everyMs = everyMs
+    this.#acknowledged = acknowledged
     this.#parts = parts
     this.#watch = watch
     this.#take = take
@@ -79,6 +88,7 @@ export class BySecond {
     this.problem = shares.find(({ problem }) => problem !== undefined)?.problem
     this.refused ??= shares.find(({ refused }) => refused !== undefined)?.refused
     this.totals.take(shares)
+    for (const { acknowledged } of shares) if (acknowledged !== undefined) this.#acknowledged(acknowledged)
     this.#watch?.flush()
   }
 

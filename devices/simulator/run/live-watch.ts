@@ -6,6 +6,7 @@
 
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
+import { setTimeout as pause } from 'node:timers/promises'
 import { connect } from '../../../client/client.ts'
 import { messageOf } from '../../../platform/errors.ts'
 import { Timing } from '../fleet/timing.ts'
@@ -21,6 +22,8 @@ const NOBODY_MS = 2_500
 /** One that can be has said by then that all that is sent will come. */
 const LIVE_WITHIN_MS = 15_000
 const LOOK_MS = 100
+/** After the platform has caught up: what it sends comes within so much. */
+const QUIET_MS = 1_000
 
 export interface LiveWatchOptions {
   /** Of the gateway. */
@@ -68,6 +71,15 @@ export class LiveWatch {
     if (why === undefined) return undefined
     this.#stopping.abort()
     return new SimulatorError('no-gateway', `no live readings from ${url} (${why})`)
+  }
+
+  /** Resolves when nothing has come for a while, and what has is written. */
+  async settled(): Promise<void> {
+    for (let quietMs = 0, before = this.received; quietMs < QUIET_MS; quietMs += LOOK_MS, before = this.received) {
+      await pause(LOOK_MS)
+      if (this.received > before) quietMs = 0
+    }
+    this.flush()
   }
 
   async stop(): Promise<void> {

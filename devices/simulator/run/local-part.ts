@@ -61,8 +61,10 @@ export class LocalPart implements Part {
   async share(): Promise<PartShare> {
     this.#journal.flush()
     const { problem, refusal } = this.#fleet
+    const acknowledged = this.#journal.takeAcknowledged()
     return {
       ...this.#fleet.share(),
+      ...(acknowledged !== undefined && { acknowledged }),
       ...(problem !== undefined && { problem }),
       ...(refusal !== undefined && { refused: refusal.message }),
     }

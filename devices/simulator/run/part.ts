@@ -24,7 +24,18 @@ export interface Part {
   befall(device: string, fault: NumberedFault): void
 }
 
+/** One of those that are to be stored. */
+export interface AcknowledgedReading {
+  readonly device: string
+  readonly stream: string
+  readonly ts: number
+  /** Milliseconds since 1970. */
+  readonly acknowledgedAt: number
+}
+
 export interface PartShare extends FleetShare {
+  /** The newest since the last time. */
+  readonly acknowledged?: AcknowledgedReading
   /** Why no device is connected yet. */
   readonly problem?: string
   /** Which device was refused that should not have been, and why. */

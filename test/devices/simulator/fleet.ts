@@ -70,8 +70,7 @@ export function fleet(run: Run, good: (device: string) => Promise<string> = any)
   const cost = () => ({ cpuSeconds: 0, rssBytesMax: 0 })
   return new Simulator(options, {
     parts: [part],
-    books: async () => undefined,
-    verify: undefined,
+    verifier: undefined,
     cost,
     logger: silentLogger(),
   })

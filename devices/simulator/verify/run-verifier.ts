@@ -1,0 +1,79 @@
+/**
+ * Owns the verification of a run that goes on: what the platform's books were before it, how soon the store has what was acknowledged, and
+ * in the end what became of every message. Always true: while the run goes on it asks for one reading a second.
+ */
+
+import type { Clock } from '../../../platform/clock.ts'
+import type { Verification } from '../report/summary.ts'
+import type { AcknowledgedReading } from '../run/part.ts'
+import type { RunRecord } from '../run/run-folder.ts'
+import { caughtUp, readBooks } from './books.ts'
+import { Findings } from './findings.ts'
+import { GatewayApi } from './gateway-api.ts'
+import { StoreProbe } from './store-probe.ts'
+import type { StoreQuery } from './store-query.ts'
+import { LATE_MS, PATIENCE_MS, verifyRun } from './verify.ts'
+
+/** A reading that is not answered for in so long is asked for again in the next second. */
+const PROBE_PATIENCE_MS = 1_000
+const BOOKS_PATIENCE_MS = 5_000
+
+export interface RunVerifierOptions {
+  /** The run folder. */
+  readonly directory: string
+  /** Of the gateway. */
+  readonly url: string
+}
+
+export interface RunVerifierDeps {
+  readonly token: () => Promise<string>
+  readonly clock: Clock
+  readonly store: StoreQuery | undefined
+  readonly onStep: (step: string) => void
+}
+
+export class RunVerifier {
+  readonly #options: RunVerifierOptions
+  readonly #deps: RunVerifierDeps
+  readonly #probe: StoreProbe
+
+  constructor(options: RunVerifierOptions, deps: RunVerifierDeps) {
+    this.#options = options
+    this.#deps = deps
+    const { directory, url } = options
+    this.#probe = new StoreProbe(
+      { directory, lateMs: LATE_MS },
+      { gateway: new GatewayApi({ url, patienceMs: PROBE_PATIENCE_MS }, deps), clock: deps.clock },
+    )
+  }
+
+  /** What the platform has taken so far, before the first message. Throws a `SimulatorError` `unreachable` or `refused`. */
+  async start(): Promise<RunRecord['booksBefore']> {
+    const gateway = new GatewayApi({ url: this.#options.url, patienceMs: BOOKS_PATIENCE_MS }, this.#deps)
+    const books = await readBooks(gateway)
+    this.#probe.start()
+    return { ...books }
+  }
+
+  acknowledged(reading: AcknowledgedReading): void {
+    this.#probe.acknowledged(reading)
+  }
+
+  /** Resolves when the platform has made up its mind of all that it has taken, or takes too long. */
+  async caughtUp(): Promise<void> {
+    await this.#probe.stop()
+    const { clock } = this.#deps
+    const gateway = new GatewayApi({ url: this.#options.url, patienceMs: PATIENCE_MS }, this.#deps)
+    await caughtUp(gateway, { patienceMs: PATIENCE_MS, clock, findings: new Findings() })
+  }
+
+  /** Once the run folder is written. */
+  async verify(): Promise<Verification> {
+    const { directory, url } = this.#options
+    return verifyRun({ directory, gateway: url }, this.#deps)
+  }
+
+  stop(): Promise<void> {
+    return this.#probe.stop()
+  }
+}
