@@ -26,7 +26,7 @@ export class Progress {
   readonly #output: Output
   readonly #read: () => Snapshot
   #timer: NodeJS.Timeout | undefined
-  #before: Snapshot | undefined
+  #before = { sent: 0, elapsedMs: 0 }
   #line = ''
   #skipped = 0
 
@@ -51,7 +51,7 @@ export class Progress {
   #draw(): void {
     const now = this.#read()
     const line = printable(now.problem ?? progressLine(now, this.#before))
-    this.#before = now
+    this.#before = { sent: now.totals.counts.sent, elapsedMs: now.elapsedMs }
     const { isTTY, columns = COLUMNS_DEFAULT } = this.#output
     if (isTTY) this.#output.write(CLEAR_LINE + line.slice(0, columns - 1))
     else if (line === this.#line && this.#skipped < SAME_LINES_SKIPPED) this.#skipped++
@@ -64,12 +64,12 @@ export class Progress {
 }
 
 /** One line of what is, with the rate since `before`. */
-function progressLine(now: Snapshot, before: Snapshot | undefined): string {
+function progressLine(now: Snapshot, before: { readonly sent: number; readonly elapsedMs: number }): string {
   const { totals, phase, scenario, elapsedMs } = now
   const { counts, errorCount } = totals
   const { sent, acknowledged, connected, reconnects } = counts
-  const sinceMs = elapsedMs - (before?.elapsedMs ?? 0)
-  const rate = sinceMs > 0 ? ((sent - (before?.totals.counts.sent ?? 0)) * 1000) / sinceMs : 0
+  const sinceMs = elapsedMs - before.elapsedMs
+  const rate = sinceMs > 0 ? ((sent - before.sent) * 1000) / sinceMs : 0
   return [
     `${(elapsedMs / 1000).toFixed(0)}s`,
     phase,

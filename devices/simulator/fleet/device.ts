@@ -113,9 +113,11 @@ export class SimulatedDevice {
     return this.#sent >= this.#quota
   }
 
-  /** Nothing that it has sent is to be acknowledged (QoS 0: written) any more, and nothing is to be sent. */
+  /** It is there, nothing that it has sent is to be acknowledged (QoS 0: written) any more, and nothing is to be sent. */
   get isIdle(): boolean {
-    return this.#isRefused || (this.#inFlight.size + this.#writing === 0 && this.waiting() === 0)
+    if (this.#isRefused) return true
+    const isAway = this.connection.wasOnline && !this.connection.isOnline
+    return !isAway && this.#inFlight.size + this.#writing === 0 && this.waiting() === 0
   }
 
   /** Messages that are due and not sent. */
@@ -163,6 +165,7 @@ export class SimulatedDevice {
     }
     this.#links.online()
     this.#pump()
+    this.onIdle()
   }
 
   #wentOffline(): void {
