@@ -1,6 +1,6 @@
 /**
  * Owns Protobuf as the simulator writes it: by the `.proto` of the device's version, a batch as `message <Name>Batch` has it. `protobufjs`
- * writes the bytes; what is written where is planned once a source.
+ * writes the bytes; what is written where is planned once a version.
  */
 
 import minimal, { type Writer } from 'protobufjs/minimal.js'
@@ -10,6 +10,7 @@ import { BATCH_FIELD, parseProto, TIME_FIELD } from '../../../schemas/protobuf-p
 import { type FieldShape, type MessageShape, type ProtoScalar, TIMESTAMP } from '../../../schemas/protobuf-shape.ts'
 import { WIRE } from '../../../schemas/protobuf-wire.ts'
 import { columnsOf, type RecordColumn, recordValue } from './record-columns.ts'
+import type { SentVersion } from './simulator-schemas.ts'
 import type { Encoding } from './telemetry-format.ts'
 import { type MeasuredRecord, notSendable, type WireOptions } from './wire-format.ts'
 
@@ -26,8 +27,7 @@ export function protobufEncoding({ version, sending, schemas }: WireOptions): En
       others.length === 0 ? '' : `, or one of the versions ${others.map((each) => each.version).join(', ')}`
     throw notSendable(`${stream} ${number} has no .proto: allowed is any other format${allowed}`)
   }
-  const message = parseProto(`${stream}/${number}.proto`, stream, protobuf)
-  const fields = new Planner(version.definition).fields(message, '')
+  const fields = schemas.once(version, planOf)
   if (sending.batch === 1) {
     return {
       level: 'protobuf',
@@ -52,6 +52,10 @@ export function protobufEncoding({ version, sending, schemas }: WireOptions): En
       return asBuffer(writer)
     },
   }
+}
+
+function planOf({ registered: { stream, version, protobuf = '' }, definition }: SentVersion): readonly FieldWriter[] {
+  return new Planner(definition).fields(parseProto(`${stream}/${version}.proto`, stream, protobuf), '')
 }
 
 function writeFields(fields: readonly FieldWriter[], writer: Writer, record: MeasuredRecord): void {

@@ -23,6 +23,8 @@ export interface SentVersion {
 export class SimulatorSchemas {
   #registry: Registry
   #decoder: Decoder
+  /** By version, and by what makes it. */
+  readonly #made = new WeakMap<Definition, Map<unknown, object>>()
 
   constructor(registry: Registry) {
     this.#registry = registry
@@ -71,6 +73,16 @@ export class SimulatorSchemas {
     if (place.kind === 'unplaced') return new Rejection('no-map', place.why)
     const { device, stream } = place
     return this.decode({ device, stream, receivedAt, payload: inLog, framing })
+  }
+
+  /** What is made of a version is made once, for all devices that send it. */
+  once<Made extends object>(version: SentVersion, make: (version: SentVersion) => Made): Made {
+    const { definition } = version
+    const made = this.#made.get(definition) ?? new Map<unknown, object>()
+    this.#made.set(definition, made)
+    const known = made.get(make) ?? make(version)
+    made.set(make, known)
+    return known as Made
   }
 
   decode(message: Message): readonly Reading[] | Rejection {

@@ -17,6 +17,7 @@ import type { Leaf } from '../../../schemas/definition.ts'
 import { type Reading, Rejection } from '../../../schemas/reading.ts'
 import { READING_AHEAD_MAX_MS } from '../../../schemas/values.ts'
 import { columnsOf, isListColumn, recordValue } from './record-columns.ts'
+import type { SentVersion } from './simulator-schemas.ts'
 import { DATATYPE, type Datatype, type MetricWritten, writeSparkplug } from './sparkplug-payload.ts'
 import { type Birth, type MeasuredRecord, notSendable, type WireFormat, type WireOptions } from './wire-format.ts'
 
@@ -58,11 +59,9 @@ class SparkplugFormat implements WireFormat {
     this.#place = place
     this.#timeField = definition.timeField
     this.#unitsPerMs = definition.precision === 'us' ? 1000 : 1
-    const columns = columnsOf(definition).filter((each) => !isListColumn(each))
-    this.#metrics = columns.map(({ column: { name, unit }, path, leaf }, index) => {
-      return { name, path, alias: index + 1, datatype: datatypeOf(leaf), unit }
-    })
-    this.#known = knownOf(this.#metrics)
+    const { metrics, known } = options.schemas.once(options.version, metricsOf)
+    this.#metrics = metrics
+    this.#known = known
   }
 
   birth(at: number): readonly Birth[] {
@@ -185,10 +184,18 @@ function datatypeOf({ kind }: Leaf): Datatype {
   }
 }
 
-function knownOf(metrics: readonly MetricColumn[]): KnownMetrics {
+/** Of a version, for all devices that send it. */
+function metricsOf({ definition }: SentVersion): {
+  readonly metrics: readonly MetricColumn[]
+  readonly known: KnownMetrics
+} {
+  const columns = columnsOf(definition).filter((each) => !isListColumn(each))
+  const metrics = columns.map(({ column: { name, unit }, path, leaf }, index): MetricColumn => {
+    return { name, path, alias: index + 1, datatype: datatypeOf(leaf), unit }
+  })
   const known = metrics.map(({ name, datatype, unit }): KnownMetric => {
     return { name, datatype, ...(unit !== undefined && { unit }) }
   })
   const byName = new Map(known.map((each) => [each.name, each]))
-  return { byName: (name) => byName.get(name), byAlias: (alias) => known[alias - 1] }
+  return { metrics, known: { byName: (name) => byName.get(name), byAlias: (alias) => known[alias - 1] } }
 }
