@@ -55,8 +55,8 @@ function validPayloads(registry: Registry, stream: string, timeField: string, se
   const payloads: { stream: string; payload: Buffer }[] = []
   const perMs = registry.stream(stream)?.precision === 'us' ? 1000 : 1
   for (const { version, schema } of registry.versions(stream)) {
-    const next = recordSource(schema, timeField, seededRandom(seed, version))
-    const record = (index: number) => ({ [timeField]: RECEIVED_AT * perMs - index, ...next() })
+    const fill = recordSource(schema, timeField, seededRandom(seed, version))
+    const record = (index: number) => fill({ [timeField]: RECEIVED_AT * perMs - index })
     const batch = Array.from({ length: BATCH_MAX }, (_, index) => record(index))
     payloads.push({ stream, payload: registry.encode(stream, record(0), version) })
     payloads.push({ stream, payload: registry.encode(stream, batch, version) })

@@ -8,8 +8,8 @@
 import { PAYLOAD_BYTES_MAX } from '../../../platform/limits.ts'
 import type { Reading, Rejection } from '../../../schemas/reading.ts'
 import type { Group, Sending } from '../scenario/scenario.ts'
+import { type Measure, measurementOf } from '../signals/measurement.ts'
 import { deviceRandom } from '../signals/random.ts'
-import { recordSource } from '../signals/values.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { formatOf } from './formats.ts'
 import { madeVersion } from './made-version.ts'
@@ -70,7 +70,7 @@ class DeviceSource implements Source {
   /** The least that two times differ by. */
   readonly #step: number
   readonly #batch: number
-  readonly #record: () => MeasuredRecord
+  readonly #measure: Measure
   /** Of the last message, milliseconds. */
   #messageAt: number | undefined
   /** Before the first message. */
@@ -88,7 +88,8 @@ class DeviceSource implements Source {
     this.#batch = sending.batch
     this.#everyMs = sending.everyMs
     const random = deviceRandom(seed, index, sending.stream)
-    this.#record = recordSource(version.registered.schema, this.timeField, random, this.#format.drawsJson)
+    const { definition } = version
+    this.#measure = measurementOf({ definition, signals: sending.signals, isJson: this.#format.drawsJson, random })
   }
 
   birth(at: number): readonly Birth[] {
@@ -126,8 +127,6 @@ class DeviceSource implements Source {
   #reading(at: number): MeasuredRecord {
     const step = this.#step
     this.#lastTime = Math.max(Math.round((at * this.#unitsPerMs) / step) * step, this.#lastTime + step)
-    const record = this.#record()
-    record[this.timeField] = this.#lastTime
-    return record
+    return this.#measure(at, { [this.timeField]: this.#lastTime })
   }
 }
