@@ -48,6 +48,11 @@ const LIVE = 'gateway/live/live.ts'
 const LIVE_PUBLISH = '    this.#server?.publish(group.name, frame)'
 const DEAD_LETTERS = 'log/local/dead-letters.ts'
 
+const STARTS = 'gateway/live/starts.ts'
+const RETURN_CURSOR = '    return cursor\n'
+const returnCursor = (offset: string) =>
+  `    return { ...cursor, part: WHOLE, position: cursor.position.map((offset, shard) => ${offset}) }\n`
+
 /** The first number of a reading's values is one more. */
 const ALTERED =
   '(({ values, ...reading }) => ({ ...reading, values: Object.fromEntries(Object.entries(values).map(([name, value]) => ' +
@@ -190,22 +195,21 @@ export const PLANTS: readonly Plant[] = [
     name: 'an app that comes back is sent its last message again',
     changes: [
       {
-        file: 'gateway/live/cursor.ts',
-        find: '    position: parsePosition(log, position),\n    part,',
-        replace:
-          '    position: parsePosition(log, position).map((offset) => Math.max(0, offset - 1)),\n    part: { shard: 0, readings: 0 },',
+        file: STARTS,
+        find: RETURN_CURSOR,
+        replace: returnCursor('Math.max(0, offset - 1)'),
       },
     ],
-    needs: { kills: 2 },
+    needs: { kills: 3 },
     found: { codes: ['live-duplicated'], stages: ['live'] },
   },
   {
     name: 'an app that comes back misses the message behind its cursor',
     changes: [
       {
-        file: 'gateway/live/cursor.ts',
-        find: '    position: parsePosition(log, position),\n',
-        replace: '    position: parsePosition(log, position).map((offset) => offset + 1),\n',
+        file: STARTS,
+        find: RETURN_CURSOR,
+        replace: returnCursor('Math.min(offset + 1, tail.place.position[shard])'),
       },
     ],
     needs: { kills: 3 },

@@ -1,6 +1,6 @@
 /**
- * Owns a man in the middle of devices and their broker: what a bad gateway, modem or load balancer does to MQTT 3.1.1. It reads whole packets
- * both ways, and lets a fault have each PUBLISH that a device sends.
+ * Owns a man in the middle of devices and their broker: what a bad gateway, modem or load balancer does to MQTT. It reads whole packets both ways,
+ * and lets a fault have each PUBLISH that a device sends.
  *
  * Always true: packets of one device go on in their order, but for those that a fault holds back; a connection that ends on one side ends on the other.
  * Bound: what a socket does not take waits in it, for a test's traffic only.
@@ -21,7 +21,6 @@ export interface Between {
 /** Does with each PUBLISH of any device what it likes; `number` counts them from 1. */
 export type OnPublish = (packet: IPublishPacket, number: number, between: Between) => void
 
-const PROTOCOL_VERSION = 4
 /** Ids of messages that no device has sent: theirs count up from 1. */
 const OWN_IDS_FROM = 0xff00
 
@@ -63,19 +62,22 @@ export async function startProxy(brokerPort: number, onPublish: OnPublish): Prom
   let count = 0
   const server = createServer((device) => {
     const broker = connect(brokerPort, '127.0.0.1')
+    /** Of MQTT: both ends write and read by the one that the CONNECT names. */
+    const level = { protocolVersion: 4 }
     const write = (socket: Socket, packet: Packet) => {
-      if (!socket.destroyed) socket.write(generate(packet, { protocolVersion: PROTOCOL_VERSION }))
+      if (!socket.destroyed) socket.write(generate(packet, level))
     }
     const between = {
       forward: (packet: Packet) => write(broker, packet),
       answer: (packet: Packet) => write(device, packet),
     }
-    const fromDevice = parser({ protocolVersion: PROTOCOL_VERSION })
+    const fromDevice = parser(level)
     fromDevice.on('packet', (packet) => {
+      if (packet.cmd === 'connect') level.protocolVersion = packet.protocolVersion ?? level.protocolVersion
       if (packet.cmd !== 'publish' || packet.qos !== 1) between.forward(packet)
       else onPublish(packet, ++count, between)
     })
-    const fromBroker = parser({ protocolVersion: PROTOCOL_VERSION })
+    const fromBroker = parser(level)
     fromBroker.on('packet', (packet) => {
       const isOwn = packet.cmd === 'puback' && (packet.messageId ?? 0) >= OWN_IDS_FROM
       if (!isOwn) between.answer(packet)
