@@ -25,7 +25,7 @@ function readingsOf(schemas: SimulatorSchemas, topic: string, payload: Buffer): 
 /** What a device of this stream sends, as apps see it. */
 function drawn(own: Registry, stream: string, seed: number, count: number): Reading[] {
   const schemas = new SimulatorSchemas(own)
-  const source = makeSource({ stream, seed, device: 'a' }, schemas)
+  const source = makeSource({ stream, seed, device: 'a', schemas })
   return Array.from({ length: count }, (_, index) =>
     readingsOf(schemas, source.topic, source.write(source.measure(START_AT + index * 1_000))),
   ).flat()
