@@ -71,6 +71,9 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
   },
 }
 
+/** What `simulate --processes` starts: nobody else does. */
+const PART_OF_RUN = 'simulate-part'
+
 const program = new Command('telltale')
   .description('IoT telemetry over MQTT: a PUBACK means on disk, and the books balance')
   .version(packageVersion())
@@ -86,6 +89,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   const [first, second] = process.argv.slice(2).filter((argument) => !argument.startsWith('-'))
   const named = first === 'help' ? second : first
+  if (named === PART_OF_RUN) program.addCommand((await import('./simulate.ts')).simulatePartCommand(), { hidden: true })
   for (const [name, { description, load }] of Object.entries(COMMANDS)) {
     const command = name === named ? await load() : new Command(name)
     command.description(description)

@@ -1,33 +1,53 @@
 /** Owns mounting `telltale simulate`: gives the simulator this installation's broker address, schemas and key. */
 
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Command } from 'commander'
-import { simulateCommand as command } from '../devices/simulator/command.ts'
+import { Command } from 'commander'
+import { simulateCommand as command, credentialsOf } from '../devices/simulator/command.ts'
 import type { Credentials } from '../devices/simulator/fleet/fleet.ts'
+import { SimulatorSchemas } from '../devices/simulator/messages/simulator-schemas.ts'
+import { servePart } from '../devices/simulator/run/part-process.ts'
 import type { Identity } from '../identity/identity.ts'
 import { systemClock } from '../platform/clock.ts'
 import { untilSignal } from '../platform/lifecycle.ts'
-import { createLogger } from '../platform/logger.ts'
-import { loadSettings } from '../platform/settings.ts'
+import { createLogger, type Logger } from '../platform/logger.ts'
+import { PACKAGE_DIR } from '../platform/package.ts'
+import { loadSettings, type Settings } from '../platform/settings.ts'
 import { loadRegistry, openSigner } from './installation.ts'
+import { UsageError } from './usage-error.ts'
 
 const TOKEN_TTL_MS = 86_400_000
 const EXPIRED_TTL_MS = -60_000
 
+/** A process of a run of several, which its first one starts. */
+export const PART_COMMAND = 'simulate-part'
+
+export function simulatePartCommand(): Command {
+  const settings = loadSettings()
+  const logger = createLogger({ level: settings.logLevel, pretty: process.stderr.isTTY })
+  const signer = signerOf(settings, logger)
+  return new Command(PART_COMMAND).action(() => {
+    if (process.send === undefined) throw new UsageError('it is what `telltale simulate --processes` starts')
+    servePart({
+      schemas: new SimulatorSchemas(loadRegistry(settings)),
+      credentials: (file, scenario) =>
+        credentialsOf(file, scenario, { credentials: async () => credentialsBy(await signer()) }),
+      logger,
+    })
+  })
+}
+
 export function simulateCommand(): Command {
   const settings = loadSettings()
   const logger = createLogger({ level: settings.logLevel, pretty: process.stderr.isTTY })
-  const signer = onlyOnce(async () => {
-    const identity = await openSigner(settings)
-    identity.watch(logger)
-    return identity
-  })
+  const signer = signerOf(settings, logger)
   return command({
     url: `mqtt://${settings.mqttHost}:${settings.mqttPort}`,
     gateway: `http://${settings.gatewayHost}:${settings.gatewayPort}`,
     registry: () => loadRegistry(settings),
     credentials: async () => credentialsBy(await signer()),
     appToken: async () => (await signer()).signApp(['devices/+/telemetry/#'], TOKEN_TTL_MS),
+    partCommand: [join(PACKAGE_DIR, 'cli/telltale.js'), PART_COMMAND],
     clock: systemClock,
     logger,
     output: process.stdout,
@@ -36,6 +56,14 @@ export function simulateCommand(): Command {
     exit: (status) => {
       process.exitCode = status
     },
+  })
+}
+
+function signerOf(settings: Settings, logger: Logger): () => Promise<Identity> {
+  return onlyOnce(async () => {
+    const identity = await openSigner(settings)
+    identity.watch(logger)
+    return identity
   })
 }
 

@@ -19,7 +19,11 @@ import { type CommandValues, commandOptions, FLEET_OPTIONS, overridden, plainSce
 import { type Output, Progress } from './progress.ts'
 import { summaryText } from './report/summary-text.ts'
 import { parseThreshold } from './report/thresholds.ts'
+import { ForkedPart } from './run/forked-part.ts'
 import { LocalPart } from './run/local-part.ts'
+import { costOfThisProcess } from './run/own-cost.ts'
+import type { Part } from './run/part.ts'
+import type { Cost, PartJob } from './run/part-messages.ts'
 import type { Scenario } from './scenario/scenario.ts'
 import { readScenario } from './scenario/scenario-file.ts'
 import { type Installation, Simulator } from './simulator.ts'
@@ -37,6 +41,8 @@ export interface SimulateDeps {
   readonly credentials: () => Promise<Credentials>
   /** Of an app that may read what the fleet sends, by the installation's key; not called when `--token` is given. */
   readonly appToken: () => Promise<string>
+  /** The arguments of this Node by which a process serves a part of a run (`run/part-process.ts`). */
+  readonly partCommand: readonly string[]
   readonly clock: Clock
   readonly logger: Logger
   readonly output: Output
@@ -82,16 +88,18 @@ async function simulate(values: CommandValues, given: (name: string) => boolean,
   const folder = folderOf(values, deps)
   if (folder !== undefined) mkdirSync(folder, { recursive: true })
   const { clock, logger } = deps
-  const part = new LocalPart(
-    {
-      scenario,
-      url: values.url,
-      tls: readTls(values),
-      part: { index: 0, of: 1 },
-      messagesFile: folder === undefined ? undefined : join(folder, 'messages-0.tsv'),
-    },
-    { schemas, credentials: await credentialsOf(values, scenario, deps), logger },
-  )
+  const { processes: of, url } = values
+  const tls = readTls(values)
+  const jobs = Array.from({ length: of }, (_, index): PartJob => {
+    const messagesFile = folder === undefined ? undefined : join(folder, `messages-${index}.tsv`)
+    return { scenario, url, tls, part: { index, of }, messagesFile, credentialsFile: values.credentials }
+  })
+  const forked = of === 1 ? [] : jobs.map((job) => new ForkedPart(job, deps.partCommand))
+  const [job] = jobs
+  const parts: readonly Part[] =
+    forked.length === 0 && job !== undefined
+      ? [new LocalPart(job, { schemas, credentials: await credentialsOf(values.credentials, scenario, deps), logger })]
+      : forked
   const isVerified = values.verify && installation !== undefined && folder !== undefined
   const verifier = isVerified
     ? new RunVerifier(
@@ -100,8 +108,8 @@ async function simulate(values: CommandValues, given: (name: string) => boolean,
       )
     : undefined
   const simulator = new Simulator(
-    { scenario, url: values.url, installation, folder },
-    { parts: [part], verifier, cost: costOfThisProcess, logger },
+    { scenario, url, installation, folder },
+    { parts, verifier, cost: () => addedUp([costOfThisProcess(), ...forked.map((part) => part.cost())]), logger },
   )
   const interruption = new AbortController()
   void deps.untilInterrupted().then(() => interruption.abort())
@@ -158,9 +166,14 @@ function folderOf({ out, verify }: CommandValues, { clock }: SimulateDeps): stri
   return out
 }
 
-async function credentialsOf(values: CommandValues, scenario: Scenario, deps: SimulateDeps): Promise<Credentials> {
-  if (values.credentials === undefined) return deps.credentials()
-  const file = readCredentials(values.credentials, scenario.fleet)
+/** Of a file, or by the installation's key. Throws a `SimulatorError` `bad-credentials`. */
+export async function credentialsOf(
+  path: string | undefined,
+  scenario: Scenario,
+  deps: Pick<SimulateDeps, 'credentials'>,
+): Promise<Credentials> {
+  if (path === undefined) return deps.credentials()
+  const file = readCredentials(path, scenario.fleet)
   const bad = async (device: string): Promise<string> => {
     const why = 'expired and revoked tokens are made with the key of the installation, not from --credentials'
     throw new SimulatorError('bad-credentials', `${device}: ${why}`)
@@ -168,7 +181,7 @@ async function credentialsOf(values: CommandValues, scenario: Scenario, deps: Si
   return { good: async (device) => file.get(device) ?? '', expired: bad, revoked: bad }
 }
 
-function costOfThisProcess() {
-  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
-  return { cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, rssBytesMax: maxRSS * 1024 }
-}
+const addedUp = (costs: readonly Cost[]): Cost => ({
+  cpuSeconds: costs.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
+  rssBytesMax: costs.reduce((sum, { rssBytesMax }) => sum + rssBytesMax, 0),
+})

@@ -22,6 +22,12 @@ export interface Share {
 export const TIMINGS = ['puback', 'connect', 'slip'] as const
 export type TimingName = (typeof TIMINGS)[number]
 
+export const noTimings = (): Share['timings'] => ({
+  puback: new Timing().encode(),
+  connect: new Timing().encode(),
+  slip: new Timing().encode(),
+})
+
 export class Counts {
   sent = 0
   readings = 0

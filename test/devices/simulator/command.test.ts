@@ -27,6 +27,7 @@ async function simulate(args: readonly string[], changes: Partial<SimulateDeps> 
       revoked: async () => 'revoked',
     }),
     appToken: async () => 'app',
+    partCommand: [],
     clock: systemClock,
     logger: silentLogger(),
     output: { write: (text) => (printed.output += text) },
