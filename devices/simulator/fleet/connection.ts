@@ -129,6 +129,13 @@ export class Connection {
     return this.#wasOnline
   }
 
+  /** Nobody has answered it so far, not even TCP. */
+  get isUnanswered(): boolean {
+    if (this.lastError !== undefined || this.#client === undefined) return true
+    const { stream } = this.#client
+    return 'connecting' in stream && stream.connecting === true
+  }
+
   /** Connects and keeps connecting; resolves when online for the first time, or refused, or closed before. */
   open(): Promise<void> {
     return new Promise((resolve) => {

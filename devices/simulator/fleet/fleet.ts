@@ -28,8 +28,9 @@ import { type Share, Tally } from './tally.ts'
 const SIMULATOR_CONNECTING_MAX = 50
 /** Connections a second that a run opens at its start. */
 const SIMULATOR_CONNECTS_PER_SECOND_MAX = 500
-/** If no device at all is connected by then, there is nobody to talk to. */
+/** If not even TCP has answered any device by then, there is nobody to talk to. */
 const SIMULATOR_NOBODY_MS = 2_500
+const LOOK_MS = 100
 /** All devices have to be connected by then, on top of the time their spread starts take; else the run fails. */
 const SIMULATOR_CONNECT_DEADLINE_MS = 15_000
 /** The longest `setTimeout` takes; a longer wait is a chain of these. */
@@ -104,9 +105,13 @@ export class Fleet {
     const nobodyBy = startedAt + SIMULATOR_NOBODY_MS
     const deadline = startedAt + SIMULATOR_CONNECT_DEADLINE_MS + this.#connectAt(this.#devices.length)
     const connecting = new Set<Promise<void>>()
-    const isNobody = () => performance.now() >= nobodyBy && this.#tally.counts.connected === 0 && !this.#wasOnline
+    const isNobody = () =>
+      performance.now() >= nobodyBy && this.#devices.every(({ connection }) => connection.isUnanswered)
     const over = () => signal.aborted || this.#refusal !== undefined || isNobody() || performance.now() >= deadline
-    const changed = () => this.#changed(this.#wasOnline ? deadline : nobodyBy, signal, connecting)
+    const changed = () => {
+      const next = performance.now() < nobodyBy ? nobodyBy : performance.now() + LOOK_MS
+      return this.#changed(Math.min(deadline, next), signal, connecting)
+    }
     for (const [index, device] of this.#devices.entries()) {
       const dueAt = startedAt + this.#connectAt(index)
       while (dueAt > performance.now() && !over()) await delay(Math.min(100, Math.ceil(dueAt - performance.now())))
