@@ -12,8 +12,8 @@ import { type Measure, measurementOf } from '../signals/measurement.ts'
 import { deviceRandom } from '../signals/random.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { formatOf } from './formats.ts'
-import { madeVersion } from './made-version.ts'
-import type { SimulatorSchemas } from './simulator-schemas.ts'
+import { mappedVersion, sparkplugVersion } from './made-version.ts'
+import type { SentVersion, SimulatorSchemas } from './simulator-schemas.ts'
 import type { Birth, MeasuredRecord, WireFormat } from './wire-format.ts'
 
 export type { Birth, MeasuredRecord }
@@ -53,11 +53,13 @@ export function sourceOf(options: SourceOptions, deps: { readonly schemas: Simul
   return new DeviceSource(options, deps.schemas)
 }
 
-/** A stream that maps make has none: what is sent of it is what its maps take. */
-function versionOf({ stream, versions, format, signals }: Sending, index: number, schemas: SimulatorSchemas) {
+function versionOf(sending: Sending, index: number, schemas: SimulatorSchemas): SentVersion {
+  const { stream, versions, format, signals } = sending
   const { registry } = schemas
-  const made = registry.newest(stream) === undefined ? registry.stream(stream) : undefined
-  if (made !== undefined && format === 'map') return madeVersion(made, signals)
+  const isMade = registry.newest(stream) === undefined
+  const made = isMade ? registry.stream(stream) : undefined
+  if (made !== undefined && format === 'map') return mappedVersion(made, signals)
+  if (isMade && format === 'sparkplug') return sparkplugVersion(stream, signals)
   return schemas.version(stream, versions?.[index % versions.length])
 }
 

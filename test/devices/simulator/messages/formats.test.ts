@@ -107,6 +107,25 @@ test('what a map makes of a stream without a schema is sent by the columns that 
   }
 })
 
+test('metrics of Sparkplug, and numbers that a map takes whatever they are, need no schema: signals name them', () => {
+  const signals = {
+    flow: { kind: 'constant', value: 12.5 },
+    state: { kind: 'one-of', values: ['run'], change: 0 },
+    alarm: { kind: 'constant', value: false },
+  } as const
+  const edge = makeSource({ format: 'sparkplug', stream: 'sparkplug', signals })
+  const tasmota = makeSource({ format: 'map', stream: 'tasmota', topic: 'tele/{device}/SENSOR', signals })
+  const values = [edge, tasmota].map((source) => {
+    const read = source.read(source.topic, source.write(source.measure(START_AT)), START_AT)
+    assert(!(read instanceof Rejection), read instanceof Rejection ? read.reason : '')
+    return read.map((reading) => [reading.stream, reading.ts, { ...reading.values }])
+  })
+  assert.deepEqual(values, [
+    [['sparkplug', START_AT, { flow: 12.5, state: 'run', alarm: false }]],
+    [['tasmota', START_AT, { flow: 12.5 }]],
+  ])
+})
+
 test('what does not say by its first bytes how it is written is read on its own topic only', () => {
   for (const format of ['msgpack', 'cbor', 'protobuf'] as const) {
     const source = makeSource({ format })
