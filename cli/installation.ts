@@ -110,6 +110,14 @@ export function schemasWith(settings: Settings, maps: readonly ConfigText[]): Cu
   })
 }
 
+/** The schemas with the maps of the installation, as far as they can be used. */
+export function loadRegistryWithMaps(settings: Settings, logger: Logger): Registry {
+  const schemas = schemasWith(settings, [])
+  const maps = new ConfigFolder(join(settings.configDir, 'maps'), (files) => schemas.useMaps(files))
+  for (const { message } of maps.look().problems) logger.warn(message)
+  return schemas.registry
+}
+
 /** The installation's identity, its key made if this is the first command ever. */
 export async function openIdentity(settings: Settings): Promise<Identity> {
   preflight(settings)

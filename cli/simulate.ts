@@ -13,7 +13,7 @@ import { untilSignal } from '../platform/lifecycle.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
 import { PACKAGE_DIR } from '../platform/package.ts'
 import { loadSettings, type Settings } from '../platform/settings.ts'
-import { loadRegistry, openSigner } from './installation.ts'
+import { loadRegistryWithMaps, openSigner } from './installation.ts'
 import { UsageError } from './usage-error.ts'
 
 const TOKEN_TTL_MS = 86_400_000
@@ -29,7 +29,7 @@ export function simulatePartCommand(): Command {
   return new Command(PART_COMMAND).action(() => {
     if (process.send === undefined) throw new UsageError('it is what `telltale simulate --processes` starts')
     servePart({
-      schemas: new SimulatorSchemas(loadRegistry(settings)),
+      schemas: new SimulatorSchemas(loadRegistryWithMaps(settings, logger)),
       credentials: (file, scenario) =>
         credentialsOf(file, scenario, { credentials: async () => credentialsBy(await signer()) }),
       logger,
@@ -44,7 +44,7 @@ export function simulateCommand(): Command {
   return command({
     url: `mqtt://${settings.mqttHost}:${settings.mqttPort}`,
     gateway: `http://${settings.gatewayHost}:${settings.gatewayPort}`,
-    registry: () => loadRegistry(settings),
+    registry: () => loadRegistryWithMaps(settings, logger),
     credentials: async () => credentialsBy(await signer()),
     appToken: async () => (await signer()).signApp(['devices/+/telemetry/#'], TOKEN_TTL_MS),
     partCommand: [join(PACKAGE_DIR, 'cli/telltale.js'), PART_COMMAND],
