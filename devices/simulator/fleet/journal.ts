@@ -50,7 +50,9 @@ export class Journal {
     const log = this.#log
     if (log === undefined) return number
     const at = this.now()
-    const expected = isForbidden ? DROPPED : this.#expected(source.read(topic, payload, Math.floor(at)))
+    const read = this.#expected(source.read(topic, payload, Math.floor(at)))
+    // Its readings are kept, to be looked for where they must not be.
+    const expected = isForbidden ? { ...read, outcome: 'dropped' as const } : read
     const last = expected.rows.at(-1)
     if (qos > 0 && fault === undefined && last !== undefined)
       this.#toBeStored.set(number, { device, stream: last.stream, ts: last.ts })
@@ -58,7 +60,7 @@ export class Journal {
       number,
       at,
       dueAt: performance.timeOrigin + dueAt,
-      device,
+      device: isForbidden ? ownerOf(topic, device) : device,
       topic,
       qos,
       payloadHash: hashOf(payload),
@@ -127,7 +129,8 @@ export class Journal {
   }
 }
 
-const DROPPED = { outcome: 'dropped' as Outcome, rows: [] as readonly ExpectedRow[] }
+/** Whose readings the topic is of. */
+const ownerOf = (topic: string, sender: string): string => /^devices\/([^/]+)\//.exec(topic)?.[1] ?? sender
 
 /** The contract's JSON; `unreadable` if it is something else, which is counted as what it is. */
 function readError(payload: Buffer): { code: string; stream: string } {
