@@ -1,13 +1,16 @@
 /**
  * Owns asking the history of a gateway for all readings of a run, and for one of them. Always true: a page is followed by its `next` until there
- * is none. Bound: `PAGE_READINGS` readings are held at once.
+ * is none. Bound: `PAGE_READINGS_MAX` readings are held at once.
  */
 
 import type { Column, Reading } from '../../../schemas/reading.ts'
 import type { GatewayApi } from './gateway-api.ts'
 import type { Sent } from './sent.ts'
 
-const PAGE_READINGS = 20_000
+const PAGE_READINGS_MAX = 20_000
+const PAGE_READINGS_MIN = 100
+/** So many pages at least, so that what is wrong between two of them is seen of a short run, too. */
+const PAGES = 8
 /** More devices than may be named in one question are asked for together with all others. */
 const FILTERS_MAX = 20
 /** The smallest step of a reading's time. */
@@ -37,17 +40,21 @@ export async function* readHistory(
     devices,
     from,
     to,
+    count = 0,
   }: {
     readonly stream: string
     readonly devices: readonly string[]
     readonly from: number
     readonly to: number
+    /** So many are expected. */
+    readonly count?: number
   },
 ): AsyncGenerator<Reading> {
+  const limit = Math.min(PAGE_READINGS_MAX, Math.max(PAGE_READINGS_MIN, Math.ceil(count / PAGES)))
   const named = devices.length > FILTERS_MAX ? ['+'] : devices
   const filter = named.map((device) => `devices/${device}/telemetry/${stream}`)
   for (let after: string | undefined; ; ) {
-    const asked = { filter, from: from.toFixed(3), to: to.toFixed(3), limit: PAGE_READINGS, after }
+    const asked = { filter, from: from.toFixed(3), to: to.toFixed(3), limit, after }
     const page = await gateway.get<{ readings: readonly Reading[]; next?: string }>('/v1/readings', asked)
     if (page === undefined) return
     yield* page.readings

@@ -152,7 +152,7 @@ class Match {
       return
     }
     const free = ofTopic.filter((message) => (this.#taken.get(message) ?? 0) < sent.times(message))
-    const [message] = [...free].sort((a, b) => rank(b) - rank(a) || a - b)
+    const [message] = [...free].sort((a, b) => this.#likelihood(b, letter) - this.#likelihood(a, letter) || a - b)
     if (message === undefined) {
       const because = 'there are more dead letters of it than it was sent'
       this.#findings.add({ code: 'duplicated', stage: 'dead-letters', because, example })
@@ -160,11 +160,13 @@ class Match {
     }
     this.#taken.set(message, (this.#taken.get(message) ?? 0) + 1)
     this.#judge(message, letter, example)
+  }
 
-    function rank(candidate: number): number {
-      const code = codeOf(sent.outcome(candidate))
-      return code === letter.code ? 2 : code !== undefined ? 1 : 0
-    }
+  /** Of messages of the same bytes: whose code it has, and who still has none and must have one. */
+  #likelihood(message: number, { code }: Letter): number {
+    const intended = codeOf(this.#sent.outcome(message))
+    const isOwed = this.#sent.isPromised(message) && !this.#taken.has(message)
+    return (intended === code ? 4 : intended !== undefined ? 2 : 0) + (isOwed ? 1 : 0)
   }
 
   #judge(message: number, { code, message: words }: Letter, example: string): void {

@@ -77,12 +77,13 @@ export class LiveLook {
   #takeText(line: string): void {
     const fields = line.split('\t')
     const [first = '', second = '', third = '', fourth = '', fifth = '', sixth = ''] = fields
-    if (first === 'gap') this.gap(Number(second), Number(third))
+    if (first === 'gap') this.gap(Number(second), third === '' ? Number.POSITIVE_INFINITY : Number(third))
     if (first === 'gap' || fields.length !== FIELDS) return
     const received = sixth === '' || sixth === '-' ? undefined : Number(sixth)
     this.take({ at: Number(first), device: second, stream: third, ts: Number(fourth), hash: fifth, received })
   }
 
+  /** Infinity: nobody knows how many. */
   gap(at: number, missed: number): void {
     this.gaps++
     this.missed += missed
@@ -184,6 +185,8 @@ export class LiveLook {
         if (strange > 0) strange--
         else account.lost.push(same[same.length - missing] ?? row)
       }
+      // What its device may not send is told of the store.
+      if (most === 0 && sent.outcome(sent.messageOf(row)) === 'dropped') continue
       for (let more = came - most; more > 0; more--) account.duplicated.push(row)
     }
   }

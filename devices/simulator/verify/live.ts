@@ -26,10 +26,7 @@ export async function judgeLive(live: LiveLook, deps: LiveDeps): Promise<LiveAcc
   const { sent, findings, lateMs } = deps
   const account = live.account((message) => isDue(message, live, deps))
   tellLost(account.lost, live, deps)
-  for (const row of account.duplicated) {
-    const because = 'it was sent once, and an app got it more often'
-    findings.add({ code: 'live-duplicated', stage: 'live', because, example: sent.showRow(row) })
-  }
+  await tellDuplicated(account.duplicated, deps)
   const alteredToo = new Set(deps.reconciled?.altered.map(sent.showRow))
   for (const row of account.altered) {
     if (alteredToo.has(sent.showRow(row))) continue
@@ -66,6 +63,24 @@ function tellLost(rows: readonly number[], live: LiveLook, { sent, findings, rec
         ? `the store has it, no app got it, and gaps of ${live.missed} messages were told, of ${messages.size} that are missing`
         : 'the store has it, no app got it, and no gap was told'
     findings.add({ code: 'live-lost', stage: 'live', because, example: sent.showRow(row) })
+  }
+}
+
+/** What the log has more often than it was sent, an app gets so often. */
+async function tellDuplicated(rows: readonly number[], { sent, findings, witnesses }: LiveDeps): Promise<void> {
+  const because = {
+    broker: 'it was sent once, and the log has it more often, each time received anew',
+    log: 'it was sent once and received once, and the log has it more often',
+    live: 'it was sent once, and an app got it more often',
+  }
+  let stage: keyof typeof because = 'live'
+  for (const [index, row] of rows.entries()) {
+    if (index < ASKED_MAX) {
+      const receipts = await witnesses.receiptsOf(row)
+      const isMore = receipts.length > sent.times(sent.messageOf(row))
+      stage = !isMore ? 'live' : new Set(receipts).size === 1 ? 'log' : 'broker'
+    }
+    findings.add({ code: 'live-duplicated', stage, because: because[stage], example: sent.showRow(row) })
   }
 }
 

@@ -164,6 +164,16 @@ export class Witnesses {
     return exact.length === 1 ? exact[0]?.offset : undefined
   }
 
+  /** When the messages were received that the log has of a reading. */
+  async receiptsOf(row: number): Promise<(number | undefined)[]> {
+    const { device, stream, ts } = this.#readingOf(row)
+    const messages = await this.#trace(device, ts, stream)
+    const exact = messages.filter(
+      (message) => message.offMs === undefined && this.#isReceivedInTime(message, this.#deps.sent.messageOf(row)),
+    )
+    return exact.map(({ received }) => received.at)
+  }
+
   async #trace(device: string, at: number, stream?: string): Promise<readonly TracedMessage[]> {
     const path = `/v1/devices/${encodeURIComponent(device)}/trace`
     const trace = await this.#deps.gateway.get<{ messages: readonly TracedMessage[] }>(path, {

@@ -141,3 +141,35 @@ test('a run: each message is stored, replaced or set aside as intended, and each
     })
   }
 })
+
+test('the platform is killed -9 while it is asked: the answer is the same when it is back', async (t) => {
+  const platform = await RunningPlatform.start(t)
+  const run = await runOf(t, platform)
+  const token = await tokenOf(platform)()
+  const steps: string[] = []
+  let restarted: Promise<void> | undefined
+  const { findings, stored } = await verifyRun(
+    { directory: run.directory, patienceMs: 60_000 },
+    {
+      token: async () => token,
+      clock: systemClock,
+      onStep: (step) => {
+        steps.push(step)
+        if (step === 'comparing the store') restarted = platform.kill().then(() => platform.start())
+      },
+    },
+  )
+  await restarted
+  assert.deepEqual([findings, stored], [[], 20])
+  assert.equal(steps.length, 5)
+})
+
+test('of a platform that does not answer it is said so, and no more is waited than is borne with', async (t) => {
+  const platform = await RunningPlatform.start(t)
+  const run = await runOf(t, platform)
+  await platform.kill()
+  await assert.rejects(
+    verifyRun({ directory: run.directory, patienceMs: 100 }, { token: async () => 'x', clock: systemClock }),
+    /did not answer \/v1\/ledger in 0\.1 s: .*ECONNREFUSED/,
+  )
+})
