@@ -24,6 +24,10 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
     description: 'Simulated devices: load, and what the broker made of it',
     load: async () => (await import('./simulate.ts')).simulateCommand(),
   },
+  verify: {
+    description: 'what became of every message of a run of the simulator that was kept; exit 1 if something is wrong',
+    load: async () => (await import('./simulate.ts')).verifyRunCommand(),
+  },
   token: {
     description: 'make tokens, signed by the key of this installation, and revoke them',
     load: async () => (await import('./token.ts')).tokenCommand(),

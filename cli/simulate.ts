@@ -7,6 +7,7 @@ import { simulateCommand as command, credentialsOf } from '../devices/simulator/
 import type { Credentials } from '../devices/simulator/fleet/fleet.ts'
 import { SimulatorSchemas } from '../devices/simulator/messages/simulator-schemas.ts'
 import { servePart } from '../devices/simulator/run/part-process.ts'
+import { verifyCommand } from '../devices/simulator/verify-command.ts'
 import type { Identity } from '../identity/identity.ts'
 import { systemClock } from '../platform/clock.ts'
 import { untilSignal } from '../platform/lifecycle.ts'
@@ -47,16 +48,37 @@ export function simulateCommand(): Command {
     registry: () => loadRegistryWithMaps(settings, logger),
     credentials: async () => credentialsBy(await signer()),
     appToken: async () => (await signer()).signApp(['devices/+/telemetry/#'], TOKEN_TTL_MS),
+    store: () => storeOf(settings),
     partCommand: [join(PACKAGE_DIR, 'cli/telltale.js'), PART_COMMAND],
     clock: systemClock,
     logger,
     output: process.stdout,
     errorOutput: process.stderr,
     untilInterrupted: untilSignal,
-    exit: (status) => {
-      process.exitCode = status
-    },
+    exit,
   })
+}
+
+/** Owned by the environment that `up` is started with. */
+const storeOf = ({ store, influxUrl: url, influxToken: token, influxOrg: org, influxBucket: bucket }: Settings) =>
+  store === 'influx' && url !== undefined ? { url, token, org, bucket } : undefined
+
+export function verifyRunCommand(): Command {
+  const settings = loadSettings()
+  const logger = createLogger({ level: settings.logLevel, pretty: process.stderr.isTTY })
+  const signer = signerOf(settings, logger)
+  return verifyCommand({
+    appToken: async () => (await signer()).signApp(['devices/+/telemetry/#'], TOKEN_TTL_MS),
+    store: () => storeOf(settings),
+    clock: systemClock,
+    output: process.stdout,
+    errorOutput: process.stderr,
+    exit,
+  })
+}
+
+const exit = (status: number) => {
+  process.exitCode = status
 }
 
 function signerOf(settings: Settings, logger: Logger): () => Promise<Identity> {

@@ -28,7 +28,9 @@ import type { Scenario } from './scenario/scenario.ts'
 import { readScenario } from './scenario/scenario-file.ts'
 import { type Installation, Simulator } from './simulator.ts'
 import { SimulatorError } from './simulator-error.ts'
+import { type NamedStore, queryOf } from './verify/named-store.ts'
 import { RunVerifier } from './verify/run-verifier.ts'
+import { storeOf } from './verify-command.ts'
 
 export interface SimulateDeps {
   /** The broker of the settings, such as `mqtt://127.0.0.1:1883`: the default of `--url`. */
@@ -39,6 +41,8 @@ export interface SimulateDeps {
   readonly registry: () => Registry
   /** By the installation's key; not called when `--credentials` is given. */
   readonly credentials: () => Promise<Credentials>
+  /** The store of the settings; undefined if that is embedded, which one process alone may open. */
+  readonly store: () => NamedStore | undefined
   /** Of an app that may read what the fleet sends, by the installation's key; not called when `--token` is given. */
   readonly appToken: () => Promise<string>
   /** The arguments of this Node by which a process serves a part of a run (`run/part-process.ts`). */
@@ -104,7 +108,7 @@ async function simulate(values: CommandValues, given: (name: string) => boolean,
   const verifier = isVerified
     ? new RunVerifier(
         { directory: folder, url: installation.url },
-        { ...installation, clock, store: undefined, onStep: () => {} },
+        { ...installation, clock, store: values.askStore ? await queryOf(storeOf(deps)) : undefined, onStep: () => {} },
       )
     : undefined
   const simulator = new Simulator(

@@ -173,6 +173,10 @@ export function commandOptions(defaults: { readonly url: string; readonly gatewa
     ),
     new CommandOption('--no-live', 'do not follow the readings live'),
     new CommandOption('--verify', 'account for every message: in the store, the dead letters, live').default(false),
+    new CommandOption(
+      '--ask-store',
+      'with --verify: ask the InfluxDB of the settings itself, too, by its own language',
+    ).default(false),
     new CommandOption('--out <folder>', 'where the run is kept: summary, report, every message; else runs/<start>'),
     new CommandOption('--no-out', 'keep nothing'),
     option('--processes <count>', 'as one run', number(1, SIMULATOR_PROCESSES_MAX, true), 1),
@@ -213,6 +217,7 @@ export interface CommandValues {
   readonly token?: string
   readonly live: boolean
   readonly verify: boolean
+  readonly askStore: boolean
   /** False: none. */
   readonly out?: string | false
   readonly processes: number

@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import type { Logger } from '../../platform/logger.ts'
 import type { Fault } from './faults/fault.ts'
-import { writeRunFiles } from './report/run-files.ts'
+import { writeReports, writeTimings } from './report/run-files.ts'
 import type { Second } from './report/seconds.ts'
 import { SecondsFile } from './report/seconds-file.ts'
 import { summarize } from './report/summarize.ts'
@@ -215,7 +215,7 @@ export class Simulator {
 
   async #account(run: RunRecord & { endedAt: number }, payloadHash: string, isInterrupted: boolean): Promise<Summary> {
     const { scenario, url, folder } = this.#options
-    const { totals, live, refused, seconds } = this.#bySecond
+    const { totals, live, refused } = this.#bySecond
     let verification: Verification | undefined
     if (this.#deps.verifier !== undefined) {
       this.#phase = 'verifying'
@@ -239,7 +239,10 @@ export class Simulator {
       isInterrupted,
       refused,
     })
-    if (folder !== undefined) writeRunFiles(folder, { summary, run, seconds, timings: { ...totals.timings, live } })
+    if (folder !== undefined) {
+      writeTimings(folder, { ...totals.timings, live })
+      writeReports(folder, run, summary)
+    }
     return summary
   }
 }

@@ -3,26 +3,22 @@
  * is the last.
  */
 
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { messageOf } from '../../../platform/errors.ts'
 import type { Timing } from '../fleet/timing.ts'
 import type { RunRecord } from '../run/run-folder.ts'
+import { SimulatorError } from '../simulator-error.ts'
 import { histogramFile, type Latency, readCurves } from './histogram-file.ts'
 import { junitXml } from './junit.ts'
 import { reportHtml } from './report-page.ts'
-import type { Second } from './seconds.ts'
+import { readSeconds } from './seconds-file.ts'
 import type { Summary } from './summary.ts'
-
-export interface RunFiles {
-  readonly summary: Summary
-  readonly run: RunRecord
-  readonly seconds: readonly Second[]
-  readonly timings: Readonly<Record<Latency, Timing>>
-}
 
 const MICROSECONDS_PER_MS = 1_000
 
-export function writeRunFiles(folder: string, { summary, run, seconds, timings }: RunFiles): void {
+/** How long things took, which the run alone knows. */
+export function writeTimings(folder: string, timings: Readonly<Record<Latency, Timing>>): void {
   const { connect, puback, live, slip } = timings
   const histograms = {
     connect: connect.histogram,
@@ -30,10 +26,25 @@ export function writeRunFiles(folder: string, { summary, run, seconds, timings }
     live: live.histogram,
     slip: slip.histogram,
   }
-  const distribution = histogramFile(histograms, MICROSECONDS_PER_MS)
-  writeFileSync(join(folder, 'latency.hgrm'), distribution)
+  writeFileSync(join(folder, 'latency.hgrm'), histogramFile(histograms, MICROSECONDS_PER_MS))
+}
+
+/** What is said of the run, at its end or when it is verified later; `seconds.csv` and `latency.hgrm` are there. */
+export function writeReports(folder: string, run: RunRecord, summary: Summary): void {
+  const seconds = readSeconds(join(folder, 'seconds.csv'))
+  const curves = readCurves(readFileSync(join(folder, 'latency.hgrm'), 'utf8'))
   writeFileSync(join(folder, 'junit.xml'), junitXml(summary))
-  const page = reportHtml({ summary, run, seconds, curves: readCurves(distribution) })
-  writeFileSync(join(folder, 'report.html'), page)
+  writeFileSync(join(folder, 'report.html'), reportHtml({ summary, run, seconds, curves }))
   writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`)
+}
+
+/** Undefined of a run that was killed before its end. Throws a `SimulatorError` `bad-run`. */
+export function readSummary(folder: string): Summary | undefined {
+  const file = join(folder, 'summary.json')
+  if (!existsSync(file)) return undefined
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as Summary
+  } catch (cause) {
+    throw new SimulatorError('bad-run', `${file} cannot be read: ${messageOf(cause)}`, { cause })
+  }
 }

@@ -73,10 +73,16 @@ export function summarize(finished: Finished): Summary {
     ...(refused !== undefined && { refused }),
     ok: false,
   }
-  const thresholds = evaluate(scenario.failIf.map(parseThreshold), summary)
+  return judged(summary, scenario.failIf)
+}
+
+/** The same, held to its conditions: anew when it has been verified since. */
+export function judged(summary: Summary, failIf: readonly string[]): Summary {
+  const { verification, interrupted, refused, unacknowledged, unsent } = summary
+  const thresholds = evaluate(failIf.map(parseThreshold), summary)
   // What was cut short proves something only if it is looked at.
-  const isShown = verification === undefined ? !isInterrupted : verification.ok
-  const isWhole = refused === undefined && unacknowledged === 0 && waiting === 0
+  const isShown = verification === undefined ? !interrupted : verification.ok
+  const isWhole = refused === undefined && unacknowledged === 0 && unsent === 0
   return { ...summary, thresholds, ok: isShown && isWhole && thresholds.every(({ held }) => held) }
 }
 

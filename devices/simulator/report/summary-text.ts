@@ -25,10 +25,21 @@ export function summaryText(summary: Summary): string {
   ]
   if (summary.refused !== undefined) rows.push(['ended', printable(summary.refused)])
   else if (summary.interrupted) rows.push(['ended', 'before its time, by somebody'])
-  const findings = worstFirst(summary.verification?.findings ?? []).flatMap(findingLines)
+  const findings = findingsText(summary.verification)
   const { sentence } = verdictOf(summary)
   return [...rows.map(line), ...findings, '', printable(sentence)].join('\n')
 }
+
+/** Of a run that was killed before it had a summary. */
+export function verificationText(verification: Verification): string {
+  const verdict = verification.ok
+    ? 'nothing is wrong with what it had sent'
+    : 'NOT all of what it had sent is as it should be'
+  return [...verificationRows(verification).map(line), ...findingsText(verification), '', verdict].join('\n')
+}
+
+const findingsText = (verification: Verification | undefined): string[] =>
+  worstFirst(verification?.findings ?? []).flatMap(findingLines)
 
 const line = ([name, value]: Row): string => `${name.padEnd(NAME_COLUMNS - 1)} ${value}`
 

@@ -28,6 +28,7 @@ async function simulate(args: readonly string[], changes: Partial<SimulateDeps> 
     }),
     appToken: async () => 'app',
     partCommand: [],
+    store: () => undefined,
     clock: systemClock,
     logger: silentLogger(),
     output: { write: (text) => (printed.output += text) },
