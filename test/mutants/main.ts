@@ -33,6 +33,9 @@ const program = new Command('mutants')
   .parse()
 const { count, seed, seconds, parallel, unchanged, results: named } = program.opts<Options>()
 
+// Whoever ends this ends what it started, too: the trials under way are tried again.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
 const hasInflux = await hasInfluxdb()
 if (!hasInflux) console.log('there is no InfluxDB 2.7 here: what only writes to it and asks it is not mutated')
 const sites = sitesOf(DATA_PATH.filter((file) => hasInflux || !isOfInflux(file)))

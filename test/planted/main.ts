@@ -23,6 +23,9 @@ const UNCHANGED: Tried = {
   trial: { changes: [], kills: 1 },
 }
 
+// Whoever ends this ends what it started, too.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
 let right = 0
 let wrong = 0
 console.log(row('planted', 'found as', 'stage', ''))

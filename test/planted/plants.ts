@@ -23,7 +23,7 @@ export interface Found {
 export interface Needs {
   /** Kills of the platform, evenly over the run. */
   readonly kills?: number
-  /** The real store, and that it is asked itself. */
+  /** A real InfluxDB 2.7 as the store. */
   readonly influx?: boolean
 }
 
@@ -305,11 +305,10 @@ export const PLANTS: readonly Plant[] = [
     changes: [
       {
         file: 'ingest/history-page.ts',
-        find: '  return { truncated, ...(truncated && last',
-        replace: '  readings.pop()\n  return { truncated, ...(truncated && last',
+        find: '  if (piece.length > 0) yield piece\n',
+        replace: '  if (piece.length > 0) yield piece.length > 1 ? piece.slice(0, -1) : piece\n',
       },
     ],
-    needs: { influx: true },
     found: { codes: ['lost'], stages: ['history'] },
   },
   {

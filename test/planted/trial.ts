@@ -21,7 +21,7 @@ import { type OnPublish, startProxy } from './proxy.ts'
 import { startStoreProxy } from './store-proxy.ts'
 import { verifiedRun } from './verified-run.ts'
 
-const START_MS_MAX = 30_000
+const START_MS_MAX = 60_000
 /** How often it is looked whether the platform still runs. */
 const LOOK_MS = 100
 
@@ -30,7 +30,7 @@ export interface TrialOptions {
   readonly seconds: number
   /** kill -9 of the platform, evenly over the run. */
   readonly kills: number
-  /** Stores in a real InfluxDB 2.7, which is asked itself, too. */
+  /** Stores in a real InfluxDB 2.7. */
   readonly influx?: boolean
   /** Between devices and broker. */
   readonly onPublish?: OnPublish
@@ -54,10 +54,18 @@ interface Stops {
 export async function tryBuild(options: TrialOptions): Promise<Outcome> {
   const directory = mkdtempSync(join(tmpdir(), 'telltale-tried-'))
   const started: Stops[] = []
+  // Each is killed before it is waited for.
+  const killAll = () => started.reverse().map(({ stop }) => stop())
+  const onExit = () => {
+    killAll()
+    rmSync(directory, { recursive: true, force: true })
+  }
+  process.once('exit', onExit)
   try {
     return await tryIn(directory, options, started)
   } finally {
-    for (const { stop } of started.reverse()) await stop()
+    await Promise.all(killAll())
+    process.off('exit', onExit)
     rmSync(directory, { recursive: true, force: true })
   }
 }
@@ -91,7 +99,6 @@ async function tryIn(directory: string, options: TrialOptions, started: Stops[])
     directory,
     signal,
     ...(proxy && { url: proxy.url }),
-    ...(influx && { store: influx.store }),
   })
   const verified = run.then(({ exitCode, summary, said }): Outcome => {
     const findings = summary?.verification?.findings ?? []

@@ -9,7 +9,6 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Summary } from '../../devices/simulator/report/summary.ts'
-import type { StoreOptions } from '../../ingest/stores.ts'
 import { plainEnvironment } from '../e2e/platform.ts'
 import { ROOT } from '../tree.ts'
 import { scenarioOf } from './scenario.ts'
@@ -23,8 +22,6 @@ export interface VerifiedRunOptions {
   readonly directory: string
   /** Of the broker, if it is not the platform's own. */
   readonly url?: string
-  /** A server that is asked itself, too. */
-  readonly store?: StoreOptions
   /** Ends the run: what it says then is of no interest. */
   readonly signal: AbortSignal
 }
@@ -45,18 +42,16 @@ export interface TriedPlatform {
 }
 
 export async function verifiedRun(platform: TriedPlatform, options: VerifiedRunOptions): Promise<VerifiedRun> {
-  const { seconds, directory, url, store, signal } = options
+  const { seconds, directory, url, signal } = options
   const scenario = join(directory, 'scenario.yaml')
   writeFileSync(scenario, scenarioOf(seconds))
   const args = ['simulate', '--scenario', scenario, '--out', join(directory, 'run'), '--verify', '--json']
   if (url !== undefined) args.push('--url', url)
-  if (store?.kind === 'influx') args.push('--store', store.url)
   const env = {
     ...plainEnvironment(),
     TELLTALE_DATA_DIR: platform.directory,
     TELLTALE_MQTT_PORT: String(platform.mqttPort),
     TELLTALE_GATEWAY_PORT: String(platform.gatewayPort),
-    ...(store?.kind === 'influx' && { INFLUX_TOKEN: store.token, INFLUX_ORG: store.org, INFLUX_BUCKET: store.bucket }),
   }
   const child = spawn(process.execPath, [join(ROOT, 'cli/telltale.js'), ...args], {
     cwd: ROOT,
@@ -66,11 +61,13 @@ export async function verifiedRun(platform: TriedPlatform, options: VerifiedRunO
   const end = () => child.kill('SIGKILL')
   const late = setTimeout(end, seconds * 1_000 + OVERDUE_MS)
   signal.addEventListener('abort', end, { once: true })
+  process.once('exit', end)
   const exited = once(child, 'exit')
   const [printed, said] = await Promise.all([text(child.stdout), text(child.stderr)])
   const [exitCode] = await exited
   clearTimeout(late)
   signal.removeEventListener('abort', end)
+  process.off('exit', end)
   return { exitCode: exitCode as number | null, summary: readSummary(printed), said }
 }
 
