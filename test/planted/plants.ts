@@ -168,7 +168,7 @@ export const PLANTS: readonly Plant[] = [
         file: SHARE,
         find: 'readings: decoded, receivedAt',
         replace:
-          'readings: offset > 0 && offset === firstOffset && !globalThis.planted && (globalThis.planted = true) ? [] : decoded, receivedAt',
+          'readings: offset === firstOffset && !globalThis.planted && (globalThis.planted = true) && offset > 0 ? [] : decoded, receivedAt',
       },
       // So that a kill finds a group that is not written.
       {
@@ -243,7 +243,7 @@ export const PLANTS: readonly Plant[] = [
       {
         file: SHARE,
         find: '    const decoded = (entry.flags & DAMAGED) === 0 ?',
-        replace: `    const decoded = (entry.flags & DAMAGED) === 0 && !${each(40, 'planted')} ?`,
+        replace: `    const decoded = ${each(40, 'planted')} ? new Rejection('invalid-reading', 'it is planted') : (entry.flags & DAMAGED) === 0 ?`,
       },
     ],
     found: { codes: ['set-aside'], stages: ['ingest', 'dead-letters'] },

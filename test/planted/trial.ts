@@ -8,7 +8,7 @@
  * Always true: whatever was started is ended, and the folder removed. Nothing is found twice: what ends a trial first is what it is told by.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -19,7 +19,7 @@ import { freePort } from '../servers/server.ts'
 import { type Change, makeChangedTree, NotBuilt } from './changed-tree.ts'
 import { type OnPublish, startProxy } from './proxy.ts'
 import { startStoreProxy } from './store-proxy.ts'
-import { verifiedRun } from './verified-run.ts'
+import { firstMessages, verifiedRun } from './verified-run.ts'
 
 const START_MS_MAX = 60_000
 /** How often it is looked whether the platform still runs. */
@@ -78,7 +78,7 @@ async function tryIn(directory: string, options: TrialOptions, started: Stops[])
     if (error instanceof NotBuilt) return ended('not-built', error.message)
     throw error
   }
-  const { seconds, kills, onPublish, dropsWrites } = options
+  const { seconds, onPublish, dropsWrites } = options
   const influx = options.influx ? await startInfluxdb2() : undefined
   if (influx !== undefined) started.push(influx)
   const storeProxy = influx && dropsWrites ? await startStoreProxy(influx.url, dropsWrites) : undefined
@@ -106,7 +106,7 @@ async function tryIn(directory: string, options: TrialOptions, started: Stops[])
     if (exitCode === 0) return ended('nothing-found', said)
     return { end: 'found', findings, said: findings.length > 0 ? '' : `exit ${exitCode}: ${said}` }
   })
-  const watched = killAndWatch(platform, seconds, kills, signal)
+  const watched = killAndWatch(platform, options, firstMessages(directory), signal)
   const outcome = await Promise.race([verified, watched])
   ending.abort()
   await Promise.all([run, watched])
@@ -115,17 +115,21 @@ async function tryIn(directory: string, options: TrialOptions, started: Stops[])
 
 const ended = (end: Outcome['end'], said: string): Outcome => ({ end, findings: [], said })
 
-/** Resolves with what went wrong if the platform ends by itself, or does not start again; else not at all. */
+/**
+ * Resolves with what went wrong if the platform ends by itself, or does not start again; else when `signal` says so. The run has begun, and its
+ * time counts, when there is a file `messages`.
+ */
 async function killAndWatch(
   platform: RunningPlatform,
-  seconds: number,
-  kills: number,
+  { seconds, kills }: TrialOptions,
+  messages: string,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const beganAt = performance.now()
+  let beganAt = Number.POSITIVE_INFINITY
   for (let killed = 0; !signal.aborted; ) {
     await delay(LOOK_MS)
     if (!isRunning(platform)) return ended('crashed', lastLines(platform.output))
+    if (beganAt === Number.POSITIVE_INFINITY && existsSync(messages)) beganAt = performance.now()
     const dueAt = beganAt + ((killed + 1) * seconds * 1_000) / (kills + 1)
     if (killed === kills || performance.now() < dueAt) continue
     await platform.kill()

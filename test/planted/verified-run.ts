@@ -13,6 +13,8 @@ import { plainEnvironment } from '../e2e/platform.ts'
 import { ROOT } from '../tree.ts'
 import { scenarioOf } from './scenario.ts'
 
+/** The folder of the run. */
+const RUN = 'run'
 /** A restart, what drains, and what is asked of the store. */
 const OVERDUE_MS = 90_000
 
@@ -41,11 +43,14 @@ export interface TriedPlatform {
   readonly gatewayPort: number
 }
 
+/** The file that is there once the run has begun to send. */
+export const firstMessages = (directory: string): string => join(directory, RUN, 'messages-0.tsv')
+
 export async function verifiedRun(platform: TriedPlatform, options: VerifiedRunOptions): Promise<VerifiedRun> {
   const { seconds, directory, url, signal } = options
   const scenario = join(directory, 'scenario.yaml')
   writeFileSync(scenario, scenarioOf(seconds))
-  const args = ['simulate', '--scenario', scenario, '--out', join(directory, 'run'), '--verify', '--json']
+  const args = ['simulate', '--scenario', scenario, '--out', join(directory, RUN), '--verify', '--json']
   if (url !== undefined) args.push('--url', url)
   const env = {
     ...plainEnvironment(),
