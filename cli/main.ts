@@ -28,6 +28,10 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
     description: 'what became of every message of a run of the simulator that was kept; exit 1 if something is wrong',
     load: async () => (await import('./simulate.ts')).verifyRunCommand(),
   },
+  record: {
+    description: 'readings of a live platform, as they come, into a file that can be replayed',
+    load: async () => (await import('./record.ts')).recordCommand(),
+  },
   token: {
     description: 'make tokens, signed by the key of this installation, and revoke them',
     load: async () => (await import('./token.ts')).tokenCommand(),

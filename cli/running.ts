@@ -31,7 +31,8 @@ export async function askGateway<T>(settings: Settings, path: string, filter: st
   }
 }
 
-function gatewayUrl({ gatewayHost, gatewayPort, tlsCert }: Settings): string {
+/** Where the gateway of these settings is, for who is on its machine. */
+export function gatewayUrl({ gatewayHost, gatewayPort, tlsCert }: Settings): string {
   const host = gatewayHost === '0.0.0.0' || gatewayHost === '::' ? '127.0.0.1' : gatewayHost
   return `${tlsCert === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${gatewayPort}`
 }
