@@ -12,21 +12,25 @@ import type { Logger } from '../../platform/logger.ts'
 import { printable } from '../../platform/printable.ts'
 import type { Registry } from '../../schemas/registry.ts'
 import { readCredentials } from './credentials.ts'
+import type { TlsOptions } from './fleet/connection.ts'
 import type { Credentials } from './fleet/fleet.ts'
 import { readTls } from './fleet/tls-files.ts'
 import { SimulatorSchemas } from './messages/simulator-schemas.ts'
-import { type CommandValues, commandOptions, FLEET_OPTIONS, overridden, plainScenario } from './options.ts'
+import { type CommandValues, commandOptions, FLEET_OPTIONS, type Live, overridden, plainScenario } from './options.ts'
 import { type Output, Progress } from './progress.ts'
 import { summaryText } from './report/summary-text.ts'
 import { parseThreshold } from './report/thresholds.ts'
 import { ForkedPart } from './run/forked-part.ts'
+import { GatewayWatch } from './run/gateway-watch.ts'
+import type { LiveLog, LiveWatch } from './run/live-log.ts'
 import { LocalPart } from './run/local-part.ts'
 import { costOfThisProcess } from './run/own-cost.ts'
 import type { Part } from './run/part.ts'
 import type { Cost, PartJob } from './run/part-messages.ts'
+import { SubscriberWatch } from './run/subscriber-watch.ts'
 import type { Scenario } from './scenario/scenario.ts'
 import { readScenario } from './scenario/scenario-file.ts'
-import { type Installation, Simulator } from './simulator.ts'
+import { Simulator } from './simulator.ts'
 import { SimulatorError } from './simulator-error.ts'
 import { type NamedStore, queryOf } from './verify/named-store.ts'
 import { RunVerifier } from './verify/run-verifier.ts'
@@ -87,8 +91,9 @@ export function simulateCommand(deps: SimulateDeps): Command {
 async function simulate(values: CommandValues, given: (name: string) => boolean, deps: SimulateDeps): Promise<boolean> {
   const schemas = new SimulatorSchemas(deps.registry())
   const scenario = scenarioOf(values, given, schemas)
-  const installation = installationOf(values, given, deps)
-  requireMeasured(scenario, values, installation)
+  const ours = isOurs(given)
+  const live = values.live ?? (ours || values.verify ? 'gateway' : 'off')
+  requireMeasured(scenario, values.verify, live)
   const folder = folderOf(values, deps)
   if (folder !== undefined) mkdirSync(folder, { recursive: true })
   const { clock, logger } = deps
@@ -104,16 +109,21 @@ async function simulate(values: CommandValues, given: (name: string) => boolean,
     forked.length === 0 && job !== undefined
       ? [new LocalPart(job, { schemas, credentials: await credentialsOf(values.credentials, scenario, deps), logger })]
       : forked
-  const isVerified = values.verify && installation !== undefined && folder !== undefined
-  const verifier = isVerified
-    ? new RunVerifier(
-        { directory: folder, url: installation.url },
-        { ...installation, clock, store: values.askStore ? await queryOf(storeOf(deps)) : undefined, onStep: () => {} },
-      )
-    : undefined
+  const token = values.token === undefined ? deps.appToken : async () => values.token ?? ''
+  const store = values.askStore ? await queryOf(storeOf(deps)) : undefined
+  const verifier =
+    values.verify && folder !== undefined
+      ? new RunVerifier({ directory: folder, url: values.gateway }, { token, clock, store, onStep: () => {} })
+      : undefined
   const simulator = new Simulator(
-    { scenario, url, installation, folder },
-    { parts, verifier, cost: () => addedUp([costOfThisProcess(), ...forked.map((part) => part.cost())]), logger },
+    { scenario, url, gateway: ours || values.verify ? values.gateway : undefined, folder },
+    {
+      parts,
+      watch: watchOf({ ...values, live }, { scenario, tls, schemas, ours }, deps),
+      verifier,
+      cost: () => addedUp([costOfThisProcess(), ...forked.map((part) => part.cost())]),
+      logger,
+    },
   )
   const interruption = new AbortController()
   void deps.untilInterrupted().then(() => interruption.abort())
@@ -137,25 +147,43 @@ function scenarioOf(values: CommandValues, given: (name: string) => boolean, sch
 }
 
 /** Another broker than that of the settings has no gateway of ours beside it, unless it is named. */
-function installationOf(
-  values: CommandValues,
-  given: (name: string) => boolean,
+function isOurs(given: (name: string) => boolean): boolean {
+  return given('gateway') || !given('url')
+}
+
+function watchOf(
+  { url, gateway, live, token }: CommandValues & { readonly live: Live },
+  { scenario, tls, schemas, ours }: { scenario: Scenario; tls: TlsOptions; schemas: SimulatorSchemas; ours: boolean },
   { appToken }: SimulateDeps,
-): Installation | undefined {
-  const isOurs = given('gateway') || !given('url')
-  if (!values.verify && (!values.live || !isOurs)) return undefined
-  const { token } = values
-  return { url: values.gateway, token: token === undefined ? appToken : async () => token }
+): ((log: LiveLog) => LiveWatch) | undefined {
+  if (live === 'off') return undefined
+  const signed = token === undefined ? appToken : async () => token
+  const streams = [...new Set(scenario.fleet.flatMap(({ sends }) => sends.map(({ stream }) => stream)))]
+  if (live === 'gateway') return (log) => new GatewayWatch({ url: gateway, token: signed, streams }, log)
+  const withToken = ours || token !== undefined ? signed : undefined
+  const filters = filtersOf(scenario)
+  return (log) => new SubscriberWatch({ url, tls, token: withToken, filters }, { log, schemas })
+}
+
+/** On which topics the fleet's messages come at a broker. */
+function filtersOf({ fleet }: Scenario): string[] {
+  const filters = fleet.flatMap(({ sends }) =>
+    sends.map(({ format, stream, topic = '' }) => {
+      if (format === 'sparkplug') return 'spBv1.0/#'
+      return format === 'map' ? topic.replaceAll(/\{[^/]*\}/g, '+') : `devices/+/telemetry/${stream}/#`
+    }),
+  )
+  return [...new Set(filters)]
 }
 
 /** A condition on what nobody looks at would never hold. */
-function requireMeasured(scenario: Scenario, { verify }: CommandValues, installation: Installation | undefined): void {
+function requireMeasured(scenario: Scenario, verify: boolean, live: Live): void {
   for (const condition of scenario.failIf) {
     const { needsVerification, needsLive } = parseThreshold(condition)
     if (needsVerification && !verify)
       throw new SimulatorError('bad-option', `${condition} needs --verify, which finds it out`)
-    if (needsLive && installation === undefined)
-      throw new SimulatorError('bad-option', `${condition} needs live readings: name the --gateway`)
+    if (needsLive && live === 'off')
+      throw new SimulatorError('bad-option', `${condition} needs live readings: --live gateway or broker`)
   }
 }
 

@@ -140,6 +140,10 @@ const runOptions = (): Option[] => [
   option('--fail-if <condition>', "fail if it holds, such as 'p99>250ms' or 'lost>0'; may be repeated", condition),
 ]
 
+/** Where readings are followed live. */
+export const LIVE = ['gateway', 'broker', 'off'] as const
+export type Live = (typeof LIVE)[number]
+
 const HTTP = new Set(['http:', 'https:'])
 
 /** The options of `telltale simulate`, in the order of its help. */
@@ -171,7 +175,11 @@ export function commandOptions(defaults: { readonly url: string; readonly gatewa
       '--token <token>',
       'of an app that may read what the fleet sends; else signed by the key of this installation',
     ),
-    new CommandOption('--no-live', 'do not follow the readings live'),
+    option(
+      '--live <where>',
+      "gateway: readings are followed there; broker: subscribed to at the broker, of whatever make; off. gateway, or off where --url is another's",
+      oneOf(LIVE),
+    ),
     new CommandOption('--verify', 'account for every message: in the store, the dead letters, live').default(false),
     new CommandOption(
       '--ask-store',
@@ -215,7 +223,7 @@ export interface CommandValues {
   readonly credentials?: string
   readonly gateway: string
   readonly token?: string
-  readonly live: boolean
+  readonly live?: Live
   readonly verify: boolean
   readonly askStore: boolean
   /** False: none. */

@@ -21,26 +21,19 @@ import { summarize } from './report/summarize.ts'
 import type { Summary, Verification } from './report/summary.ts'
 import { BySecond } from './run/by-second.ts'
 import { DueTimes } from './run/due-times.ts'
-import { LiveWatch } from './run/live-watch.ts'
+import { LiveLog, type LiveWatch } from './run/live-log.ts'
 import type { Part } from './run/part.ts'
 import type { RunRecord } from './run/run-folder.ts'
 import type { Totals } from './run/totals.ts'
 import type { Scenario } from './scenario/scenario.ts'
 import type { RunVerifier } from './verify/run-verifier.ts'
 
-/** An installation of ours beside the broker: where the store, the dead letters and live readings are asked for. */
-export interface Installation {
-  /** Of the gateway. */
-  readonly url: string
-  /** Of an app that may read what the fleet sends. */
-  readonly token: () => Promise<string>
-}
-
 export interface RunOptions {
   readonly scenario: Scenario
   /** The broker. */
   readonly url: string
-  readonly installation: Installation | undefined
+  /** Of ours, where the store, the dead letters and live readings are asked for; undefined beside another broker. */
+  readonly gateway: string | undefined
   /** Where the run is kept; undefined: nowhere. */
   readonly folder: string | undefined
   /** How often all processes are asked; a second unless told. */
@@ -50,6 +43,8 @@ export interface RunOptions {
 export interface SimulatorDeps {
   /** One for each process. */
   readonly parts: readonly Part[]
+  /** An app that sees what comes. */
+  readonly watch: ((log: LiveLog) => LiveWatch) | undefined
   /** If the run is to be verified. */
   readonly verifier: RunVerifier | undefined
   /** Of this process and the others. */
@@ -78,6 +73,7 @@ export class Simulator {
   readonly #options: RunOptions
   readonly #deps: SimulatorDeps
   readonly #dueTimes: DueTimes
+  readonly #liveLog: LiveLog
   readonly #watch: LiveWatch | undefined
   readonly #bySecond: BySecond
   readonly #faults: Fault[]
@@ -89,15 +85,15 @@ export class Simulator {
   constructor(options: RunOptions, deps: SimulatorDeps) {
     this.#options = options
     this.#deps = deps
-    const { scenario, installation, folder } = options
+    const { scenario, folder } = options
     this.#faults = [...scenario.faults]
     this.#dueTimes = new DueTimes(scenario)
-    if (installation !== undefined) {
-      const streams = [...new Set(scenario.fleet.flatMap(({ sends }) => sends.map(({ stream }) => stream)))]
-      const file = folder === undefined ? undefined : join(folder, 'live.tsv')
-      this.#watch = new LiveWatch({ ...installation, streams, file }, this.#dueTimes)
-    }
-    this.#bySecond = new BySecond(deps.parts, this.#watch, {
+    this.#liveLog = new LiveLog(
+      folder === undefined || deps.watch === undefined ? undefined : join(folder, 'live.tsv'),
+      this.#dueTimes,
+    )
+    this.#watch = deps.watch?.(this.#liveLog)
+    this.#bySecond = new BySecond(deps.parts, this.#liveLog, {
       take: (second) => this.#secondsFile?.add(second),
       acknowledged: (reading) => deps.verifier?.acknowledged(reading),
       everyMs: options.everyMs,
@@ -148,6 +144,7 @@ export class Simulator {
       await each((part) => part.close())
       await this.#deps.verifier?.stop()
       await this.#watch?.stop()
+      this.#liveLog.close()
       await this.#bySecond.look()
       this.#phase = 'closed'
     }
@@ -186,7 +183,7 @@ export class Simulator {
   }
 
   #begin(booksBefore: RunRecord['booksBefore']): RunRecord {
-    const { scenario, url, installation, folder } = this.#options
+    const { scenario, url, gateway, folder } = this.#options
     const beganAt = epochNow()
     this.#beganAt = beganAt
     this.#startAt = scenario.startAt ?? Math.floor(beganAt)
@@ -196,7 +193,7 @@ export class Simulator {
     this.#bySecond.begin()
     for (const part of this.#deps.parts) part.begin(beganAt, this.#startAt)
     const processes = this.#deps.parts.length
-    const record = { scenario, url, gateway: installation?.url, beganAt, endedAt: undefined, processes, booksBefore }
+    const record = { scenario, url, gateway, beganAt, endedAt: undefined, processes, booksBefore }
     this.#keep(record)
     return record
   }
@@ -220,10 +217,11 @@ export class Simulator {
     if (this.#deps.verifier !== undefined) {
       this.#phase = 'verifying'
       await this.#deps.verifier.caughtUp()
-      await this.#watch?.settled()
+      await this.#liveLog.settled()
       verification = await this.#deps.verifier.verify()
     }
     await this.#watch?.stop()
+    this.#liveLog.close()
     const summary = summarize({
       scenario,
       url,

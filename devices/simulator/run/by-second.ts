@@ -5,7 +5,7 @@
 
 import { Timing } from '../fleet/timing.ts'
 import type { Second } from '../report/seconds.ts'
-import type { LiveWatch } from './live-watch.ts'
+import type { LiveLog } from './live-log.ts'
 import type { AcknowledgedReading, Part } from './part.ts'
 import { Totals } from './totals.ts'
 
@@ -32,7 +32,7 @@ export class BySecond {
   /** Which device was refused that should not have been, and why. */
   refused: string | undefined
   readonly #parts: readonly Part[]
-  readonly #watch: LiveWatch | undefined
+  readonly #liveLog: LiveLog
   readonly #take: (second: Second) => void
   readonly #acknowledged: BySecondEvents['acknowledged']
   readonly #everyMs: number
@@ -42,15 +42,11 @@ export class BySecond {
   #hasBegun = false
   #before = { sent: 0, waiting: 0, acknowledged: 0, reconnects: 0, refusals: 0, errors: 0 }
 
-  constructor(
-    parts: readonly Part[],
-    watch: LiveWatch | undefined,
-    { take, acknowledged, everyMs = SECOND_MS }: BySecondEvents,
-  ) {
+  constructor(parts: readonly Part[], liveLog: LiveLog, { take, acknowledged, everyMs = SECOND_MS }: BySecondEvents) {
     this.#everyMs = everyMs
     this.#acknowledged = acknowledged
     this.#parts = parts
-    this.#watch = watch
+    this.#liveLog = liveLog
     this.#take = take
   }
 
@@ -89,12 +85,12 @@ export class BySecond {
     this.refused ??= shares.find(({ refused }) => refused !== undefined)?.refused
     this.totals.take(shares)
     for (const { acknowledged } of shares) if (acknowledged !== undefined) this.#acknowledged(acknowledged)
-    this.#watch?.flush()
+    this.#liveLog.flush()
   }
 
   /** A second is over. */
   #count(): void {
-    const live = this.#watch?.timing.take() ?? new Timing()
+    const live = this.#liveLog.timing.take()
     this.live.add(live)
     const second = this.#second(live)
     this.totals.begin()

@@ -66,10 +66,11 @@ export function fleet(run: Run, good: (device: string) => Promise<string> = any)
     { ...run, tls: {}, part: { index: 0, of: 1 }, messagesFile: undefined },
     { schemas: new SimulatorSchemas(registry), credentials, logger: silentLogger() },
   )
-  const options = { ...run, installation: undefined, folder: undefined, everyMs: EVERY_MS }
+  const options = { ...run, gateway: undefined, folder: undefined, everyMs: EVERY_MS }
   const cost = () => ({ cpuSeconds: 0, rssBytesMax: 0 })
   return new Simulator(options, {
     parts: [part],
+    watch: undefined,
     verifier: undefined,
     cost,
     logger: silentLogger(),

@@ -1,0 +1,87 @@
+/**
+ * Owns what came at an app while the run went on: of each reading what it was and when it came (`live.tsv`), and how long after it was due.
+ * Always true: what is not of the fleet is left out; a gap that the app was told of is kept where it was. Bound: what waits to be written is
+ * `LINES_BYTES_MAX`.
+ */
+
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Timing } from '../fleet/timing.ts'
+import type { SimulatorError } from '../simulator-error.ts'
+import type { DueTimes } from './due-times.ts'
+import { rowHash } from './row-hash.ts'
+
+const LINES_BYTES_MAX = 64 * 1024
+const LOOK_MS = 100
+/** After the platform has caught up: what it sends comes within so much. */
+const QUIET_MS = 1_000
+
+/** An app beside a run. */
+export interface LiveWatch {
+  /** Resolves when all that is sent from now on will come, or with why it will not; then it is over. */
+  start(): Promise<SimulatorError | undefined>
+  /** Idempotent. */
+  stop(): Promise<void>
+}
+
+export interface LiveReading {
+  readonly device: string
+  readonly stream: string
+  readonly ts: number
+  readonly received?: number | undefined
+  readonly values: Readonly<Record<string, unknown>>
+}
+
+export class LiveLog {
+  readonly #dueTimes: DueTimes
+  readonly #file: number | undefined
+  #lines = ''
+  #isClosed = false
+  #received = 0
+  /** From a message's due time to its coming, since it was taken last. */
+  readonly timing = new Timing()
+
+  /** `path`: of `live.tsv`; undefined: nothing is kept. */
+  constructor(path: string | undefined, dueTimes: DueTimes) {
+    this.#dueTimes = dueTimes
+    this.#file = path === undefined ? undefined : openSync(path, 'a')
+  }
+
+  /** It came at `at`, milliseconds since 1970. */
+  take(at: number, { device, stream, ts, received, values }: LiveReading): void {
+    if (!this.#dueTimes.has(device)) return
+    this.#received++
+    const dueAt = this.#dueTimes.of(device, stream, ts)
+    if (dueAt !== undefined) this.timing.record(at - dueAt)
+    if (this.#file === undefined) return
+    this.#lines += `${at.toFixed(3)}\t${device}\t${stream}\t${ts}\t${rowHash(values)}\t${received ?? ''}\n`
+    if (this.#lines.length >= LINES_BYTES_MAX) this.flush()
+  }
+
+  /** `missed` messages are missing, if that is known. */
+  gap(at: number, missed: number | null | undefined, reason: string): void {
+    this.#lines += `gap\t${at.toFixed(3)}\t${missed ?? ''}\t${reason}\n`
+  }
+
+  /** Resolves when nothing has come for a while, and what has is written. */
+  async settled(): Promise<void> {
+    for (let quietMs = 0, before = this.#received; quietMs < QUIET_MS; quietMs += LOOK_MS, before = this.#received) {
+      await pause(LOOK_MS)
+      if (this.#received > before) quietMs = 0
+    }
+    this.flush()
+  }
+
+  flush(): void {
+    const bytes = Buffer.from(this.#lines)
+    this.#lines = ''
+    if (this.#file === undefined || this.#isClosed) return
+    for (let written = 0; written < bytes.length; ) written += writeSync(this.#file, bytes, written)
+  }
+
+  close(): void {
+    this.flush()
+    if (this.#file !== undefined && !this.#isClosed) closeSync(this.#file)
+    this.#isClosed = true
+  }
+}
