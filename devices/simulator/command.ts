@@ -9,7 +9,7 @@ import { Command } from 'commander'
 import type { Clock } from '../../platform/clock.ts'
 import { TelltaleError } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/logger.ts'
-import { printable } from '../../platform/printable.ts'
+import { printableLines } from '../../platform/printable.ts'
 import type { Registry } from '../../schemas/registry.ts'
 import { readCredentials } from './credentials.ts'
 import type { TlsOptions } from './fleet/connection.ts'
@@ -81,7 +81,7 @@ export function simulateCommand(deps: SimulateDeps): Command {
       deps.exit((await simulate(values, given, deps)) ? 0 : 1)
     } catch (error) {
       if (!(error instanceof TelltaleError)) throw error
-      deps.errorOutput.write(`error: ${printable(error.message)}\n`)
+      deps.errorOutput.write(`error: ${printableLines(error.message)}\n`)
       deps.exit(USAGE_CODES.has(error.code) ? 2 : 1)
     }
   })
