@@ -32,7 +32,7 @@ export function befallenBy(scenario: Scenario): (device: number) => readonly Num
 export function befallenCount(befallen: Befallen, scenario: Scenario): number {
   if ('share' in befallen) return countOf(befallen.share, devicesOf(scenario))
   if ('count' in befallen) return Math.min(befallen.count, devicesOf(scenario))
-  const matches = matching(befallen.ids)
+  const matches = idsMatching(befallen.ids)
   return scenario.fleet
     .flatMap((group) => Array.from({ length: group.devices }, (_, index) => deviceName(group, index)))
     .filter((id) => matches.test(id)).length
@@ -42,7 +42,7 @@ const countOf = (share: number, devices: number) => (share === 0 ? 0 : Math.max(
 
 function choose(befallen: Befallen, ids: readonly string[], seed: number, fault: number): ReadonlySet<number> {
   if ('ids' in befallen) {
-    const matches = matching(befallen.ids)
+    const matches = idsMatching(befallen.ids)
     return new Set(ids.flatMap((id, index) => (matches.test(id) ? [index] : [])))
   }
   const count = 'share' in befallen ? countOf(befallen.share, ids.length) : Math.min(befallen.count, ids.length)
@@ -60,7 +60,7 @@ function choose(befallen: Befallen, ids: readonly string[], seed: number, fault:
 }
 
 /** `*` stands for any text. */
-function matching(pattern: string): RegExp {
+export function idsMatching(pattern: string): RegExp {
   const parts = pattern.split('*').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))
   return new RegExp(`^${parts.join('.*')}$`)
 }

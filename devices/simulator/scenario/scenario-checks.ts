@@ -5,35 +5,16 @@
  */
 
 import { isDeviceId } from '../../../identity/topics.ts'
-import { nearestTo } from '../../../platform/names.ts'
 import { formatDuration } from '../../../platform/units.ts'
-import type { Stream } from '../../../schemas/reading.ts'
+import { idsMatching } from '../faults/befallen.ts'
 import type { Fault } from '../faults/fault.ts'
 import { parseThreshold, ThresholdError } from '../report/thresholds.ts'
 import { faultSchema } from './fault-schema.ts'
-import { duration as durationSchema, shown, unknownKey } from './scalars.ts'
-import { deviceName, devicesOf, type Group, type Sending } from './scenario.ts'
-import { DEVICES_MAX, groupSchema, sendingSchema } from './schema.ts'
+import { duration as durationSchema, shown } from './scalars.ts'
+import { deviceName, devicesOf, type Group } from './scenario.ts'
+import { DEVICES_MAX, groupSchema } from './schema.ts'
+import { checkSending, type KnownStreams, listIn, type Mistake, nearest, valueIn } from './sending-checks.ts'
 import type { Path } from './yaml-text.ts'
-
-/** The part of the schemas' registry that a scenario is checked by. */
-export interface KnownStreams {
-  readonly streams: readonly Stream[]
-  stream(name: string): Stream | undefined
-  /** Oldest first; none for a stream that maps make. `id` is undefined until the version is locked. */
-  versions(name: string): readonly {
-    readonly version: number
-    readonly protobuf?: string
-    readonly id: number | undefined
-  }[]
-}
-
-export interface Mistake {
-  readonly path: Path
-  /** The key in the map at `path`, where it is that which is wrong. */
-  readonly key?: string
-  readonly what: string
-}
 
 /** `raw` is what a file says. Without `streams` nothing is asked of them. */
 export function* checkScenario(raw: unknown, streams: KnownStreams | undefined): Generator<Mistake> {
@@ -45,6 +26,7 @@ export function* checkScenario(raw: unknown, streams: KnownStreams | undefined):
     }
   }
   yield* checkNames(groups)
+  for (const [index, group] of groups.entries()) if (group !== undefined) yield* checkEdgeNodes(group, ['fleet', index])
   const faults = listIn(raw, 'faults').map((fault) => faultSchema.safeParse(fault).data)
   const whole = groups.every((group) => group !== undefined) ? (groups as Group[]) : undefined
   yield* checkTimes(raw, faults)
@@ -53,16 +35,6 @@ export function* checkScenario(raw: unknown, streams: KnownStreams | undefined):
   }
   for (const [index, condition] of listIn(raw, 'fail-if').entries())
     yield* checkCondition(condition, ['fail-if', index])
-}
-
-const valueIn = (value: unknown, key: string): unknown =>
-  typeof value === 'object' && value !== null && Object.hasOwn(value, key)
-    ? (value as Record<string, unknown>)[key]
-    : undefined
-
-function listIn(value: unknown, key: string): readonly unknown[] {
-  const list = valueIn(value, key)
-  return Array.isArray(list) ? list : []
 }
 
 /** No two devices have one id, each can be one, and there are not too many. */
@@ -88,6 +60,22 @@ function* checkNames(groups: readonly (Group | undefined)[]): Generator<Mistake>
         what: `makes a second ${name} beside that of fleet[${owner}]: each group needs a prefix of its own`,
       }
       break
+    }
+  }
+}
+
+/** A device of Sparkplug is an edge node, and has one sequence of messages. */
+function* checkEdgeNodes({ prefix, sends }: Group, path: Path): Generator<Mistake> {
+  const ofSparkplug = [...sends.entries()].filter(([, { format }]) => format === 'sparkplug')
+  if (ofSparkplug.length === 0) return
+  if (!/^[^:]+:[^:]*$/.test(prefix)) {
+    const right = 'allowed for Sparkplug is {group}:{node}, such as plant:node-'
+    yield { path: [...path, 'prefix'], what: `is ${shown(prefix)}; ${right}` }
+  }
+  for (const [at] of ofSparkplug.slice(1)) {
+    yield {
+      path: [...path, 'sends', at, 'format'],
+      what: 'is sparkplug a second time; allowed is one stream with all columns',
     }
   }
 }
@@ -139,19 +127,9 @@ function* checkFault(
 
 /** `*` in it stands for any text. */
 function matchesAny(ids: string, group: Group): boolean {
-  const pattern = idPattern(ids)
+  const pattern = idsMatching(ids)
   for (let at = 0; at < group.devices; at++) if (pattern.test(deviceName(group, at))) return true
   return false
-}
-
-/** What matches the ids of `Befallen`. */
-export const idPattern = (ids: string): RegExp =>
-  new RegExp(`^${ids.replaceAll(/\*+/g, '*').replaceAll(/[.*]/g, (sign) => (sign === '*' ? '.*' : '\\.'))}$`)
-
-const nearest = (name: string, known: Iterable<string>): string => {
-  const names = [...known]
-  const [near] = nearestTo(name, names)
-  return `${near === undefined ? '' : `, and nearest is ${near}`}; there are ${names.join(', ')}`
 }
 
 function* checkCondition(condition: unknown, path: Path): Generator<Mistake> {
@@ -161,90 +139,5 @@ function* checkCondition(condition: unknown, path: Path): Generator<Mistake> {
   } catch (error) {
     if (!(error instanceof ThresholdError)) throw error
     yield { path, what: error.message }
-  }
-}
-
-function* checkSending(raw: unknown, path: Path, streams: KnownStreams | undefined): Generator<Mistake> {
-  if (valueIn(raw, 'every') !== undefined && valueIn(raw, 'rate') !== undefined) {
-    yield { path, key: 'rate', what: 'rate says the same as every; allowed is one of the two' }
-  }
-  const topic = valueIn(raw, 'topic')
-  const isMapped = valueIn(raw, 'format') === 'map'
-  if (isMapped && topic === undefined)
-    yield { path, what: 'has the format map and no topic; allowed is one with {device}' }
-  if (topic !== undefined && !isMapped)
-    yield { path, key: 'topic', what: 'topic has no effect; allowed is one with the format map only' }
-  if (isMapped && typeof topic === 'string' && !topic.includes('{device}')) {
-    yield { path: [...path, 'topic'], what: `is ${shown(topic)}; allowed is one with {device} in it` }
-  }
-  yield* checkSpans(raw, path)
-  if (streams === undefined) return
-  const name = valueIn(raw, 'stream')
-  if (typeof name !== 'string') return
-  const stream = streams.stream(name)
-  if (stream === undefined) {
-    const known = streams.streams.map((each) => each.name)
-    yield { path: [...path, 'stream'], what: `${shown(name)} is no stream${nearest(name, known)}` }
-    return
-  }
-  const columns = stream.columns.map((each) => each.name)
-  const signals = valueIn(raw, 'signals')
-  for (const column of typeof signals === 'object' && signals !== null ? Object.keys(signals) : []) {
-    if (columns.includes(column)) continue
-    yield { path: [...path, 'signals'], key: column, what: unknownColumn(column, name, columns) }
-  }
-  const sending = sendingSchema.safeParse(raw).data
-  if (sending !== undefined) yield* checkVersions(sending, path, streams)
-}
-
-const unknownColumn = (column: string, stream: string, columns: readonly string[]): string =>
-  unknownKey(column, columns).replace('is no key', `is no column of ${stream}`)
-
-/** A range has its ends in order. */
-function* checkSpans(raw: unknown, path: Path): Generator<Mistake> {
-  const signals = valueIn(raw, 'signals')
-  if (typeof signals !== 'object' || signals === null) return
-  for (const [column, signal] of Object.entries(signals)) {
-    const [min, max] = [valueIn(signal, 'min'), valueIn(signal, 'max')]
-    if (typeof min !== 'number' || typeof max !== 'number' || min <= max) continue
-    yield { path: [...path, 'signals', column, 'min'], what: `is ${min}, and max is ${max}` }
-  }
-}
-
-function* checkVersions(sending: Sending, path: Path, streams: KnownStreams): Generator<Mistake> {
-  const { stream, format, versions: asked } = sending
-  const versions = streams.versions(stream)
-  if (versions.length === 0) {
-    if (format === 'map' || format === 'sparkplug') return
-    yield {
-      path: [...path, 'format'],
-      what: `is ${format}, and ${stream} has no schema: maps make it; allowed are map, sparkplug`,
-    }
-    return
-  }
-  const known = versions.map(({ version }) => version)
-  let areKnown = true
-  for (const [index, version] of (asked ?? []).entries()) {
-    if (known.includes(version)) continue
-    areKnown = false
-    yield {
-      path: [...path, 'versions', index],
-      what: `${stream} has no version ${version}; there are ${known.join(', ')}`,
-    }
-  }
-  const sent = asked === undefined ? versions.slice(-1) : versions.filter(({ version }) => asked.includes(version))
-  const lacking = (has: (version: (typeof versions)[number]) => boolean) =>
-    areKnown ? sent.find((each) => !has(each)) : undefined
-  const without = format === 'protobuf' ? lacking(({ protobuf }) => protobuf !== undefined) : undefined
-  if (without !== undefined) {
-    yield { path: [...path, 'format'], what: `is protobuf, and version ${without.version} of ${stream} has no .proto` }
-  }
-  const unlocked = format === 'confluent' ? lacking(({ id }) => id !== undefined) : undefined
-  if (unlocked !== undefined) {
-    const right = '`telltale schemas lock` gives it one'
-    yield {
-      path: [...path, 'format'],
-      what: `is confluent, and version ${unlocked.version} of ${stream} has no id: ${right}`,
-    }
   }
 }

@@ -11,8 +11,9 @@ import type { z } from 'zod'
 import { messageOf, TelltaleError } from '../../../platform/errors.ts'
 import { shown } from './scalars.ts'
 import type { Scenario } from './scenario.ts'
-import { checkScenario, type KnownStreams, type Mistake } from './scenario-checks.ts'
+import { checkScenario } from './scenario-checks.ts'
 import { scenarioSchema } from './schema.ts'
+import type { KnownStreams, Mistake } from './sending-checks.ts'
 import { type Path, YamlText } from './yaml-text.ts'
 
 /** A file is larger: refused. */

@@ -129,7 +129,11 @@ export const sendingSchema: z.ZodType<Sending> = map({
     .record(z.string(), signalSchema, allowing('a map of columns'))
     .prefault({})
     .describe('By column what it measures; the others are drawn by their unit and name.'),
-  topic: text(TOPIC_CHARS_MAX).optional().describe('Of the format map: the topic, with {device} in it.'),
+  topic: text(TOPIC_CHARS_MAX)
+    .optional()
+    .describe(
+      'Of the format map: the topic, with {device} in it. Of sparkplug it may be spBv1.0/{group}/DDATA/{node}/<device>, with the name of the group.',
+    ),
 }).transform(({ every, rate, versions, topic, ...same }) => ({
   ...same,
   everyMs: everyMsOf(every, rate),

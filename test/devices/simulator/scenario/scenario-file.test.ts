@@ -11,7 +11,9 @@ import {
   ScenarioError,
 } from '../../../../devices/simulator/scenario/scenario-file.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../../../schemas/registry.ts'
+import { telltale } from '../../../cli/telltale.ts'
 import { scratchDirectory } from '../../../scratch.ts'
+import { siteSchemas } from '../messages/sources.ts'
 
 const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
 const ENDLESS = Number.POSITIVE_INFINITY
@@ -309,6 +311,63 @@ test('what does not go together is told', () => {
 test('streams are asked for only where they are known', () => {
   const text = Buffer.from('fleet: [{ sends: [{ stream: none, versions: [9] }] }]')
   assert.equal(parseScenario('s.yaml', text).fleet[0]?.sends[0]?.stream, 'none')
+})
+
+test('streams that maps make, and what a device of Sparkplug says, have no schema to be checked by', () => {
+  const told = (prefix: string, ...sends: readonly string[]) => {
+    try {
+      const text = `fleet: [{ prefix: '${prefix}', sends: [${sends.map((each) => `{ ${each} }`).join(', ')}] }]`
+      parseScenario('s.yaml', Buffer.from(text), siteSchemas.registry)
+      return []
+    } catch (error) {
+      assert(error instanceof ScenarioError)
+      return error.mistakes
+    }
+  }
+  const signals = 'signals: { anything: { kind: constant, value: 1 } }'
+  const topic = "topic: 'tele/{device}/SENSOR'"
+  const sparkplug = `stream: press, format: sparkplug, ${signals}`
+  assert.deepEqual(told('sim-', `stream: tasmota, format: map, ${topic}, ${signals}`), [])
+  assert.deepEqual(told('plant:node-', sparkplug), [])
+  assert.deepEqual(
+    told('plant:node-', "stream: power, format: sparkplug, topic: 'spBv1.0/plant/DDATA/{node}/press'"),
+    [],
+  )
+  for (const [mistakes, words] of [
+    [told('sim-', `stream: nothing, format: map, ${topic}`), /sends\[0\]\.stream: "nothing" is no stream; there are/],
+    [
+      told('sim-', `stream: tasmota, ${signals}`),
+      /format: is avro, and tasmota has no schema: maps make it; allowed are map/,
+    ],
+    [
+      told('sim-', 'stream: environment, format: map, topic: a/b'),
+      /topic: is "a\/b"; allowed is one with \{device\} in it/,
+    ],
+    [told('sim-', `stream: environment, format: map, ${topic}, ${signals}`), /"anything" is no column of environment/],
+    [told('node-', sparkplug), /prefix: is "node-"; allowed for Sparkplug is \{group\}:\{node\}, such as plant:node-/],
+    [
+      told('plant:node-', sparkplug, 'stream: power, format: sparkplug'),
+      /sends\[1\]\.format: is sparkplug a second time/,
+    ],
+    [told('plant:node-', `${sparkplug}, topic: a`), /topic: is "a"; allowed is one with \{node\} in it/],
+  ] as const) {
+    const [mistake, ...others] = mistakes
+    assert.match(mistake ?? '', words)
+    assert.deepEqual(others, [])
+  }
+})
+
+test('the command tells each mistake in a line of its own, and ends as with any wrong usage', async (t) => {
+  const directory = scratchDirectory(t)
+  const file = join(directory, 'wrong.yaml')
+  writeFileSync(file, 'seed: -1\nfleet: [{ sends: [{ stream: vehicel }] }]\n')
+  const { code, stderr, stdout } = await telltale(directory, ['simulate', '--scenario', file])
+  assert.equal(code, 2)
+  assert.equal(stdout, '')
+  const [first, second, ...rest] = stderr.split('\n')
+  assert.equal(first, `error: ${file}:1:7: seed: is -1; allowed is a whole number from 0 to 4294967295`)
+  assert(second?.startsWith(`${file}:2:28: fleet[0].sends[0].stream: "vehicel" is no stream, and nearest is vehicle`))
+  assert.deepEqual(rest, [''])
 })
 
 test('what YAML can do to a reader it does not do to this one', () => {
