@@ -12,6 +12,8 @@ const PAUSE_MS_MIN = 100
 const PAUSE_MS_MAX = 2_000
 /** A gateway that takes the request and answers nothing. */
 const ANSWER_MS_MAX = 120_000
+/** Who is not patient waits for an answer so long all the same. */
+const ANSWER_MS_MIN = 5_000
 const AGAIN: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])
 
 export type Parameters = Readonly<Record<string, string | number | readonly string[] | undefined>>
@@ -68,7 +70,7 @@ export class GatewayApi {
       accept: 'application/json',
       ...(this.#token !== '' && { authorization: `Bearer ${this.#token}` }),
     }
-    const late = AbortSignal.timeout(ANSWER_MS_MAX)
+    const late = AbortSignal.timeout(Math.min(ANSWER_MS_MAX, Math.max(ANSWER_MS_MIN, this.#options.patienceMs)))
     let status: number
     let text: string
     try {

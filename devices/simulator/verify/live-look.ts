@@ -203,10 +203,12 @@ export interface LiveAccount {
 const QOS_COUNT = 3
 const EXACTLY_ONCE = 2
 
-/** Of QoS 2 a message comes once however often it is sent. */
+/** Of QoS 2 a message comes once however often it is sent, unless the platform was away meanwhile: it has forgotten the packet identifier then. */
 function timesAtMost(sent: Sent, message: number): number {
   if (sent.outcome(message) !== 'stored') return 0
-  return sent.qos(message) === EXACTLY_ONCE ? 1 : sent.times(message)
+  if (sent.qos(message) !== EXACTLY_ONCE) return sent.times(message)
+  const until = sent.isAcknowledged(message) ? sent.acknowledgedAt(message) : Number.POSITIVE_INFINITY
+  return sent.outages.overlap(sent.sentAt(message), until) ? sent.times(message) : 1
 }
 
 function endsWhole(path: string): boolean {
