@@ -158,11 +158,18 @@ function watchOf(
 ): ((log: LiveLog) => LiveWatch) | undefined {
   if (live === 'off') return undefined
   const signed = token === undefined ? appToken : async () => token
-  const streams = [...new Set(scenario.fleet.flatMap(({ sends }) => sends.map(({ stream }) => stream)))]
-  if (live === 'gateway') return (log) => new GatewayWatch({ url: gateway, token: signed, streams }, log)
+  if (live === 'gateway')
+    return (log) => new GatewayWatch({ url: gateway, token: signed, streams: streamsOf(scenario) }, log)
   const withToken = ours || token !== undefined ? signed : undefined
   const filters = filtersOf(scenario)
   return (log) => new SubscriberWatch({ url, tls, token: withToken, filters }, { log, schemas })
+}
+
+/** What readings come of; undefined where the platform's maps say it, as of Sparkplug. */
+function streamsOf({ fleet }: Scenario): readonly string[] | undefined {
+  const sends = fleet.flatMap((group) => group.sends)
+  if (sends.some(({ format }) => format === 'sparkplug')) return undefined
+  return [...new Set(sends.map(({ stream }) => stream))]
 }
 
 /** On which topics the fleet's messages come at a broker. */

@@ -43,13 +43,16 @@ export class DueTimes {
   }
 
   has(device: string): boolean {
-    return this.#devices.has(device)
+    return this.#known(device) !== undefined
   }
 
   /** Milliseconds since 1970; undefined if it cannot be said. */
   of(device: string, stream: string, ts: number): number | undefined {
-    const known = this.#devices.get(device)
-    const sending = known?.sends.find((each) => each.stream === stream)
+    const known = this.#known(device)
+    // Of Sparkplug a device has one sending at most, and the platform's maps say what stream it becomes.
+    const isSparkplug = ({ format }: Sending) => format === 'sparkplug'
+    const sending =
+      known?.sends.find((each) => each.stream === stream && !isSparkplug(each)) ?? known?.sends.find(isSparkplug)
     if (known === undefined || sending === undefined) return undefined
     const { everyMs, burst } = sending
     const measuredMs = ts - this.#startAt
@@ -57,5 +60,10 @@ export class DueTimes {
     const firstMs = ((this.#scenario.rampMs + everyMs) * known.index) / this.#all
     const message = Math.max(0, Math.ceil((measuredMs - ROUNDING_MS - firstMs) / everyMs))
     return this.#beganAt + firstMs + (Math.floor(message / burst) * burst + burst - 1) * everyMs
+  }
+
+  /** Itself, or the edge node that speaks for a device of Sparkplug. */
+  #known(device: string): Known | undefined {
+    return this.#devices.get(device) ?? this.#devices.get(device.split(':', 2).join(':'))
   }
 }

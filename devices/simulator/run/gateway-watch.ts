@@ -20,7 +20,8 @@ const LOOK_MS = 100
 export interface GatewayWatchOptions {
   readonly url: string
   readonly token: () => Promise<string>
-  readonly streams: readonly string[]
+  /** Undefined: all that there are. */
+  readonly streams: readonly string[] | undefined
 }
 
 export class GatewayWatch implements LiveWatch {
@@ -63,7 +64,7 @@ export class GatewayWatch implements LiveWatch {
     const { url, token, streams } = this.#options
     const app = connect(url, { token })
     const filters =
-      streams.length > FILTERS_MAX
+      streams === undefined || streams.length > FILTERS_MAX
         ? ['devices/+/telemetry/#']
         : streams.map((stream) => `devices/+/telemetry/${stream}` as const)
     try {
