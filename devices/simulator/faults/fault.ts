@@ -36,7 +36,7 @@ export type Fault =
   | (Period & { readonly kind: 'clock-jump'; readonly byMs: number })
   /** A reading has the time of the one before it, and other values. */
   | (OfMessages & { readonly kind: 'repeated-times' })
-  /** A sensor says the same for the window. */
+  /** A sensor, or without a column all of them, says the same for the window. */
   | (Period & { readonly kind: 'stuck'; readonly column: string | undefined })
   /** Now and then a value far off. */
   | (OfMessages & { readonly kind: 'spikes'; readonly factor: number })

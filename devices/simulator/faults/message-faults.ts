@@ -110,7 +110,7 @@ export class MessageFaults {
       const columns = (record: MeasuredRecord) =>
         Object.keys(record).filter((name) => typeof record[name] === 'number' && name !== timeField)
       for (const record of records) {
-        const names = each.fault.column === undefined ? columns(record).slice(0, 1) : [each.fault.column]
+        const names = each.fault.column === undefined ? columns(record) : [each.fault.column]
         const stuckAt = this.#stuckAt.get(each.number) ?? Object.fromEntries(names.map((name) => [name, record[name]]))
         this.#stuckAt.set(each.number, stuckAt)
         for (const name of names) if (name in record) record[name] = stuckAt[name]
