@@ -8,7 +8,6 @@
  */
 
 import { performance } from 'node:perf_hooks'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '../../../platform/logger.ts'
 import { befallenBy } from '../faults/befallen.ts'
 import { type FaultCount, FaultCounts } from '../faults/fault-counts.ts'
@@ -99,30 +98,37 @@ export class Fleet {
     this.#devices = await Promise.all(making)
   }
 
-  /** Resolves when every device has been connected once. Throws `refused`, or `unreachable` after the deadline. */
+  /**
+   * Resolves when every device has been connected once; with a ramp, when every device has begun to try. Throws `refused`, or `unreachable`:
+   * when nobody answers, or without a ramp after the deadline.
+   */
   async connect(signal: AbortSignal): Promise<void> {
+    const isRamped = this.#options.scenario.rampMs > 0
     const startedAt = performance.now()
     const nobodyBy = startedAt + SIMULATOR_NOBODY_MS
     const deadline = startedAt + SIMULATOR_CONNECT_DEADLINE_MS + this.#connectAt(this.#devices.length)
     const connecting = new Set<Promise<void>>()
     const isNobody = () =>
       performance.now() >= nobodyBy && this.#devices.every(({ connection }) => connection.isUnanswered)
-    const over = () => signal.aborted || this.#refusal !== undefined || isNobody() || performance.now() >= deadline
-    const changed = () => {
-      const next = performance.now() < nobodyBy ? nobodyBy : performance.now() + LOOK_MS
-      return this.#changed(Math.min(deadline, next), signal, connecting)
-    }
+    const isLate = () => !isRamped && performance.now() >= deadline
+    const over = () => signal.aborted || this.#refusal !== undefined || isNobody() || isLate()
+    const changed = (until: number) => this.#changed(until, signal, connecting)
     for (const [index, device] of this.#devices.entries()) {
       const dueAt = startedAt + this.#connectAt(index)
-      while (dueAt > performance.now() && !over()) await delay(Math.min(100, Math.ceil(dueAt - performance.now())))
-      while (connecting.size >= SIMULATOR_CONNECTING_MAX && !over()) await changed()
+      while (dueAt > performance.now() && !over()) await changed(Math.min(dueAt, performance.now() + LOOK_MS))
+      // A ramp is a schedule, which a slow broker does not slow down.
+      while (!isRamped && connecting.size >= SIMULATOR_CONNECTING_MAX && !over())
+        await changed(performance.now() + LOOK_MS)
       if (over()) break
       const connected = device.connection.open().finally(() => connecting.delete(connected))
       connecting.add(connected)
     }
-    while (connecting.size > 0 && !over()) await changed()
+    const isWaiting = () => connecting.size > 0 && (!isRamped || performance.now() < nobodyBy)
+    while (isWaiting() && !over()) await changed(performance.now() + LOOK_MS)
     if (this.#refusal !== undefined) throw this.#refusal
-    if (!signal.aborted && this.#devices.some(({ connection }) => !connection.wasOnline)) throw this.#unreachable()
+    if (signal.aborted) return
+    if (isNobody() || (!isRamped && this.#devices.some(({ connection }) => !connection.wasOnline)))
+      throw this.#unreachable()
   }
 
   /** `at`: milliseconds since 1970 from which the schedule counts; `startAt`: of what is measured then. */
