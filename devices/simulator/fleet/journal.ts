@@ -55,12 +55,12 @@ export class Journal {
     const expected = isForbidden ? { ...read, outcome: 'dropped' as const } : read
     const last = expected.rows.at(-1)
     if (qos > 0 && fault === undefined && last !== undefined)
-      this.#toBeStored.set(number, { device, stream: last.stream, ts: last.ts })
+      this.#toBeStored.set(number, { device: source.device, stream: last.stream, ts: last.ts })
     log.sent({
       number,
       at,
       dueAt: performance.timeOrigin + dueAt,
-      device: isForbidden ? ownerOf(topic, device) : device,
+      device: isForbidden ? ownerOf(topic, device) : source.device,
       topic,
       qos,
       payloadHash: hashOf(payload),

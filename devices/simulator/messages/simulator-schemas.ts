@@ -20,6 +20,9 @@ export interface SentVersion {
   readonly definition: Definition
 }
 
+/** A payload that is not empty. */
+const SOMETHING = Buffer.of(0)
+
 export class SimulatorSchemas {
   #registry: Registry
   #decoder: Decoder
@@ -62,6 +65,14 @@ export class SimulatorSchemas {
   /** `inLog` is what was published with what births said before. */
   readSparkplug(topic: string, inLog: Buffer, receivedAt: number): readonly Reading[] | Rejection {
     return this.#readForeign(topic, inLog, inLog, SPARKPLUG, receivedAt)
+  }
+
+  /** Of which device a map has messages on a topic be, as far as the topic says it. */
+  deviceOn(topic: string): string | undefined {
+    const { foreign } = this.#registry
+    const match = foreign instanceof MapSet ? foreign.for(topic) : undefined
+    const place = match?.map.place(match.names, SOMETHING, false)
+    return place?.kind === 'taken' ? place.device : undefined
   }
 
   #readForeign(topic: string, payload: Buffer, inLog: Buffer, framing: number, receivedAt: number) {

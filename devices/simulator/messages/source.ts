@@ -19,6 +19,8 @@ import type { Birth, MeasuredRecord, WireFormat } from './wire-format.ts'
 export type { Birth, MeasuredRecord }
 
 export interface Source {
+  /** Of which its readings are: the one that sends them, or a device of Sparkplug for which that speaks. */
+  readonly device: string
   /** Where its messages go. */
   readonly topic: string
   /** Of a record, which holds when it was measured. */
@@ -64,6 +66,7 @@ function versionOf(sending: Sending, index: number, schemas: SimulatorSchemas): 
 }
 
 class DeviceSource implements Source {
+  readonly device: string
   readonly topic: string
   readonly #format: WireFormat
   readonly timeField: string
@@ -84,6 +87,7 @@ class DeviceSource implements Source {
     const version = versionOf(sending, index, schemas)
     this.#format = formatOf({ group, sending, device, version, schemas })
     this.topic = this.#format.topic
+    this.device = this.#format.device ?? device
     this.timeField = version.definition.timeField
     this.#unitsPerMs = version.definition.precision === 'us' ? 1000 : 1
     this.#step = this.#format.wholeMs ? this.#unitsPerMs : 1

@@ -36,6 +36,7 @@ export const sparkplugFormat = (options: WireOptions): WireFormat => new Sparkpl
 
 class SparkplugFormat implements WireFormat {
   readonly topic: string
+  readonly device: string | undefined
   readonly drawsJson = true
   readonly wholeMs = true
   readonly #place: SparkplugTopic
@@ -56,6 +57,7 @@ class SparkplugFormat implements WireFormat {
     this.#options = options
     const { topic, place } = placeOf(options)
     this.topic = topic
+    this.device = options.schemas.deviceOn(topic)
     this.#place = place
     this.#timeField = definition.timeField
     this.#unitsPerMs = definition.precision === 'us' ? 1000 : 1

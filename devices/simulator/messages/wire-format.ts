@@ -19,6 +19,8 @@ export interface Birth {
 
 export interface WireFormat {
   readonly topic: string
+  /** Of which its readings are, if not of the one that sends them. */
+  readonly device?: string | undefined
   /** Whether dates, decimals and bytes are to be as JSON has them, and not as Avro does. */
   readonly drawsJson: boolean
   /** It has no times between two milliseconds, whatever the schema has. */

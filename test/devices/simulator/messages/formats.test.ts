@@ -138,6 +138,7 @@ test('what does not say by its first bytes how it is written is read on its own 
 test('an edge node is born for each connection, its device after it, and seq goes on from message to message', () => {
   const source = makeSource({ format: 'sparkplug', topic: 'spBv1.0/plant/DDATA/{node}/press' })
   assert.equal(source.topic, 'spBv1.0/plant/DDATA/node-1/press')
+  assert.equal(source.device, 'plant:node-1:press')
   const seqOf = (payload: Buffer) => Number(readByProtobufjs(payload).seq)
   for (const bdSeq of [0, 1]) {
     const births = source.birth(START_AT)
