@@ -9,8 +9,7 @@ import { performance } from 'node:perf_hooks'
 import { Rejection } from '../../../schemas/reading.ts'
 import type { Made } from '../faults/message-faults.ts'
 import type { Source } from '../messages/source.ts'
-import type { ExpectedRow, MessageLog, Outcome } from '../run/message-log.ts'
-import type { AcknowledgedReading } from '../run/part.ts'
+import type { AcknowledgedReading, ExpectedRow, MessageLog, Outcome } from '../run/message-log.ts'
 import { hashOf, rowHash, seriesHash } from '../run/row-hash.ts'
 
 interface Sent {

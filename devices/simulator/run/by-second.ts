@@ -6,7 +6,8 @@
 import { Timing } from '../fleet/timing.ts'
 import type { Second } from '../report/seconds.ts'
 import type { LiveLog } from './live-log.ts'
-import type { AcknowledgedReading, Part } from './part.ts'
+import type { AcknowledgedReading } from './message-log.ts'
+import type { Part } from './part.ts'
 import { Totals } from './totals.ts'
 
 const SECOND_MS = 1_000

@@ -56,6 +56,15 @@ export interface AcknowledgedEvent {
   readonly code: number
 }
 
+/** Of a message that was acknowledged and is to be stored. */
+export interface AcknowledgedReading {
+  readonly device: string
+  readonly stream: string
+  readonly ts: number
+  /** Milliseconds since 1970. */
+  readonly acknowledgedAt: number
+}
+
 /** The device was told on its errors topic. */
 export interface ToldEvent {
   readonly kind: 'told'

@@ -5,6 +5,7 @@
 
 import type { NumberedFault } from '../faults/befallen.ts'
 import type { FleetShare } from '../fleet/fleet.ts'
+import type { AcknowledgedReading } from './message-log.ts'
 
 export interface Part {
   /** Throws a `SimulatorError` for what cannot be drawn or written, before anything connects. */
@@ -22,15 +23,6 @@ export interface Part {
   /** By device, of all its payloads so far. */
   payloadHashes(): Promise<Readonly<Record<string, string>>>
   befall(device: string, fault: NumberedFault): void
-}
-
-/** One of those that are to be stored. */
-export interface AcknowledgedReading {
-  readonly device: string
-  readonly stream: string
-  readonly ts: number
-  /** Milliseconds since 1970. */
-  readonly acknowledgedAt: number
 }
 
 export interface PartShare extends FleetShare {

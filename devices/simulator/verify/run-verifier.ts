@@ -5,7 +5,7 @@
 
 import type { Clock } from '../../../platform/clock.ts'
 import type { Verification } from '../report/summary.ts'
-import type { AcknowledgedReading } from '../run/part.ts'
+import type { AcknowledgedReading } from '../run/message-log.ts'
 import type { RunRecord } from '../run/run-folder.ts'
 import { caughtUp, readBooks } from './books.ts'
 import { Findings } from './findings.ts'
