@@ -112,7 +112,7 @@ export class Fleet {
       performance.now() >= nobodyBy && this.#devices.every(({ connection }) => connection.isUnanswered)
     const isLate = () => !isRamped && performance.now() >= deadline
     const over = () => signal.aborted || this.#refusal !== undefined || isNobody() || isLate()
-    const changed = (until: number) => this.#changed(until, signal, connecting)
+    const changed = (until: number) => this.#changed(until, signal)
     for (const [index, device] of this.#devices.entries()) {
       const dueAt = startedAt + this.#connectAt(index)
       while (dueAt > performance.now() && !over()) await changed(Math.min(dueAt, performance.now() + LOOK_MS))
@@ -120,7 +120,10 @@ export class Fleet {
       while (!isRamped && connecting.size >= SIMULATOR_CONNECTING_MAX && !over())
         await changed(performance.now() + LOOK_MS)
       if (over()) break
-      const connected = device.connection.open().finally(() => connecting.delete(connected))
+      const connected = device.connection.open().finally(() => {
+        connecting.delete(connected)
+        this.#wake()
+      })
       connecting.add(connected)
     }
     const isWaiting = () => connecting.size > 0 && (!isRamped || performance.now() < nobodyBy)
@@ -240,8 +243,8 @@ export class Fleet {
     return Math.max(fastest, (scenario.rampMs * (index * part.of + part.index)) / devicesOf(scenario))
   }
 
-  /** Resolves at `deadline`, when a device calls, the signal aborts, or one of `others` settles. */
-  #changed(deadline: number, signal: AbortSignal, others: Iterable<Promise<void>> = []): Promise<void> {
+  /** Resolves at `deadline`, when a device calls, or the signal aborts. */
+  #changed(deadline: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
         clearTimeout(timer)
@@ -251,7 +254,6 @@ export class Fleet {
       const timer = setTimeout(done, Math.max(0, Math.min(Math.ceil(deadline - performance.now()), TIMER_MS_MAX)))
       signal.addEventListener('abort', done)
       this.#wake = done
-      for (const other of others) other.then(done)
     })
   }
 
