@@ -21,6 +21,7 @@ const MEASURES_TIME = /^\s*([a-z]+-)?(p\d+|max)\b/
 /** What was found for a condition, in the unit that it measures. */
 export function foundText(condition: string, value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return 'none measured'
+  if (condition.trimEnd().endsWith('%')) return `${Number((100 * value).toPrecision(3))} %`
   if (MEASURES_TIME.test(condition)) return ms(value)
   return value.toLocaleString('en-US', { maximumFractionDigits: value < 10 ? 2 : 0 })
 }

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { foundText } from '../../../../devices/simulator/report/numbers.ts'
 import type { Summary } from '../../../../devices/simulator/report/summary.ts'
 import { summaryText } from '../../../../devices/simulator/report/summary-text.ts'
 import { BAD, GOOD, VERIFICATION } from './finished-run.ts'
@@ -90,6 +91,18 @@ const VERDICTS: readonly (readonly [string, Summary, RegExp])[] = [
   ['not verified', { ...GOOD, ok: false, verification: { ...VERIFICATION, ok: false } }, /^NOT VERIFIED$/],
   ['for no reason that is known', unverified({ ok: false }), /^FAILED$/],
 ]
+
+test('what a condition found is in the unit that it was asked in', () => {
+  const found: readonly (readonly [string, number | undefined])[] = [
+    ['p99>250ms', 12.25],
+    ['live-max>2s', 2500],
+    ['lost>0.1%', 0.001234],
+    ['rate<100', 99.5],
+    ['lost>0', undefined],
+  ]
+  const texts = found.map(([condition, value]) => foundText(condition, value))
+  assert.deepEqual(texts, ['12.3 ms', '2500.0 ms', '0.123 %', '100', 'none measured'])
+})
 
 for (const [what, summary, expected] of VERDICTS) {
   test(`the verdict of a run: ${what}`, () => assert.match(lastLine(summary), expected))
