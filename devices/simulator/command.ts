@@ -17,7 +17,6 @@ import type { Credentials } from './fleet/fleet.ts'
 import { readTls } from './fleet/tls-files.ts'
 import { SimulatorSchemas } from './messages/simulator-schemas.ts'
 import { type CommandValues, commandOptions, FLEET_OPTIONS, type Live, overridden, plainScenario } from './options.ts'
-import { type Output, Progress } from './progress.ts'
 import { summaryText } from './report/summary-text.ts'
 import { parseThreshold } from './report/thresholds.ts'
 import { ForkedPart } from './run/forked-part.ts'
@@ -35,6 +34,7 @@ import { SimulatorError } from './simulator-error.ts'
 import { type NamedStore, queryOf } from './verify/named-store.ts'
 import { RunVerifier } from './verify/run-verifier.ts'
 import { storeOf } from './verify-command.ts'
+import { type Output, PlainView } from './view/plain.ts'
 
 export interface SimulateDeps {
   /** The broker of the settings, such as `mqtt://127.0.0.1:1883`: the default of `--url`. */
@@ -127,7 +127,7 @@ async function simulate(values: CommandValues, given: (name: string) => boolean,
   )
   const interruption = new AbortController()
   void deps.untilInterrupted().then(() => interruption.abort())
-  const progress = new Progress(deps.output, () => simulator.snapshot)
+  const progress = new PlainView(deps.output, () => simulator.snapshot)
   if (!values.json) progress.start()
   try {
     const summary = await simulator.run(interruption.signal)

@@ -7,7 +7,6 @@ import { Command, Option } from 'commander'
 import type { Clock } from '../../platform/clock.ts'
 import { TelltaleError } from '../../platform/errors.ts'
 import { printable } from '../../platform/printable.ts'
-import type { Output } from './progress.ts'
 import { readSummary, writeReports } from './report/run-files.ts'
 import { judged } from './report/summarize.ts'
 import type { Verification } from './report/summary.ts'
@@ -15,6 +14,7 @@ import { summaryText, verificationText } from './report/summary-text.ts'
 import { SimulatorError } from './simulator-error.ts'
 import { type NamedStore, queryOf } from './verify/named-store.ts'
 import { readRunRecord, verifyRun } from './verify/verify.ts'
+import type { Output } from './view/plain.ts'
 
 export interface VerifyCommandDeps {
   /** Of an app that may read what the fleet sent, by the installation's key; not called when `--token` is given. */

@@ -4,9 +4,11 @@
  * Holds nothing back and loses nothing: the summary does not depend on it.
  */
 
-import { printable } from '../../platform/printable.ts'
-import { devicesOf } from './scenario/scenario.ts'
-import type { Snapshot } from './simulator.ts'
+import { printable } from '../../../platform/printable.ts'
+import { count } from '../report/numbers.ts'
+import { devicesOf } from '../scenario/scenario.ts'
+import type { Snapshot } from '../simulator.ts'
+import type { View } from './view.ts'
 
 /** The part of a stream that is written to. */
 export interface Output {
@@ -20,17 +22,18 @@ const SAME_LINES_SKIPPED = 4
 const CLEAR_LINE = '\r\u001b[2K'
 const COLUMNS_DEFAULT = 80
 
-const count = (value: number) => value.toLocaleString('en-US', { maximumFractionDigits: 0 })
+/** What a line has of a run. */
+export type LineSnapshot = Pick<Snapshot, 'phase' | 'scenario' | 'totals' | 'elapsedMs' | 'problem'>
 
-export class Progress {
+export class PlainView implements View {
   readonly #output: Output
-  readonly #read: () => Snapshot
+  readonly #read: () => LineSnapshot
   #timer: NodeJS.Timeout | undefined
   #before = { sent: 0, elapsedMs: 0 }
   #line = ''
   #skipped = 0
 
-  constructor(output: Output, read: () => Snapshot) {
+  constructor(output: Output, read: () => LineSnapshot) {
     this.#output = output
     this.#read = read
   }
@@ -64,7 +67,7 @@ export class Progress {
 }
 
 /** One line of what is, with the rate since `before`. */
-function progressLine(now: Snapshot, before: { readonly sent: number; readonly elapsedMs: number }): string {
+function progressLine(now: LineSnapshot, before: { readonly sent: number; readonly elapsedMs: number }): string {
   const { totals, phase, scenario, elapsedMs } = now
   const { counts, errorCount } = totals
   const { sent, acknowledged, connected, reconnects } = counts
