@@ -366,7 +366,7 @@ test('the command tells each mistake in a line of its own, and ends as with any 
   assert.equal(stdout, '')
   const [first, second, ...rest] = stderr.split('\n')
   assert.equal(first, `error: ${file}:1:7: seed: is -1; allowed is a whole number from 0 to 4294967295`)
-  assert(second?.startsWith(`${file}:2:28: fleet[0].sends[0].stream: "vehicel" is no stream, and nearest is vehicle`))
+  assert(second?.startsWith(`${file}:2:29: fleet[0].sends[0].stream: "vehicel" is no stream, and nearest is vehicle`))
   assert.deepEqual(rest, [''])
 })
 
