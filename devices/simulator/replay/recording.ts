@@ -41,18 +41,18 @@ export async function* readRecording(options: RecordingOptions, deps: RecordingD
   const { file } = options
   let table: CsvReader | undefined
   let isFirst = true
-  for await (const { text, line, isWhole } of linesOf(file)) {
-    if (text === '') continue
-    if (isFirst) {
-      isFirst = false
-      if (!text.startsWith('{')) {
-        table = new CsvReader(text, line, options, deps)
-        continue
+  for await (const lines of linesOf(file)) {
+    for (const { text, line, isWhole } of lines) {
+      if (text === '') continue
+      if (isFirst) {
+        isFirst = false
+        if (!text.startsWith('{')) {
+          table = new CsvReader(text, line, options, deps)
+          continue
+        }
       }
+      yield table === undefined ? ofJson(text, line, file, isWhole) : table.read(text, line, isWhole)
     }
-    const recorded = table === undefined ? ofJson(text, line, file, isWhole) : table.read(text, line, isWhole)
-    yield recorded
-    if (recorded.kind === 'cut') return
   }
 }
 
@@ -64,8 +64,8 @@ interface Line {
   readonly isWhole: boolean
 }
 
-/** Lines without their ends; of a CSV one that ends within quotes goes on. */
-async function* linesOf(file: string): AsyncGenerator<Line> {
+/** Lines without their ends, those of a block at once; of a CSV one that ends within quotes goes on. */
+async function* linesOf(file: string): AsyncGenerator<readonly Line[]> {
   let rest: Buffer = Buffer.alloc(0)
   let line = 1
   let isJson: boolean | undefined
@@ -89,17 +89,19 @@ async function* linesOf(file: string): AsyncGenerator<Line> {
       rest = bytes.subarray(end + 1)
       if (rest.length > LINE_BYTES_MAX) throw tooLong(file, line)
       if (end < 0) continue
+      const lines: Line[] = []
       for (const text of textOf(bytes.subarray(0, end), file, line).split('\n')) {
         const whole = joined(text)
-        if (whole !== undefined) yield whole
+        if (whole !== undefined) lines.push(whole)
       }
+      yield lines
     }
   } catch (error) {
     if (error instanceof RecordingError) throw error
     throw new RecordingError(file, undefined, `cannot be read: ${messageOf(error)}`)
   }
   const last = [...(open?.parts ?? []), rest.toString('utf8')].join('\n')
-  if (last !== '') yield { text: last.replace(/\r$/, ''), line: open?.line ?? line, isWhole: false }
+  if (last !== '') yield [{ text: last.replace(/\r$/, ''), line: open?.line ?? line, isWhole: false }]
 }
 
 const tooLong = (file: string, line: number) => new RecordingError(file, line, `is longer than ${LINE_BYTES_MAX} bytes`)
