@@ -288,6 +288,10 @@ test('what does not go together is told', () => {
       `${groups('devices: 1')}duration: 1m\nfaults: [{ kind: mute, at: 90s }]`,
       /faults\[0\]\.at: begins 90s after the start, and the run lasts 1m/,
     ],
+    [
+      `${groups('devices: 1')}duration: 1m\nfaults: [{ kind: mute, at: 1m }]`,
+      /begins 1m after the start, and the run lasts 1m/,
+    ],
     [`${groups('devices: 3')}faults: [{ kind: mute, at: 0, devices: 4 }]`, /devices: is 4, and the fleet has 3/],
     [
       `${groups('devices: 3')}faults: [{ kind: mute, at: 0, devices: truck* }]`,
@@ -306,6 +310,11 @@ test('what does not go together is told', () => {
     assert.match(mistake ?? '', words, text)
     assert.deepEqual(others, [], text)
   }
+})
+
+test('a fault may begin at any time before the end', () => {
+  const text = `fleet: [{ ${SENDS} }]\nduration: 1m\nfaults: [{ kind: mute, at: 59s }]`
+  assert.deepEqual(mistakesOf(text), [])
 })
 
 test('streams are asked for only where they are known', () => {
