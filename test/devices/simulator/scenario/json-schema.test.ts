@@ -4,10 +4,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Ajv } from 'ajv'
 import { parse } from 'yaml'
+import { SimulatorSchemas } from '../../../../devices/simulator/messages/simulator-schemas.ts'
+import { sourceOf } from '../../../../devices/simulator/messages/source.ts'
 import { FAULT_KINDS } from '../../../../devices/simulator/scenario/fault-schema.ts'
 import { scenarioJsonSchema } from '../../../../devices/simulator/scenario/json-schema.ts'
-import { devicesOf, type Scenario } from '../../../../devices/simulator/scenario/scenario.ts'
+import { deviceName, devicesOf, type Scenario } from '../../../../devices/simulator/scenario/scenario.ts'
 import { readScenario } from '../../../../devices/simulator/scenario/scenario-file.ts'
+import { Rejection } from '../../../../schemas/reading.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../../../schemas/registry.ts'
 
 const SIMULATOR = new URL('../../../../devices/simulator/', import.meta.url).pathname
@@ -67,6 +70,24 @@ test('the shipped fleet is what it is said to be, and each kind of fault is in o
   )
   assert(kindsOf(fleet).size >= 8)
   assert.deepEqual([...new Set(scenarios.flatMap((each) => [...kindsOf(each)]))].sort(), [...FAULT_KINDS].sort())
+})
+
+test('all that the shipped scenarios send can be sent with the shipped schemas, and is taken', () => {
+  const schemas = new SimulatorSchemas(Registry.load(SHIPPED_SCHEMAS_DIR))
+  const at = Date.UTC(2026, 0, 31)
+  for (const file of files) {
+    const { fleet, seed } = readScenario(join(SCENARIOS, file), schemas.registry)
+    for (const group of fleet) {
+      for (const sending of group.sends) {
+        for (const index of sending.versions?.keys() ?? [0]) {
+          const source = sourceOf({ group, sending, device: deviceName(group, index), index, seed }, { schemas })
+          const read = source.read(source.topic, source.write(source.measure(at)), at)
+          assert(!(read instanceof Rejection), `${file}: ${read instanceof Rejection ? read.reason : ''}`)
+          assert.equal(read.length, sending.batch)
+        }
+      }
+    }
+  }
 })
 
 test('mistakes are none of the schema', () => {
