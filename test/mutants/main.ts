@@ -83,6 +83,7 @@ function printTable(results: readonly Result[]): void {
   console.log('')
   const ordered = [...results].sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.line - b.line))
   for (const result of ordered) console.log(row(result))
+  if (results.length === 0) return
   const killed = results.filter(({ isKilled }) => isKilled).length
   const score = ((100 * killed) / results.length).toFixed(0)
   console.log(`\n${killed} of ${results.length} killed, ${score} %\nsurvived:`)
