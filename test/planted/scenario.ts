@@ -3,11 +3,15 @@
  * both levels of MQTT, with faults that make dead letters and what is to be refused. Small, so that two runs at once leave the machine room.
  */
 
+/** A platform that was killed at the end has to come back, on a machine that is busy with others. */
+const DRAIN_SECONDS = 45
+
 export function scenarioOf(seconds: number): string {
   const always = `at: 1s, for: ${seconds}s`
   return `name: a tried build
 seed: 7
 duration: ${seconds}s
+drain: ${DRAIN_SECONDS}s
 fleet:
   - prefix: truck-
     devices: 6

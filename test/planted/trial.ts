@@ -12,7 +12,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Finding } from '../../devices/simulator/report/summary.ts'
+import type { Finding, Summary } from '../../devices/simulator/report/summary.ts'
 import { RunningPlatform } from '../e2e/platform.ts'
 import { startInfluxdb2 } from '../servers/influxdb2.ts'
 import { freePort } from '../servers/server.ts'
@@ -104,7 +104,7 @@ async function tryIn(directory: string, options: TrialOptions, started: Stops[])
     const findings = summary?.verification?.findings ?? []
     if (summary === undefined) return ended('not-verified', said)
     if (exitCode === 0) return ended('nothing-found', said)
-    return { end: 'found', findings, said: findings.length > 0 ? '' : `exit ${exitCode}: ${said}` }
+    return { end: 'found', findings, said: findings.length > 0 ? '' : whyFailed(summary, said) }
   })
   const watched = killAndWatch(platform, options, firstMessages(directory), signal)
   const outcome = await Promise.race([verified, watched])
@@ -114,6 +114,11 @@ async function tryIn(directory: string, options: TrialOptions, started: Stops[])
 }
 
 const ended = (end: Outcome['end'], said: string): Outcome => ({ end, findings: [], said })
+
+/** Of a run that found nothing wrong, and is not well all the same. */
+function whyFailed({ unacknowledged, unsent, refused }: Summary, said: string): string {
+  return `${unacknowledged} unacknowledged, ${unsent} unsent, refused: ${refused ?? 'nobody'}\n${said}`.trim()
+}
 
 /**
  * Resolves with what went wrong if the platform ends by itself, or does not start again; else when `signal` says so. The run has begun, and its

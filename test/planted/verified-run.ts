@@ -16,7 +16,7 @@ import { scenarioOf } from './scenario.ts'
 /** The folder of the run. */
 const RUN = 'run'
 /** A restart, what drains, and what is asked of the store. */
-const OVERDUE_MS = 90_000
+const OVERDUE_MS = 180_000
 
 export interface VerifiedRunOptions {
   readonly seconds: number
