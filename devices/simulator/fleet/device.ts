@@ -160,8 +160,10 @@ export class SimulatedDevice {
     this.#inFlightMax = Math.min(SIMULATOR_IN_FLIGHT_MAX, inFlightMax)
     this.#connections++
     for (const { source } of this.#deps.senders) {
-      for (const { topic, payload } of source.birth(this.#deps.journal.now()))
-        this.connection.publish(topic, payload, 0, () => {})
+      for (const birth of source.birth(this.#deps.journal.now())) {
+        this.#deps.journal.born(this.id, birth, source)
+        this.connection.publish(birth.topic, birth.payload, 0, () => {})
+      }
     }
     this.#links.online()
     this.#pump()

@@ -69,6 +69,26 @@ export class Journal {
     return number
   }
 
+  /** What a connection begins with: how often depends on links, so it is in no hash of payloads. */
+  born(device: string, { topic, payload }: Pick<Made, 'topic' | 'payload'>, source: Source): void {
+    const log = this.#log
+    if (log === undefined) return
+    const at = this.now()
+    const expected = this.#expected(source.read(topic, payload, Math.floor(at)))
+    const payloadHash = hashOf(payload)
+    log.sent({
+      number: this.#count++,
+      at,
+      dueAt: at,
+      device,
+      topic,
+      qos: 0,
+      payloadHash,
+      fault: undefined,
+      ...expected,
+    })
+  }
+
   resent(number: number): void {
     this.#log?.resent(number, this.now())
   }
