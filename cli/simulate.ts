@@ -3,7 +3,8 @@
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
-import { simulateCommand as command, credentialsOf } from '../devices/simulator/command.ts'
+import { credentialsOf } from '../devices/simulator/assembly.ts'
+import { simulateCommand as command } from '../devices/simulator/command.ts'
 import type { Credentials } from '../devices/simulator/fleet/fleet.ts'
 import { SimulatorSchemas } from '../devices/simulator/messages/simulator-schemas.ts'
 import { servePart } from '../devices/simulator/run/part-process.ts'
@@ -52,12 +53,17 @@ export function simulateCommand(): Command {
     partCommand: [join(PACKAGE_DIR, 'cli/telltale.js'), PART_COMMAND],
     clock: systemClock,
     logger,
+    terminal: terminalOf(process.stdout),
     output: process.stdout,
     errorOutput: process.stderr,
     untilInterrupted: untilSignal,
     exit,
   })
 }
+
+/** Node looks at NO_COLOR for whether it has colours. */
+const terminalOf = (output: typeof process.stdout) =>
+  output.isTTY ? { input: process.stdin, output, isColoured: output.hasColors() } : undefined
 
 /** Owned by the environment that `up` is started with. */
 const storeOf = ({ store, influxUrl: url, influxToken: token, influxOrg: org, influxBucket: bucket }: Settings) =>

@@ -3,56 +3,34 @@
  * not reach for itself. Exit status: 0 held, 1 failed or a threshold missed, 2 wrong usage.
  */
 
-import { existsSync, mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { Command } from 'commander'
-import type { Clock } from '../../platform/clock.ts'
 import { TelltaleError } from '../../platform/errors.ts'
-import type { Logger } from '../../platform/logger.ts'
-import { printableLines } from '../../platform/printable.ts'
-import type { Registry } from '../../schemas/registry.ts'
-import { readCredentials } from './credentials.ts'
-import type { TlsOptions } from './fleet/connection.ts'
-import type { Credentials } from './fleet/fleet.ts'
-import { readTls } from './fleet/tls-files.ts'
-import { SimulatorSchemas } from './messages/simulator-schemas.ts'
-import { type CommandValues, commandOptions, FLEET_OPTIONS, type Live, overridden, plainScenario } from './options.ts'
+import { printable, printableLines } from '../../platform/printable.ts'
+import { type Asked, type AssemblyDeps, assemble } from './assembly.ts'
+import { type CommandValues, commandOptions } from './options.ts'
 import { summaryText } from './report/summary-text.ts'
-import { parseThreshold } from './report/thresholds.ts'
-import { ForkedPart } from './run/forked-part.ts'
-import { GatewayWatch } from './run/gateway-watch.ts'
-import type { LiveLog, LiveWatch } from './run/live-log.ts'
-import { LocalPart } from './run/local-part.ts'
-import { costOfThisProcess } from './run/own-cost.ts'
-import type { Part } from './run/part.ts'
-import type { Cost, PartJob } from './run/part-messages.ts'
-import { SubscriberWatch } from './run/subscriber-watch.ts'
-import type { Scenario } from './scenario/scenario.ts'
-import { readScenario } from './scenario/scenario-file.ts'
-import { Simulator } from './simulator.ts'
-import { SimulatorError } from './simulator-error.ts'
-import { type NamedStore, queryOf } from './verify/named-store.ts'
-import { RunVerifier } from './verify/run-verifier.ts'
-import { storeOf } from './verify-command.ts'
+import { RunHand } from './run/run-hand.ts'
+import { devicesOf, type Scenario } from './scenario/scenario.ts'
+import type { Simulator } from './simulator.ts'
 import { type Output, PlainView } from './view/plain.ts'
+import { momentOf } from './view/run-moment.ts'
+import { TerminalView } from './view/terminal.ts'
+import type { View } from './view/view.ts'
 
-export interface SimulateDeps {
+/** Of a person: what is shown is drawn in place, and keys change the run. */
+export interface Terminal {
+  readonly input: NodeJS.ReadStream
+  readonly output: NodeJS.WriteStream
+  readonly isColoured: boolean
+}
+
+export interface SimulateDeps extends AssemblyDeps {
   /** The broker of the settings, such as `mqtt://127.0.0.1:1883`: the default of `--url`. */
   readonly url: string
   /** The gateway of the settings, such as `http://127.0.0.1:8080`: the default of `--gateway`. */
   readonly gateway: string
-  /** Called once a run starts, not for `--help`. */
-  readonly registry: () => Registry
-  /** By the installation's key; not called when `--credentials` is given. */
-  readonly credentials: () => Promise<Credentials>
-  /** The store of the settings; undefined if that is embedded, which one process alone may open. */
-  readonly store: () => NamedStore | undefined
-  /** Of an app that may read what the fleet sends, by the installation's key; not called when `--token` is given. */
-  readonly appToken: () => Promise<string>
-  /** The arguments of this Node by which a process serves a part of a run (`run/part-process.ts`). */
-  readonly partCommand: readonly string[]
-  readonly clock: Clock
-  readonly logger: Logger
+  /** Undefined in a pipe: then there are lines. */
+  readonly terminal: Terminal | undefined
   readonly output: Output
   readonly errorOutput: Output
   /** Resolves when the person wants the run to end: `untilSignal`. Called once a run starts. */
@@ -70,6 +48,7 @@ const USAGE_CODES: ReadonlySet<string> = new Set([
   'bad-scenario',
   'bad-option',
   'bad-threshold',
+  'bad-recording',
 ])
 
 export function simulateCommand(deps: SimulateDeps): Command {
@@ -78,7 +57,7 @@ export function simulateCommand(deps: SimulateDeps): Command {
   return command.action(async (values: CommandValues) => {
     try {
       const given = (name: string) => command.getOptionValueSource(name) === 'cli'
-      deps.exit((await simulate(values, given, deps)) ? 0 : 1)
+      deps.exit((await simulate({ values, given }, deps)) ? 0 : 1)
     } catch (error) {
       if (!(error instanceof TelltaleError)) throw error
       deps.errorOutput.write(`error: ${printableLines(error.message)}\n`)
@@ -88,139 +67,41 @@ export function simulateCommand(deps: SimulateDeps): Command {
 }
 
 /** Runs it and says whether everything was held. */
-async function simulate(values: CommandValues, given: (name: string) => boolean, deps: SimulateDeps): Promise<boolean> {
-  const schemas = new SimulatorSchemas(deps.registry())
-  const scenario = scenarioOf(values, given, schemas)
-  const ours = isOurs(given)
-  const live = values.live ?? (ours || values.verify ? 'gateway' : 'off')
-  requireMeasured(scenario, values.verify, live)
-  const folder = folderOf(values, deps)
-  if (folder !== undefined) mkdirSync(folder, { recursive: true })
-  const { clock, logger } = deps
-  const { processes: of, url } = values
-  const tls = readTls(values)
-  const jobs = Array.from({ length: of }, (_, index): PartJob => {
-    const messagesFile = folder === undefined ? undefined : join(folder, `messages-${index}.tsv`)
-    return { scenario, url, tls, part: { index, of }, messagesFile, credentialsFile: values.credentials }
-  })
-  const forked = of === 1 ? [] : jobs.map((job) => new ForkedPart(job, deps.partCommand))
-  const [job] = jobs
-  const parts: readonly Part[] =
-    forked.length === 0 && job !== undefined
-      ? [new LocalPart(job, { schemas, credentials: await credentialsOf(values.credentials, scenario, deps), logger })]
-      : forked
-  const token = values.token === undefined ? deps.appToken : async () => values.token ?? ''
-  const store = values.askStore ? await queryOf(storeOf(deps)) : undefined
-  const verifier =
-    values.verify && folder !== undefined
-      ? new RunVerifier({ directory: folder, url: values.gateway }, { token, clock, store, onStep: () => {} })
-      : undefined
-  const simulator = new Simulator(
-    { scenario, url, gateway: ours || values.verify ? values.gateway : undefined, folder },
-    {
-      parts,
-      watch: watchOf({ ...values, live }, { scenario, tls, schemas, ours }, deps),
-      verifier,
-      cost: () => addedUp([costOfThisProcess(), ...forked.map((part) => part.cost())]),
-      logger,
-    },
-  )
+async function simulate(asked: Asked, deps: SimulateDeps): Promise<boolean> {
+  const { values } = asked
+  const { simulator, scenario } = await assemble(asked, deps)
   const interruption = new AbortController()
-  void deps.untilInterrupted().then(() => interruption.abort())
-  const progress = new PlainView(deps.output, () => simulator.snapshot)
-  if (!values.json) progress.start()
+  const end = () => interruption.abort()
+  void deps.untilInterrupted().then(end)
+  const view = values.json ? undefined : viewOf({ simulator, scenario, url: values.url, end }, deps)
+  view?.start()
   try {
     const summary = await simulator.run(interruption.signal)
-    progress.stop()
-    deps.output.write(`${values.json ? JSON.stringify(summary) : summaryText(summary)}\n`)
+    view?.stop()
+    const kept = simulator.folder === undefined ? '' : `\nkept in ${printable(simulator.folder)}`
+    deps.output.write(`${values.json ? JSON.stringify(summary) : summaryText(summary) + kept}\n`)
     return summary.ok
   } finally {
-    progress.stop()
+    view?.stop()
   }
 }
 
-function scenarioOf(values: CommandValues, given: (name: string) => boolean, schemas: SimulatorSchemas): Scenario {
-  if (values.scenario === undefined) return overridden(plainScenario(values), values)
-  const both = FLEET_OPTIONS.find(given)
-  if (both !== undefined) throw new SimulatorError('bad-option', `--${both} is for a plain fleet: the scenario says it`)
-  return overridden(readScenario(values.scenario, schemas.registry), values)
+interface Viewed {
+  readonly simulator: Simulator
+  readonly scenario: Scenario
+  readonly url: string
+  readonly end: () => void
 }
 
-/** Another broker than that of the settings has no gateway of ours beside it, unless it is named. */
-function isOurs(given: (name: string) => boolean): boolean {
-  return given('gateway') || !given('url')
+function viewOf({ simulator, scenario, url, end }: Viewed, { terminal, output }: SimulateDeps): View {
+  if (terminal === undefined) return new PlainView(output, () => simulator.snapshot)
+  const hand = new RunHand(simulator, scenario)
+  return new TerminalView({
+    ...terminal,
+    read: () => momentOf(simulator.snapshot, url),
+    devices: devicesOf(scenario),
+    deviceAt: (index) => hand.deviceAt(index),
+    hand,
+    end,
+  })
 }
-
-function watchOf(
-  { url, gateway, live, token }: CommandValues & { readonly live: Live },
-  { scenario, tls, schemas, ours }: { scenario: Scenario; tls: TlsOptions; schemas: SimulatorSchemas; ours: boolean },
-  { appToken }: SimulateDeps,
-): ((log: LiveLog) => LiveWatch) | undefined {
-  if (live === 'off') return undefined
-  const signed = token === undefined ? appToken : async () => token
-  if (live === 'gateway')
-    return (log) => new GatewayWatch({ url: gateway, token: signed, streams: streamsOf(scenario) }, log)
-  const withToken = ours || token !== undefined ? signed : undefined
-  const filters = filtersOf(scenario)
-  return (log) => new SubscriberWatch({ url, tls, token: withToken, filters }, { log, schemas })
-}
-
-/** What readings come of; undefined where the platform's maps say it, as of Sparkplug. */
-function streamsOf({ fleet }: Scenario): readonly string[] | undefined {
-  const sends = fleet.flatMap((group) => group.sends)
-  if (sends.some(({ format }) => format === 'sparkplug')) return undefined
-  return [...new Set(sends.map(({ stream }) => stream))]
-}
-
-/** On which topics the fleet's messages come at a broker. */
-function filtersOf({ fleet }: Scenario): string[] {
-  const filters = fleet.flatMap(({ sends }) =>
-    sends.map(({ format, stream, topic = '' }) => {
-      if (format === 'sparkplug') return 'spBv1.0/#'
-      return format === 'map' ? topic.replaceAll(/\{[^/]*\}/g, '+') : `devices/+/telemetry/${stream}/#`
-    }),
-  )
-  return [...new Set(filters)]
-}
-
-/** A condition on what nobody looks at would never hold. */
-function requireMeasured(scenario: Scenario, verify: boolean, live: Live): void {
-  for (const condition of scenario.failIf) {
-    const { needsVerification, needsLive } = parseThreshold(condition)
-    if (needsVerification && !verify)
-      throw new SimulatorError('bad-option', `${condition} needs --verify, which finds it out`)
-    if (needsLive && live === 'off')
-      throw new SimulatorError('bad-option', `${condition} needs live readings: --live gateway or broker`)
-  }
-}
-
-function folderOf({ out, verify }: CommandValues, { clock }: SimulateDeps): string | undefined {
-  if (out === false && verify)
-    throw new SimulatorError('bad-option', '--verify reads what the run has kept: it does not go with --no-out')
-  if (out === false) return undefined
-  if (out === undefined || typeof out !== 'string')
-    return join('runs', new Date(clock.now()).toISOString().replaceAll(':', '-'))
-  if (existsSync(join(out, 'run.json')))
-    throw new SimulatorError('bad-option', `--out: there is a run in ${out} already; name another folder`)
-  return out
-}
-
-/** Of a file, or by the installation's key. Throws a `SimulatorError` `bad-credentials`. */
-export async function credentialsOf(
-  path: string | undefined,
-  scenario: Scenario,
-  deps: Pick<SimulateDeps, 'credentials'>,
-): Promise<Credentials> {
-  if (path === undefined) return deps.credentials()
-  const file = readCredentials(path, scenario.fleet)
-  const bad = async (device: string): Promise<string> => {
-    const why = 'expired and revoked tokens are made with the key of the installation, not from --credentials'
-    throw new SimulatorError('bad-credentials', `${device}: ${why}`)
-  }
-  return { good: async (device) => file.get(device) ?? '', expired: bad, revoked: bad }
-}
-
-const addedUp = (costs: readonly Cost[]): Cost => ({
-  cpuSeconds: costs.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
-  rssBytesMax: costs.reduce((sum, { rssBytesMax }) => sum + rssBytesMax, 0),
-})

@@ -12,7 +12,7 @@ import { SimulatorError } from './simulator-error.ts'
 /** The token of each device of the fleet. Throws a `SimulatorError` `bad-credentials`. */
 export function readCredentials(
   file: string,
-  fleet: readonly Pick<Group, 'prefix' | 'devices'>[],
+  fleet: readonly Pick<Group, 'prefix' | 'ids' | 'devices'>[],
 ): ReadonlyMap<string, string> {
   const devices = fleet.flatMap((group) =>
     Array.from({ length: group.devices }, (_, index) => deviceName(group, index)),

@@ -8,6 +8,7 @@ import { Option as CommandOption, InvalidArgumentError, type Option } from 'comm
 import { isDeviceId, isStreamName } from '../../identity/topics.ts'
 import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { parseDuration, parseTime } from '../../platform/units.ts'
+import { SPEED_MAX, SPEED_MIN } from './replay/replay-source.ts'
 import { parseThreshold, ThresholdError } from './report/thresholds.ts'
 import { FORMATS, type Format, LEVELS, type Level, QOS, type Qos, type Scenario } from './scenario/scenario.ts'
 
@@ -144,6 +145,8 @@ const runOptions = (): Option[] => [
 export const LIVE = ['gateway', 'broker', 'off'] as const
 export type Live = (typeof LIVE)[number]
 
+const TIMES = ['kept', 'shifted'] as const
+
 const HTTP = new Set(['http:', 'https:'])
 
 /** The options of `telltale simulate`, in the order of its help. */
@@ -152,6 +155,17 @@ export function commandOptions(defaults: { readonly url: string; readonly gatewa
     new CommandOption(
       '--scenario <file>',
       'what the fleet does and what goes wrong, a YAML file; the fleet options are not for it',
+    ),
+    new CommandOption(
+      '--replay <file>',
+      'what was recorded, in place of a fleet: of `telltale record`, or the CSV of the history',
+    ),
+    option('--speed <factor>', 'of --replay: how many times as fast as it was', number(SPEED_MIN, SPEED_MAX, false), 1),
+    option(
+      '--times <times>',
+      'of --replay: kept as they are, or shifted to be as old as they were when they came',
+      oneOf(TIMES),
+      'shifted',
     ),
     ...fleetOptions(),
     ...runOptions(),
@@ -198,6 +212,9 @@ export function commandOptions(defaults: { readonly url: string; readonly gatewa
 /** What commander makes of `commandOptions`; its own parsers have checked each. */
 export interface CommandValues {
   readonly scenario?: string
+  readonly replay?: string
+  readonly speed: number
+  readonly times: (typeof TIMES)[number]
   readonly devices: number
   readonly rate: number
   readonly burst: number
@@ -237,6 +254,9 @@ export interface CommandValues {
 
 /** Names of the options that do not go with `--scenario`, as commander has them. */
 export const FLEET_OPTIONS: readonly string[] = fleetOptions().map((each) => each.attributeName())
+
+/** Of these, those that go with `--replay`. */
+export const REPLAY_OPTIONS: readonly string[] = ['mqtt', 'qos', 'format', 'keepalive']
 
 /** What a plain fleet does. */
 export function plainScenario(values: CommandValues): Scenario {

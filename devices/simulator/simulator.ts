@@ -100,6 +100,11 @@ export class Simulator {
     })
   }
 
+  /** Where the run is kept; undefined: nowhere. */
+  get folder(): string | undefined {
+    return this.#options.folder
+  }
+
   get snapshot(): Snapshot {
     const { totals, seconds, problem } = this.#bySecond
     return {
@@ -113,10 +118,20 @@ export class Simulator {
     }
   }
 
-  /** By hand, from now on. */
-  befall(device: string, fault: Fault): void {
+  /** By hand, from now on. Its number, by which it is ended. */
+  befall(device: string, fault: Fault): number {
     const number = this.#faults.push(fault) - 1
     for (const part of this.#deps.parts) part.befall(device, { number, fault })
+    return number
+  }
+
+  relieve(device: string, number: number): void {
+    for (const part of this.#deps.parts) part.relieve(device, number)
+  }
+
+  /** As far as it is known. */
+  isOnline(device: string): boolean | undefined {
+    return this.#deps.parts.map((part) => part.isOnline(device)).find((isOnline) => isOnline !== undefined)
   }
 
   /**
@@ -156,9 +171,9 @@ export class Simulator {
     const { parts } = this.#deps
     const connect = () => Promise.all(parts.map((part) => part.connect(signal)))
     const isRamped = scenario.rampMs > 0
-    const watching = this.#watchLive()
-    if (!isRamped) await connect()
-    await watching
+    const [connected, watched] = await Promise.allSettled([isRamped ? undefined : connect(), this.#watchLive()])
+    // That nobody is there to send to says more than that nobody is there to follow.
+    for (const settled of [connected, watched]) if (settled.status === 'rejected') throw settled.reason
     const record = this.#begin(await this.#deps.verifier?.start())
     const failed = new AbortController()
     const either = AbortSignal.any([signal, failed.signal])

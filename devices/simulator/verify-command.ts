@@ -7,11 +7,11 @@ import { Command, Option } from 'commander'
 import type { Clock } from '../../platform/clock.ts'
 import { TelltaleError } from '../../platform/errors.ts'
 import { printable } from '../../platform/printable.ts'
+import { storeOf } from './assembly.ts'
 import { readSummary, writeReports } from './report/run-files.ts'
 import { judged } from './report/summarize.ts'
 import type { Verification } from './report/summary.ts'
 import { summaryText, verificationText } from './report/summary-text.ts'
-import { SimulatorError } from './simulator-error.ts'
 import { type NamedStore, queryOf } from './verify/named-store.ts'
 import { readRunRecord, verifyRun } from './verify/verify.ts'
 import type { Output } from './view/plain.ts'
@@ -83,13 +83,3 @@ async function verify(directory: string, values: Values, deps: VerifyCommandDeps
 
 const textOf = (verification: Verification, summary: ReturnType<typeof readSummary>): string =>
   summary === undefined ? verificationText(verification) : summaryText(summary)
-
-/** Throws a `SimulatorError` `bad-option`. */
-export function storeOf({ store }: Pick<VerifyCommandDeps, 'store'>): NamedStore {
-  const named = store()
-  if (named !== undefined) return named
-  throw new SimulatorError(
-    'bad-option',
-    '--ask-store: the embedded store is open in one process alone, which history asks; name an InfluxDB by INFLUX_URL',
-  )
-}

@@ -16,12 +16,16 @@ export class FaultCounts {
   }
 
   did(number: number): void {
-    const count = this.byNumber[number]
-    if (count !== undefined) count.times++
+    this.#of(number).times++
   }
 
   sawExpected(number: number): void {
-    const count = this.byNumber[number]
-    if (count !== undefined) count.asExpected++
+    this.#of(number).asExpected++
+  }
+
+  /** One that was done by hand comes behind those of the scenario. */
+  #of(number: number): FaultCount {
+    while (this.byNumber.length <= number) this.byNumber.push({ times: 0, asExpected: 0 })
+    return this.byNumber[number] as FaultCount
   }
 }

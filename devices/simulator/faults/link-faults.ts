@@ -65,6 +65,11 @@ export class LinkFaults {
     if (Number.isFinite(fault.forMs)) this.#later(fault.atMs + fault.forMs - nowMs, () => this.#end(number))
   }
 
+  /** By its number: it is over. */
+  relieve(number: number): void {
+    this.#end(number)
+  }
+
   /** Ends all that is under way, and begins none any more: the device is itself. */
   stop(): void {
     for (const timer of this.#timers) clearTimeout(timer)

@@ -59,6 +59,12 @@ export class MessageFaults {
     this.#faults.push(fault)
   }
 
+  /** By its number. */
+  remove(number: number): void {
+    const at = this.#faults.findIndex((fault) => fault.number === number)
+    if (at >= 0) this.#faults.splice(at, 1)
+  }
+
   /** The message that is due so many milliseconds after the fleet began, measured at `at`, milliseconds since 1970. */
   make(offsetMs: number, at: number): Made {
     const source = this.#source

@@ -18,7 +18,7 @@ import type { Random } from '../signals/random.ts'
 import type { SimulatorError } from '../simulator-error.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import type { Journal } from './journal.ts'
-import type { Sender } from './sender.ts'
+import type { Sends } from './sender.ts'
 import type { Tally } from './tally.ts'
 import { Twin } from './twin.ts'
 
@@ -28,7 +28,7 @@ const SIMULATOR_IN_FLIGHT_MAX = 64
 const TIMER_MS_MAX = 2 ** 31 - 1
 
 export interface DeviceDeps {
-  readonly senders: readonly Sender[]
+  readonly senders: readonly Sends[]
   readonly faults: readonly NumberedFault[]
   readonly tally: Tally
   readonly faultCounts: FaultCounts
@@ -68,7 +68,7 @@ export class SimulatedDevice {
   #timer: NodeJS.Timeout | undefined
   #isPumping = false
   /** It changes places with the next one. */
-  #heldBack: { readonly made: Made; readonly sender: Sender; readonly dueAt: number } | undefined
+  #heldBack: { readonly made: Made; readonly sender: Sends; readonly dueAt: number } | undefined
   /** Called whenever the device may have nothing more to do: the quota is sent, or the last message acknowledged. */
   onIdle: () => void = () => {}
   onRefused: (error: SimulatorError) => void = () => {}
@@ -110,7 +110,7 @@ export class SimulatedDevice {
 
   /** Everything it was to send has been sent. */
   get isDone(): boolean {
-    return this.#sent >= this.#quota
+    return this.#sent >= this.#quota || this.#deps.senders.every(({ isOver }) => isOver)
   }
 
   /** It is there, nothing that it has sent is to be acknowledged (QoS 0: written) any more, and nothing is to be sent. */
@@ -136,10 +136,22 @@ export class SimulatedDevice {
     this.#pump()
   }
 
+  /** It has more to send than it knew. */
+  look(): void {
+    this.#pump()
+  }
+
   /** From now on this befalls it, too. */
   befall(fault: NumberedFault): void {
     for (const sender of this.#deps.senders) sender.befall(fault)
     this.#links.add(fault, performance.now() - this.#beganAt)
+  }
+
+  /** And from now on no more. */
+  relieve(number: number): void {
+    for (const sender of this.#deps.senders) sender.relieve(number)
+    this.#links.relieve(number)
+    this.#pump()
   }
 
   /** Nothing more is due: it comes back if it is away, and sends what is left. */
@@ -212,8 +224,8 @@ export class SimulatedDevice {
   }
 
   /** Which is due first, and when after the fleet began. */
-  #next(nowMs: number): readonly [sender: Sender | undefined, dueMs: number] {
-    let first: Sender | undefined
+  #next(nowMs: number): readonly [sender: Sends | undefined, dueMs: number] {
+    let first: Sends | undefined
     let firstMs = Number.POSITIVE_INFINITY
     for (const sender of this.#deps.senders) {
       const dueMs = sender.dueMs(nowMs)
@@ -224,7 +236,7 @@ export class SimulatedDevice {
     return [first, firstMs]
   }
 
-  #take(sender: Sender, dueMs: number, nowMs: number): void {
+  #take(sender: Sends, dueMs: number, nowMs: number): void {
     this.#sent++
     const made = sender.take(dueMs, nowMs)
     const dueAt = this.#beganAt + (sender.sending.everyMs === 0 ? nowMs : dueMs)
@@ -242,7 +254,7 @@ export class SimulatedDevice {
     if (held !== undefined) this.#send(held.made, held.sender, held.dueAt)
   }
 
-  #send(made: Made, { sending, source }: Sender, dueAt: number): void {
+  #send(made: Made, { sending, source }: Sends, dueAt: number): void {
     const { tally, journal, faultCounts } = this.#deps
     const { counts } = tally
     const { qos, batch } = sending

@@ -8,19 +8,23 @@
  */
 
 import { performance } from 'node:perf_hooks'
+import { messageOf } from '../../../platform/errors.ts'
 import type { Logger } from '../../../platform/logger.ts'
 import { befallenBy } from '../faults/befallen.ts'
 import { type FaultCount, FaultCounts } from '../faults/fault-counts.ts'
 import type { BadTokens } from '../faults/link-faults.ts'
 import type { SimulatorSchemas } from '../messages/simulator-schemas.ts'
 import { sourceOf } from '../messages/source.ts'
+import { feedReplay } from '../replay/replay-feed.ts'
+import { ReplaySender } from '../replay/replay-sender.ts'
+import { Replay } from '../replay/replay-source.ts'
 import { deviceName, devicesOf, type Group, type Scenario } from '../scenario/scenario.ts'
 import { seededRandom } from '../signals/random.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import type { TlsOptions } from './connection.ts'
 import { SimulatedDevice } from './device.ts'
 import type { Journal } from './journal.ts'
-import { Sender } from './sender.ts'
+import { Sender, type Sends } from './sender.ts'
 import { type Share, Tally } from './tally.ts'
 
 /** Simulated devices between CONNECT and CONNACK; when full, the next device waits. */
@@ -73,6 +77,11 @@ export class Fleet {
   readonly #tally = new Tally()
   readonly #faultCounts: FaultCounts
   #devices: readonly SimulatedDevice[] = []
+  /** Of a run that sends what was recorded. */
+  #replaying: { readonly replay: Replay; readonly senders: Map<string, ReplaySender> } | undefined
+  /** `performance.now()` time. */
+  #beganAt = 0
+  #startAt = 0
   #refusal: SimulatorError | undefined
   #wake: () => void = () => {}
 
@@ -87,6 +96,12 @@ export class Fleet {
    */
   async prepare(): Promise<void> {
     const { scenario, part } = this.#options
+    const { replay } = scenario
+    if (replay !== undefined) {
+      const [format] = scenario.fleet.flatMap(({ sends }) => sends.map((sending) => sending.format))
+      const options = { ...replay, format: format === 'json' ? ('json' as const) : ('avro' as const) }
+      this.#replaying = { replay: await Replay.open(options, this.#deps.schemas.registry), senders: new Map() }
+    }
     const befallen = befallenBy(scenario)
     const making: Promise<SimulatedDevice>[] = []
     let index = 0
@@ -136,7 +151,17 @@ export class Fleet {
 
   /** `at`: milliseconds since 1970 from which the schedule counts; `startAt`: of what is measured then. */
   begin(at: number, startAt: number): void {
-    for (const device of this.#devices) device.begin(at - performance.timeOrigin, startAt)
+    this.#beganAt = at - performance.timeOrigin
+    this.#startAt = startAt
+    for (const device of this.#devices) device.begin(this.#beganAt, startAt)
+  }
+
+  /** Gives devices what is recorded of them, until all is read. */
+  async #feed(startAt: number, signal: AbortSignal): Promise<void> {
+    const { replay, senders } = this.#replaying ?? {}
+    if (replay === undefined || senders === undefined) return
+    const now = () => performance.now() - this.#beganAt
+    await feedReplay({ replay, senders, now, look: (id) => this.device(id)?.look() }, startAt, signal)
   }
 
   /** Resolves at `until` (milliseconds since 1970), when all is sent, when a device was refused, or the signal is aborted. */
@@ -147,7 +172,16 @@ export class Fleet {
       this.#refusal !== undefined ||
       performance.now() >= deadline ||
       this.#devices.every((device) => device.isDone)
+    const ended = new AbortController()
+    const feeding = this.#feed(this.#startAt, AbortSignal.any([signal, ended.signal]))
+    // What cannot be read ends the run.
+    const failing = feeding.catch((error: unknown) => {
+      this.#refusal ??= error instanceof SimulatorError ? error : new SimulatorError('bad-recording', messageOf(error))
+      this.#wake()
+    })
     while (!over()) await this.#changed(deadline, signal)
+    ended.abort()
+    await failing
   }
 
   /** Sends what was due by now, and waits so long for the outstanding acknowledgements. */
@@ -199,7 +233,13 @@ export class Fleet {
     const { seed } = scenario
     const id = deviceName(group, inGroup)
     const all = devicesOf(scenario)
-    const senders = group.sends.map((sending, number) => {
+    const senders = group.sends.map((sending, number): Sends => {
+      const replayed = this.#replaying?.senders
+      if (replayed !== undefined) {
+        const sender = new ReplaySender(id, sending, schemas)
+        replayed.set(id, sender)
+        return sender
+      }
       const source = sourceOf({ group, sending, device: id, index, seed }, { schemas })
       const spreadMs = (sending.everyMs * index) / all
       const firstMs = (scenario.rampMs * index) / all + spreadMs

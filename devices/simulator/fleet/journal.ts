@@ -18,7 +18,7 @@ interface Sent {
   /** `performance.now()` time. */
   readonly dueAt: number
   readonly made: Made
-  readonly source: Source
+  readonly source: Pick<Source, 'device' | 'read'>
 }
 
 export class Journal {
@@ -70,7 +70,11 @@ export class Journal {
   }
 
   /** What a connection begins with: how often depends on links, so it is in no hash of payloads. */
-  born(device: string, { topic, payload }: Pick<Made, 'topic' | 'payload'>, source: Source): void {
+  born(
+    device: string,
+    { topic, payload }: Pick<Made, 'topic' | 'payload'>,
+    source: Pick<Source, 'device' | 'read'>,
+  ): void {
     const log = this.#log
     if (log === undefined) return
     const at = this.now()

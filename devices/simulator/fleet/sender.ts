@@ -12,6 +12,27 @@ import type { Source } from '../messages/source.ts'
 import type { Sending } from '../scenario/scenario.ts'
 import type { Random } from '../signals/random.ts'
 
+/** What one device sends, as it is taken. Times are milliseconds since the fleet began. */
+export interface Sends {
+  readonly sending: Sending
+  /** Reads what was sent as a platform would. */
+  readonly source: Pick<Source, 'device' | 'birth' | 'read'>
+  /** Milliseconds since 1970 of what is measured when the fleet begins. */
+  startAt: number
+  /** When the next message is due; Infinity if there is none, or none yet. */
+  dueMs(nowMs: number): number
+  /** The next message, which was due at `dueMs`. */
+  take(dueMs: number, nowMs: number): Made
+  /** From now on this befalls it, too. */
+  befall(fault: NumberedFault): void
+  /** And from now on no more. */
+  relieve(number: number): void
+  /** How many are due and not sent at a moment. */
+  waiting(nowMs: number): number
+  /** There will be no more. */
+  readonly isOver: boolean
+}
+
 export interface SenderOptions {
   readonly device: string
   readonly sending: Sending
@@ -21,7 +42,8 @@ export interface SenderOptions {
   readonly isTimedByClock: boolean
 }
 
-export class Sender {
+export class Sender implements Sends {
+  readonly isOver = false
   readonly sending: Sending
   readonly source: Source
   readonly #options: SenderOptions
@@ -64,6 +86,12 @@ export class Sender {
   befall(fault: NumberedFault): void {
     this.#faults.add(fault)
     if (fault.fault.kind === 'mute') this.#mutes.push(fault)
+  }
+
+  relieve(number: number): void {
+    this.#faults.remove(number)
+    const at = this.#mutes.findIndex((mute) => mute.number === number)
+    if (at >= 0) this.#mutes.splice(at, 1)
   }
 
   /** How many are due and not sent at a moment. */

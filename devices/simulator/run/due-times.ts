@@ -28,9 +28,9 @@ export class DueTimes {
     let index = 0
     for (const group of scenario.fleet) {
       for (let inGroup = 0; inGroup < group.devices; inGroup++, index++) {
-        const isOff = befallen(index).some(
-          ({ fault: { kind } }) => kind.startsWith('clock-') || kind === 'repeated-times',
-        )
+        const isOff =
+          scenario.replay !== undefined ||
+          befallen(index).some(({ fault: { kind } }) => kind.startsWith('clock-') || kind === 'repeated-times')
         this.#devices.set(deviceName(group, inGroup), { index, sends: isOff ? [] : group.sends })
       }
     }

@@ -8,8 +8,9 @@ import { once } from 'node:events'
 import type { NumberedFault } from '../faults/befallen.ts'
 import { noTimings } from '../fleet/tally.ts'
 import { SimulatorError } from '../simulator-error.ts'
+import type { Cost } from './own-cost.ts'
 import type { Part, PartShare } from './part.ts'
-import type { Answer, Answers, Cost, PartJob, Question } from './part-messages.ts'
+import type { Answer, Answers, PartJob, Question } from './part-messages.ts'
 
 interface Waiting {
   readonly resolve: (answer: unknown) => void
@@ -24,6 +25,7 @@ export class ForkedPart implements Part {
   #cost: Cost = { cpuSeconds: 0, rssBytesMax: 0 }
   /** What it told when it was closed. */
   #last: PartShare | undefined
+  readonly #online = new Map<string, boolean | undefined>()
   #isClosed = false
 
   /** `command`: the arguments of this Node that serve a part (`part-process.ts`). */
@@ -81,6 +83,19 @@ export class ForkedPart implements Part {
 
   befall(device: string, fault: NumberedFault): void {
     void this.#ask({ ask: 'befall', device, fault }).catch(() => undefined)
+  }
+
+  relieve(device: string, number: number): void {
+    void this.#ask({ ask: 'relieve', device, fault: number }).catch(() => undefined)
+  }
+
+  /** As it was when this was last asked. */
+  isOnline(device: string): boolean | undefined {
+    void this.#ask({ ask: 'is-online', device }).then(
+      (isOnline) => this.#online.set(device, isOnline),
+      () => undefined,
+    )
+    return this.#online.get(device)
   }
 
   cost(): Cost {

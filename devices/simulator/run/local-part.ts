@@ -77,4 +77,12 @@ export class LocalPart implements Part {
   befall(device: string, fault: NumberedFault): void {
     this.#fleet.device(device)?.befall(fault)
   }
+
+  relieve(device: string, number: number): void {
+    this.#fleet.device(device)?.relieve(number)
+  }
+
+  isOnline(device: string): boolean | undefined {
+    return this.#fleet.device(device)?.connection.isOnline
+  }
 }

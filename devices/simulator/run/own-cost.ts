@@ -1,6 +1,9 @@
 /** Owns what the simulator itself costs, of one process since its start. */
 
-import type { Cost } from './part-messages.ts'
+export interface Cost {
+  readonly cpuSeconds: number
+  readonly rssBytesMax: number
+}
 
 const MICROSECONDS_PER_SECOND = 1_000_000
 const BYTES_PER_KIB = 1_024

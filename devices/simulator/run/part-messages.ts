@@ -5,6 +5,7 @@
 
 import type { NumberedFault } from '../faults/befallen.ts'
 import type { LocalPartOptions } from './local-part.ts'
+import type { Cost } from './own-cost.ts'
 import type { PartShare } from './part.ts'
 
 /** What the process needs beside what it finds for itself, as the first one did. */
@@ -23,6 +24,8 @@ export type Question =
   | { readonly ask: 'payload-hashes' }
   | { readonly ask: 'cost' }
   | { readonly ask: 'befall'; readonly device: string; readonly fault: NumberedFault }
+  | { readonly ask: 'relieve'; readonly device: string; readonly fault: number }
+  | { readonly ask: 'is-online'; readonly device: string }
   /** What goes on is to end, in good order: nobody answers this. */
   | { readonly ask: 'abort' }
 
@@ -39,12 +42,9 @@ export interface Answers {
   readonly 'payload-hashes': Readonly<Record<string, string>>
   readonly cost: Cost
   readonly befall: undefined
+  readonly relieve: undefined
+  readonly 'is-online': boolean | undefined
   readonly abort: undefined
-}
-
-export interface Cost {
-  readonly cpuSeconds: number
-  readonly rssBytesMax: number
 }
 
 export type Answer =

@@ -73,6 +73,10 @@ class ServedPart {
         return part.payloadHashes()
       case 'befall':
         return part.befall(question.device, question.fault)
+      case 'relieve':
+        return part.relieve(question.device, question.fault)
+      case 'is-online':
+        return part.isOnline(question.device)
     }
   }
 

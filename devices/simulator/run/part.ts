@@ -6,6 +6,7 @@
 import type { NumberedFault } from '../faults/befallen.ts'
 import type { FleetShare } from '../fleet/fleet.ts'
 import type { AcknowledgedReading } from './message-log.ts'
+import type { Cost } from './own-cost.ts'
 
 export interface Part {
   /** Throws a `SimulatorError` for what cannot be drawn or written, before anything connects. */
@@ -23,6 +24,12 @@ export interface Part {
   /** By device, of all its payloads so far. */
   payloadHashes(): Promise<Readonly<Record<string, string>>>
   befall(device: string, fault: NumberedFault): void
+  /** Ends one that was done by hand. */
+  relieve(device: string, number: number): void
+  /** Of a process of its own, once it is closed. */
+  cost?(): Cost
+  /** As far as it is known; of a device of another process undefined. */
+  isOnline(device: string): boolean | undefined
 }
 
 export interface PartShare extends FleetShare {

@@ -34,7 +34,8 @@ export class Totals {
     this.counts = summed(shares)
     this.errors = addedUp(shares.map(({ errors }) => errors))
     this.reasons = joined(shares.flatMap(({ reasons }) => reasons))
-    this.faults = (shares[0]?.faults ?? []).map((_, number) => ({
+    const longest = Math.max(0, ...shares.map(({ faults }) => faults.length))
+    this.faults = Array.from({ length: longest }, (_, number) => ({
       times: shares.reduce((sum, { faults }) => sum + (faults[number]?.times ?? 0), 0),
       asExpected: shares.reduce((sum, { faults }) => sum + (faults[number]?.asExpected ?? 0), 0),
     }))

@@ -36,12 +36,23 @@ export interface Scenario {
   readonly faults: readonly Fault[]
   /** Such as `p99>250ms`, `lost>0`: the run fails if one of them holds. */
   readonly failIf: readonly string[]
+  /** What is sent is a recording, when it was and by whom; the fleet is of its devices. */
+  readonly replay?: Replayed
+}
+
+export interface Replayed {
+  readonly file: string
+  /** How many times as fast as it was. */
+  readonly speed: number
+  /** `kept`: readings have their times; `shifted`: they are as old as they were when they came. */
+  readonly times: 'kept' | 'shifted'
 }
 
 /** Devices that are alike. */
 export interface Group {
-  /** Device ids are this and a number from 1. */
+  /** Device ids are this and a number from 1, where they have no names of their own. */
   readonly prefix: string
+  readonly ids?: readonly string[]
   readonly devices: number
   readonly mqtt: Level
   readonly keepaliveSeconds: number
@@ -91,4 +102,5 @@ export type Signal =
 export const devicesOf = ({ fleet }: Pick<Scenario, 'fleet'>): number =>
   fleet.reduce((sum, { devices }) => sum + devices, 0)
 
-export const deviceName = ({ prefix }: Pick<Group, 'prefix'>, index: number): string => `${prefix}${index + 1}`
+export const deviceName = ({ prefix, ids }: Pick<Group, 'prefix' | 'ids'>, index: number): string =>
+  ids?.[index] ?? `${prefix}${index + 1}`

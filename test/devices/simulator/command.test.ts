@@ -28,6 +28,7 @@ async function simulate(args: readonly string[], changes: Partial<SimulateDeps> 
     }),
     appToken: async () => 'app',
     partCommand: [],
+    terminal: undefined,
     store: () => undefined,
     clock: systemClock,
     logger: silentLogger(),

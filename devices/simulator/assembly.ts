@@ -1,0 +1,231 @@
+/**
+ * Owns how what a person has asked on the command line becomes a run: its scenario, its processes, the app beside it, its verification. Always
+ * true: what cannot be is said before anything connects.
+ */
+
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { Registry } from '../../schemas/registry.ts'
+import { readCredentials } from './credentials.ts'
+import type { TlsOptions } from './fleet/connection.ts'
+import type { Credentials } from './fleet/fleet.ts'
+import { readTls } from './fleet/tls-files.ts'
+import { SimulatorSchemas } from './messages/simulator-schemas.ts'
+import { type CommandValues, FLEET_OPTIONS, type Live, overridden, plainScenario, REPLAY_OPTIONS } from './options.ts'
+import { Replay } from './replay/replay-source.ts'
+import { parseThreshold, requireMeasured } from './report/thresholds.ts'
+import { ForkedPart } from './run/forked-part.ts'
+import { GatewayWatch } from './run/gateway-watch.ts'
+import type { LiveLog, LiveWatch } from './run/live-log.ts'
+import { LocalPart } from './run/local-part.ts'
+import { type Cost, costOfThisProcess } from './run/own-cost.ts'
+import type { Part } from './run/part.ts'
+import type { PartJob } from './run/part-messages.ts'
+import { SubscriberWatch } from './run/subscriber-watch.ts'
+import type { Scenario } from './scenario/scenario.ts'
+import { readScenario } from './scenario/scenario-file.ts'
+import { Simulator } from './simulator.ts'
+import { SimulatorError } from './simulator-error.ts'
+import { type NamedStore, queryOf } from './verify/named-store.ts'
+import { RunVerifier } from './verify/run-verifier.ts'
+
+export interface AssemblyDeps {
+  readonly registry: () => Registry
+  /** By the installation's key; not called when `--credentials` is given. */
+  readonly credentials: () => Promise<Credentials>
+  /** Of an app that may read what the fleet sends, by the installation's key; not called when `--token` is given. */
+  readonly appToken: () => Promise<string>
+  /** The store of the settings; undefined if that is embedded, which one process alone may open. */
+  readonly store: () => NamedStore | undefined
+  /** The arguments of this Node by which a process serves a part of a run (`run/part-process.ts`). */
+  readonly partCommand: readonly string[]
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** `given`: whether the person has said this option, by its name as commander has it. */
+export interface Asked {
+  readonly values: CommandValues
+  readonly given: (name: string) => boolean
+}
+
+export interface Assembled {
+  readonly simulator: Simulator
+  readonly scenario: Scenario
+}
+
+/** Throws a `SimulatorError`, a `ScenarioError`, a `ThresholdError`, a `RecordingError`. */
+export async function assemble({ values, given }: Asked, deps: AssemblyDeps): Promise<Assembled> {
+  const schemas = new SimulatorSchemas(deps.registry())
+  const scenario = await scenarioOf({ values, given }, schemas)
+  const ours = given('gateway') || !given('url')
+  const live = values.live ?? (ours || values.verify ? 'gateway' : 'off')
+  const subscribes = live !== 'off'
+  requireMeasured(scenario.failIf.map(parseThreshold), { verifies: values.verify, subscribes })
+  const { clock, logger } = deps
+  const { url, verify, gateway } = values
+  const tls = readTls(values)
+  const token = values.token === undefined ? deps.appToken : async () => values.token ?? ''
+  const store = values.askStore ? await queryOf(storeOf(deps)) : undefined
+  const folder = makeFolder(values, clock)
+  const parts = await partsOf(values, { scenario, tls, folder, schemas }, deps)
+  const verifier =
+    verify && folder !== undefined
+      ? new RunVerifier({ directory: folder, url: gateway }, { token, clock, store, onStep: () => {} })
+      : undefined
+  const simulator = new Simulator(
+    { scenario, url, gateway: ours || verify ? gateway : undefined, folder },
+    {
+      parts,
+      watch: watchOf(
+        { ...values, live },
+        { scenario, tls, schemas, token: ours || given('token') ? token : undefined },
+      ),
+      verifier,
+      cost: () => addedUp([costOfThisProcess(), ...parts.flatMap((part) => part.cost?.() ?? [])]),
+      logger,
+    },
+  )
+  return { simulator, scenario }
+}
+
+async function scenarioOf({ values, given }: Asked, schemas: SimulatorSchemas): Promise<Scenario> {
+  const { scenario: file, replay } = values
+  if (file !== undefined && replay !== undefined)
+    throw new SimulatorError('bad-option', '--scenario and --replay are two runs: allowed is one of them')
+  if (replay !== undefined) {
+    requireNone(
+      FLEET_OPTIONS.filter((name) => !REPLAY_OPTIONS.includes(name)),
+      given,
+      'the recording says it',
+    )
+    return overridden(await replayScenario(replay, values, schemas), values)
+  }
+  const stray = ['speed', 'times'].find(given)
+  if (stray !== undefined) throw new SimulatorError('bad-option', `--${stray} is for --replay alone`)
+  if (file === undefined) return overridden(plainScenario(values), values)
+  requireNone(FLEET_OPTIONS, given, 'the scenario says it')
+  return overridden(readScenario(file, schemas.registry), values)
+}
+
+function requireNone(names: readonly string[], given: (name: string) => boolean, why: string): void {
+  const both = names.find(given)
+  if (both !== undefined) throw new SimulatorError('bad-option', `--${both} is for a plain fleet: ${why}`)
+}
+
+/** The devices of a recording, which send what they have sent. */
+async function replayScenario(file: string, values: CommandValues, { registry }: SimulatorSchemas): Promise<Scenario> {
+  const { speed, times, format } = values
+  if (format !== 'avro' && format !== 'json')
+    throw new SimulatorError('bad-option', `--format ${format}: a recording is sent as avro or json`)
+  const { devices, streams } = await Replay.open({ file, speed, times, format }, registry)
+  if (devices.length === 0) throw new SimulatorError('bad-option', `--replay: there is no reading in ${file}`)
+  const plain = plainScenario(values)
+  const fleet = plain.fleet.map((group) => ({
+    ...group,
+    prefix: '',
+    ids: devices,
+    devices: devices.length,
+    sends: group.sends.map((sending) => ({ ...sending, stream: streams.join(', ') })),
+  }))
+  return { ...plain, name: `replay of ${file}`, fleet, replay: { file, speed, times } }
+}
+
+async function partsOf(
+  { url, processes: of, credentials }: CommandValues,
+  run: { scenario: Scenario; tls: TlsOptions; folder: string | undefined; schemas: SimulatorSchemas },
+  deps: AssemblyDeps,
+): Promise<readonly Part[]> {
+  const { scenario, tls, folder, schemas } = run
+  const jobs = Array.from({ length: of }, (_, index): PartJob => {
+    const messagesFile = folder === undefined ? undefined : join(folder, `messages-${index}.tsv`)
+    return { scenario, url, tls, part: { index, of }, messagesFile, credentialsFile: credentials }
+  })
+  if (of > 1) return jobs.map((job) => new ForkedPart(job, deps.partCommand))
+  const here = { schemas, credentials: await credentialsOf(credentials, scenario, deps), logger: deps.logger }
+  return jobs.map((job) => new LocalPart(job, here))
+}
+
+function watchOf(
+  { url, gateway, live }: CommandValues & { readonly live: Live },
+  run: {
+    scenario: Scenario
+    tls: TlsOptions
+    schemas: SimulatorSchemas
+    token: (() => Promise<string>) | undefined
+  },
+): ((log: LiveLog) => LiveWatch) | undefined {
+  const { scenario, tls, schemas, token } = run
+  if (live === 'off') return undefined
+  if (live === 'gateway') {
+    const streams = streamsOf(scenario)
+    return (log) => new GatewayWatch({ url: gateway, token: token ?? (async () => ''), streams }, log)
+  }
+  const filters = filtersOf(scenario)
+  return (log) => new SubscriberWatch({ url, tls, token, filters }, { log, schemas })
+}
+
+/** What readings come of; undefined where the recording or the platform's maps say it, as of Sparkplug. */
+function streamsOf({ fleet, replay }: Scenario): readonly string[] | undefined {
+  const sends = fleet.flatMap((group) => group.sends)
+  if (replay !== undefined || sends.some(({ format }) => format === 'sparkplug')) return undefined
+  return [...new Set(sends.map(({ stream }) => stream))]
+}
+
+/** On which topics the fleet's messages come at a broker. */
+function filtersOf({ fleet, replay }: Scenario): string[] {
+  if (replay !== undefined) return ['devices/+/telemetry/#']
+  const filters = fleet.flatMap(({ sends }) =>
+    sends.map(({ format, stream, topic = '' }) => {
+      if (format === 'sparkplug') return 'spBv1.0/#'
+      return format === 'map' ? topic.replaceAll(/\{[^/]*\}/g, '+') : `devices/+/telemetry/${stream}/#`
+    }),
+  )
+  return [...new Set(filters)]
+}
+
+/** Where the run is kept; undefined: nowhere. */
+function makeFolder({ out, verify }: CommandValues, clock: Clock): string | undefined {
+  if (out === false) {
+    if (verify)
+      throw new SimulatorError('bad-option', '--verify reads what the run has kept: it does not go with --no-out')
+    return undefined
+  }
+  const folder = typeof out === 'string' ? out : join('runs', new Date(clock.now()).toISOString().replaceAll(':', '-'))
+  if (existsSync(join(folder, 'run.json')))
+    throw new SimulatorError('bad-option', `--out: there is a run in ${folder} already; name another folder`)
+  mkdirSync(folder, { recursive: true })
+  return folder
+}
+
+/** Of a file, or by the installation's key. Throws a `SimulatorError` `bad-credentials`. */
+export async function credentialsOf(
+  path: string | undefined,
+  scenario: Scenario,
+  deps: Pick<AssemblyDeps, 'credentials'>,
+): Promise<Credentials> {
+  if (path === undefined) return deps.credentials()
+  const file = readCredentials(path, scenario.fleet)
+  const bad = async (device: string): Promise<string> => {
+    const why = 'expired and revoked tokens are made with the key of the installation, not from --credentials'
+    throw new SimulatorError('bad-credentials', `${device}: ${why}`)
+  }
+  return { good: async (device) => file.get(device) ?? '', expired: bad, revoked: bad }
+}
+
+/** Throws a `SimulatorError` `bad-option`. */
+export function storeOf({ store }: Pick<AssemblyDeps, 'store'>): NamedStore {
+  const named = store()
+  if (named !== undefined) return named
+  throw new SimulatorError(
+    'bad-option',
+    '--ask-store: the embedded store is open in one process alone, which history asks; name an InfluxDB by INFLUX_URL',
+  )
+}
+
+const addedUp = (costs: readonly Cost[]): Cost => ({
+  cpuSeconds: costs.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
+  rssBytesMax: costs.reduce((sum, { rssBytesMax }) => sum + rssBytesMax, 0),
+})
