@@ -39,7 +39,7 @@ export function distribution({ summary, curves }: ReportData): { section: HTMLEl
   }))
   const chart = new Chart({
     title: 'How many of all took at most how long',
-    ...{ x: [...x], series, height: HEIGHT_PX, isSparse: true },
+    ...{ x: [...x], series, height: HEIGHT_PX, isSparse: true, paddingRight: 26 },
     scales: {
       x: { time: false, distr: 3, range: (_, __, max) => [1, Math.max(10, max)] },
       y: { distr: 3, range: (_, min, max) => decades(min, max) },
@@ -52,7 +52,7 @@ export function distribution({ summary, curves }: ReportData): { section: HTMLEl
         filter: (_, splits) => splits,
         values: (_, marks) => marks.map(percentText),
       },
-      { size: 54, values: (_, marks) => marks.map(msLabel) },
+      { size: 62, values: (_, marks) => marks.map(msLabel) },
     ],
     xText: percentText,
     yText: (value) => ms(value),
@@ -63,7 +63,7 @@ export function distribution({ summary, curves }: ReportData): { section: HTMLEl
 /** The last of all is at infinity: it is left out, and stands in the table. Several at one place are one. */
 function tenfold(points: readonly CurvePoint[]): { x: number; y: number }[] {
   const found = new Map<number, number>()
-  for (const { share, ms: took } of points) if (share < 1) found.set(1 / (1 - share), Math.max(took, 0.001))
+  for (const { share, ms: took } of points) if (share < 1) found.set(1 / (1 - share), Math.max(took, 0.01))
   return [...found].map(([x, y]) => ({ x, y }))
 }
 

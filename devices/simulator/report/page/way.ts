@@ -83,7 +83,7 @@ function passedVerified(place: Exclude<Place, 'devices' | 'broker'>, verificatio
   if (place === 'dead-letters') return `${count(verification.deadLettered)} as intended`
   if (place === 'live' && verification.live.expected > 0)
     return `${counted(verification.live.received, 'reading')} came`
-  return place === 'history' ? `by ${verification.asked.join(', ')}` : WHAT[place]
+  return WHAT[place]
 }
 
 const WHAT: Readonly<Record<Exclude<Place, 'devices' | 'broker'>, string>> = {
