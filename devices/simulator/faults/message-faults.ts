@@ -7,6 +7,7 @@
 
 import { telemetryTopic } from '../../../identity/topics.ts'
 import type { MeasuredRecord, Source } from '../messages/source.ts'
+import type { Sending } from '../scenario/scenario.ts'
 import type { Random } from '../signals/random.ts'
 import type { NumberedFault } from './befallen.ts'
 import type { Fault, FaultKind } from './fault.ts'
@@ -31,26 +32,34 @@ const MS_PER_HOUR = 3_600_000
 const INT_MAX = 2 ** 31 - 1
 const AVRO_MARK = [0xc3, 0x01]
 const FINGERPRINT_BYTES = 8
+const CONFLUENT_MARK = [0x00]
+const SCHEMA_ID_BYTES = 4
 
 export class MessageFaults {
   readonly #faults: NumberedFault[]
   readonly #shared: Shared[]
   readonly #source: Source
   readonly #device: string
-  readonly #stream: string
+  readonly #sending: Pick<Sending, 'stream' | 'format' | 'qos'>
   readonly #random: Random
   #before: readonly MeasuredRecord[] | undefined
   readonly #stuckAt = new Map<number, Record<string, unknown>>()
 
   constructor(
     faults: readonly NumberedFault[],
-    { source, device, stream, random }: { source: Source; device: string; stream: string; random: Random },
+    {
+      source,
+      device,
+      sending,
+      random,
+    }: { source: Source; device: string; sending: Pick<Sending, 'stream' | 'format' | 'qos'>; random: Random },
   ) {
     this.#faults = [...faults]
-    this.#shared = faults.filter((each): each is Shared => 'share' in each.fault)
+    const isPossible = (each: NumberedFault): each is Shared => 'share' in each.fault && canBefall(each.fault, sending)
+    this.#shared = faults.filter(isPossible)
     this.#source = source
     this.#device = device
-    this.#stream = stream
+    this.#sending = sending
     this.#random = random
   }
 
@@ -79,7 +88,7 @@ export class MessageFaults {
     const good = source.write(records)
     const kind = drawn?.fault.kind
     return {
-      topic: kind === 'forbidden-topic' ? telemetryTopic(`${this.#device}-other`, this.#stream) : source.topic,
+      topic: kind === 'forbidden-topic' ? telemetryTopic(`${this.#device}-other`, this.#sending.stream) : source.topic,
       payload: this.#misspell(kind, good),
       fault,
       isForbidden: kind === 'forbidden-topic',
@@ -104,7 +113,9 @@ export class MessageFaults {
       byMs += shift
       found ??= each
     }
-    if (found !== undefined) this.#source.shift(records, Math.round(byMs))
+    const shiftMs = Math.round(byMs)
+    if (shiftMs === 0) return undefined
+    this.#source.shift(records, shiftMs)
     return found
   }
 
@@ -119,9 +130,12 @@ export class MessageFaults {
         const names = each.fault.column === undefined ? columns(record) : [each.fault.column]
         const stuckAt = this.#stuckAt.get(each.number) ?? Object.fromEntries(names.map((name) => [name, record[name]]))
         this.#stuckAt.set(each.number, stuckAt)
-        for (const name of names) if (name in record) record[name] = stuckAt[name]
+        for (const name of names) {
+          if (!(name in record)) continue
+          record[name] = stuckAt[name]
+          found ??= each
+        }
       }
-      found ??= each
     }
     return found
   }
@@ -147,10 +161,21 @@ export class MessageFaults {
     if (kind === 'truncated') return good.subarray(0, random.below(good.length))
     if (kind === 'hostile') return hostilePayload(good, random)
     if (kind !== 'unknown-schema') return good
-    const fingerprint = Array.from({ length: FINGERPRINT_BYTES }, () => random.below(256))
-    return Buffer.from([...AVRO_MARK, ...fingerprint, ...good.subarray(AVRO_MARK.length + FINGERPRINT_BYTES)])
+    const [mark, idBytes] =
+      this.#sending.format === 'confluent' ? [CONFLUENT_MARK, SCHEMA_ID_BYTES] : [AVRO_MARK, FINGERPRINT_BYTES]
+    const schemaId = Array.from({ length: idBytes }, () => random.below(256))
+    return Buffer.from([...mark, ...schemaId, ...good.subarray(mark.length + idBytes)])
   }
 }
+
+/** What is not acknowledged is not said again [MQTT-3.3.1-2], and some formats name no schema. */
+function canBefall({ kind }: Fault, { qos, format }: Pick<Sending, 'format' | 'qos'>): boolean {
+  if (kind === 'duplicates') return qos > 0
+  return kind !== 'unknown-schema' || NAMES_SCHEMA.has(format)
+}
+
+/** Beside JSON a device may send Avro on the same topic. */
+const NAMES_SCHEMA: ReadonlySet<Sending['format']> = new Set(['avro', 'json', 'confluent'])
 
 export const isUnderWay = ({ atMs, forMs }: Pick<Fault, 'atMs' | 'forMs'>, offsetMs: number): boolean =>
   offsetMs >= atMs && offsetMs < atMs + forMs

@@ -60,7 +60,7 @@ export class Sender implements Sends {
     this.source = deps.source
     const { source, random, faults } = deps
     const { device, sending } = options
-    this.#faults = new MessageFaults(faults, { source, device, stream: sending.stream, random })
+    this.#faults = new MessageFaults(faults, { source, device, sending, random })
     this.#mutes = faults.filter(({ fault }) => fault.kind === 'mute')
   }
 
