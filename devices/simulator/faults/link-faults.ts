@@ -4,18 +4,19 @@
  * refused, that the other one with its id takes over.
  */
 
-import type { Connection } from '../fleet/connection.ts'
+import { performance } from 'node:perf_hooks'
+import type { Connection, Disguise } from '../fleet/connection.ts'
 import type { Counts } from '../fleet/tally.ts'
-import type { Twin } from '../fleet/twin.ts'
+import type { Twin, TwinEvents } from '../fleet/twin.ts'
 import type { Random } from '../signals/random.ts'
 import type { NumberedFault } from './befallen.ts'
 import type { Fault } from './fault.ts'
 import type { FaultCounts } from './fault-counts.ts'
 
-/** What a device shows that it should not. */
+/** What a device shows that it should not; of a device that no such fault befalls there is none. */
 export interface BadTokens {
-  expired(device: string): Promise<string>
-  revoked(device: string): Promise<string>
+  readonly expired: string | undefined
+  readonly revoked: string | undefined
 }
 
 export interface LinkFaultDeps {
@@ -25,11 +26,20 @@ export interface LinkFaultDeps {
   readonly faultCounts: FaultCounts
   readonly badTokens: BadTokens
   readonly random: Random
-  readonly twin: () => Twin
+  readonly twin: (events: TwinEvents) => Twin
 }
 
 /** The longest that a timer takes. */
 const TIMER_MS_MAX = 2 ** 31 - 1
+/** A connection that was not taken over by then is not going to be. */
+const TAKEN_OVER_MS = 2_000
+
+interface Takeovers {
+  readonly number: number
+  readonly twin: Twin
+  /** When the twin came though the device was there, `performance.now()` time, and neither has gone since. */
+  since: number | undefined
+}
 
 export class LinkFaults {
   readonly #faults: readonly NumberedFault[]
@@ -39,10 +49,11 @@ export class LinkFaults {
   readonly #underWay = new Map<number, () => void>()
   /** Those that are to come back, and have not yet. */
   readonly #comingBack = new Set<number>()
-  /** Under which disguise it is to be refused. */
+  /** By the number of the fault that has cut it: until it ends. */
+  readonly #away = new Set<number>()
+  /** By which fault it is to be refused. */
   #refusedBy: number | undefined
-  #takenOverBy: number | undefined
-  #twin: Twin | undefined
+  #takeovers: Takeovers | undefined
 
   constructor(faults: readonly NumberedFault[], deps: LinkFaultDeps) {
     this.#faults = faults
@@ -75,6 +86,7 @@ export class LinkFaults {
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()
     for (const number of [...this.#underWay.keys()]) this.#end(number)
+    this.#partFromTwin()
   }
 
   online(): void {
@@ -83,15 +95,17 @@ export class LinkFaults {
   }
 
   offline(): void {
-    if (this.#takenOverBy === undefined) return
-    this.#deps.faultCounts.did(this.#takenOverBy)
-    this.#deps.faultCounts.sawExpected(this.#takenOverBy)
+    this.#tookOver()
   }
 
-  refusedAsExpected(): void {
-    if (this.#refusedBy === undefined) return
-    this.#deps.faultCounts.did(this.#refusedBy)
-    this.#deps.faultCounts.sawExpected(this.#refusedBy)
+  /** In disguise. */
+  refused(): void {
+    if (this.#refusedBy !== undefined) this.#did(this.#refusedBy, true)
+  }
+
+  /** In disguise, which it should not be. */
+  admitted(): void {
+    if (this.#refusedBy !== undefined) this.#did(this.#refusedBy, false)
   }
 
   /** Undefined of a fault that is none of the connection. */
@@ -102,26 +116,25 @@ export class LinkFaults {
         return {
           begin: () => {
             counts.away++
+            this.#away.add(number)
             this.#cut(number, Number.isFinite(fault.forMs) ? fault.forMs : TIMER_MS_MAX)
           },
           end: () => {
             counts.away--
-            connection.comeBack()
+            this.#away.delete(number)
+            if (this.#away.size === 0) connection.comeBack()
           },
         }
       case 'reconnect-storm':
-        return {
-          begin: () => this.#cut(number, random.between(0, fault.jitterMs)),
-          end: () => connection.comeBack(),
-        }
+        return { begin: () => this.#cut(number, random.between(0, fault.jitterMs)), end: () => {} }
       case 'expired-token':
-        return this.#disguised(number, async () => ({ token: await badTokens.expired(id) }))
+        return badTokens.expired === undefined ? undefined : this.#disguised(number, { token: badTokens.expired })
       case 'revoked-token':
-        return this.#disguised(number, async () => ({ token: await badTokens.revoked(id) }))
+        return badTokens.revoked === undefined ? undefined : this.#disguised(number, { token: badTokens.revoked })
       case 'wrong-client-id':
-        return this.#disguised(number, async () => ({ clientId: `${id}-other` }))
+        return this.#disguised(number, { clientId: `${id}-other` })
       case 'same-id':
-        return { begin: () => this.#meetTwin(number), end: () => this.#partFromTwin() }
+        return { begin: () => this.#meetTwin(number), end: () => this.#leaveTwin(number) }
       case 'mute':
         return {
           begin: () => {
@@ -157,31 +170,71 @@ export class LinkFaults {
     this.#deps.connection.cut(awayMs)
   }
 
-  #disguised(number: number, disguise: () => Promise<{ token: string } | { clientId: string }>) {
-    const { connection } = this.#deps
-    const begin = async () => {
-      const as = await disguise()
-      this.#refusedBy = number
-      connection.cut(0, as)
-    }
-    const end = () => {
-      this.#refusedBy = undefined
-      connection.undisguise()
-      connection.comeBack()
-    }
-    return { begin: () => void begin(), end }
+  #did(number: number, isAsExpected: boolean): void {
+    this.#deps.faultCounts.did(number)
+    if (isAsExpected) this.#deps.faultCounts.sawExpected(number)
   }
 
+  /** Of two at once the later counts. */
+  #disguised(number: number, disguise: Disguise) {
+    const { connection } = this.#deps
+    return {
+      begin: () => {
+        this.#refusedBy = number
+        connection.disguise = disguise
+      },
+      end: () => {
+        if (this.#refusedBy !== number) return
+        this.#refusedBy = undefined
+        connection.disguise = undefined
+      },
+    }
+  }
+
+  /** One at a time. */
   #meetTwin(number: number): void {
-    this.#takenOverBy = number
-    this.#twin = this.#deps.twin()
-    this.#twin.start()
+    if (this.#takeovers !== undefined) return
+    const { connection, twin } = this.#deps
+    const takeovers: Takeovers = {
+      number,
+      since: undefined,
+      twin: twin({
+        online: () => {
+          if (connection.isOnline) takeovers.since ??= performance.now()
+          else this.#did(number, true)
+        },
+        offline: () => this.#tookOver(),
+      }),
+    }
+    this.#takeovers = takeovers
+    takeovers.twin.start()
+  }
+
+  /** One of the two has gone. */
+  #tookOver(): void {
+    const takeovers = this.#takeovers
+    if (takeovers?.since === undefined) return
+    takeovers.since = undefined
+    this.#did(takeovers.number, true)
+    if (!this.#underWay.has(takeovers.number)) this.#partFromTwin()
+  }
+
+  /** It stays until one of the two is gone, or should have been. */
+  #leaveTwin(number: number): void {
+    const takeovers = this.#takeovers
+    if (takeovers?.number !== number) return
+    if (takeovers.since === undefined) this.#partFromTwin()
+    else this.#later(TAKEN_OVER_MS, () => this.#partFromTwin())
   }
 
   #partFromTwin(): void {
-    this.#takenOverBy = undefined
-    void this.#twin?.stop()
-    this.#twin = undefined
+    const takeovers = this.#takeovers
+    if (takeovers === undefined) return
+    this.#takeovers = undefined
+    const { since, number, twin } = takeovers
+    // Both were there for long.
+    if (since !== undefined && performance.now() - since >= TAKEN_OVER_MS) this.#did(number, false)
+    void twin.stop()
   }
 
   #later(ms: number, step: () => void): void {

@@ -57,8 +57,10 @@ export interface ConnectionEvents {
   offline(): void
   /** For good. */
   refused(error: SimulatorError): void
-  /** While disguised, as it should be. */
-  refusedAsExpected(): void
+  /** While disguised, for who it says it is. */
+  refusedInDisguise(): void
+  /** While disguised it was let in, which it should not be. */
+  admittedInDisguise(): void
   /** A message on the errors topic. */
   told(payload: Buffer): void
   /** A message of telemetry went out once more. */
@@ -103,6 +105,9 @@ export class Connection {
   #failures = 0
   #connectingSince = 0
   #disguise: Disguise | undefined
+  /** As whom it tries now, or is online. */
+  #triesAs: Disguise | undefined
+  #acknowledges = true
   /** Until when it is to be away, `performance.now()` time. */
   #awayUntil = 0
   /** Why the broker refused the last CONNECT, by MQTT 5. */
@@ -139,9 +144,10 @@ export class Connection {
   /** Connects and keeps connecting; resolves when online for the first time, or refused, or closed before. */
   open(): Promise<void> {
     return new Promise((resolve) => {
-      this.#connectingSince = performance.now()
+      this.#beginAttempt()
       const client = connect({ ...brokerAddress(this.#options.url), ...this.#clientOptions() })
       this.#client = client
+      this.#holdPubacks(client)
       client.on('connect', ({ properties: { receiveMaximum = Number.POSITIVE_INFINITY } = {} }) => {
         this.#wentOnline(client, receiveMaximum)
         resolve()
@@ -150,13 +156,13 @@ export class Connection {
       client.on('error', (error) => this.#failed(error))
       client.on('reconnect', () => {
         this.#failures++
-        this.#connectingSince = performance.now()
+        this.#beginAttempt()
       })
       client.on('end', resolve)
       client.on('message', (topic, payload) => {
+        if (topic !== commandsTopic(this.#options.id)) this.#events.told(payload)
         // It does nothing with a command but acknowledge it, which `mqtt` does.
-        if (topic === commandsTopic(this.#options.id)) this.#deps.tally.counts.commands++
-        else this.#events.told(payload)
+        else if (this.#acknowledges) this.#deps.tally.counts.commands++
       })
       client.on('disconnect', (packet) => this.#reason('DISCONNECT', packet))
       client.on('packetreceive', (packet) => {
@@ -194,14 +200,13 @@ export class Connection {
     this.#events.resent(messageId)
   }
 
-  /** Cuts the link, without a goodbye; it is tried again after so long, as `disguise` if one is given. */
-  cut(awayMs: number, disguise?: Disguise): void {
+  /** Cuts the link, without a goodbye; it is tried again after so long, or later if it was to be away for longer already. */
+  cut(awayMs: number): void {
+    const now = performance.now()
+    this.#awayUntil = Math.max(this.#awayUntil, now + awayMs)
     const client = this.#client
     if (client === undefined) return
-    this.#disguise = disguise
-    this.#awayUntil = performance.now() + awayMs
-    Object.assign(client.options, this.#identity())
-    client.options.reconnectPeriod = Math.max(1, Math.round(awayMs))
+    client.options.reconnectPeriod = Math.max(1, Math.round(this.#awayUntil - now))
     client.stream.destroy()
   }
 
@@ -215,18 +220,17 @@ export class Connection {
     client.reconnect({ incomingStore, outgoingStore })
   }
 
-  /** From now on as itself, at its next attempt. */
-  undisguise(): void {
-    this.#disguise = undefined
+  /** It is cut, and comes back at once as somebody else; undefined: as itself, and it is cut only if it was let in as somebody else. */
+  set disguise(disguise: Disguise | undefined) {
+    this.#disguise = disguise
     if (this.#client !== undefined) Object.assign(this.#client.options, this.#identity())
+    if (disguise !== undefined || (this.#isOnline && this.#triesAs !== undefined)) this.cut(0)
+    else this.comeBack()
   }
 
   /** From now on it acknowledges no message that comes, or again all. */
   set acknowledges(does: boolean) {
-    const client = this.#client as unknown as { _sendPacket?: Send } | undefined
-    if (client === undefined) return
-    if (does) delete client._sendPacket
-    else client._sendPacket = withoutPubacks(client._sendPacket as Send)
+    this.#acknowledges = does
   }
 
   /** Says goodbye (retained status, DISCONNECT) if it is `idle` and can in time, else destroys the socket. */
@@ -252,14 +256,12 @@ export class Connection {
   }
 
   #clientOptions(): IClientOptions {
-    const { mqtt, keepsSession, keepaliveSeconds, tls, id } = this.#options
+    const { keepaliveSeconds, tls, id } = this.#options
     return {
       ...this.#identity(),
+      ...sessionOptions(this.#options),
       username: id,
-      protocolVersion: mqtt === '5' ? 5 : 4,
-      clean: !keepsSession,
       keepalive: keepaliveSeconds,
-      ...(mqtt === '5' && keepsSession && { properties: { sessionExpiryInterval: SESSION_EXPIRY_SECONDS } }),
       will: { topic: statusTopic(id), payload: Buffer.from(OFFLINE), qos: 1, retain: true },
       connectTimeout: SIMULATOR_CONNACK_MS,
       reconnectPeriod: this.#backOff(0),
@@ -267,6 +269,21 @@ export class Connection {
       outgoingStore: new ResendStore({ clean: true }),
       ...tls,
       log: () => {},
+    }
+  }
+
+  #beginAttempt(): void {
+    this.#connectingSince = performance.now()
+    this.#triesAs = this.#disguise
+  }
+
+  /** While it is to acknowledge nothing. `mqtt` has no option for it: what `customHandleAcks` holds back holds back all that comes behind. */
+  #holdPubacks(client: MqttClient): void {
+    const own = client as unknown as { _sendPacket: Send }
+    const send = own._sendPacket
+    own._sendPacket = (packet, done, ...more) => {
+      if (packet.cmd === 'puback' && !this.#acknowledges) done?.()
+      else send.call(client, packet, done, ...more)
     }
   }
 
@@ -280,8 +297,10 @@ export class Connection {
     const { stream } = client
     if ('setNoDelay' in stream && typeof stream.setNoDelay === 'function') stream.setNoDelay(true)
     const awayMs = this.#awayUntil - performance.now()
-    if (awayMs > 0 && this.#disguise === undefined) {
-      client.options.reconnectPeriod = Math.ceil(awayMs)
+    if (this.#triesAs !== undefined) this.#events.admittedInDisguise()
+    // It has taken the disguise off, or put another on, while it was being let in.
+    if (awayMs > 0 || this.#triesAs !== this.#disguise) {
+      client.options.reconnectPeriod = Math.max(1, Math.ceil(awayMs))
       stream.destroy()
       return
     }
@@ -324,11 +343,11 @@ export class Connection {
     this.#deps.logger.debug({ device: id, error: error.message }, 'connection error')
     if (!(error instanceof ErrorWithReasonCode)) return
     this.#deps.tally.counts.refusals++
-    if (this.#disguise !== undefined) {
-      this.#events.refusedAsExpected()
+    if (!FINAL_CONNACK_CODES.has(error.code)) return
+    if (this.#triesAs !== undefined) {
+      this.#events.refusedInDisguise()
       return
     }
-    if (!FINAL_CONNACK_CODES.has(error.code)) return
     this.#client?.end(true)
     const words = this.#refusal === undefined ? '' : ` (${this.#refusal})`
     const message = `${id} was refused by ${url}: ${error.message}${words}`
@@ -348,15 +367,15 @@ export class Connection {
   }
 }
 
+export function sessionOptions({ mqtt, keepsSession }: Pick<ConnectionOptions, 'mqtt' | 'keepsSession'>) {
+  return {
+    protocolVersion: mqtt === '5' ? 5 : 4,
+    clean: !keepsSession,
+    ...(mqtt === '5' && keepsSession && { properties: { sessionExpiryInterval: SESSION_EXPIRY_SECONDS } }),
+  } as const
+}
+
 const renamed = (disguise: Disguise | undefined) =>
   disguise && ('token' in disguise ? { password: disguise.token } : disguise)
 
 type Send = (packet: { readonly cmd: string }, done?: () => void, ...more: unknown[]) => void
-
-/** `mqtt` has no option for it: an acknowledgement that is held back holds back all that comes behind (`customHandleAcks`). */
-function withoutPubacks(send: Send): Send {
-  return function (this: unknown, packet, done, ...more) {
-    if (packet.cmd === 'puback') done?.()
-    else send.call(this, packet, done, ...more)
-  }
-}

@@ -89,7 +89,8 @@ export class SimulatedDevice {
           clearTimeout(this.#timer)
           this.onRefused(error)
         },
-        refusedAsExpected: () => this.#links.refusedAsExpected(),
+        refusedInDisguise: () => this.#links.refused(),
+        admittedInDisguise: () => this.#links.admitted(),
         told: (payload) => tally.error(journal.told(this.id, payload)),
         resent: (messageId) => {
           const message = this.#inFlight.get(messageId)
@@ -104,7 +105,7 @@ export class SimulatedDevice {
       faultCounts: deps.faultCounts,
       badTokens: deps.badTokens,
       random,
-      twin: () => new Twin(options),
+      twin: (events) => new Twin(options, events),
     })
   }
 
@@ -158,6 +159,7 @@ export class SimulatedDevice {
   finish(): void {
     this.#endMs = performance.now() - this.#beganAt
     this.#links.stop()
+    this.connection.comeBack()
     this.#sendHeldBack()
     this.#pump()
   }

@@ -11,8 +11,8 @@ import { performance } from 'node:perf_hooks'
 import { messageOf } from '../../../platform/errors.ts'
 import type { Logger } from '../../../platform/logger.ts'
 import { befallenBy } from '../faults/befallen.ts'
+import type { FaultKind } from '../faults/fault.ts'
 import { type FaultCount, FaultCounts } from '../faults/fault-counts.ts'
-import type { BadTokens } from '../faults/link-faults.ts'
 import type { SimulatorSchemas } from '../messages/simulator-schemas.ts'
 import { sourceOf } from '../messages/source.ts'
 import { feedReplay } from '../replay/replay-feed.ts'
@@ -52,9 +52,12 @@ export interface FleetOptions {
 }
 
 /** How devices show who they are. */
-export interface Credentials extends BadTokens {
+export interface Credentials {
   /** The token that a device shows as its MQTT password. */
   good(device: string): Promise<string>
+  /** Tokens that it must not be let in with. */
+  expired(device: string): Promise<string>
+  revoked(device: string): Promise<string>
 }
 
 export interface FleetDeps {
@@ -247,8 +250,10 @@ export class Fleet {
       const random = seededRandom(seed, FAULT_STREAM + index * group.sends.length + number)
       return new Sender({ device: id, sending, firstMs, isTimedByClock }, { source, faults, random })
     })
-    // First: with the token all that were issued before it are revoked.
-    if (faults.some(({ fault }) => fault.kind === 'revoked-token')) await credentials.revoked(id)
+    const befallenBy = (kind: FaultKind) => faults.some(({ fault }) => fault.kind === kind)
+    // Before the good one: with the token all that were issued before it are revoked.
+    const revoked = befallenBy('revoked-token') ? await credentials.revoked(id) : undefined
+    const expired = befallenBy('expired-token') ? await credentials.expired(id) : undefined
     const options = {
       url,
       tls,
@@ -264,7 +269,7 @@ export class Fleet {
       tally: this.#tally,
       faultCounts: this.#faultCounts,
       journal,
-      badTokens: credentials,
+      badTokens: { expired, revoked },
       random: seededRandom(seed, BACK_OFF_STREAM + index),
       logger,
     })

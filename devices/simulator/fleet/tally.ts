@@ -40,7 +40,7 @@ export class Counts {
   reconnects = 0
   /** Connects that the broker refused. */
   refusals = 0
-  /** Commands that devices got, each as often as it came. */
+  /** Commands that devices got and acknowledged, each as often as it came. */
   commands = 0
   /** Devices connected now. */
   connected = 0
