@@ -6,6 +6,7 @@
  */
 
 import { telemetryTopic } from '../../../identity/topics.ts'
+import { recordValue, replaceValue } from '../messages/record-columns.ts'
 import type { MeasuredRecord, Source } from '../messages/source.ts'
 import type { Sending } from '../scenario/scenario.ts'
 import type { Random } from '../signals/random.ts'
@@ -43,7 +44,8 @@ export class MessageFaults {
   readonly #sending: Pick<Sending, 'stream' | 'format' | 'qos'>
   readonly #random: Random
   #before: readonly MeasuredRecord[] | undefined
-  readonly #stuckAt = new Map<number, Record<string, unknown>>()
+  /** By the fault's number: the value of each column. */
+  readonly #stuckAt = new Map<number, ReadonlyMap<string, unknown>>()
 
   constructor(
     faults: readonly NumberedFault[],
@@ -97,9 +99,12 @@ export class MessageFaults {
 
   #draw(offsetMs: number): Shared | undefined {
     let drawn: Shared | undefined
+    // The first reading has none before it.
+    const isPossible = ({ kind }: Fault) => kind !== 'repeated-times' || this.#before !== undefined
     for (const each of this.#shared) {
       // One draw for each that is under way, so that one fault more changes nothing of the others' chance.
-      if (isUnderWay(each.fault, offsetMs) && this.#random.next() < each.fault.share) drawn ??= each
+      if (isUnderWay(each.fault, offsetMs) && this.#random.next() < each.fault.share && isPossible(each.fault))
+        drawn ??= each
     }
     return drawn
   }
@@ -123,21 +128,25 @@ export class MessageFaults {
     let found: NumberedFault | undefined
     for (const each of this.#faults) {
       if (each.fault.kind !== 'stuck' || !isUnderWay(each.fault, offsetMs)) continue
-      const { timeField } = this.#source
-      const columns = (record: MeasuredRecord) =>
-        Object.keys(record).filter((name) => typeof record[name] === 'number' && name !== timeField)
       for (const record of records) {
-        const names = each.fault.column === undefined ? columns(record) : [each.fault.column]
-        const stuckAt = this.#stuckAt.get(each.number) ?? Object.fromEntries(names.map((name) => [name, record[name]]))
+        const stuckAt = this.#stuckAt.get(each.number) ?? this.#valuesOf(record, each.fault.column)
         this.#stuckAt.set(each.number, stuckAt)
-        for (const name of names) {
-          if (!(name in record)) continue
-          record[name] = stuckAt[name]
+        for (const { column, path } of this.#source.columns) {
+          if (!stuckAt.has(column.name)) continue
+          replaceValue(record, path, stuckAt.get(column.name))
           found ??= each
         }
       }
     }
     return found
+  }
+
+  /** Of the column of that name, or of all that are numbers. */
+  #valuesOf(record: MeasuredRecord, name: string | undefined): Map<string, unknown> {
+    const values = this.#source.columns.map(({ column, path }) => [column.name, recordValue(record, path)] as const)
+    const isMeant = (column: string, value: unknown) =>
+      name === undefined ? typeof value === 'number' : name === column
+    return new Map(values.filter(([column, value]) => isMeant(column, value)))
   }
 
   #mismeasure(fault: OfMessages, records: readonly MeasuredRecord[]): void {
@@ -149,9 +158,10 @@ export class MessageFaults {
       }
     } else if (fault.kind === 'spikes') {
       for (const record of records) {
-        const numbers = Object.keys(record).filter((name) => typeof record[name] === 'number' && name !== timeField)
-        const name = numbers[this.#random.below(numbers.length)]
-        if (name !== undefined) record[name] = spiked(Number(record[name]), fault.factor)
+        const numbers = this.#source.columns.filter(({ path }) => typeof recordValue(record, path) === 'number')
+        const column = numbers[this.#random.below(numbers.length)]
+        if (column === undefined) continue
+        replaceValue(record, column.path, spiked(Number(recordValue(record, column.path)), fault.factor))
       }
     }
   }

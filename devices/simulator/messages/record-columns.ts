@@ -22,4 +22,12 @@ export function recordValue(record: MeasuredRecord, path: readonly string[]): un
   return value
 }
 
+/** Where the record has one already. */
+export function replaceValue(record: MeasuredRecord, path: readonly string[], value: unknown): void {
+  const holder = recordValue(record, path.slice(0, -1))
+  const name = path.at(-1)
+  if (holder === null || holder === undefined || name === undefined) return
+  ;(holder as Record<string, unknown>)[name] = value
+}
+
 export const isListColumn = ({ column }: RecordColumn): boolean => isList(column.kind)

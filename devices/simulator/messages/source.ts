@@ -13,6 +13,7 @@ import { deviceRandom } from '../signals/random.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { formatOf } from './formats.ts'
 import { mappedVersion, sparkplugVersion } from './made-version.ts'
+import { columnsOf, type RecordColumn } from './record-columns.ts'
 import type { SentVersion, SimulatorSchemas } from './simulator-schemas.ts'
 import type { Birth, MeasuredRecord, WireFormat } from './wire-format.ts'
 
@@ -25,6 +26,8 @@ export interface Source {
   readonly topic: string
   /** Of a record, which holds when it was measured. */
   readonly timeField: string
+  /** What a record says beside its time. */
+  readonly columns: readonly RecordColumn[]
   /** What must come first on each connection, if the format has such (Sparkplug); `at` is milliseconds since 1970. */
   birth(at: number): readonly Birth[]
   /** What the next message says; the last reading is of `at`, the ones before it lie evenly between it and the message before. */
@@ -70,6 +73,7 @@ class DeviceSource implements Source {
   readonly topic: string
   readonly #format: WireFormat
   readonly timeField: string
+  readonly columns: readonly RecordColumn[]
   /** Units of the schema's time field in a millisecond. */
   readonly #unitsPerMs: number
   /** The least that two times differ by. */
@@ -89,6 +93,7 @@ class DeviceSource implements Source {
     this.topic = this.#format.topic
     this.device = this.#format.device ?? device
     this.timeField = version.definition.timeField
+    this.columns = columnsOf(version.definition).filter(({ path }) => path[0] !== this.timeField)
     this.#unitsPerMs = version.definition.precision === 'us' ? 1000 : 1
     this.#step = this.#format.wholeMs ? this.#unitsPerMs : 1
     this.#batch = sending.batch
