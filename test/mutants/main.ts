@@ -6,10 +6,11 @@
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import { type OnSlow, reasonOf } from '../planted/second-try.ts'
 import { choose } from './choice.ts'
 import { DATA_PATH, isOfInflux } from './data-path.ts'
 import { sitesOf } from './sites.ts'
-import { hasInfluxdb, type Result, Results, reasonOf, tryMutant, tryUnchanged } from './trials.ts'
+import { hasInfluxdb, type Result, Results, tryMutant, tryUnchanged } from './trials.ts'
 
 interface Options {
   readonly count: number
@@ -53,8 +54,8 @@ if (await survivesUnchanged()) {
 async function survivesUnchanged(): Promise<boolean> {
   for (let time = 1; time <= unchanged; time++) {
     for (const influx of hasInflux ? [false, true] : [false]) {
-      const outcome = await tryUnchanged(seconds, influx)
       const store = influx ? 'InfluxDB' : 'the embedded store'
+      const outcome = await tryUnchanged(seconds, influx, sayThatSlow(`unchanged, with ${store}`))
       if (outcome.end === 'nothing-found') console.log(`unchanged, with ${store}: survived (${time} of ${unchanged})`)
       else {
         const { by, sentence } = reasonOf(outcome)
@@ -71,12 +72,20 @@ async function tryAll(results: Results): Promise<void> {
   if (waiting.length < chosen.length) console.log(`${chosen.length - waiting.length} were tried before`)
   const tryNext = async () => {
     for (let site = waiting.shift(); site !== undefined; site = waiting.shift()) {
-      const result = await tryMutant(site, seconds)
+      const result = await tryMutant(site, seconds, sayThatSlow(`${site.file}:${site.line}`))
       results.add(result)
       console.log(row(result))
     }
   }
   await Promise.all(Array.from({ length: parallel }, tryNext))
+}
+
+/** A first trial that was only slow does not count, and is not silent. */
+function sayThatSlow(name: string): OnSlow {
+  return (outcome) => {
+    const { by, sentence } = reasonOf(outcome)
+    console.log(`${name}: only slow, and tried once more: ${by}: ${sentence}`)
+  }
 }
 
 function printTable(results: readonly Result[]): void {
@@ -86,13 +95,16 @@ function printTable(results: readonly Result[]): void {
   if (results.length === 0) return
   const killed = results.filter(({ isKilled }) => isKilled).length
   const score = ((100 * killed) / results.length).toFixed(0)
-  console.log(`\n${killed} of ${results.length} killed, ${score} %\nsurvived:`)
+  const again = results.filter(({ slow }) => slow !== undefined).length
+  console.log(`\n${killed} of ${results.length} killed, ${score} %; ${again} tried twice\nsurvived:`)
   for (const result of ordered) if (!result.isKilled) console.log(`  ${row(result)}`)
 }
 
-function row({ operator, file, line, before, after, isKilled, by }: Result): string {
+function row({ operator, file, line, before, after, isKilled, by, slow }: Result): string {
   const change = `${shown(before)} -> ${shown(after)}`
-  return `${operator.padEnd(12)} ${`${file}:${line}`.padEnd(40)} ${change}   ${isKilled ? `killed: ${by}` : 'SURVIVED'}`
+  const fate = isKilled ? `killed: ${by}` : 'SURVIVED'
+  const first = slow === undefined ? '' : `; the second time: at first ${slow}`
+  return `${operator.padEnd(12)} ${`${file}:${line}`.padEnd(40)} ${change}   ${fate}${first}`
 }
 
 function shown(text: string): string {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { reasonOf } from '../planted/second-try.ts'
 import { sitesOf } from './sites.ts'
-import { reasonOf, tryMutant, tryUnchanged } from './trials.ts'
+import { tryMutant, tryUnchanged } from './trials.ts'
 
 /** Long enough for a kill in the middle, and rows behind it. */
 const SECONDS = 6

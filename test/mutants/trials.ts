@@ -2,14 +2,13 @@
  * Owns the trial of mutants: what became of each, and the file of results, which a run that was stopped goes on with. A line of it is one mutant,
  * written when its trial has ended; a last line without its end was cut off, and its mutant is tried again.
  *
- * A mutant is killed if its build does not build, start, or stay up, or if the verified run does not end well; else it survived. One that was only
- * slow is tried a second time, and that counts: a busy machine kills nothing.
+ * A mutant is killed if its build does not build, start, or stay up, or if the verified run does not end well; else it survived.
  */
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import type { Finding } from '../../devices/simulator/report/summary.ts'
 import { sourceOf } from '../planted/changed-tree.ts'
-import { type Outcome, type TrialOptions, tryBuild } from '../planted/trial.ts'
+import { type OnSlow, reasonOf, tryUnlessSlow } from '../planted/second-try.ts'
+import type { Outcome } from '../planted/trial.ts'
 import { startInfluxdb2 } from '../servers/influxdb2.ts'
 import { MissingServer } from '../servers/server.ts'
 import { nameOf } from './choice.ts'
@@ -25,35 +24,32 @@ export interface Result extends Omit<Site, 'at'> {
   readonly by: string
   /** Of the first finding, or what was said last. */
   readonly sentence: string
+  /** What its first trial ended by, if it was only slow, and a second one counts. */
+  readonly slow?: string
 }
 
 /** kill -9 of the platform, in the middle of the run. */
 const KILLS = 1
 
-export async function tryMutant(site: Site, seconds: number): Promise<Result> {
+export async function tryMutant(site: Site, seconds: number, onSlow?: OnSlow): Promise<Result> {
   const text = mutated(sourceOf(site.file), site)
   const trial = { changes: [{ file: site.file, text }], seconds, kills: KILLS, influx: isOfInflux(site.file) }
-  const outcome = await tryTwice(trial)
+  const { outcome, slow } = await tryUnlessSlow(trial, onSlow)
   const { at: _, ...shown } = site
-  return { name: nameOf(site), ...shown, seconds, isKilled: outcome.end !== 'nothing-found', ...reasonOf(outcome) }
-}
-
-async function tryTwice(trial: TrialOptions): Promise<Outcome> {
-  const outcome = await tryBuild(trial)
-  return isOfTime(outcome) ? tryBuild(trial) : outcome
-}
-
-const LATE: ReadonlySet<string> = new Set(['late', 'live-late'])
-
-/** Whether nothing is wrong but that it took long. */
-function isOfTime({ end, findings }: Outcome): boolean {
-  if (end === 'found') return findings.every(({ code }) => LATE.has(code))
-  return end === 'not-started' || end === 'not-verified'
+  const isKilled = outcome.end !== 'nothing-found'
+  return {
+    name: nameOf(site),
+    ...shown,
+    seconds,
+    isKilled,
+    ...reasonOf(outcome),
+    ...(slow && { slow: reasonOf(slow).by }),
+  }
 }
 
 /** The build as it is, tried as a mutant is: what kills it says nothing of mutants. */
-export function tryUnchanged(seconds: number, influx = false): Promise<Outcome> {
-  return tryTwice({ changes: [], seconds, kills: KILLS, influx })
+export async function tryUnchanged(seconds: number, influx = false, onSlow?: OnSlow): Promise<Outcome> {
+  return (await tryUnlessSlow({ changes: [], seconds, kills: KILLS, influx }, onSlow)).outcome
 }
 
 /** Whether there is an InfluxDB 2.7 to try with. */
@@ -65,12 +61,6 @@ export async function hasInfluxdb(): Promise<boolean> {
     if (error instanceof MissingServer) return false
     throw error
   }
-}
-
-export function reasonOf({ end, findings, said }: Outcome): Pick<Result, 'by' | 'sentence'> {
-  const kinds = new Set(findings.map(({ code, stage }: Finding) => `${code} at ${stage}`))
-  if (kinds.size === 0) return { by: end, sentence: said.trim().split('\n').at(-1) ?? '' }
-  return { by: [...kinds].join(', '), sentence: findings[0]?.sentence ?? '' }
 }
 
 export class Results {

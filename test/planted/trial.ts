@@ -4,6 +4,7 @@
  *
  *   changes --build.js--> built --up--> running --kill -9, up, ...--> verified
  *      '-> not-built         '-> not-started  '-> crashed, not-started   '-> found | nothing-found | not-verified
+ *                            '----------------'--------------------------'-> too-slow
  *
  * Always true: whatever was started is ended, and the folder removed. Nothing is found twice: what ends a trial first is what it is told by.
  */
@@ -38,7 +39,15 @@ export interface TrialOptions {
   readonly dropsWrites?: number
 }
 
-export const ENDS = ['not-built', 'not-started', 'crashed', 'not-verified', 'found', 'nothing-found'] as const
+export const ENDS = [
+  'not-built',
+  'not-started',
+  'crashed',
+  'too-slow',
+  'not-verified',
+  'found',
+  'nothing-found',
+] as const
 
 export interface Outcome {
   readonly end: (typeof ENDS)[number]
@@ -91,7 +100,7 @@ async function tryIn(directory: string, options: TrialOptions, started: Stops[])
   if (proxy !== undefined) started.push(proxy)
 
   const notStarted = await startWithin(platform)
-  if (notStarted !== undefined) return ended('not-started', notStarted)
+  if (notStarted !== undefined) return notStarted
   const ending = new AbortController()
   const { signal } = ending
   const run = verifiedRun(platform, {
@@ -100,8 +109,9 @@ async function tryIn(directory: string, options: TrialOptions, started: Stops[])
     signal,
     ...(proxy && { url: proxy.url }),
   })
-  const verified = run.then(({ exitCode, summary, said }): Outcome => {
+  const verified = run.then(({ exitCode, summary, said, isOverdue }): Outcome => {
     const findings = summary?.verification?.findings ?? []
+    if (isOverdue) return ended('too-slow', said)
     if (summary === undefined) return ended('not-verified', said)
     if (exitCode === 0) return ended('nothing-found', said)
     return { end: 'found', findings, said: findings.length > 0 ? '' : whyFailed(summary, said) }
@@ -140,23 +150,24 @@ async function killAndWatch(
     await platform.kill()
     killed++
     const notStarted = await startWithin(platform)
-    if (notStarted !== undefined) return ended('not-started', notStarted)
+    if (notStarted !== undefined) return notStarted
   }
   return ended('not-verified', '')
 }
 
-/** Why it did not start. */
-async function startWithin(platform: RunningPlatform): Promise<string | undefined> {
+/** How it ended, if it did not start. */
+async function startWithin(platform: RunningPlatform): Promise<Outcome | undefined> {
   const late = new AbortController()
-  const deadline = delay(START_MS_MAX, `not started within ${START_MS_MAX / 1_000} s`, { signal: late.signal })
+  const tooSlow = ended('too-slow', `not started within ${START_MS_MAX / 1_000} s`)
+  const deadline = delay(START_MS_MAX, tooSlow, { signal: late.signal })
   const failure = platform.start().then(
     () => undefined,
-    (error: Error) => error.message,
+    (error: Error) => ended('not-started', lastLines(error.message)),
   )
-  const why = await Promise.race([failure, deadline])
+  const outcome = await Promise.race([failure, deadline])
   late.abort()
   await deadline.catch(() => undefined)
-  return why === undefined ? undefined : lastLines(why)
+  return outcome
 }
 
 function isRunning({ pid }: RunningPlatform): boolean {

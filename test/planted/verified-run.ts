@@ -34,6 +34,8 @@ export interface VerifiedRun {
   readonly summary: Summary | undefined
   /** On standard error. */
   readonly said: string
+  /** It was ended because it took too long. */
+  readonly isOverdue: boolean
 }
 
 /** What of a platform a run needs to know: its data, for the key of its tokens, and its ports. */
@@ -64,7 +66,14 @@ export async function verifiedRun(platform: TriedPlatform, options: VerifiedRunO
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const end = () => child.kill('SIGKILL')
-  const late = setTimeout(end, seconds * 1_000 + OVERDUE_MS)
+  let isOverdue = false
+  const late = setTimeout(
+    () => {
+      isOverdue = true
+      end()
+    },
+    seconds * 1_000 + OVERDUE_MS,
+  )
   signal.addEventListener('abort', end, { once: true })
   process.once('exit', end)
   const exited = once(child, 'exit')
@@ -73,7 +82,8 @@ export async function verifiedRun(platform: TriedPlatform, options: VerifiedRunO
   clearTimeout(late)
   signal.removeEventListener('abort', end)
   process.off('exit', end)
-  return { exitCode: exitCode as number | null, summary: readSummary(printed), said }
+  const account = isOverdue ? `the run was not over within ${seconds + OVERDUE_MS / 1_000} s\n${said}` : said
+  return { exitCode: exitCode as number | null, summary: readSummary(printed), said: account, isOverdue }
 }
 
 function readSummary(printed: string): Summary | undefined {
