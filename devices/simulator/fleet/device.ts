@@ -53,8 +53,9 @@ export class SimulatedDevice {
   readonly #links: LinkFaults
   /** Messages it may send in all. */
   readonly #quota: number
-  /** What is due later than this, after the fleet began, is not sent any more. */
+  /** What is due then or later, after the fleet began, is not sent any more. */
   #endMs = Number.POSITIVE_INFINITY
+  #isFinishing = false
   #isRefused = false
   #sent = 0
   /** By packet identifier. */
@@ -129,9 +130,10 @@ export class SimulatedDevice {
     return Math.min(count, this.#quota - this.#sent)
   }
 
-  /** Starts publishing what is due since `at` (`performance.now()` time), measured since `startAt` (milliseconds since 1970). */
-  begin(at: number, startAt: number): void {
+  /** Starts publishing what is due since `at` (`performance.now()` time), measured since `startAt` (milliseconds since 1970), until `endMs`. */
+  begin(at: number, { startAt, endMs }: { readonly startAt: number; readonly endMs: number }): void {
     this.#beganAt = at
+    this.#endMs = endMs
     for (const sender of this.#deps.senders) sender.startAt = startAt
     this.#links.start(performance.now() - at)
     this.#pump()
@@ -157,7 +159,8 @@ export class SimulatedDevice {
 
   /** Nothing more is due: it comes back if it is away, and sends what is left. */
   finish(): void {
-    this.#endMs = performance.now() - this.#beganAt
+    this.#endMs = Math.min(this.#endMs, performance.now() - this.#beganAt)
+    this.#isFinishing = true
     this.#links.stop()
     this.connection.comeBack()
     this.#sendHeldBack()
@@ -201,7 +204,7 @@ export class SimulatedDevice {
     while (this.connection.isOnline && !this.#isRefused && !this.isDone && this.#hasRoom) {
       const nowMs = performance.now() - this.#beganAt
       const [sender, dueMs] = this.#next(nowMs)
-      if (sender === undefined || dueMs > this.#endMs) break
+      if (sender === undefined || dueMs >= this.#endMs) break
       if (dueMs > nowMs) {
         if (Number.isFinite(dueMs)) this.#sleep(dueMs, nowMs)
         break
@@ -278,7 +281,7 @@ export class SimulatedDevice {
         journal.acknowledged(number, code)
       } else if (connection === this.#connections && this.#writing > 0) this.#writing--
       this.#pump()
-      if (this.isDone || this.#endMs < Number.POSITIVE_INFINITY) this.onIdle()
+      if (this.isDone || this.#isFinishing) this.onIdle()
     })
     if (qos === 0 || isOver) return
     this.#inFlight.set(messageId, { number, dueAt })

@@ -156,7 +156,8 @@ export class Fleet {
   begin(at: number, startAt: number): void {
     this.#beganAt = at - performance.timeOrigin
     this.#startAt = startAt
-    for (const device of this.#devices) device.begin(this.#beganAt, startAt)
+    const endMs = this.#options.scenario.durationMs
+    for (const device of this.#devices) device.begin(this.#beganAt, { startAt, endMs })
   }
 
   /** Gives devices what is recorded of them, until all is read. */

@@ -99,7 +99,7 @@ export class Sender implements Sends {
     const { sending } = this.#options
     if (sending.everyMs === 0) return 0
     let count = 0
-    for (let index = this.#taken; this.#dueOf(index) <= nowMs; index++) if (!this.#isMuted(this.#dueOf(index))) count++
+    for (let index = this.#taken; this.#dueOf(index) < nowMs; index++) if (!this.#isMuted(this.#dueOf(index))) count++
     return count
   }
 

@@ -60,7 +60,7 @@ export class ReplaySender implements Sends {
   waiting(nowMs: number): number {
     let count = 0
     for (const { dueMs } of this.#messages) {
-      if (dueMs > nowMs) break
+      if (dueMs >= nowMs) break
       count++
     }
     return count

@@ -215,3 +215,16 @@ test('a refused token is named; a run stopped before anything could connect ends
   interruption.abort()
   assert.equal((await nowhere).sent, 0)
 })
+
+test('a run of a duration has all that is due in it, and nothing else, however late it is noticed that it is over', async (t) => {
+  const broker = await requireServer(t, startMosquitto)
+  if (!broker) return
+  const messages = Number.POSITIVE_INFINITY
+  const startAt = Date.UTC(2026, 5, 1)
+  const options = fleetOptions(broker.url, { devices: 4, rate: 20, durationMs: 1_000, messages, startAt })
+  const [one, other] = [await fleet(options).run(never()), await fleet(options).run(never())]
+  assert.deepEqual([one.sent, one.due, one.unsent, other.sent], [80, 80, 0, 80])
+  assert.equal(one.payloadHash, other.payloadHash)
+  const another = { ...options, scenario: { ...options.scenario, seed: 8 } }
+  assert.notEqual((await fleet(another).run(never())).payloadHash, one.payloadHash)
+})
