@@ -64,12 +64,16 @@ export class Sender implements Sends {
     this.#mutes = faults.filter(({ fault }) => fault.kind === 'mute')
   }
 
-  /** When its next message is due, after the fleet began; `nowMs` is where the clock is. */
+  /** When its next message is due, after the fleet began; Infinity: never, it is mute from now on. `nowMs` is where the clock is. */
   dueMs(nowMs: number): number {
     const { sending, firstMs } = this.#options
     if (sending.everyMs === 0) return nowMs < firstMs ? firstMs : this.#muteUntil(nowMs)
-    while (this.#isMuted(this.#dueOf(this.#taken))) this.#taken++
-    return this.#dueOf(this.#taken)
+    for (;;) {
+      const dueMs = this.#dueOf(this.#taken)
+      const muteUntil = this.#muteUntil(dueMs)
+      if (muteUntil === dueMs || muteUntil === Number.POSITIVE_INFINITY) return muteUntil
+      this.#taken++
+    }
   }
 
   /** The next message, which was due at `dueMs`. */
@@ -99,7 +103,10 @@ export class Sender implements Sends {
     const { sending } = this.#options
     if (sending.everyMs === 0) return 0
     let count = 0
-    for (let index = this.#taken; this.#dueOf(index) < nowMs; index++) if (!this.#isMuted(this.#dueOf(index))) count++
+    for (let index = this.#taken; this.#dueOf(index) < nowMs; index++) {
+      const dueMs = this.#dueOf(index)
+      if (this.#muteUntil(dueMs) === dueMs) count++
+    }
     return count
   }
 
@@ -107,10 +114,6 @@ export class Sender implements Sends {
     const { sending, firstMs } = this.#options
     const { burst, everyMs } = sending
     return firstMs + (Math.floor(index / burst) * burst + burst - 1) * everyMs
-  }
-
-  #isMuted(dueMs: number): boolean {
-    return this.#mutes.some(({ fault }) => isUnderWay(fault, dueMs))
   }
 
   #muteUntil(nowMs: number): number {
