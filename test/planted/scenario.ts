@@ -33,7 +33,14 @@ fleet:
 faults:
   - { kind: truncated, ${always}, devices: truck-1, share: 20% }
   - { kind: unknown-schema, ${always}, devices: truck-2, share: 20% }
+  - { kind: truncated, ${always}, devices: press-2, share: 20% }
   - { kind: hostile, ${always}, devices: meter-1, share: 20% }
+  - { kind: hostile, ${always}, devices: truck-5, share: 20% }
+  - { kind: hostile, ${always}, devices: press-3, share: 20% }
+  - { kind: spikes, ${always}, devices: meter-3, share: 20% }
+  - { kind: reordering, ${always}, devices: meter-4, share: 20% }
+  - { kind: clock-offset, ${always}, devices: meter-5, by: -1h }
+  - { kind: clock-offset, ${always}, devices: truck-6, by: 3h }
   - { kind: forbidden-topic, ${always}, devices: press-1, share: 20% }
   - { kind: duplicates, ${always}, devices: truck-3, share: 20% }
   - { kind: repeated-times, ${always}, devices: meter-2, share: 20% }
