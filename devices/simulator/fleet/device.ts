@@ -55,7 +55,7 @@ export class SimulatedDevice {
   readonly #quota: number
   /** What is due then or later, after the fleet began, is not sent any more. */
   #endMs = Number.POSITIVE_INFINITY
-  #isFinishing = false
+  #hasEnded = false
   #isRefused = false
   #sent = 0
   /** By packet identifier. */
@@ -160,10 +160,9 @@ export class SimulatedDevice {
   /** Nothing more is due: it comes back if it is away, and sends what is left. */
   finish(): void {
     this.#endMs = Math.min(this.#endMs, performance.now() - this.#beganAt)
-    this.#isFinishing = true
+    this.#hasEnded = true
     this.#links.stop()
     this.connection.comeBack()
-    this.#sendHeldBack()
     this.#pump()
   }
 
@@ -201,6 +200,8 @@ export class SimulatedDevice {
     if (this.#isPumping || this.#beganAt === Number.POSITIVE_INFINITY) return
     this.#isPumping = true
     clearTimeout(this.#timer)
+    // Nothing comes behind it that it could wait for.
+    if (this.#hasEnded && this.connection.isOnline && this.#hasRoom) this.#sendHeldBack()
     while (this.connection.isOnline && !this.#isRefused && !this.isDone && this.#hasRoom) {
       const nowMs = performance.now() - this.#beganAt
       const [sender, dueMs] = this.#next(nowMs)
@@ -245,7 +246,8 @@ export class SimulatedDevice {
     this.#sent++
     const made = sender.take(dueMs, nowMs)
     const dueAt = this.#beganAt + (sender.sending.everyMs === 0 ? nowMs : dueMs)
-    if (made.fault?.fault.kind === 'reordering' && this.#heldBack === undefined && !this.isDone) {
+    const isLast = this.isDone || this.#hasEnded
+    if (made.fault?.fault.kind === 'reordering' && this.#heldBack === undefined && !isLast) {
       this.#heldBack = { made, sender, dueAt }
       return
     }
@@ -281,7 +283,7 @@ export class SimulatedDevice {
         journal.acknowledged(number, code)
       } else if (connection === this.#connections && this.#writing > 0) this.#writing--
       this.#pump()
-      if (this.isDone || this.#isFinishing) this.onIdle()
+      if (this.isDone || this.#hasEnded) this.onIdle()
     })
     if (qos === 0 || isOver) return
     this.#inFlight.set(messageId, { number, dueAt })
