@@ -29,7 +29,7 @@ import { readScenario } from './scenario/scenario-file.ts'
 import { Simulator } from './simulator.ts'
 import { SimulatorError } from './simulator-error.ts'
 import { type NamedStore, queryOf } from './verify/named-store.ts'
-import { RunVerifier } from './verify/run-verifier.ts'
+import { RunVerifier, SubscriptionVerifier } from './verify/run-verifier.ts'
 
 export interface AssemblyDeps {
   readonly registry: () => Registry
@@ -60,8 +60,9 @@ export interface Assembled {
 export async function assemble({ values, given }: Asked, deps: AssemblyDeps): Promise<Assembled> {
   const schemas = new SimulatorSchemas(deps.registry())
   const scenario = await scenarioOf({ values, given }, schemas)
-  const ours = given('gateway') || !given('url')
-  const live = values.live ?? (ours || values.verify ? 'gateway' : 'off')
+  const ours = given('gateway') || !given('url') || values.live === 'gateway'
+  const live = values.live ?? (ours ? 'gateway' : values.verify ? 'broker' : 'off')
+  if (!ours) requireVerifiableThere({ ...values, live })
   const subscribes = live !== 'off'
   requireMeasured(scenario.failIf.map(parseThreshold), { verifies: values.verify, subscribes })
   const { clock, logger } = deps
@@ -71,17 +72,19 @@ export async function assemble({ values, given }: Asked, deps: AssemblyDeps): Pr
   const store = values.askStore ? await queryOf(storeOf(deps)) : undefined
   const folder = makeFolder(values, clock)
   const parts = await partsOf(values, { scenario, tls, folder, schemas }, deps)
-  const verifier =
-    verify && folder !== undefined
-      ? new RunVerifier({ directory: folder, url: gateway }, { token, clock, store, onStep: () => {} })
-      : undefined
+  const verifierDeps = { token, clock, store, onStep: () => {} }
+  const verifierIn = (directory: string) =>
+    ours
+      ? new RunVerifier({ directory, url: gateway }, verifierDeps)
+      : new SubscriptionVerifier(directory, verifierDeps)
+  const verifier = verify && folder !== undefined ? verifierIn(folder) : undefined
   const simulator = new Simulator(
-    { scenario, url, gateway: ours || verify ? gateway : undefined, folder },
+    { scenario, url, gateway: ours ? gateway : undefined, folder },
     {
       parts,
       watch: watchOf(
         { ...values, live },
-        { scenario, tls, schemas, token: ours || given('token') ? token : undefined },
+        { scenario, tls, schemas, isOurs: ours, token: ours || given('token') ? token : undefined },
       ),
       verifier,
       cost: () => addedUp([costOfThisProcess(), ...parts.flatMap((part) => part.cost?.() ?? [])]),
@@ -108,6 +111,14 @@ async function scenarioOf({ values, given }: Asked, schemas: SimulatorSchemas): 
   if (file === undefined) return overridden(plainScenario(values), values)
   requireNone(FLEET_OPTIONS, given, 'the scenario says it')
   return overridden(readScenario(file, schemas.registry), values)
+}
+
+/** At another broker than ours what came at a subscriber is all that there is to ask. */
+function requireVerifiableThere({ verify, live, askStore }: CommandValues): void {
+  const where = 'where --url is of another broker (--gateway says that it is ours)'
+  if (askStore) throw new SimulatorError('bad-option', `--ask-store: no store is asked ${where}`)
+  if (verify && live === 'off')
+    throw new SimulatorError('bad-option', `--verify needs --live broker ${where}: it asks a subscriber`)
 }
 
 function requireNone(names: readonly string[], given: (name: string) => boolean, why: string): void {
@@ -154,17 +165,18 @@ function watchOf(
     scenario: Scenario
     tls: TlsOptions
     schemas: SimulatorSchemas
+    isOurs: boolean
     token: (() => Promise<string>) | undefined
   },
 ): ((log: LiveLog) => LiveWatch) | undefined {
-  const { scenario, tls, schemas, token } = run
+  const { scenario, tls, schemas, isOurs, token } = run
   if (live === 'off') return undefined
   if (live === 'gateway') {
     const streams = streamsOf(scenario)
     return (log) => new GatewayWatch({ url: gateway, token: token ?? (async () => ''), streams }, log)
   }
   const filters = filtersOf(scenario)
-  return (log) => new SubscriberWatch({ url, tls, token, filters }, { log, schemas })
+  return (log) => new SubscriberWatch({ url, tls, isOurs, token, filters }, { log, schemas })
 }
 
 /** What readings come of; undefined where the recording or the platform's maps say it, as of Sparkplug. */

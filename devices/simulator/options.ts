@@ -191,10 +191,13 @@ export function commandOptions(defaults: { readonly url: string; readonly gatewa
     ),
     option(
       '--live <where>',
-      "gateway: readings are followed there; broker: subscribed to at the broker, of whatever make; off. gateway, or off where --url is another's",
+      "gateway: readings are followed there; broker: subscribed to at the broker, of whatever make; off. gateway; where --url is another's, broker with --verify, else off",
       oneOf(LIVE),
     ),
-    new CommandOption('--verify', 'account for every message: in the store, the dead letters, live').default(false),
+    new CommandOption(
+      '--verify',
+      'account for every message: in the store, the dead letters, live; at another broker: at a subscriber',
+    ).default(false),
     new CommandOption(
       '--ask-store',
       'with --verify: ask the InfluxDB of the settings itself, too, by its own language',

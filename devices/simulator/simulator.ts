@@ -26,7 +26,7 @@ import type { Part } from './run/part.ts'
 import type { RunRecord } from './run/run-folder.ts'
 import type { Totals } from './run/totals.ts'
 import type { Scenario } from './scenario/scenario.ts'
-import type { RunVerifier } from './verify/run-verifier.ts'
+import type { Verifies } from './verify/run-verifier.ts'
 
 export interface RunOptions {
   readonly scenario: Scenario
@@ -46,7 +46,7 @@ export interface SimulatorDeps {
   /** An app that sees what comes. */
   readonly watch: ((log: LiveLog) => LiveWatch) | undefined
   /** If the run is to be verified. */
-  readonly verifier: RunVerifier | undefined
+  readonly verifier: Verifies | undefined
   /** Of this process and the others. */
   readonly cost: () => Summary['cost']
   readonly logger: Logger

@@ -53,7 +53,8 @@ export async function verifiedRun(platform: TriedPlatform, options: VerifiedRunO
   const scenario = join(directory, 'scenario.yaml')
   writeFileSync(scenario, scenarioOf(seconds))
   const args = ['simulate', '--scenario', scenario, '--out', join(directory, RUN), '--verify', '--json']
-  if (url !== undefined) args.push('--url', url)
+  // It stands before the platform's own broker.
+  if (url !== undefined) args.push('--url', url, '--gateway', `http://127.0.0.1:${platform.gatewayPort}`)
   const env = {
     ...plainEnvironment(),
     TELLTALE_DATA_DIR: platform.directory,

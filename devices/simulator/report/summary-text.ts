@@ -95,6 +95,7 @@ function faultRow({ kind, atMs, forMs, devices, times, expected, asExpected }: F
 }
 
 function verificationRows(verification: Verification): Row[] {
+  if (verification.subscription !== undefined) return subscriptionRows(verification, verification.subscription)
   const { expectedReadings, stored, superseded, deadLettered, storedUnacknowledged, live, asked } = verification
   const rows: Row[] = [
     [
@@ -107,6 +108,23 @@ function verificationRows(verification: Verification): Row[] {
   if (storedUnacknowledged > 0)
     rows.push(['not acknowledged', `${count(storedUnacknowledged)} are stored all the same`])
   if (live.expected > 0) rows.push(['live', liveText(live)])
+  return rows
+}
+
+function subscriptionRows(
+  verification: Verification,
+  { came, sentQos0, cameQos0, cameUnacknowledged }: NonNullable<Verification['subscription']>,
+): Row[] {
+  const { acknowledged, live } = verification
+  const gaps = live.gaps > 0 ? `, which was cut off ${counted(live.gaps, 'time')}` : ''
+  const rows: Row[] = [
+    [
+      'came',
+      `${count(came)} of ${counted(acknowledged, 'message')} by subscription${gaps}${late(verification)}; no store was asked`,
+    ],
+  ]
+  if (sentQos0 > 0) rows.push(['QoS 0', `${count(cameQos0)} of ${count(sentQos0)} came; nobody had promised them`])
+  if (cameUnacknowledged > 0) rows.push(['not acknowledged', `${count(cameUnacknowledged)} came all the same`])
   return rows
 }
 

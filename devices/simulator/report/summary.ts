@@ -145,7 +145,17 @@ export interface Verification {
     readonly duplicated: number
     readonly gaps: number
   }
-  /** Who was asked: `history`, `flux`, `influxql`... */
+  /** At a broker that is not ours, where no store is asked: what came at a subscriber. Messages. */
+  readonly subscription?: {
+    /** Of those that were acknowledged. */
+    readonly came: number
+    /** Nobody promises those of QoS 0. */
+    readonly sentQos0: number
+    readonly cameQos0: number
+    /** Not acknowledged, and came all the same, which they may. */
+    readonly cameUnacknowledged: number
+  }
+  /** Who was asked: `history`, `flux`, `influxql`...; `subscription` alone at a broker that is not ours. */
   readonly asked: readonly string[]
   readonly findings: readonly Finding[]
   /** Nothing is wrong. */

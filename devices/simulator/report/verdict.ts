@@ -50,7 +50,9 @@ function heldSentence({ verification, acknowledged, sent, toAcknowledge, interru
   return `${early}all ${counted(acknowledged, 'message')} acknowledged; the store was not asked (--verify asks it)`
 }
 
-function storedSentence({ acknowledged, superseded, deadLettered }: Verification): string {
+function storedSentence({ acknowledged, superseded, deadLettered, subscription }: Verification): string {
+  if (subscription !== undefined)
+    return `nothing lost at the broker: ${count(acknowledged)} acknowledged, and all came at a subscriber; no store was asked`
   const others = [
     superseded > 0 && `${count(superseded)} superseded by a later reading of the same time`,
     deadLettered > 0 && `${count(deadLettered)} set aside as intended`,

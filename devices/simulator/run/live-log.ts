@@ -9,12 +9,16 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Timing } from '../fleet/timing.ts'
 import type { SimulatorError } from '../simulator-error.ts'
 import type { DueTimes } from './due-times.ts'
-import { rowHash } from './row-hash.ts'
+import { hashOf, rowHash } from './row-hash.ts'
 
 const LINES_BYTES_MAX = 64 * 1024
 const LOOK_MS = 100
 /** After the platform has caught up: what it sends comes within so much. */
 const QUIET_MS = 1_000
+const SETTLING_MS_MAX = 120_000
+
+/** The reason of a gap: the broker knew nothing of the subscriber's session. */
+export const FORGOTTEN = 'session-forgotten'
 
 /** An app beside a run. */
 export interface LiveWatch {
@@ -30,6 +34,14 @@ export interface LiveReading {
   readonly ts: number
   readonly received?: number | undefined
   readonly values: Readonly<Record<string, unknown>>
+}
+
+export interface LiveMessage {
+  readonly device: string | undefined
+  readonly topic: string
+  readonly payload: Buffer
+  /** With DUP: it may have come before. */
+  readonly isAgain: boolean
 }
 
 export class LiveLog {
@@ -48,14 +60,28 @@ export class LiveLog {
   }
 
   /** It came at `at`, milliseconds since 1970. */
-  take(at: number, { device, stream, ts, received, values }: LiveReading): void {
+  take(at: number, reading: LiveReading): void {
+    const { device, stream, ts, received, values } = reading
+    if (!this.#dueTimes.has(device)) return
+    this.time(at, reading)
+    if (this.#file === undefined) return
+    this.#add(`${at.toFixed(3)}\t${device}\t${stream}\t${ts}\t${rowHash(values)}\t${received ?? ''}\n`)
+  }
+
+  /** As `take`, and nothing is kept of it. */
+  time(at: number, { device, stream, ts }: Omit<LiveReading, 'values'>): void {
     if (!this.#dueTimes.has(device)) return
     this.#received++
     const dueAt = this.#dueTimes.of(device, stream, ts)
     if (dueAt !== undefined) this.timing.record(at - dueAt)
+  }
+
+  /** A message as it came at a subscriber of a broker that is not ours; `device` if it is known of which it is. */
+  message(at: number, { device, topic, payload, isAgain }: LiveMessage): void {
+    if (device !== undefined && !this.#dueTimes.has(device)) return
+    this.#received++
     if (this.#file === undefined) return
-    this.#lines += `${at.toFixed(3)}\t${device}\t${stream}\t${ts}\t${rowHash(values)}\t${received ?? ''}\n`
-    if (this.#lines.length >= LINES_BYTES_MAX) this.flush()
+    this.#add(`message\t${at.toFixed(3)}\t${topic}\t${hashOf(payload)}\t${isAgain ? 'dup' : ''}\n`)
   }
 
   /** `missed` messages are missing, if that is known. */
@@ -63,13 +89,20 @@ export class LiveLog {
     this.#lines += `gap\t${at.toFixed(3)}\t${missed ?? ''}\t${reason}\n`
   }
 
-  /** Resolves when nothing has come for a while, and what has is written. */
+  /** Resolves when nothing has come for a while (others may send for ever, though), and what has is written. */
   async settled(): Promise<void> {
-    for (let quietMs = 0, before = this.#received; quietMs < QUIET_MS; quietMs += LOOK_MS, before = this.#received) {
+    let before = this.#received
+    for (let [quietMs, allMs] = [0, 0]; quietMs < QUIET_MS && allMs < SETTLING_MS_MAX; allMs += LOOK_MS) {
       await pause(LOOK_MS)
-      if (this.#received > before) quietMs = 0
+      quietMs = this.#received > before ? 0 : quietMs + LOOK_MS
+      before = this.#received
     }
     this.flush()
+  }
+
+  #add(line: string): void {
+    this.#lines += line
+    if (this.#lines.length >= LINES_BYTES_MAX) this.flush()
   }
 
   flush(): void {

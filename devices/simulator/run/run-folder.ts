@@ -20,6 +20,8 @@
  * and of a stream with tags `~` and a hash of these behind it.
  *
  * `live.tsv`: at  device  stream  ts  hash  received; a line `gap  at  missed  reason` for each gap that was told.
+ * Of a broker that is not ours: `message  at  topic  hash  dup`, the hash of the payload, `dup` if it came with DUP; after a gap one with the
+ * reason `session-forgotten` if the broker had not kept the subscriber's session.
  *
  * Always true: a line is written after the message has been given to the socket, and before its acknowledgement is counted; a last line
  * without its end was cut off, and is not counted. Bound: about 150 bytes a message; what is not written yet is at most `PENDING_BYTES_MAX`.

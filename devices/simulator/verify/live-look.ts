@@ -211,7 +211,8 @@ function timesAtMost(sent: Sent, message: number): number {
   return sent.outages.overlap(sent.sentAt(message), until) ? sent.times(message) : 1
 }
 
-function endsWhole(path: string): boolean {
+/** A last line without its end was cut off. */
+export function endsWhole(path: string): boolean {
   const file = openSync(path, 'r')
   try {
     const last = Buffer.alloc(1)

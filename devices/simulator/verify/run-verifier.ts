@@ -32,7 +32,41 @@ export interface RunVerifierDeps {
   readonly onStep: (step: string) => void
 }
 
-export class RunVerifier {
+/** What a run needs of its verification. */
+export interface Verifies {
+  start(): Promise<RunRecord['booksBefore']>
+  acknowledged(reading: AcknowledgedReading): void
+  caughtUp(): Promise<void>
+  verify(): Promise<Verification>
+  stop(): Promise<void>
+}
+
+/** At a broker that is not ours nobody is asked: what came at the subscriber says it. */
+export class SubscriptionVerifier implements Verifies {
+  readonly #directory: string
+  readonly #deps: RunVerifierDeps
+
+  constructor(directory: string, deps: RunVerifierDeps) {
+    this.#directory = directory
+    this.#deps = deps
+  }
+
+  async start(): Promise<undefined> {
+    return undefined
+  }
+
+  acknowledged(): void {}
+
+  async caughtUp(): Promise<void> {}
+
+  verify(): Promise<Verification> {
+    return verifyRun({ directory: this.#directory }, this.#deps)
+  }
+
+  async stop(): Promise<void> {}
+}
+
+export class RunVerifier implements Verifies {
   readonly #options: RunVerifierOptions
   readonly #deps: RunVerifierDeps
   readonly #probe: StoreProbe

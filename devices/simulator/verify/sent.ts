@@ -147,6 +147,8 @@ export class Sent {
   endRow = (message: number): number => (message + 1 < this.messages ? this.#firstRow.at(message + 1) : this.rows)
 
   isAcknowledged = (message: number): boolean => !Number.isNaN(this.#acknowledgedAt.at(message))
+  /** Why it was acknowledged as it was, by MQTT 5; 0 without. */
+  code = (message: number): number => this.#code.at(message)
   /** Acknowledged, and dropped, as the reason code says. */
   isRefused(message: number): boolean {
     const code = this.#code.at(message)

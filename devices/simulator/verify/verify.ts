@@ -1,6 +1,6 @@
 /**
  * Owns `--verify`: what became of every message of a run, by its folder and by asking the platform: the store, the dead letters, what came
- * live, the books. Always true: it only reads, and asks again while the platform is away; the same folder and the same platform give the
+ * live, the books; of one at another broker by what came at a subscriber. Always true: it only reads, and asks again while the platform is away; the same folder and the same platform give the
  * same answer. Bound: about 150 bytes a message (`sent.ts`), and a page of history.
  */
 
@@ -11,6 +11,7 @@ import { messageOf } from '../../../platform/errors.ts'
 import type { Verification } from '../report/summary.ts'
 import type { RunRecord } from '../run/run-folder.ts'
 import { SimulatorError } from '../simulator-error.ts'
+import { verifyAtBroker } from './at-broker.ts'
 import { type Books, caughtUp, compareBooks, hasOthers, type Shown } from './books.ts'
 import { Findings } from './findings.ts'
 import { GatewayApi } from './gateway-api.ts'
@@ -55,9 +56,12 @@ export interface VerifyDeps {
 export async function verifyRun(options: VerifyOptions, deps: VerifyDeps): Promise<Verification> {
   const run = readRunRecord(options.directory)
   const url = options.gateway ?? run.gateway
-  if (url === undefined) throw new SimulatorError('bad-run', `${options.directory} names no gateway: give its URL`)
   deps.onStep?.('reading what was sent')
   const sent = await Sent.read(options.directory)
+  if (url === undefined) {
+    deps.onStep?.('comparing what came at the subscriber')
+    return verifyAtBroker({ directory: options.directory, run, lateMs: options.lateMs ?? LATE_MS }, sent)
+  }
   const gateway = new GatewayApi({ url: url.replace(/\/$/, ''), patienceMs: options.patienceMs ?? PATIENCE_MS }, deps)
   return new Verifier({ ...options, run }, { ...deps, sent, gateway }).verify()
 }
@@ -104,7 +108,11 @@ class Verifier {
     const streams = await streamsOf(gateway, sent)
     const [history, native] = [await this.#history(streams), await this.#native(streams)]
     onStep?.('comparing what came live')
-    const live = await LiveLook.read(join(directory, 'live.tsv'), { sent, places: this.#places, lateMs })
+    // A run at what was not known to be ours has kept messages as they came, and no readings.
+    const live =
+      run.gateway === undefined
+        ? undefined
+        : await LiveLook.read(join(directory, 'live.tsv'), { sent, places: this.#places, lateMs })
     const shown = compareBooks(run.booksBefore as Partial<Books> | undefined, books, sent, matched.setAside)
     const witnesses = new Witnesses({
       sent,

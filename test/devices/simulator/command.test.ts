@@ -2,57 +2,10 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { CommanderError } from 'commander'
-import { type SimulateDeps, simulateCommand } from '../../../devices/simulator/command.ts'
-import { systemClock } from '../../../platform/clock.ts'
-import { silentLogger } from '../../../platform/logger.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { startMosquitto } from '../../servers/mosquitto.ts'
 import { requireServer } from '../../servers/server.ts'
-import { registry } from './fleet.ts'
-
-/** Runs `telltale simulate` with `args`; what it printed, and the status it ended with. */
-async function simulate(args: readonly string[], changes: Partial<SimulateDeps> = {}) {
-  const printed = { output: '', errors: '', status: -1, tokens: [] as string[] }
-  const command = simulateCommand({
-    url: 'mqtt://127.0.0.1:1',
-    gateway: 'http://127.0.0.1:1',
-    registry: () => registry,
-    credentials: async () => ({
-      good: async (device) => {
-        printed.tokens.push(device)
-        return 'token'
-      },
-      expired: async () => 'expired',
-      revoked: async () => 'revoked',
-    }),
-    appToken: async () => 'app',
-    partCommand: [],
-    terminal: undefined,
-    store: () => undefined,
-    clock: systemClock,
-    logger: silentLogger(),
-    output: { write: (text) => (printed.output += text) },
-    errorOutput: { write: (text) => (printed.errors += text) },
-    untilInterrupted: () => new Promise(() => {}),
-    exit: (status) => {
-      printed.status = status
-    },
-    ...changes,
-  })
-  command.exitOverride().configureOutput({
-    writeErr: (text) => {
-      printed.errors += text
-    },
-  })
-  try {
-    await command.parseAsync(['--no-out', ...args], { from: 'user' })
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error
-    printed.status = error.exitCode
-  }
-  return printed
-}
+import { simulate } from './simulate.ts'
 
 const WRONG: readonly (readonly [string, string, string])[] = [
   ['--devices', '0', 'from 1 to'],
@@ -129,3 +82,14 @@ test('--json prints the summary alone, and a credentials file spares the install
   const summary = JSON.parse(output)
   assert.deepEqual([summary.sent, summary.acknowledged, summary.ok], [7, 7, true])
 })
+
+for (const [args, why] of [
+  [['--verify', '--live', 'off'], '--verify needs --live broker'],
+  [['--verify', '--ask-store'], '--ask-store: no store is asked'],
+] as const) {
+  test(`of another broker ${args.join(' ')} asks what cannot be`, async (t) => {
+    const { status, errors } = await simulate(['--url', 'mqtt://127.0.0.1:1', '--out', scratchDirectory(t), ...args])
+    assert.equal(status, 2)
+    assert(errors.includes(why), errors)
+  })
+}

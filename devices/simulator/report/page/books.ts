@@ -31,7 +31,22 @@ function sumsOf({ due, sent, toAcknowledge, acknowledged, verification }: Summar
       ],
     },
   ]
-  return verification ? [...sums, storeSum(verification), ...liveSums(verification)] : sums
+  if (verification === undefined) return sums
+  const { subscription } = verification
+  if (subscription !== undefined) return [...sums, subscriptionSum(verification, subscription.came)]
+  return [...sums, storeSum(verification), ...liveSums(verification)]
+}
+
+function subscriptionSum({ acknowledged, altered }: Verification, came: number): Sum {
+  return {
+    caption: 'Messages to come at a subscriber',
+    total: ['acknowledged by the broker', acknowledged],
+    parts: [
+      ['came as they were sent', came],
+      ['altered', altered, true],
+      ['never came', acknowledged - came - altered, true],
+    ],
+  }
 }
 
 function storeSum({ expectedReadings, stored, superseded }: Verification): Sum {

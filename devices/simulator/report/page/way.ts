@@ -38,9 +38,17 @@ export function way(summary: Summary): HTMLElement {
     'way',
     'Where it went',
     element('ol', { class: 'way', 'aria-label': 'The way of a message, stage by stage' }, ...places),
-    summary.verification === undefined &&
-      element('p', { class: 'soft' }, 'Nobody asked the store, the dead letters or the books: --verify does.'),
+    nobodyAsked(summary.verification),
     findings.length > 0 && element('ol', { class: 'findings' }, ...findings.map(finding)),
+  )
+}
+
+function nobodyAsked(verification: Verification | undefined): HTMLElement | false {
+  const soft = (sentence: string) => element('p', { class: 'soft' }, sentence)
+  if (verification === undefined) return soft('Nobody asked the store, the dead letters or the books: --verify does.')
+  if (verification.subscription === undefined) return false
+  return soft(
+    'The broker is not one of Telltale: what it acknowledged was looked for at a subscriber, and no store was asked.',
   )
 }
 
@@ -67,6 +75,7 @@ const findingName = (each: Finding): string => findingTitle(each).replace(/ (at|
 function isAsked(place: Place, { verification, toAcknowledge, unacknowledged, unsent }: Summary): boolean {
   if (place === 'devices') return unsent === 0
   if (place === 'broker' && verification === undefined) return toAcknowledge > 0 && unacknowledged === 0
+  if (verification?.subscription !== undefined) return place === 'broker'
   if (place === 'live') return (verification?.live.expected ?? 0) > 0
   return verification !== undefined
 }
@@ -79,6 +88,7 @@ function passed(place: Place, summary: Summary): string {
 }
 
 function passedVerified(place: Exclude<Place, 'devices' | 'broker'>, verification: Verification): string {
+  if (verification.subscription !== undefined) return WHAT[place]
   if (place === 'store') return `${counted(verification.stored, 'reading')} stored`
   if (place === 'dead-letters') return `${count(verification.deadLettered)} as intended`
   if (place === 'live' && verification.live.expected > 0)
