@@ -45,5 +45,6 @@ faults:
   - { kind: duplicates, ${always}, devices: truck-3, share: 20% }
   - { kind: repeated-times, ${always}, devices: meter-2, share: 20% }
   - { kind: link-loss, at: 3s, for: 2s, devices: truck-4 }
+fail-if: [late>0, live-late>0]
 `
 }

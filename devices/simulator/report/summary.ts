@@ -109,6 +109,9 @@ export const FINDINGS = [
 ] as const
 export type FindingCode = (typeof FINDINGS)[number]
 
+/** All is there, and came later than it might: that is told, and fails a run only where a condition says so (`late>0`). */
+export const LATE: readonly FindingCode[] = ['late', 'live-late']
+
 /** One thing that is wrong, and where. */
 export interface Finding {
   readonly code: FindingCode
@@ -158,6 +161,6 @@ export interface Verification {
   /** Who was asked: `history`, `flux`, `influxql`...; `subscription` alone at a broker that is not ours. */
   readonly asked: readonly string[]
   readonly findings: readonly Finding[]
-  /** Nothing is wrong. */
+  /** Nothing is wrong, but that some of it may have come late. */
   readonly ok: boolean
 }

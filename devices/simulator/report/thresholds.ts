@@ -60,6 +60,14 @@ const ofLive = (name: 'lost' | 'duplicated'): Measure => ({
   verified: true,
 })
 
+const LIVE_LATE: Measure = {
+  kind: 'count',
+  value: ({ verification }) =>
+    verification?.findings.reduce((sum, { code, count }) => sum + (code === 'live-late' ? count : 0), 0),
+  of: ({ verification }) => verification?.live.expected,
+  verified: true,
+}
+
 const ERRORS: Measure = {
   kind: 'count',
   value: ({ errors }) => Object.values(errors).reduce((sum, count) => sum + count, 0),
@@ -84,6 +92,7 @@ const MEASURES: ReadonlyMap<string, Measure> = new Map<string, Measure>([
   ['late', ofVerification('late', 'expectedReadings')],
   ['live-lost', ofLive('lost')],
   ['live-duplicated', ofLive('duplicated')],
+  ['live-late', LIVE_LATE],
 ])
 
 /** The names that a condition may begin with. */

@@ -44,11 +44,15 @@ const CAPITALS: Readonly<Record<FindingCode, string>> = {
 
 function heldSentence({ verification, acknowledged, sent, toAcknowledge, interrupted, elapsedMs }: Summary): string {
   const early = interrupted ? `ended early, after ${seconds(elapsedMs)}; ` : ''
-  if (verification !== undefined) return early + storedSentence(verification)
+  if (verification !== undefined)
+    return [early + storedSentence(verification), ...lateSentences(verification)].join('; ')
   if (toAcknowledge === 0)
     return `${early}${counted(sent, 'message')} sent; QoS 0 is not acknowledged, and the store was not asked`
   return `${early}all ${counted(acknowledged, 'message')} acknowledged; the store was not asked (--verify asks it)`
 }
+
+const lateSentences = ({ findings }: Verification): string[] =>
+  worstFirst(findings).map((finding) => `${findingTitle(finding)}: ${finding.sentence.replace(/\.$/, '')}`)
 
 function storedSentence({ acknowledged, superseded, deadLettered, subscription }: Verification): string {
   if (subscription !== undefined)

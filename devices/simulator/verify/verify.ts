@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../../platform/clock.ts'
 import { messageOf } from '../../../platform/errors.ts'
-import type { Verification } from '../report/summary.ts'
+import { LATE, type Verification } from '../report/summary.ts'
 import type { RunRecord } from '../run/run-folder.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { verifyAtBroker } from './at-broker.ts'
@@ -248,10 +248,14 @@ class Verifier {
       },
       asked: [...this.#asked, 'dead letters', ...(live ? ['live'] : []), 'books'],
       findings,
-      ok: findings.length === 0,
+      // What is waited for in vain is told as late, too.
+      ok: findings.every(({ code }) => LATE.includes(code)) && isAllThere(reconciled),
     }
   }
 }
+
+const isAllThere = (reconciled: Reconciled | undefined): boolean =>
+  reconciled === undefined || reconciled.stored + reconciled.superseded === reconciled.expected
 
 interface Seen {
   readonly matched: Matched

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { foundText } from '../../../../devices/simulator/report/numbers.ts'
-import type { Summary } from '../../../../devices/simulator/report/summary.ts'
+import type { Finding, Summary } from '../../../../devices/simulator/report/summary.ts'
 import { summaryText } from '../../../../devices/simulator/report/summary-text.ts'
 import { BAD, GOOD, VERIFICATION } from './finished-run.ts'
 
@@ -14,6 +14,8 @@ function unverified(changes: Partial<Summary> = {}): Summary {
   const { verification: _, ...rest } = GOOD
   return { ...rest, ...changes }
 }
+
+const LATE_ONES: Finding = { code: 'late', stage: 'store', count: 3, sentence: '3 readings came late', examples: [] }
 
 test('each thing that was measured has its line, and a run in which all is well ends with what became of its messages', () => {
   const text = summaryText(GOOD)
@@ -87,6 +89,11 @@ const VERDICTS: readonly (readonly [string, Summary, RegExp])[] = [
   ],
   ['refused', unverified({ ok: false, refused: 'sim-1 was refused' }), /^ENDED: sim-1 was refused$/],
   ['interrupted', unverified({ ok: false, interrupted: true }), /^INTERRUPTED after 300\.4 s$/],
+  [
+    'late, and all there',
+    { ...GOOD, verification: { ...VERIFICATION, findings: [LATE_ONES] } },
+    /^nothing lost: .*; LATE 3 at store: 3 readings came late$/,
+  ],
   ['interrupted and verified', { ...GOOD, interrupted: true }, /^ended early, after 300\.4 s; nothing lost: /],
   ['not verified', { ...GOOD, ok: false, verification: { ...VERIFICATION, ok: false } }, /^NOT VERIFIED$/],
   ['for no reason that is known', unverified({ ok: false }), /^FAILED$/],

@@ -129,6 +129,7 @@ test('what needs a verification, or a live subscription, is known before the run
     'late',
     'live-lost',
     'live-duplicated',
+    'live-late',
   ])
   assert.deepEqual(needing('needsLive'), [
     'live-p50',
@@ -138,6 +139,7 @@ test('what needs a verification, or a live subscription, is known before the run
     'live-max',
     'live-lost',
     'live-duplicated',
+    'live-late',
   ])
 })
 
