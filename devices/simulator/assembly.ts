@@ -72,7 +72,7 @@ export async function assemble({ values, given }: Asked, deps: AssemblyDeps): Pr
   const store = values.askStore ? await queryOf(storeOf(deps)) : undefined
   const folder = makeFolder(values, clock)
   const parts = await partsOf(values, { scenario, tls, folder, schemas }, deps)
-  const verifierDeps = { token, clock, store, onStep: () => {} }
+  const verifierDeps = { token, clock, store, logger }
   const verifierIn = (directory: string) =>
     ours
       ? new RunVerifier({ directory, url: gateway }, verifierDeps)

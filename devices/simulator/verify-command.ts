@@ -72,6 +72,7 @@ async function verify(directory: string, values: Values, deps: VerifyCommandDeps
       clock: deps.clock,
       store: askStore ? await queryOf(storeOf(deps)) : undefined,
       onStep: (step) => !json && deps.output.write(`${step}\n`),
+      onWaiting: (what) => what !== undefined && deps.errorOutput.write(`${printable(what)}\n`),
     },
   )
   const before = readSummary(directory)

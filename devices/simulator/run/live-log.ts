@@ -15,7 +15,8 @@ const LINES_BYTES_MAX = 64 * 1024
 const LOOK_MS = 100
 /** After the platform has caught up: what it sends comes within so much. */
 const QUIET_MS = 1_000
-const SETTLING_MS_MAX = 120_000
+/** What goes on coming for longer is no answer to what was sent. */
+const SETTLED_MS_MAX = 30_000
 
 /** The reason of a gap: the broker knew nothing of the subscriber's session. */
 export const FORGOTTEN = 'session-forgotten'
@@ -89,13 +90,13 @@ export class LiveLog {
     this.#lines += `gap\t${at.toFixed(3)}\t${missed ?? ''}\t${reason}\n`
   }
 
-  /** Resolves when nothing has come for a while (others may send for ever, though), and what has is written. */
+  /** Resolves when nothing has come for a while, or something for too long, and what has is written. */
   async settled(): Promise<void> {
-    let before = this.#received
-    for (let [quietMs, allMs] = [0, 0]; quietMs < QUIET_MS && allMs < SETTLING_MS_MAX; allMs += LOOK_MS) {
+    let quietMs = 0
+    for (let waitedMs = 0; quietMs < QUIET_MS && waitedMs < SETTLED_MS_MAX; waitedMs += LOOK_MS) {
+      const before = this.#received
       await pause(LOOK_MS)
       quietMs = this.#received > before ? 0 : quietMs + LOOK_MS
-      before = this.#received
     }
     this.flush()
   }

@@ -11,6 +11,8 @@ import type { GatewayApi } from './gateway-api.ts'
 import type { Sent } from './sent.ts'
 
 const LOOK_MS = 250
+/** What is not there by then is told to be waited for. */
+const TOLD_MS = 3_000
 const DEVICES_MAX = 200
 
 /** Messages, but for `readings`. */
@@ -37,11 +39,22 @@ const NOTHING = { accepted: 0, stored: 0, deadLettered: 0, pending: 0, readings:
 /** Waits until all that had been accepted when it was first asked is accounted for, as long as that goes on. */
 export async function caughtUp(
   gateway: GatewayApi,
-  { patienceMs, clock, findings }: { readonly patienceMs: number; readonly clock: Clock; readonly findings: Findings },
+  {
+    patienceMs,
+    clock,
+    findings,
+    onWaiting,
+  }: {
+    readonly patienceMs: number
+    readonly clock: Clock
+    readonly findings: Findings
+    readonly onWaiting?: ((what: string | undefined) => void) | undefined
+  },
 ): Promise<Books> {
   let goal: number | undefined
   let done = -1
-  let movedAt = clock.now()
+  const beganAt = clock.now()
+  let movedAt = beganAt
   for (;;) {
     const books = (await gateway.get<Omit<Books, 'newestLetter'>>('/v1/ledger')) ?? NOTHING
     goal ??= books.accepted
@@ -54,7 +67,12 @@ export async function caughtUp(
     const accounted = books.stored + books.deadLettered
     if (accounted > done) [done, movedAt] = [accounted, clock.now()]
     const left = goal - accounted
-    if (left <= 0) return readBooks(gateway)
+    if (left <= 0) {
+      onWaiting?.(undefined)
+      return readBooks(gateway)
+    }
+    if (clock.now() - beganAt >= TOLD_MS)
+      onWaiting?.(`${left} messages that the platform has taken are neither stored nor set aside yet`)
     if (clock.now() - movedAt > patienceMs) {
       const { store } = (await gateway.get<{ store?: { away?: { text?: string } } }>('/v1/platform')) ?? {}
       const away =

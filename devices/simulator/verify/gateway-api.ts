@@ -1,6 +1,7 @@
 /**
  * Owns questions to a gateway whose platform may be killed meanwhile: a question is asked again until it is answered whole, or
- * `patienceMs` are over. Always true: what is answered came with status 200; the token is in no error. Bound: one request at a time.
+ * `patienceMs` are over. Always true: what is answered came with status 200; the token is in no error; that an answer is waited for is told.
+ * Bound: one request at a time, `patienceMs` and an answer's `ANSWER_MS_MAX`.
  */
 
 import { setTimeout as pause } from 'node:timers/promises'
@@ -10,10 +11,12 @@ import { SimulatorError } from '../simulator-error.ts'
 
 const PAUSE_MS_MIN = 100
 const PAUSE_MS_MAX = 2_000
-/** A gateway that takes the request and answers nothing. */
-const ANSWER_MS_MAX = 120_000
+/** A gateway that takes the request and answers nothing is asked anew. */
+const ANSWER_MS_MAX = 30_000
 /** Who is not patient waits for an answer so long all the same. */
 const ANSWER_MS_MIN = 5_000
+/** An answer that is not there by then is told to be waited for. */
+const TOLD_MS = 3_000
 const AGAIN: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])
 
 export type Parameters = Readonly<Record<string, string | number | readonly string[] | undefined>>
@@ -29,6 +32,8 @@ export interface GatewayDeps {
   readonly token: () => Promise<string>
   readonly clock: Clock
   readonly signal?: AbortSignal | undefined
+  /** What is waited for, in a sentence; undefined when it has come. */
+  readonly onWaiting?: ((what: string | undefined) => void) | undefined
 }
 
 export class GatewayApi {
@@ -47,20 +52,37 @@ export class GatewayApi {
    */
   async get<T>(path: string, parameters: Parameters = {}): Promise<T | undefined> {
     const target = `${path}${queryOf(parameters)}`
-    const { clock, signal } = this.#deps
+    const { clock, signal, onWaiting } = this.#deps
     const deadline = clock.now() + this.#options.patienceMs
-    for (let waitMs = PAUSE_MS_MIN; ; waitMs = Math.min(waitMs * 2, PAUSE_MS_MAX)) {
-      const answer = await this.#try<T>(target)
-      if ('value' in answer) return answer.value
-      if (clock.now() + waitMs > deadline) {
-        const patience = `${this.#options.patienceMs / 1000} s`
-        throw new SimulatorError(
-          'unreachable',
-          `${this.#options.url} did not answer ${path} in ${patience}: ${answer.why}`,
-        )
-      }
-      await pause(waitMs, undefined, signal && { signal })
+    let why = 'no answer yet'
+    let isTold = false
+    const tell = () => {
+      isTold = true
+      onWaiting?.(this.#waitingFor(path, why, deadline))
     }
+    const telling = onWaiting && setInterval(tell, TOLD_MS)
+    try {
+      for (let waitMs = PAUSE_MS_MIN; ; waitMs = Math.min(waitMs * 2, PAUSE_MS_MAX)) {
+        const answer = await this.#try<T>(target)
+        if ('value' in answer) return answer.value
+        why = answer.why
+        if (clock.now() + waitMs > deadline) throw this.#unreachable(path, why)
+        await pause(waitMs, undefined, signal && { signal })
+      }
+    } finally {
+      clearInterval(telling)
+      if (isTold) onWaiting?.(undefined)
+    }
+  }
+
+  #waitingFor(path: string, why: string, deadline: number): string {
+    const left = Math.max(0, Math.ceil((deadline - this.#deps.clock.now()) / 1000))
+    return `${this.#options.url} does not answer ${path} (${why}): it is asked for ${left} s more`
+  }
+
+  #unreachable(path: string, why: string): SimulatorError {
+    const { url, patienceMs } = this.#options
+    return new SimulatorError('unreachable', `${url} did not answer ${path} in ${patienceMs / 1000} s: ${why}`)
   }
 
   async #try<T>(target: string): Promise<{ readonly value: T | undefined } | { readonly why: string }> {

@@ -4,6 +4,7 @@
  */
 
 import type { Column, Reading } from '../../../schemas/reading.ts'
+import { SimulatorError } from '../simulator-error.ts'
 import type { GatewayApi } from './gateway-api.ts'
 import type { Sent } from './sent.ts'
 
@@ -53,6 +54,7 @@ export async function* readHistory(
   const limit = Math.min(PAGE_READINGS_MAX, Math.max(PAGE_READINGS_MIN, Math.ceil(count / PAGES)))
   const named = devices.length > FILTERS_MAX ? ['+'] : devices
   const filter = named.map((device) => `devices/${device}/telemetry/${stream}`)
+  const pages = new Set<string>()
   for (let after: string | undefined; ; ) {
     const asked = { filter, from: from.toFixed(3), to: to.toFixed(3), limit, after }
     const page = await gateway.get<{ readings: readonly Reading[]; next?: string }>('/v1/readings', asked)
@@ -60,6 +62,8 @@ export async function* readHistory(
     yield* page.readings
     after = page.next
     if (after === undefined) return
+    if (pages.has(after)) throw new SimulatorError('refused', `history goes in a circle: it has named ${after} before`)
+    pages.add(after)
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Clock } from '../../../platform/clock.ts'
+import type { Logger } from '../../../platform/logger.ts'
 import type { Verification } from '../report/summary.ts'
 import type { AcknowledgedReading } from '../run/message-log.ts'
 import type { RunRecord } from '../run/run-folder.ts'
@@ -17,6 +18,8 @@ import { LATE_MS, PATIENCE_MS, verifyRun } from './verify.ts'
 /** A reading that is not answered for in so long is asked for again in the next second. */
 const PROBE_PATIENCE_MS = 1_000
 const BOOKS_PATIENCE_MS = 5_000
+/** After it was waited for in vain. */
+const PATIENCE_AGAIN_MS = 10_000
 
 export interface RunVerifierOptions {
   /** The run folder. */
@@ -29,7 +32,8 @@ export interface RunVerifierDeps {
   readonly token: () => Promise<string>
   readonly clock: Clock
   readonly store: StoreQuery | undefined
-  readonly onStep: (step: string) => void
+  /** That something is waited for is told to whoever runs it, once each time. */
+  readonly logger: Pick<Logger, 'warn'>
 }
 
 /** What a run needs of its verification. */
@@ -39,6 +43,8 @@ export interface Verifies {
   caughtUp(): Promise<void>
   verify(): Promise<Verification>
   stop(): Promise<void>
+  /** For a person: what does not come, and for how long still it is waited for. */
+  readonly waitingFor?: string | undefined
 }
 
 /** At a broker that is not ours nobody is asked: what came at the subscriber says it. */
@@ -70,6 +76,10 @@ export class RunVerifier implements Verifies {
   readonly #options: RunVerifierOptions
   readonly #deps: RunVerifierDeps
   readonly #probe: StoreProbe
+  #isCaughtUp = true
+  #isTold = false
+  /** What the platform does not give yet, in a sentence. */
+  waitingFor: string | undefined
 
   constructor(options: RunVerifierOptions, deps: RunVerifierDeps) {
     this.#options = options
@@ -97,14 +107,24 @@ export class RunVerifier implements Verifies {
   async caughtUp(): Promise<void> {
     await this.#probe.stop()
     const { clock } = this.#deps
-    const gateway = new GatewayApi({ url: this.#options.url, patienceMs: PATIENCE_MS }, this.#deps)
-    await caughtUp(gateway, { patienceMs: PATIENCE_MS, clock, findings: new Findings() })
+    const onWaiting = this.#waits
+    const findings = new Findings()
+    const gateway = new GatewayApi({ url: this.#options.url, patienceMs: PATIENCE_MS }, { ...this.#deps, onWaiting })
+    await caughtUp(gateway, { patienceMs: PATIENCE_MS, clock, findings, onWaiting })
+    this.#isCaughtUp = findings.count('late') === 0
   }
 
   /** Once the run folder is written. */
   async verify(): Promise<Verification> {
     const { directory, url } = this.#options
-    return verifyRun({ directory, gateway: url }, this.#deps)
+    const catchUpMs = this.#isCaughtUp ? PATIENCE_MS : PATIENCE_AGAIN_MS
+    return verifyRun({ directory, gateway: url, catchUpMs }, { ...this.#deps, onWaiting: this.#waits })
+  }
+
+  readonly #waits = (what: string | undefined): void => {
+    this.waitingFor = what
+    if (what !== undefined && !this.#isTold) this.#deps.logger.warn(what)
+    this.#isTold = what !== undefined
   }
 
   stop(): Promise<void> {

@@ -34,6 +34,7 @@ export class StoreProbe {
   readonly #asked = new Map<Probed, 'store-away' | '-'>()
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
+  #isStopping = false
 
   /** `gateway`: one that does not wait long for an answer. */
   constructor(
@@ -59,10 +60,11 @@ export class StoreProbe {
     }, LOOK_MS)
   }
 
-  /** What has not come by now is written as such. */
+  /** What has not come by now is written as such. Waits for one answer at most. */
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#timer = undefined
+    this.#isStopping = true
     await this.#looking
     for (const [probed, why] of this.#asked) this.#write(probed, '-', why)
     this.#asked.clear()
@@ -71,7 +73,7 @@ export class StoreProbe {
 
   async look(): Promise<void> {
     const old = this.#deps.clock.now() - this.#lateMs
-    while ((this.#young[0]?.acknowledgedAt ?? old) < old && this.#asked.size < ASKED_MAX) {
+    while (!this.#isStopping && (this.#young[0]?.acknowledgedAt ?? old) < old && this.#asked.size < ASKED_MAX) {
       const probed = this.#young.shift()
       if (probed !== undefined && !(await this.#isThere(probed))) this.#asked.set(probed, await this.#why('-'))
       else if (probed !== undefined) this.#write(probed, 0, '-')
@@ -79,6 +81,7 @@ export class StoreProbe {
     // While all that may be asked for is waited for, seconds are left out.
     if (this.#young.length > ASKED_MAX + this.#lateMs / LOOK_MS) this.#young.shift()
     for (const [probed, why] of this.#asked) {
+      if (this.#isStopping) return
       const isThere = await this.#isThere(probed)
       if (!isThere) this.#asked.set(probed, await this.#why(why))
       else {

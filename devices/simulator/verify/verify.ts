@@ -39,6 +39,8 @@ export interface VerifyOptions {
   readonly gateway?: string | undefined
   readonly lateMs?: number
   readonly patienceMs?: number
+  /** How long it is waited for what is neither stored nor set aside, if none of it goes on; `patienceMs` unless told. */
+  readonly catchUpMs?: number
 }
 
 export interface VerifyDeps {
@@ -50,6 +52,8 @@ export interface VerifyDeps {
   readonly signal?: AbortSignal | undefined
   /** What is being done, for a person. */
   readonly onStep?: (step: string) => void
+  /** What is waited for, in a sentence; undefined when it has come. */
+  readonly onWaiting?: (what: string | undefined) => void
 }
 
 /** Throws a `SimulatorError`: `bad-run`, `unreachable`, `refused`. */
@@ -97,11 +101,11 @@ class Verifier {
   }
 
   async verify(): Promise<Verification> {
-    const { sent, gateway, clock, onStep } = this.#deps
-    const { directory, run, patienceMs = PATIENCE_MS, lateMs = LATE_MS } = this.#options
+    const { sent, gateway, clock, onStep, onWaiting } = this.#deps
+    const { directory, run, patienceMs = PATIENCE_MS, catchUpMs = patienceMs, lateMs = LATE_MS } = this.#options
     const findings = this.#findings
     onStep?.('waiting until the platform has caught up')
-    const books = await caughtUp(gateway, { patienceMs, clock, findings })
+    const books = await caughtUp(gateway, { patienceMs: catchUpMs, clock, findings, onWaiting })
     onStep?.('comparing the dead letters')
     const matched = await this.#letters()
     onStep?.('comparing the store')

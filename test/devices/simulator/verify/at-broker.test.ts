@@ -150,7 +150,7 @@ test('what a broker has acknowledged, and forgets when it is killed -9, is found
     {
       parts: [part],
       watch: (log) => new SubscriberWatch(watch, { log, schemas }),
-      verifier: new SubscriptionVerifier(directory, { ...deps, store: undefined, onStep: () => {} }),
+      verifier: new SubscriptionVerifier(directory, { ...deps, store: undefined, logger: silentLogger() }),
       cost: () => ({ cpuSeconds: 0, rssBytesMax: 0 }),
       logger,
     },
