@@ -226,7 +226,7 @@ export class Simulator {
   }
 
   async #account(run: RunRecord & { endedAt: number }, payloadHash: string, isInterrupted: boolean): Promise<Summary> {
-    const { scenario, url, folder } = this.#options
+    const { scenario, url, gateway, folder } = this.#options
     const { totals, live, refused } = this.#bySecond
     let verification: Verification | undefined
     if (this.#deps.verifier !== undefined) {
@@ -240,6 +240,7 @@ export class Simulator {
     const summary = summarize({
       scenario,
       url,
+      isOurs: gateway !== undefined,
       startAt: this.#startAt,
       processes: run.processes,
       elapsedMs: run.endedAt - run.beganAt,

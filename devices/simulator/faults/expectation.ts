@@ -1,16 +1,20 @@
-/** Owns what a platform is expected to do with each kind of fault. */
+/** Owns what a platform is expected to do with each kind of fault, and how often something else was seen. */
 
-import type { FaultKind } from './fault.ts'
+import type { FaultAccount, FaultKind } from './fault.ts'
 
 export interface Expectation {
   /** For a person. */
   readonly sentence: string
-  /** The device itself sees whether it was so; of the others the verification finds it. */
-  readonly isSeenByDevice: boolean
+  /**
+   * Who sees whether it was so: the device itself; the verification, of each message; whoever asks the platform while it is done
+   * (`../run/fault-checks.ts`).
+   */
+  readonly seenBy: 'device' | 'verification' | 'asking'
 }
 
-const seen = (sentence: string): Expectation => ({ sentence, isSeenByDevice: true })
-const found = (sentence: string): Expectation => ({ sentence, isSeenByDevice: false })
+const seen = (sentence: string): Expectation => ({ sentence, seenBy: 'device' })
+const found = (sentence: string): Expectation => ({ sentence, seenBy: 'verification' })
+const asked = (sentence: string): Expectation => ({ sentence, seenBy: 'asking' })
 
 const EXPECTATIONS: Readonly<Record<FaultKind, Expectation>> = {
   'link-loss': seen('the device comes back, and what was due meanwhile is stored, at the time when it was measured'),
@@ -31,8 +35,12 @@ const EXPECTATIONS: Readonly<Record<FaultKind, Expectation>> = {
   'revoked-token': seen('refused each time, and let in again with a good token'),
   'wrong-client-id': seen('refused each time, and let in again as itself'),
   'same-id': seen('the newer connection takes the older one over, and nothing acknowledged is lost'),
-  mute: found('the device is told to be silent, and nothing else'),
-  'never-acknowledges': found('its commands stay unacknowledged, and no other device waits'),
+  mute: asked('the device is told to be silent, and nothing else'),
+  'never-acknowledges': asked('its commands stay unacknowledged, and no other device waits'),
 }
+
+/** How often something else was seen than what is expected; 0 where nobody looked. */
+export const unexpectedOf = ({ times, looked = times, asExpected = looked }: FaultAccount): number =>
+  Math.max(0, looked - asExpected)
 
 export const expectationOf = (kind: FaultKind): Expectation => EXPECTATIONS[kind]

@@ -71,6 +71,8 @@ export interface FaultAccount {
   readonly times: number
   /** What the platform is expected to do with it, a sentence. */
   readonly expected: string
+  /** How often somebody looked what came of it; undefined: each time, if `asExpected` is there. */
+  readonly looked?: number
   /** How often that was seen; undefined where nobody looked (no `--verify`). */
   readonly asExpected?: number
 }

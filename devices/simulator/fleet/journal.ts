@@ -63,7 +63,7 @@ export class Journal {
       topic,
       qos,
       payloadHash: hashOf(payload),
-      fault: fault?.fault.kind,
+      fault: fault && { kind: fault.fault.kind, number: fault.number },
       ...expected,
     })
     return number

@@ -1,7 +1,7 @@
 /** Owns how a finished run becomes its summary: numbers, and whether all that was promised is held. */
 
 import { befallenCount } from '../faults/befallen.ts'
-import { expectationOf } from '../faults/expectation.ts'
+import { expectationOf, unexpectedOf } from '../faults/expectation.ts'
 import type { Fault, FaultAccount } from '../faults/fault.ts'
 import type { Timing } from '../fleet/timing.ts'
 import type { Totals } from '../run/totals.ts'
@@ -12,6 +12,8 @@ import { evaluate, parseThreshold } from './thresholds.ts'
 export interface Finished {
   readonly scenario: Scenario
   readonly url: string
+  /** A gateway of ours is beside it: what is expected is expected of this broker. */
+  readonly isOurs: boolean
   /** Of the first readings, milliseconds since 1970. */
   readonly startAt: number
   readonly processes: number
@@ -73,17 +75,20 @@ export function summarize(finished: Finished): Summary {
     ...(refused !== undefined && { refused }),
     ok: false,
   }
-  return judged(summary, scenario.failIf)
+  return judged(summary, scenario.failIf, finished.isOurs)
 }
 
 /** The same, held to its conditions: anew when it has been verified since. */
-export function judged(summary: Summary, failIf: readonly string[]): Summary {
-  const { verification, interrupted, refused, unacknowledged, unsent } = summary
+export function judged(before: Summary, failIf: readonly string[], isOurs: boolean): Summary {
+  const { verification, interrupted, refused, unacknowledged, unsent } = before
+  const summary = { ...before, faults: before.faults.map((account, number) => verified(account, number, before)) }
   const thresholds = evaluate(failIf.map(parseThreshold), summary)
   // What was cut short proves something only if it is looked at.
   const isShown = verification === undefined ? !interrupted : verification.ok
   const isWhole = refused === undefined && unacknowledged === 0 && unsent === 0
-  return { ...summary, thresholds, ok: isShown && isWhole && thresholds.every(({ held }) => held) }
+  // Another broker is not bound to what is expected of ours.
+  const isAsExpected = !isOurs || summary.faults.every((account) => unexpectedOf(account) === 0)
+  return { ...summary, thresholds, ok: isShown && isWhole && isAsExpected && thresholds.every(({ held }) => held) }
 }
 
 /** Messages a second of all devices; 0 if one of them sends as fast as it is acknowledged. */
@@ -101,7 +106,7 @@ export function targetRateOf({ fleet }: Scenario): number {
 function accountOf(fault: Fault, number: number, { scenario, totals }: Finished): FaultAccount {
   const { kind, atMs, forMs, devices } = fault
   const { times = 0, asExpected = 0 } = totals.faults[number] ?? {}
-  const { sentence, isSeenByDevice } = expectationOf(kind)
+  const { sentence, seenBy } = expectationOf(kind)
   return {
     kind,
     atMs,
@@ -109,8 +114,15 @@ function accountOf(fault: Fault, number: number, { scenario, totals }: Finished)
     devices: befallenCount(devices, scenario),
     times,
     expected: sentence,
-    ...(isSeenByDevice && { asExpected }),
+    ...(seenBy === 'device' && { asExpected }),
   }
+}
+
+/** What a fault of messages came to, the verification has found. */
+function verified(account: FaultAccount, number: number, { verification }: Summary): FaultAccount {
+  if (verification === undefined || expectationOf(account.kind).seenBy !== 'verification') return account
+  const outcome = verification.faults.find((each) => each.number === number)
+  return { ...account, looked: outcome?.messages ?? 0, asExpected: outcome?.asExpected ?? 0 }
 }
 
 const withoutAbsent = <T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]> } =>

@@ -1,6 +1,7 @@
 /** Owns the account of a finished run for a terminal: lines of a name and what was found, what is wrong, and the verdict as the last line. */
 
 import { printable } from '../../../platform/printable.ts'
+import { unexpectedOf } from '../faults/expectation.ts'
 import type { FaultAccount } from '../faults/fault.ts'
 import { count, counted, foundText, mebibytes, ms, seconds } from './numbers.ts'
 import type { Finding, Percentiles, Summary, Verification } from './summary.ts'
@@ -88,8 +89,10 @@ function troubleRows({ reconnects, refusals, commands, errors, reasons }: Summar
   return rows
 }
 
-function faultRow({ kind, atMs, forMs, devices, times, expected, asExpected }: FaultAccount): Row {
-  const seen = asExpected === undefined ? '' : `, ${asExpected === times ? 'all' : count(asExpected)} as expected`
+function faultRow(account: FaultAccount): Row {
+  const { kind, atMs, forMs, devices, times, looked = times, expected, asExpected } = account
+  const how = unexpectedOf(account) > 0 ? 'NOT as expected' : 'as expected'
+  const seen = asExpected === undefined ? '' : `, ${count(asExpected)} of ${count(looked)} ${how}`
   const window = `at ${seconds(atMs)} for ${Number.isFinite(forMs) ? seconds(forMs) : 'the rest'}`
   return [kind, `${window}, ${counted(devices, 'device')}, ${counted(times, 'time')}${seen}: ${printable(expected)}`]
 }

@@ -124,6 +124,15 @@ export interface Finding {
   readonly examples: readonly string[]
 }
 
+/** What became of the messages that a fault made what they are. */
+export interface FaultOutcome {
+  /** Of the fault in the scenario, from 0; those by hand come behind. */
+  readonly number: number
+  readonly messages: number
+  /** They became what they were to become. */
+  readonly asExpected: number
+}
+
 /** What became of every message: the sums are over all that was sent. */
 export interface Verification {
   /** Messages that a PUBACK promised. */
@@ -148,6 +157,8 @@ export interface Verification {
     readonly duplicated: number
     readonly gaps: number
   }
+  /** Of those that made messages what they are. */
+  readonly faults: readonly FaultOutcome[]
   /** At a broker that is not ours, where no store is asked: what came at a subscriber. Messages. */
   readonly subscription?: {
     /** Of those that were acknowledged. */

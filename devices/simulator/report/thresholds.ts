@@ -8,6 +8,7 @@
 
 import { TelltaleError } from '../../../platform/errors.ts'
 import { parseDuration } from '../../../platform/units.ts'
+import { unexpectedOf } from '../faults/expectation.ts'
 import type { Percentiles, Summary, ThresholdResult, Verification } from './summary.ts'
 
 /** `bad-threshold`: what is wrong with a condition, and what would be right. */
@@ -75,6 +76,13 @@ const ERRORS: Measure = {
   verified: false,
 }
 
+/** How often a fault came otherwise than it is expected to. */
+const UNEXPECTED: Measure = {
+  kind: 'count',
+  value: ({ faults }) => faults.reduce((sum, account) => sum + unexpectedOf(account), 0),
+  verified: false,
+}
+
 const MEASURES: ReadonlyMap<string, Measure> = new Map<string, Measure>([
   ...Object.entries(TIMES).flatMap(([prefix, from]) =>
     PERCENTILES.map((at): [string, Measure] => [`${prefix}${at}`, { kind: 'time', from, at }]),
@@ -86,6 +94,7 @@ const MEASURES: ReadonlyMap<string, Measure> = new Map<string, Measure>([
   ['refusals', ofSummary('refusals')],
   ['reconnects', ofSummary('reconnects')],
   ['errors', ERRORS],
+  ['unexpected', UNEXPECTED],
   ['lost', ofVerification('lost', 'acknowledged')],
   ['duplicated', ofVerification('duplicated', 'expectedReadings')],
   ['altered', ofVerification('altered', 'expectedReadings')],

@@ -4,6 +4,8 @@
  * Always true: what is worst is said, and it agrees with `ok`; nothing is called stored that the store was not asked for.
  */
 
+import { unexpectedOf } from '../faults/expectation.ts'
+import type { FaultAccount } from '../faults/fault.ts'
 import { count, counted, foundText, seconds } from './numbers.ts'
 import { FINDINGS, type Finding, type FindingCode, type Summary, type Verification } from './summary.ts'
 
@@ -13,7 +15,9 @@ export interface Verdict {
 }
 
 export function verdictOf(summary: Summary): Verdict {
-  return { ok: summary.ok, sentence: summary.ok ? heldSentence(summary) : failedSentence(summary) }
+  if (!summary.ok) return { ok: false, sentence: failedSentence(summary) }
+  // Of another broker than ours, which need not.
+  return { ok: true, sentence: [heldSentence(summary), ...summary.faults.flatMap(unexpectedText)].join('; ') }
 }
 
 /** The worst first: in the order of `FINDINGS`, and of one code the more numerous. */
@@ -65,6 +69,13 @@ function storedSentence({ acknowledged, superseded, deadLettered, subscription }
   return `nothing lost: ${count(acknowledged)} acknowledged, all stored${rest}`
 }
 
+function unexpectedText(account: FaultAccount): string[] {
+  const { kind, times, looked = times, expected } = account
+  const unexpected = unexpectedOf(account)
+  if (unexpected === 0) return []
+  return [`NOT AS EXPECTED: ${kind}, ${count(unexpected)} of ${counted(looked, 'time')} (expected: ${expected})`]
+}
+
 function failedSentence(summary: Summary): string {
   const { refused, unacknowledged, verification, faults, thresholds, interrupted, elapsedMs } = summary
   const reasons: string[] = []
@@ -75,10 +86,7 @@ function failedSentence(summary: Summary): string {
   } else if (verification?.ok === false) reasons.push('NOT VERIFIED')
   if (refused !== undefined) reasons.push(`ENDED: ${refused}`)
   if (unacknowledged > 0) reasons.push(`${counted(unacknowledged, 'message')} NOT acknowledged`)
-  for (const { kind, times, asExpected } of faults) {
-    if (asExpected === undefined || asExpected >= times) continue
-    reasons.push(`NOT AS EXPECTED: ${kind}, ${count(times - asExpected)} of ${counted(times, 'time')}`)
-  }
+  reasons.push(...faults.flatMap(unexpectedText))
   for (const { condition, value, held } of thresholds) {
     if (!held) reasons.push(`MISSED ${condition}: ${foundText(condition, value)}`)
   }

@@ -22,6 +22,12 @@ export interface ExpectedRow {
   readonly series?: string
 }
 
+export interface FaultOfMessage {
+  readonly kind: string
+  /** In the scenario, from 0; those by hand come behind. */
+  readonly number: number
+}
+
 /** A message was sent for the first time. */
 export interface SentEvent {
   readonly kind: 'sent'
@@ -35,8 +41,8 @@ export interface SentEvent {
   readonly topic: string
   readonly qos: number
   readonly payloadHash: string
-  /** The kind of fault that made it what it is. */
-  readonly fault: string | undefined
+  /** What made it what it is. */
+  readonly fault: FaultOfMessage | undefined
   readonly outcome: Outcome
   readonly rows: readonly ExpectedRow[]
 }
@@ -84,23 +90,13 @@ export class MessageLog {
     this.#file = openSync(path, 'a')
   }
 
-  sent({
-    number,
-    at,
-    dueAt,
-    device,
-    topic,
-    qos,
-    payloadHash,
-    fault = '-',
-    outcome,
-    rows,
-  }: Omit<SentEvent, 'kind'>): void {
+  sent({ number, at, dueAt, device, topic, qos, payloadHash, fault, outcome, rows }: Omit<SentEvent, 'kind'>): void {
     let shown = ''
     for (const { stream, ts, hash, series } of rows) {
       shown += `${shown === '' ? '' : ','}${stream}/${ts}=${hash}${series === undefined ? '' : `~${series}`}`
     }
-    const what = `${device}\t${oneField(topic)}\t${qos}\t${payloadHash}\t${fault}\t${outcome}\t${shown}`
+    const by = fault === undefined ? '-' : `${fault.kind}/${fault.number}`
+    const what = `${device}\t${oneField(topic)}\t${qos}\t${payloadHash}\t${by}\t${outcome}\t${shown}`
     this.#add(`s\t${number}\t${at.toFixed(3)}\t${dueAt.toFixed(3)}\t${what}\n`)
   }
 
@@ -182,12 +178,17 @@ function eventOf(line: string, path: string, number: number): RunEvent {
       topic,
       qos: Number(qos),
       payloadHash,
-      fault: fault === '-' ? undefined : fault,
+      fault: fault === '-' ? undefined : faultOf(fault),
       outcome: outcome as Outcome,
       rows: rows === '' ? [] : rows.split(',').map(rowOf),
     }
   }
   throw new SimulatorError('bad-run', `${path}:${number} is no event of a run: ${JSON.stringify(line.slice(0, 80))}`)
+}
+
+function faultOf(text: string): FaultOfMessage {
+  const [kind = '', number] = text.split('/')
+  return { kind, number: Number(number) }
 }
 
 function rowOf(text: string): ExpectedRow {

@@ -14,8 +14,8 @@
  *   a  number  at  code                                                    it was acknowledged; code: the reason of MQTT 5, 0 without
  *   e  at  device  code  stream                                            the device was told on its errors topic
  *
- * `number` counts the messages of the process from 0. `hash` is of the payload, 16 hexadecimal digits. `fault` is the kind of fault that made
- * it what it is, `-` for none. `outcome` is what is to become of it: `stored`, `dead:<code>`, `dropped`. `rows` are its readings,
+ * `number` counts the messages of the process from 0. `hash` is of the payload, 16 hexadecimal digits. `fault` is what made it what it is,
+ * `kind/number` with the fault's number in the scenario from 0 (those by hand come behind), `-` for none. `outcome` is what is to become of it: `stored`, `dead:<code>`, `dropped`. `rows` are its readings,
  * `stream/ts=hash` with commas between (empty if it is none): `ts` as apps see it, the hash of what apps see (`row-hash.ts`),
  * and of a stream with tags `~` and a hash of these behind it.
  *

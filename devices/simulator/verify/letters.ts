@@ -54,6 +54,8 @@ export interface Matched {
   readonly asIntended: Set<number>
   /** Good ones, that were set aside. */
   readonly setAside: Set<number>
+  /** Set aside with another code, or though they were to be dropped. */
+  readonly amiss: Set<number>
   /** Acknowledged and to be set aside, and not held. */
   readonly unheld: number[]
   readonly letters: number
@@ -92,6 +94,7 @@ class Match {
   readonly #groups = new Map<string, Group>()
   readonly #asIntended = new Set<number>()
   readonly #setAside = new Set<number>()
+  readonly #amiss = new Set<number>()
   #letters = 0
 
   constructor(sent: Sent, findings: Findings) {
@@ -136,7 +139,13 @@ class Match {
       for (const message of messages)
         if (sent.isPromised(message) && !this.#asIntended.has(message)) unheld.push(message)
     }
-    return { asIntended: this.#asIntended, setAside: this.#setAside, unheld, letters: this.#letters }
+    return {
+      asIntended: this.#asIntended,
+      setAside: this.#setAside,
+      amiss: this.#amiss,
+      unheld,
+      letters: this.#letters,
+    }
   }
 
   readonly #taken = new Map<number, number>()
@@ -175,9 +184,11 @@ class Match {
     if (intended !== undefined) {
       this.#asIntended.add(message)
       if (intended === code) return
+      this.#amiss.add(message)
       const because = `it was to be ${intended}, and is ${code}: "${words}"`
       this.#findings.add({ code: 'wrong-code', stage: 'ingest', because, example })
     } else if (outcome === 'dropped') {
+      this.#amiss.add(message)
       const because = 'it was taken and set aside, though its device may not send it there'
       this.#findings.add({ code: 'accepted-though-forbidden', stage: 'broker', because, example })
     } else {

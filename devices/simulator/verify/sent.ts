@@ -26,6 +26,7 @@ export class Sent {
   readonly streams = new Names()
   readonly topics = new Names()
   readonly outcomes = new Names()
+  /** Kinds. */
   readonly faults = new Names()
   /** Of the tags of a reading; 0 is of those whose tags are not known. */
   readonly series = new Names()
@@ -40,6 +41,8 @@ export class Sent {
   readonly #qos = new Numbers(Uint8Array)
   readonly #outcome = new Numbers(Uint8Array)
   readonly #fault = new Numbers(Uint8Array)
+  /** Of the fault in the scenario, 0 for none; those of the scenario begin at 1. */
+  readonly #faultNumber = new Numbers(Uint32Array)
   readonly #high = new Numbers(Uint32Array)
   readonly #low = new Numbers(Uint32Array)
   readonly #times = new Numbers(Uint32Array)
@@ -88,7 +91,8 @@ export class Sent {
     this.#topic.push(this.topics.add(event.topic))
     this.#qos.push(event.qos)
     this.#outcome.push(this.outcomes.add(event.outcome))
-    this.#fault.push(this.faults.add(event.fault ?? '-'))
+    this.#fault.push(this.faults.add(event.fault?.kind ?? '-'))
+    this.#faultNumber.push(event.fault === undefined ? 0 : event.fault.number + 1)
     this.#high.push(highOf(event.payloadHash))
     this.#low.push(lowOf(event.payloadHash))
     this.#times.push(1)
@@ -137,7 +141,13 @@ export class Sent {
   topic = (message: number): number => this.#topic.at(message)
   qos = (message: number): number => this.#qos.at(message)
   outcome = (message: number): string => this.outcomes.text(this.#outcome.at(message))
+  /** Its kind; `-` for none. */
   fault = (message: number): string => this.faults.text(this.#fault.at(message))
+  /** In the scenario; undefined of none. */
+  faultNumber(message: number): number | undefined {
+    const number = this.#faultNumber.at(message)
+    return number === 0 ? undefined : number - 1
+  }
   payloadHash = (message: number): string => hashText(this.#high.at(message), this.#low.at(message))
   /** How often it was sent. */
   times = (message: number): number => this.#times.at(message)

@@ -13,6 +13,7 @@ import type { RunRecord } from '../run/run-folder.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { verifyAtBroker } from './at-broker.ts'
 import { type Books, caughtUp, compareBooks, hasOthers, type Shown } from './books.ts'
+import { outcomesOf } from './fault-outcomes.ts'
 import { Findings } from './findings.ts'
 import { GatewayApi } from './gateway-api.ts'
 import { readHistory, type StreamOfStore, streamsOf, tagsOf } from './history.ts'
@@ -251,6 +252,7 @@ class Verifier {
         gaps: live?.gaps ?? 0,
       },
       asked: [...this.#asked, 'dead letters', ...(live ? ['live'] : []), 'books'],
+      faults: reconciled === undefined ? [] : outcomesOf({ sent, matched, reconciled }),
       findings,
       // What is waited for in vain is told as late, too.
       ok: findings.every(({ code }) => LATE.includes(code)) && isAllThere(reconciled),

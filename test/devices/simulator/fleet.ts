@@ -54,6 +54,8 @@ export function scenario(changes: Changes = {}): Scenario {
 export interface Run {
   readonly scenario: Scenario
   readonly url: string
+  /** Of ours beside the broker, which nobody asks. */
+  readonly gateway?: string | undefined
 }
 
 export const fleetOptions = (url: string, changes: Changes = {}): Run => ({ url, scenario: scenario(changes) })
@@ -66,7 +68,7 @@ export function fleet(run: Run, good: (device: string) => Promise<string> = any)
     { ...run, tls: {}, part: { index: 0, of: 1 }, messagesFile: undefined },
     { schemas: new SimulatorSchemas(registry), credentials, logger: silentLogger() },
   )
-  const options = { ...run, gateway: undefined, folder: undefined, everyMs: EVERY_MS }
+  const options = { ...run, gateway: run.gateway, folder: undefined, everyMs: EVERY_MS }
   const cost = () => ({ cpuSeconds: 0, rssBytesMax: 0 })
   return new Simulator(options, {
     parts: [part],

@@ -1,5 +1,6 @@
 /** Owns what the run was held to: what each fault came to, and the thresholds. */
 
+import { unexpectedOf } from '../../faults/expectation.ts'
 import type { FaultAccount } from '../../faults/fault.ts'
 import { count, foundText, seconds } from '../numbers.ts'
 import type { Summary } from '../summary.ts'
@@ -24,9 +25,11 @@ export function faults({ faults: accounts }: Summary): HTMLElement | undefined {
   )
 }
 
-function seen({ times, asExpected }: FaultAccount): HTMLElement {
+function seen(account: FaultAccount): HTMLElement {
+  const { times, looked = times, asExpected } = account
   if (asExpected === undefined) return state('idle', 'nobody looked')
-  return asExpected >= times ? state('good', 'as expected') : state('bad', `${count(asExpected)} of ${count(times)}`)
+  const text = `${count(asExpected)} of ${count(looked)}`
+  return unexpectedOf(account) === 0 ? state('good', `as expected, ${text}`) : state('bad', text)
 }
 
 export function thresholds({ thresholds: results }: Summary): HTMLElement | undefined {

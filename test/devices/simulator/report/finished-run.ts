@@ -41,6 +41,7 @@ export const VERIFICATION: Verification = {
   ...{ lost: 0, duplicated: 0, altered: 0, late: 0 },
   storedUnacknowledged: 0,
   live: { expected: 598_882, received: 598_882, lost: 0, duplicated: 0, gaps: 0 },
+  faults: [{ number: 1, messages: 118, asExpected: 118 }],
   asked: ['history', 'flux'],
   findings: [],
   ok: true,

@@ -30,7 +30,7 @@ test('each thing that was measured has its line, and a run in which all is well 
     /^sent late by +p50 0\.13 ms/m,
     /^reconnects +200$/m,
     /^errors +truncated-avro 118$/m,
-    /^link-loss +at 60 s for 30 s, 200 devices, 200 times, all as expected: What .* once\.$/m,
+    /^link-loss +at 60 s for 30 s, 200 devices, 200 times, 200 of 200 as expected: What .* once\.$/m,
     /^mute +at 240 s for the rest, 5 devices, 5 times: Nothing comes, and nothing is missed\.$/m,
     /^stored +598,880 of 598,882 readings by history, flux$/m,
     /^superseded +2 by a later/m,
@@ -62,7 +62,7 @@ test('what is wrong is said with where, and examples; the worst is in the last l
   assert.match(text, /^--fail-if slip-p99>1s +MISSED: none measured$/m)
   assert.match(
     lastLine(BAD),
-    /^LOST 3 at ingest \(and 1 other finding\): .* nor by Flux; 10 messages NOT acknowledged; NOT AS EXPECTED: truncated, 1 of 118 times; MISSED lost>0: 3; /,
+    /^LOST 3 at ingest \(and 1 other finding\): .* nor by Flux; 10 messages NOT acknowledged; NOT AS EXPECTED: truncated, 1 of 118 times \(expected: .*\); MISSED lost>0: 3; /,
   )
 })
 

@@ -57,6 +57,7 @@ const VERIFICATION: Verification = {
   late: 4,
   storedUnacknowledged: 0,
   live: { expected: 1_000, received: 999, lost: 1, duplicated: 0, gaps: 0 },
+  faults: [],
   asked: ['history'],
   findings: [],
   ok: false,
