@@ -11,9 +11,12 @@ export type OnSlow = (outcome: Outcome) => void
 
 const LATE: ReadonlySet<string> = new Set(['late', 'live-late'])
 
+/** Whether it says no more than that something took long. */
+export const isOfTime = ({ code }: Finding): boolean => LATE.has(code)
+
 /** Whether nothing is wrong but that it took long. */
-export function isOfTimeAlone({ end, findings }: Outcome): boolean {
-  if (end === 'found') return findings.length > 0 && findings.every(({ code }) => LATE.has(code))
+function isOfTimeAlone({ end, findings }: Outcome): boolean {
+  if (end === 'found') return findings.length > 0 && findings.every(isOfTime)
   return end === 'too-slow'
 }
 
