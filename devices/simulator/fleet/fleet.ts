@@ -8,6 +8,7 @@
  */
 
 import { performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers/promises'
 import { messageOf } from '../../../platform/errors.ts'
 import type { Logger } from '../../../platform/logger.ts'
 import { befallenBy } from '../faults/befallen.ts'
@@ -143,6 +144,8 @@ export class Fleet {
         this.#wake()
       })
       connecting.add(connected)
+      // On a busy machine it is late for each device: what has come is taken all the same, or nobody would seem to answer.
+      await setImmediate()
     }
     const isWaiting = () => connecting.size > 0 && (!isRamped || performance.now() < nobodyBy)
     while (isWaiting() && !over()) await changed(performance.now() + LOOK_MS)
@@ -171,11 +174,13 @@ export class Fleet {
   /** Resolves at `until` (milliseconds since 1970), when all is sent, when a device was refused, or the signal is aborted. */
   async publish(until: number, signal: AbortSignal): Promise<void> {
     const deadline = until - performance.timeOrigin
-    const over = () =>
-      signal.aborted ||
-      this.#refusal !== undefined ||
-      performance.now() >= deadline ||
-      this.#devices.every((device) => device.isDone)
+    let done = 0
+    // Those before it are done, and stay so: not all are asked each time that one of them is.
+    const isDone = () => {
+      while (done < this.#devices.length && this.#devices[done]?.isDone) done++
+      return done === this.#devices.length
+    }
+    const over = () => signal.aborted || this.#refusal !== undefined || performance.now() >= deadline || isDone()
     const ended = new AbortController()
     const feeding = this.#feed(this.#startAt, AbortSignal.any([signal, ended.signal]))
     // What cannot be read ends the run.
@@ -193,8 +198,15 @@ export class Fleet {
     for (const device of this.#devices) device.finish()
     const deadline = performance.now() + ms
     const never = new AbortController().signal
-    while (this.#devices.some((device) => !device.isIdle) && performance.now() < deadline)
-      await this.#changed(deadline, never)
+    let idle = 0
+    // Likewise; one that was idle may be away since.
+    const isIdle = () => {
+      while (idle < this.#devices.length && this.#devices[idle]?.isIdle) idle++
+      if (idle < this.#devices.length) return false
+      idle = 0
+      return this.#devices.every((device) => device.isIdle)
+    }
+    while (!isIdle() && performance.now() < deadline) await this.#changed(deadline, never)
   }
 
   async close(): Promise<void> {
