@@ -4,12 +4,11 @@
  * where device, stream and time are the same, so that no two are the same by chance.
  */
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Reading } from '../../../schemas/reading.ts'
 
 /** Sixteen hexadecimal digits. */
-export const hashOf = (bytes: Uint8Array | string): string =>
-  createHash('sha1').update(bytes).digest('hex').slice(0, HASH_CHARS)
+export const hashOf = (bytes: Uint8Array | string): string => hash('sha1', bytes, 'hex').slice(0, HASH_CHARS)
 
 export const HASH_CHARS = 16
 
