@@ -6,6 +6,7 @@
 import { Command } from 'commander'
 import { MissingServer } from '../servers/server.ts'
 import { ALL, type Judgement, type Tried, tryPlant } from './run-plants.ts'
+import { reasonOf } from './second-try.ts'
 
 const SECONDS_DEFAULT = 20
 const NAME_CHARS = 64
@@ -28,10 +29,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 let right = 0
 let wrong = 0
+let again = 0
 console.log(row('planted', 'found as', 'stage', ''))
 const chosen = [UNCHANGED, ...ALL].filter(({ name }) => name.includes(only))
 for (const plant of chosen) {
-  const judgement = await tryPlant(plant, seconds).catch((error: unknown) => {
+  const sayThatSlow = (outcome: Judgement['outcome']) => {
+    again++
+    console.log(`    ${plant.name}: only slow, and tried once more: ${reasonOf(outcome).sentence}`)
+  }
+  const judgement = await tryPlant(plant, seconds, sayThatSlow).catch((error: unknown) => {
     if (!(error instanceof MissingServer)) throw error
     console.log(row(plant.name, 'not tried', '-', error.message))
   })
@@ -41,15 +47,16 @@ for (const plant of chosen) {
   else wrong++
   print(plant, judgement, isRight)
 }
-console.log(`${right} right, ${wrong} wrong, ${chosen.length - right - wrong} not tried`)
+console.log(`${right} right, ${wrong} wrong, ${chosen.length - right - wrong} not tried; ${again} tried twice`)
 if (wrong > 0) process.exitCode = 1
 
-function print({ name, found }: Tried, { outcome, finding }: Judgement, isRight: boolean): void {
+function print({ name, found }: Tried, { outcome, finding, strays }: Judgement, isRight: boolean): void {
   const { end, findings, said } = outcome
   const code = finding === undefined ? end : `${finding.code} (${finding.count})`
   console.log(row(name, code, finding?.stage ?? '-', isRight ? 'right' : 'WRONG'))
   if (isRight) return
   if (found.codes.length > 0) console.log(`    right is ${found.codes.join(' or ')} at ${found.stages.join(' or ')}`)
+  if (strays.length > 0) console.log(`    ${strays.length} of these do not follow from it`)
   for (const each of findings) console.log(`    ${each.code} at ${each.stage}, ${each.count}: ${each.sentence}`)
   if (said !== '') console.log(`    ${said.trim().replaceAll('\n', '\n    ')}`)
 }

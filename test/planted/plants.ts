@@ -17,6 +17,8 @@ export interface Change {
 export interface Found {
   readonly codes: readonly FindingCode[]
   readonly stages: readonly Stage[]
+  /** What follows from it, and may be found, too. */
+  readonly besides?: readonly `${FindingCode} at ${Stage}`[]
 }
 
 /** What a run needs beside the usual for the fault to show. */

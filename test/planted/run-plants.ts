@@ -4,7 +4,8 @@ import type { Finding } from '../../devices/simulator/report/summary.ts'
 import { sourceOf } from './changed-tree.ts'
 import { type Change, type Found, PLANTS, type Plant } from './plants.ts'
 import { faults } from './proxy.ts'
-import { type Outcome, type TrialOptions, tryBuild } from './trial.ts'
+import { isOfTime, type OnSlow, tryUnlessSlow } from './second-try.ts'
+import type { Outcome, TrialOptions } from './trial.ts'
 
 /** A fault, and how it is tried. */
 export interface Tried {
@@ -61,15 +62,22 @@ function planted(changes: readonly Change[]) {
 }
 
 export interface Judgement {
+  /** It was found, where it is, and nothing else was but what follows from it, or came late. */
   readonly isRight: boolean
   readonly outcome: Outcome
   /** The finding that is right, or the first. */
   readonly finding: Finding | undefined
+  /** What was found beside it and does not follow from it. */
+  readonly strays: readonly Finding[]
 }
 
-export async function tryPlant({ found, trial }: Tried, seconds: number): Promise<Judgement> {
-  const outcome = await tryBuild({ ...trial, seconds })
+export async function tryPlant({ found, trial }: Tried, seconds: number, onSlow?: OnSlow): Promise<Judgement> {
+  const isFound = ({ code, stage }: Finding) => found.codes.includes(code) && found.stages.includes(stage)
+  const isWanted = ({ findings }: Outcome) => findings.some(isFound)
+  const { outcome } = await tryUnlessSlow({ ...trial, seconds }, onSlow, isWanted)
   const { findings } = outcome
-  const right = findings.find(({ code, stage }) => found.codes.includes(code) && found.stages.includes(stage))
-  return { isRight: right !== undefined, outcome, finding: right ?? findings[0] }
+  const right = findings.find(isFound)
+  const follows = (each: Finding) => isFound(each) || found.besides?.includes(`${each.code} at ${each.stage}`)
+  const strays = findings.filter((each) => !follows(each) && !isOfTime(each))
+  return { isRight: right !== undefined && strays.length === 0, outcome, finding: right ?? findings[0], strays }
 }

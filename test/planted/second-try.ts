@@ -20,13 +20,14 @@ function isOfTimeAlone({ end, findings }: Outcome): boolean {
   return end === 'too-slow'
 }
 
-/** `slow` is the first trial, if there was a second. */
+/** `slow` is the first trial, if there was a second. One that is `wanted` is taken as it is. */
 export async function tryUnlessSlow(
   trial: TrialOptions,
   onSlow?: OnSlow,
+  isWanted: (outcome: Outcome) => boolean = () => false,
 ): Promise<{ readonly outcome: Outcome; readonly slow?: Outcome }> {
   const outcome = await tryBuild(trial)
-  if (!isOfTimeAlone(outcome)) return { outcome }
+  if (!isOfTimeAlone(outcome) || isWanted(outcome)) return { outcome }
   onSlow?.(outcome)
   return { outcome: await tryBuild(trial), slow: outcome }
 }
