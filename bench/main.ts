@@ -17,6 +17,7 @@ import { measurePath } from './path.ts'
 import { FULL, type Plan, QUICK } from './plan.ts'
 import { measureProfile } from './profile.ts'
 import { measureIdle, measureServers } from './servers.ts'
+import { measureSimulator } from './simulator.ts'
 
 const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   accept: measureAccept,
@@ -34,6 +35,7 @@ const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   stalled: measureStalled,
   rate: measureRate,
   catchup: measureCatchUp,
+  simulator: measureSimulator,
 }
 
 const USAGE = `npm run bench -- [--quick] [--only ${Object.keys(MEASURES).join('|')}] [--beside <port>:<pid>] [--json]`
