@@ -7,7 +7,7 @@
 import { generate } from 'mqtt-packet'
 import { SimulatorSchemas } from '../devices/simulator/messages/simulator-schemas.ts'
 import { sourceOf } from '../devices/simulator/messages/source.ts'
-import type { Group, Sending } from '../devices/simulator/scenario/scenario.ts'
+import { type Group, PLAIN_SENDING } from '../devices/simulator/scenario/scenario.ts'
 import { telemetryTopic } from '../identity/topics.ts'
 import type { Registry } from '../schemas/registry.ts'
 
@@ -36,25 +36,14 @@ export interface PublishesOptions {
   readonly protocolVersion?: 4 | 5 | undefined
 }
 
-const SENDING: Sending = {
-  stream: 'environment',
-  everyMs: 1_000,
-  burst: 1,
-  qos: 1,
-  batch: 1,
-  format: 'avro',
-  versions: undefined,
-  signals: {},
-  topic: undefined,
-}
-const GROUP: Group = { prefix: 'bench-', devices: 1, mqtt: '3.1.1', keepaliveSeconds: 60, sends: [SENDING] }
+const GROUP: Group = { prefix: 'bench-', devices: 1, mqtt: '3.1.1', keepaliveSeconds: 60, sends: [PLAIN_SENDING] }
 
 export function makePublishes(options: PublishesOptions, registry: Registry): Publishes {
   const { device, index, count, first = 0, from, stepMs, protocolVersion = 4 } = options
   const topic = telemetryTopic(device, 'environment')
   let time = from - stepMs
   const schemas = new SimulatorSchemas(registry)
-  const source = sourceOf({ group: GROUP, sending: SENDING, device, index, seed: 1 }, { schemas })
+  const source = sourceOf({ group: GROUP, sending: PLAIN_SENDING, device, index, seed: 1 }, { schemas })
   const packets: Buffer[] = []
   const ends = new Uint32Array(count)
   let end = 0

@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url'
 import { SimulatorSchemas } from '../devices/simulator/messages/simulator-schemas.ts'
 import { sourceOf } from '../devices/simulator/messages/source.ts'
 import type { Summary } from '../devices/simulator/report/summary.ts'
-import type { Group, Sending } from '../devices/simulator/scenario/scenario.ts'
+import { type Group, PLAIN_SENDING } from '../devices/simulator/scenario/scenario.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../schemas/registry.ts'
 import { startMosquitto } from '../test/servers/mosquitto.ts'
 import { findProgram, MissingServer } from '../test/servers/server.ts'
@@ -166,17 +166,7 @@ const environmentOf = ({ port, plan: { clients, window } }: Place, messages: num
 
 /** Of a message as the simulator sends it. */
 function payloadBytes(): number {
-  const sending: Sending = {
-    stream: 'environment',
-    everyMs: 0,
-    burst: 1,
-    qos: 1,
-    batch: 1,
-    format: 'avro',
-    versions: undefined,
-    signals: {},
-    topic: undefined,
-  }
+  const sending = { ...PLAIN_SENDING, everyMs: 0 }
   const group: Group = { prefix: 'sim-', devices: 1, mqtt: '3.1.1', keepaliveSeconds: 60, sends: [sending] }
   const schemas = new SimulatorSchemas(Registry.load(SHIPPED_SCHEMAS_DIR))
   const source = sourceOf({ group, sending, device: 'sim-1', index: 0, seed: 1 }, { schemas })

@@ -10,7 +10,16 @@ import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { parseDuration, parseTime } from '../../platform/units.ts'
 import { SPEED_MAX, SPEED_MIN } from './replay/replay-source.ts'
 import { parseThreshold, ThresholdError } from './report/thresholds.ts'
-import { FORMATS, type Format, LEVELS, type Level, QOS, type Qos, type Scenario } from './scenario/scenario.ts'
+import {
+  FORMATS,
+  type Format,
+  LEVELS,
+  type Level,
+  PLAIN_SENDING,
+  QOS,
+  type Qos,
+  type Scenario,
+} from './scenario/scenario.ts'
 
 /** More devices asked of one simulator: refused as a wrong option. */
 const SIMULATOR_DEVICES_MAX = 20_000
@@ -265,6 +274,7 @@ export const REPLAY_OPTIONS: readonly string[] = ['mqtt', 'qos', 'format', 'keep
 export function plainScenario(values: CommandValues): Scenario {
   const { stream, rate, burst, qos, batch, format, versions: schemaVersions, prefix, devices, mqtt, keepalive } = values
   const sending = {
+    ...PLAIN_SENDING,
     stream,
     everyMs: rate === 0 ? 0 : 1000 / rate,
     burst,
@@ -272,8 +282,6 @@ export function plainScenario(values: CommandValues): Scenario {
     batch,
     format,
     versions: schemaVersions,
-    signals: {},
-    topic: undefined,
   }
   return {
     name: `${devices} on ${stream}`,

@@ -99,6 +99,19 @@ export type Signal =
   | { readonly kind: 'counter'; readonly from: number; readonly step: number; readonly decimals?: number }
   | { readonly kind: 'one-of'; readonly values: readonly (string | number | boolean)[]; readonly change: number }
 
+/** What is meant where nothing is said. */
+export const PLAIN_SENDING: Sending = {
+  stream: 'environment',
+  everyMs: 1_000,
+  burst: 1,
+  qos: 1,
+  batch: 1,
+  format: 'avro',
+  versions: undefined,
+  signals: {},
+  topic: undefined,
+}
+
 export const devicesOf = ({ fleet }: Pick<Scenario, 'fleet'>): number =>
   fleet.reduce((sum, { devices }) => sum + devices, 0)
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { MeasuredRecord } from '../../../../devices/simulator/messages/source.ts'
+import { PLAIN_SENDING } from '../../../../devices/simulator/scenario/scenario.ts'
 import { SimulatorError } from '../../../../devices/simulator/simulator-error.ts'
 import { type Reading, Rejection } from '../../../../schemas/reading.ts'
 import { read as readByProtobufjs } from '../../../maps/sparkplug/edge.ts'
@@ -11,7 +12,6 @@ import {
   CASES,
   type Case,
   makeSource,
-  SENDING,
   SHIPPED,
   START_AT,
   schemasWith,
@@ -92,7 +92,7 @@ test('a stream that cannot be written in a format is refused with what could', (
   refused({ format: 'sparkplug', topic: 'spBv1.0/plant/DCMD/{node}/press' }, 'right are')
   refused({ format: 'sparkplug', topic: 'spBv1.0/other/NDATA/{node}' }, 'right are')
   refused({ format: 'sparkplug', schemas: bareSchemas() }, 'with the maps')
-  refused({ format: 'sparkplug', beside: [{ ...SENDING, format: 'sparkplug' }] }, 'one sequence')
+  refused({ format: 'sparkplug', beside: [{ ...PLAIN_SENDING, format: 'sparkplug' }] }, 'one sequence')
 })
 
 test('what a map makes of a stream without a schema is sent by the columns that it names', () => {

@@ -5,7 +5,13 @@
 
 import { SimulatorSchemas } from '../../../../devices/simulator/messages/simulator-schemas.ts'
 import { type Source, sourceOf } from '../../../../devices/simulator/messages/source.ts'
-import { FORMATS, type Format, type Group, type Sending } from '../../../../devices/simulator/scenario/scenario.ts'
+import {
+  FORMATS,
+  type Format,
+  type Group,
+  PLAIN_SENDING,
+  type Sending,
+} from '../../../../devices/simulator/scenario/scenario.ts'
 import { mapMaker } from '../../../../maps/maps.ts'
 import type { Field, Shape } from '../../../../schemas/definition.ts'
 import { messageName } from '../../../../schemas/protobuf-parse.ts'
@@ -119,18 +125,6 @@ export interface Asked extends Partial<Sending> {
   readonly beside?: readonly Sending[]
 }
 
-export const SENDING: Sending = {
-  stream: 'environment',
-  everyMs: 1000,
-  burst: 1,
-  qos: 1,
-  batch: 1,
-  format: 'avro',
-  versions: undefined,
-  signals: {},
-  topic: undefined,
-}
-
 /** With a topic and an id as the format wants them. */
 export function makeSource({
   seed = 7,
@@ -143,7 +137,7 @@ export function makeSource({
   const { format = 'avro', stream = 'environment' } = changes
   const prefix = format === 'sparkplug' ? 'plant:node-' : 'sim-'
   const sending: Sending = {
-    ...SENDING,
+    ...PLAIN_SENDING,
     stream,
     format,
     topic: format === 'map' ? `plant/{device}/${stream}` : undefined,
