@@ -108,6 +108,8 @@ export class Connection {
   /** As whom it tries now, or is online. */
   #triesAs: Disguise | undefined
   #acknowledges = true
+  /** The last whose end was told. */
+  #ended: MqttClient['stream'] | undefined
   /** Until when it is to be away, `performance.now()` time. */
   #awayUntil = 0
   /** Why the broker refused the last CONNECT, by MQTT 5. */
@@ -125,8 +127,9 @@ export class Connection {
     this.#events = events
   }
 
+  /** What was cut is not, though its end is still to be told. */
   get isOnline(): boolean {
-    return this.#isOnline
+    return this.#isOnline && this.#client?.stream.destroyed === false
   }
 
   /** It has been online at least once. */
@@ -216,6 +219,11 @@ export class Connection {
     const client = this.#client
     // A stream that is not destroyed is there, or about to be.
     if (client === undefined || client.disconnecting || !client.stream.destroyed) return
+    // Its end is still to be told: a connection that is begun before would be taken for the one that ends.
+    if (client.stream !== this.#ended) {
+      client.options.reconnectPeriod = 1
+      return
+    }
     const { incomingStore, outgoingStore } = client
     client.reconnect({ incomingStore, outgoingStore })
   }
@@ -323,6 +331,7 @@ export class Connection {
   }
 
   #wentOffline(client: MqttClient): void {
+    this.#ended = client.stream
     // `mqtt` has set the timer of the next attempt before this listener ran: this is the pause after that one.
     client.options.reconnectPeriod = this.#backOff(this.#failures + 1)
     if (!this.#isOnline) return
