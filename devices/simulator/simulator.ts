@@ -21,6 +21,7 @@ import { summarize } from './report/summarize.ts'
 import type { Summary, Verification } from './report/summary.ts'
 import { BySecond } from './run/by-second.ts'
 import { DueTimes } from './run/due-times.ts'
+import { type KeptFile, keptFiles } from './run/kept-files.ts'
 import { LiveLog, type LiveWatch } from './run/live-log.ts'
 import type { Part } from './run/part.ts'
 import type { RunRecord } from './run/run-folder.ts'
@@ -153,6 +154,7 @@ export class Simulator {
       this.#keep(ended)
       const payloadHash = await this.#payloadHash()
       await each((part) => part.close())
+      this.#keepWith(ended, ['messages'])
       return await this.#account(ended, payloadHash, signal.aborted)
     } finally {
       await this.#bySecond.stop()
@@ -218,6 +220,12 @@ export class Simulator {
     if (folder !== undefined) writeFileSync(join(folder, 'run.json'), `${JSON.stringify(record, null, 2)}\n`)
   }
 
+  /** Once these files are complete: how much is in them. */
+  #keepWith(record: RunRecord, kept: readonly KeptFile[]): void {
+    const { folder } = this.#options
+    if (folder !== undefined) this.#keep({ ...record, files: keptFiles(folder, kept) })
+  }
+
   /** Of all payloads in the order of each device, whatever process it is in. */
   async #payloadHash(): Promise<string> {
     const hashes = await Promise.all(this.#deps.parts.map((part) => part.payloadHashes()))
@@ -237,6 +245,7 @@ export class Simulator {
     }
     await this.#watch?.stop()
     this.#liveLog.close()
+    this.#keepWith(run, ['messages', 'live', 'store'])
     const summary = summarize({
       scenario,
       url,

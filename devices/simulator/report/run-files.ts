@@ -29,10 +29,11 @@ export function writeTimings(folder: string, timings: Readonly<Record<Latency, T
   writeFileSync(join(folder, 'latency.hgrm'), histogramFile(histograms, MICROSECONDS_PER_MS))
 }
 
-/** What is said of the run, at its end or when it is verified later; `seconds.csv` and `latency.hgrm` are there. */
+/** What is said of the run, at its end or when it is verified later; without `seconds.csv` or `latency.hgrm` its report has no such plots. */
 export function writeReports(folder: string, run: RunRecord, summary: Summary): void {
   const seconds = readSeconds(join(folder, 'seconds.csv'))
-  const curves = readCurves(readFileSync(join(folder, 'latency.hgrm'), 'utf8'))
+  const histograms = join(folder, 'latency.hgrm')
+  const curves = existsSync(histograms) ? readCurves(readFileSync(histograms, 'utf8')) : {}
   writeFileSync(join(folder, 'junit.xml'), junitXml(summary))
   writeFileSync(join(folder, 'report.html'), reportHtml({ summary, run, seconds, curves }))
   writeFileSync(join(folder, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`)

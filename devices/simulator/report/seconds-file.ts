@@ -2,7 +2,7 @@
  * Owns `seconds.csv`. Always true: a row is written when its second is over, so a run that is killed leaves the seconds before it.
  */
 
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseSeconds, SECONDS_HEADER, type Second, secondLine } from './seconds.ts'
 
 export class SecondsFile {
@@ -18,4 +18,6 @@ export class SecondsFile {
   }
 }
 
-export const readSeconds = (path: string): Second[] => parseSeconds(readFileSync(path, 'utf8'))
+/** Of a run without it, none: its report has no plots of them. */
+export const readSeconds = (path: string): Second[] =>
+  existsSync(path) ? parseSeconds(readFileSync(path, 'utf8')) : []

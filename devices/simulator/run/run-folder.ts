@@ -42,4 +42,6 @@ export interface RunRecord {
   readonly processes: number
   /** Of the platform before the first message: `accepted`, `stored`, `deadLettered`, `pending`. */
   readonly booksBefore: Readonly<Record<string, unknown>> | undefined
+  /** The bytes of each file from which it is verified, once it is complete (`kept-files.ts`). */
+  readonly files?: Readonly<Record<string, number>>
 }

@@ -5,11 +5,17 @@
  * of one process. Bound: about 100 bytes a message, 30 a reading.
  */
 
-import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf } from '../../../platform/errors.ts'
-import { type AcknowledgedEvent, type ExpectedRow, readEvents, type SentEvent } from '../run/message-log.ts'
+import {
+  type AcknowledgedEvent,
+  type ExpectedRow,
+  type RunEvent,
+  readEvents,
+  type SentEvent,
+  type ToldEvent,
+} from '../run/message-log.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { Names, Numbers } from './numbers.ts'
 import { Outages } from './outages.ts'
@@ -73,16 +79,24 @@ export class Sent {
   async #readFile(path: string): Promise<void> {
     const begin = this.messages
     for await (const event of readEvents(path)) {
-      if (event.kind === 'sent') this.add(event, begin)
+      if (event.kind !== 'told') this.#check(event, begin, path)
+      if (event.kind === 'sent') this.add(event)
       else if (event.kind === 'acknowledged') this.acknowledge(event, begin)
       else if (event.kind === 'resent') this.resend(begin + event.number)
     }
   }
 
-  /** `begin`: the number of the first message of its process. */
-  add(event: Omit<SentEvent, 'kind'>, begin = 0): void {
+  /** The messages of a process are numbered in the order of their sending. */
+  #check({ kind, number }: Exclude<RunEvent, ToldEvent>, begin: number, path: string): void {
+    const next = this.messages - begin
+    if (kind === 'sent' ? number === next : number < next) return
+    const what =
+      kind === 'sent' ? `message ${number} stands where message ${next} should` : `message ${number} was never sent`
+    throw new SimulatorError('bad-run', `${path} is damaged: ${what}`)
+  }
+
+  add(event: Omit<SentEvent, 'kind'>): void {
     const message = this.messages
-    assert.equal(event.number, message - begin, 'the messages of a process are numbered in the order of their sending')
     this.#at.push(event.at)
     this.#dueAt.push(event.dueAt)
     this.#acknowledgedAt.push(Number.NaN)
@@ -117,6 +131,7 @@ export class Sent {
     this.#lastPosition.set(message, this.#position++)
   }
 
+  /** `begin`: the number of the first message of its process. */
   acknowledge({ number, at, code }: Omit<AcknowledgedEvent, 'kind'>, begin = 0): void {
     const message = begin + number
     if (Number.isNaN(this.#acknowledgedAt.at(message))) this.#acknowledgedAt.set(message, at)

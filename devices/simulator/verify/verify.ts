@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import type { Clock } from '../../../platform/clock.ts'
 import { messageOf } from '../../../platform/errors.ts'
 import { LATE, type Verification } from '../report/summary.ts'
+import { checkKeptFiles } from '../run/kept-files.ts'
 import type { RunRecord } from '../run/run-folder.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { verifyAtBroker } from './at-broker.ts'
@@ -62,6 +63,7 @@ export async function verifyRun(options: VerifyOptions, deps: VerifyDeps): Promi
   const run = readRunRecord(options.directory)
   const url = options.gateway ?? run.gateway
   deps.onStep?.('reading what was sent')
+  checkKeptFiles(options.directory, run)
   const sent = await Sent.read(options.directory)
   if (url === undefined) {
     deps.onStep?.('comparing what came at the subscriber')
@@ -72,11 +74,14 @@ export async function verifyRun(options: VerifyOptions, deps: VerifyDeps): Promi
 }
 
 export function readRunRecord(directory: string): RunRecord {
+  let run: RunRecord | null
   try {
-    return JSON.parse(readFileSync(join(directory, 'run.json'), 'utf8')) as RunRecord
+    run = JSON.parse(readFileSync(join(directory, 'run.json'), 'utf8')) as RunRecord | null
   } catch (cause) {
     throw new SimulatorError('bad-run', `${directory} is no run folder: ${messageOf(cause)}`, { cause })
   }
+  if (typeof run?.beganAt === 'number') return run
+  throw new SimulatorError('bad-run', `${directory} is no run folder: run.json does not say when the run began`)
 }
 
 interface VerifierOptions extends VerifyOptions {
