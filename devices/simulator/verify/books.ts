@@ -6,6 +6,8 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock } from '../../../platform/clock.ts'
+import type { RunRecord } from '../run/run-folder.ts'
+import { SimulatorError } from '../simulator-error.ts'
 import type { Findings } from './findings.ts'
 import type { GatewayApi } from './gateway-api.ts'
 import type { Sent } from './sent.ts'
@@ -32,6 +34,19 @@ export async function readBooks(gateway: GatewayApi): Promise<Books> {
   const ledger = await gateway.get<Omit<Books, 'newestLetter'>>('/v1/ledger')
   const page = await gateway.get<{ deadLetters: readonly { id: string }[] }>('/v1/deadletters', { limit: 1 })
   return { ...(ledger ?? NOTHING), newestLetter: Number(page?.deadLetters[0]?.id ?? 0) }
+}
+
+/** Throws a `SimulatorError` `bad-run` where the books were larger before the run than they are now: they only ever grow. */
+export function checkPlatform(
+  { gateway, booksBefore }: Pick<RunRecord, 'gateway' | 'booksBefore'>,
+  now: Books,
+  url: string,
+): void {
+  const before = (booksBefore as Partial<Books> | undefined)?.accepted ?? 0
+  if (before <= now.accepted) return
+  const counted = `it has taken ${now.accepted} messages, and had taken ${before} before the run`
+  const right = `right is the one of ${gateway ?? 'the run'}, with its data of then`
+  throw new SimulatorError('bad-run', `${url} is not the platform of the run: ${counted}; ${right}`)
 }
 
 const NOTHING = { accepted: 0, stored: 0, deadLettered: 0, pending: 0, readings: 0, balanced: true }

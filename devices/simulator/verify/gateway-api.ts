@@ -46,6 +46,10 @@ export class GatewayApi {
     this.#deps = deps
   }
 
+  get url(): string {
+    return this.#options.url
+  }
+
   /**
    * Undefined if there is no such thing (404). Rejects with a `SimulatorError`: `unreachable`, `no-history`
    * (501), or `refused` with the gateway's words.

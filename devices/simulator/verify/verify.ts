@@ -13,7 +13,7 @@ import { checkKeptFiles } from '../run/kept-files.ts'
 import type { RunRecord } from '../run/run-folder.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { verifyAtBroker } from './at-broker.ts'
-import { type Books, caughtUp, compareBooks, hasOthers, type Shown } from './books.ts'
+import { type Books, caughtUp, checkPlatform, compareBooks, hasOthers, type Shown } from './books.ts'
 import { outcomesOf } from './fault-outcomes.ts'
 import { Findings } from './findings.ts'
 import { GatewayApi } from './gateway-api.ts'
@@ -112,6 +112,7 @@ class Verifier {
     const findings = this.#findings
     onStep?.('waiting until the platform has caught up')
     const books = await caughtUp(gateway, { patienceMs: catchUpMs, clock, findings, onWaiting })
+    checkPlatform(run, books, gateway.url)
     onStep?.('comparing the dead letters')
     const matched = await this.#letters()
     onStep?.('comparing the store')

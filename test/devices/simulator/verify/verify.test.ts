@@ -173,3 +173,16 @@ test('of a platform that does not answer it is said so, and no more is waited th
     /did not answer \/v1\/ledger in 0\.1 s: .*ECONNREFUSED/,
   )
 })
+
+test('a platform that has taken less than it had before the run is not the platform of the run', async (t) => {
+  const run = await HandRun.start(t, await RunningPlatform.start(t))
+  await run.publish('truck-1', [{ ts: run.beganAt, temperature: 1 }])
+  await run.end(1)
+  const path = join(run.directory, 'run.json')
+  const record = JSON.parse(readFileSync(path, 'utf8'))
+  writeFileSync(path, JSON.stringify({ ...record, booksBefore: { ...record.booksBefore, accepted: 5_000 } }))
+  await assert.rejects(verify(run, run.directory), {
+    code: 'bad-run',
+    message: /is not the platform of the run: it has taken \d+ messages, and had taken 5000 before the run/,
+  })
+})
