@@ -26,9 +26,9 @@ export class Timing {
     return this.#histogram.totalCount
   }
 
-  /** Milliseconds. */
+  /** Milliseconds. A histogram gives the end of the bucket, which may be beyond the largest. */
   at(percentile: number): number {
-    return this.#histogram.getValueAtPercentile(percentile) / MICROSECONDS_PER_MS
+    return Math.min(this.#histogram.getValueAtPercentile(percentile) / MICROSECONDS_PER_MS, this.max)
   }
 
   get max(): number {
