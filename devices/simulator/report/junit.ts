@@ -9,9 +9,9 @@
 import { printable } from '../../../platform/printable.ts'
 import { unexpectedOf } from '../faults/expectation.ts'
 import type { FaultAccount } from '../faults/fault.ts'
-import { count, counted, foundText, seconds } from './numbers.ts'
+import { count, counted, seconds } from './numbers.ts'
 import type { FindingCode, Summary } from './summary.ts'
-import { findingTitle, verdictOf } from './verdict.ts'
+import { conditionText, findingTitle, verdictOf } from './verdict.ts'
 
 interface Case {
   readonly name: string
@@ -61,9 +61,9 @@ export function junitXml(summary: Summary): string {
 /** Each check, in the order in which a person asks. */
 function casesOf(summary: Summary): Case[] {
   const cases = [runCase(summary), acknowledgedCase(summary), ...verificationCases(summary)]
-  for (const { condition, value, held } of summary.thresholds) {
-    const failures = held ? [] : [`${condition} was not to be: ${foundText(condition, value)}.`]
-    cases.push({ name: `fail-if ${condition}`, kind: 'threshold', failures })
+  for (const each of summary.thresholds) {
+    const failures = each.held ? [] : [`fail-if ${each.condition}: ${conditionText(each)}`]
+    cases.push({ name: `fail-if ${each.condition}`, kind: 'threshold', failures })
   }
   cases.push(...summary.faults.map((account) => faultCase(account, summary.ok)))
   const isTold = cases.some(({ failures }) => failures.length > 0)

@@ -3,9 +3,9 @@
 import { printable } from '../../../platform/printable.ts'
 import { unexpectedOf } from '../faults/expectation.ts'
 import type { FaultAccount } from '../faults/fault.ts'
-import { count, counted, foundText, mebibytes, ms, seconds } from './numbers.ts'
+import { count, counted, mebibytes, ms, seconds } from './numbers.ts'
 import type { Finding, Percentiles, Summary, Verification } from './summary.ts'
-import { findingTitle, verdictOf, worstFirst } from './verdict.ts'
+import { conditionText, findingTitle, verdictOf, worstFirst } from './verdict.ts'
 
 const NAME_COLUMNS = 22
 /** More of one finding are left out, and it is said how many. */
@@ -144,10 +144,7 @@ function liveText({ expected, received, lost, duplicated, gaps }: Verification['
 }
 
 const thresholdRows = ({ thresholds }: Summary): Row[] =>
-  thresholds.map(({ condition, value, held }) => [
-    `--fail-if ${printable(condition)}`,
-    `${held ? 'held' : 'MISSED'}: ${foundText(condition, value)}`,
-  ])
+  thresholds.map((each) => [`--fail-if ${printable(each.condition)}`, conditionText(each)])
 
 const costRows = ({ cost }: Summary): Row[] => [
   ['cost', `${cost.cpuSeconds.toFixed(1)} s of CPU, ${mebibytes(cost.rssBytesMax)} of memory, of the simulator`],

@@ -83,6 +83,7 @@ export interface ThresholdResult {
   readonly condition: string
   /** What was found; undefined if nothing was measured, and then it is missed. */
   readonly value: number | undefined
+  /** It is not so: the run does not fail by it. */
   readonly held: boolean
 }
 

@@ -7,7 +7,14 @@
 import { unexpectedOf } from '../faults/expectation.ts'
 import type { FaultAccount } from '../faults/fault.ts'
 import { count, counted, foundText, seconds } from './numbers.ts'
-import { FINDINGS, type Finding, type FindingCode, type Summary, type Verification } from './summary.ts'
+import {
+  FINDINGS,
+  type Finding,
+  type FindingCode,
+  type Summary,
+  type ThresholdResult,
+  type Verification,
+} from './summary.ts'
 
 export interface Verdict {
   readonly ok: boolean
@@ -44,6 +51,13 @@ const CAPITALS: Readonly<Record<FindingCode, string>> = {
   'live-altered': 'LIVE ALTERED',
   'live-late': 'LIVE LATE',
   unbalanced: 'UNBALANCED',
+}
+
+/** Whether that by which a run fails is so. */
+export function conditionText({ condition, value, held }: ThresholdResult): string {
+  if (value === undefined || !Number.isFinite(value)) return 'NOT MEASURED, which fails the run'
+  const found = foundText(condition, value)
+  return held ? `not so (${found})` : `IT IS SO (${found})`
 }
 
 function heldSentence({ verification, acknowledged, sent, toAcknowledge, interrupted, elapsedMs }: Summary): string {
@@ -87,9 +101,7 @@ function failedSentence(summary: Summary): string {
   if (refused !== undefined) reasons.push(`ENDED: ${refused}`)
   if (unacknowledged > 0) reasons.push(`${counted(unacknowledged, 'message')} NOT acknowledged`)
   reasons.push(...faults.flatMap(unexpectedText))
-  for (const { condition, value, held } of thresholds) {
-    if (!held) reasons.push(`MISSED ${condition}: ${foundText(condition, value)}`)
-  }
+  for (const each of thresholds) if (!each.held) reasons.push(`FAIL-IF ${each.condition}: ${conditionText(each)}`)
   if (interrupted) reasons.push(`INTERRUPTED after ${seconds(elapsedMs)}`)
   return reasons.length > 0 ? reasons.join('; ') : 'FAILED'
 }

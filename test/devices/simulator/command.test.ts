@@ -59,7 +59,7 @@ test('a run in a pipe prints plain lines and a summary, and exits 0; a missed th
   assert(!output.includes('\u001b'))
   const missed = await simulate([...args.slice(0, 4), '--messages', '10', '--rate', '0', '--max-p99', '0.0001ms'])
   assert.equal(missed.status, 1)
-  assert.match(missed.output, /^MISSED p99>0.0001ms/m)
+  assert.match(missed.output, /^FAIL-IF p99>0.0001ms: IT IS SO \(/m)
 })
 
 test('against nobody it says so, and fails', async () => {

@@ -2,8 +2,9 @@
 
 import { unexpectedOf } from '../../faults/expectation.ts'
 import type { FaultAccount } from '../../faults/fault.ts'
-import { count, foundText, seconds } from '../numbers.ts'
+import { count, seconds } from '../numbers.ts'
 import type { Summary } from '../summary.ts'
+import { conditionText } from '../verdict.ts'
 import { card, element, state, table } from './element.ts'
 
 export function faults({ faults: accounts }: Summary): HTMLElement | undefined {
@@ -34,13 +35,12 @@ function seen(account: FaultAccount): HTMLElement {
 
 export function thresholds({ thresholds: results }: Summary): HTMLElement | undefined {
   if (results.length === 0) return undefined
-  const rows = results.map(({ condition, value, held }) => [
-    element('code', {}, condition),
-    foundText(condition, value),
-    state(held ? 'good' : 'bad', held ? 'held' : 'missed'),
+  const rows = results.map((each) => [
+    element('code', {}, each.condition),
+    state(each.held ? 'good' : 'bad', conditionText(each)),
   ])
-  const columns = ['the run fails if', 'found', 'result']
-  return card('thresholds', 'Thresholds', table({ caption: 'Thresholds', columns, rows, numbers: [1] }))
+  const columns = ['the run fails if', 'found']
+  return card('thresholds', 'Thresholds', table({ caption: 'Thresholds', columns, rows, numbers: [] }))
 }
 
 const TIMES = [

@@ -99,9 +99,9 @@ test('what is wrong fails its case with a sentence, whatever it is called', (t) 
       'acknowledged: 598,990 of 599,000 messages were acknowledged, 10 not.',
       'lost: LOST 3 at ingest: They were acknowledged and seen live, and the store has them neither by history nor by Flux.',
       'live: LIVE DUPLICATED 1 at live: One reading came twice to the app, and no gap was told between.',
-      'fail-if lost>0: lost>0 was not to be: 3.',
-      'fail-if live-p99>20ms: live-p99>20ms was not to be: 41.5 ms.',
-      'fail-if slip-p99>1s: slip-p99>1s was not to be: none measured.',
+      'fail-if lost>0: fail-if lost>0: IT IS SO (3)',
+      'fail-if live-p99>20ms: fail-if live-p99>20ms: IT IS SO (41.5 ms)',
+      'fail-if slip-p99>1s: fail-if slip-p99>1s: NOT MEASURED, which fails the run',
       'truncated at 120 s: 117 of 118 times it was as expected: Each is acknowledged and set aside as truncated-avro.',
     ],
   )

@@ -36,8 +36,8 @@ test('each thing that was measured has its line, and a run in which all is well 
     /^superseded +2 by a later/m,
     /^set aside +118 messages as intended$/m,
     /^live +598,882 of 598,882 readings$/m,
-    /^--fail-if lost>0 +held: 0$/m,
-    /^--fail-if p99>250ms +held: 12\.3 ms$/m,
+    /^--fail-if lost>0 +not so \(0\)$/m,
+    /^--fail-if p99>250ms +not so \(12\.3 ms\)$/m,
     /^cost +71\.2 s of CPU, 310 MiB of memory, of the simulator$/m,
   ]) {
     assert.match(text, row)
@@ -59,10 +59,10 @@ test('what is wrong is said with where, and examples; the worst is in the last l
   assert(text.indexOf('LOST 3 at ingest') < text.indexOf('LIVE DUPLICATED 1'))
   assert.match(text, /^live +598,882 of 598,882 readings, 1 TWICE, 2 gaps told$/m)
   assert.match(text, /^PUBACK +0x87 2: </m)
-  assert.match(text, /^--fail-if slip-p99>1s +MISSED: none measured$/m)
+  assert.match(text, /^--fail-if slip-p99>1s +NOT MEASURED, which fails the run$/m)
   assert.match(
     lastLine(BAD),
-    /^LOST 3 at ingest \(and 1 other finding\): .* nor by Flux; 10 messages NOT acknowledged; NOT AS EXPECTED: truncated, 1 of 118 times \(expected: .*\); MISSED lost>0: 3; /,
+    /^LOST 3 at ingest \(and 1 other finding\): .* nor by Flux; 10 messages NOT acknowledged; NOT AS EXPECTED: truncated, 1 of 118 times \(expected: .*\); FAIL-IF lost>0: IT IS SO \(3\); /,
   )
 })
 
