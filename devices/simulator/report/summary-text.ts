@@ -133,9 +133,11 @@ function subscriptionRows(
 
 const late = ({ late: times }: Verification): string => (times > 0 ? `, ${count(times)} late` : '')
 
-function liveText({ expected, received, lost, duplicated, gaps }: Verification['live']): string {
+function liveText({ expected, came, again, unpromised, lost, duplicated, gaps }: Verification['live']): string {
   const parts = [
-    `${count(received)} of ${counted(expected, 'reading')}`,
+    `${count(came)} of ${counted(expected, 'reading')}`,
+    again > duplicated && `${count(again - duplicated)} again, as they were sent again`,
+    unpromised > 0 && `${count(unpromised)} more that nobody had promised`,
     lost > 0 && `${count(lost)} LOST`,
     duplicated > 0 && `${count(duplicated)} TWICE`,
     gaps > 0 && `${counted(gaps, 'gap')} told`,

@@ -152,8 +152,14 @@ export interface Verification {
   /** Not acknowledged, and in the store all the same, which they may be. */
   readonly storedUnacknowledged: number
   readonly live: {
+    /** Readings that a PUBACK promised. */
     readonly expected: number
+    /** Of these. */
+    readonly came: number
+    /** All that came: with those that came again, and those that nobody had promised (of QoS 0, or not acknowledged). */
     readonly received: number
+    readonly again: number
+    readonly unpromised: number
     readonly lost: number
     readonly duplicated: number
     readonly gaps: number

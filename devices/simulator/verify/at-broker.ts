@@ -106,7 +106,16 @@ function verificationOf(
     altered: findings.count('altered'),
     late: findings.count('late'),
     storedUnacknowledged: 0,
-    live: { expected: 0, received: 0, lost: 0, duplicated: 0, gaps: subscription.gaps },
+    live: {
+      expected: 0,
+      came: 0,
+      received: 0,
+      again: 0,
+      unpromised: 0,
+      lost: 0,
+      duplicated: 0,
+      gaps: subscription.gaps,
+    },
     // What became of each fault's messages is the business of a platform.
     faults: [],
     subscription: { came, sentQos0, cameQos0, cameUnacknowledged },

@@ -157,7 +157,15 @@ export class LiveLook {
 
   /** Each reading is expected once for each time that it was certainly taken; `isDue`: of a message that is to come. */
   account(isDue: (message: number) => boolean): LiveAccount {
-    const account: LiveAccount = { expected: 0, lost: [], duplicated: [], altered: [] }
+    const account: LiveAccount = {
+      expected: 0,
+      came: 0,
+      again: 0,
+      unpromised: 0,
+      lost: [],
+      duplicated: [],
+      altered: [],
+    }
     for (let place = 0; place < this.#places.count; ) {
       const end = this.#places.endOf(place)
       this.#accountOf(place, end, isDue, account)
@@ -180,6 +188,10 @@ export class LiveLook {
       const due = same.filter((other) => isDue(sent.messageOf(other))).length
       const most = same.reduce((sum, other) => sum + timesAtMost(sent, sent.messageOf(other)), 0)
       account.expected += due
+      account.came += Math.min(due, came)
+      const unpromised = Math.min(Math.max(0, came - due), same.length - due)
+      account.unpromised += unpromised
+      account.again += Math.max(0, came - due - unpromised)
       for (let missing = due - came; missing > 0; missing--) {
         // What came with other values did come.
         if (strange > 0) strange--
@@ -195,6 +207,11 @@ export class LiveLook {
 /** Readings by their numbers. */
 export interface LiveAccount {
   expected: number
+  /** Of the expected. */
+  came: number
+  /** More often than it is expected: that may be so, or is told as duplicated. */
+  again: number
+  unpromised: number
   readonly lost: number[]
   readonly duplicated: number[]
   readonly altered: number[]

@@ -20,7 +20,7 @@ import { GatewayApi } from './gateway-api.ts'
 import { readHistory, type StreamOfStore, streamsOf, tagsOf } from './history.ts'
 import { lettersSince, type Matched, matchLetters, payloadFrom } from './letters.ts'
 import { judgeLive } from './live.ts'
-import { LiveLook } from './live-look.ts'
+import { type LiveAccount, LiveLook } from './live-look.ts'
 import { Places } from './places.ts'
 import { type Reconciled, reconcile } from './reconcile.ts'
 import { Sent } from './sent.ts'
@@ -252,7 +252,10 @@ class Verifier {
       storedUnacknowledged: reconciled?.storedUnacknowledged.size ?? 0,
       live: {
         expected: liveAccount?.expected ?? 0,
+        came: liveAccount?.came ?? 0,
         received: live?.received ?? 0,
+        again: liveAccount?.again ?? 0,
+        unpromised: liveAccount?.unpromised ?? 0,
         lost: this.#findings.count('live-lost'),
         duplicated: this.#findings.count('live-duplicated'),
         gaps: live?.gaps ?? 0,
@@ -273,7 +276,7 @@ interface Seen {
   readonly matched: Matched
   readonly reconciled: Reconciled | undefined
   readonly live: LiveLook | undefined
-  readonly liveAccount: { readonly expected: number } | undefined
+  readonly liveAccount: LiveAccount | undefined
 }
 
 function namesOf({ devices }: Sent): string[] {

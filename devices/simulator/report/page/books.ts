@@ -63,19 +63,19 @@ function storeSum({ expectedReadings, stored, superseded }: Verification): Sum {
 
 function liveSums({ live }: Verification): Sum[] {
   if (live.expected === 0) return []
-  const { expected, received, lost, duplicated, gaps } = live
-  const left = expected - (received - duplicated) - lost
+  const { expected, came, lost, gaps } = live
+  const left = expected - came - lost
   return [
     {
       caption: 'Readings to come live',
       total: ['expected', expected],
       parts: [
-        ['received once', received - duplicated],
+        ['came', came],
         ['lost', lost, true],
         [
           gaps > 0
             ? `within ${count(gaps)} ${gaps === 1 ? 'gap' : 'gaps'} that the app was told of`
-            : 'unaccounted for',
+            : 'lost before it came there, or altered',
           left,
           gaps === 0,
         ],

@@ -56,7 +56,7 @@ const VERIFICATION: Verification = {
   altered: 0,
   late: 4,
   storedUnacknowledged: 0,
-  live: { expected: 1_000, received: 999, lost: 1, duplicated: 0, gaps: 0 },
+  live: { expected: 1_000, came: 999, received: 999, again: 0, unpromised: 0, lost: 1, duplicated: 0, gaps: 0 },
   faults: [],
   asked: ['history'],
   findings: [],

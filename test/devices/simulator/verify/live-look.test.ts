@@ -58,6 +58,17 @@ damaged('swapped', (live, at) => live.with(at, live[at + 1] as LiveLine).with(at
 damaged('late', (live, at) => live.with(at, { ...(live[at] as LiveLine), at: (live[at] as LiveLine).at + 6_000 }))
 damaged('invented', (live, at) => [...live, { ...(live[at] as LiveLine), ts: (live[at] as LiveLine).ts + 1 }])
 
+test('of what is expected no more comes than is expected; what comes besides was sent again, or promised by nobody', () => {
+  fc.assert(
+    fc.property(STEPS, (steps) => {
+      const { live, sent } = new Model(steps).looks()
+      const { expected, came, again, unpromised, lost } = live.account(sent.isPromised)
+      assert.deepEqual([came + lost.length, came + again + unpromised], [expected, live.received])
+    }),
+    RUNS,
+  )
+})
+
 test('a line that was cut off is not counted; gaps are', async (t) => {
   const model = new Model([{ do: 'send', device: 0, qos: 1, stream: 0, readings: [{ time: 0, value: 1, axis: 0 }] }])
   const { sent, places } = model.looks()

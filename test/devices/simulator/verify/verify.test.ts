@@ -117,7 +117,7 @@ test('a run: each message is stored, replaced or set aside as intended, and each
     deadLettered: 1,
     lost: 0,
     storedUnacknowledged: 0,
-    live: { expected: 21, received: 21, lost: 0, duplicated: 0, gaps: 0 },
+    live: { expected: 21, came: 21, received: 21, again: 0, unpromised: 0, lost: 0, duplicated: 0, gaps: 0 },
     asked: ['history', 'dead letters', 'live', 'books'],
     ok: true,
   })
