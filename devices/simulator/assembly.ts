@@ -3,7 +3,6 @@
  * true: what cannot be is said before anything connects.
  */
 
-import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
@@ -18,6 +17,7 @@ import { Replay } from './replay/replay-source.ts'
 import { parseThreshold, requireMeasured } from './report/thresholds.ts'
 import { ForkedPart } from './run/forked-part.ts'
 import { GatewayWatch } from './run/gateway-watch.ts'
+import { KeptFolder } from './run/kept-folder.ts'
 import type { LiveLog, LiveWatch } from './run/live-log.ts'
 import { LocalPart } from './run/local-part.ts'
 import { type Cost, costOfThisProcess } from './run/own-cost.ts'
@@ -54,6 +54,8 @@ export interface Asked {
 export interface Assembled {
   readonly simulator: Simulator
   readonly scenario: Scenario
+  /** Undefined: nothing is kept. */
+  readonly folder: KeptFolder | undefined
 }
 
 /** Throws a `SimulatorError`, a `ScenarioError`, a `ThresholdError`, a `RecordingError`. */
@@ -65,12 +67,34 @@ export async function assemble({ values, given }: Asked, deps: AssemblyDeps): Pr
   if (!ours) requireVerifiableThere({ ...values, live })
   const subscribes = live !== 'off'
   requireMeasured(scenario.failIf.map(parseThreshold), { verifies: values.verify, subscribes })
+  const store = values.askStore ? await queryOf(storeOf(deps)) : undefined
+  const run = { scenario, schemas, ours, live, tls: readTls(values), store }
+  const folder = makeFolder(values, deps.clock)
+  try {
+    const simulator = await simulatorOf({ values, given }, { ...run, folder: folder?.path }, deps)
+    return { simulator, scenario, folder }
+  } catch (error) {
+    folder?.removeUnbegun()
+    throw error
+  }
+}
+
+interface Decided {
+  readonly scenario: Scenario
+  readonly schemas: SimulatorSchemas
+  /** A gateway of ours is beside the broker. */
+  readonly ours: boolean
+  readonly live: Live
+  readonly tls: TlsOptions
+  readonly store: Awaited<ReturnType<typeof queryOf>> | undefined
+  readonly folder: string | undefined
+}
+
+async function simulatorOf({ values, given }: Asked, run: Decided, deps: AssemblyDeps): Promise<Simulator> {
+  const { scenario, schemas, ours, live, tls, store, folder } = run
   const { clock, logger } = deps
   const { url, verify, gateway } = values
-  const tls = readTls(values)
   const token = values.token === undefined ? deps.appToken : async () => values.token ?? ''
-  const store = values.askStore ? await queryOf(storeOf(deps)) : undefined
-  const folder = makeFolder(values, clock)
   const parts = await partsOf(values, { scenario, tls, folder, schemas }, deps)
   const verifierDeps = { token, clock, store, logger }
   const verifierIn = (directory: string) =>
@@ -78,7 +102,7 @@ export async function assemble({ values, given }: Asked, deps: AssemblyDeps): Pr
       ? new RunVerifier({ directory, url: gateway }, verifierDeps)
       : new SubscriptionVerifier(directory, verifierDeps)
   const verifier = verify && folder !== undefined ? verifierIn(folder) : undefined
-  const simulator = new Simulator(
+  return new Simulator(
     { scenario, url, gateway: ours ? gateway : undefined, folder },
     {
       parts,
@@ -91,7 +115,6 @@ export async function assemble({ values, given }: Asked, deps: AssemblyDeps): Pr
       logger,
     },
   )
-  return { simulator, scenario }
 }
 
 async function scenarioOf({ values, given }: Asked, schemas: SimulatorSchemas): Promise<Scenario> {
@@ -199,17 +222,15 @@ function filtersOf({ fleet, replay }: Scenario): string[] {
 }
 
 /** Where the run is kept; undefined: nowhere. */
-function makeFolder({ out, verify }: CommandValues, clock: Clock): string | undefined {
+function makeFolder({ out, verify }: CommandValues, clock: Clock): KeptFolder | undefined {
   if (out === false) {
     if (verify)
       throw new SimulatorError('bad-option', '--verify reads what the run has kept: it does not go with --no-out')
     return undefined
   }
-  const folder = typeof out === 'string' ? out : join('runs', new Date(clock.now()).toISOString().replaceAll(':', '-'))
-  if (existsSync(join(folder, 'run.json')))
-    throw new SimulatorError('bad-option', `--out: there is a run in ${folder} already; name another folder`)
-  mkdirSync(folder, { recursive: true })
-  return folder
+  return KeptFolder.make(
+    typeof out === 'string' ? out : join('runs', new Date(clock.now()).toISOString().replaceAll(':', '-')),
+  )
 }
 
 /** Of a file, or by the installation's key. Throws a `SimulatorError` `bad-credentials`. */

@@ -69,7 +69,7 @@ export function simulateCommand(deps: SimulateDeps): Command {
 /** Runs it and says whether everything was held. */
 async function simulate(asked: Asked, deps: SimulateDeps): Promise<boolean> {
   const { values } = asked
-  const { simulator, scenario } = await assemble(asked, deps)
+  const { simulator, scenario, folder } = await assemble(asked, deps)
   const interruption = new AbortController()
   const end = () => interruption.abort()
   void deps.untilInterrupted().then(end)
@@ -83,6 +83,7 @@ async function simulate(asked: Asked, deps: SimulateDeps): Promise<boolean> {
     return summary.ok
   } finally {
     view?.stop()
+    folder?.removeUnbegun()
   }
 }
 
