@@ -18,6 +18,7 @@ import { FULL, type Plan, QUICK } from './plan.ts'
 import { measureProfile } from './profile.ts'
 import { measureIdle, measureServers } from './servers.ts'
 import { measureSimulator } from './simulator.ts'
+import { measureScale } from './simulator-scale.ts'
 
 const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   accept: measureAccept,
@@ -36,6 +37,7 @@ const MEASURES: Readonly<Record<string, (plan: Plan) => Promise<Figure[]>>> = {
   rate: measureRate,
   catchup: measureCatchUp,
   simulator: measureSimulator,
+  scale: measureScale,
 }
 
 const USAGE = `npm run bench -- [--quick] [--only ${Object.keys(MEASURES).join('|')}] [--beside <port>:<pid>] [--json]`

@@ -44,6 +44,9 @@ export interface Plan {
   readonly beside?: BesideBroker
   readonly hostileRate: number
   readonly hostileSeconds: number
+  /** Of the simulator, beside a platform, and how long after their ramp. */
+  readonly simulatedDevices: number
+  readonly simulatedSeconds: number
   /** No single wait of the bench lasts longer. */
   readonly deadlineMs: number
 }
@@ -72,6 +75,8 @@ export const FULL: Plan = {
   idleSeconds: 20,
   hostileRate: 1_000,
   hostileSeconds: 3,
+  simulatedDevices: 5_000,
+  simulatedSeconds: 60,
   deadlineMs: 120_000,
 }
 
@@ -94,4 +99,6 @@ export const QUICK: Plan = {
   loneMessages: 100,
   idleSeconds: 5,
   hostileSeconds: 2,
+  simulatedDevices: 500,
+  simulatedSeconds: 10,
 }

@@ -97,6 +97,11 @@ export class Telltale {
     return join(this.#directory, 'data')
   }
 
+  /** By which another command of this tree finds it, and its keys. */
+  get settings(): Readonly<Record<string, string>> {
+    return this.#env
+  }
+
   /** Runs a measure; when it fails because telltale has ended, the error is what telltale said last. */
   async during<T>(measure: () => Promise<T>): Promise<T> {
     try {
