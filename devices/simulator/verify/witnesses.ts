@@ -19,6 +19,10 @@ import type { StoreLook } from './store-look.ts'
 const ASKED_MAX = 40
 /** The clocks of the platform and of the simulator, on one machine or near. */
 const RECEIPT_MS = 1_000
+/** What was measured so long before or after it was sent. */
+const CLOCK_OFF_MS = 60_000
+/** A time without a fraction of it means all of it. */
+const SECOND_MS = 1_000
 
 export interface WitnessDeps {
   readonly sent: Sent
@@ -132,16 +136,28 @@ export class Witnesses {
 
   async #traceOfRow(row: number): Promise<Evidence['trace']> {
     const { device, stream, ts } = this.#readingOf(row)
-    const messages = await this.#trace(device, ts, stream)
-    const found = messages.find(
-      (message) =>
-        message.offMs === undefined &&
-        message.received.readings !== undefined &&
-        message.received.readings.first <= ts &&
-        ts <= message.received.readings.last &&
-        this.#isReceivedInTime(message, this.#deps.sent.messageOf(row)),
-    )
-    return found === undefined ? 'unknown' : stateOf(found)
+    const message = this.#deps.sent.messageOf(row)
+    for (const at of this.#timesOf(message, ts)) {
+      const found = (await this.#trace(device, at, stream)).find(
+        (each) =>
+          (at !== ts || each.offMs === undefined) &&
+          each.received.readings !== undefined &&
+          each.received.readings.first <= ts &&
+          ts <= each.received.readings.last &&
+          this.#isReceivedInTime(each, message),
+      )
+      if (found !== undefined) return stateOf(found)
+    }
+    return 'unknown'
+  }
+
+  /** By which the log is looked through for a reading; of a device whose clock is off by when it was sent, too. */
+  #timesOf(message: number, ts: number): number[] {
+    const { sent } = this.#deps
+    const sentAt = sent.sentAt(message)
+    if (Math.abs(ts - sentAt) < CLOCK_OFF_MS) return [ts]
+    const times = sent.isAcknowledged(message) ? [sentAt, sent.acknowledgedAt(message)] : [sentAt]
+    return [ts, ...new Set(times.map((at) => Math.floor(at / SECOND_MS) * SECOND_MS))]
   }
 
   async #traceOfMessage(message: number): Promise<Evidence['trace']> {
