@@ -20,9 +20,11 @@ import { freePort } from '../servers/server.ts'
 import { type Change, makeChangedTree, NotBuilt } from './changed-tree.ts'
 import { type OnPublish, startProxy } from './proxy.ts'
 import { startStoreProxy } from './store-proxy.ts'
-import { firstMessages, verifiedRun } from './verified-run.ts'
+import { runRecord, verifiedRun } from './verified-run.ts'
 
 const START_MS_MAX = 60_000
+/** What a platform says that ends because its own start took too long. */
+const OWN_DEADLINE = /an ingest worker was not ready within/
 /** How often it is looked whether the platform still runs. */
 const LOOK_MS = 100
 
@@ -116,7 +118,7 @@ async function tryIn(directory: string, options: TrialOptions, started: Stops[])
     if (exitCode === 0) return ended('nothing-found', said)
     return { end: 'found', findings, said: findings.length > 0 ? '' : whyFailed(summary, said) }
   })
-  const watched = killAndWatch(platform, options, firstMessages(directory), signal)
+  const watched = killAndWatch(platform, options, runRecord(directory), signal)
   const outcome = await Promise.race([verified, watched])
   ending.abort()
   await Promise.all([run, watched])
@@ -132,19 +134,19 @@ function whyFailed({ unacknowledged, unsent, refused }: Summary, said: string): 
 
 /**
  * Resolves with what went wrong if the platform ends by itself, or does not start again; else when `signal` says so. The run has begun, and its
- * time counts, when there is a file `messages`.
+ * time counts, when there is a file `record`.
  */
 async function killAndWatch(
   platform: RunningPlatform,
   { seconds, kills }: TrialOptions,
-  messages: string,
+  record: string,
   signal: AbortSignal,
 ): Promise<Outcome> {
   let beganAt = Number.POSITIVE_INFINITY
   for (let killed = 0; !signal.aborted; ) {
     await delay(LOOK_MS)
     if (!isRunning(platform)) return ended('crashed', lastLines(platform.output))
-    if (beganAt === Number.POSITIVE_INFINITY && existsSync(messages)) beganAt = performance.now()
+    if (beganAt === Number.POSITIVE_INFINITY && existsSync(record)) beganAt = performance.now()
     const dueAt = beganAt + ((killed + 1) * seconds * 1_000) / (kills + 1)
     if (killed === kills || performance.now() < dueAt) continue
     await platform.kill()
@@ -162,7 +164,7 @@ async function startWithin(platform: RunningPlatform): Promise<Outcome | undefin
   const deadline = delay(START_MS_MAX, tooSlow, { signal: late.signal })
   const failure = platform.start().then(
     () => undefined,
-    (error: Error) => ended('not-started', lastLines(error.message)),
+    ({ message }: Error) => ended(OWN_DEADLINE.test(message) ? 'too-slow' : 'not-started', lastLines(message)),
   )
   const outcome = await Promise.race([failure, deadline])
   late.abort()

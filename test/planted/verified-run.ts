@@ -45,8 +45,8 @@ export interface TriedPlatform {
   readonly gatewayPort: number
 }
 
-/** The file that is there once the run has begun to send. */
-export const firstMessages = (directory: string): string => join(directory, RUN, 'messages-0.tsv')
+/** The file that is there once the run has connected, and begins to send. */
+export const runRecord = (directory: string): string => join(directory, RUN, 'run.json')
 
 export async function verifiedRun(platform: TriedPlatform, options: VerifiedRunOptions): Promise<VerifiedRun> {
   const { seconds, directory, url, signal } = options
