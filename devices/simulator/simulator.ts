@@ -17,8 +17,8 @@ import type { Fault } from './faults/fault.ts'
 import { writeReports, writeTimings } from './report/run-files.ts'
 import type { Second } from './report/seconds.ts'
 import { SecondsFile } from './report/seconds-file.ts'
-import { summarize } from './report/summarize.ts'
-import type { Summary, Verification } from './report/summary.ts'
+import { type Finished, summarize } from './report/summarize.ts'
+import type { Summary } from './report/summary.ts'
 import { BySecond } from './run/by-second.ts'
 import { DueTimes } from './run/due-times.ts'
 import { type KeptFile, keptFiles } from './run/kept-files.ts'
@@ -27,6 +27,7 @@ import type { Part } from './run/part.ts'
 import type { RunRecord } from './run/run-folder.ts'
 import type { Totals } from './run/totals.ts'
 import type { Scenario } from './scenario/scenario.ts'
+import { SimulatorError } from './simulator-error.ts'
 import type { Verifies } from './verify/run-verifier.ts'
 
 export interface RunOptions {
@@ -233,16 +234,27 @@ export class Simulator {
     return createHash('sha256').update(JSON.stringify(sorted)).digest('hex')
   }
 
+  /** A platform that does not answer in the end takes nothing from what the run has shown until then. */
+  async #verify(): Promise<Pick<Finished, 'verification' | 'unverified'>> {
+    const { verifier } = this.#deps
+    if (verifier === undefined) return {}
+    this.#phase = 'verifying'
+    try {
+      await verifier.caughtUp()
+      await this.#liveLog.settled()
+      return { verification: await verifier.verify() }
+    } catch (error) {
+      if (!(error instanceof SimulatorError)) throw error
+      const { folder } = this.#options
+      const later = folder === undefined ? '' : `; once that is mended, telltale verify ${folder} verifies it`
+      return { unverified: `${error.message}${later}` }
+    }
+  }
+
   async #account(run: RunRecord & { endedAt: number }, payloadHash: string, isInterrupted: boolean): Promise<Summary> {
     const { scenario, url, gateway, folder } = this.#options
     const { totals, live, refused } = this.#bySecond
-    let verification: Verification | undefined
-    if (this.#deps.verifier !== undefined) {
-      this.#phase = 'verifying'
-      await this.#deps.verifier.caughtUp()
-      await this.#liveLog.settled()
-      verification = await this.#deps.verifier.verify()
-    }
+    const verified = await this.#verify()
     await this.#watch?.stop()
     this.#liveLog.close()
     this.#keepWith(run, ['messages', 'live', 'store'])
@@ -257,7 +269,7 @@ export class Simulator {
       live,
       faults: this.#faults,
       payloadHash,
-      verification,
+      ...verified,
       cost: this.#deps.cost(),
       isInterrupted,
       refused,

@@ -76,7 +76,7 @@ async function verify(directory: string, values: Values, deps: VerifyCommandDeps
     },
   )
   const before = readSummary(directory)
-  const summary = before && judged({ ...before, verification }, run.scenario.failIf, true)
+  const summary = before && judged({ ...before, verification, unverified: undefined }, run.scenario.failIf, true)
   if (summary !== undefined) writeReports(directory, run, summary)
   deps.output.write(`${json ? JSON.stringify(verification) : textOf(verification, summary)}\n`)
   return summary?.ok ?? verification.ok

@@ -87,11 +87,11 @@ function acknowledgedCase({ toAcknowledge, acknowledged, unacknowledged }: Summa
   return { name, kind: 'delivery', failures: unacknowledged > 0 ? [sentence] : [] }
 }
 
-function verificationCases({ verification }: Summary): Case[] {
+function verificationCases({ verification, unverified }: Summary): Case[] {
   return Object.entries(CHECKS).map(([name, codes]): Case => {
     const kind = 'verification'
     if (verification === undefined) {
-      return { name, kind, failures: [], skipped: 'The store was not asked: --verify does.' }
+      return { name, kind, failures: [], skipped: unverified ?? 'The store was not asked: --verify does.' }
     }
     if (verification.subscription !== undefined && OURS_ALONE.has(name)) {
       return { name, kind, failures: [], skipped: 'The broker is not one of Telltale: it has no such thing.' }

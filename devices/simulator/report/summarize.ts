@@ -24,14 +24,16 @@ export interface Finished {
   /** Those of the scenario, and then those by hand. */
   readonly faults: readonly Fault[]
   readonly payloadHash: string
-  readonly verification: Verification | undefined
+  readonly verification?: Verification
+  /** Why it could not be verified, though it was to be. */
+  readonly unverified?: string
   readonly cost: Summary['cost']
   readonly isInterrupted: boolean
   readonly refused: string | undefined
 }
 
 export function summarize(finished: Finished): Summary {
-  const { scenario, totals, verification, isInterrupted, refused, elapsedMs } = finished
+  const { scenario, totals, verification, unverified, isInterrupted, refused, elapsedMs } = finished
   const { counts, timings, waiting } = totals
   const unacknowledged = counts.toAcknowledge - counts.acknowledged
   const delivered = counts.sent - unacknowledged
@@ -69,6 +71,7 @@ export function summarize(finished: Finished): Summary {
     payloadHash: finished.payloadHash,
     faults: finished.faults.map((fault, number) => accountOf(fault, number, finished)),
     ...(verification !== undefined && { verification }),
+    ...(unverified !== undefined && { unverified }),
     thresholds: [],
     cost: finished.cost,
     interrupted: isInterrupted,
@@ -80,11 +83,11 @@ export function summarize(finished: Finished): Summary {
 
 /** The same, held to its conditions: anew when it has been verified since. */
 export function judged(before: Summary, failIf: readonly string[], isOurs: boolean): Summary {
-  const { verification, interrupted, refused, unacknowledged, unsent } = before
+  const { verification, unverified, interrupted, refused, unacknowledged, unsent } = before
   const summary = { ...before, faults: before.faults.map((account, number) => verified(account, number, before)) }
   const thresholds = evaluate(failIf.map(parseThreshold), summary)
   // What was cut short proves something only if it is looked at.
-  const isShown = verification === undefined ? !interrupted : verification.ok
+  const isShown = verification === undefined ? !interrupted && unverified === undefined : verification.ok
   const isWhole = refused === undefined && unacknowledged === 0 && unsent === 0
   // Another broker is not bound to what is expected of ours.
   const isAsExpected = !isOurs || summary.faults.every((account) => unexpectedOf(account) === 0)

@@ -68,6 +68,8 @@ export interface Summary {
   readonly payloadHash: string
   readonly faults: readonly FaultAccount[]
   readonly verification?: Verification
+  /** Why it could not be verified, though it was to be; a sentence without its full stop. */
+  readonly unverified?: string | undefined
   readonly thresholds: readonly ThresholdResult[]
   /** Of the simulator, all its processes. */
   readonly cost: { readonly cpuSeconds: number; readonly rssBytesMax: number }

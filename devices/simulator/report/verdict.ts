@@ -91,13 +91,14 @@ function unexpectedText(account: FaultAccount): string[] {
 }
 
 function failedSentence(summary: Summary): string {
-  const { refused, unacknowledged, verification, faults, thresholds, interrupted, elapsedMs } = summary
+  const { refused, unacknowledged, verification, unverified, faults, thresholds, interrupted, elapsedMs } = summary
   const reasons: string[] = []
   const [worst, ...others] = worstFirst(verification?.findings ?? [])
   if (worst !== undefined) {
     const more = others.length > 0 ? ` (and ${counted(others.length, 'other finding')})` : ''
     reasons.push(`${findingTitle(worst)}${more}: ${worst.sentence.replace(/\.$/, '')}`)
   } else if (verification?.ok === false) reasons.push('NOT VERIFIED')
+  if (unverified !== undefined) reasons.push(`NOT VERIFIED: ${unverified}`)
   if (refused !== undefined) reasons.push(`ENDED: ${refused}`)
   if (unacknowledged > 0) reasons.push(`${counted(unacknowledged, 'message')} NOT acknowledged`)
   reasons.push(...faults.flatMap(unexpectedText))

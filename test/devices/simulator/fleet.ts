@@ -1,10 +1,12 @@
 /** Owns what the simulator's tests share: a run against a broker, with the shipped schemas and any token. */
 
+import { join } from 'node:path'
 import type { Credentials } from '../../../devices/simulator/fleet/fleet.ts'
 import { SimulatorSchemas } from '../../../devices/simulator/messages/simulator-schemas.ts'
 import { LocalPart } from '../../../devices/simulator/run/local-part.ts'
 import type { Group, Scenario, Sending } from '../../../devices/simulator/scenario/scenario.ts'
 import { Simulator } from '../../../devices/simulator/simulator.ts'
+import type { Verifies } from '../../../devices/simulator/verify/run-verifier.ts'
 import { silentLogger } from '../../../platform/logger.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
 
@@ -62,18 +64,22 @@ export const fleetOptions = (url: string, changes: Changes = {}): Run => ({ url,
 
 const any = async () => 'any'
 
-export function fleet(run: Run, good: (device: string) => Promise<string> = any): Simulator {
+export function fleet(
+  run: Run,
+  good: (device: string) => Promise<string> = any,
+  { folder, verifier }: { readonly folder?: string; readonly verifier?: Verifies } = {},
+): Simulator {
   const credentials: Credentials = { good, expired: any, revoked: any }
   const part = new LocalPart(
-    { ...run, tls: {}, part: { index: 0, of: 1 }, messagesFile: undefined },
+    { ...run, tls: {}, part: { index: 0, of: 1 }, messagesFile: folder && join(folder, 'messages-0.tsv') },
     { schemas: new SimulatorSchemas(registry), credentials, logger: silentLogger() },
   )
-  const options = { ...run, gateway: run.gateway, folder: undefined, everyMs: EVERY_MS }
+  const options = { ...run, gateway: run.gateway, folder, everyMs: EVERY_MS }
   const cost = () => ({ cpuSeconds: 0, rssBytesMax: 0 })
   return new Simulator(options, {
     parts: [part],
     watch: undefined,
-    verifier: undefined,
+    verifier,
     cost,
     logger: silentLogger(),
   })
