@@ -5,7 +5,7 @@
  *   acknowledged  device  stream  ts  late  why
  *
  * `late`: 0 if it was there at the first look, else how long after its acknowledgement it came, `-` if it had not come at the end. `why`:
- * `store-away` if the platform said so meanwhile, else `-`. Bound: `ASKED_MAX` readings are waited for at once.
+ * `store-away` if the platform said so meanwhile, `no-answer` if nobody could be asked at one of the looks, else `-`. Bound: `ASKED_MAX` readings are waited for at once.
  */
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
@@ -23,6 +23,9 @@ const LOOK_MS = 1_000
 const ASKED_MAX = 5
 const FIELDS = 6
 
+/** What excuses a reading that was not there. */
+type Excuse = 'store-away' | 'no-answer' | '-'
+
 type Probed = Pick<Reading, 'device' | 'stream' | 'ts'> & { readonly acknowledgedAt: number }
 
 export class StoreProbe {
@@ -31,7 +34,7 @@ export class StoreProbe {
   readonly #deps: { readonly gateway: GatewayApi; readonly clock: Clock }
   /** One of each second, which is not old enough yet. */
   readonly #young: Probed[] = []
-  readonly #asked = new Map<Probed, 'store-away' | '-'>()
+  readonly #asked = new Map<Probed, Excuse>()
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
   #isStopping = false
@@ -75,15 +78,18 @@ export class StoreProbe {
     const old = this.#deps.clock.now() - this.#lateMs
     while (!this.#isStopping && (this.#young[0]?.acknowledgedAt ?? old) < old && this.#asked.size < ASKED_MAX) {
       const probed = this.#young.shift()
-      if (probed !== undefined && !(await this.#isThere(probed))) this.#asked.set(probed, await this.#why('-'))
-      else if (probed !== undefined) this.#write(probed, 0, '-')
+      if (probed === undefined) continue
+      const isThere = await this.#isThere(probed)
+      if (isThere) this.#write(probed, 0, '-')
+      else this.#asked.set(probed, isThere === undefined ? 'no-answer' : await this.#why('-'))
     }
     // While all that may be asked for is waited for, seconds are left out.
     if (this.#young.length > ASKED_MAX + this.#lateMs / LOOK_MS) this.#young.shift()
     for (const [probed, why] of this.#asked) {
       if (this.#isStopping) return
       const isThere = await this.#isThere(probed)
-      if (!isThere) this.#asked.set(probed, await this.#why(why))
+      if (isThere === undefined) this.#asked.set(probed, 'no-answer')
+      else if (!isThere) this.#asked.set(probed, await this.#why(why))
       else {
         this.#write(probed, Math.round(this.#deps.clock.now() - probed.acknowledgedAt), why)
         this.#asked.delete(probed)
@@ -91,23 +97,23 @@ export class StoreProbe {
     }
   }
 
-  /** No answer is no answer of the store's: it is asked again, and the time runs. */
-  async #isThere(probed: Probed): Promise<boolean> {
+  /** Undefined if nobody answers: it is asked again, and the time runs. */
+  async #isThere(probed: Probed): Promise<boolean | undefined> {
     try {
       return (await askAgain(this.#deps.gateway, probed)).length > 0
     } catch (error) {
-      if (error instanceof TelltaleError) return false
+      if (error instanceof TelltaleError) return undefined
       throw error
     }
   }
 
-  async #why(known: 'store-away' | '-'): Promise<'store-away' | '-'> {
+  async #why(known: Excuse): Promise<Excuse> {
     if (known !== '-') return known
     try {
       const platform = await this.#deps.gateway.get<{ store?: { away?: unknown } }>('/v1/platform')
       return platform?.store?.away === undefined ? '-' : 'store-away'
     } catch (error) {
-      if (error instanceof TelltaleError) return '-'
+      if (error instanceof TelltaleError) return 'no-answer'
       throw error
     }
   }
@@ -128,7 +134,7 @@ export function judgeProbes(
   for (const line of readFileSync(file, 'utf8').split('\n').slice(0, -1)) {
     const fields = line.split('\t')
     const [acknowledged = '', device = '', stream = '', ts = '', lateText = '', why = ''] = fields
-    if (fields.length !== FIELDS || lateText === '0' || why === 'store-away') continue
+    if (fields.length !== FIELDS || lateText === '0' || why !== '-') continue
     const [at, ms] = [Number(acknowledged), lateText === '-' ? lateMs : Number(lateText)]
     if (sent.outages.overlap(at, at + ms)) continue
     late.push({ example: `${device} ${stream} ${timeText(microsOf(Number(ts)))}`, lateMs: ms })

@@ -5,10 +5,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Findings } from '../../../../devices/simulator/verify/findings.ts'
+import { GatewayApi } from '../../../../devices/simulator/verify/gateway-api.ts'
 import { Sent } from '../../../../devices/simulator/verify/sent.ts'
 import { judgeProbes, STORE_FILE, StoreProbe } from '../../../../devices/simulator/verify/store-probe.ts'
 import { RunningPlatform } from '../../../e2e/platform.ts'
 import { scratchDirectory } from '../../../scratch.ts'
+import { freePort } from '../../../servers/server.ts'
 import { gatewayOf, HandRun } from './hand-run.ts'
 
 const DEVICE = 'truck-1'
@@ -54,9 +56,27 @@ test('what was late is told, but of a store that was away, and of a platform tha
   const line = (late: string, why = '-') => `1000.000\t${DEVICE}\tenvironment\t1\t${late}\t${why}\n`
   assert.deepEqual(told(line('0')), [])
   assert.deepEqual(told(line('8000') + line('-') + line('9000').trimEnd()), ['2 late store'])
-  assert.deepEqual(told(line('8000', 'store-away')), [])
+  assert.deepEqual(told(line('8000', 'store-away') + line('-', 'no-answer')), [])
   const away = new Sent()
   away.outages.sent(2_000)
   away.outages.acknowledged(4_000)
   assert.deepEqual(told(line('8000'), away), [])
+})
+
+test('while nobody answers a reading is not late at the store: nobody could ask', async (t) => {
+  const directory = scratchDirectory(t)
+  const clock = { time: 0, now: () => clock.time }
+  const url = `http://127.0.0.1:${await freePort()}`
+  const gateway = new GatewayApi({ url, patienceMs: 0 }, { token: async () => '', clock })
+  const probe = new StoreProbe({ directory, lateMs: 5_000 }, { gateway, clock })
+  probe.acknowledged({ device: DEVICE, stream: 'environment', ts: 1, acknowledgedAt: 1_000 })
+  clock.time = 7_000
+  await probe.look()
+  clock.time = 180_000
+  await probe.look()
+  await probe.stop()
+  assert.match(readFileSync(join(directory, STORE_FILE), 'utf8'), /\t-\tno-answer\n$/)
+  const findings = new Findings()
+  judgeProbes(directory, { findings, sent: new Sent(), lateMs: 5_000 })
+  assert.deepEqual(findings.all(), [])
 })
