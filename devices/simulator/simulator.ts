@@ -83,6 +83,7 @@ export class Simulator {
   #phase: Phase = 'connecting'
   #beganAt: number | undefined
   #startAt = 0
+  #booksAfter: RunRecord['booksAfter']
 
   constructor(options: RunOptions, deps: SimulatorDeps) {
     this.#options = options
@@ -240,7 +241,7 @@ export class Simulator {
     if (verifier === undefined) return {}
     this.#phase = 'verifying'
     try {
-      await verifier.caughtUp()
+      this.#booksAfter = await verifier.caughtUp()
       await this.#liveLog.settled()
       return { verification: await verifier.verify() }
     } catch (error) {
@@ -257,7 +258,7 @@ export class Simulator {
     const verified = await this.#verify()
     await this.#watch?.stop()
     this.#liveLog.close()
-    this.#keepWith(run, ['messages', 'live', 'store'])
+    this.#keepWith({ ...run, booksAfter: this.#booksAfter }, ['messages', 'live', 'store'])
     const summary = summarize({
       scenario,
       url,

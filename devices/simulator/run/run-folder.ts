@@ -42,6 +42,8 @@ export interface RunRecord {
   readonly processes: number
   /** Of the platform before the first message: `accepted`, `stored`, `deadLettered`, `pending`. */
   readonly booksBefore: Readonly<Record<string, unknown>> | undefined
+  /** Likewise when the platform had caught up after the last, and when that was by its own clock (`at`); what came later is of others. */
+  readonly booksAfter?: Readonly<Record<string, unknown>> | undefined
   /** The bytes of each file from which it is verified, once it is complete (`kept-files.ts`). */
   readonly files?: Readonly<Record<string, number>>
 }

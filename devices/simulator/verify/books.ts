@@ -36,6 +36,18 @@ export async function readBooks(gateway: GatewayApi): Promise<Books> {
   return { ...(ledger ?? NOTHING), newestLetter: Number(page?.deadLetters[0]?.id ?? 0) }
 }
 
+/** What `run.json` keeps of the time when the platform had caught up with the run (`booksAfter`). */
+export interface BooksAfter extends Books {
+  /** By the platform's clock, milliseconds since 1970. */
+  readonly at: number
+}
+
+export async function booksAfter(gateway: GatewayApi): Promise<BooksAfter | undefined> {
+  const books = await readBooks(gateway)
+  const platform = await gateway.get<{ at: number }>('/v1/platform')
+  return platform && { ...books, at: platform.at }
+}
+
 /** Throws a `SimulatorError` `bad-run` where the books were larger before the run than they are now: they only ever grow. */
 export function checkPlatform(
   { gateway, booksBefore }: Pick<RunRecord, 'gateway' | 'booksBefore'>,

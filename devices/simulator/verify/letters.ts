@@ -26,10 +26,19 @@ export interface Letter {
   readonly at: number
 }
 
+/** What is of the run: by the number of its last dead letter where that is known, else by time, milliseconds since 1970. */
+export interface Until {
+  readonly at: number
+  readonly letter: number | undefined
+}
+
+const isUntil = ({ id, at }: Letter, until: Until): boolean =>
+  until.letter === undefined ? at <= until.at : Number(id) <= until.letter
+
 /** Those of the run's devices that were set aside since. `after`: the newest dead letter before the run. */
 export async function* lettersSince(
   gateway: GatewayApi,
-  since: { readonly at: number; readonly after: number | undefined },
+  since: { readonly at: number; readonly after: number | undefined; readonly until: Until },
 ): AsyncGenerator<Letter> {
   let next: string | undefined
   for (let pages = 0; pages < PAGES_MAX; pages++) {
@@ -41,7 +50,7 @@ export async function* lettersSince(
     }>('/v1/deadletters', { limit: PAGE_LETTERS, from, after: next })) ?? { deadLetters: [] }
     for (const letter of page.deadLetters) {
       if (since.after !== undefined && Number(letter.id) <= since.after) return
-      yield letter
+      if (isUntil(letter, since.until)) yield letter
     }
     next = page.next
     if (next === undefined) return

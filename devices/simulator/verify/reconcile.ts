@@ -111,6 +111,10 @@ function weigh(rows: readonly number[], { sent, look, options, found }: Weighing
     settle({ own, promised, right, seen, isStrange }, { sent, look, options, found })
     return
   }
+  if (rows.some(look.isReplaced)) {
+    found.superseded += promised.length
+    return
+  }
   if (mayBeAbsent(candidates) && seen.length === 0 && !isStrange) return
   const last = own.filter(isLegal).findLast((row) => promised.includes(row)) ?? own.at(-1)
   if (last === undefined) return

@@ -8,7 +8,7 @@ import type { Logger } from '../../../platform/logger.ts'
 import type { Verification } from '../report/summary.ts'
 import type { AcknowledgedReading } from '../run/message-log.ts'
 import type { RunRecord } from '../run/run-folder.ts'
-import { caughtUp, readBooks } from './books.ts'
+import { booksAfter, caughtUp, readBooks } from './books.ts'
 import { Findings } from './findings.ts'
 import { GatewayApi } from './gateway-api.ts'
 import { StoreProbe } from './store-probe.ts'
@@ -40,7 +40,8 @@ export interface RunVerifierDeps {
 export interface Verifies {
   start(): Promise<RunRecord['booksBefore']>
   acknowledged(reading: AcknowledgedReading): void
-  caughtUp(): Promise<void>
+  /** What the books are then; undefined if it has not, or nobody is asked. */
+  caughtUp(): Promise<RunRecord['booksAfter']>
   verify(): Promise<Verification>
   stop(): Promise<void>
   /** For a person: what does not come, and for how long still it is waited for. */
@@ -63,7 +64,9 @@ export class SubscriptionVerifier implements Verifies {
 
   acknowledged(): void {}
 
-  async caughtUp(): Promise<void> {}
+  async caughtUp(): Promise<undefined> {
+    return undefined
+  }
 
   verify(): Promise<Verification> {
     return verifyRun({ directory: this.#directory }, this.#deps)
@@ -104,7 +107,7 @@ export class RunVerifier implements Verifies {
   }
 
   /** Resolves when the platform has made up its mind of all that it has taken, or takes too long. */
-  async caughtUp(): Promise<void> {
+  async caughtUp(): Promise<RunRecord['booksAfter']> {
     await this.#probe.stop()
     const { clock } = this.#deps
     const onWaiting = this.#waits
@@ -112,13 +115,19 @@ export class RunVerifier implements Verifies {
     const gateway = new GatewayApi({ url: this.#options.url, patienceMs: PATIENCE_MS }, { ...this.#deps, onWaiting })
     await caughtUp(gateway, { patienceMs: PATIENCE_MS, clock, findings, onWaiting })
     this.#isCaughtUp = findings.count('late') === 0
+    if (!this.#isCaughtUp) return undefined
+    const books = await booksAfter(gateway)
+    return books && { ...books }
   }
 
   /** Once the run folder is written. */
   async verify(): Promise<Verification> {
     const { directory, url } = this.#options
     const catchUpMs = this.#isCaughtUp ? PATIENCE_MS : PATIENCE_AGAIN_MS
-    return verifyRun({ directory, gateway: url, catchUpMs }, { ...this.#deps, onWaiting: this.#waits })
+    return verifyRun(
+      { directory, gateway: url, catchUpMs, isJustOver: true },
+      { ...this.#deps, onWaiting: this.#waits },
+    )
   }
 
   readonly #waits = (what: string | undefined): void => {

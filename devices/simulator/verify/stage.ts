@@ -30,6 +30,8 @@ export interface Evidence {
   readonly beforeOutage?: boolean | undefined
   /** The acknowledgement itself said that it was dropped. */
   readonly refused?: boolean | undefined
+  /** It may be of others, who have sent something since the run. */
+  readonly isOthers?: true | undefined
 }
 
 interface Row {
@@ -142,6 +144,13 @@ export const STAGE_TABLE: readonly Row[] = [
     code: 'lost',
     stage: 'ingest',
     because: 'the books have it as accepted, the store does not have it; neither the log nor an app can be asked',
+  },
+  {
+    if: { what: 'altered', isOthers: true },
+    code: 'altered',
+    stage: 'store',
+    because:
+      'the store has it otherwise; others have sent to the platform since the run, and the store does not say when it got it: whose it is is not known',
   },
   {
     if: { what: 'altered', native: 'right' },

@@ -15,6 +15,8 @@ const SEEN = 1
 const TWICE = 2
 /** Of its series and time there is one with other values. */
 const STRANGE = 4
+/** Of its series and time there is one that came after the run. */
+const REPLACED = 8
 const EXAMPLES_MAX = 5
 
 export interface StoreRow extends Pick<Reading, 'device' | 'stream' | 'ts' | 'received'> {
@@ -29,25 +31,35 @@ export class StoreLook {
   readonly #tags: ReadonlyMap<string, readonly string[]>
   /** Milliseconds: a row that was received before the run is of another. */
   readonly #beganAt: number
+  /** Likewise one that was received after this. */
+  readonly #until: number
   readonly #marks: Uint8Array
   rows = 0
   invented = 0
   readonly inventedExamples: string[] = []
 
   constructor(
-    { beganAt, tags }: { readonly beganAt: number; readonly tags: ReadonlyMap<string, readonly string[]> },
+    {
+      beganAt,
+      until,
+      tags,
+    }: { readonly beganAt: number; readonly until: number; readonly tags: ReadonlyMap<string, readonly string[]> },
     { sent, places }: { readonly sent: Sent; readonly places: Places },
   ) {
     this.#sent = sent
     this.#places = places
     this.#tags = tags
     this.#beganAt = beganAt
+    this.#until = until
     this.#marks = new Uint8Array(sent.rows)
   }
 
   isSeen = (row: number): boolean => ((this.#marks[row] as number) & SEEN) !== 0
   isTwice = (row: number): boolean => ((this.#marks[row] as number) & TWICE) !== 0
   isStrange = (row: number): boolean => ((this.#marks[row] as number) & STRANGE) !== 0
+
+  /** Others have sent one of its series and time since: what was there before is not known. */
+  isReplaced = (row: number): boolean => ((this.#marks[row] as number) & REPLACED) !== 0
 
   take(reading: StoreRow): void {
     const sent = this.#sent
@@ -76,7 +88,7 @@ export class StoreLook {
       const row = this.#places.row(place)
       const own = sent.rowSeries(row)
       if (own !== 0 && name !== undefined && own !== series) continue
-      this.#marks[row] = (this.#marks[row] as number) | STRANGE
+      this.#marks[row] = (this.#marks[row] as number) | (this.#isLater(reading) ? REPLACED : STRANGE)
       return
     }
     this.#invent(reading, microsOf(reading.ts))
@@ -95,8 +107,11 @@ export class StoreLook {
     return isFound
   }
 
-  #invent({ device, stream, received }: StoreRow, micros: number): void {
-    if (received !== undefined && received < this.#beganAt) return
+  #isLater = ({ received }: StoreRow): boolean => received !== undefined && received > this.#until
+
+  #invent(row: StoreRow, micros: number): void {
+    const { device, stream, received } = row
+    if ((received !== undefined && received < this.#beganAt) || this.#isLater(row)) return
     this.invented++
     if (this.inventedExamples.length < EXAMPLES_MAX)
       this.inventedExamples.push(`${device} ${stream} ${timeText(micros)}`)

@@ -13,12 +13,12 @@ import { checkKeptFiles } from '../run/kept-files.ts'
 import type { RunRecord } from '../run/run-folder.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { verifyAtBroker } from './at-broker.ts'
-import { type Books, caughtUp, checkPlatform, compareBooks, hasOthers, type Shown } from './books.ts'
+import { type Books, type BooksAfter, caughtUp, checkPlatform, compareBooks, hasOthers, type Shown } from './books.ts'
 import { outcomesOf } from './fault-outcomes.ts'
 import { Findings } from './findings.ts'
 import { GatewayApi } from './gateway-api.ts'
 import { readHistory, type StreamOfStore, streamsOf, tagsOf } from './history.ts'
-import { lettersSince, type Matched, matchLetters, payloadFrom } from './letters.ts'
+import { lettersSince, type Matched, matchLetters, payloadFrom, type Until } from './letters.ts'
 import { judgeLive } from './live.ts'
 import { type LiveAccount, LiveLook } from './live-look.ts'
 import { Places } from './places.ts'
@@ -34,6 +34,9 @@ export const LATE_MS = 5_000
 /** How long no answer, or a store that takes nothing, is borne with, unless told. */
 export const PATIENCE_MS = 120_000
 
+/** What was on its way at the end of a run comes so much later at most. */
+const ON_ITS_WAY_MS = 5_000
+
 export interface VerifyOptions {
   /** The run folder. */
   readonly directory: string
@@ -41,6 +44,8 @@ export interface VerifyOptions {
   readonly gateway?: string | undefined
   readonly lateMs?: number
   readonly patienceMs?: number
+  /** Nobody else can have sent the like since. */
+  readonly isJustOver?: boolean
   /** How long it is waited for what is neither stored nor set aside, if none of it goes on; `patienceMs` unless told. */
   readonly catchUpMs?: number
 }
@@ -124,7 +129,8 @@ class Verifier {
       run.gateway === undefined
         ? undefined
         : await LiveLook.read(join(directory, 'live.tsv'), { sent, places: this.#places, lateMs })
-    const shown = compareBooks(run.booksBefore as Partial<Books> | undefined, books, sent, matched.setAside)
+    const after = (run.booksAfter as Books | undefined) ?? books
+    const shown = compareBooks(run.booksBefore as Partial<Books> | undefined, after, sent, matched.setAside)
     const witnesses = new Witnesses({
       sent,
       gateway,
@@ -133,6 +139,7 @@ class Verifier {
       native: history && native,
       shown,
       hasHistory: history !== undefined,
+      isAlone: this.#isAloneSince(books),
     })
     const look = history ?? native
     const reconciled = look && (await this.#store(look, streams, { matched, witnesses }))
@@ -147,8 +154,22 @@ class Verifier {
     const { sent, gateway } = this.#deps
     const { beganAt, booksBefore } = this.#options.run
     const after = (booksBefore as Partial<Books> | undefined)?.newestLetter
-    const letters = lettersSince(gateway, { at: beganAt, after })
+    const letters = lettersSince(gateway, { at: beganAt, after, until: this.#until })
     return matchLetters(letters, sent, { findings: this.#findings, payloadOf: payloadFrom(gateway) })
+  }
+
+  /** What came to the platform later is of others: a later run of the same devices. */
+  get #until(): Until {
+    const { run, isJustOver = false } = this.#options
+    const { at, newestLetter } = (run.booksAfter ?? {}) as Partial<BooksAfter>
+    if (isJustOver || run.endedAt === undefined) return { at: Number.POSITIVE_INFINITY, letter: undefined }
+    return { at: at ?? run.endedAt + ON_ITS_WAY_MS, letter: newestLetter }
+  }
+
+  /** Whether others may have sent something since the run, which the books of now have, too. */
+  #isAloneSince({ accepted }: Books): boolean {
+    const { run, isJustOver = false } = this.#options
+    return isJustOver || (run.booksAfter as Partial<Books> | undefined)?.accepted === accepted
   }
 
   /** Undefined if the gateway has no history: of VictoriaMetrics. */
@@ -188,7 +209,8 @@ class Verifier {
 
   #look(streams: readonly StreamOfStore[]): StoreLook {
     const tags = new Map(streams.map((stream) => [stream.name, tagsOf(stream)]))
-    return new StoreLook({ beganAt: this.#options.run.beganAt, tags }, { sent: this.#deps.sent, places: this.#places })
+    const { beganAt } = this.#options.run
+    return new StoreLook({ beganAt, until: this.#until.at, tags }, { sent: this.#deps.sent, places: this.#places })
   }
 
   async #store(
@@ -228,7 +250,7 @@ class Verifier {
     }
     const more =
       tooMany - this.#findings.count('accepted-though-forbidden', 'duplicated', 'live-duplicated', 'invented')
-    if (more > 0 && (await hasOthers(gateway, after, sent)) === false) {
+    if (more > 0 && this.#isAloneSince(after) && (await hasOthers(gateway, after, sent)) === false) {
       const because = 'more messages are counted as accepted than were sent, and nobody else has sent any'
       this.#findings.add({ code: 'unbalanced', stage: 'books', count: more, because })
     }

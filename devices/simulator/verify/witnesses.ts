@@ -34,6 +34,8 @@ export interface WitnessDeps {
   readonly shown: Shown
   /** Of VictoriaMetrics there is none. */
   readonly hasHistory: boolean
+  /** Nobody has sent anything to the platform since the run. */
+  readonly isAlone: boolean
 }
 
 interface TracedMessage {
@@ -110,7 +112,7 @@ export class Witnesses {
 
   /** What is known without asking. */
   #seenOf(what: Evidence['what'], row: number): Evidence {
-    const { sent, live, native, shown } = this.#deps
+    const { sent, live, native, shown, hasHistory, isAlone } = this.#deps
     const message = sent.messageOf(row)
     return {
       what,
@@ -120,6 +122,8 @@ export class Witnesses {
       written: shown.written,
       beforeOutage: sent.isAcknowledged(message) && sent.outages.beginsSoonAfter(sent.acknowledgedAt(message)),
       refused: sent.isRefused(message),
+      // History says when each reading was received, the store itself does not.
+      isOthers: !hasHistory && !isAlone ? true : undefined,
     }
   }
 

@@ -166,7 +166,7 @@ export class Model {
   } = {}) {
     const { sent } = this
     const places = new Places(sent)
-    const look = new StoreLook({ beganAt: BEGAN_AT, tags: TAGS }, { sent, places })
+    const look = new StoreLook({ beganAt: BEGAN_AT, until: Number.POSITIVE_INFINITY, tags: TAGS }, { sent, places })
     for (const row of store) look.take(row)
     const liveLook = new LiveLook({ sent, places, lateMs: LATE_MS })
     for (const line of live) liveLook.take(line)

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { booksAfter } from '../../../../devices/simulator/verify/books.ts'
 import { verifyRun } from '../../../../devices/simulator/verify/verify.ts'
 import { systemClock } from '../../../../platform/clock.ts'
 import { RunningPlatform } from '../../../e2e/platform.ts'
@@ -185,4 +186,24 @@ test('a platform that has taken less than it had before the run is not the platf
     code: 'bad-run',
     message: /is not the platform of the run: it has taken \d+ messages, and had taken 5000 before the run/,
   })
+})
+
+test('what a later run of the same devices sent is not told of an earlier one', async (t) => {
+  const run = await runOf(t, await RunningPlatform.start(t))
+  const directory = scratchDirectory(t)
+  cpSync(run.directory, directory, { recursive: true })
+  const path = join(directory, 'run.json')
+  const record = JSON.parse(readFileSync(path, 'utf8'))
+  await run.platform.settled()
+  writeFileSync(path, JSON.stringify({ ...record, booksAfter: await booksAfter(run.gateway) }))
+  const from = run.beganAt - 60_000
+  const sendLater = async () => {
+    await run.publish('truck-1', [{ ts: from + 5_000, temperature: -5 }])
+    await run.publish('truck-1', [{ ts: from + 5_500, temperature: -5 }])
+    await run.publish('truck-1', [], { payload: Buffer.from('{"later'), outcome: 'dead:malformed-json' })
+    await run.platform.settled()
+  }
+  await sendLater()
+  const { findings, stored, superseded, deadLettered, ok } = await verify(run, directory)
+  assert.deepEqual([findings, stored, superseded, deadLettered, ok], [[], 19, 2, 1, true])
 })
