@@ -20,14 +20,10 @@ import {
   type Qos,
   type Scenario,
 } from './scenario/scenario.ts'
+import { BURST_MAX, DEVICES_MAX, RATE_MAX } from './scenario/schema.ts'
 
-/** More devices asked of one simulator: refused as a wrong option. */
-const SIMULATOR_DEVICES_MAX = 20_000
 /** How long the end of a run waits for outstanding acknowledgements, unless told; what is missing then is reported as such. */
 const SIMULATOR_DRAIN_MS = 10_000
-/** More messages a second asked of one device: refused as a wrong option. */
-const SIMULATOR_RATE_MAX = 10_000
-const SIMULATOR_BURST_MAX = 1_000
 const SIMULATOR_PROCESSES_MAX = 64
 /** MQTT 3.1.1 section 3.1.2.10: two bytes. */
 const KEEPALIVE_SECONDS_MAX = 65_535
@@ -112,14 +108,14 @@ const option = (
 
 /** Those that say what a plain fleet does: with `--scenario` the file says it. */
 const fleetOptions = (): Option[] => [
-  option('--devices <count>', 'simulated devices', number(1, SIMULATOR_DEVICES_MAX, true), 10),
+  option('--devices <count>', 'simulated devices', number(1, DEVICES_MAX, true), 10),
   option(
     '--rate <per second>',
     'messages a second and device; 0: as fast as acknowledged',
-    number(0, SIMULATOR_RATE_MAX, false),
+    number(0, RATE_MAX, false),
     1,
   ),
-  option('--burst <count>', 'so many messages at once, each time', number(1, SIMULATOR_BURST_MAX, true), 1),
+  option('--burst <count>', 'so many messages at once, each time', number(1, BURST_MAX, true), 1),
   option('--stream <name>', 'the stream they send', matching(isStreamName, 'a name of a-z, 0-9 and _'), 'environment'),
   option(
     '--versions <numbers>',
@@ -141,11 +137,15 @@ const fleetOptions = (): Option[] => [
 
 /** Those that, given, hold in place of what a scenario says. */
 const runOptions = (): Option[] => [
-  option('--seed <number>', 'the same seed sends the same values', number(0, 2 ** 32 - 1, true)),
+  option(
+    '--seed <number>',
+    'the same seed sends the same values; else that of the scenario, or 1',
+    number(0, 2 ** 32 - 1, true),
+  ),
   option('--start <time>', 'of the first reading; with the same seed, the same bytes. Else: now', time),
   option('--duration <time>', 'how long, such as 60s or 15m; else until Ctrl-C', duration),
   option('--ramp <time>', 'the devices come, and begin to send, spread over it', duration),
-  option('--drain <time>', 'how long the end waits for acknowledgements; 10s', duration),
+  option('--drain <time>', 'how long the end waits for acknowledgements; else as the scenario says, or 10s', duration),
   option('--messages <count>', 'end after so many, of all devices together', number(1, COUNT_MAX, true)),
   option('--fail-if <condition>', "fail if it holds, such as 'p99>250ms' or 'lost>0'; may be repeated", condition),
 ]

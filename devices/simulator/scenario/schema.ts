@@ -36,7 +36,8 @@ const SENDINGS_MAX = 20
 const FAULTS_MAX = 200
 const CONDITIONS_MAX = 50
 const VERSIONS_MAX = 100
-const BURST_MAX = 10_000
+/** More messages of a device at once: refused. */
+export const BURST_MAX = 10_000
 const NAME_CHARS_MAX = 200
 const TOPIC_CHARS_MAX = 512
 /** Of an integer that a double holds. */
