@@ -175,9 +175,11 @@ export class Simulator {
     const { parts } = this.#deps
     const connect = () => Promise.all(parts.map((part) => part.connect(signal)))
     const isRamped = scenario.rampMs > 0
-    const [connected, watched] = await Promise.allSettled([isRamped ? undefined : connect(), this.#watchLive()])
-    // That nobody is there to send to says more than that nobody is there to follow.
-    for (const settled of [connected, watched]) if (settled.status === 'rejected') throw settled.reason
+    const watching = this.#watchLive()
+    // That nobody is there to send to says more than that nobody is there to follow, which is not waited for then.
+    watching.catch(() => {})
+    if (!isRamped) await connect()
+    await watching
     const record = this.#begin(await this.#deps.verifier?.start())
     const failed = new AbortController()
     const either = AbortSignal.any([signal, failed.signal])

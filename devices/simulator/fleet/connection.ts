@@ -18,6 +18,7 @@ import type { Level, Qos } from '../scenario/scenario.ts'
 import type { Random } from '../signals/random.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { brokerAddress } from './broker-address.ts'
+import { NoBroker, namedAnswer } from './no-broker.ts'
 import type { Tally } from './tally.ts'
 
 /** No CONNACK within this time: the attempt has failed and is repeated. */
@@ -101,6 +102,8 @@ export class Connection {
   readonly #events: ConnectionEvents
   #client: MqttClient | undefined
   #isOnline = false
+  /** Of this attempt. */
+  #hasTcp = false
   #wasOnline = false
   #failures = 0
   #connectingSince = 0
@@ -151,6 +154,7 @@ export class Connection {
       const client = connect({ ...brokerAddress(this.#options.url), ...this.#clientOptions() })
       this.#client = client
       this.#holdPubacks(client)
+      this.#awaitTcp(client)
       client.on('connect', ({ properties: { receiveMaximum = Number.POSITIVE_INFINITY } = {} }) => {
         this.#wentOnline(client, receiveMaximum)
         resolve()
@@ -160,6 +164,8 @@ export class Connection {
       client.on('reconnect', () => {
         this.#failures++
         this.#beginAttempt()
+        // It makes its stream behind this event.
+        process.nextTick(() => this.#awaitTcp(client))
       })
       client.on('end', resolve)
       client.on('message', (topic, payload) => {
@@ -280,7 +286,14 @@ export class Connection {
     }
   }
 
+  #awaitTcp({ stream }: MqttClient): void {
+    stream.once('connect', () => {
+      this.#hasTcp = true
+    })
+  }
+
   #beginAttempt(): void {
+    this.#hasTcp = false
     this.#connectingSince = performance.now()
     this.#triesAs = this.#disguise
   }
@@ -347,7 +360,9 @@ export class Connection {
   }
 
   #failed(error: Error): void {
-    this.lastError = error
+    this.lastError = this.#hasTcp && !this.#isOnline ? namedAnswer(error) : error
+    // Its answer is not waited for: it has come.
+    if (this.lastError instanceof NoBroker) this.#client?.stream.destroy()
     const { id, url } = this.#options
     this.#deps.logger.debug({ device: id, error: error.message }, 'connection error')
     if (!(error instanceof ErrorWithReasonCode)) return

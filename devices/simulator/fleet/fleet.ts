@@ -25,6 +25,7 @@ import { SimulatorError } from '../simulator-error.ts'
 import type { TlsOptions } from './connection.ts'
 import { SimulatedDevice } from './device.ts'
 import type { Journal } from './journal.ts'
+import { NoBroker } from './no-broker.ts'
 import { Sender, type Sends } from './sender.ts'
 import { type Share, Tally } from './tally.ts'
 
@@ -319,8 +320,9 @@ export class Fleet {
     const missing = this.#devices.filter(({ connection }) => !connection.wasOnline)
     const cause = missing.find(({ connection }) => connection.lastError !== undefined)?.connection.lastError
     const why = cause === undefined ? 'no answer' : errorText(cause)
-    const message = `${missing.length} of ${this.#devices.length} devices could not connect to ${this.#options.url} (${why}): is it up?`
-    return new SimulatorError('unreachable', message, { cause })
+    const message = `${missing.length} of ${this.#devices.length} devices could not connect to ${this.#options.url} (${why})`
+    const hint = cause instanceof NoBroker ? '' : ': is it up?'
+    return new SimulatorError('unreachable', message + hint, { cause })
   }
 }
 

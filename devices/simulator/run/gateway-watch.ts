@@ -47,7 +47,10 @@ export class GatewayWatch implements LiveWatch {
       const failed = (error: Error) => {
         lastError = error
       }
-      this.#running = this.#follow(() => resolve(undefined), failed).catch((error) => resolve(messageOf(error)))
+      this.#running = this.#follow(() => resolve(undefined), failed).then(
+        () => resolve('it was stopped'),
+        (error) => resolve(messageOf(error)),
+      )
     })
     clearInterval(looking)
     if (why === undefined) return undefined

@@ -87,6 +87,10 @@ export class SubscriberWatch implements LiveWatch {
     return new Promise((resolve) => {
       let lastError: Error | undefined
       const timer = setTimeout(() => resolve(lastError?.message ?? 'no answer'), SUBSCRIBED_WITHIN_MS)
+      client.once('end', () => {
+        clearTimeout(timer)
+        resolve('it was stopped')
+      })
       client.on('error', (error) => {
         lastError = error
       })

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { scratchDirectory } from '../../scratch.ts'
@@ -68,6 +70,31 @@ test('against nobody it says so, and fails', async () => {
   const where = 'mqtt://127.0.0.1:1 (connect ECONNREFUSED 127.0.0.1:1)'
   assert(output.includes(`cannot connect to ${where}, trying again`), output)
   assert.equal(errors, `error: 2 of 2 devices could not connect to ${where}: is it up?\n`)
+})
+
+test('of what is there and is no broker it is said so: it answers otherwise, or not at all', async (t) => {
+  const wrong: readonly (readonly [string, (socket: Socket) => void, string])[] = [
+    [
+      'HTTP',
+      (socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+      'something answers, but it does not speak MQTT',
+    ],
+    ['silence', () => {}, 'something is there, and does not answer CONNECT'],
+  ]
+  for (const [name, answer, why] of wrong) {
+    await t.test(name, async (inner) => {
+      const server = createServer((socket) => {
+        socket.on('error', () => {})
+        socket.once('data', () => answer(socket))
+      })
+      await once(server.listen(0, '127.0.0.1'), 'listening')
+      inner.after(() => server.close())
+      const { port } = server.address() as AddressInfo
+      const { status, errors } = await simulate(['--url', `mqtt://127.0.0.1:${port}`, '--devices', '1'])
+      assert.equal(status, 1)
+      assert.match(errors, new RegExp(`^error: 1 of 1 devices could not connect to \\S+ \\(${why}.*\\)\n$`))
+    })
+  }
 })
 
 test('--json prints the summary alone, and a credentials file spares the installation its key', async (t) => {
