@@ -43,6 +43,8 @@ export interface AssemblyDeps {
   readonly partCommand: readonly string[]
   readonly clock: Clock
   readonly logger: Logger
+  /** A sentence for whoever runs it, at once. */
+  readonly say: (sentence: string) => void
 }
 
 /** `given`: whether the person has said this option, by its name as commander has it. */
@@ -66,7 +68,11 @@ export async function assemble({ values, given }: Asked, deps: AssemblyDeps): Pr
   const live = values.live ?? (ours ? 'gateway' : values.verify ? 'broker' : 'off')
   if (!ours) requireVerifiableThere({ ...values, live })
   const subscribes = live !== 'off'
-  requireMeasured(scenario.failIf.map(parseThreshold), { verifies: values.verify, subscribes })
+  const ofFlags = values.failIf || []
+  const ofFile = scenario.failIf.filter((each) => !ofFlags.includes(each))
+  const looks = { verifies: values.verify, subscribes }
+  if (values.scenario !== undefined) requireMeasured(ofFile.map(parseThreshold), { ...looks, file: values.scenario })
+  requireMeasured(scenario.failIf.map(parseThreshold), looks)
   const store = values.askStore ? await queryOf(storeOf(deps)) : undefined
   const run = { scenario, schemas, ours, live, tls: readTls(values), store }
   const folder = makeFolder(values, deps.clock)
@@ -112,7 +118,7 @@ async function simulatorOf({ values, given }: Asked, run: Decided, deps: Assembl
       ),
       verifier,
       cost: () => addedUp([costOfThisProcess(), ...parts.flatMap((part) => part.cost?.() ?? [])]),
-      logger,
+      say: deps.say,
     },
   )
 }

@@ -24,7 +24,7 @@ export interface Terminal {
   readonly isColoured: boolean
 }
 
-export interface SimulateDeps extends AssemblyDeps {
+export interface SimulateDeps extends Omit<AssemblyDeps, 'say'> {
   /** The broker of the settings, such as `mqtt://127.0.0.1:1883`: the default of `--url`. */
   readonly url: string
   /** The gateway of the settings, such as `http://127.0.0.1:8080`: the default of `--gateway`. */
@@ -69,7 +69,10 @@ export function simulateCommand(deps: SimulateDeps): Command {
 /** Runs it and says whether everything was held. */
 async function simulate(asked: Asked, deps: SimulateDeps): Promise<boolean> {
   const { values } = asked
-  const { simulator, scenario, folder } = await assemble(asked, deps)
+  // What is drawn in place is not written over; the summary says it, too.
+  const isDrawn = deps.terminal !== undefined && !values.json
+  const say = (sentence: string) => !isDrawn && deps.errorOutput.write(`${printable(sentence)}\n`)
+  const { simulator, scenario, folder } = await assemble(asked, { ...deps, say })
   const interruption = new AbortController()
   const end = () => interruption.abort()
   void deps.untilInterrupted().then(end)

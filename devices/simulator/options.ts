@@ -81,7 +81,8 @@ const versions = (text: string): number[] => {
   return list
 }
 
-const condition = (text: string, before: readonly string[] = []): string[] => {
+const condition = (text: string, before: readonly string[] | false = []): string[] => {
+  if (before === false) throw wrong('either --fail-if or --no-fail-if')
   try {
     return [...before, parseThreshold(text).condition]
   } catch (error) {
@@ -148,6 +149,7 @@ const runOptions = (): Option[] => [
   option('--drain <time>', 'how long the end waits for acknowledgements; else as the scenario says, or 10s', duration),
   option('--messages <count>', 'end after so many, of all devices together', number(1, COUNT_MAX, true)),
   option('--fail-if <condition>', "fail if it holds, such as 'p99>250ms' or 'lost>0'; may be repeated", condition),
+  new CommandOption('--no-fail-if', 'drop the conditions of the scenario'),
 ]
 
 /** Where readings are followed live. */
@@ -244,7 +246,8 @@ export interface CommandValues {
   readonly ramp?: number
   readonly drain?: number
   readonly messages?: number
-  readonly failIf?: readonly string[]
+  /** False: none, also of those of the scenario. */
+  readonly failIf?: readonly string[] | false
   readonly url: string
   readonly ca?: string
   readonly cert?: string
@@ -309,8 +312,7 @@ export function overridden(scenario: Scenario, values: CommandValues): Scenario 
     ...(drain !== undefined && { drainMs: drain }),
     ...(messages !== undefined && { messages }),
     failIf: [
-      ...scenario.failIf,
-      ...failIf,
+      ...(failIf === false ? [] : [...scenario.failIf, ...failIf]),
       ...(maxP99 === undefined ? [] : [`p99>${maxP99}ms`]),
       ...(maxErrors === undefined ? [] : [`errors>${maxErrors}`]),
       ...(minRate === undefined ? [] : [`rate<${minRate}`]),

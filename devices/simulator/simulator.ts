@@ -12,7 +12,6 @@ import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
-import type { Logger } from '../../platform/logger.ts'
 import type { Fault } from './faults/fault.ts'
 import { writeReports, writeTimings } from './report/run-files.ts'
 import type { Second } from './report/seconds.ts'
@@ -51,7 +50,8 @@ export interface SimulatorDeps {
   readonly verifier: Verifies | undefined
   /** Of this process and the others. */
   readonly cost: () => Summary['cost']
-  readonly logger: Logger
+  /** A sentence for whoever runs it, at once. */
+  readonly say: (sentence: string) => void
 }
 
 export type Phase = 'connecting' | 'publishing' | 'draining' | 'verifying' | 'closed'
@@ -82,6 +82,8 @@ export class Simulator {
   #secondsFile: SecondsFile | undefined
   #phase: Phase = 'connecting'
   #beganAt: number | undefined
+  /** Why nobody follows it live. */
+  #unfollowed: string | undefined
   #startAt = 0
   #booksAfter: RunRecord['booksAfter']
 
@@ -180,6 +182,8 @@ export class Simulator {
     watching.catch(() => {})
     if (!isRamped) await connect()
     await watching
+    if (this.#unfollowed !== undefined)
+      this.#deps.say(`${this.#unfollowed}: the run goes on, and nothing is followed live`)
     const record = this.#begin(await this.#deps.verifier?.start())
     const failed = new AbortController()
     const either = AbortSignal.any([signal, failed.signal])
@@ -200,7 +204,7 @@ export class Simulator {
     const failure = await this.#watch.start()
     if (failure === undefined) return
     if (this.#deps.verifier !== undefined) throw failure
-    this.#deps.logger.warn(`${failure.message}: the run goes on without them`)
+    this.#unfollowed = failure.message
   }
 
   #begin(booksBefore: RunRecord['booksBefore']): RunRecord {
@@ -276,6 +280,7 @@ export class Simulator {
       cost: this.#deps.cost(),
       isInterrupted,
       refused,
+      unfollowed: this.#unfollowed,
     })
     if (folder !== undefined) {
       writeTimings(folder, { ...totals.timings, live })

@@ -382,12 +382,10 @@ export class Connection {
     this.#deps.tally.reason(by, reasonCode, properties?.reasonString ?? '')
   }
 
+  /** What a broker refuses is told in the summary; a link that is cut meanwhile subscribes anew. */
   #subscribed(error: Error | null): void {
-    if (error)
-      this.#deps.logger.warn(
-        { device: this.#options.id, error: error.message },
-        'errors and commands not subscribed to',
-      )
+    const code = error !== null && 'code' in error ? error.code : undefined
+    if (typeof code === 'number') this.#deps.tally.reason('SUBACK', code, `errors and commands are not subscribed to`)
   }
 }
 

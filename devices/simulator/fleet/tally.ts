@@ -1,7 +1,7 @@
 /**
  * Owns the counts of one process of a run, shared by its devices. Always true: every message counted as sent is afterwards acknowledged, in
  * flight, or (QoS 0) written; a resend counts as `resent`, never again as `sent`. Bounded: error codes beyond `SIMULATOR_ERROR_CODES_MAX`
- * are counted as `other`; reasons are a byte, in packets of three kinds.
+ * are counted as `other`; reasons are a byte, in packets of four kinds.
  */
 
 import type { Reason } from '../report/summary.ts'

@@ -30,10 +30,11 @@ export interface Finished {
   readonly cost: Summary['cost']
   readonly isInterrupted: boolean
   readonly refused: string | undefined
+  readonly unfollowed: string | undefined
 }
 
 export function summarize(finished: Finished): Summary {
-  const { scenario, totals, verification, unverified, isInterrupted, refused, elapsedMs } = finished
+  const { scenario, totals, verification, unverified, isInterrupted, refused, unfollowed, elapsedMs } = finished
   const { counts, timings, waiting } = totals
   const unacknowledged = counts.toAcknowledge - counts.acknowledged
   const delivered = counts.sent - unacknowledged
@@ -76,6 +77,7 @@ export function summarize(finished: Finished): Summary {
     cost: finished.cost,
     interrupted: isInterrupted,
     ...(refused !== undefined && { refused }),
+    ...(unfollowed !== undefined && { unfollowed }),
     ok: false,
   }
   return judged(summary, scenario.failIf, finished.isOurs)

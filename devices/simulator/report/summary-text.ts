@@ -24,6 +24,7 @@ export function summaryText(summary: Summary): string {
     ...thresholdRows(summary),
     ...costRows(summary),
   ]
+  if (summary.unfollowed !== undefined) rows.push(['live', `not followed: ${printable(summary.unfollowed)}`])
   if (summary.refused !== undefined) rows.push(['ended', printable(summary.refused)])
   else if (summary.interrupted) rows.push(['ended', 'before its time, by somebody'])
   const findings = findingsText(summary.verification)

@@ -12,9 +12,9 @@ export interface Percentiles {
   readonly max: number
 }
 
-/** Why messages were acknowledged and dropped, or connections ended, as MQTT 5 says it. */
+/** Why messages were acknowledged and dropped, subscriptions refused, or connections ended, as MQTT 5 says it. */
 export interface Reason {
-  /** The packet that said it: PUBACK, PUBREC or DISCONNECT. */
+  /** The packet that said it: PUBACK, PUBREC, SUBACK or DISCONNECT. */
   readonly by: string
   readonly code: number
   readonly count: number
@@ -77,6 +77,8 @@ export interface Summary {
   readonly interrupted: boolean
   /** Which device was refused that should not have been, and why: it ended the run. */
   readonly refused?: string
+  /** Why no app followed it live, though one was to. */
+  readonly unfollowed?: string
   readonly ok: boolean
 }
 

@@ -175,20 +175,26 @@ function allowedFor(measure: Measure): string {
 
 /**
  * Throws a `ThresholdError` for a condition that a run as it was asked for would miss, since nobody looks: it is a mistake at the start.
+ * `file`: the scenario that has the conditions.
  */
 export function requireMeasured(
   thresholds: readonly Threshold[],
-  { verifies, subscribes }: { readonly verifies: boolean; readonly subscribes: boolean },
+  { verifies, subscribes, file }: { readonly verifies: boolean; readonly subscribes: boolean; readonly file?: string },
 ): void {
+  const whose = file === undefined ? '' : `${file}: fail-if: `
+  const orDropped = file === undefined ? '' : ', or --no-fail-if, which drops the conditions of the file'
   const unverified = verifies ? undefined : thresholds.find(({ needsVerification }) => needsVerification)
   if (unverified !== undefined) {
     throw new ThresholdError(
-      `${unverified.condition} asks what only a verification finds out: right is --verify besides`,
+      `${whose}${unverified.condition} asks what only a verification finds out: right is --verify besides${orDropped}`,
     )
   }
   const unseen = subscribes ? undefined : thresholds.find(({ needsLive }) => needsLive)
   if (unseen === undefined) return
-  throw new ThresholdError(`${unseen.condition} asks what only an app sees, and the run subscribes to nothing`)
+  const right = file === undefined ? '' : ': right is --verify, or --live broker, besides'
+  throw new ThresholdError(
+    `${whose}${unseen.condition} asks what only an app sees, and the run subscribes to nothing${right}${orDropped}`,
+  )
 }
 
 /** What a run's summary says to its conditions, in their order. */

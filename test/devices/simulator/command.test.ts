@@ -97,6 +97,26 @@ test('of what is there and is no broker it is said so: it answers otherwise, or 
   }
 })
 
+test('the conditions of a scenario that nobody would look at are told with the file, and can be dropped', async (t) => {
+  const file = join(scratchDirectory(t), 'site.yaml')
+  writeFileSync(file, 'fleet: [{ devices: 1, sends: [{ stream: environment }] }]\nfail-if: [lost>0]\n')
+  const kept = await simulate(['--scenario', file])
+  assert.deepEqual([kept.status, kept.errors.split(' asks ')[0]], [2, `error: ${file}: fail-if: lost>0`])
+  const dropped = await simulate(['--scenario', file, '--no-fail-if'])
+  assert.deepEqual([dropped.status, dropped.errors.includes('could not connect')], [1, true])
+})
+
+test('a run that cannot be followed live says so in a sentence, and in its summary', async (t) => {
+  const broker = await requireServer(t, startMosquitto)
+  if (!broker) return
+  const args = ['--url', broker.url, '--live', 'gateway', '--devices', '1', '--rate', '0', '--messages', '1']
+  const { status, output, errors } = await simulate(args)
+  const why = 'no live readings from http://127\\.0\\.0\\.1:1 \\(.*\\)'
+  assert.equal(status, 0)
+  assert.match(errors, new RegExp(`^${why}: the run goes on, and nothing is followed live\n$`))
+  assert.match(output, new RegExp(`^live +not followed: ${why}$`, 'm'))
+})
+
 test('--json prints the summary alone, and a credentials file spares the installation its key', async (t) => {
   const broker = await requireServer(t, startMosquitto)
   if (!broker) return

@@ -81,7 +81,7 @@ export function fleet(
     watch: undefined,
     verifier,
     cost,
-    logger: silentLogger(),
+    say: () => {},
   })
 }
 

@@ -150,6 +150,10 @@ test('a condition that nobody looks at is a mistake before the run', () => {
   const code = 'bad-threshold'
   assert.throws(require('lost>0', false, true), { code, message: /^lost>0 asks .*: right is --verify besides$/ })
   assert.throws(require('live-p99>1s', true, false), { code, message: /^live-p99>1s asks what only an app sees/ })
+  assert.throws(
+    () => requireMeasured([parseThreshold('lost>0')], { verifies: false, subscribes: true, file: 's.yaml' }),
+    { message: /^s\.yaml: fail-if: lost>0 asks .*: right is --verify besides, or --no-fail-if, which drops/ },
+  )
   for (const condition of ['lost>0', 'live-lost>0', 'live-p99>1s']) require(condition, true, true)()
   require('live-p99>1s', false, true)()
   require('errors>0', false, false)()

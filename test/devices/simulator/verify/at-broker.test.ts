@@ -152,7 +152,7 @@ test('what a broker has acknowledged, and forgets when it is killed -9, is found
       watch: (log) => new SubscriberWatch(watch, { log, schemas }),
       verifier: new SubscriptionVerifier(directory, { ...deps, store: undefined, logger: silentLogger() }),
       cost: () => ({ cpuSeconds: 0, rssBytesMax: 0 }),
-      logger,
+      say: () => {},
     },
   )
   const interruption = new AbortController()
