@@ -51,6 +51,10 @@ export class LinkFaults {
   readonly #comingBack = new Set<number>()
   /** By the number of the fault that has cut it: until it ends. */
   readonly #away = new Set<number>()
+  /** Likewise, of those that silence it. */
+  readonly #mutes = new Set<number>()
+  /** As what it is counted. */
+  #state: 'away' | 'muted' | undefined
   /** By which fault it is to be refused. */
   #refusedBy: number | undefined
   #takeovers: Takeovers | undefined
@@ -110,18 +114,18 @@ export class LinkFaults {
 
   /** Undefined of a fault that is none of the connection. */
   #stepsOf(fault: Fault, number: number): { begin: () => void; end: () => void } | undefined {
-    const { connection, counts, id, badTokens, random } = this.#deps
+    const { connection, id, badTokens, random } = this.#deps
     switch (fault.kind) {
       case 'link-loss':
         return {
           begin: () => {
-            counts.away++
             this.#away.add(number)
+            this.#count()
             this.#cut(number, Number.isFinite(fault.forMs) ? fault.forMs : TIMER_MS_MAX)
           },
           end: () => {
-            counts.away--
             this.#away.delete(number)
+            this.#count()
             if (this.#away.size === 0) connection.comeBack()
           },
         }
@@ -138,10 +142,14 @@ export class LinkFaults {
       case 'mute':
         return {
           begin: () => {
-            counts.muted++
+            this.#mutes.add(number)
+            this.#count()
             this.#deps.faultCounts.did(number)
           },
-          end: () => void counts.muted--,
+          end: () => {
+            this.#mutes.delete(number)
+            this.#count()
+          },
         }
       case 'never-acknowledges':
         return {
@@ -162,6 +170,15 @@ export class LinkFaults {
     const end = this.#underWay.get(number)
     this.#underWay.delete(number)
     end?.()
+  }
+
+  /** A device is in one state: one that is away says nothing anyway. */
+  #count(): void {
+    const { counts } = this.#deps
+    if (this.#state !== undefined) counts[this.#state]--
+    if (this.#away.size > 0) this.#state = 'away'
+    else this.#state = this.#mutes.size > 0 ? 'muted' : undefined
+    if (this.#state !== undefined) counts[this.#state]++
   }
 
   #cut(number: number, awayMs: number): void {

@@ -46,7 +46,7 @@ export class Counts {
   connected = 0
   /** Devices whose connection is to be away now, by a fault. */
   away = 0
-  /** Devices that a fault has silenced now. */
+  /** Devices that a fault has silenced now, and that are not away. */
   muted = 0
 }
 
