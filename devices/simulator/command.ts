@@ -12,7 +12,7 @@ import { summaryText } from './report/summary-text.ts'
 import { RunHand } from './run/run-hand.ts'
 import { devicesOf, type Scenario } from './scenario/scenario.ts'
 import type { Simulator } from './simulator.ts'
-import { type Output, PlainView } from './view/plain.ts'
+import { columnsOf, type Output, PlainView } from './view/plain.ts'
 import { momentOf } from './view/run-moment.ts'
 import { TerminalView } from './view/terminal.ts'
 import type { View } from './view/view.ts'
@@ -82,7 +82,9 @@ async function simulate(asked: Asked, deps: SimulateDeps): Promise<boolean> {
     const summary = await simulator.run(interruption.signal)
     view?.stop()
     const kept = simulator.folder === undefined ? '' : `\nkept in ${printable(simulator.folder)}`
-    deps.output.write(`${values.json ? JSON.stringify(summary) : summaryText(summary) + kept}\n`)
+    deps.output.write(
+      `${values.json ? JSON.stringify(summary) : summaryText(summary, columnsOf(deps.output)) + kept}\n`,
+    )
     return summary.ok
   } finally {
     view?.stop()

@@ -14,7 +14,7 @@ import type { Verification } from './report/summary.ts'
 import { summaryText, verificationText } from './report/summary-text.ts'
 import { type NamedStore, queryOf } from './verify/named-store.ts'
 import { readRunRecord, verifyRun } from './verify/verify.ts'
-import type { Output } from './view/plain.ts'
+import { columnsOf, type Output } from './view/plain.ts'
 
 export interface VerifyCommandDeps {
   /** Of an app that may read what the fleet sent, by the installation's key; not called when `--token` is given. */
@@ -78,9 +78,9 @@ async function verify(directory: string, values: Values, deps: VerifyCommandDeps
   const before = readSummary(directory)
   const summary = before && judged({ ...before, verification, unverified: undefined }, run.scenario.failIf, true)
   if (summary !== undefined) writeReports(directory, run, summary)
-  deps.output.write(`${json ? JSON.stringify(verification) : textOf(verification, summary)}\n`)
+  deps.output.write(`${json ? JSON.stringify(verification) : textOf(verification, summary, columnsOf(deps.output))}\n`)
   return summary?.ok ?? verification.ok
 }
 
-const textOf = (verification: Verification, summary: ReturnType<typeof readSummary>): string =>
-  summary === undefined ? verificationText(verification) : summaryText(summary)
+const textOf = (verification: Verification, summary: ReturnType<typeof readSummary>, columns: number): string =>
+  summary === undefined ? verificationText(verification, columns) : summaryText(summary, columns)

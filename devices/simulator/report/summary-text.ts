@@ -6,15 +6,17 @@ import type { FaultAccount } from '../faults/fault.ts'
 import { count, counted, mebibytes, ms, seconds } from './numbers.ts'
 import type { Finding, Percentiles, Summary, Verification } from './summary.ts'
 import { conditionText, findingTitle, verdictOf, worstFirst } from './verdict.ts'
+import { wrapped } from './wrapped.ts'
 
 const NAME_COLUMNS = 22
+const FINDING_COLUMNS = 6
 /** More of one finding are left out, and it is said how many. */
 const EXAMPLES_SHOWN_MAX = 5
 
 type Row = readonly [name: string, value: string]
 
-/** The last line without a newline. */
-export function summaryText(summary: Summary): string {
+/** The last line without a newline; broken at words where a terminal has so many columns. */
+export function summaryText(summary: Summary, columns = Number.POSITIVE_INFINITY): string {
   const rows = [
     ...sentRows(summary),
     ...latencyRows(summary),
@@ -27,17 +29,30 @@ export function summaryText(summary: Summary): string {
   if (summary.unfollowed !== undefined) rows.push(['live', `not followed: ${printable(summary.unfollowed)}`])
   if (summary.refused !== undefined) rows.push(['ended', printable(summary.refused)])
   else if (summary.interrupted) rows.push(['ended', 'before its time, by somebody'])
-  const findings = findingsText(summary.verification)
   const { sentence } = verdictOf(summary)
-  return [...rows.map(line), ...findings, '', printable(sentence)].join('\n')
+  return textOf(rows, summary.verification, printable(sentence), columns)
 }
 
 /** Of a run that was killed before it had a summary. */
-export function verificationText(verification: Verification): string {
+export function verificationText(verification: Verification, columns = Number.POSITIVE_INFINITY): string {
   const verdict = verification.ok
     ? 'nothing is wrong with what it had sent'
     : 'NOT all of what it had sent is as it should be'
-  return [...verificationRows(verification).map(line), ...findingsText(verification), '', verdict].join('\n')
+  return textOf(verificationRows(verification), verification, verdict, columns)
+}
+
+function textOf(
+  rows: readonly Row[],
+  verification: Verification | undefined,
+  verdict: string,
+  columns: number,
+): string {
+  return [
+    ...rows.map((row) => wrapped(line(row), { columns, indent: NAME_COLUMNS })),
+    ...findingsText(verification).map((each) => wrapped(each, { columns, indent: FINDING_COLUMNS })),
+    '',
+    wrapped(verdict, { columns, indent: 0 }),
+  ].join('\n')
 }
 
 const findingsText = (verification: Verification | undefined): string[] =>

@@ -17,6 +17,10 @@ export interface Output {
   write(text: string): unknown
 }
 
+/** A pipe has lines of any length. */
+export const columnsOf = ({ isTTY, columns = COLUMNS_DEFAULT }: Output): number =>
+  isTTY ? columns : Number.POSITIVE_INFINITY
+
 const INTERVAL_MS = 1000
 const SAME_LINES_SKIPPED = 4
 const CLEAR_LINE = '\r\u001b[2K'
