@@ -10,7 +10,7 @@ import type { Registry } from '../../schemas/registry.ts'
 import { readCredentials } from './credentials.ts'
 import type { TlsOptions } from './fleet/connection.ts'
 import type { Credentials } from './fleet/fleet.ts'
-import { readTls } from './fleet/tls-files.ts'
+import { type TlsFileNames, TlsFiles } from './fleet/tls-files.ts'
 import { SimulatorSchemas } from './messages/simulator-schemas.ts'
 import { type CommandValues, FLEET_OPTIONS, type Live, overridden, plainScenario, REPLAY_OPTIONS } from './options.ts'
 import { Replay } from './replay/replay-source.ts'
@@ -24,7 +24,7 @@ import { type Cost, costOfThisProcess } from './run/own-cost.ts'
 import type { Part } from './run/part.ts'
 import type { PartJob } from './run/part-messages.ts'
 import { SubscriberWatch } from './run/subscriber-watch.ts'
-import type { Scenario } from './scenario/scenario.ts'
+import { deviceName, type Scenario } from './scenario/scenario.ts'
 import { readScenario } from './scenario/scenario-file.ts'
 import { Simulator } from './simulator.ts'
 import { SimulatorError } from './simulator-error.ts'
@@ -74,7 +74,7 @@ export async function assemble({ values, given }: Asked, deps: AssemblyDeps): Pr
   if (values.scenario !== undefined) requireMeasured(ofFile.map(parseThreshold), { ...looks, file: values.scenario })
   requireMeasured(scenario.failIf.map(parseThreshold), looks)
   const store = values.askStore ? await queryOf(storeOf(deps)) : undefined
-  const run = { scenario, schemas, ours, live, tls: readTls(values), store }
+  const run = { scenario, schemas, ours, live, tls: { ca: values.ca, cert: values.cert, key: values.key }, store }
   const folder = makeFolder(values, deps.clock)
   try {
     const simulator = await simulatorOf({ values, given }, { ...run, folder: folder?.path }, deps)
@@ -91,7 +91,7 @@ interface Decided {
   /** A gateway of ours is beside the broker. */
   readonly ours: boolean
   readonly live: Live
-  readonly tls: TlsOptions
+  readonly tls: TlsFileNames
   readonly store: Awaited<ReturnType<typeof queryOf>> | undefined
   readonly folder: string | undefined
 }
@@ -100,6 +100,8 @@ async function simulatorOf({ values, given }: Asked, run: Decided, deps: Assembl
   const { scenario, schemas, ours, live, tls, store, folder } = run
   const { clock, logger } = deps
   const { url, verify, gateway } = values
+  // An app shows what the first device does.
+  const appTls = new TlsFiles(tls).of(firstDevice(scenario))
   const token = values.token === undefined ? deps.appToken : async () => values.token ?? ''
   const parts = await partsOf(values, { scenario, tls, folder, schemas }, deps)
   const verifierDeps = { token, clock, store, logger }
@@ -114,7 +116,7 @@ async function simulatorOf({ values, given }: Asked, run: Decided, deps: Assembl
       parts,
       watch: watchOf(
         { ...values, live },
-        { scenario, tls, schemas, isOurs: ours, token: ours || given('token') ? token : undefined },
+        { scenario, tls: appTls, schemas, isOurs: ours, token: ours || given('token') ? token : undefined },
       ),
       verifier,
       cost: () => addedUp([costOfThisProcess(), ...parts.flatMap((part) => part.cost?.() ?? [])]),
@@ -175,7 +177,7 @@ async function replayScenario(file: string, values: CommandValues, { registry }:
 
 async function partsOf(
   { url, processes: of, credentials }: CommandValues,
-  run: { scenario: Scenario; tls: TlsOptions; folder: string | undefined; schemas: SimulatorSchemas },
+  run: { scenario: Scenario; tls: TlsFileNames; folder: string | undefined; schemas: SimulatorSchemas },
   deps: AssemblyDeps,
 ): Promise<readonly Part[]> {
   const { scenario, tls, folder, schemas } = run
@@ -214,6 +216,8 @@ function streamsOf({ fleet, replay }: Scenario): readonly string[] | undefined {
   if (replay !== undefined || sends.some(({ format }) => format === 'sparkplug')) return undefined
   return [...new Set(sends.map(({ stream }) => stream))]
 }
+
+const firstDevice = ({ fleet: [group] }: Scenario) => (group === undefined ? '' : deviceName(group, 0))
 
 /** On which topics the fleet's messages come at a broker. */
 function filtersOf({ fleet, replay }: Scenario): string[] {

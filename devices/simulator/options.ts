@@ -187,8 +187,11 @@ export function commandOptions(defaults: { readonly url: string; readonly gatewa
       defaults.url,
     ),
     new CommandOption('--ca <file>', 'certificates that the broker is trusted by, PEM'),
-    new CommandOption('--cert <file>', 'the certificate that devices show, PEM'),
-    new CommandOption('--key <file>', 'its key, PEM'),
+    new CommandOption(
+      '--cert <file>',
+      'the certificate that devices show, PEM; {device} in it stands for the id of each',
+    ),
+    new CommandOption('--key <file>', 'its key, PEM, likewise'),
     new CommandOption('--credentials <file>', 'tokens, one a line in device order, or "device token"'),
     option(
       '--gateway <url>',

@@ -20,6 +20,7 @@ import { SimulatorError } from '../simulator-error.ts'
 import { brokerAddress } from './broker-address.ts'
 import { NoBroker, namedAnswer } from './no-broker.ts'
 import type { Tally } from './tally.ts'
+import { ClosedUnanswered } from './unreachable.ts'
 
 /** No CONNACK within this time: the attempt has failed and is repeated. */
 const SIMULATOR_CONNACK_MS = 10_000
@@ -142,6 +143,7 @@ export class Connection {
 
   /** Nobody has answered it so far, not even TCP. */
   get isUnanswered(): boolean {
+    if (this.#wasOnline) return false
     if (this.lastError !== undefined || this.#client === undefined) return true
     const { stream } = this.#client
     return 'connecting' in stream && stream.connecting === true
@@ -153,6 +155,7 @@ export class Connection {
       this.#beginAttempt()
       const client = connect({ ...brokerAddress(this.#options.url), ...this.#clientOptions() })
       this.#client = client
+      this.#listen(client)
       this.#holdPubacks(client)
       this.#awaitTcp(client)
       client.on('connect', ({ properties: { receiveMaximum = Number.POSITIVE_INFINITY } = {} }) => {
@@ -178,6 +181,7 @@ export class Connection {
         if (packet.cmd === 'connack') this.#refusal = packet.properties?.reasonString
       })
       client.on('packetsend', (packet) => {
+        if (packet.cmd === 'connect') this.#listen(client)
         if (packet.cmd !== 'publish' || !packet.dup || packet.retain || packet.messageId === undefined) return
         this.#deps.tally.counts.resent++
         this.#events.resent(packet.messageId)
@@ -292,6 +296,13 @@ export class Connection {
     })
   }
 
+  /** Most of what TLS and WebSocket fail with, `mqtt` keeps to itself. */
+  #listen(client: MqttClient): void {
+    client.stream.once('error', (error) => {
+      this.lastError = error
+    })
+  }
+
   #beginAttempt(): void {
     this.#hasTcp = false
     this.#connectingSince = performance.now()
@@ -345,6 +356,7 @@ export class Connection {
 
   #wentOffline(client: MqttClient): void {
     this.#ended = client.stream
+    if (!this.#wasOnline) this.lastError ??= new ClosedUnanswered()
     // `mqtt` has set the timer of the next attempt before this listener ran: this is the pause after that one.
     client.options.reconnectPeriod = this.#backOff(this.#failures + 1)
     if (!this.#isOnline) return

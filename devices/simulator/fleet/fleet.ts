@@ -22,12 +22,13 @@ import { Replay } from '../replay/replay-source.ts'
 import { deviceName, devicesOf, type Group, type Scenario } from '../scenario/scenario.ts'
 import { seededRandom } from '../signals/random.ts'
 import { SimulatorError } from '../simulator-error.ts'
-import type { TlsOptions } from './connection.ts'
 import { SimulatedDevice } from './device.ts'
 import type { Journal } from './journal.ts'
 import { NoBroker } from './no-broker.ts'
 import { Sender, type Sends } from './sender.ts'
 import { type Share, Tally } from './tally.ts'
+import { type TlsFileNames, TlsFiles } from './tls-files.ts'
+import { errorText, hintOf } from './unreachable.ts'
 
 /** Simulated devices between CONNECT and CONNACK; when full, the next device waits. */
 const SIMULATOR_CONNECTING_MAX = 50
@@ -48,7 +49,7 @@ const FAULT_STREAM = 0xc000_0000
 export interface FleetOptions {
   readonly scenario: Scenario
   readonly url: string
-  readonly tls: TlsOptions
+  readonly tls: TlsFileNames
   /** Which of how many processes this is: it has every device whose index leaves this rest. */
   readonly part: { readonly index: number; readonly of: number }
 }
@@ -81,6 +82,7 @@ export class Fleet {
   readonly #deps: FleetDeps
   readonly #tally = new Tally()
   readonly #faultCounts: FaultCounts
+  readonly #tlsFiles: TlsFiles
   #devices: readonly SimulatedDevice[] = []
   /** Of a run that sends what was recorded. */
   #replaying: { readonly replay: Replay; readonly senders: Map<string, ReplaySender> } | undefined
@@ -94,6 +96,7 @@ export class Fleet {
     this.#options = options
     this.#deps = deps
     this.#faultCounts = new FaultCounts(options.scenario.faults.length)
+    this.#tlsFiles = new TlsFiles(options.tls)
   }
 
   /**
@@ -245,7 +248,7 @@ export class Fleet {
     index: number,
     faults: ReturnType<ReturnType<typeof befallenBy>>,
   ): Promise<SimulatedDevice> {
-    const { scenario, url, tls } = this.#options
+    const { scenario, url } = this.#options
     const { schemas, credentials, journal, logger } = this.#deps
     const { seed } = scenario
     const id = deviceName(group, inGroup)
@@ -270,7 +273,7 @@ export class Fleet {
     const expired = befallenBy('expired-token') ? await credentials.expired(id) : undefined
     const options = {
       url,
-      tls,
+      tls: this.#tlsFiles.of(id),
       id,
       token: await credentials.good(id),
       mqtt: group.mqtt,
@@ -321,7 +324,7 @@ export class Fleet {
     const cause = missing.find(({ connection }) => connection.lastError !== undefined)?.connection.lastError
     const why = cause === undefined ? 'no answer' : errorText(cause)
     const message = `${missing.length} of ${this.#devices.length} devices could not connect to ${this.#options.url} (${why})`
-    const hint = cause instanceof NoBroker ? '' : ': is it up?'
+    const hint = cause instanceof NoBroker ? '' : `: ${hintOf(cause, this.#options.url)}`
     return new SimulatorError('unreachable', message + hint, { cause })
   }
 }
@@ -330,9 +333,4 @@ export class Fleet {
 function quotaOf({ messages }: Scenario, index: number, devices: number): number {
   if (messages === Number.POSITIVE_INFINITY) return messages
   return Math.floor(messages / devices) + (index < messages % devices ? 1 : 0)
-}
-
-/** Node reports a host that refused on each of its addresses as an `AggregateError` without a message. */
-function errorText(error: Error): string {
-  return error.message || ('code' in error ? String(error.code) : error.name)
 }
