@@ -213,7 +213,7 @@ export const PLANTS: readonly Plant[] = [
       },
     ],
     needs: { kills: 3 },
-    found: { codes: ['live-duplicated'], stages: ['live'] },
+    found: { codes: ['live-duplicated'], stages: ['live'], besides: ['out-of-order at live'] },
   },
   {
     name: 'an app that comes back misses the message behind its cursor',
@@ -274,7 +274,7 @@ export const PLANTS: readonly Plant[] = [
         replace: `${LIVE_PUBLISH}\n    if (${each(20, 'planted')}) ${LIVE_PUBLISH.trim()}`,
       },
     ],
-    found: { codes: ['live-duplicated'], stages: ['live'] },
+    found: { codes: ['live-duplicated'], stages: ['live'], besides: ['out-of-order at live'] },
   },
   {
     name: 'a value is altered on its way to apps',

@@ -89,7 +89,8 @@ async function tellSwapped(swapped: readonly Swapped[], { sent, findings, witnes
   const examples: string[] = []
   for (const { earlier, later, isReceivedSo } of swapped.slice(0, ASKED_MAX)) {
     const [first, second] = [await witnesses.offsetOf(earlier), await witnesses.offsetOf(later)]
-    if (first === undefined || second === undefined || first < second) live++
+    // Those of one message stand in it in their order.
+    if (first === undefined || second === undefined || first <= second) live++
     else if (isReceivedSo) broker++
     else log++
     examples.push(`${sent.showRow(earlier)} came after ${sent.showRow(later)}`)

@@ -213,6 +213,13 @@ export const STAGE_TABLE: readonly Row[] = [
     stage: 'store',
     because: 'the store has several rows of one series and time',
   },
+  // Of a bad message a trace may show a good one of its device, received next to it.
+  {
+    if: { what: 'unheld', written: 'all' },
+    code: 'lost',
+    stage: 'dead-letters',
+    because: 'it is to be set aside; the books count it so, and its dead letter is not held',
+  },
   {
     if: { what: 'unheld', trace: 'stored' },
     code: 'not-set-aside',
@@ -224,12 +231,6 @@ export const STAGE_TABLE: readonly Row[] = [
     code: 'late',
     stage: 'ingest',
     because: 'it is to be set aside, and ingest has not come to it yet',
-  },
-  {
-    if: { what: 'unheld', written: 'all' },
-    code: 'lost',
-    stage: 'dead-letters',
-    because: 'it is to be set aside; the books count it so, and its dead letter is not held',
   },
   {
     if: { what: 'unheld', trace: 'set-aside' },
