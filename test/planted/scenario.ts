@@ -6,12 +6,12 @@
 /** A platform that was killed at the end has to come back, on a machine that is busy with others. */
 const DRAIN_SECONDS = 45
 
-export function scenarioOf(seconds: number): string {
+export function scenarioOf(seconds: number, drainSeconds = DRAIN_SECONDS): string {
   const always = `at: 1s, for: ${seconds}s`
   return `name: a tried build
 seed: 7
 duration: ${seconds}s
-drain: ${DRAIN_SECONDS}s
+drain: ${drainSeconds}s
 fleet:
   - prefix: truck-
     devices: 6

@@ -20,6 +20,8 @@ const OVERDUE_MS = 180_000
 
 export interface VerifiedRunOptions {
   readonly seconds: number
+  /** How long at most it waits in the end for what was sent. */
+  readonly drainSeconds?: number
   /** Where the run's folder is made. */
   readonly directory: string
   /** Of the broker, if it is not the platform's own. */
@@ -49,9 +51,9 @@ export interface TriedPlatform {
 export const runRecord = (directory: string): string => join(directory, RUN, 'run.json')
 
 export async function verifiedRun(platform: TriedPlatform, options: VerifiedRunOptions): Promise<VerifiedRun> {
-  const { seconds, directory, url, signal } = options
+  const { seconds, drainSeconds, directory, url, signal } = options
   const scenario = join(directory, 'scenario.yaml')
-  writeFileSync(scenario, scenarioOf(seconds))
+  writeFileSync(scenario, scenarioOf(seconds, drainSeconds))
   const args = ['simulate', '--scenario', scenario, '--out', join(directory, RUN), '--verify', '--json']
   // It stands before the platform's own broker.
   if (url !== undefined) args.push('--url', url, '--gateway', `http://127.0.0.1:${platform.gatewayPort}`)
