@@ -67,7 +67,7 @@ export interface Snapshot {
   readonly seconds: readonly Second[]
   /** Milliseconds since the first message was due; 0 before. */
   readonly elapsedMs: number
-  /** Why no device is connected yet, or what the verification waits for. */
+  /** Why no device is connected yet, or most are not any more; or what the verification waits for. */
   readonly problem: string | undefined
 }
 
@@ -119,7 +119,7 @@ export class Simulator {
       totals,
       seconds,
       elapsedMs: this.#beganAt === undefined ? 0 : epochNow() - this.#beganAt,
-      problem: this.#phase === 'connecting' ? problem : this.#deps.verifier?.waitingFor,
+      problem: this.#phase === 'verifying' ? this.#deps.verifier?.waitingFor : problem,
     }
   }
 

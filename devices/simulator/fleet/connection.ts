@@ -118,7 +118,7 @@ export class Connection {
   #awayUntil = 0
   /** Why the broker refused the last CONNECT, by MQTT 5. */
   #refusal: string | undefined
-  /** The last reason a connection could not be made, for the one who has to say so. */
+  /** The last reason a connection could not be made since it was online, for the one who has to say so. */
   lastError: Error | undefined
 
   constructor(
@@ -339,6 +339,7 @@ export class Connection {
     const { counts, timings } = this.#deps.tally
     timings.connect.record(performance.now() - this.#connectingSince)
     this.#isOnline = true
+    this.lastError = undefined
     this.#failures = 0
     client.options.reconnectPeriod = this.#backOff(0)
     counts.connected++

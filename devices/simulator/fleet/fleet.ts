@@ -227,10 +227,11 @@ export class Fleet {
     return this.#refusal
   }
 
-  /** Why no device is connected yet. */
+  /** Why no device is connected yet, or most are not any more. */
   get problem(): string | undefined {
-    if (this.#wasOnline) return undefined
-    const error = this.#devices.find(({ connection }) => connection.lastError !== undefined)?.connection.lastError
+    const away = this.#devices.filter(({ connection }) => !connection.isOnline)
+    if (this.#wasOnline && away.length * 2 <= this.#devices.length) return undefined
+    const error = away.find(({ connection }) => connection.lastError !== undefined)?.connection.lastError
     return error && `cannot connect to ${this.#options.url} (${errorText(error)}), trying again`
   }
 

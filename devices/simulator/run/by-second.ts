@@ -28,7 +28,7 @@ export class BySecond {
   /** From a message's due time to its coming at an app, of the whole run. */
   readonly live = new Timing()
   readonly seconds: Second[] = []
-  /** Why no device is connected yet. */
+  /** Why no device is connected yet, or most are not any more. */
   problem: string | undefined
   /** Which device was refused that should not have been, and why. */
   refused: string | undefined

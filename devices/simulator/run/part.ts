@@ -35,7 +35,7 @@ export interface Part {
 export interface PartShare extends FleetShare {
   /** The newest since the last time. */
   readonly acknowledged?: AcknowledgedReading
-  /** Why no device is connected yet. */
+  /** Why no device is connected yet, or most are not any more. */
   readonly problem?: string
   /** Which device was refused that should not have been, and why. */
   readonly refused?: string

@@ -57,7 +57,7 @@ export class PlainView implements View {
 
   #draw(): void {
     const now = this.#read()
-    const line = printable(now.problem ?? progressLine(now, this.#before))
+    const line = printable(lineOf(now, this.#before))
     this.#before = { sent: now.totals.counts.sent, elapsedMs: now.elapsedMs }
     const { isTTY, columns = COLUMNS_DEFAULT } = this.#output
     if (isTTY) this.#output.write(CLEAR_LINE + line.slice(0, columns - 1))
@@ -68,6 +68,13 @@ export class PlainView implements View {
       this.#skipped = 0
     }
   }
+}
+
+/** While devices send it is said how far they are, too. */
+function lineOf(now: LineSnapshot, before: Parameters<typeof progressLine>[1]): string {
+  const { phase, problem } = now
+  if (problem === undefined) return progressLine(now, before)
+  return phase === 'publishing' || phase === 'draining' ? `${progressLine(now, before)}  ${problem}` : problem
 }
 
 /** One line of what is, with the rate since `before`. */
