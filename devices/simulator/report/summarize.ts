@@ -48,6 +48,7 @@ export function summarize(finished: Finished): Summary {
     scenario: scenario.name,
     url: finished.url,
     seed: scenario.seed,
+    ...(scenario.replay !== undefined && { replay: scenario.replay }),
     startAt: new Date(finished.startAt).toISOString(),
     devices: devicesOf(scenario),
     streams: [...new Set(scenario.fleet.flatMap(({ sends }) => sends.map(({ stream }) => stream)))],
@@ -96,8 +97,9 @@ export function judged(before: Summary, failIf: readonly string[], isOurs: boole
   return { ...summary, thresholds, ok: isShown && isWhole && isAsExpected && thresholds.every(({ held }) => held) }
 }
 
-/** Messages a second of all devices; 0 if one of them sends as fast as it is acknowledged. */
-export function targetRateOf({ fleet }: Scenario): number {
+/** Messages a second of all devices; 0 if one of them sends as fast as it is acknowledged, or as it was recorded. */
+export function targetRateOf({ fleet, replay }: Scenario): number {
+  if (replay !== undefined) return 0
   let rate = 0
   for (const { devices, sends } of fleet) {
     for (const { everyMs } of sends) {

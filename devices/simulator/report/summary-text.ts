@@ -61,34 +61,47 @@ const findingsText = (verification: Verification | undefined): string[] =>
 const line = ([name, value]: Row): string => `${name.padEnd(NAME_COLUMNS - 1)} ${value}`
 
 function sentRows(summary: Summary): Row[] {
-  const { devices, streams, seed, processes, sent, unsent, readings, elapsedMs, targetRate } = summary
+  const { devices, streams, processes, sent, unsent, readings, elapsedMs, targetRate } = summary
   const many = processes > 1 ? `, ${count(processes)} processes` : ''
-  const late = unsent > 0 ? `; ${count(unsent)} due and NOT sent` : ''
+  const late = unsent > 0 ? `; ${counted(unsent, 'message')} due and NOT sent` : ''
+  const qos0 = sent - summary.toAcknowledge
+  const unpromised = qos0 > 0 ? `, ${qos0 === sent ? 'all' : counted(qos0, 'message')} with QoS 0` : ''
   const rows: Row[] = [
-    ['devices', `${count(devices)} on ${printable(streams.join(', '))}, seed ${seed}${many}`],
+    ['devices', `${count(devices)} on ${printable(streams.join(', '))}, ${originText(summary)}${many}`],
     [
       'sent',
-      `${counted(sent, 'message')}, ${counted(readings, 'reading')} in ${(elapsedMs / 1000).toFixed(2)} s${late}`,
+      `${counted(sent, 'message')}, ${counted(readings, 'reading')} in ${(elapsedMs / 1000).toFixed(2)} s${unpromised}${late}`,
     ],
   ]
   if (summary.toAcknowledge > 0) {
     const missing = summary.unacknowledged > 0 ? `, ${count(summary.unacknowledged)} NOT acknowledged` : ''
     const again = summary.resent > 0 ? `, ${count(summary.resent)} sent again` : ''
-    rows.push(['acknowledged', `${count(summary.acknowledged)}${missing}${again}`])
+    rows.push(['acknowledged', `${counted(summary.acknowledged, 'message')}${missing}${again}`])
   }
   const asked = targetRate > 0 ? ` of ${count(targetRate)} asked for` : ''
   return [...rows, ['rate', `${count(summary.messagesPerSecond)} messages/s${asked}`]]
 }
 
-function latencyRows({ connectMs, latencyMs, liveMs, slipMs }: Summary): Row[] {
-  const found: readonly (readonly [string, Percentiles | undefined])[] = [
-    ['CONNACK after', connectMs],
-    ['PUBACK after', latencyMs],
-    ['live after', liveMs],
-    ['sent late by', slipMs],
-  ]
-  return found.flatMap(([name, percentiles]): Row[] => (percentiles ? [[name, percentilesText(percentiles)]] : []))
+function originText({ seed, replay }: Summary): string {
+  if (replay === undefined) return `seed ${seed}`
+  return replay.speed === 1 ? 'replayed' : `replayed ${replay.speed} times as fast`
 }
+
+function latencyRows({ connectMs, latencyMs, liveMs, slipMs, acknowledged, readings, sent }: Summary): Row[] {
+  const found: readonly (readonly [string, Percentiles | undefined, string])[] = [
+    ['CONNACK after', connectMs, ''],
+    ['PUBACK after', latencyMs, someOf(latencyMs, acknowledged, 'message')],
+    ['live after', liveMs, someOf(liveMs, readings, 'reading')],
+    ['sent late by', slipMs, someOf(slipMs, sent, 'message')],
+  ]
+  return found.flatMap(([name, percentiles, of]): Row[] =>
+    percentiles ? [[name, percentilesText(percentiles) + of]] : [],
+  )
+}
+
+/** Of how many, if not all were measured. */
+const someOf = (percentiles: Percentiles | undefined, all: number, noun: string): string =>
+  percentiles !== undefined && percentiles.count < all ? `, of ${counted(percentiles.count, noun)}` : ''
 
 const percentilesText = ({ p50, p90, p99, p999, max }: Percentiles): string =>
   `p50 ${ms(p50)}, p90 ${ms(p90)}, p99 ${ms(p99)}, p99.9 ${ms(p999)}, max ${ms(max)}`
@@ -122,10 +135,13 @@ function verificationRows(verification: Verification): Row[] {
       `${count(stored)} of ${counted(expectedReadings, 'reading')} by ${asked.join(', ')}${late(verification)}`,
     ],
   ]
-  if (superseded > 0) rows.push(['superseded', `${count(superseded)} by a later reading of the same time`])
+  if (superseded > 0) rows.push(['superseded', `${counted(superseded, 'reading')} by a later reading of the same time`])
   if (deadLettered > 0) rows.push(['set aside', `${counted(deadLettered, 'message')} as intended`])
   if (storedUnacknowledged > 0)
-    rows.push(['not acknowledged', `${count(storedUnacknowledged)} are stored all the same`])
+    rows.push([
+      'not promised',
+      `${counted(storedUnacknowledged, 'message')} of QoS 0, or not acknowledged: stored all the same`,
+    ])
   if (live.expected > 0) rows.push(['live', liveText(live)])
   return rows
 }
@@ -142,8 +158,10 @@ function subscriptionRows(
       `${count(came)} of ${counted(acknowledged, 'message')} by subscription${gaps}${late(verification)}; no store was asked`,
     ],
   ]
-  if (sentQos0 > 0) rows.push(['QoS 0', `${count(cameQos0)} of ${count(sentQos0)} came; nobody had promised them`])
-  if (cameUnacknowledged > 0) rows.push(['not acknowledged', `${count(cameUnacknowledged)} came all the same`])
+  if (sentQos0 > 0)
+    rows.push(['QoS 0', `${count(cameQos0)} of ${counted(sentQos0, 'message')} came; nobody had promised them`])
+  if (cameUnacknowledged > 0)
+    rows.push(['not acknowledged', `${counted(cameUnacknowledged, 'message')} came all the same`])
   return rows
 }
 

@@ -1,6 +1,7 @@
 /** Owns the account of a finished run, as `summary.json` and `--json` have it. */
 
 import type { FaultAccount } from '../faults/fault.ts'
+import type { Replayed } from '../scenario/scenario.ts'
 
 /** Milliseconds. */
 export interface Percentiles {
@@ -25,13 +26,16 @@ export interface Reason {
 export interface Summary {
   readonly scenario: string
   readonly url: string
+  /** Of what is drawn; of a replay nothing is. */
   readonly seed: number
+  /** What was sent again, in place of what is drawn. */
+  readonly replay?: Replayed
   /** Of the first readings, ISO 8601. */
   readonly startAt: string
   readonly devices: number
   readonly streams: readonly string[]
   readonly processes: number
-  /** Messages a second asked of all devices; 0 for as fast as acknowledgements allow. */
+  /** Messages a second asked of all devices; 0 for as fast as acknowledgements allow, or as it was recorded. */
   readonly targetRate: number
   /** From the first message's due time to the last acknowledgement. */
   readonly elapsedMs: number

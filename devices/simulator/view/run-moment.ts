@@ -43,8 +43,9 @@ function leftOf({ phase, scenario, elapsedMs }: Pick<Snapshot, 'phase' | 'scenar
   return Number.POSITIVE_INFINITY
 }
 
-/** 0 if one of them sends as fast as it can. */
-function askedRateOf({ fleet }: Scenario): number {
+/** 0 if one of them sends as fast as it can, or as it was recorded. */
+function askedRateOf({ fleet, replay }: Scenario): number {
+  if (replay !== undefined) return 0
   const sendings = fleet.flatMap(({ devices, sends }) => sends.map(({ everyMs }) => ({ devices, everyMs })))
   if (sendings.some(({ everyMs }) => everyMs === 0)) return 0
   return sendings.reduce((sum, { devices, everyMs }) => sum + (devices * 1000) / everyMs, 0)

@@ -57,7 +57,7 @@ test('a run in a pipe prints plain lines and a summary, and exits 0; a missed th
   assert.equal(status, 0)
   assert.deepEqual(tokens, ['sim-1', 'sim-2'])
   assert.match(output, /^\d+s {2}publishing {2}2\/2 online .*\n/m)
-  assert.match(output, /acknowledged +\d+\n/)
+  assert.match(output, /acknowledged +\d+ messages\n/)
   assert(!output.includes('\u001b'))
   const missed = await simulate([...args.slice(0, 4), '--messages', '10', '--rate', '0', '--max-p99', '0.0001ms'])
   assert.equal(missed.status, 1)

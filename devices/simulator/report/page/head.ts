@@ -37,8 +37,10 @@ function verdict(summary: Summary): HTMLElement {
 }
 
 function figures(summary: Summary): HTMLElement[] {
-  const { acknowledged, toAcknowledge, messagesPerSecond, targetRate, latencyMs, liveMs, slipMs, cost } = summary
-  const asked = targetRate > 0 ? `of ${count(targetRate)}/s asked for` : 'as fast as acknowledged'
+  const { acknowledged, toAcknowledge, messagesPerSecond, targetRate, replay, latencyMs, liveMs, slipMs, cost } =
+    summary
+  const free = replay === undefined ? 'as fast as acknowledged' : 'as it was recorded'
+  const asked = targetRate > 0 ? `of ${count(targetRate)}/s asked for` : free
   return [
     figure('Acknowledged', count(acknowledged), `of ${count(toAcknowledge)}`),
     figure('Rate', `${count(messagesPerSecond)}/s`, asked),

@@ -22,7 +22,7 @@ test('each thing that was measured has its line, and a run in which all is well 
   for (const row of [
     /^devices +2,000 on vehicle, environment, seed 7, 2 processes$/m,
     /^sent +599,000 messages, 599,000 readings in 300\.42 s$/m,
-    /^acknowledged +599,000, 412 sent again$/m,
+    /^acknowledged +599,000 messages, 412 sent again$/m,
     /^rate +1,994 messages\/s of 2,000 asked for$/m,
     /^CONNACK after +p50 2\.13 ms/m,
     /^PUBACK after +p50 2\.13 ms, p90 4\.50 ms, p99 12\.3 ms, p99\.9 48\.5 ms, max 130\.5 ms$/m,
@@ -33,7 +33,7 @@ test('each thing that was measured has its line, and a run in which all is well 
     /^link-loss +at 60 s for 30 s, 200 devices, 200 times, 200 of 200 as expected: What .* once\.$/m,
     /^mute +at 240 s for the rest, 5 devices, 5 times: Nothing comes, and nothing is missed\.$/m,
     /^stored +598,880 of 598,882 readings by history, flux$/m,
-    /^superseded +2 by a later/m,
+    /^superseded +2 readings by a later/m,
     /^set aside +118 messages as intended$/m,
     /^live +598,882 of 598,882 readings$/m,
     /^--fail-if lost>0 +not so \(0\)$/m,
@@ -50,7 +50,7 @@ test('each thing that was measured has its line, and a run in which all is well 
 
 test('what is wrong is said with where, and examples; the worst is in the last line', () => {
   const text = summaryText(BAD)
-  assert.match(text, /^acknowledged +598,990, 10 NOT acknowledged/m)
+  assert.match(text, /^acknowledged +598,990 messages, 10 NOT acknowledged/m)
   assert.match(
     text,
     /^\nLOST 3 at ingest: They were acknowledged .*\n {4}truck-7 vehicle .*07\.500Z\n {4}truck-7 .*08/m,
@@ -64,6 +64,32 @@ test('what is wrong is said with where, and examples; the worst is in the last l
     lastLine(BAD),
     /^LOST 3 at ingest \(and 1 other finding\): .* nor by Flux; 10 messages NOT acknowledged; NOT AS EXPECTED: truncated, 1 of 118 times \(expected: .*\); FAIL-IF lost>0: IT IS SO \(3\); /,
   )
+})
+
+test('what nobody promised, and what was not measured of all, is told with its unit', () => {
+  const text = summaryText({
+    ...GOOD,
+    toAcknowledge: 598_000,
+    acknowledged: 598_000,
+    liveMs: { ...(GOOD.liveMs ?? assert.fail()), count: 590_000 },
+    slipMs: { ...(GOOD.slipMs ?? assert.fail()), count: 12 },
+    verification: {
+      ...VERIFICATION,
+      storedUnacknowledged: 176,
+      live: { ...VERIFICATION.live, came: 598_880, received: 599_060, again: 4, unpromised: 176 },
+    },
+  })
+  assert.match(text, /^sent +599,000 messages, 599,000 readings in 300\.42 s, 1,000 messages with QoS 0$/m)
+  assert.match(text, /^live after .*, of 590,000 readings$/m)
+  assert.match(text, /^sent late by .*, of 12 messages$/m)
+  assert.match(text, /^not promised +176 messages of QoS 0, or not acknowledged: stored all the same$/m)
+  assert.match(text, /^live +598,880 of 598,882 readings, 4 again, .*, 176 more that nobody had promised$/m)
+})
+
+test('a replay has no seed and no rate that was asked for', () => {
+  const text = summaryText({ ...GOOD, targetRate: 0, replay: { file: 'site.ndjson', speed: 5, times: 'shifted' } })
+  assert.match(text, /^devices +2,000 on vehicle, environment, replayed 5 times as fast, 2 processes$/m)
+  assert.match(text, /^rate +1,994 messages\/s$/m)
 })
 
 test('no name, reason or example steers the terminal, or adds a line', () => {

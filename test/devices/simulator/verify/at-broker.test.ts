@@ -62,7 +62,7 @@ test('at another broker a subscriber is asked: all that was acknowledged came, w
   assert.equal(summary.ok, true)
   const text = summaryText(summary)
   assert.match(text, /^came +300 of 300 messages by subscription; no store was asked$/m)
-  assert.match(text, /^QoS 0 +100 of 100 came; nobody had promised them$/m)
+  assert.match(text, /^QoS 0 +100 of 100 messages came; nobody had promised them$/m)
   assert.match(
     text,
     /^nothing lost at the broker: 300 acknowledged, and all came at a subscriber; no store was asked$/m,
