@@ -7,11 +7,11 @@
 import { isDeviceId } from '../../../identity/topics.ts'
 import { formatDuration } from '../../../platform/units.ts'
 import { idsMatching } from '../faults/befallen.ts'
-import type { Fault } from '../faults/fault.ts'
+import type { Befallen, Fault } from '../faults/fault.ts'
 import { parseThreshold, ThresholdError } from '../report/thresholds.ts'
 import { faultSchema } from './fault-schema.ts'
 import { duration as durationSchema, shown } from './scalars.ts'
-import { deviceName, devicesOf, type Group } from './scenario.ts'
+import { deviceName, type Group } from './scenario.ts'
 import { DEVICES_MAX, groupSchema } from './schema.ts'
 import { checkSending, type KnownStreams, listIn, type Mistake, nearest, valueIn } from './sending-checks.ts'
 import type { Path } from './yaml-text.ts'
@@ -20,6 +20,7 @@ import type { Path } from './yaml-text.ts'
 export function* checkScenario(raw: unknown, streams: KnownStreams | undefined): Generator<Mistake> {
   const fleet = listIn(raw, 'fleet')
   const groups = fleet.map((group) => groupSchema.safeParse(group).data)
+  const named = fleet.map(namedGroup)
   for (const [index, group] of fleet.entries()) {
     for (const [at, sending] of listIn(group, 'sends').entries()) {
       yield* checkSending(sending, ['fleet', index, 'sends', at], streams)
@@ -27,19 +28,38 @@ export function* checkScenario(raw: unknown, streams: KnownStreams | undefined):
   }
   yield* checkNames(groups)
   for (const [index, group] of groups.entries()) if (group !== undefined) yield* checkEdgeNodes(group, ['fleet', index])
-  const faults = listIn(raw, 'faults').map((fault) => faultSchema.safeParse(fault).data)
-  const whole = groups.every((group) => group !== undefined) ? (groups as Group[]) : undefined
-  yield* checkTimes(raw, faults)
-  for (const [index, fault] of faults.entries()) {
-    if (fault !== undefined && whole !== undefined) yield* checkFault(fault, ['faults', index], whole, streams)
+  const faults = listIn(raw, 'faults')
+  const isKnown = named.every((group) => group !== undefined)
+  const isWhole = groups.every((group) => group !== undefined)
+  yield* checkTimes(raw, faults.map(beginOf))
+  for (const [index, given] of faults.entries()) {
+    const path = ['faults', index]
+    const devices = befallenOf(given)
+    if (isKnown && devices !== undefined) yield* checkBefallen(devices, path, named as Named[])
+    const fault = faultSchema.safeParse(given).data
+    if (isWhole && fault !== undefined) yield* checkColumn(fault, path, groups as Group[], streams)
   }
   for (const [index, condition] of listIn(raw, 'fail-if').entries())
     yield* checkCondition(condition, ['fail-if', index])
 }
 
+type Named = Pick<Group, 'prefix' | 'ids' | 'devices'>
+
+/** What its devices are called, whatever else is wrong with it. */
+function namedGroup(raw: unknown): Named | undefined {
+  const [prefix, devices] = [valueIn(raw, 'prefix'), valueIn(raw, 'devices')]
+  return groupSchema.safeParse({ prefix, devices, sends: [{ stream: 'any' }] }).data
+}
+
+/** When it begins, and whom it befalls, likewise. */
+const beginOf = (raw: unknown): number | undefined =>
+  faultSchema.safeParse({ kind: 'mute', at: valueIn(raw, 'at') }).data?.atMs
+const befallenOf = (raw: unknown): Befallen | undefined =>
+  faultSchema.safeParse({ kind: 'mute', at: '0s', devices: valueIn(raw, 'devices') }).data?.devices
+
 /** No two devices have one id, each can be one, and there are not too many. */
-function* checkNames(groups: readonly (Group | undefined)[]): Generator<Mistake> {
-  const count = devicesOf({ fleet: groups.filter((group) => group !== undefined) })
+function* checkNames(groups: readonly (Named | undefined)[]): Generator<Mistake> {
+  const count = countOf(groups.filter((group) => group !== undefined))
   if (count > DEVICES_MAX) {
     yield { path: ['fleet'], what: `has ${count} devices; allowed are at most ${DEVICES_MAX} in all` }
     return
@@ -80,7 +100,7 @@ function* checkEdgeNodes({ prefix, sends }: Group, path: Path): Generator<Mistak
   }
 }
 
-function* checkTimes(raw: unknown, faults: readonly (Fault | undefined)[]): Generator<Mistake> {
+function* checkTimes(raw: unknown, begins: readonly (number | undefined)[]): Generator<Mistake> {
   const read = durationSchema(0)
   const lasts = read.safeParse(valueIn(raw, 'duration')).data
   if (lasts === undefined) return
@@ -88,21 +108,17 @@ function* checkTimes(raw: unknown, faults: readonly (Fault | undefined)[]): Gene
   if (ramp !== undefined && ramp >= lasts) {
     yield { path: ['ramp'], what: `takes ${formatDuration(ramp)}, and the run lasts ${formatDuration(lasts)}` }
   }
-  for (const [index, fault] of faults.entries()) {
-    if (fault === undefined || fault.atMs < lasts) continue
-    const begins = `begins ${formatDuration(fault.atMs)} after the start`
-    yield { path: ['faults', index, 'at'], what: `${begins}, and the run lasts ${formatDuration(lasts)}` }
+  for (const [index, atMs] of begins.entries()) {
+    if (atMs === undefined || atMs < lasts) continue
+    const what = `begins ${formatDuration(atMs)} after the start, and the run lasts ${formatDuration(lasts)}`
+    yield { path: ['faults', index, 'at'], what }
   }
 }
 
-function* checkFault(
-  fault: Fault,
-  path: Path,
-  fleet: readonly Group[],
-  streams: KnownStreams | undefined,
-): Generator<Mistake> {
-  const { devices } = fault
-  const count = devicesOf({ fleet })
+const countOf = (fleet: readonly Named[]): number => fleet.reduce((sum, { devices }) => sum + devices, 0)
+
+function* checkBefallen(devices: Befallen, path: Path, fleet: readonly Named[]): Generator<Mistake> {
+  const count = countOf(fleet)
   if ('count' in devices && devices.count > count) {
     yield { path: [...path, 'devices'], what: `is ${devices.count}, and the fleet has ${count}` }
   }
@@ -113,6 +129,14 @@ function* checkFault(
       what: `${shown(devices.ids)} is no device's id; there are ${prefixes.join(', ')}`,
     }
   }
+}
+
+function* checkColumn(
+  fault: Fault,
+  path: Path,
+  fleet: readonly Group[],
+  streams: KnownStreams | undefined,
+): Generator<Mistake> {
   if (fault.kind !== 'stuck' || fault.column === undefined || streams === undefined) return
   const sent = [...new Set(fleet.flatMap(({ sends }) => sends.map(({ stream }) => stream)))]
   const known = sent.map((name) => streams.stream(name))
@@ -126,7 +150,7 @@ function* checkFault(
 }
 
 /** `*` in it stands for any text. */
-function matchesAny(ids: string, group: Group): boolean {
+function matchesAny(ids: string, group: Named): boolean {
   const pattern = idsMatching(ids)
   for (let at = 0; at < group.devices; at++) if (pattern.test(deviceName(group, at))) return true
   return false

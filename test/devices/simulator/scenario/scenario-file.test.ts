@@ -312,6 +312,30 @@ test('what does not go together is told', () => {
   }
 })
 
+test('whom a fault befalls, and when, is looked at beside other mistakes of its own and of the fleet', () => {
+  const mistakes = mistakesOf(`
+duration: 30s
+fleet:
+  - { prefix: truck-, devices: 3, sends: [{ stream: environment, every: soon }] }
+faults:
+  - { kind: link-loss, at: 50s, devices: lorry-*, colour: red }
+  - { kind: nothing, at: 1s, devices: 4 }
+`)
+  const told = mistakes.map((mistake) => mistake.replace(/^s\.yaml:\d+:\d+: /, ''))
+  for (const words of [
+    /every/,
+    /begins 50s after/,
+    /"lorry-\*" is no device's id/,
+    /colour/,
+    /nothing/,
+    /is 4, and the fleet has 3/,
+  ])
+    assert(
+      told.some((mistake) => words.test(mistake)),
+      `${words} is not among ${told.join('; ')}`,
+    )
+})
+
 test('a fault may begin at any time before the end', () => {
   const text = `fleet: [{ ${SENDS} }]\nduration: 1m\nfaults: [{ kind: mute, at: 59s }]`
   assert.deepEqual(mistakesOf(text), [])
