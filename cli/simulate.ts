@@ -48,7 +48,7 @@ export function simulateCommand(): Command {
     gateway: `http://${settings.gatewayHost}:${settings.gatewayPort}`,
     registry: () => loadRegistryWithMaps(settings, logger),
     credentials: async () => credentialsBy(await signer()),
-    appToken: async () => (await signer()).signApp(['devices/+/telemetry/#'], TOKEN_TTL_MS),
+    appToken: async (commands = []) => (await signer()).signApp(['devices/+/telemetry/#'], TOKEN_TTL_MS, { commands }),
     store: () => storeOf(settings),
     partCommand: [join(PACKAGE_DIR, 'cli/telltale.js'), PART_COMMAND],
     clock: systemClock,

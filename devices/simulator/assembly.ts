@@ -15,6 +15,7 @@ import { SimulatorSchemas } from './messages/simulator-schemas.ts'
 import { type CommandValues, FLEET_OPTIONS, type Live, overridden, plainScenario, REPLAY_OPTIONS } from './options.ts'
 import { Replay } from './replay/replay-source.ts'
 import { parseThreshold, requireMeasured } from './report/thresholds.ts'
+import { FaultChecks, needsChecks } from './run/fault-checks.ts'
 import { ForkedPart } from './run/forked-part.ts'
 import { GatewayWatch } from './run/gateway-watch.ts'
 import { KeptFolder } from './run/kept-folder.ts'
@@ -35,8 +36,11 @@ export interface AssemblyDeps {
   readonly registry: () => Registry
   /** By the installation's key; not called when `--credentials` is given. */
   readonly credentials: () => Promise<Credentials>
-  /** Of an app that may read what the fleet sends, by the installation's key; not called when `--token` is given. */
-  readonly appToken: () => Promise<string>
+  /**
+   * Of an app that may read what the fleet sends, by the installation's key; not called when `--token` is given. `commands`:
+   * the devices that it may command, too.
+   */
+  readonly appToken: (commands?: readonly string[]) => Promise<string>
   /** The store of the settings; undefined if that is embedded, which one process alone may open. */
   readonly store: () => NamedStore | undefined
   /** The arguments of this Node by which a process serves a part of a run (`run/part-process.ts`). */
@@ -102,7 +106,7 @@ async function simulatorOf({ values, given }: Asked, run: Decided, deps: Assembl
   const { url, verify, gateway } = values
   // An app shows what the first device does.
   const appTls = new TlsFiles(tls).of(firstDevice(scenario))
-  const token = values.token === undefined ? deps.appToken : async () => values.token ?? ''
+  const token = values.token === undefined ? () => deps.appToken() : async () => values.token ?? ''
   const parts = await partsOf(values, { scenario, tls, folder, schemas }, deps)
   const verifierDeps = { token, clock, store, logger }
   const verifierIn = (directory: string) =>
@@ -119,6 +123,8 @@ async function simulatorOf({ values, given }: Asked, run: Decided, deps: Assembl
         { scenario, tls: appTls, schemas, isOurs: ours, token: ours || given('token') ? token : undefined },
       ),
       verifier,
+      faultChecks:
+        ours && verifier !== undefined && needsChecks(scenario) ? faultChecksOf(values, scenario, deps) : undefined,
       cost: () => addedUp([costOfThisProcess(), ...parts.flatMap((part) => part.cost?.() ?? [])]),
       say: deps.say,
     },
@@ -173,6 +179,16 @@ async function replayScenario(file: string, values: CommandValues, { registry }:
     sends: group.sends.map((sending) => ({ ...sending, stream: streams.join(', ') })),
   }))
   return { ...plain, name: `replay of ${file}`, fleet, replay: { file, speed, times } }
+}
+
+/** With `--token` it may command what that one may. */
+function faultChecksOf({ gateway, token }: CommandValues, scenario: Scenario, deps: AssemblyDeps): FaultChecks {
+  const commanded = scenario.faults.some(({ kind }) => kind === 'never-acknowledges')
+  const prefixes = commanded ? scenario.fleet.map(({ prefix }) => `${prefix}*`) : []
+  return new FaultChecks(scenario, gateway, {
+    token: async () => token ?? deps.appToken([...new Set(prefixes)]),
+    logger: deps.logger,
+  })
 }
 
 async function partsOf(

@@ -20,6 +20,7 @@ import { type Finished, summarize } from './report/summarize.ts'
 import type { Summary } from './report/summary.ts'
 import { BySecond } from './run/by-second.ts'
 import { DueTimes } from './run/due-times.ts'
+import type { FaultChecks } from './run/fault-checks.ts'
 import { type KeptFile, keptFiles } from './run/kept-files.ts'
 import { LiveLog, type LiveWatch } from './run/live-log.ts'
 import type { Part } from './run/part.ts'
@@ -48,6 +49,8 @@ export interface SimulatorDeps {
   readonly watch: ((log: LiveLog) => LiveWatch) | undefined
   /** If the run is to be verified. */
   readonly verifier: Verifies | undefined
+  /** Of faults that a platform of ours is asked about while they are done. */
+  readonly faultChecks?: FaultChecks | undefined
   /** Of this process and the others. */
   readonly cost: () => Summary['cost']
   /** A sentence for whoever runs it, at once. */
@@ -163,6 +166,7 @@ export class Simulator {
     } finally {
       await this.#bySecond.stop()
       await each((part) => part.close())
+      await this.#deps.faultChecks?.stop()
       await this.#deps.verifier?.stop()
       await this.#watch?.stop()
       this.#liveLog.close()
@@ -196,6 +200,7 @@ export class Simulator {
       })
     }
     await Promise.all(publishing)
+    await this.#deps.faultChecks?.stop()
     return record
   }
 
@@ -217,6 +222,7 @@ export class Simulator {
     if (folder !== undefined) this.#secondsFile = new SecondsFile(join(folder, 'seconds.csv'))
     this.#bySecond.begin()
     for (const part of this.#deps.parts) part.begin(beganAt, this.#startAt)
+    this.#deps.faultChecks?.start()
     const processes = this.#deps.parts.length
     const record = { scenario, url, gateway, beganAt, endedAt: undefined, processes, booksBefore }
     this.#keep(record)
@@ -275,6 +281,7 @@ export class Simulator {
       totals,
       live,
       faults: this.#faults,
+      looks: this.#deps.faultChecks?.looks,
       payloadHash,
       ...verified,
       cost: this.#deps.cost(),

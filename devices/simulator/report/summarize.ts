@@ -4,6 +4,7 @@ import { befallenCount } from '../faults/befallen.ts'
 import { expectationOf, unexpectedOf } from '../faults/expectation.ts'
 import type { Fault, FaultAccount } from '../faults/fault.ts'
 import type { Timing } from '../fleet/timing.ts'
+import type { FaultLook } from '../run/fault-checks.ts'
 import type { Totals } from '../run/totals.ts'
 import { devicesOf, type Scenario } from '../scenario/scenario.ts'
 import type { Summary, Verification } from './summary.ts'
@@ -23,6 +24,8 @@ export interface Finished {
   readonly live: Timing
   /** Those of the scenario, and then those by hand. */
   readonly faults: readonly Fault[]
+  /** Of those that the platform was asked about, by the number of the fault. */
+  readonly looks?: ReadonlyMap<number, FaultLook> | undefined
   readonly payloadHash: string
   readonly verification?: Verification
   /** Why it could not be verified, though it was to be. */
@@ -110,7 +113,7 @@ export function targetRateOf({ fleet, replay }: Scenario): number {
   return rate
 }
 
-function accountOf(fault: Fault, number: number, { scenario, totals }: Finished): FaultAccount {
+function accountOf(fault: Fault, number: number, { scenario, totals, looks }: Finished): FaultAccount {
   const { kind, atMs, forMs, devices } = fault
   const { times = 0, asExpected = 0 } = totals.faults[number] ?? {}
   const { sentence, seenBy } = expectationOf(kind)
@@ -122,6 +125,7 @@ function accountOf(fault: Fault, number: number, { scenario, totals }: Finished)
     times,
     expected: sentence,
     ...(seenBy === 'device' && { asExpected }),
+    ...(seenBy === 'asking' && looks?.get(number)),
   }
 }
 
