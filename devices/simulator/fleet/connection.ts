@@ -106,6 +106,8 @@ export class Connection {
   /** Of this attempt. */
   #hasTcp = false
   #wasOnline = false
+  /** It ends, or is cut, on purpose. */
+  #isEnded = false
   #failures = 0
   #connectingSince = 0
   #disguise: Disguise | undefined
@@ -219,6 +221,7 @@ export class Connection {
     this.#awayUntil = Math.max(this.#awayUntil, now + awayMs)
     const client = this.#client
     if (client === undefined) return
+    this.#isEnded = true
     client.options.reconnectPeriod = Math.max(1, Math.round(this.#awayUntil - now))
     client.stream.destroy()
   }
@@ -255,6 +258,7 @@ export class Connection {
   async close(idle: boolean): Promise<void> {
     const client = this.#client
     if (client === undefined) return
+    this.#isEnded = true
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, SIMULATOR_CLOSE_MS)
@@ -339,6 +343,7 @@ export class Connection {
     const { counts, timings } = this.#deps.tally
     timings.connect.record(performance.now() - this.#connectingSince)
     this.#isOnline = true
+    this.#isEnded = false
     this.lastError = undefined
     this.#failures = 0
     client.options.reconnectPeriod = this.#backOff(0)
@@ -362,6 +367,7 @@ export class Connection {
     client.options.reconnectPeriod = this.#backOff(this.#failures + 1)
     if (!this.#isOnline) return
     this.#isOnline = false
+    if (!this.#isEnded) this.#deps.tally.lost(codeOf(this.lastError) ?? 'closed by the other side')
     this.#deps.tally.counts.connected--
     this.#events.offline()
   }
@@ -409,6 +415,9 @@ export function sessionOptions({ mqtt, keepsSession }: Pick<ConnectionOptions, '
     ...(mqtt === '5' && keepsSession && { properties: { sessionExpiryInterval: SESSION_EXPIRY_SECONDS } }),
   } as const
 }
+
+const codeOf = (error: Error | undefined): string | undefined =>
+  error && ('code' in error ? String(error.code) : error.message)
 
 const renamed = (disguise: Disguise | undefined) =>
   disguise && ('token' in disguise ? { password: disguise.token } : disguise)

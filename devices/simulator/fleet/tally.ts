@@ -1,7 +1,7 @@
 /**
  * Owns the counts of one process of a run, shared by its devices. Always true: every message counted as sent is afterwards acknowledged, in
- * flight, or (QoS 0) written; a resend counts as `resent`, never again as `sent`. Bounded: error codes beyond `SIMULATOR_ERROR_CODES_MAX`
- * are counted as `other`; reasons are a byte, in packets of four kinds.
+ * flight, or (QoS 0) written; a resend counts as `resent`, never again as `sent`. Bounded: error codes, and reasons of lost connections, beyond
+ * `SIMULATOR_ERROR_CODES_MAX` are counted as `other`; reasons of packets are a byte, in packets of four kinds.
  */
 
 import type { Reason } from '../report/summary.ts'
@@ -15,6 +15,8 @@ export interface Share {
   readonly counts: Counts
   readonly errors: Readonly<Record<string, number>>
   readonly reasons: readonly Reason[]
+  /** Connections that had stood and ended by themselves, by why. */
+  readonly lost: Readonly<Record<string, number>>
   /** Encoded. */
   readonly timings: Readonly<Record<TimingName, string>>
 }
@@ -58,12 +60,17 @@ export class Tally {
     slip: new Timing(),
   }
   readonly #errors = new Map<string, number>()
+  readonly #lost = new Map<string, number>()
   readonly #reasons = new Map<string, Reason>()
 
   /** A message on a device's errors topic. */
   error(code: string): void {
-    const known = this.#errors.has(code) || this.#errors.size < SIMULATOR_ERROR_CODES_MAX ? code : 'other'
-    this.#errors.set(known, (this.#errors.get(known) ?? 0) + 1)
+    increment(this.#errors, code)
+  }
+
+  /** A connection ended by itself. */
+  lost(why: string): void {
+    increment(this.#lost, why)
   }
 
   /** A reason code of MQTT 5, and its words. */
@@ -80,7 +87,13 @@ export class Tally {
       counts: { ...this.counts },
       errors: Object.fromEntries(this.#errors),
       reasons: [...this.#reasons.values()],
+      lost: Object.fromEntries(this.#lost),
       timings: { puback: puback.take().encode(), connect: connect.take().encode(), slip: slip.take().encode() },
     }
   }
+}
+
+function increment(counts: Map<string, number>, name: string): void {
+  const known = counts.has(name) || counts.size < SIMULATOR_ERROR_CODES_MAX ? name : 'other'
+  counts.set(known, (counts.get(known) ?? 0) + 1)
 }

@@ -65,6 +65,8 @@ export function summarize(finished: Finished): Summary {
     toAcknowledge: counts.toAcknowledge,
     acknowledged: counts.acknowledged,
     unacknowledged,
+    drainMs: scenario.drainMs,
+    connectionsLost: totals.lost,
     resent: counts.resent,
     messagesPerSecond: elapsedMs > 0 ? (delivered * 1000) / elapsedMs : 0,
     reconnects: counts.reconnects,

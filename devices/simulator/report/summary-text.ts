@@ -106,8 +106,14 @@ const someOf = (percentiles: Percentiles | undefined, all: number, noun: string)
 const percentilesText = ({ p50, p90, p99, p999, max }: Percentiles): string =>
   `p50 ${ms(p50)}, p90 ${ms(p90)}, p99 ${ms(p99)}, p99.9 ${ms(p999)}, max ${ms(max)}`
 
-function troubleRows({ reconnects, refusals, commands, errors, reasons }: Summary): Row[] {
+function troubleRows({ connectionsLost = {}, reconnects, refusals, commands, errors, reasons }: Summary): Row[] {
   const rows: Row[] = [['reconnects', count(reconnects)]]
+  const lost = Object.entries(connectionsLost)
+  if (lost.length > 0) {
+    const all = lost.reduce((sum, [, times]) => sum + times, 0)
+    const why = lost.map(([reason, times]) => `${printable(reason)} ${count(times)}`).join(', ')
+    rows.push(['away', `${counted(all, 'connection')} lost: ${why}`])
+  }
   if (refusals > 0) rows.push(['refusals', count(refusals)])
   if (commands > 0) rows.push(['commands', `${count(commands)} got and acknowledged`])
   const codes = Object.entries(errors).map(([code, times]) => `${printable(code)} ${count(times)}`)

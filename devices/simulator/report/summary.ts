@@ -50,6 +50,10 @@ export interface Summary {
   /** PUBACK or PUBCOMP received. */
   readonly acknowledged: number
   readonly unacknowledged: number
+  /** So long it was waited at the end for what was outstanding. */
+  readonly drainMs?: number
+  /** Connections that had stood and ended by themselves, by why. */
+  readonly connectionsLost?: Readonly<Record<string, number>>
   readonly resent: number
   readonly messagesPerSecond: number
   readonly reconnects: number

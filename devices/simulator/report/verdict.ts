@@ -90,8 +90,19 @@ function unexpectedText(account: FaultAccount): string[] {
   return [`NOT AS EXPECTED: ${kind}, ${count(unexpected)} of ${counted(looked, 'time')} (expected: ${expected})`]
 }
 
+/** What was left when what was outstanding had been waited for. */
+function leftText({ unacknowledged, unsent, drainMs }: Summary): string[] {
+  const left = [
+    unacknowledged > 0 && `${counted(unacknowledged, 'message')} NOT acknowledged`,
+    unsent > 0 && `${counted(unsent, 'message')} due and NOT sent`,
+  ].filter((each) => each !== false)
+  if (left.length === 0) return []
+  const when = drainMs === undefined ? '' : `, when the ${seconds(drainMs)} of waiting for them were over (--drain)`
+  return [left.join(' and ') + when]
+}
+
 function failedSentence(summary: Summary): string {
-  const { refused, unacknowledged, verification, unverified, faults, thresholds, interrupted, elapsedMs } = summary
+  const { refused, verification, unverified, faults, thresholds, interrupted, elapsedMs } = summary
   const reasons: string[] = []
   const [worst, ...others] = worstFirst(verification?.findings ?? [])
   if (worst !== undefined) {
@@ -100,7 +111,7 @@ function failedSentence(summary: Summary): string {
   } else if (verification?.ok === false) reasons.push('NOT VERIFIED')
   if (unverified !== undefined) reasons.push(`NOT VERIFIED: ${unverified}`)
   if (refused !== undefined) reasons.push(`ENDED: ${refused}`)
-  if (unacknowledged > 0) reasons.push(`${counted(unacknowledged, 'message')} NOT acknowledged`)
+  reasons.push(...leftText(summary))
   reasons.push(...faults.flatMap(unexpectedText))
   for (const each of thresholds) if (!each.held) reasons.push(`FAIL-IF ${each.condition}: ${conditionText(each)}`)
   if (interrupted) reasons.push(`INTERRUPTED after ${seconds(elapsedMs)}`)

@@ -15,6 +15,8 @@ export class Totals {
   counts = new Counts()
   errors: Readonly<Record<string, number>> = {}
   reasons: readonly Reason[] = []
+  /** Connections that ended by themselves, by why. */
+  lost: Readonly<Record<string, number>> = {}
   /** By the fault's number in the scenario. */
   faults: readonly FaultCount[] = []
   /** Messages that are due and not sent. */
@@ -33,6 +35,7 @@ export class Totals {
   take(shares: readonly FleetShare[]): void {
     this.counts = summed(shares)
     this.errors = addedUp(shares.map(({ errors }) => errors))
+    this.lost = addedUp(shares.map(({ lost }) => lost))
     this.reasons = joined(shares.flatMap(({ reasons }) => reasons))
     const longest = Math.max(0, ...shares.map(({ faults }) => faults.length))
     this.faults = Array.from({ length: longest }, (_, number) => ({

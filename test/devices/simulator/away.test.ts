@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { summaryText } from '../../../devices/simulator/report/summary-text.ts'
 import { PlainView } from '../../../devices/simulator/view/plain.ts'
 import { startBroker } from '../../broker/harness.ts'
 import { until } from '../../until.ts'
@@ -24,5 +25,18 @@ test('a broker that goes away in mid-run: the lines say how far it is, and why n
   )
   view.stop()
   end.abort()
-  await running
+  const { connectionsLost = {}, unsent, ...summary } = await running
+  assert.equal(
+    Object.values(connectionsLost).reduce((sum, count) => sum + count, 0),
+    3,
+    JSON.stringify(connectionsLost),
+  )
+  assert.match(
+    summaryText({ ...summary, connectionsLost, unsent: 7, unacknowledged: 3 }),
+    /^away +3 connections lost: /m,
+  )
+  assert.match(
+    summaryText({ ...summary, connectionsLost, unsent: 7, unacknowledged: 3 }),
+    /3 messages NOT acknowledged and 7 messages due and NOT sent, when the .* of waiting for them were over/,
+  )
 })
