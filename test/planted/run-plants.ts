@@ -61,6 +61,9 @@ function planted(changes: readonly Change[]) {
   })
 }
 
+/** Of two readings of one time the later is lost: the store has the earlier. */
+const OF_A_LOSS = 'out-of-order at ingest'
+
 export interface Judgement {
   /** It was found, where it is, and nothing else was but what follows from it, or came late. */
   readonly isRight: boolean
@@ -77,7 +80,8 @@ export async function tryPlant({ found, trial }: Tried, seconds: number, onSlow?
   const { outcome } = await tryUnlessSlow({ ...trial, seconds }, onSlow, isWanted)
   const { findings } = outcome
   const right = findings.find(isFound)
-  const follows = (each: Finding) => isFound(each) || found.besides?.includes(`${each.code} at ${each.stage}`)
+  const besides = [...(found.besides ?? []), ...(found.codes.includes('lost') ? [OF_A_LOSS] : [])]
+  const follows = (each: Finding) => isFound(each) || besides.includes(`${each.code} at ${each.stage}`)
   const strays = findings.filter((each) => !follows(each) && !isOfTime(each))
   return { isRight: right !== undefined && strays.length === 0, outcome, finding: right ?? findings[0], strays }
 }
