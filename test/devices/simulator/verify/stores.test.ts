@@ -36,7 +36,7 @@ const timeOf = (run: HandRun, index: number) => run.beganAt - 60_000 + index * T
 
 async function verify(run: HandRun, store: Store) {
   const deps = { token: tokenOf(run.platform), clock: systemClock, store: await queryOf(store) }
-  return verifyRun({ directory: run.directory, patienceMs: 60_000 }, deps)
+  return verifyRun({ directory: run.directory, patienceMs: 60_000, lateMs: 60_000 }, deps)
 }
 
 const told = ({ findings }: Awaited<ReturnType<typeof verify>>) =>

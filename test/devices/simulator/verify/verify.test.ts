@@ -32,7 +32,7 @@ async function runOf(t: TestContext, platform: RunningPlatform): Promise<HandRun
 }
 
 const verify = ({ platform }: HandRun, directory: string) =>
-  verifyRun({ directory, patienceMs: 60_000 }, { token: tokenOf(platform), clock: systemClock })
+  verifyRun({ directory, patienceMs: 60_000, lateMs: 60_000 }, { token: tokenOf(platform), clock: systemClock })
 
 /** What the folder says otherwise than it was: as if the platform had done it. */
 interface Damage {
@@ -150,7 +150,7 @@ test('the platform is killed -9 while it is asked: the answer is the same when i
   const steps: string[] = []
   let restarted: Promise<void> | undefined
   const { findings, stored } = await verifyRun(
-    { directory: run.directory, patienceMs: 60_000 },
+    { directory: run.directory, patienceMs: 60_000, lateMs: 60_000 },
     {
       token: async () => token,
       clock: systemClock,
