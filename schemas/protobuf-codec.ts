@@ -32,7 +32,8 @@ const INT32_MAX = 2 ** 31 - 1
 /** Below it, 64 bits are exact in a double, also once they are shifted by one. */
 const HIGH_EXACT = 2 ** 20
 
-const WIRE_TYPES: Record<ProtoScalar | 'enum' | 'message', number> = {
+/** How each type is written. */
+export const WIRE_TYPES: Readonly<Record<ProtoScalar | 'enum' | 'message', number>> = {
   int32: WIRE.varint,
   sint32: WIRE.varint,
   uint32: WIRE.varint,

@@ -2,6 +2,7 @@
 
 import { createRequire } from 'node:module'
 import type { Writer } from 'protobufjs'
+import { WIRE_TYPES } from '../../../schemas/protobuf-codec.ts'
 import { BATCH_FIELD } from '../../../schemas/protobuf-parse.ts'
 import { type FieldShape, type MessageShape, type ProtoScalar, TIMESTAMP } from '../../../schemas/protobuf-shape.ts'
 import { WIRE } from '../../../schemas/protobuf-wire.ts'
@@ -12,23 +13,6 @@ export interface Twofold {
   readonly avro: Example
 }
 
-const WIRE_OF: Record<ProtoScalar, number> = {
-  int32: WIRE.varint,
-  sint32: WIRE.varint,
-  sfixed32: WIRE.fixed32,
-  uint32: WIRE.varint,
-  fixed32: WIRE.fixed32,
-  int64: WIRE.varint,
-  sint64: WIRE.varint,
-  sfixed64: WIRE.fixed64,
-  uint64: WIRE.varint,
-  fixed64: WIRE.fixed64,
-  float: WIRE.fixed32,
-  double: WIRE.fixed64,
-  bool: WIRE.varint,
-  string: WIRE.length,
-  bytes: WIRE.length,
-}
 const MICROS = 1e6
 
 /** Records as JSON has them, and as Avro does; `perSecond`: by what their time counts. */
@@ -88,7 +72,7 @@ class RecordWriter {
       const [symbol = 0] = [...type.symbols].find(([, name]) => name === value) ?? []
       if (symbol !== 0 || hasPresence) this.#tag(number, WIRE.varint).int32(symbol)
     } else if (hasPresence || (value !== 0 && value !== false && value !== '')) {
-      const writer = this.#tag(number, WIRE_OF[type.kind])
+      const writer = this.#tag(number, WIRE_TYPES[type.kind])
       ;(writer[type.kind] as (value: unknown) => Writer).call(writer, scalarOf(type.kind, value, raw))
     }
   }

@@ -6,6 +6,7 @@
 import minimal, { type Writer } from 'protobufjs/minimal.js'
 import { type Definition, isLogical, type LogicalLeaf } from '../../../schemas/definition.ts'
 import { fromAvro } from '../../../schemas/logical.ts'
+import { WIRE_TYPES } from '../../../schemas/protobuf-codec.ts'
 import { BATCH_FIELD, parseProto, TIME_FIELD } from '../../../schemas/protobuf-parse.ts'
 import { type FieldShape, type MessageShape, type ProtoScalar, TIMESTAMP } from '../../../schemas/protobuf-shape.ts'
 import { WIRE } from '../../../schemas/protobuf-wire.ts'
@@ -144,7 +145,7 @@ class Planner {
         writer.ldelim()
       }
     }
-    const tag = tagOf(number, WIRE_TYPE[kind])
+    const tag = tagOf(number, WIRE_TYPES[kind])
     const logical = isLogical(leaf) ? leaf : undefined
     return (writer, record) => {
       const value = recordValue(record, path)
@@ -178,22 +179,4 @@ const SCALARS: Readonly<Record<ProtoScalar, (writer: Writer, value: unknown) => 
   bool: (writer, value) => writer.bool(value === true),
   string: (writer, value) => writer.string(String(value)),
   bytes: (writer, value) => writer.bytes(value as Uint8Array),
-}
-
-const WIRE_TYPE: Readonly<Record<ProtoScalar, number>> = {
-  int32: WIRE.varint,
-  sint32: WIRE.varint,
-  sfixed32: WIRE.fixed32,
-  uint32: WIRE.varint,
-  fixed32: WIRE.fixed32,
-  int64: WIRE.varint,
-  sint64: WIRE.varint,
-  sfixed64: WIRE.fixed64,
-  uint64: WIRE.varint,
-  fixed64: WIRE.fixed64,
-  float: WIRE.fixed32,
-  double: WIRE.fixed64,
-  bool: WIRE.varint,
-  string: WIRE.length,
-  bytes: WIRE.length,
 }

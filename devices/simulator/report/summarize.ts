@@ -6,7 +6,7 @@ import type { Fault, FaultAccount } from '../faults/fault.ts'
 import type { Timing } from '../fleet/timing.ts'
 import type { FaultLook } from '../run/fault-checks.ts'
 import type { Totals } from '../run/totals.ts'
-import { devicesOf, type Scenario } from '../scenario/scenario.ts'
+import { devicesOf, type Scenario, targetRateOf } from '../scenario/scenario.ts'
 import type { Summary, Verification } from './summary.ts'
 import { evaluate, parseThreshold } from './thresholds.ts'
 
@@ -100,19 +100,6 @@ export function judged(before: Summary, failIf: readonly string[], isOurs: boole
   // Another broker is not bound to what is expected of ours.
   const isAsExpected = !isOurs || summary.faults.every((account) => unexpectedOf(account) === 0)
   return { ...summary, thresholds, ok: isShown && isWhole && isAsExpected && thresholds.every(({ held }) => held) }
-}
-
-/** Messages a second of all devices; 0 if one of them sends as fast as it is acknowledged, or as it was recorded. */
-export function targetRateOf({ fleet, replay }: Scenario): number {
-  if (replay !== undefined) return 0
-  let rate = 0
-  for (const { devices, sends } of fleet) {
-    for (const { everyMs } of sends) {
-      if (everyMs === 0) return 0
-      rate += (devices * 1000) / everyMs
-    }
-  }
-  return rate
 }
 
 function accountOf(fault: Fault, number: number, { scenario, totals, looks }: Finished): FaultAccount {

@@ -47,6 +47,7 @@ export class ForkedPart implements Part {
   }
 
   begin(at: number, startAt: number): void {
+    // One that cannot is gone, which `publish` rejects with.
     void this.#ask({ ask: 'begin', at, startAt }).catch(() => undefined)
   }
 

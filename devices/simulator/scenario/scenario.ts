@@ -115,5 +115,18 @@ export const PLAIN_SENDING: Sending = {
 export const devicesOf = ({ fleet }: Pick<Scenario, 'fleet'>): number =>
   fleet.reduce((sum, { devices }) => sum + devices, 0)
 
+/** Messages a second of all devices; 0 if one of them sends as fast as it is acknowledged, or as it was recorded. */
+export function targetRateOf({ fleet, replay }: Scenario): number {
+  if (replay !== undefined) return 0
+  let rate = 0
+  for (const { devices, sends } of fleet) {
+    for (const { everyMs } of sends) {
+      if (everyMs === 0) return 0
+      rate += (devices * 1000) / everyMs
+    }
+  }
+  return rate
+}
+
 export const deviceName = ({ prefix, ids }: Pick<Group, 'prefix' | 'ids'>, index: number): string =>
   ids?.[index] ?? `${prefix}${index + 1}`

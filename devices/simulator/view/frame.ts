@@ -83,7 +83,7 @@ function headRows({ scenario, url, phase, elapsedMs, leftMs, problem }: Moment):
   return [...rows, EMPTY]
 }
 
-const STATE_COLOURS = { online: 'good', connecting: 'plain', away: 'warn', refused: 'bad', muted: 'warn' } as const
+const STATE_COLOURS = { online: 'good', connecting: 'plain', away: 'warn', muted: 'warn' } as const
 
 function deviceRows({ devices, states }: Moment, columns: number): Row[] {
   const found = DEVICE_STATES.filter((state) => states[state] > 0)

@@ -5,7 +5,7 @@ import type { Percentiles } from '../report/summary.ts'
 import type { Phase } from '../simulator.ts'
 
 /** `away`: the link is cut, or it waits to come back. `muted`: connected, and made to say nothing. */
-export const DEVICE_STATES = ['online', 'connecting', 'away', 'refused', 'muted'] as const
+export const DEVICE_STATES = ['online', 'connecting', 'away', 'muted'] as const
 export type DeviceState = (typeof DEVICE_STATES)[number]
 
 export interface FaultInProgress {

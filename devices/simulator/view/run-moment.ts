@@ -3,7 +3,7 @@
 import type { Befallen, Fault } from '../faults/fault.ts'
 import { counted } from '../report/numbers.ts'
 import type { Second } from '../report/seconds.ts'
-import { devicesOf, type Scenario } from '../scenario/scenario.ts'
+import { devicesOf, targetRateOf } from '../scenario/scenario.ts'
 import type { Snapshot } from '../simulator.ts'
 import type { Moment, RecentPercentiles } from './moment.ts'
 
@@ -25,11 +25,10 @@ export function momentOf(
       online: Math.max(0, connected - muted),
       connecting: Math.max(0, devices - connected - away),
       away,
-      refused: 0,
       muted,
     },
     leftMs: leftOf({ phase, scenario, elapsedMs }),
-    askedRate: askedRateOf(scenario),
+    askedRate: targetRateOf(scenario),
     rates: seconds.slice(-RATES_MAX).map((second) => (isAcknowledged ? second.acknowledged : second.sent)),
     ...recentOf(seconds.slice(-RECENT_SECONDS)),
     faults: faults.flatMap((fault) => (isInProgress(fault, elapsedMs) ? [inProgress(fault, elapsedMs)] : [])),
@@ -41,14 +40,6 @@ export function momentOf(
 function leftOf({ phase, scenario, elapsedMs }: Pick<Snapshot, 'phase' | 'scenario' | 'elapsedMs'>): number {
   if (phase === 'publishing') return scenario.durationMs - elapsedMs
   return Number.POSITIVE_INFINITY
-}
-
-/** 0 if one of them sends as fast as it can, or as it was recorded. */
-function askedRateOf({ fleet, replay }: Scenario): number {
-  if (replay !== undefined) return 0
-  const sendings = fleet.flatMap(({ devices, sends }) => sends.map(({ everyMs }) => ({ devices, everyMs })))
-  if (sendings.some(({ everyMs }) => everyMs === 0)) return 0
-  return sendings.reduce((sum, { devices, everyMs }) => sum + (devices * 1000) / everyMs, 0)
 }
 
 function recentOf(seconds: readonly Second[]): Pick<Moment, 'latencyMs' | 'liveMs' | 'slipMs'> {

@@ -17,7 +17,7 @@ test('80 x 24 shows all of it', () => {
   assert.deepEqual(frame(), [
     'two thousand trucks  publishing 1:05, 3:55 left  mqtt://127.0.0.1:1883',
     '',
-    'devices    2,000: 1,840 online  40 connecting  100 away  10 refused  10 muted',
+    'devices    ███████████░  2,000: 1,840 online  40 connecting  110 away  10 muted',
     'rate       1,990/s  of 2,000/s asked  ▁▃▅▇███',
     'sent       130,410, 130,390 acknowledged, 620 waiting, 12 reconnects',
     'PUBACK     p50 2.10 ms    p90 4.50 ms    p99 12.3 ms    max 130.4 ms',

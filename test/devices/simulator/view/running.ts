@@ -7,7 +7,7 @@ export const RUNNING: Moment = {
   url: 'mqtt://127.0.0.1:1883',
   phase: 'publishing',
   devices: 2000,
-  states: { online: 1840, connecting: 40, away: 100, refused: 10, muted: 10 },
+  states: { online: 1840, connecting: 40, away: 110, muted: 10 },
   sent: 130_410,
   acknowledged: 130_390,
   backlog: 620,
