@@ -192,6 +192,7 @@ export class Live {
       if (access.selections.length === 0) {
         throw new Refusal('forbidden', "the token's filters select no telemetry")
       }
+      if (this.#draining) throw new Refusal('not-ready', 'the gateway is stopping')
       this.#requireRoom(access, address)
       const session = new LiveSession(access, address, offer.protocol || 'telltale.v1', this.#owner)
       reply.upgrade(() => exchange.upgrade(offer.protocol, session))
@@ -199,31 +200,34 @@ export class Live {
     admit().catch((error: unknown) => this.#dependencies.refuse(reply, error))
   }
 
-  /** Answers `/v1/stream`: one subscription as events, of which a browser resumes after the last it had. */
+  /**
+   * Answers `/v1/stream`: one subscription as events, of which a browser resumes after the last it had. One that comes while the
+   * gateway stops is asked to come back as all are, and not refused: at any status but 200 a browser gives up (HTML standard, 9.2.3).
+   */
   readonly stream = async (reply: Reply, request: Request, access: Access): Promise<void> => {
     const { query, lastEventId, peer: address } = request
     query.allow(STREAM_PARAMETERS)
     const options = readStreamOptions(query, lastEventId)
-    const { starts } = this.#dependencies
+    const { starts, groups } = this.#dependencies
     const wanted = wrongRefused(() => starts.wanted(options, access, 'telltale.v1'))
-    const begin = await starts.begin(options, wanted, access).catch(refuseWrong)
+    const begin = await starts
+      .begin(options, wanted, access)
+      .catch((error: unknown) => (isStopping(error) ? undefined : refuseWrong(error)))
     this.#requireRoom(access, address)
     const session = new LiveSession(access, address, 'telltale.v1', this.#owner, LIVE_STREAM_PING_MS)
-    const { group, past } = wrongRefused(begin)
-    const stream: EventStream | undefined = reply.open(
-      EVENT_HEADERS,
-      (answer) => new EventStream(answer, session, this.#streams),
-    )
-    if (stream === undefined) {
-      past?.drop()
-      return this.#dependencies.groups.leave(group)
+    const begun = begin && wrongRefused(begin)
+    const stream = reply.open(EVENT_HEADERS, (answer) => new EventStream(answer, session, this.#streams))
+    if (stream !== undefined) session.opened(stream)
+    if (begun === undefined) return
+    if (session.isOpen) {
+      session.subscribe('1', begun.group, begun.past)
+    } else {
+      begun.past?.drop()
+      groups.leave(begun.group)
     }
-    session.opened(stream)
-    session.subscribe('1', group, past)
   }
 
   #requireRoom(access: Access, address: string): void {
-    if (this.#draining) throw new Refusal('not-ready', 'the gateway is stopping')
     if (this.#dependencies.connections.isFull) throw fullRefusal()
     if (this.#sessions.size >= this.#socketsMax) {
       throw new Refusal('too-busy', `${this.#socketsMax} apps are connected: no more are taken`)
@@ -262,7 +266,7 @@ export class Live {
     this.#obey(session, command).catch((error: unknown) => {
       if (error instanceof Wrong) {
         this.#refuse(session, new CommandRefusal(command.id, error.code, error.message, MAY_RETRY.has(error.code)))
-      } else if (!(error instanceof Refusal && error.code === 'not-ready')) {
+      } else if (!isStopping(error)) {
         // Of a gateway that stops, the close that follows tells.
         this.#failed(session, error)
       }
@@ -313,6 +317,8 @@ export class Live {
     if (!session.subscribe(id, group, past)) groups.leave(group)
   }
 }
+
+const isStopping = (error: unknown) => error instanceof Refusal && error.code === 'not-ready'
 
 /** RFC 6455 section 4.4. */
 function requireVersion(version: string): void {

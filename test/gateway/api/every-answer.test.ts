@@ -473,7 +473,10 @@ async function tryAtTheEnd(trial: Trial): Promise<void> {
     return status !== 101
   })
   assert.equal(status, 503)
-  assert.equal((await stopping.get(STREAM)).status, 503)
+  assert.match(
+    await (await stopping.get(STREAM)).text(),
+    /^event: welcome\n.*\n\nretry: \d+\nevent: closing\ndata: .*"code":4001/,
+  )
   held.answer()
   assert.equal((await last).status, 200)
   await stopped
