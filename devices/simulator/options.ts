@@ -9,7 +9,6 @@ import { isDeviceId, isStreamName } from '../../identity/topics.ts'
 import { READINGS_PER_MESSAGE_MAX } from '../../platform/limits.ts'
 import { parseDuration, parseTime } from '../../platform/units.ts'
 import { SPEED_MAX, SPEED_MIN } from './replay/replay-source.ts'
-import { parseThreshold, ThresholdError } from './report/thresholds.ts'
 import {
   FORMATS,
   type Format,
@@ -21,6 +20,7 @@ import {
   type Scenario,
 } from './scenario/scenario.ts'
 import { BURST_MAX, DEVICES_MAX, RATE_MAX } from './scenario/schema.ts'
+import { parseThreshold, ThresholdError } from './scenario/threshold.ts'
 
 /** How long the end of a run waits for outstanding acknowledgements, unless told; what is missing then is reported as such. */
 const SIMULATOR_DRAIN_MS = 10_000

@@ -1,6 +1,7 @@
 /** Owns what a platform is expected to do with each kind of fault, and how often something else was seen. */
 
-import type { FaultAccount, FaultKind } from './fault.ts'
+import type { FaultKind } from '../scenario/fault.ts'
+import type { FaultAccount } from './fault-account.ts'
 
 export interface Expectation {
   /** For a person. */

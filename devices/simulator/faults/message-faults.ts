@@ -8,10 +8,10 @@
 import { telemetryTopic } from '../../../identity/topics.ts'
 import { recordValue, replaceValue } from '../messages/record-columns.ts'
 import type { MeasuredRecord, Source } from '../messages/source.ts'
+import type { NumberedFault } from '../scenario/befallen.ts'
+import type { Fault, FaultKind } from '../scenario/fault.ts'
 import type { Sending } from '../scenario/scenario.ts'
 import type { Random } from '../signals/random.ts'
-import type { NumberedFault } from './befallen.ts'
-import type { Fault, FaultKind } from './fault.ts'
 import { hostilePayload } from './hostile.ts'
 
 export interface Made {

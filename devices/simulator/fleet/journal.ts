@@ -8,9 +8,9 @@ import { createHash, type Hash } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { Rejection } from '../../../schemas/reading.ts'
 import type { Made } from '../faults/message-faults.ts'
+import type { AcknowledgedReading, ExpectedRow, MessageLog, Outcome } from '../kept/message-log.ts'
+import { hashOf, rowHash, seriesHash } from '../kept/row-hash.ts'
 import type { Source } from '../messages/source.ts'
-import type { AcknowledgedReading, ExpectedRow, MessageLog, Outcome } from '../run/message-log.ts'
-import { hashOf, rowHash, seriesHash } from '../run/row-hash.ts'
 
 interface Sent {
   readonly device: string

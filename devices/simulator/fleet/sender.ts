@@ -6,9 +6,9 @@
  * With `everyMs` 0 a message is due whenever there is room for it.
  */
 
-import type { NumberedFault } from '../faults/befallen.ts'
 import { isUnderWay, type Made, MessageFaults } from '../faults/message-faults.ts'
 import type { Source } from '../messages/source.ts'
+import type { NumberedFault } from '../scenario/befallen.ts'
 import type { Sending } from '../scenario/scenario.ts'
 import type { Random } from '../signals/random.ts'
 

@@ -4,11 +4,20 @@
  * `SIMULATOR_ERROR_CODES_MAX` are counted as `other`; reasons of packets are a byte, in packets of four kinds.
  */
 
-import type { Reason } from '../report/summary.ts'
 import { Timing } from './timing.ts'
 
 /** Distinct codes counted from the errors topics; further ones are counted as `other`. */
 const SIMULATOR_ERROR_CODES_MAX = 32
+
+/** Why messages were acknowledged and dropped, subscriptions refused, or connections ended, as MQTT 5 says it. */
+export interface Reason {
+  /** The packet that said it: PUBACK, PUBREC, SUBACK or DISCONNECT. */
+  readonly by: string
+  readonly code: number
+  readonly count: number
+  /** The Reason String of the first; empty if it had none. */
+  readonly words: string
+}
 
 /** What a process tells of itself, once a second: counts since its start, histograms of what came since it told last. */
 export interface Share {

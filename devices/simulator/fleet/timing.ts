@@ -5,10 +5,19 @@
  */
 
 import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type Histogram } from 'hdr-histogram-js'
-import type { Percentiles } from '../report/summary.ts'
 
 const MICROSECONDS_PER_MS = 1000
 const LATENCY_US_MAX = 3_600_000_000
+
+/** Milliseconds. */
+export interface Percentiles {
+  readonly count: number
+  readonly p50: number
+  readonly p90: number
+  readonly p99: number
+  readonly p999: number
+  readonly max: number
+}
 
 export class Timing {
   #histogram: Histogram

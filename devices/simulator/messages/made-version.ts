@@ -5,7 +5,7 @@
 
 import { defineSchema } from '../../../schemas/definition.ts'
 import type { Column, ColumnKind, Stream } from '../../../schemas/reading.ts'
-import type { Signal } from '../scenario/scenario.ts'
+import type { Signal } from '../signals/signal-kinds.ts'
 import type { SentVersion } from './simulator-schemas.ts'
 import { notSendable } from './wire-format.ts'
 

@@ -8,7 +8,7 @@
 
 import { printable } from '../../../platform/printable.ts'
 import { unexpectedOf } from '../faults/expectation.ts'
-import type { FaultAccount } from '../faults/fault.ts'
+import type { FaultAccount } from '../faults/fault-account.ts'
 import { count, counted, seconds } from './numbers.ts'
 import type { FindingCode, Summary } from './summary.ts'
 import { conditionText, findingTitle, verdictOf } from './verdict.ts'

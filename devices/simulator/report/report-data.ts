@@ -1,6 +1,6 @@
 /** Owns what a report is drawn from, as it stands in the page: written by `../report-page.ts`, read by `page/main.ts`. */
 
-import type { RunRecord } from '../run/run-folder.ts'
+import type { RunRecord } from '../kept/run-folder.ts'
 import type { Curves } from './histogram-file.ts'
 import type { Second } from './seconds.ts'
 import type { Summary } from './summary.ts'

@@ -2,9 +2,10 @@
 
 import { printable } from '../../../platform/printable.ts'
 import { unexpectedOf } from '../faults/expectation.ts'
-import type { FaultAccount } from '../faults/fault.ts'
+import type { FaultAccount } from '../faults/fault-account.ts'
+import type { Percentiles } from '../fleet/timing.ts'
 import { count, counted, mebibytes, ms, seconds } from './numbers.ts'
-import type { Finding, Percentiles, Summary, Verification } from './summary.ts'
+import type { Finding, Summary, Verification } from './summary.ts'
 import { conditionText, findingTitle, verdictOf, worstFirst } from './verdict.ts'
 import { wrapped } from './wrapped.ts'
 

@@ -1,27 +1,9 @@
 /** Owns the account of a finished run, as `summary.json` and `--json` have it. */
 
-import type { FaultAccount } from '../faults/fault.ts'
+import type { FaultAccount } from '../faults/fault-account.ts'
+import type { Reason } from '../fleet/tally.ts'
+import type { Percentiles } from '../fleet/timing.ts'
 import type { Replayed } from '../scenario/scenario.ts'
-
-/** Milliseconds. */
-export interface Percentiles {
-  readonly count: number
-  readonly p50: number
-  readonly p90: number
-  readonly p99: number
-  readonly p999: number
-  readonly max: number
-}
-
-/** Why messages were acknowledged and dropped, subscriptions refused, or connections ended, as MQTT 5 says it. */
-export interface Reason {
-  /** The packet that said it: PUBACK, PUBREC, SUBACK or DISCONNECT. */
-  readonly by: string
-  readonly code: number
-  readonly count: number
-  /** The Reason String of the first; empty if it had none. */
-  readonly words: string
-}
 
 export interface Summary {
   readonly scenario: string

@@ -5,7 +5,7 @@
  */
 
 import { unexpectedOf } from '../faults/expectation.ts'
-import type { FaultAccount } from '../faults/fault.ts'
+import type { FaultAccount } from '../faults/fault-account.ts'
 import { count, counted, foundText, seconds } from './numbers.ts'
 import {
   FINDINGS,

@@ -4,9 +4,9 @@
  */
 
 import { Timing } from '../fleet/timing.ts'
+import type { AcknowledgedReading } from '../kept/message-log.ts'
 import type { Second } from '../report/seconds.ts'
 import type { LiveLog } from './live-log.ts'
-import type { AcknowledgedReading } from './message-log.ts'
 import type { Part } from './part.ts'
 import { Totals } from './totals.ts'
 

@@ -3,7 +3,7 @@
  * fault has changed, or that repeats times, nothing is said.
  */
 
-import { befallenBy } from '../faults/befallen.ts'
+import { befallenBy } from '../scenario/befallen.ts'
 import { deviceName, devicesOf, type Scenario, type Sending } from '../scenario/scenario.ts'
 
 interface Known {

@@ -8,8 +8,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Client, connect, TelltaleError } from '../../../client/client.ts'
 import { messageOf } from '../../../platform/errors.ts'
 import type { Logger } from '../../../platform/logger.ts'
-import { befallenBy } from '../faults/befallen.ts'
-import type { FaultKind } from '../faults/fault.ts'
+import { befallenBy } from '../scenario/befallen.ts'
+import type { FaultKind } from '../scenario/fault.ts'
 import { deviceName, type Scenario } from '../scenario/scenario.ts'
 
 const COMMANDED_MAX = 100

@@ -5,8 +5,8 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import type { NumberedFault } from '../faults/befallen.ts'
 import { noTimings } from '../fleet/tally.ts'
+import type { NumberedFault } from '../scenario/befallen.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import type { Cost } from './own-cost.ts'
 import type { Part, PartShare } from './part.ts'

@@ -7,9 +7,9 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Timing } from '../fleet/timing.ts'
+import { hashOf, rowHash } from '../kept/row-hash.ts'
 import type { SimulatorError } from '../simulator-error.ts'
 import type { DueTimes } from './due-times.ts'
-import { hashOf, rowHash } from './row-hash.ts'
 
 const LINES_BYTES_MAX = 64 * 1024
 const LOOK_MS = 100

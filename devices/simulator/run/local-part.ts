@@ -1,9 +1,9 @@
 /** Owns the part of a run that is in this process. */
 
-import type { NumberedFault } from '../faults/befallen.ts'
 import { Fleet, type FleetDeps, type FleetOptions } from '../fleet/fleet.ts'
 import { Journal } from '../fleet/journal.ts'
-import { MessageLog } from './message-log.ts'
+import { MessageLog } from '../kept/message-log.ts'
+import type { NumberedFault } from '../scenario/befallen.ts'
 import type { Part, PartShare } from './part.ts'
 
 export interface LocalPartOptions extends FleetOptions {

@@ -3,7 +3,7 @@
  * keeps Infinity and bytes as they are). Each question has a number, and is answered once.
  */
 
-import type { NumberedFault } from '../faults/befallen.ts'
+import type { NumberedFault } from '../scenario/befallen.ts'
 import type { LocalPartOptions } from './local-part.ts'
 import type { Cost } from './own-cost.ts'
 import type { PartShare } from './part.ts'

@@ -3,9 +3,9 @@
  * milliseconds since 1970, since each process counts from its own start.
  */
 
-import type { NumberedFault } from '../faults/befallen.ts'
 import type { FleetShare } from '../fleet/fleet.ts'
-import type { AcknowledgedReading } from './message-log.ts'
+import type { AcknowledgedReading } from '../kept/message-log.ts'
+import type { NumberedFault } from '../scenario/befallen.ts'
 import type { Cost } from './own-cost.ts'
 
 export interface Part {

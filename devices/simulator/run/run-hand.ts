@@ -1,6 +1,6 @@
 /** Owns what a person does to one device of a run: faults like those of a scenario, from now on. */
 
-import type { Fault } from '../faults/fault.ts'
+import type { Fault } from '../scenario/fault.ts'
 import { deviceName, type Scenario } from '../scenario/scenario.ts'
 import type { Simulator } from '../simulator.ts'
 import type { Hand } from '../view/keys.ts'

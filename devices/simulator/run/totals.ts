@@ -5,9 +5,9 @@
 
 import type { FaultCount } from '../faults/fault-counts.ts'
 import type { FleetShare } from '../fleet/fleet.ts'
+import type { Reason } from '../fleet/tally.ts'
 import { Counts, TIMINGS, type TimingName } from '../fleet/tally.ts'
 import { Timing } from '../fleet/timing.ts'
-import type { Reason } from '../report/summary.ts'
 
 type Timings = Readonly<Record<TimingName, Timing>>
 

@@ -1,8 +1,8 @@
-/** Owns how the faults of `../faults/fault.ts` are written in a scenario file: of each kind the keys that it has, and their defaults. */
+/** Owns how the faults of `fault.ts` are written in a scenario file: of each kind the keys that it has, and their defaults. */
 
 import { z } from 'zod'
 import { nearestTo } from '../../../platform/names.ts'
-import type { Fault } from '../faults/fault.ts'
+import type { Fault } from './fault.ts'
 import { allowing, anyNumber, befallen, duration, map, share, shown, signedDuration, text } from './scalars.ts'
 
 /** More than the platform takes of one scenario's columns: as a schema's. */

@@ -6,14 +6,14 @@
 
 import { isDeviceId } from '../../../identity/topics.ts'
 import { formatDuration } from '../../../platform/units.ts'
-import { idsMatching } from '../faults/befallen.ts'
-import type { Befallen, Fault } from '../faults/fault.ts'
-import { parseThreshold, ThresholdError } from '../report/thresholds.ts'
+import { idsMatching } from './befallen.ts'
+import type { Befallen, Fault } from './fault.ts'
 import { faultSchema } from './fault-schema.ts'
 import { duration as durationSchema, shown } from './scalars.ts'
 import { deviceName, type Group } from './scenario.ts'
 import { DEVICES_MAX, groupSchema } from './schema.ts'
 import { checkSending, type KnownStreams, listIn, type Mistake, nearest, valueIn } from './sending-checks.ts'
+import { parseThreshold, ThresholdError } from './threshold.ts'
 import type { Path } from './yaml-text.ts'
 
 /** `raw` is what a file says. Without `streams` nothing is asked of them. */

@@ -5,7 +5,8 @@
  * Always true: it is checked before anything connects; the same scenario with the same `seed` and `startAt` sends the same bytes.
  */
 
-import type { Fault } from '../faults/fault.ts'
+import type { Signal } from '../signals/signal-kinds.ts'
+import type { Fault } from './fault.ts'
 
 /** Versions of MQTT, as people call them. */
 export const LEVELS = ['3.1.1', '5'] as const
@@ -77,27 +78,6 @@ export interface Sending {
   /** Of `map`: with `{device}` in it. */
   readonly topic: string | undefined
 }
-
-/** How one column's values come about; `signals/` makes them. */
-export type Signal =
-  | {
-      readonly kind: 'walk'
-      readonly min: number
-      readonly max: number
-      readonly step: number
-      readonly decimals?: number
-    }
-  | {
-      readonly kind: 'daily'
-      readonly min: number
-      readonly max: number
-      readonly peak: string
-      readonly noise: number
-      readonly decimals?: number
-    }
-  | { readonly kind: 'constant'; readonly value: number | string | boolean }
-  | { readonly kind: 'counter'; readonly from: number; readonly step: number; readonly decimals?: number }
-  | { readonly kind: 'one-of'; readonly values: readonly (string | number | boolean)[]; readonly change: number }
 
 /** What is meant where nothing is said. */
 export const PLAIN_SENDING: Sending = {

@@ -9,6 +9,7 @@ import { z } from 'zod'
 import { isDeviceId } from '../../../identity/topics.ts'
 import { READINGS_PER_MESSAGE_MAX } from '../../../platform/limits.ts'
 import { formatDuration } from '../../../platform/units.ts'
+import type { Signal } from '../signals/signal-kinds.ts'
 import { faultSchema } from './fault-schema.ts'
 import {
   allowing,
@@ -25,7 +26,7 @@ import {
   timeOfDay,
   whole,
 } from './scalars.ts'
-import { FORMATS, type Group, type Level, QOS, type Scenario, type Sending, type Signal } from './scenario.ts'
+import { FORMATS, type Group, type Level, QOS, type Scenario, type Sending } from './scenario.ts'
 
 /** More devices asked of one simulator: refused. */
 export const DEVICES_MAX = 20_000

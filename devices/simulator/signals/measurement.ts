@@ -6,7 +6,6 @@
  */
 
 import type { Definition, Field, Leaf, Place, RecordShape } from '../../../schemas/definition.ts'
-import type { Signal } from '../scenario/scenario.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { climateOf } from './climate.ts'
 import { journeyOf } from './journey.ts'
@@ -15,6 +14,7 @@ import { meterOf } from './meter.ts'
 import type { ModelOf } from './model.ts'
 import type { Random } from './random.ts'
 import { signalSource } from './signal.ts'
+import type { Signal } from './signal-kinds.ts'
 import { recordSource, type ValueSource } from './values.ts'
 
 /** Of the shipped streams. */

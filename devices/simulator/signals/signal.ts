@@ -3,10 +3,10 @@
  * sequence and times; a tag never changes.
  */
 
-import type { Signal } from '../scenario/scenario.ts'
 import { dayWave } from './model.ts'
 import type { Random } from './random.ts'
 import { clamp, rounding } from './rounding.ts'
+import type { Signal } from './signal-kinds.ts'
 import { walk } from './walk.ts'
 
 const DECIMALS = 2

@@ -6,8 +6,8 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { RunRecord } from '../kept/run-folder.ts'
 import type { Verification } from '../report/summary.ts'
-import type { RunRecord } from '../run/run-folder.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { Findings } from './findings.ts'
 import type { Sent } from './sent.ts'

@@ -6,7 +6,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock } from '../../../platform/clock.ts'
-import type { RunRecord } from '../run/run-folder.ts'
+import type { RunRecord } from '../kept/run-folder.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import type { Findings } from './findings.ts'
 import type { GatewayApi } from './gateway-api.ts'

@@ -6,7 +6,7 @@
  * be told apart is told by number.
  */
 
-import { hashOf } from '../run/row-hash.ts'
+import { hashOf } from '../kept/row-hash.ts'
 import type { Findings } from './findings.ts'
 import type { GatewayApi } from './gateway-api.ts'
 import type { Sent } from './sent.ts'

@@ -1,6 +1,6 @@
 /** Owns what is wrong with what an app got live: lost, doubled, altered, out of order, late; and whose fault that is. */
 
-import type { RunRecord } from '../run/run-folder.ts'
+import type { RunRecord } from '../kept/run-folder.ts'
 import type { Findings } from './findings.ts'
 import type { Matched } from './letters.ts'
 import type { LiveAccount, LiveLook, Swapped } from './live-look.ts'

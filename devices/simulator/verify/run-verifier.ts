@@ -5,9 +5,9 @@
 
 import type { Clock } from '../../../platform/clock.ts'
 import type { Logger } from '../../../platform/logger.ts'
+import type { AcknowledgedReading } from '../kept/message-log.ts'
+import type { RunRecord } from '../kept/run-folder.ts'
 import type { Verification } from '../report/summary.ts'
-import type { AcknowledgedReading } from '../run/message-log.ts'
-import type { RunRecord } from '../run/run-folder.ts'
 import { booksAfter, caughtUp, readBooks } from './books.ts'
 import { Findings } from './findings.ts'
 import { GatewayApi } from './gateway-api.ts'

@@ -1,5 +1,5 @@
 /**
- * Owns what a run sent and what was acknowledged, as its folder tells it (`../run/run-folder.ts`), in columns: messages, and their readings.
+ * Owns what a run sent and what was acknowledged, as its folder tells it (`../kept/run-folder.ts`), in columns: messages, and their readings.
  *
  * Always true: messages are numbered in the order in which they were sent, readings in that of their messages; a device's messages are all
  * of one process. Bound: about 100 bytes a message, 30 a reading.
@@ -15,7 +15,7 @@ import {
   readEvents,
   type SentEvent,
   type ToldEvent,
-} from '../run/message-log.ts'
+} from '../kept/message-log.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { Names, Numbers } from './numbers.ts'
 import { Outages } from './outages.ts'

@@ -5,7 +5,7 @@
  */
 
 import type { Reading } from '../../../schemas/reading.ts'
-import { rowHash, seriesHash } from '../run/row-hash.ts'
+import { rowHash, seriesHash } from '../kept/row-hash.ts'
 import type { Places } from './places.ts'
 import { highOf, lowOf, microsOf, type Sent, timeText } from './sent.ts'
 

@@ -5,7 +5,7 @@
  */
 
 import type { Reading } from '../../../schemas/reading.ts'
-import { rowHash } from '../run/row-hash.ts'
+import { rowHash } from '../kept/row-hash.ts'
 import type { Shown } from './books.ts'
 import type { Findings } from './findings.ts'
 import type { GatewayApi } from './gateway-api.ts'

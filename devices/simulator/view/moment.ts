@@ -1,7 +1,7 @@
 /** Owns what a terminal shows of a run at one moment: `momentOf` of `run-moment.ts` makes it of what the run knows. */
 
-import type { FaultKind } from '../faults/fault.ts'
-import type { Percentiles } from '../report/summary.ts'
+import type { Percentiles } from '../fleet/timing.ts'
+import type { FaultKind } from '../scenario/fault.ts'
 import type { Phase } from '../simulator.ts'
 
 /** `away`: the link is cut, or it waits to come back. `muted`: connected, and made to say nothing. */

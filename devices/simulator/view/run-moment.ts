@@ -1,8 +1,8 @@
 /** Owns how what a run knows becomes what a terminal shows of it. */
 
-import type { Befallen, Fault } from '../faults/fault.ts'
 import { counted } from '../report/numbers.ts'
 import type { Second } from '../report/seconds.ts'
+import type { Befallen, Fault } from '../scenario/fault.ts'
 import { devicesOf, targetRateOf } from '../scenario/scenario.ts'
 import type { Snapshot } from '../simulator.ts'
 import type { Moment, RecentPercentiles } from './moment.ts'

@@ -1,6 +1,6 @@
 /** Owns what the run was asked to do: the fleet, and the scenario whole, so that it can be asked again. */
 
-import type { RunRecord } from '../../run/run-folder.ts'
+import type { RunRecord } from '../../kept/run-folder.ts'
 import type { Group, Sending } from '../../scenario/scenario.ts'
 import { count, seconds } from '../numbers.ts'
 import type { Summary } from '../summary.ts'

@@ -1,7 +1,7 @@
 /** Owns what the run was held to: what each fault came to, and the thresholds. */
 
 import { unexpectedOf } from '../../faults/expectation.ts'
-import type { FaultAccount } from '../../faults/fault.ts'
+import type { FaultAccount } from '../../faults/fault-account.ts'
 import { count, seconds } from '../numbers.ts'
 import type { Summary } from '../summary.ts'
 import { conditionText } from '../verdict.ts'

@@ -1,7 +1,8 @@
 /** Owns the top of the report: what the run has shown, and the numbers that are asked for first. */
 
+import type { Percentiles } from '../../fleet/timing.ts'
 import { count, counted, mebibytes, ms, seconds } from '../numbers.ts'
-import type { Percentiles, Summary } from '../summary.ts'
+import type { Summary } from '../summary.ts'
 import { verdictOf } from '../verdict.ts'
 import { element } from './element.ts'
 

@@ -1,7 +1,7 @@
 /** Owns the plots over the seconds of the run, with the windows of the faults behind them, numbered as in their table. */
 
 import type uPlot from 'uplot'
-import type { FaultAccount } from '../../faults/fault.ts'
+import type { FaultAccount } from '../../faults/fault-account.ts'
 import { count, ms, seconds } from '../numbers.ts'
 import type { Columns, ReportData } from '../report-data.ts'
 import { Chart, type ChartOptions, type Series } from './chart.ts'

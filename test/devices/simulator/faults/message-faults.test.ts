@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Fault } from '../../../../devices/simulator/faults/fault.ts'
 import { type Made, MessageFaults } from '../../../../devices/simulator/faults/message-faults.ts'
 import { SimulatorSchemas } from '../../../../devices/simulator/messages/simulator-schemas.ts'
 import { sourceOf } from '../../../../devices/simulator/messages/source.ts'
+import type { Fault } from '../../../../devices/simulator/scenario/fault.ts'
 import type { Format } from '../../../../devices/simulator/scenario/scenario.ts'
 import { seededRandom } from '../../../../devices/simulator/signals/random.ts'
 import { Rejection } from '../../../../schemas/reading.ts'

@@ -1,11 +1,11 @@
 /** Owns finished runs as the tests of the report need them: one in which all is well, one in which much is wrong, and names that mean harm. */
 
 import { build } from 'hdr-histogram-js'
-import type { FaultAccount } from '../../../../devices/simulator/faults/fault.ts'
+import type { FaultAccount } from '../../../../devices/simulator/faults/fault-account.ts'
+import type { RunRecord } from '../../../../devices/simulator/kept/run-folder.ts'
 import { histogramFile, readCurves } from '../../../../devices/simulator/report/histogram-file.ts'
 import type { Second } from '../../../../devices/simulator/report/seconds.ts'
 import type { Finding, Summary, Verification } from '../../../../devices/simulator/report/summary.ts'
-import type { RunRecord } from '../../../../devices/simulator/run/run-folder.ts'
 
 export const SECONDS = 300
 /** Of the histograms, a millisecond: they are in microseconds. */

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Summary, Verification } from '../../../../devices/simulator/report/summary.ts'
-import {
-  evaluate,
-  MEASURE_NAMES,
-  parseThreshold,
-  requireMeasured,
-} from '../../../../devices/simulator/report/thresholds.ts'
+import { evaluate } from '../../../../devices/simulator/report/thresholds.ts'
+import { MEASURE_NAMES, parseThreshold, requireMeasured } from '../../../../devices/simulator/scenario/threshold.ts'
 
 const percentiles = (p99: number) => ({ count: 100, p50: 1, p90: 2, p99, p999: p99 + 1, max: p99 + 2 })
 

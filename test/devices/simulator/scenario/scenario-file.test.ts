@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { Fault } from '../../../../devices/simulator/faults/fault.ts'
+import type { Fault } from '../../../../devices/simulator/scenario/fault.ts'
 import type { Scenario } from '../../../../devices/simulator/scenario/scenario.ts'
 import {
   parseScenario,

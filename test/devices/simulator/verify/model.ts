@@ -1,7 +1,7 @@
 /** Owns a platform that does everything right, and devices whose links break: what a run has sent, what then is in the store and came live. */
 
 import fc from 'fast-check'
-import { rowHash, seriesHash } from '../../../../devices/simulator/run/row-hash.ts'
+import { rowHash, seriesHash } from '../../../../devices/simulator/kept/row-hash.ts'
 import { type LiveLine, LiveLook } from '../../../../devices/simulator/verify/live-look.ts'
 import { Places } from '../../../../devices/simulator/verify/places.ts'
 import { Sent } from '../../../../devices/simulator/verify/sent.ts'

@@ -5,13 +5,13 @@
  */
 
 import { performance } from 'node:perf_hooks'
-import type { Connection, Disguise } from '../fleet/connection.ts'
-import type { Counts } from '../fleet/tally.ts'
-import type { Twin, TwinEvents } from '../fleet/twin.ts'
+import type { FaultCounts } from '../faults/fault-counts.ts'
+import type { NumberedFault } from '../scenario/befallen.ts'
+import type { Fault } from '../scenario/fault.ts'
 import type { Random } from '../signals/random.ts'
-import type { NumberedFault } from './befallen.ts'
-import type { Fault } from './fault.ts'
-import type { FaultCounts } from './fault-counts.ts'
+import type { Connection, Disguise } from './connection.ts'
+import type { Counts } from './tally.ts'
+import type { Twin, TwinEvents } from './twin.ts'
 
 /** What a device shows that it should not; of a device that no such fault befalls there is none. */
 export interface BadTokens {

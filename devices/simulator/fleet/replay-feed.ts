@@ -5,8 +5,8 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Replay } from '../replay/replay-source.ts'
 import type { ReplaySender } from './replay-sender.ts'
-import type { Replay } from './replay-source.ts'
 
 const AHEAD_MS = 2_000
 const QUEUED_MAX = 20_000

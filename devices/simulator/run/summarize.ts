@@ -1,14 +1,16 @@
 /** Owns how a finished run becomes its summary: numbers, and whether all that was promised is held. */
 
-import { befallenCount } from '../faults/befallen.ts'
 import { expectationOf, unexpectedOf } from '../faults/expectation.ts'
-import type { Fault, FaultAccount } from '../faults/fault.ts'
+import type { FaultAccount } from '../faults/fault-account.ts'
 import type { Timing } from '../fleet/timing.ts'
-import type { FaultLook } from '../run/fault-checks.ts'
-import type { Totals } from '../run/totals.ts'
+import type { Summary, Verification } from '../report/summary.ts'
+import { evaluate } from '../report/thresholds.ts'
+import { befallenCount } from '../scenario/befallen.ts'
+import type { Fault } from '../scenario/fault.ts'
 import { devicesOf, type Scenario, targetRateOf } from '../scenario/scenario.ts'
-import type { Summary, Verification } from './summary.ts'
-import { evaluate, parseThreshold } from './thresholds.ts'
+import { parseThreshold } from '../scenario/threshold.ts'
+import type { FaultLook } from './fault-checks.ts'
+import type { Totals } from './totals.ts'
 
 export interface Finished {
   readonly scenario: Scenario

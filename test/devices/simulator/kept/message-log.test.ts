@@ -3,8 +3,13 @@ import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { MessageLog, type RunEvent, readEvents, type SentEvent } from '../../../../devices/simulator/run/message-log.ts'
-import { rowHash } from '../../../../devices/simulator/run/row-hash.ts'
+import {
+  MessageLog,
+  type RunEvent,
+  readEvents,
+  type SentEvent,
+} from '../../../../devices/simulator/kept/message-log.ts'
+import { rowHash } from '../../../../devices/simulator/kept/row-hash.ts'
 import { SimulatorError } from '../../../../devices/simulator/simulator-error.ts'
 import { scratchDirectory } from '../../../scratch.ts'
 

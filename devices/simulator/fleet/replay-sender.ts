@@ -4,11 +4,11 @@
  */
 
 import type { Made } from '../faults/message-faults.ts'
-import type { Sends } from '../fleet/sender.ts'
 import type { SimulatorSchemas } from '../messages/simulator-schemas.ts'
 import { NO_BIRTH } from '../messages/wire-format.ts'
+import type { ReplayMessage } from '../replay/replay-source.ts'
 import type { Sending } from '../scenario/scenario.ts'
-import type { ReplayMessage } from './replay-source.ts'
+import type { Sends } from './sender.ts'
 
 export class ReplaySender implements Sends {
   readonly sending: Sending

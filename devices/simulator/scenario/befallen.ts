@@ -3,9 +3,9 @@
  * share is of exactly so many devices, rounded, and never none.
  */
 
-import { deviceName, devicesOf, type Scenario } from '../scenario/scenario.ts'
 import { seededRandom } from '../signals/random.ts'
 import type { Befallen, Fault } from './fault.ts'
+import { deviceName, devicesOf, type Scenario } from './scenario.ts'
 
 /** A fault of the scenario, and which of them it is. */
 export interface NumberedFault {
