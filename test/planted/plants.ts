@@ -258,7 +258,8 @@ export const PLANTS: readonly Plant[] = [
         replace: `    const decoded = ${each(40, 'planted')} ? new Rejection('invalid-reading', 'it is planted') : (entry.flags & DAMAGED) === 0 ?`,
       },
     ],
-    found: { codes: ['set-aside'], stages: ['ingest', 'dead-letters'] },
+    // A bad message is set aside as it is planted, too, and not as it was to be.
+    found: { codes: ['set-aside'], stages: ['ingest', 'dead-letters'], besides: ['wrong-code at ingest'] },
   },
   {
     name: 'a live frame is lost',
@@ -299,7 +300,12 @@ export const PLANTS: readonly Plant[] = [
 `,
       },
     ],
-    found: { codes: ['set-aside', 'altered', 'lost'], stages: ['ingest', 'dead-letters'] },
+    // The gateway reads by the same registry.
+    found: {
+      codes: ['set-aside', 'altered', 'lost'],
+      stages: ['ingest', 'dead-letters'],
+      besides: ['live-lost at live', 'live-altered at live'],
+    },
   },
   {
     name: 'the store is written to 10 s late',
