@@ -114,6 +114,8 @@ export class Connection {
   /** As whom it tries now, or is online. */
   #triesAs: Disguise | undefined
   #acknowledges = true
+  /** It is corked until the end of this turn. */
+  #gathering: MqttClient['stream'] | undefined
   /** The last whose end was told. */
   #ended: MqttClient['stream'] | undefined
   /** Until when it is to be away, `performance.now()` time. */
@@ -198,6 +200,7 @@ export class Connection {
   publish(topic: string, payload: Buffer, qos: Qos, done: (code: number) => void): number {
     const client = this.#client
     if (client === undefined) return 0
+    this.#gather(client.stream)
     client.publish(topic, payload, { qos }, (error, packet) => {
       // By MQTT 5 an acknowledgement may say that the message was dropped: it is done with all the same.
       if (error instanceof ErrorWithReasonCode) this.#reason(qos === 1 ? 'PUBACK' : 'PUBREC', packet as Told)
@@ -205,6 +208,17 @@ export class Connection {
       done(error instanceof ErrorWithReasonCode ? error.code : 0)
     })
     return qos === 0 ? 0 : client.getLastMessageId()
+  }
+
+  /** What is sent in one turn of the event loop leaves by one system call: acknowledgements come many at once. */
+  #gather(stream: MqttClient['stream']): void {
+    if (this.#gathering === stream) return
+    this.#gathering = stream
+    stream.cork()
+    setImmediate(() => {
+      this.#gathering = undefined
+      stream.uncork()
+    })
   }
 
   /** The same PUBLISH once more on the same connection, with DUP: what a device does that has missed the acknowledgement. */

@@ -3,7 +3,7 @@
  * does not say by its first bytes what it is, the topic's last level does. Content types of MQTT 5 are not used.
  */
 
-import { telemetryTopic } from '../../../identity/topics.ts'
+import { parseTopic, telemetryTopic } from '../../../identity/topics.ts'
 import type { Reading, Rejection } from '../../../schemas/reading.ts'
 import type { SimulatorSchemas } from './simulator-schemas.ts'
 import {
@@ -26,11 +26,14 @@ class TelemetryFormat implements WireFormat {
   readonly topic: string
   readonly drawsJson: boolean
   readonly write: (records: readonly MeasuredRecord[]) => Buffer
+  /** What its topic says, which is read once. */
+  readonly #own: ReturnType<typeof parseTopic>
   readonly #schemas: SimulatorSchemas
 
   constructor({ sending, device, schemas }: WireOptions, { level, drawsJson, encode }: Encoding) {
     const topic = telemetryTopic(device, sending.stream)
     this.topic = level === undefined ? topic : `${topic}/${level}`
+    this.#own = parseTopic(this.topic)
     this.drawsJson = drawsJson
     this.write = encode
     this.#schemas = schemas
@@ -41,7 +44,9 @@ class TelemetryFormat implements WireFormat {
   }
 
   read(topic: string, payload: Buffer, receivedAt: number): readonly Reading[] | Rejection {
-    return this.#schemas.read(topic, payload, receivedAt)
+    if (topic !== this.topic || this.#own?.kind !== 'telemetry') return this.#schemas.read(topic, payload, receivedAt)
+    const { device, stream, framing } = this.#own
+    return this.#schemas.decode({ device, stream, framing, receivedAt, payload })
   }
 }
 
