@@ -25,12 +25,21 @@ const BETWEEN: readonly Tried[] = [
   },
   {
     name: 'a proxy sends a message twice',
-    found: { codes: ['duplicated', 'live-duplicated', 'unbalanced'], stages: ['broker', 'log', 'live', 'books'] },
+    found: {
+      codes: ['duplicated', 'live-duplicated', 'unbalanced'],
+      stages: ['broker', 'log', 'live', 'books'],
+      besides: ['duplicated at dead-letters'],
+    },
     trial: { ...UNCHANGED, onPublish: faults.doubles(40) },
   },
   {
     name: 'a proxy alters a message',
-    found: { codes: ['altered', 'set-aside'], stages: ['broker', 'log', 'ingest', 'dead-letters'] },
+    // What has another time, or is a bad message, is there as something that nobody sent, and not there as what it was.
+    found: {
+      codes: ['altered', 'set-aside'],
+      stages: ['broker', 'log', 'ingest', 'dead-letters'],
+      besides: ['invented at dead-letters', 'lost at dead-letters', 'lost at broker'],
+    },
     trial: { ...UNCHANGED, onPublish: faults.alters(40) },
   },
   {

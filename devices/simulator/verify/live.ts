@@ -76,9 +76,9 @@ async function tellDuplicated(rows: readonly number[], { sent, findings, witness
   let stage: keyof typeof because = 'live'
   for (const [index, row] of rows.entries()) {
     if (index < ASKED_MAX) {
-      const receipts = await witnesses.receiptsOf(row)
-      const isMore = receipts.length > sent.times(sent.messageOf(row))
-      stage = !isMore ? 'live' : new Set(receipts).size === 1 ? 'log' : 'broker'
+      const places = await witnesses.placesOf(row)
+      const isMore = places.length > sent.times(sent.messageOf(row))
+      stage = !isMore ? 'live' : new Set(places.map(({ receivedAt }) => receivedAt)).size === 1 ? 'log' : 'broker'
     }
     findings.add({ code: 'live-duplicated', stage, because: because[stage], example: sent.showRow(row) })
   }
@@ -88,9 +88,9 @@ async function tellSwapped(swapped: readonly Swapped[], { sent, findings, witnes
   let [log, broker, live] = [0, 0, 0]
   const examples: string[] = []
   for (const { earlier, later, isReceivedSo } of swapped.slice(0, ASKED_MAX)) {
-    const [first, second] = [await witnesses.offsetOf(earlier), await witnesses.offsetOf(later)]
-    // Those of one message stand in it in their order.
-    if (first === undefined || second === undefined || first <= second) live++
+    const [first, second] = [await witnesses.placesOf(earlier), await witnesses.placesOf(later)]
+    // Of what the log has several times, one is enough. Those of one message stand in it in their order.
+    if (!first.some(({ offset }) => second.some((other) => offset > other.offset))) live++
     else if (isReceivedSo) broker++
     else log++
     examples.push(`${sent.showRow(earlier)} came after ${sent.showRow(later)}`)

@@ -38,6 +38,11 @@ export interface WitnessDeps {
   readonly isAlone: boolean
 }
 
+export interface Place {
+  readonly offset: number
+  readonly receivedAt: number | undefined
+}
+
 interface TracedMessage {
   readonly offset: number
   readonly offMs?: number
@@ -177,23 +182,13 @@ export class Witnesses {
     return found === undefined || others.length > 0 ? undefined : stateOf(found)
   }
 
-  /** Where messages of these readings stand in the log; undefined if that is not known. */
-  async offsetOf(row: number): Promise<number | undefined> {
+  /** Where the messages stand in the log that it has of a reading, and when each was received. */
+  async placesOf(row: number): Promise<readonly Place[]> {
     const { device, stream, ts } = this.#readingOf(row)
-    const exact = (await this.#trace(device, ts, stream)).filter(
-      (message) => message.offMs === undefined && this.#isReceivedInTime(message, this.#deps.sent.messageOf(row)),
-    )
-    return exact.length === 1 ? exact[0]?.offset : undefined
-  }
-
-  /** When the messages were received that the log has of a reading. */
-  async receiptsOf(row: number): Promise<(number | undefined)[]> {
-    const { device, stream, ts } = this.#readingOf(row)
-    const messages = await this.#trace(device, ts, stream)
-    const exact = messages.filter(
-      (message) => message.offMs === undefined && this.#isReceivedInTime(message, this.#deps.sent.messageOf(row)),
-    )
-    return exact.map(({ received }) => received.at)
+    const message = this.#deps.sent.messageOf(row)
+    return (await this.#trace(device, ts, stream))
+      .filter((each) => each.offMs === undefined && this.#isReceivedInTime(each, message))
+      .map(({ offset, received }) => ({ offset, receivedAt: received.at }))
   }
 
   async #trace(device: string, at: number, stream?: string): Promise<readonly TracedMessage[]> {
