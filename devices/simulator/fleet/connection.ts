@@ -10,49 +10,32 @@
  */
 
 import { performance } from 'node:perf_hooks'
-import { connect, ErrorWithReasonCode, type IClientOptions, type IPublishPacket, type MqttClient, Store } from 'mqtt'
+import { connect, ErrorWithReasonCode, type IPublishPacket, type MqttClient } from 'mqtt'
 import { generate } from 'mqtt-packet'
 import { commandsTopic, errorsTopic, statusTopic } from '../../../identity/topics.ts'
 import type { Logger } from '../../../platform/logger.ts'
-import type { Level, Qos } from '../scenario/scenario.ts'
+import type { Qos } from '../scenario/scenario.ts'
 import type { Random } from '../signals/random.ts'
 import { SimulatorError } from '../simulator-error.ts'
-import { brokerAddress } from './broker-address.ts'
+import {
+  type ConnectionOptions,
+  clientOptions,
+  type Disguise,
+  Gathering,
+  holdPubacks,
+  identityOf,
+  OFFLINE,
+  ONLINE,
+} from './mqtt-client.ts'
 import { NoBroker, namedAnswer } from './no-broker.ts'
 import type { Tally } from './tally.ts'
 import { ClosedUnanswered } from './unreachable.ts'
 
-/** No CONNACK within this time: the attempt has failed and is repeated. */
-const SIMULATOR_CONNACK_MS = 10_000
 /** The pause before the first reconnect, with up to as much again by chance; a failure doubles it, up to the second value. */
 const SIMULATOR_BACKOFF_MIN_MS = 100
 const SIMULATOR_BACKOFF_MAX_MS = 5_000
 /** How long a clean disconnect may take before the socket is destroyed. */
 const SIMULATOR_CLOSE_MS = 2_000
-/** Of a session whose QoS 2 messages are half-way (MQTT 5; in 3.1.1 it is the broker's to say). */
-const SESSION_EXPIRY_SECONDS = 3_600
-
-/** What of TLS is not the system's own. PEM. */
-export interface TlsOptions {
-  readonly ca?: Buffer
-  readonly cert?: Buffer
-  readonly key?: Buffer
-}
-
-export interface ConnectionOptions {
-  readonly url: string
-  readonly tls: TlsOptions
-  readonly id: string
-  readonly token: string
-  readonly mqtt: Level
-  readonly keepaliveSeconds: number
-  /** It needs the broker's half of the session: of QoS 2. For QoS 1 our store alone is enough, and the broker keeps nothing. */
-  readonly keepsSession: boolean
-}
-
-/** As whom it connects the next time, in place of itself; undefined: as itself. */
-export type Disguise = { readonly clientId: string } | { readonly token: string }
-
 export interface ConnectionEvents {
   /** New messages may be sent, so many of them unacknowledged. */
   online(inFlightMax: number): void
@@ -75,27 +58,11 @@ export interface ConnectionEvents {
  */
 const FINAL_CONNACK_CODES: ReadonlySet<number> = new Set([2, 4, 5, 0x84, 0x85, 0x86, 0x87, 0x8a, 0x8c])
 
-/** What is in the store is only ever sent again, so it carries DUP [MQTT-3.3.1-1], which `mqtt` 5.16 leaves out. */
-class ResendStore extends Store {
-  override put(...[packet, done]: Parameters<Store['put']>): this {
-    if (packet.cmd === 'publish') packet.dup = true
-    return super.put(packet, done)
-  }
-
-  /** A connection that comes up while its client ends reads it once more, which of a closed one throws (`mqtt` 5.16). */
-  override close(done: () => void): void {
-    done()
-  }
-}
-
 /** Of MQTT 5. */
 interface Told {
   readonly reasonCode?: number | undefined
   readonly properties?: { readonly reasonString?: string | undefined } | undefined
 }
-
-const ONLINE = JSON.stringify({ online: true })
-const OFFLINE = JSON.stringify({ online: false })
 
 export class Connection {
   readonly #options: ConnectionOptions
@@ -114,8 +81,7 @@ export class Connection {
   /** As whom it tries now, or is online. */
   #triesAs: Disguise | undefined
   #acknowledges = true
-  /** It is corked until the end of this turn. */
-  #gathering: MqttClient['stream'] | undefined
+  readonly #gathering = new Gathering()
   /** The last whose end was told. */
   #ended: MqttClient['stream'] | undefined
   /** Until when it is to be away, `performance.now()` time. */
@@ -157,10 +123,10 @@ export class Connection {
   open(): Promise<void> {
     return new Promise((resolve) => {
       this.#beginAttempt()
-      const client = connect({ ...brokerAddress(this.#options.url), ...this.#clientOptions() })
+      const client = connect(clientOptions(this.#options, this.#disguise, this.#backOff(0)))
       this.#client = client
       this.#listen(client)
-      this.#holdPubacks(client)
+      holdPubacks(client, () => !this.#acknowledges)
       this.#awaitTcp(client)
       client.on('connect', ({ properties: { receiveMaximum = Number.POSITIVE_INFINITY } = {} }) => {
         this.#wentOnline(client, receiveMaximum)
@@ -200,7 +166,7 @@ export class Connection {
   publish(topic: string, payload: Buffer, qos: Qos, done: (code: number) => void): number {
     const client = this.#client
     if (client === undefined) return 0
-    this.#gather(client.stream)
+    this.#gathering.begin(client.stream)
     client.publish(topic, payload, { qos }, (error, packet) => {
       // By MQTT 5 an acknowledgement may say that the message was dropped: it is done with all the same.
       if (error instanceof ErrorWithReasonCode) this.#reason(qos === 1 ? 'PUBACK' : 'PUBREC', packet as Told)
@@ -208,17 +174,6 @@ export class Connection {
       done(error instanceof ErrorWithReasonCode ? error.code : 0)
     })
     return qos === 0 ? 0 : client.getLastMessageId()
-  }
-
-  /** What is sent in one turn of the event loop leaves by one system call: acknowledgements come many at once. */
-  #gather(stream: MqttClient['stream']): void {
-    if (this.#gathering === stream) return
-    this.#gathering = stream
-    stream.cork()
-    setImmediate(() => {
-      this.#gathering = undefined
-      stream.uncork()
-    })
   }
 
   /** The same PUBLISH once more on the same connection, with DUP: what a device does that has missed the acknowledgement. */
@@ -258,7 +213,7 @@ export class Connection {
   /** It is cut, and comes back at once as somebody else; undefined: as itself, and it is cut only if it was let in as somebody else. */
   set disguise(disguise: Disguise | undefined) {
     this.#disguise = disguise
-    if (this.#client !== undefined) Object.assign(this.#client.options, this.#identity())
+    if (this.#client !== undefined) Object.assign(this.#client.options, identityOf(this.#options, this.#disguise))
     if (disguise !== undefined || (this.#isOnline && this.#triesAs !== undefined)) this.cut(0)
     else this.comeBack()
   }
@@ -291,23 +246,6 @@ export class Connection {
     if (this.#isOnline) this.#wentOffline(client)
   }
 
-  #clientOptions(): IClientOptions {
-    const { keepaliveSeconds, tls, id } = this.#options
-    return {
-      ...this.#identity(),
-      ...sessionOptions(this.#options),
-      username: id,
-      keepalive: keepaliveSeconds,
-      will: { topic: statusTopic(id), payload: Buffer.from(OFFLINE), qos: 1, retain: true },
-      connectTimeout: SIMULATOR_CONNACK_MS,
-      reconnectPeriod: this.#backOff(0),
-      reconnectOnConnackError: true,
-      outgoingStore: new ResendStore({ clean: true }),
-      ...tls,
-      log: () => {},
-    }
-  }
-
   #awaitTcp({ stream }: MqttClient): void {
     stream.once('connect', () => {
       this.#hasTcp = true
@@ -325,21 +263,6 @@ export class Connection {
     this.#hasTcp = false
     this.#connectingSince = performance.now()
     this.#triesAs = this.#disguise
-  }
-
-  /** While it is to acknowledge nothing. `mqtt` has no option for it: what `customHandleAcks` holds back holds back all that comes behind. */
-  #holdPubacks(client: MqttClient): void {
-    const own = client as unknown as { _sendPacket: Send }
-    const send = own._sendPacket
-    own._sendPacket = (packet, done, ...more) => {
-      if (packet.cmd === 'puback' && !this.#acknowledges) done?.()
-      else send.call(client, packet, done, ...more)
-    }
-  }
-
-  #identity(): { clientId: string; password: string } {
-    const { id, token } = this.#options
-    return { clientId: id, password: token, ...renamed(this.#disguise) }
   }
 
   #wentOnline(client: MqttClient, receiveMaximum: number): void {
@@ -422,18 +345,5 @@ export class Connection {
   }
 }
 
-export function sessionOptions({ mqtt, keepsSession }: Pick<ConnectionOptions, 'mqtt' | 'keepsSession'>) {
-  return {
-    protocolVersion: mqtt === '5' ? 5 : 4,
-    clean: !keepsSession,
-    ...(mqtt === '5' && keepsSession && { properties: { sessionExpiryInterval: SESSION_EXPIRY_SECONDS } }),
-  } as const
-}
-
 const codeOf = (error: Error | undefined): string | undefined =>
   error && ('code' in error ? String(error.code) : error.message)
-
-const renamed = (disguise: Disguise | undefined) =>
-  disguise && ('token' in disguise ? { password: disguise.token } : disguise)
-
-type Send = (packet: { readonly cmd: string }, done?: () => void, ...more: unknown[]) => void

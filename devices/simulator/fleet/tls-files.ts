@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { messageOf } from '../../../platform/errors.ts'
 import { SimulatorError } from '../simulator-error.ts'
-import type { TlsOptions } from './connection.ts'
+import type { TlsOptions } from './mqtt-client.ts'
 
 /** In the name of a file it stands for the id of the device that shows it. */
 const DEVICE = '{device}'

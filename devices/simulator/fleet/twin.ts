@@ -5,7 +5,7 @@
 
 import { connect, type MqttClient } from 'mqtt'
 import { brokerAddress } from './broker-address.ts'
-import { type ConnectionOptions, sessionOptions } from './connection.ts'
+import { type ConnectionOptions, sessionOptions } from './mqtt-client.ts'
 
 const TWIN_BACKOFF_MS = 1_000
 
