@@ -4,10 +4,10 @@ export const count = (value: number): string => value.toLocaleString('en-US', { 
 
 export const ms = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)} ms`
 
-/** Since the run began, and how long: `90 s`, `1.25 s`; `the end` for what has none. */
-export function seconds(valueMs: number | null): string {
+/** Since the run began, and how long: `90 s`, `1.5 s`; `the end` for what has none. */
+export function seconds(valueMs: number | null, decimals = 1): string {
   if (valueMs === null || !Number.isFinite(valueMs)) return 'the end'
-  return `${(valueMs / 1000).toLocaleString('en-US', { maximumFractionDigits: 2 })} s`
+  return `${(valueMs / 1000).toLocaleString('en-US', { maximumFractionDigits: decimals })} s`
 }
 
 /** `1 message`, `2 messages`. */

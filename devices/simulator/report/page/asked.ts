@@ -44,7 +44,7 @@ export function asked({ scenario }: RunRecord, { seed, startAt, payloadHash, str
 
 function row({ prefix, devices, mqtt }: Group, sending: Sending): string[] {
   const { stream, everyMs, burst, qos, batch, format, versions } = sending
-  const often = everyMs > 0 ? `every ${seconds(everyMs)}` : 'as fast as acknowledged'
+  const often = everyMs > 0 ? `every ${seconds(everyMs, 3)}` : 'as fast as acknowledged'
   const how = [
     format,
     versions && `version ${versions.join(' or ')}`,
