@@ -1,7 +1,6 @@
 /**
  * Owns what the platform's books say of a run: how many messages it accepted, set aside and wrote between two looks. Always true: where
- * others may have used the platform meanwhile, nothing is concluded from a number that is too large. Bound: the ledgers of
- * `DEVICES_MAX` devices are asked for.
+ * others may have used the platform meanwhile, nothing is concluded from a number that is too large.
  */
 
 import { setTimeout as pause } from 'node:timers/promises'
@@ -15,7 +14,6 @@ import type { Sent } from './sent.ts'
 const LOOK_MS = 250
 /** What is not there by then is told to be waited for. */
 const TOLD_MS = 3_000
-const DEVICES_MAX = 200
 
 /** Messages, but for `readings`. */
 export interface Books {
@@ -172,19 +170,4 @@ function add(to: Span, least: number, most: number): void {
 function shownBy(counted: number, { least, most }: Span): 'all' | 'fewer' | undefined {
   if (counted < least) return 'fewer'
   return least === most && counted === most ? 'all' : undefined
-}
-
-/** Whether devices that are not of the run have sent something, since the log began; undefined if that is not known. */
-export async function hasOthers(
-  gateway: GatewayApi,
-  { accepted }: Books,
-  { devices }: Sent,
-): Promise<boolean | undefined> {
-  if (devices.count > DEVICES_MAX) return undefined
-  let own = 0
-  for (let device = 0; device < devices.count; device++) {
-    const ledger = await gateway.get<{ accepted: number }>('/v1/ledger', { device: devices.text(device) })
-    own += ledger?.accepted ?? 0
-  }
-  return accepted > own
 }

@@ -13,7 +13,8 @@ import type { RunRecord } from '../kept/run-folder.ts'
 import { LATE, type Verification } from '../report/summary.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import { verifyAtBroker } from './at-broker.ts'
-import { type Books, type BooksAfter, caughtUp, checkPlatform, compareBooks, hasOthers, type Shown } from './books.ts'
+import { type Books, type BooksAfter, caughtUp, checkPlatform, compareBooks, type Shown } from './books.ts'
+import { hasOthers, judgeDeviceLedgers, readDeviceLedgers } from './device-books.ts'
 import { outcomesOf } from './fault-outcomes.ts'
 import { Findings } from './findings.ts'
 import { GatewayApi } from './gateway-api.ts'
@@ -146,7 +147,7 @@ class Verifier {
     await witnesses.tellUnheld(matched.unheld)
     const liveAccount = live && (await judgeLive(live, { sent, findings, witnesses, run, lateMs, matched, reconciled }))
     judgeProbes(directory, { findings, sent, lateMs })
-    await this.#books(shown, books)
+    await this.#books(shown, books, matched.setAside)
     return this.#verification({ matched, reconciled, live, liveAccount })
   }
 
@@ -241,18 +242,20 @@ class Verifier {
   }
 
   /** What the books have wrong beside what is lost, and told already. */
-  async #books({ missing, tooMany }: Shown, after: Books): Promise<void> {
+  async #books({ missing, tooMany }: Shown, after: Books, setAside: ReadonlySet<number>): Promise<void> {
     const { sent, gateway } = this.#deps
-    const told = this.#findings.count('lost', 'late')
+    const findings = this.#findings
+    const told = findings.count('lost', 'late')
     if (missing > told) {
       const because = 'fewer messages are counted as accepted than were acknowledged, and they are there'
-      this.#findings.add({ code: 'unbalanced', stage: 'books', count: missing - told, because })
+      findings.add({ code: 'unbalanced', stage: 'books', count: missing - told, because })
     }
-    const more =
-      tooMany - this.#findings.count('accepted-though-forbidden', 'duplicated', 'live-duplicated', 'invented')
-    if (more > 0 && this.#isAloneSince(after) && (await hasOthers(gateway, after, sent)) === false) {
+    const ledgers = await readDeviceLedgers(gateway, sent)
+    if (findings.count('lost', 'late', 'not-set-aside') === 0) judgeDeviceLedgers(ledgers, { sent, setAside, findings })
+    const more = tooMany - findings.count('accepted-though-forbidden', 'duplicated', 'live-duplicated', 'invented')
+    if (more > 0 && this.#isAloneSince(after) && hasOthers(ledgers, after, sent) === false) {
       const because = 'more messages are counted as accepted than were sent, and nobody else has sent any'
-      this.#findings.add({ code: 'unbalanced', stage: 'books', count: more, because })
+      findings.add({ code: 'unbalanced', stage: 'books', count: more, because })
     }
   }
 
