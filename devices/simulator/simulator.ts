@@ -57,6 +57,9 @@ export interface SimulatorDeps {
   readonly say: (sentence: string) => void
 }
 
+/** So long a verified run waits for an app that is away; longer, and what it lacks is lost to it. */
+const AWAY_MS_MAX = 120_000
+
 export type Phase = 'connecting' | 'publishing' | 'draining' | 'verifying' | 'closed'
 
 /** What is known of a run while it lasts. */
@@ -87,6 +90,8 @@ export class Simulator {
   #beganAt: number | undefined
   /** Why nobody follows it live. */
   #unfollowed: string | undefined
+  /** What comes late, of what follows the run. */
+  #waitingFor: string | undefined
   #startAt = 0
   #booksAfter: RunRecord['booksAfter']
 
@@ -122,7 +127,7 @@ export class Simulator {
       totals,
       seconds,
       elapsedMs: this.#beganAt === undefined ? 0 : epochNow() - this.#beganAt,
-      problem: this.#phase === 'verifying' ? this.#deps.verifier?.waitingFor : problem,
+      problem: this.#phase === 'verifying' ? (this.#waitingFor ?? this.#deps.verifier?.waitingFor) : problem,
     }
   }
 
@@ -250,10 +255,14 @@ export class Simulator {
   /** A platform that does not answer in the end takes nothing from what the run has shown until then. */
   async #verify(): Promise<Pick<Finished, 'verification' | 'unverified'>> {
     const { verifier } = this.#deps
-    if (verifier === undefined) return {}
+    if (verifier === undefined) {
+      await this.#followedToTheEnd(this.#options.scenario.drainMs)
+      return {}
+    }
     this.#phase = 'verifying'
     try {
       this.#booksAfter = await verifier.caughtUp()
+      await this.#followedToTheEnd(AWAY_MS_MAX)
       await this.#liveLog.settled()
       return { verification: await verifier.verify() }
     } catch (error) {
@@ -264,12 +273,26 @@ export class Simulator {
     }
   }
 
+  /** An app that is away, for its gateway was, comes back and is sent what it missed; of one that does not, little is known. */
+  async #followedToTheEnd(withinMs: number): Promise<void> {
+    const watch = this.#watch
+    if (watch === undefined || this.#unfollowed !== undefined) return
+    const away = 'the app beside the run is away, and has not got all that was sent'
+    await this.#liveLog.back(watch, withinMs, () => {
+      this.#waitingFor = away
+      this.#deps.say(`${away}: it is waited for`)
+    })
+    this.#waitingFor = undefined
+    if (!watch.isThere) this.#unfollowed = away
+  }
+
   async #account(run: RunRecord & { endedAt: number }, payloadHash: string, isInterrupted: boolean): Promise<Summary> {
     const { scenario, url, gateway, folder } = this.#options
     const { totals, live, refused } = this.#bySecond
     const verified = await this.#verify()
     await this.#watch?.stop()
     this.#liveLog.close()
+    this.#bySecond.takeLive()
     this.#keepWith({ ...run, booksAfter: this.#booksAfter }, ['messages', 'live', 'store'])
     const summary = summarize({
       scenario,

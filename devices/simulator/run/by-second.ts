@@ -69,6 +69,13 @@ export class BySecond {
     this.#count()
   }
 
+  /** What has come at the app since the last second: behind the end, too. */
+  takeLive(): Timing {
+    const live = this.#liveLog.timing.take()
+    this.live.add(live)
+    return live
+  }
+
   /** A process that does not answer in time is asked once. */
   async #tick(): Promise<void> {
     if (this.#isCounting) return
@@ -91,9 +98,7 @@ export class BySecond {
 
   /** A second is over. */
   #count(): void {
-    const live = this.#liveLog.timing.take()
-    this.live.add(live)
-    const second = this.#second(live)
+    const second = this.#second(this.takeLive())
     this.totals.begin()
     if (!this.#hasBegun) return
     this.seconds.push(second)

@@ -4,7 +4,7 @@
  */
 
 import { performance } from 'node:perf_hooks'
-import { connect } from '../../../client/client.ts'
+import { connect, type SubscriptionState } from '../../../client/client.ts'
 import { messageOf } from '../../../platform/errors.ts'
 import { SimulatorError } from '../simulator-error.ts'
 import type { LiveLog, LiveWatch } from './live-log.ts'
@@ -29,6 +29,7 @@ export class GatewayWatch implements LiveWatch {
   readonly #log: LiveLog
   readonly #stopping = new AbortController()
   #running: Promise<void> | undefined
+  #state: SubscriptionState = 'connecting'
 
   constructor(options: GatewayWatchOptions, log: LiveLog) {
     this.#options = options
@@ -58,6 +59,10 @@ export class GatewayWatch implements LiveWatch {
     return new SimulatorError('no-gateway', `no live readings from ${url} (${why})`)
   }
 
+  get isThere(): boolean {
+    return this.#state === 'live'
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#running
@@ -71,7 +76,8 @@ export class GatewayWatch implements LiveWatch {
         ? ['devices/+/telemetry/#']
         : streams.map((stream) => `devices/+/telemetry/${stream}` as const)
     try {
-      const onState = (_: string, error?: Error) => {
+      const onState = (state: SubscriptionState, error?: Error) => {
+        this.#state = state
         if (error !== undefined) failed(error)
       }
       const { signal } = this.#stopping

@@ -17,6 +17,8 @@ const LOOK_MS = 100
 const QUIET_MS = 1_000
 /** What goes on coming for longer is no answer to what was sent. */
 const SETTLED_MS_MAX = 30_000
+/** What takes longer is told. */
+const AWAY_TOLD_MS = 3_000
 
 /** The reason of a gap: the broker knew nothing of the subscriber's session. */
 export const FORGOTTEN = 'session-forgotten'
@@ -25,6 +27,8 @@ export const FORGOTTEN = 'session-forgotten'
 export interface LiveWatch {
   /** Resolves when all that is sent from now on will come, or with why it will not; then it is over. */
   start(): Promise<SimulatorError | undefined>
+  /** What was sent until now has come, or is on its way; false while it is away, and while it is sent what it missed. */
+  readonly isThere: boolean
   /** Idempotent. */
   stop(): Promise<void>
 }
@@ -88,6 +92,14 @@ export class LiveLog {
   /** `missed` messages are missing, if that is known. */
   gap(at: number, missed: number | null | undefined, reason: string): void {
     this.#lines += `gap\t${at.toFixed(3)}\t${missed ?? ''}\t${reason}\n`
+  }
+
+  /** Resolves when the app is there, or has been away for too long; `onWaiting` is told once that this takes a while. */
+  async back(watch: Pick<LiveWatch, 'isThere'>, withinMs: number, onWaiting: () => void): Promise<void> {
+    for (let waitedMs = 0; !watch.isThere && waitedMs < withinMs; waitedMs += LOOK_MS) {
+      if (waitedMs === AWAY_TOLD_MS) onWaiting()
+      await pause(LOOK_MS)
+    }
   }
 
   /** Resolves when nothing has come for a while, or something for too long, and what has is written. */

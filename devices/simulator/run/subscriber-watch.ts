@@ -111,6 +111,10 @@ export class SubscriberWatch implements LiveWatch {
     })
   }
 
+  get isThere(): boolean {
+    return this.#isOnline
+  }
+
   async stop(): Promise<void> {
     if (this.#isStopped) return
     this.#isStopped = true

@@ -46,7 +46,7 @@ export function summarize(finished: Finished): Summary {
   const percentiles = {
     latencyMs: timings.puback.percentiles(),
     connectMs: timings.connect.percentiles(),
-    liveMs: finished.live.percentiles(),
+    liveMs: unfollowed === undefined ? finished.live.percentiles() : undefined,
     slipMs: timings.slip.percentiles(),
   }
   const summary: Summary = {
