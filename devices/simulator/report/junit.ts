@@ -91,7 +91,7 @@ function verificationCases({ verification, unverified }: Summary): Case[] {
   return Object.entries(CHECKS).map(([name, codes]): Case => {
     const kind = 'verification'
     if (verification === undefined) {
-      return { name, kind, failures: [], skipped: unverified ?? 'The store was not asked: --verify does.' }
+      return { name, kind, failures: [], skipped: unverified ?? 'Nothing was verified: --verify does.' }
     }
     if (verification.subscription !== undefined && OURS_ALONE.has(name)) {
       return { name, kind, failures: [], skipped: 'The broker is not one of Telltale: it has no such thing.' }

@@ -65,8 +65,8 @@ function heldSentence({ verification, acknowledged, sent, toAcknowledge, interru
   if (verification !== undefined)
     return [early + storedSentence(verification), ...lateSentences(verification)].join('; ')
   if (toAcknowledge === 0)
-    return `${early}${counted(sent, 'message')} sent; QoS 0 is not acknowledged, and the store was not asked`
-  return `${early}all ${counted(acknowledged, 'message')} acknowledged; the store was not asked (--verify asks it)`
+    return `${early}${counted(sent, 'message')} sent; QoS 0 is not acknowledged, and nothing was verified`
+  return `${early}all ${counted(acknowledged, 'message')} acknowledged; nothing was verified (--verify does)`
 }
 
 const lateSentences = ({ findings }: Verification): string[] =>

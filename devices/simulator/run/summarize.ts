@@ -120,11 +120,12 @@ function accountOf(fault: Fault, number: number, { scenario, totals, looks }: Fi
   }
 }
 
-/** What a fault of messages came to, the verification has found. */
+/** What a fault of messages came to, the verification has found; at a broker that is not ours nobody looked. */
 function verified(account: FaultAccount, number: number, { verification }: Summary): FaultAccount {
   if (verification === undefined || expectationOf(account.kind).seenBy !== 'verification') return account
   const outcome = verification.faults.find((each) => each.number === number)
-  return { ...account, looked: outcome?.messages ?? 0, asExpected: outcome?.asExpected ?? 0 }
+  if (outcome === undefined) return account
+  return { ...account, looked: outcome.messages, asExpected: outcome.asExpected }
 }
 
 const withoutAbsent = <T extends object>(values: T): { [K in keyof T]?: NonNullable<T[K]> } =>

@@ -285,7 +285,8 @@ class Verifier {
         duplicated: this.#findings.count('live-duplicated'),
         gaps: live?.gaps ?? 0,
       },
-      asked: [...this.#asked, 'dead letters', ...(live ? ['live'] : []), 'books'],
+      // Of a run that was cut off it may not be known until when the app was there.
+      asked: [...this.#asked, 'dead letters', ...(liveAccount && liveAccount.expected > 0 ? ['live'] : []), 'books'],
       faults: reconciled === undefined ? [] : outcomesOf({ sent, matched, reconciled }),
       findings,
       // What is waited for in vain is told as late, too.

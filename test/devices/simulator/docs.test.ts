@@ -4,12 +4,14 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { SECONDS_HEADER } from '../../../devices/simulator/report/seconds.ts'
 import { FAULT_KINDS } from '../../../devices/simulator/scenario/fault-schema.ts'
 import { scenarioJsonSchema } from '../../../devices/simulator/scenario/json-schema.ts'
 import { parseScenario } from '../../../devices/simulator/scenario/scenario-file.ts'
 import { MEASURE_NAMES } from '../../../devices/simulator/scenario/threshold.ts'
 import { PACKAGE_DIR } from '../../../platform/package.ts'
 import { registry } from './fleet.ts'
+import { BAD, GOOD, VERIFICATION } from './report/finished-run.ts'
 
 const DOCS = readFileSync(join(PACKAGE_DIR, 'docs/simulator.md'), 'utf8')
 const between = (from: string, to: string): string => DOCS.split(from)[1]?.split(to)[0] ?? assert.fail(`no ${from}`)
@@ -39,4 +41,14 @@ test('each fault and each of its keys is named', () => {
   const keys = properties.faults.items.oneOf.flatMap((kind) => Object.keys(kind.properties))
   assert(keys.includes('per-hour'))
   for (const name of [...FAULT_KINDS, ...keys]) assert(words.includes(name), `${name} is not named`)
+})
+
+test('each field of a summary, and each column of its seconds, is named', () => {
+  const words = codeIn(between('## What is left of a run', '\n## '))
+  const fields = [GOOD, BAD, VERIFICATION].flatMap((each) => Object.keys(each))
+  const [, ...columns] = SECONDS_HEADER.trim().split(',')
+  assert.deepEqual(
+    [...fields, ...columns].filter((name) => !words.includes(name)),
+    [],
+  )
 })

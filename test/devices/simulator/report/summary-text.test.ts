@@ -106,12 +106,12 @@ const VERDICTS: readonly (readonly [string, Summary, RegExp])[] = [
   [
     'nobody asked the store',
     unverified(),
-    /^all 599,000 messages acknowledged; the store was not asked \(--verify asks it\)$/,
+    /^all 599,000 messages acknowledged; nothing was verified \(--verify does\)$/,
   ],
   [
     'QoS 0',
     unverified({ toAcknowledge: 0, acknowledged: 0 }),
-    /^599,000 messages sent; QoS 0 is not acknowledged, and the store was not asked$/,
+    /^599,000 messages sent; QoS 0 is not acknowledged, and nothing was verified$/,
   ],
   ['refused', unverified({ ok: false, refused: 'sim-1 was refused' }), /^ENDED: sim-1 was refused$/],
   ['interrupted', unverified({ ok: false, interrupted: true }), /^INTERRUPTED after 300\.4 s$/],
