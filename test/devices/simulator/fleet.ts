@@ -5,7 +5,7 @@ import type { Credentials } from '../../../devices/simulator/fleet/fleet.ts'
 import { SimulatorSchemas } from '../../../devices/simulator/messages/simulator-schemas.ts'
 import { LocalPart } from '../../../devices/simulator/run/local-part.ts'
 import type { Group, Scenario, Sending } from '../../../devices/simulator/scenario/scenario.ts'
-import { Simulator } from '../../../devices/simulator/simulator.ts'
+import { Simulator, type SimulatorDeps } from '../../../devices/simulator/simulator.ts'
 import type { Verifies } from '../../../devices/simulator/verify/run-verifier.ts'
 import { silentLogger } from '../../../platform/logger.ts'
 import { Registry, SHIPPED_SCHEMAS_DIR } from '../../../schemas/registry.ts'
@@ -67,7 +67,11 @@ const any = async () => 'any'
 export function fleet(
   run: Run,
   good: (device: string) => Promise<string> = any,
-  { folder, verifier }: { readonly folder?: string; readonly verifier?: Verifies } = {},
+  {
+    folder,
+    verifier,
+    watch,
+  }: { readonly folder?: string; readonly verifier?: Verifies; readonly watch?: SimulatorDeps['watch'] } = {},
 ): Simulator {
   const credentials: Credentials = { good, expired: any, revoked: any }
   const part = new LocalPart(
@@ -78,7 +82,7 @@ export function fleet(
   const cost = () => ({ cpuSeconds: 0, rssBytesMax: 0 })
   return new Simulator(options, {
     parts: [part],
-    watch: undefined,
+    watch,
     verifier,
     cost,
     say: () => {},
