@@ -184,14 +184,25 @@ export function readEntry(bytes: Buffer, at: number, offset: Offset): Entry {
   return framing === 0 ? entry : { ...entry, framing }
 }
 
-/** A number that is the same for all entries of a device (FNV-1a, 32 bits), without making a string of its id. */
+/** Of FNV-1a, 32 bits. */
+const HASH_BASIS = 0x811c9dc5
+const HASH_PRIME = 0x01000193
+
+/** A number that is the same for all entries of a device (FNV-1a, 32 bits), without making a string of its id, which is ASCII. */
 export function deviceHash(bytes: Buffer, at: number): number {
   const end = at + HEADER_BYTES + (bytes[at + 5] ?? 0)
-  let hash = 0x811c9dc5
+  let hash = HASH_BASIS
   for (let index = at + HEADER_BYTES; index < end; index++) {
-    hash = Math.imul(hash ^ (bytes[index] ?? 0), 0x01000193)
+    hash = Math.imul(hash ^ (bytes[index] ?? 0), HASH_PRIME)
   }
   return hash >>> 0
+}
+
+/** Which of so many shards has the messages of a device. The same for ever, as the number of shards: a log would be read wrongly else. */
+export function shardOf(device: string, shards: number): number {
+  let hash = HASH_BASIS
+  for (let index = 0; index < device.length; index++) hash = Math.imul(hash ^ device.charCodeAt(index), HASH_PRIME)
+  return (hash >>> 0) % shards
 }
 
 /** How many entries from `from` on are of the device whose id these bytes are, and how many of them are `SET_ASIDE`. */

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import type { NewEntry, NewRun } from '../../log/entry.ts'
+import { type NewEntry, type NewRun, shardOf } from '../../log/entry.ts'
 import type { LocalLog } from '../../log/local/local-log.ts'
 import type { Appends, DeviceLedger, DeviceReceipts, Ledger, Shard, Shards } from '../../log/log.ts'
 import type { LogError } from '../../log/log-error.ts'
@@ -63,8 +63,7 @@ export class ShardedLog implements Appends, Shards {
   }
 
   #of(device: string): LocalLog {
-    const number = [...device].reduce((sum, character) => sum + character.charCodeAt(0), 0)
-    const { [number % this.logs.length]: log } = this.logs
+    const { [shardOf(device, this.logs.length)]: log } = this.logs
     if (log === undefined) throw new Error('a log has shards')
     return log
   }
