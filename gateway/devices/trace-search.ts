@@ -2,15 +2,16 @@
  * Owns finding messages of a device in the log by a time: those that were received at it, and those with a reading of it, whenever they
  * came. Where none is exact, those that come nearest.
  *
- * The log is read in stretches: around the time; of a clock that is known to be ahead, around the time at which such readings came; and
- * from the first of them to the end, for what was sent late. Bounds: `STRETCH_BYTES_MAX` of each, and `STRETCH_MESSAGES_MAX` of the device, in
+ * The shard that has the device is read in stretches: around the time; of a clock that is known to be ahead, around the time at which
+ * such readings came; and from the first of them to the end, for what was sent late. Bounds: `STRETCH_BYTES_MAX` of each, and `STRETCH_MESSAGES_MAX` of the device, in
  * pieces with other work in between; where the last of them ended early is told. `MATCHES_MAX` messages; of `TIMES_SEEN_MAX` readings it is
  * remembered which replaced which, of those that ingest has passed.
  */
 
+import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { crc32 } from 'node:zlib'
-import { DAMAGED, type Entry, entriesOfDevice, readEntry } from '../../log/entry.ts'
+import { DAMAGED, type Entry, entriesOfDevice, readEntry, shardOf } from '../../log/entry.ts'
 import { INGEST_READER, type Shard } from '../../log/log.ts'
 import type { Offset } from '../../log/position.ts'
 import type { Decoder } from '../../schemas/decoder.ts'
@@ -54,7 +55,7 @@ export interface SearchResult {
   readonly messages: readonly Found[]
   /** Exact ones beyond `MATCHES_MAX`. */
   readonly more: number
-  /** When the oldest message was received that the log has; undefined if it has none. */
+  /** When the oldest message was received that the device's shard has, whoever sent it; undefined if it has none. */
   readonly logFrom: number | undefined
   /** Messages received later were not looked at; undefined if all were. */
   readonly lookedUntil: number | undefined
@@ -91,44 +92,50 @@ const sumOf = ({ values }: Reading): string => {
 type Candidate = Omit<Found, 'matched' | 'replaced' | 'offMs'>
 
 export async function searchLog(wanted: Wanted, dependencies: SearchDependencies): Promise<SearchResult> {
-  const search = new Search(wanted, dependencies)
-  for (const [index, shard] of dependencies.shards.entries()) await search.look(index, shard)
+  const { shards } = dependencies
+  const index = shardOf(wanted.device, shards.length)
+  const { [index]: shard } = shards
+  assert(shard !== undefined, `the log has no shard ${index}`)
+  const search = new Search(wanted, dependencies, index)
+  await search.look(shard)
   return search.result()
 }
 
 class Search {
   readonly #wanted: Wanted
   readonly #dependencies: SearchDependencies
+  /** Of the device. */
+  readonly #shard: number
   readonly #unit: number
-  readonly #exact = new Map<string, Candidate & { matched: Match[] }>()
+  readonly #exact = new Map<Offset, Candidate & { matched: Match[] }>()
   readonly #nearest = new Map<Match, { candidate: Candidate; offMs: number }>()
   /** By series and time: the last reading of it. */
   readonly #seen = new Map<string, Seen>()
   #more = 0
-  /** What is before it in the shard that is looked through is stored or set aside. */
+  /** What is before it is stored or set aside. */
   #accounted = 0
   #logFrom: number | undefined
   #lookedUntil: number | undefined
 
-  constructor(wanted: Wanted, dependencies: SearchDependencies) {
+  constructor(wanted: Wanted, dependencies: SearchDependencies, shard: number) {
     this.#wanted = wanted
     this.#dependencies = dependencies
+    this.#shard = shard
     this.#unit = wanted.at % SECOND_MS === 0 ? SECOND_MS : 1
   }
 
-  async look(index: number, shard: SearchDependencies['shards'][number]): Promise<void> {
+  async look(shard: SearchDependencies['shards'][number]): Promise<void> {
     const { at, now, clockOffsetMs = 0 } = this.#wanted
-    const first = await this.#firstReceipt(shard)
-    if (first !== undefined) this.#logFrom = Math.min(this.#logFrom ?? first, first)
+    this.#logFrom = await this.#firstReceipt(shard)
     this.#accounted = (await shard.checkpoint(INGEST_READER)) ?? 0
     const [from, to] = [at - TRACE_AROUND_MS, at + TRACE_AROUND_MS]
     const start = await shard.at(from)
-    const { next } = await this.#read(index, shard, start, to)
+    const { next } = await this.#read(shard, start, to)
     if (clockOffsetMs < -OFF_MS_MIN) {
-      await this.#read(index, shard, await shard.at(from + clockOffsetMs), to + clockOffsetMs, start)
+      await this.#read(shard, await shard.at(from + clockOffsetMs), to + clockOffsetMs, start)
     }
-    const { isWhole, receivedAt = now } = await this.#read(index, shard, next, now)
-    if (!isWhole) this.#lookedUntil = Math.min(this.#lookedUntil ?? now, receivedAt)
+    const { isWhole, receivedAt = now } = await this.#read(shard, next, now)
+    if (!isWhole) this.#lookedUntil = Math.min(now, receivedAt)
   }
 
   result(): SearchResult {
@@ -141,7 +148,7 @@ class Search {
   #nearestOnes(): Found[] {
     const found: Found[] = []
     for (const [match, { candidate, offMs }] of this.#nearest) {
-      const same = found.findIndex(({ entry, shard }) => entry === candidate.entry && shard === candidate.shard)
+      const same = found.findIndex(({ entry }) => entry === candidate.entry)
       const known = found[same]
       if (known === undefined) {
         found.push({ ...candidate, matched: [match], offMs, replaced: this.#replacedOf(candidate) })
@@ -160,7 +167,6 @@ class Search {
 
   /** Reads from an offset until what was received after `to`, or up to `before`, or its bound. */
   async #read(
-    index: number,
     shard: Pick<Shard, 'read' | 'at'>,
     from: Offset,
     to: number,
@@ -176,7 +182,7 @@ class Search {
       const batch = await shard.read(next)
       if (batch === undefined) return { next, isWhole: true, receivedAt }
       for (const entry of entriesOfDevice(batch, this.#wanted.device)) {
-        if (entry.offset < before) this.#take(index, entry)
+        if (entry.offset < before) this.#take(entry)
         messages++
         decoded += entry.payload.length
         if (decoded < BYTES_PER_TURN) continue
@@ -193,12 +199,12 @@ class Search {
     }
   }
 
-  #take(shard: number, entry: Entry): void {
+  #take(entry: Entry): void {
     const { decoder } = this.#dependencies
     if (!this.#wanted.maySee(entry.stream)) return
     const isDamaged = (entry.flags & DAMAGED) !== 0
     const readings = isDamaged ? new Rejection('log-damaged', DAMAGED_REASON) : decoder.decode(entry)
-    const candidate = { shard, entry, readings }
+    const candidate = { shard: this.#shard, entry, readings }
     this.#weigh('received', entry.receivedAt, candidate)
     if (readings instanceof Rejection) return
     for (const reading of readings) {
@@ -210,13 +216,13 @@ class Search {
   #weigh(match: Match, time: number, candidate: Candidate): void {
     const { at } = this.#wanted
     if (Math.floor(time / this.#unit) === Math.floor(at / this.#unit)) {
-      const key = `${candidate.shard} ${candidate.entry.offset}`
-      const known = this.#exact.get(key)
+      const { offset } = candidate.entry
+      const known = this.#exact.get(offset)
       if (known !== undefined) {
         if (!known.matched.includes(match)) known.matched.push(match)
       } else if (this.#exact.size >= MATCHES_MAX) {
         this.#more++
-      } else this.#exact.set(key, { ...copied(candidate), matched: [match] })
+      } else this.#exact.set(offset, { ...copied(candidate), matched: [match] })
       return
     }
     const offMs = time - at
@@ -224,7 +230,7 @@ class Search {
     if (Math.abs(offMs) > TRACE_AROUND_MS || Math.abs(offMs) >= Math.abs(nearest?.offMs ?? Number.POSITIVE_INFINITY))
       return
     const other = [...this.#nearest.values()].find(
-      ({ candidate: { shard, entry } }) => shard === candidate.shard && entry.offset === candidate.entry.offset,
+      ({ candidate: { entry } }) => entry.offset === candidate.entry.offset,
     )
     this.#nearest.set(match, { candidate: other?.candidate ?? copied(candidate), offMs })
   }

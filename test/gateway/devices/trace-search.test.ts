@@ -3,7 +3,12 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { searchLog, TRACE_AROUND_MS, type Wanted } from '../../../gateway/devices/trace-search.ts'
+import {
+  type SearchDependencies,
+  searchLog,
+  TRACE_AROUND_MS,
+  type Wanted,
+} from '../../../gateway/devices/trace-search.ts'
 import type { NewEntry } from '../../../log/entry.ts'
 import { INGEST_READER } from '../../../log/log.ts'
 import { Decoder } from '../../../schemas/decoder.ts'
@@ -27,7 +32,12 @@ const messageOf = (device: string, receivedAt: number, ...readings: object[]): N
   payload: Buffer.from(JSON.stringify(readings)),
 })
 
-async function searchIn(log: Pick<ShardedLog, 'shards'>, device: string, at: number, more: Partial<Wanted> = {}) {
+async function searchIn(
+  log: Pick<SearchDependencies, 'shards'>,
+  device: string,
+  at: number,
+  more: Partial<Wanted> = {},
+) {
   const wanted = { device, at, now: NOW, maySee: () => true, ...more }
   const { messages, ...rest } = await searchLog(wanted, { shards: log.shards, decoder, seriesOf })
   const found = messages.map(({ shard, entry, matched, offMs }) => ({ shard, offset: entry.offset, matched, offMs }))
@@ -69,6 +79,29 @@ test('a message is found by its receipt and by the times of its readings, whenev
   assert.deepEqual(await found('a', NOW - HOUR + TRACE_AROUND_MS + 1), [])
   assert.equal((await searchIn(log, 'a', NOW)).logFrom, NOW - 3 * HOUR)
   assert.deepEqual((await searchIn(log, 'a', NOW - HOUR, { maySee: (stream) => stream === 'vehicle' })).found, [])
+})
+
+test('how far back the log reaches, and how far it was looked, is said of the shard that has the device', async (t) => {
+  const log = await sharded(t, [
+    messageOf('b', NOW - 5 * HOUR, environment(NOW - 5 * HOUR)),
+    messageOf('a', NOW - HOUR, environment(NOW - HOUR)),
+  ])
+  const looked: number[] = []
+  const shards = log.shards.map((shard, index) => ({
+    first: () => shard.first(),
+    at: (time: number) => shard.at(time),
+    checkpoint: (reader: string) => shard.checkpoint(reader),
+    read: (...args: Parameters<typeof shard.read>) => {
+      looked.push(index)
+      return shard.read(...args)
+    },
+  }))
+  assert.equal((await searchIn({ shards }, 'a', NOW - 4 * HOUR)).logFrom, NOW - HOUR)
+  assert.equal((await searchIn({ shards }, 'b', NOW - 4 * HOUR)).logFrom, NOW - 5 * HOUR)
+  assert.deepEqual((await searchIn({ shards }, 'a', NOW - HOUR)).found[0]?.matched, ['received', 'reading'])
+  looked.length = 0
+  await searchIn({ shards }, 'a', NOW - 4 * HOUR)
+  assert.deepEqual([...new Set(looked)], [0], 'no other shard is read for it')
 })
 
 test('of a clock that is ahead a reading is found where it came, before its time', async (t) => {
