@@ -58,7 +58,10 @@ export class Ingest implements Part {
       {
         workers,
         writes,
-        makeThread: (index, events) => new WorkerThread({ index, schemas: schemas.files, ...setup }, events),
+        makeThread: (index, events) => {
+          const { length: shards } = log.shards
+          return new WorkerThread({ index, shards, schemas: schemas.files, ...setup }, events)
+        },
       },
       { log, foreign, clock, logger, metrics: instruments, storeState },
     )

@@ -37,16 +37,19 @@ const LOG_DAMAGED = new Rejection(
 export interface Partition {
   readonly index: number
   readonly workers: number
+  /** Of the log. */
+  readonly shards: number
 }
 
 /**
  * Decodes the entries of the devices that are this worker's. A device is always the same worker's, which writes its
  * groups one after another: so of two values with the same series and time the newer is written last.
+ * A shard's devices have hashes alike modulo the number of shards: what is left of the hash divides them.
  */
 export function decodeShare(
   group: Extract<ToWorker, { kind: 'group' }>,
   schemas: Pick<CurrentSchemas, 'decode' | 'remark' | 'registry'>,
-  { index, workers }: Partition,
+  { index, workers, shards }: Partition,
 ): Share {
   const { shard, firstOffset, checkpoint, isRepeat, isOtherLog } = group
   const bytes = Buffer.from(group.bytes)
@@ -61,7 +64,7 @@ export function decodeShare(
   const remarks = new Map<string, NewNotice>()
   eachEntry(bytes, firstOffset, (at, offset) => {
     next = (offset + 1) as Offset
-    if (workers > 1 && deviceHash(bytes, at) % workers !== index) return
+    if (workers > 1 && Math.floor(deviceHash(bytes, at) / shards) % workers !== index) return
     const entry = readEntry(bytes, at, offset)
     if ((entry.flags & SET_ASIDE) !== 0) {
       setAsideBefore.push({ device: entry.device, receivedAt: entry.receivedAt })

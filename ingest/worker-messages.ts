@@ -10,9 +10,11 @@ import type { Retry, SupersededReadings } from './store.ts'
 import type { StoreOptions } from './stores.ts'
 
 export interface WorkerSetup {
-  /** This worker takes the entries of devices whose hash modulo `workers` is `index`. */
+  /** This worker takes the entries of devices whose hash, divided by `shards`, is `index` modulo `workers`. */
   readonly index: number
   readonly workers: number
+  /** Of the log. */
+  readonly shards: number
   readonly store: StoreOptions
   /** As they are in force when the thread is made. */
   readonly schemas: SchemaFiles

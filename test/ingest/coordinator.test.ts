@@ -53,7 +53,7 @@ async function openWith(
       writes,
       makeThread: (index, events) => {
         const thread = new MortalThread(
-          { index, workers, store, schemas: readSchemaFiles(SHIPPED_SCHEMAS_DIR) },
+          { index, workers, shards: 1, store, schemas: readSchemaFiles(SHIPPED_SCHEMAS_DIR) },
           events,
         )
         thread.mayDie = mayDie
@@ -82,7 +82,7 @@ test('when a worker cannot start, one that is still starting is ended too', asyn
   const makeThread: CoordinatorOptions['makeThread'] = (index, events) => {
     const good = readSchemaFiles(SHIPPED_SCHEMAS_DIR)
     const schemas = index === 0 ? { ...good, lock: 'no lock' } : good
-    const thread = new WorkerThread({ index, workers: 2, store, schemas }, events)
+    const thread = new WorkerThread({ index, workers: 2, shards: 1, store, schemas }, events)
     const [start, stop] = [thread.start.bind(thread), thread.stop.bind(thread)]
     thread.start = async () => {
       const started = start()
