@@ -1,16 +1,17 @@
 /**
  * Owns the way of a log entry through ingest: read, handed out, stored or set aside, checkpoint advanced.
  *
- *   log --follow--> filling --seal--> groups --every worker its share--> done --in order--> log.advance
+ *   log --follow--> filling, of each shard --seal--> groups --every worker its share--> done --in order--> log.advance
  *
  * Always true:
  * - Order: a worker takes the groups in order and writes one at a time, and a device belongs to one worker (`share.ts`).
  *   So the readings of a device are written in log order, whatever the number of workers.
  * - The checkpoint covers only groups of which every worker has reported, without a gap.
  * - A group's bytes are kept until then, so what a dead worker had is handed to its successor.
- * - Writes are of sizes that suit the store (`writes` in its row of the table of stores): entries wait for others for at most its
- *   `intervalMs`, and not at all after a quiet time, when many wait, or when ingest stops.
- * Bounds: `INGEST_GROUPS_MAX` groups, `INGEST_GROUPS_PER_WORKER_MAX` at a worker; when full, the log is not read on.
+ * - Writes are of sizes that suit the store (`writes` in its row of the table of stores): entries wait for others of their shard for at
+ *   most its `intervalMs`, and not at all after a quiet time, when many wait, or when ingest stops. The shards take turns.
+ * Bounds: `INGEST_GROUPS_MAX` groups, `INGEST_GROUPS_PER_WORKER_MAX` at a worker, and of each shard one that is being filled; when full, the log
+ *   is not read on.
  * Loses nothing: entries that were not finished are read again after a restart, and writing them again changes nothing.
  */
 
@@ -85,7 +86,8 @@ export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #deps: CoordinatorDependencies
   readonly #slots: WorkerSlot[]
-  readonly #groupBuilder: GroupBuilder
+  /** Of each shard. */
+  #builders: readonly GroupBuilder[] = []
   /** Sealed and not all reported, oldest first; dense sequences. */
   readonly #groups: Group[] = []
   /** Done, waiting for the checkpoint; bounded with `#groups`. */
@@ -93,7 +95,6 @@ export class Coordinator {
   /** Up to where each shard was made into groups. */
   #grouped: Offset[] = []
   #nextSequence = 0
-  #lastSealAt = Number.NEGATIVE_INFINITY
   #sealTimer: NodeJS.Timeout | undefined
   #advancing: Promise<void> | undefined
   readonly #deaths: number[] = []
@@ -107,7 +108,10 @@ export class Coordinator {
   #isWaitingForRoom = false
   /** What waits for others need not any more. */
   #isEnding = false
+  /** Nothing more is taken. */
   #stopped = false
+  /** Nothing more is handed out. */
+  #isOver = false
   #fail: (error: Error) => void = () => {}
   /** Rejects when ingest cannot go on. */
   readonly failed: Promise<never>
@@ -115,7 +119,6 @@ export class Coordinator {
   constructor(options: CoordinatorOptions, deps: CoordinatorDependencies) {
     this.#options = options
     this.#deps = deps
-    this.#groupBuilder = new GroupBuilder(options.writes.entriesMax * options.workers)
     this.#slots = Array.from({ length: options.workers }, (_, index) => ({
       index,
       thread: undefined,
@@ -163,20 +166,28 @@ export class Coordinator {
   /** Drains for at most `INGEST_DRAIN_MS`, but waits for no store that is failing; then ends the workers. */
   async stop(): Promise<void> {
     this.#isEnding = true
-    if (!this.#following.signal.aborted) this.#pump()
+    this.#isOver ||= this.#following.signal.aborted
+    this.#pump()
     this.#stopped = true
     this.#following.abort()
-    clearTimeout(this.#sealTimer)
     let late = false
     const deadline = setTimeout(() => {
       late = true
       this.#wake()
     }, INGEST_DRAIN_MS)
-    while (!late && this.#slots.some((slot) => this.#isDraining(slot))) await this.#moved()
+    while (!late && (this.#hasMore() || this.#slots.some((slot) => this.#isDraining(slot)))) await this.#moved()
+    this.#isOver = true
     clearTimeout(deadline)
+    clearTimeout(this.#sealTimer)
     await this.#advancing
     await Promise.all(this.#slots.map((slot) => slot.starting))
     await Promise.all(this.#slots.map((slot) => slot.thread?.stop()))
+  }
+
+  /** Of a shard something is still to be made into a group, and every worker will take it. */
+  #hasMore(): boolean {
+    if (this.#isOver || this.#isWaitingForRoom || this.#builders.every(({ isEmpty }) => isEmpty)) return false
+    return this.#slots.every(({ thread, index }) => thread && !this.#deps.storeState.isTroubled(index))
   }
 
   #isDraining(slot: WorkerSlot): boolean {
@@ -189,6 +200,8 @@ export class Coordinator {
     const store = { isEmbedded: false, checkpoint: undefined, ...this.firstThread?.store }
     const start = await startOfIngest(log, store, logger)
     this.#grouped = [...start.store]
+    const entriesMax = this.#options.writes.entriesMax * this.#options.workers
+    this.#builders = log.shards.map((_shard, index) => new GroupBuilder(index, entriesMax))
     await Promise.all(
       log.shards.map(async (shard, index) => {
         const sources = readForIngest(log, index, start, logger, signal)
@@ -210,28 +223,29 @@ export class Coordinator {
 
   #add(source: Source): boolean {
     if (this.#stopped) return true
-    const added = this.#groupBuilder.add(source)
+    const { [source.shard]: builder } = this.#builders
+    assert(builder, `the log has no shard ${source.shard}`)
+    const added = builder.add(source)
     this.#pump()
     return added
   }
 
   /** Hands out what can be handed out. */
   #pump(): void {
-    if (this.#stopped) {
+    if (this.#isOver) {
       this.#wake()
       return
     }
     this.#handOut()
-    while (this.#maySeal()) {
+    for (let builder = this.#due(); builder !== undefined; builder = this.#due()) {
       // What another process took by newer maps is read by them.
       this.#deps.foreign?.watch.look()
-      const group = this.#groupBuilder.seal(this.#nextSequence, this.#slots.length, (shard, next) => {
+      const group = builder.seal(this.#nextSequence, this.#slots.length, (shard, next) => {
         this.#grouped[shard] = next
         return formatPosition(this.#deps.log, this.#grouped)
       })
       if (group === undefined) break
       this.#nextSequence++
-      this.#lastSealAt = performance.now()
       this.#groups.push(group)
       this.#deps.metrics.group(group)
       this.#handOut()
@@ -239,19 +253,21 @@ export class Coordinator {
     this.#wake()
   }
 
-  #maySeal(): boolean {
-    if (this.#groupBuilder.isEmpty || this.#groups.length + this.#done.length >= INGEST_GROUPS_MAX) return false
+  /** The shard whose turn it is to become a group now; of several that whose turn was longest ago. */
+  #due(): GroupBuilder | undefined {
+    clearTimeout(this.#sealTimer)
+    const filled = this.#builders.filter(({ isEmpty }) => !isEmpty).sort((a, b) => a.sealedAt - b.sealedAt)
+    const [longest] = filled
+    if (longest === undefined || this.#groups.length + this.#done.length >= INGEST_GROUPS_MAX) return undefined
     const hasCapacity = this.#slots.some(
       ({ thread, next, has }) => thread && has.length < INGEST_GROUPS_PER_WORKER_MAX && next === this.#nextSequence,
     )
-    if (!hasCapacity) return false
-    const waitMs = this.#lastSealAt + this.#options.writes.intervalMs - performance.now()
-    if (waitMs <= 0 || this.#groupBuilder.isFull || this.#isEnding) return true
-    this.#sealTimer ??= setTimeout(() => {
-      this.#sealTimer = undefined
-      this.#pump()
-    }, waitMs)
-    return false
+    if (!hasCapacity) return undefined
+    const waitMs = longest.sealedAt + this.#options.writes.intervalMs - performance.now()
+    if (waitMs <= 0 || this.#isEnding) return longest
+    const full = filled.find(({ isFull }) => isFull)
+    if (full === undefined) this.#sealTimer = setTimeout(() => this.#pump(), waitMs)
+    return full
   }
 
   #handOut(): void {

@@ -18,17 +18,20 @@ const INGEST_GROUP_BYTES_MAX = 2 * 1024 * 1024
 
 /** Batches of one shard that wait to become a group, each beginning where the one before it ends. */
 export class GroupBuilder {
+  readonly #shard: number
   readonly #entriesMax: number
+  /** When it last became a group, by `performance.now`. */
+  sealedAt = Number.NEGATIVE_INFINITY
   #batches: Batch[] = []
   #count = 0
   #byteLength = 0
-  #shard = 0
   #isAccounted = false
   /** A batch did not fit. */
   #refused = false
 
   /** A group has at most `entriesMax` entries; a batch of the log must have no more. */
-  constructor(entriesMax: number) {
+  constructor(shard: number, entriesMax: number) {
+    this.#shard = shard
     assert(entriesMax >= LOG_READ_ENTRIES_MAX, 'a batch of the log must fit one group')
     this.#entriesMax = entriesMax
   }
@@ -44,9 +47,10 @@ export class GroupBuilder {
 
   /** False if the batch must wait for the next group. An empty one takes any batch. */
   add({ shard, batch, isAccounted }: Source): boolean {
+    assert(shard === this.#shard, 'a group is of one shard')
     const last = this.#batches.at(-1)
     if (last !== undefined) {
-      const follows = shard === this.#shard && batch.firstOffset === last.next && isAccounted === this.#isAccounted
+      const follows = batch.firstOffset === last.next && isAccounted === this.#isAccounted
       const fits =
         this.#count + batch.count <= this.#entriesMax && this.#byteLength + batch.bytes.length <= INGEST_GROUP_BYTES_MAX
       if (!follows || !fits) {
@@ -54,7 +58,6 @@ export class GroupBuilder {
         return false
       }
     }
-    this.#shard = shard
     this.#isAccounted = isAccounted
     this.#batches.push(batch)
     this.#count += batch.count
@@ -86,6 +89,7 @@ export class GroupBuilder {
     this.#count = 0
     this.#byteLength = 0
     this.#refused = false
+    this.sealedAt = performance.now()
     return group
   }
 }

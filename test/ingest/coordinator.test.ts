@@ -7,11 +7,13 @@ import { IngestMetrics, StoreState } from '../../ingest/ingest-metrics.ts'
 import type { StoreWrites } from '../../ingest/store.ts'
 import type { StoreOptions } from '../../ingest/stores.ts'
 import { WorkerThread } from '../../ingest/worker-thread.ts'
+import type { Shards } from '../../log/log.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
 import { SHIPPED_SCHEMAS_DIR } from '../../schemas/registry.ts'
 import { readSchemaFiles } from '../../schemas/schema-files.ts'
+import { ShardedLog } from '../log/sharded.ts'
 import { until } from '../until.ts'
 import { startFaultServer } from './influx/fault-server.ts'
 import { append, environment, openLog, settled, temporaryDirectory } from './log-fixture.ts'
@@ -30,9 +32,13 @@ class MortalThread extends WorkerThread {
   }
 }
 
-async function open(t: TestContext, workers: number, mayDie: () => boolean, writes = SMALL) {
+async function serverOf(t: TestContext) {
   const server = await startFaultServer(t)
-  const store = { kind: 'influx', url: server.url, token: '', org: 'o', bucket: 'b', api: 'v2' } as const
+  return { server, store: { kind: 'influx', url: server.url, token: '', org: 'o', bucket: 'b', api: 'v2' } as const }
+}
+
+async function open(t: TestContext, workers: number, mayDie: () => boolean, writes = SMALL) {
+  const { server, store } = await serverOf(t)
   return { server, ...(await openWith(t, await temporaryDirectory(t), store, workers, mayDie, writes)) }
 }
 
@@ -46,6 +52,18 @@ async function openWith(
 ) {
   const log = await openLog(join(directory, 'log'))
   t.after(() => log.stop())
+  return { log, coordinator: coordinatorOf(t, log, store, workers, mayDie, writes) }
+}
+
+function coordinatorOf(
+  t: TestContext,
+  log: Shards,
+  store: StoreOptions,
+  workers: number,
+  mayDie: () => boolean,
+  writes = SMALL,
+): Coordinator {
+  const { length: shards } = log.shards
   const metrics = new IngestMetrics(createMetrics(), async () => 0)
   const coordinator = new Coordinator(
     {
@@ -53,7 +71,7 @@ async function openWith(
       writes,
       makeThread: (index, events) => {
         const thread = new MortalThread(
-          { index, workers, shards: 1, store, schemas: readSchemaFiles(SHIPPED_SCHEMAS_DIR) },
+          { index, workers, shards, store, schemas: readSchemaFiles(SHIPPED_SCHEMAS_DIR) },
           events,
         )
         thread.mayDie = mayDie
@@ -69,7 +87,7 @@ async function openWith(
     },
   )
   t.after(() => coordinator.stop())
-  return { log, coordinator }
+  return coordinator
 }
 
 test('when a worker cannot start, one that is still starting is ended too', async (t) => {
@@ -112,31 +130,57 @@ test('when a worker cannot start, one that is still starting is ended too', asyn
   assert.deepEqual([...ended], [1])
 })
 
-test('entries wait for others while few come; not the first, not when they are many, not when ingest stops', async (t) => {
-  const { log, server, coordinator } = await open(t, 1, () => false, { entriesMax: 5_000, intervalMs: 3_600_000 })
-  const [shard] = log.shards
-  assert(shard)
-  let waiting = 0
-  const follow = shard.follow.bind(shard)
-  shard.follow = async function* (...args) {
-    for await (const batch of follow(...args)) {
-      yield batch
-      waiting += batch.count
+/** Counts what ingest takes of a log from now on. */
+function countTaken({ shards }: Shards): () => number {
+  let taken = 0
+  for (const shard of shards) {
+    const follow = shard.follow.bind(shard)
+    shard.follow = async function* (...args) {
+      for await (const batch of follow(...args)) {
+        yield batch
+        taken += batch.count
+      }
     }
   }
+  return () => taken
+}
+
+test('entries wait for others while few come; not the first, not when they are many, not when ingest stops', async (t) => {
+  const { log, server, coordinator } = await open(t, 1, () => false, { entriesMax: 5_000, intervalMs: 3_600_000 })
+  const taken = countTaken(log)
   await coordinator.start()
   await append(log, 'a', environment(T0, 0))
   assert.equal((await settled(log)).stored, 1)
   for (let n = 1; n <= 10; n++) await append(log, 'a', environment(T0 + n, n))
-  await until(() => waiting === 11)
+  await until(() => taken() === 11)
   assert.deepEqual([(await log.ledger('ingest')).pending, server.requests.length], [10, 1])
   await Promise.all(Array.from({ length: 2_490 }, (_, n) => append(log, 'a', environment(T0 + 11 + n, n))))
   assert.equal((await settled(log)).stored, 2_501)
   assert.equal(server.requests.length, 2)
   await append(log, 'a', environment(T0 + 5_000, 0))
-  await until(() => waiting === 2_502)
+  await until(() => taken() === 2_502)
   await coordinator.stop()
   assert.deepEqual([(await log.ledger('ingest')).stored, server.requests.length], [2_502, 3])
+})
+
+test('entries of a shard wait for others of it, whatever comes in the other shards between', async (t) => {
+  const log = await ShardedLog.open(t, join(await temporaryDirectory(t), 'log'), 4)
+  const { server, store } = await serverOf(t)
+  const taken = countTaken(log)
+  const coordinator = coordinatorOf(t, log, store, 1, () => false, { entriesMax: 5_000, intervalMs: 3_600_000 })
+  await coordinator.start()
+  // One of each shard.
+  const devices = ['a', 'b', 'c', 'd']
+  for (const device of devices) await append(log, device, environment(T0, 0))
+  assert.equal((await settled(log)).stored, 4)
+  for (let n = 1; n <= 10; n++) for (const device of devices) await append(log, device, environment(T0 + n, n))
+  await until(() => taken() === 44)
+  assert.deepEqual([(await log.ledger('ingest')).pending, server.requests.length], [40, 4])
+  await Promise.all(Array.from({ length: 2_490 }, (_, n) => append(log, 'b', environment(T0 + 11 + n, n))))
+  await until(async () => (await log.ledger('ingest')).pending === 30)
+  assert.equal(server.requests.length, 5, 'what is much in one shard goes, and takes nothing of others with it')
+  await coordinator.stop()
+  assert.deepEqual([(await log.ledger('ingest')).pending, server.requests.length], [0, 8])
 })
 
 test('a worker that dies is replaced, and what it had is stored by its successor', async (t) => {
