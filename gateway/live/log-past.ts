@@ -88,6 +88,8 @@ export class LogPast implements Past {
   #sent: Cursor
   /** Where the store is asked for what was lost, once the frames are sent: readings of these times may have been received in it. */
   #lost: StorePlace | undefined
+  /** The shard whose turn it is. */
+  #turn = 0
   /** Of the batch that is being handled. */
   #pieces: { readonly shard: number; readonly rest: Iterator<Piece> } | undefined
 
@@ -149,11 +151,14 @@ export class LogPast implements Past {
     this.#feed.drop()
   }
 
-  /** A place has one part only: the message that is partly sent comes to its end before another shard is read. */
+  /**
+   * A place has one part only: the message that is partly sent comes to its end before another shard is read, also where the tail has yet
+   * to come to it. Else the shard that was read last is the last.
+   */
   #shardsInTurn(): number[] {
     const { position, part } = this.#place
     const shards = [...position.keys()]
-    return part.readings === 0 ? shards : [part.shard, ...shards.filter((shard) => shard !== part.shard)]
+    return part.readings > 0 ? [part.shard] : [...shards.slice(this.#turn), ...shards.slice(0, this.#turn)]
   }
 
   readonly #publish = (frame: Frame): void => {
@@ -181,6 +186,7 @@ export class LogPast implements Past {
     const { log } = this.#dependencies
     const { [shard]: from } = this.#place.position
     assert(from !== undefined)
+    this.#turn = shard + 1
     const batch = await log.shards[shard]?.read(from)
     if (batch === undefined) return
     if (batch.missed > 0) {
@@ -231,9 +237,8 @@ export class LogPast implements Past {
 
   #moveTo(shard: number, offset: Offset): void {
     const { position, part, receivedAt } = this.#place
-    // Of another shard an entry may still be partly sent.
-    const rest = part.shard === shard ? WHOLE : part
-    this.#place = { position: position.with(shard, offset), part: rest, receivedAt }
+    assert(part.readings === 0 || part.shard === shard, 'what is partly sent comes first')
+    this.#place = { position: position.with(shard, offset), part: WHOLE, receivedAt }
   }
 
   /** Takes from the store, a page of it, what the log has lost of a shard before `until`; what the store lacks too is told. */
