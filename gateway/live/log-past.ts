@@ -9,7 +9,9 @@
  * of each piece when it is its turn, since an app may take its time between two.
  * Who is so slow that more than `LIVE_BEHIND_MESSAGES_MAX` messages lie before it gets, of what is left, the last reading of each
  * series, and is told how many it stands for.
- * Bound: one batch of one shard is held, and the frames of one piece of it. Losing: what retention removed, told by a `gap`.
+ * A subscription with a rate is given the entries of all shards in the order of receipt (`ByReceipt`): of another order its windows would
+ * not be those that it had live.
+ * Bound: one batch of one shard is held, with a rate one of each, and the frames of one piece. Losing: what retention removed, told by a `gap`.
  */
 
 import assert from 'node:assert/strict'
@@ -21,6 +23,7 @@ import type { Decoder } from '../../schemas/decoder.ts'
 import type { LogStretch, PlacedReading, ReceivedPage } from '../../schemas/history.ts'
 import type { Access } from '../access.ts'
 import type { Frame } from '../server/server.ts'
+import { ByReceipt } from './by-receipt.ts'
 import { type Cursor, formatCursor, parseCursor, type StorePlace, WHOLE } from './cursor.ts'
 import type { Feed, FeedTarget } from './feed.ts'
 import type { Feeds } from './feeds.ts'
@@ -90,6 +93,8 @@ export class LogPast implements Past {
   #lost: StorePlace | undefined
   /** The shard whose turn it is. */
   #turn = 0
+  /** Of a subscription with a rate, where there are several shards. */
+  readonly #byReceipt: ByReceipt | undefined
   /** Of the batch that is being handled. */
   #pieces: { readonly shard: number; readonly rest: Iterator<Piece> } | undefined
 
@@ -100,6 +105,7 @@ export class LogPast implements Past {
     this.#place = options.from
     this.#sent = options.from
     const { name, fields, fieldsKey, maxDelayMs, encoding, wanted } = group
+    if (wanted.rate !== undefined && options.from.position.length > 1) this.#byReceipt = new ByReceipt()
     const { since, seen } = options
     this.#target = {
       name,
@@ -137,9 +143,10 @@ export class LogPast implements Past {
       const { [shard]: end } = target
       const { [shard]: offset } = position
       assert(end !== undefined && offset !== undefined, `the tail has no shard ${shard}`)
-      if (offset < end) return this.#read(shard, end)
+      if (offset < end && this.#byReceipt?.has(shard) !== true) return this.#read(shard, end)
       if (offset > end) isAhead = true
     }
+    if (part.readings === 0 && this.#byReceipt?.isEmpty === false) return this.#takeByReceipt(this.#byReceipt)
     if (isAhead) return this.#dependencies.tail.moved()
     this.#feed.finish(this.#place)
     const last = this.#frames.shift()
@@ -201,7 +208,9 @@ export class LogPast implements Past {
       return
     }
     const part = batch.next <= end ? batch : entriesBefore(batch, end)
-    this.#pieces = { shard, rest: piecesOf(part) }
+    // The message that is partly sent comes to its end first.
+    if (this.#byReceipt === undefined || this.#place.part.readings > 0) this.#pieces = { shard, rest: piecesOf(part) }
+    else this.#byReceipt.add(shard, piecesOf(part))
   }
 
   async #takePiece({ shard, rest }: { readonly shard: number; readonly rest: Iterator<Piece> }): Promise<void> {
@@ -216,6 +225,20 @@ export class LogPast implements Past {
     if (this.#dropped.signal.aborted) return
     for (const entry of entries) if (undecoded?.has(entry.offset) !== true) this.#take(shard, entry)
     this.#moveTo(shard, next)
+    this.#feed.flush(this.#place)
+  }
+
+  async #takeByReceipt(byReceipt: ByReceipt): Promise<void> {
+    const undecoded = new Map<number, ReadonlySet<Offset>>()
+    for (const { shard, first, next } of byReceipt.stretches()) {
+      const ofShard = await this.#dependencies.log.shards[shard]?.undecoded(first, next)
+      if (ofShard !== undefined) undecoded.set(shard, ofShard)
+    }
+    if (this.#dropped.signal.aborted) return
+    for (const { shard, entry, next } of byReceipt.take()) {
+      if (undecoded.get(shard)?.has(entry.offset) !== true) this.#take(shard, entry)
+      this.#moveTo(shard, next)
+    }
     this.#feed.flush(this.#place)
   }
 

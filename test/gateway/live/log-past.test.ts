@@ -133,3 +133,22 @@ test('a shard in which more comes at every step keeps no other from being sent',
   assert.equal(readings.length, 101)
   assert(readings.indexOf('d 0') < 10, `it is reading ${readings.indexOf('d 0')}`)
 })
+
+test('a subscription with a rate has of every shard the windows that it would have had live', async (t) => {
+  // In every second each device is received ten times.
+  const received = Array.from({ length: 400 }, (_, index) => NOW + index * 100)
+  const entries = DEVICES.flatMap((device) => received.map((time) => messageOf(device, time, [time])))
+  const log = await sharded(t, entries)
+  const end = await endOf(log)
+  const rate = { maxRate: 1, reduce: 'last' } as const
+  const sent = await sentOf(log, placeAt(START), edgeAt(end), { rate })
+  const expected = DEVICES.flatMap((device) =>
+    received.slice(9).flatMap((time, index) => (index % 10 === 0 ? [`${device} ${time - NOW}`] : [])),
+  )
+  assert.deepEqual(readingsOf(sent).sort(), expected.sort())
+  for (const [index, { cursor }] of sent.entries()) {
+    const had = readingsOf(sent.slice(0, index + 1))
+    const rest = readingsOf(await sentOf(log, cursor, edgeAt(end), { rate }))
+    assert.deepEqual([...had, ...rest].sort(), expected, `from the cursor of frame ${index} on`)
+  }
+})
