@@ -138,10 +138,11 @@ export class Tail implements LiveEdge {
   async #warmUp(end: Position): Promise<void> {
     const { log, clock, logger } = this.#dependencies
     const deadline = clock.now() + LATEST_WARM_UP_MS_MAX
-    const reached: Offset[] = []
-    for (const [index, shard] of log.shards.entries()) {
-      reached.push(await this.#warmUpBy(shard, index, end[index] ?? (await shard.first()), deadline))
-    }
+    const reached = await Promise.all(
+      log.shards.map(async (shard, index) => {
+        return this.#warmUpBy(shard, index, end[index] ?? (await shard.first()), deadline)
+      }),
+    )
     if (reached.every((offset, index) => offset === end[index]) || this.#stopping.signal.aborted) return
     logger.warn(
       { position: formatPosition(log, reached) },

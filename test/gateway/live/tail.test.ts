@@ -9,6 +9,7 @@ import { TAIL_BYTES_PER_TURN } from '../../../gateway/live/telemetry.ts'
 import { GatewayMetrics } from '../../../gateway/metrics.ts'
 import { type Batch, entryBytes, type NewEntry, writeEntry } from '../../../log/entry.ts'
 import type { Shard } from '../../../log/log.ts'
+import { LATEST_WARM_UP_MS_MAX } from '../../../platform/limits.ts'
 import { silentLogger } from '../../../platform/logger.ts'
 import { createMetrics } from '../../../platform/metrics.ts'
 import { Decoder } from '../../../schemas/decoder.ts'
@@ -18,9 +19,9 @@ import { environment, NOW } from '../platform.ts'
 
 const registry = Registry.load(SHIPPED_SCHEMAS_DIR)
 
-function batchOf(payloads: readonly Buffer[]): Batch {
+function batchOf(payloads: readonly Buffer[], device = 'a'): Batch {
   const entries = payloads.map((payload): NewEntry => {
-    return { device: 'a', stream: 'environment', receivedAt: NOW, flags: 0, payload }
+    return { device, stream: 'environment', receivedAt: NOW, flags: 0, payload }
   })
   const bytes = Buffer.alloc(entries.reduce((sum, entry) => sum + entryBytes(entry), 0))
   let end = 0
@@ -94,4 +95,44 @@ test('others get their turn within a batch, and then the cursor lies between wha
     { at: NOW, subscriptions: 0, reduced: 0 },
   ])
   assert.equal(tail.fateOf(0, at(61)), 'to-come')
+})
+
+test('a shard of which much is not stored yet takes no time from the others while the tail warms up', async (t) => {
+  const batch = (device: string) => batchOf([registry.encode('environment', environment(NOW))], device)
+  const shardWith = (
+    device: string,
+    entries: number,
+  ): Pick<Shard, 'first' | 'end' | 'read' | 'checkpoint' | 'follow' | 'undecoded'> => ({
+    first: async () => at(0),
+    end: async () => at(entries),
+    read: async (from) => ({ ...batch(device), firstOffset: from, next: at(from + 1) }),
+    checkpoint: async () => at(0),
+    undecoded: async () => new Set(),
+    follow: (_from, signal) => ({
+      async *[Symbol.asyncIterator]() {
+        if (!signal.aborted) await once(signal, 'abort')
+        yield* []
+      },
+    }),
+  })
+  const log = { id: 'log', shards: [shardWith('a', 1_000_000), shardWith('b', 1)] }
+  const latest = new Latest(registry)
+  let now = NOW
+  const tail = new Tail({
+    log,
+    decoder: new Decoder(registry),
+    latest,
+    groups: new Groups(() => assert.fail('nobody subscribes')),
+    publish: () => assert.fail('there is no gap'),
+    published: () => undefined,
+    tagsOf: () => new Set(),
+    // Each look at it takes a tenth of the time there is.
+    clock: { now: () => (now += LATEST_WARM_UP_MS_MAX / 10) },
+    logger: silentLogger(),
+    metrics: new GatewayMetrics(createMetrics()),
+  })
+  t.after(() => tail.stop())
+  await tail.start()
+  assert.deepEqual(tail.place.position, [1_000_000, 1])
+  assert.deepEqual([...latest.devices()].sort(), ['a', 'b'])
 })
