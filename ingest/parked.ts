@@ -7,7 +7,8 @@
  * Always true: a message is put through only when workers decode what comes by its schema, so none comes back for that; and those of
  * a device in the order in which they came, for they are asked for in that order, one request after another. It is a replay as a
  * person's (`log/local/replays.ts`): a letter is held or in the log again, however a process ends, and a start looks through all.
- * Bounds: `DEAD_LETTER_SEQUENCES_MAX` letters a request, one request at a time; dead letters are bounded themselves.
+ * Bounds: `DEAD_LETTER_SEQUENCES_MAX` letters a request, one request at a time; `LETTERS_PER_READ_MAX` are read at a time, and dead letters
+ * are bounded themselves.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -23,11 +24,12 @@ import type { Registry } from '../schemas/registry.ts'
 /** A request that no process carries out is kept: it is looked so often whether one has, and asked again after so long. */
 const ASKED_LOOK_MS = 1_000
 const ASKED_LOOKS_MAX = 600
+const LETTERS_PER_READ_MAX = 100
 /** What may be known later. */
 const WAITING: readonly string[] = ['unknown-schema', 'no-map'] satisfies RejectionCode[]
 
 export interface ParkedDependencies {
-  readonly log: Pick<DeadLetterBox, 'followDeadLetters' | 'lastDeadLetter' | 'deadLetter' | 'replay'>
+  readonly log: Pick<DeadLetterBox, 'deadLetters' | 'followDeadLetters' | 'deadLetter' | 'replay'>
   readonly logger: Logger
   readonly replayed: (messages: number) => void
 }
@@ -58,17 +60,12 @@ export class Parked {
   }
 
   async #look(decoder: Decoder, signal: AbortSignal): Promise<void> {
-    const { log, logger } = this.#deps
+    const { logger } = this.#deps
     while (!signal.aborted) {
       try {
-        let known: number[] = []
-        for await (const letter of log.followDeadLetters(0, signal)) {
-          if (isKnown(letter, decoder)) known.push(letter.sequence)
-          if (known.length === 0) continue
-          if (known.length < DEAD_LETTER_SEQUENCES_MAX && letter.sequence < (await log.lastDeadLetter())) continue
-          await this.#replay(known, signal)
-          known = []
-        }
+        let after = 0
+        do after = await this.#lookThrough(after, decoder, signal)
+        while (await this.#isMore(after, signal))
         // It ends by itself when the log is closed.
         return
       } catch (error) {
@@ -80,6 +77,33 @@ export class Parked {
         await delay(ASKED_LOOK_MS, undefined, { signal, ref: false }).catch(() => undefined)
       }
     }
+  }
+
+  /** Puts through what is there now after this letter; resolves with the last that was looked at. */
+  async #lookThrough(after: number, decoder: Decoder, signal: AbortSignal): Promise<number> {
+    const { log } = this.#deps
+    let last = after
+    let known: number[] = []
+    while (!signal.aborted) {
+      const letters = await log.deadLetters({ after: last, limit: LETTERS_PER_READ_MAX })
+      for (const letter of letters) {
+        last = letter.sequence
+        if (isKnown(letter, decoder)) known.push(last)
+      }
+      const isOver = letters.length === 0
+      if (known.length > 0 && (isOver || known.length > DEAD_LETTER_SEQUENCES_MAX - LETTERS_PER_READ_MAX)) {
+        await this.#replay(known, signal)
+        known = []
+      }
+      if (isOver) break
+    }
+    return last
+  }
+
+  /** Resolves when another has come, or with false when none will. */
+  async #isMore(after: number, signal: AbortSignal): Promise<boolean> {
+    for await (const _ of this.#deps.log.followDeadLetters(after, signal)) return !signal.aborted
+    return false
   }
 
   async #replay(sequences: readonly number[], signal: AbortSignal): Promise<void> {

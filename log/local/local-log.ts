@@ -250,18 +250,23 @@ export class LocalLog implements Log, Part {
   }
 
   async *followDeadLetters(after: number, signal: AbortSignal): AsyncGenerator<DeadLetter> {
-    signal.addEventListener('abort', () => this.#changed.raise(), { once: true })
-    let sequence = after
-    let quiet = 0
-    while (!signal.aborted && this.#state !== undefined) {
-      const seen = this.#changed.raised
-      const letters = await this.deadLetters({ after: sequence, limit: DEAD_LETTERS_PER_READ_MAX })
-      for (const letter of letters) {
-        sequence = letter.sequence
-        yield letter
+    const wake = () => this.#changed.raise()
+    signal.addEventListener('abort', wake, { once: true })
+    try {
+      let sequence = after
+      let quiet = 0
+      while (!signal.aborted && this.#state !== undefined) {
+        const seen = this.#changed.raised
+        const letters = await this.deadLetters({ after: sequence, limit: DEAD_LETTERS_PER_READ_MAX })
+        for (const letter of letters) {
+          sequence = letter.sequence
+          yield letter
+        }
+        if (letters.length === 0) await this.#changed.waitOrLook(seen, quiet++)
+        else quiet = 0
       }
-      if (letters.length === 0) await this.#changed.waitOrLook(seen, quiet++)
-      else quiet = 0
+    } finally {
+      signal.removeEventListener('abort', wake)
     }
   }
 

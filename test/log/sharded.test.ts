@@ -48,7 +48,7 @@ test('ingest stores what is in every shard, and a store that lost it is given it
     assert(first)
     // Which shard's dead letters are looked through is of no matter here: none waits for a schema.
     const box = { followDeadLetters: first.followDeadLetters.bind(first), replay: first.replay.bind(first) }
-    const others = { lastDeadLetter: () => first.lastDeadLetter(), deadLetter: (n: number) => first.deadLetter(n) }
+    const others = { deadLetters: first.deadLetters.bind(first), deadLetter: first.deadLetter.bind(first) }
     const whole = Object.assign(log, box, others)
     const deps = { log: whole, clock: systemClock, logger: silentLogger(), metrics: createMetrics() }
     const ingest = new Ingest(
