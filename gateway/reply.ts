@@ -136,13 +136,13 @@ export class Reply {
     return lasting
   }
 
-  /** Ends an answer that was begun, without the rest of it. */
-  cut(): void {
+  /** Ends the connection, without the rest of an answer that was begun, or without one; it is counted as `status`. */
+  cut(status = 500): void {
     if (this.#over) return
     this.#over = true
     this.#exchange.cut()
     this.#resume?.()
-    this.#onEnd(500)
+    this.#onEnd(status)
   }
 
   /** Resolves when the peer has taken the chunk, or is gone. */

@@ -192,7 +192,6 @@ export class Live {
       if (access.selections.length === 0) {
         throw new Refusal('forbidden', "the token's filters select no telemetry")
       }
-      if (this.#draining) throw new Refusal('not-ready', 'the gateway is stopping')
       this.#requireRoom(access, address)
       const session = new LiveSession(access, address, offer.protocol || 'telltale.v1', this.#owner)
       reply.upgrade(() => exchange.upgrade(offer.protocol, session))
@@ -201,33 +200,43 @@ export class Live {
   }
 
   /**
-   * Answers `/v1/stream`: one subscription as events, of which a browser resumes after the last it had. One that comes while the
-   * gateway stops is asked to come back as all are, and not refused: at any status but 200 a browser gives up (HTML standard, 9.2.3).
+   * Answers `/v1/stream`: one subscription as events, of which a browser resumes after the last it had. One that comes while the gateway
+   * stops is cut without an answer: at any status but 200 a browser gives up for ever (HTML standard, 9.2.3), after a connection that was
+   * lost it comes again; and nginx asks another gateway.
    */
   readonly stream = async (reply: Reply, request: Request, access: Access): Promise<void> => {
-    const { query, lastEventId, peer: address } = request
-    query.allow(STREAM_PARAMETERS)
-    const options = readStreamOptions(query, lastEventId)
-    const { starts, groups } = this.#dependencies
-    const wanted = wrongRefused(() => starts.wanted(options, access, 'telltale.v1'))
-    const begin = await starts
-      .begin(options, wanted, access)
-      .catch((error: unknown) => (isStopping(error) ? undefined : refuseWrong(error)))
-    this.#requireRoom(access, address)
-    const session = new LiveSession(access, address, 'telltale.v1', this.#owner, LIVE_STREAM_PING_MS)
-    const begun = begin && wrongRefused(begin)
-    const stream = reply.open(EVENT_HEADERS, (answer) => new EventStream(answer, session, this.#streams))
-    if (stream !== undefined) session.opened(stream)
-    if (begun === undefined) return
-    if (session.isOpen) {
-      session.subscribe('1', begun.group, begun.past)
-    } else {
-      begun.past?.drop()
-      groups.leave(begun.group)
+    try {
+      await this.#stream(reply, request, access)
+    } catch (error) {
+      if (!isStopping(error)) throw error
+      reply.cut(503)
     }
   }
 
+  async #stream(reply: Reply, request: Request, access: Access): Promise<void> {
+    const { query, lastEventId, peer: address } = request
+    query.allow(STREAM_PARAMETERS)
+    const options = readStreamOptions(query, lastEventId)
+    const { starts } = this.#dependencies
+    const wanted = wrongRefused(() => starts.wanted(options, access, 'telltale.v1'))
+    const begin = await starts.begin(options, wanted, access).catch(refuseWrong)
+    this.#requireRoom(access, address)
+    const session = new LiveSession(access, address, 'telltale.v1', this.#owner, LIVE_STREAM_PING_MS)
+    const { group, past } = wrongRefused(begin)
+    const stream: EventStream | undefined = reply.open(
+      EVENT_HEADERS,
+      (answer) => new EventStream(answer, session, this.#streams),
+    )
+    if (stream === undefined) {
+      past?.drop()
+      return this.#dependencies.groups.leave(group)
+    }
+    session.opened(stream)
+    session.subscribe('1', group, past)
+  }
+
   #requireRoom(access: Access, address: string): void {
+    if (this.#draining) throw new Refusal('not-ready', 'the gateway is stopping')
     if (this.#dependencies.connections.isFull) throw fullRefusal()
     if (this.#sessions.size >= this.#socketsMax) {
       throw new Refusal('too-busy', `${this.#socketsMax} apps are connected: no more are taken`)
