@@ -11,7 +11,8 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isDeviceId, isStreamName, telemetryTopic } from '../identity/topics.ts'
-import type { DeadLetter, DeadLetterBox, DeadLetterLookBack, KeptOfCode } from '../log/log.ts'
+import { formatPlace, parsePlace } from '../log/dead-letter-place.ts'
+import type { DeadLetter, DeadLetterBox, DeadLetterLookBack, KeptOfCode, Shards } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import { isForeign, NOT_TOLD } from '../schemas/content-type.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
@@ -35,7 +36,7 @@ const COUNTS_ENOUGH = 10_000
 const ANSWERS_MAX = 8
 const ANSWERS_PER_TOKEN_MAX = 4
 
-export type DeadLettersLog = Pick<DeadLetterBox, 'lookBack' | 'keptByCode' | 'deadLetter'>
+export type DeadLettersLog = Pick<DeadLetterBox, 'lookBack' | 'keptByCode' | 'deadLetter'> & Pick<Shards, 'shards'>
 
 export interface DeadLettersDependencies {
   readonly log: DeadLettersLog
@@ -91,7 +92,7 @@ export class DeadLetters {
     const limit = readLimit(query, LIMIT_DEFAULT, LIMIT_MAX)
     const filter = readFilter(query, access, this.#dependencies.clock.now())
     const after = query.one('after')
-    let before = after === undefined ? undefined : sequenceOf(after)
+    let before = after === undefined ? undefined : parsePlace(after, this.#log.shards.length)
     if (after !== undefined && before === undefined) throw badParameter('after', after, 'the next of the page before')
     return this.#underWay.within(access, ANSWERS_MAX, async () => {
       const deadLetters: ListedLetter[] = []
@@ -103,7 +104,7 @@ export class DeadLetters {
         if (next === undefined || deadLetters.length >= limit) break
         await nextTurn()
       }
-      return { deadLetters, ...(before !== undefined && { next: String(before) }) }
+      return { deadLetters, ...(before !== undefined && { next: formatPlace(before) }) }
     })
   }
 

@@ -12,7 +12,8 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { DeadLetter, DeadLetterBox } from '../log/log.ts'
+import { type DeadLetterPlace, firstPlace, placeBehind } from '../log/dead-letter-place.ts'
+import type { DeadLetter, DeadLetterBox, Shards } from '../log/log.ts'
 import { LogError } from '../log/log-error.ts'
 import { messageOf } from '../platform/errors.ts'
 import { DEAD_LETTER_SEQUENCES_MAX } from '../platform/limits.ts'
@@ -29,7 +30,8 @@ const LETTERS_PER_READ_MAX = 100
 const WAITING: readonly string[] = ['unknown-schema', 'no-map'] satisfies RejectionCode[]
 
 export interface ParkedDependencies {
-  readonly log: Pick<DeadLetterBox, 'deadLetters' | 'followDeadLetters' | 'deadLetter' | 'replay'>
+  readonly log: Pick<DeadLetterBox, 'deadLetters' | 'followDeadLetters' | 'deadLetter' | 'replay'> &
+    Pick<Shards, 'shards'>
   readonly logger: Logger
   readonly replayed: (messages: number) => void
 }
@@ -60,10 +62,10 @@ export class Parked {
   }
 
   async #look(decoder: Decoder, signal: AbortSignal): Promise<void> {
-    const { logger } = this.#deps
+    const { log, logger } = this.#deps
     while (!signal.aborted) {
       try {
-        let after = 0
+        let after = firstPlace(log.shards.length)
         do after = await this.#lookThrough(after, decoder, signal)
         while (await this.#isMore(after, signal))
         // It ends by itself when the log is closed.
@@ -79,16 +81,16 @@ export class Parked {
     }
   }
 
-  /** Puts through what is there now after this letter; resolves with the last that was looked at. */
-  async #lookThrough(after: number, decoder: Decoder, signal: AbortSignal): Promise<number> {
+  /** Puts through what is there now after this place; resolves with that behind all that was looked at. */
+  async #lookThrough(after: DeadLetterPlace, decoder: Decoder, signal: AbortSignal): Promise<DeadLetterPlace> {
     const { log } = this.#deps
-    let last = after
+    let place = after
     let known: number[] = []
     while (!signal.aborted) {
-      const letters = await log.deadLetters({ after: last, limit: LETTERS_PER_READ_MAX })
+      const letters = await log.deadLetters({ after: place, limit: LETTERS_PER_READ_MAX })
       for (const letter of letters) {
-        last = letter.sequence
-        if (isKnown(letter, decoder)) known.push(last)
+        place = placeBehind(place, letter.sequence)
+        if (isKnown(letter, decoder)) known.push(letter.sequence)
       }
       const isOver = letters.length === 0
       if (known.length > 0 && (isOver || known.length > DEAD_LETTER_SEQUENCES_MAX - LETTERS_PER_READ_MAX)) {
@@ -97,11 +99,11 @@ export class Parked {
       }
       if (isOver) break
     }
-    return last
+    return place
   }
 
   /** Resolves when another has come, or with false when none will. */
-  async #isMore(after: number, signal: AbortSignal): Promise<boolean> {
+  async #isMore(after: DeadLetterPlace, signal: AbortSignal): Promise<boolean> {
     for await (const _ of this.#deps.log.followDeadLetters(after, signal)) return !signal.aborted
     return false
   }

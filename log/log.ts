@@ -8,6 +8,7 @@
 
 import type { Part } from '../platform/lifecycle.ts'
 import type { Commands } from './commands.ts'
+import type { DeadLetterPlace } from './dead-letter-place.ts'
 import type { Batch, NewEntry, NewRun } from './entry.ts'
 import type { Journal } from './journal.ts'
 import type { LogError } from './log-error.ts'
@@ -34,7 +35,7 @@ export interface NewDeadLetter {
 }
 
 export interface DeadLetter extends NewDeadLetter {
-  /** Rises by one with each dead letter of this log, from 1; never given twice. */
+  /** Its number: never given twice, rises with each dead letter of its shard, and says which shard that is; of a log with one shard from 1, by one. */
   readonly sequence: number
   /** When it was set aside, milliseconds. */
   readonly setAsideAt: number
@@ -54,14 +55,14 @@ export interface DeadLetterFilter {
 }
 
 export interface DeadLetterQuery extends DeadLetterFilter {
-  /** Only those after this sequence. */
-  readonly after?: number
+  /** Only those after this place. */
+  readonly after?: DeadLetterPlace
   readonly limit: number
 }
 
 export interface DeadLetterLookBack extends Omit<DeadLetterFilter, 'sequences'> {
-  /** Only those before this sequence. */
-  readonly before?: number
+  /** Only those before this place. */
+  readonly before?: DeadLetterPlace
   /** At least 1. */
   readonly limit: number
 }
@@ -70,7 +71,7 @@ export interface DeadLetterLookBack extends Omit<DeadLetterFilter, 'sequences'> 
 export interface DeadLetterLook {
   readonly found: readonly DeadLetter[]
   /** Where the next look begins; undefined when there are no more. */
-  readonly next?: number
+  readonly next?: DeadLetterPlace
 }
 
 /** Dead letters of one device that are kept, with one code. */
@@ -294,7 +295,7 @@ export interface Shards {
 
 /** The messages that were set aside. */
 export interface DeadLetterBox {
-  /** In the order they were set aside. */
+  /** In the order they were set aside; of several shards, those of one in its order, and all by when that was. */
   deadLetters(query: DeadLetterQuery): Promise<DeadLetter[]>
   deadLetter(sequence: number): Promise<DeadLetter | undefined>
   /** Those that were set aside last, the newest first. Looks at a part of bounded size: what it found may be few, and `next` says that there is more. */
@@ -302,9 +303,9 @@ export interface DeadLetterBox {
   /** How many are kept of each device by code, in order of device, after this one: of a bounded number of devices. */
   keptByCode(after: string): Promise<KeptByCode>
   /** Calls back soon after new dead letters were committed, from whichever process, until `signal` aborts. */
-  followDeadLetters(after: number, signal: AbortSignal): AsyncIterable<DeadLetter>
-  /** The newest dead letter's sequence; 0 when there never was one. */
-  lastDeadLetter(): Promise<number>
+  followDeadLetters(after: DeadLetterPlace, signal: AbortSignal): AsyncIterable<DeadLetter>
+  /** Behind all that there ever were. */
+  lastDeadLetter(): Promise<DeadLetterPlace>
   /** The same snapshot as `ledger` would give now. */
   deadLetterCounts(): Promise<DeadLetterCounts>
   /**

@@ -9,6 +9,7 @@
  */
 
 import { errorsTopic } from '../../identity/topics.ts'
+import type { DeadLetterPlace } from '../../log/dead-letter-place.ts'
 import type { DeadLetter, DeadLetterBox, NoticeBoard } from '../../log/log.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
@@ -83,7 +84,7 @@ export class ErrorReports {
     await this.#following
   }
 
-  async #followLetters(after: number): Promise<void> {
+  async #followLetters(after: DeadLetterPlace): Promise<void> {
     for await (const letter of this.#log.followDeadLetters(after, this.#stopping.signal)) {
       const { device, code, reason, stream, setAsideAt } = letter
       const sender = senderOf(letter)

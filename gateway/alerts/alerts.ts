@@ -9,6 +9,7 @@
 
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
 import type { DeclaredDevices } from '../../identity/declared-devices.ts'
+import { type DeadLetterPlace, formatPlace, placeBehind } from '../../log/dead-letter-place.ts'
 import type { Entry } from '../../log/entry.ts'
 import type { Claims, DeadLetterBox, Shard } from '../../log/log.ts'
 import { formatPosition, type Position, parsePosition } from '../../log/position.ts'
@@ -117,7 +118,7 @@ export class Alerts implements Part {
     const count = (outcome: string) => metrics.posts.inc({ outcome })
     this.#deliveries = new Deliveries({ ...parts, save, count })
     this.#thresholds = new Thresholds(parts)
-    this.#deadLetters = new DeadLetterCounts(parts)
+    this.#deadLetters = new DeadLetterCounts({ ...parts, shards: log.shards.length })
     this.#lag = new Lag(log.shards)
     this.#silence = new Silence(parts)
     this.#completeness = new Completeness(parts)
@@ -270,20 +271,22 @@ export class Alerts implements Part {
   async #takeDeadLetters(marks: readonly Mark[], signal: AbortSignal): Promise<void> {
     const { log, clock, logger } = this.#dependencies
     const counts = this.#deadLetters
-    let after: number | undefined
+    let after: DeadLetterPlace | undefined
     while (!signal.aborted && !this.#stopping.signal.aborted) {
       try {
         after ??= counts.restore(marks, await log.lastDeadLetter(), clock.now())
         for (;;) {
           const letters = await log.deadLetters({ after, limit: DEAD_LETTERS_PER_READ })
-          for (const letter of letters) counts.take(letter)
-          after = letters.at(-1)?.sequence ?? after
+          for (const letter of letters) {
+            counts.take(letter)
+            after = placeBehind(after, letter.sequence)
+          }
           if (letters.length === 0 || signal.aborted) break
         }
         counts.isRestored = true
         for await (const letter of log.followDeadLetters(after, signal)) {
           counts.take(letter)
-          after = letter.sequence
+          after = placeBehind(after, letter.sequence)
         }
       } catch (error) {
         if (signal.aborted) return
@@ -342,7 +345,7 @@ export class Alerts implements Part {
     if (!this.#isCaughtUp) return
     this.#savedAt = this.#dependencies.clock.now()
     const { place = '', marks } = this.#text()
-    const saved = `${place} ${marks.at(-1)?.sequence ?? ''}`
+    const saved = `${place} ${formatPlace(marks.at(-1)?.place ?? [])}`
     if (saved === this.#savedPlace) return
     this.#savedPlace = saved
     void this.#file.save()

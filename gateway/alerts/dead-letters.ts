@@ -5,6 +5,7 @@
  * `DEVICES_PER_RULE_MAX`; of one more device the one that was counted longest ago is forgotten.
  */
 
+import { type DeadLetterPlace, firstPlace, letterOf, placeBehind } from '../../log/dead-letter-place.ts'
 import type { DeadLetter } from '../../log/log.ts'
 import { formatDuration } from '../../platform/units.ts'
 import type { AlertBook } from './book.ts'
@@ -19,8 +20,14 @@ type DeadRule = Rule & { readonly condition: Extract<Condition, { kind: 'dead' }
 /** How many in each part of a rule's time: by the part's number since 1970. */
 type Counts = Map<number, number>
 
-/** Up to which dead letter all had come at that time. */
+/** Up to which place among the dead letters all had come at that time. */
 export interface Mark {
+  readonly place: DeadLetterPlace
+  readonly at: number
+}
+
+/** As a version saved it that knew one shard only. */
+interface MarkOfOneShard {
   readonly sequence: number
   readonly at: number
 }
@@ -28,15 +35,26 @@ export interface Mark {
 export class DeadLetterCounts {
   readonly #book: AlertBook
   readonly #declared: Declared
+  readonly #shards: number
   #rules: readonly { readonly rule: DeadRule; readonly devices: Map<string, Counts> }[] = []
-  /** One a part of the longest time, oldest first; the last is the newest dead letter. */
+  /** One a part of the longest time, oldest first; the last is behind the newest dead letters. */
   #marks: readonly Mark[] = []
   /** What came before a restart is counted again. */
   isRestored = false
 
-  constructor({ book, declared }: { readonly book: AlertBook; readonly declared: Declared }) {
+  constructor({
+    book,
+    declared,
+    shards,
+  }: {
+    readonly book: AlertBook
+    readonly declared: Declared
+    /** Of the log. */
+    readonly shards: number
+  }) {
     this.#book = book
     this.#declared = declared
+    this.#shards = shards
   }
 
   get isEmpty(): boolean {
@@ -66,16 +84,18 @@ export class DeadLetterCounts {
   }
 
   /** From where dead letters are to be taken in, by what was saved; `last` is the newest there is. */
-  restore(marks: readonly Mark[], last: number, now: number): number {
-    const isOfThis = marks.length > 0 && marks.every(({ sequence }) => sequence <= last)
-    this.#marks = isOfThis ? marks : [{ sequence: last, at: now }]
+  restore(saved: readonly (Mark | MarkOfOneShard)[], last: DeadLetterPlace, now: number): DeadLetterPlace {
+    const marks = saved.map((mark) => ('place' in mark ? mark : { place: [mark.sequence], at: mark.at }))
+    const isOfThis = marks.length > 0 && marks.every(({ place }) => isWithin(place, last))
+    this.#marks = isOfThis ? marks : [{ place: last, at: now }]
     const before = this.#marks.findLast(({ at }) => at < now - this.#longestMs)
-    return before?.sequence ?? this.#marks[0]?.sequence ?? last
+    return before?.place ?? this.#marks[0]?.place ?? last
   }
 
   take({ sequence, device, code, setAsideAt }: DeadLetter): void {
-    const isNew = sequence > (this.#marks.at(-1)?.sequence ?? 0)
-    if (isNew) this.#mark(sequence, setAsideAt)
+    const newest = this.#marks.at(-1)?.place ?? firstPlace(this.#shards)
+    const isNew = sequence > (newest[letterOf(sequence, this.#shards).shard] ?? 0)
+    if (isNew) this.#mark(placeBehind(newest, sequence), setAsideAt)
     for (const { rule, devices } of this.#rules) {
       const { condition } = rule
       if ((condition.code ?? code) !== code || !this.#isOf(rule, device)) continue
@@ -116,17 +136,21 @@ export class DeadLetterCounts {
     return isMember(condition.devices, device, this.#declared)
   }
 
-  #mark(sequence: number, at: number): void {
+  #mark(place: DeadLetterPlace, at: number): void {
     const before = this.#marks.at(-2)
     const isOfSamePart = before !== undefined && at - before.at < this.#longestMs / PARTS
     const kept = isOfSamePart ? this.#marks.slice(0, -1) : this.#marks
-    this.#marks = [...kept, { sequence, at }].slice(-2 * PARTS)
+    this.#marks = [...kept, { place, at }].slice(-2 * PARTS)
   }
 
   get #longestMs(): number {
     return Math.max(0, ...this.#rules.map(({ rule }) => rule.condition.overMs))
   }
 }
+
+/** Not of another log, as far as that can be seen. */
+const isWithin = (place: DeadLetterPlace, last: DeadLetterPlace): boolean =>
+  place.length === last.length && place.every((number, shard) => number <= (last[shard] ?? 0))
 
 /** How many came within `overMs` before `now`; what is older is forgotten. */
 function countOf(counts: Counts, overMs: number, now: number): number {

@@ -5,6 +5,7 @@
  * gateway (a command beside a platform that is down) nothing is known of apps. Bound: that of the search.
  */
 
+import type { DeadLetterPlace } from '../../log/dead-letter-place.ts'
 import { SET_ASIDE } from '../../log/entry.ts'
 import { type DeadLetter, type DeadLetterBox, type EntryTime, INGEST_READER, type Shard } from '../../log/log.ts'
 import type { Offset } from '../../log/position.ts'
@@ -104,7 +105,7 @@ async function letterOf({ entry }: Found, log: Pick<DeadLetterBox, 'lookBack'>):
   const { device, stream, offset, receivedAt } = entry
   // Offsets alone may be those of a log that is no more.
   const filter = { device, stream, since: receivedAt, until: receivedAt + 1 }
-  let before: number | undefined
+  let before: DeadLetterPlace | undefined
   for (let looks = 0; looks < LETTER_LOOKS_MAX; looks++) {
     const { found, next } = await log.lookBack({
       ...filter,

@@ -15,7 +15,6 @@ import type {
   DeadLetter,
   DeadLetterCounts,
   DeadLetterFilter,
-  DeadLetterLook,
   DeadLetterLookBack,
   DeadLetterQuery,
   NewDeadLetter,
@@ -60,6 +59,15 @@ const EMPTY: KeptCounts = {
   shared: { last: 0, held: 0 },
 }
 
+/** Of the one shard: a place is a number. */
+type FromNumber = Omit<DeadLetterQuery, 'after'> & { readonly after: number }
+type BackFromNumber = Omit<DeadLetterLookBack, 'before'> & { readonly before: number }
+
+interface LookedBack {
+  readonly found: readonly DeadLetter[]
+  readonly next?: number
+}
+
 export class DeadLetters {
   readonly #root: RootDatabase
   readonly #durable: Environment['durable']
@@ -96,7 +104,7 @@ export class DeadLetters {
     return bytes && readLetter(sequence, bytes)
   }
 
-  find({ after = 0, limit, ...filter }: DeadLetterQuery): DeadLetter[] {
+  find({ after, limit, ...filter }: FromNumber): DeadLetter[] {
     const found: DeadLetter[] = []
     for (const letter of this.#from(filter, after)) {
       if (matches(letter, filter)) found.push(letter)
@@ -122,7 +130,7 @@ export class DeadLetters {
   }
 
   /** Looks at `DEAD_LETTER_LOOKS_MAX` at most, and about a commit's bytes of them. */
-  lookBack({ before = Number.MAX_SAFE_INTEGER, limit, ...filter }: DeadLetterLookBack): DeadLetterLook {
+  lookBack({ before, limit, ...filter }: BackFromNumber): LookedBack {
     const found: DeadLetter[] = []
     let looked = 0
     let bytes = 0

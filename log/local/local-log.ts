@@ -19,6 +19,7 @@ import { DEAD_LETTERS_BYTES_MAX, LOG_COMMIT_WAIT_MS_MAX } from '../../platform/l
 import type { Logger } from '../../platform/logger.ts'
 import type { Metrics } from '../../platform/metrics.ts'
 import type { Commands } from '../commands.ts'
+import type { DeadLetterPlace } from '../dead-letter-place.ts'
 import type { NewEntry, NewRun } from '../entry.ts'
 import type { Journal } from '../journal.ts'
 import {
@@ -210,9 +211,9 @@ export class LocalLog implements Log, Part {
     return receipts && { ...receipts, deadLetters: deadLetters.codes.of(device) }
   }
 
-  async deadLetters(query: DeadLetterQuery): Promise<DeadLetter[]> {
+  async deadLetters({ after, ...query }: DeadLetterQuery): Promise<DeadLetter[]> {
     this.#refresh()
-    return this.#open().deadLetters.find(query)
+    return this.#open().deadLetters.find({ ...query, after: after?.[0] ?? 0 })
   }
 
   async deadLetter(sequence: number): Promise<DeadLetter | undefined> {
@@ -220,9 +221,13 @@ export class LocalLog implements Log, Part {
     return this.#open().deadLetters.get(sequence)
   }
 
-  async lookBack(query: DeadLetterLookBack): Promise<DeadLetterLook> {
+  async lookBack({ before, ...query }: DeadLetterLookBack): Promise<DeadLetterLook> {
     this.#refresh()
-    return this.#open().deadLetters.lookBack(query)
+    const { found, next } = this.#open().deadLetters.lookBack({
+      ...query,
+      before: before?.[0] ?? Number.MAX_SAFE_INTEGER,
+    })
+    return { found, ...(next !== undefined && { next: [next] }) }
   }
 
   async keptByCode(after: string): Promise<KeptByCode> {
@@ -230,9 +235,9 @@ export class LocalLog implements Log, Part {
     return this.#open().deadLetters.codes.kept(after)
   }
 
-  async lastDeadLetter(): Promise<number> {
+  async lastDeadLetter(): Promise<DeadLetterPlace> {
     this.#refresh()
-    return this.#open().deadLetters.last()
+    return [this.#open().deadLetters.last()]
   }
 
   async deadLetterCounts(): Promise<DeadLetterCounts> {
@@ -249,17 +254,17 @@ export class LocalLog implements Log, Part {
     return this.#open().deadLetters.purge(filter)
   }
 
-  async *followDeadLetters(after: number, signal: AbortSignal): AsyncGenerator<DeadLetter> {
+  async *followDeadLetters(after: DeadLetterPlace, signal: AbortSignal): AsyncGenerator<DeadLetter> {
     const wake = () => this.#changed.raise()
     signal.addEventListener('abort', wake, { once: true })
     try {
-      let sequence = after
+      let place = after
       let quiet = 0
       while (!signal.aborted && this.#state !== undefined) {
         const seen = this.#changed.raised
-        const letters = await this.deadLetters({ after: sequence, limit: DEAD_LETTERS_PER_READ_MAX })
+        const letters = await this.deadLetters({ after: place, limit: DEAD_LETTERS_PER_READ_MAX })
         for (const letter of letters) {
-          sequence = letter.sequence
+          place = [letter.sequence]
           yield letter
         }
         if (letters.length === 0) await this.#changed.waitOrLook(seen, quiet++)

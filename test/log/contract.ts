@@ -392,16 +392,16 @@ export function testLog(name: string, open: OpensLog): void {
       (await log.deadLetters({ limit: 10, ...query })).map(({ sequence }) => sequence)
     assert.deepEqual(await sequences({}), [1, 2, 3])
     assert.deepEqual(await sequences({ limit: 2 }), [1, 2])
-    assert.deepEqual(await sequences({ after: 1 }), [2, 3])
+    assert.deepEqual(await sequences({ after: [1] }), [2, 3])
     assert.deepEqual(await sequences({ device: 'device-1' }), [2])
     assert.deepEqual(await sequences({ code: 'empty' }), [2])
     assert.deepEqual(await sequences({ stream: 'power' }), [3])
-    assert.equal(await log.lastDeadLetter(), 3)
+    assert.deepEqual(await log.lastDeadLetter(), [3])
     assert.equal(await log.deadLetter(4), undefined)
 
     const stop = new AbortController()
     const followed: number[] = []
-    for await (const { offset } of log.followDeadLetters(2, stop.signal)) {
+    for await (const { offset } of log.followDeadLetters([2], stop.signal)) {
       followed.push(offset)
       if (offset === 2) {
         const more = { stored: 0, readings: 0, deadLetters: [deadLetter(3)] }

@@ -219,7 +219,7 @@ test('more dead letters of a device than a rule allows are told, and when they a
   }
   await bad(2)
   await platform.publish('a', 'environment', Buffer.from('x'))
-  await until(async () => (await platform.log.lastDeadLetter()) === 3)
+  await until(async () => (await platform.log.lastDeadLetter())[0] === 3)
   await platform.restart()
   assert.deepEqual(receiver.states, [])
   await bad(1)
