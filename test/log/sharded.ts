@@ -7,11 +7,11 @@ import type { LocalLog } from '../../log/local/local-log.ts'
 import type { Appends, DeviceLedger, DeviceReceipts, Ledger, Shard, Shards } from '../../log/log.ts'
 import type { LogError } from '../../log/log-error.ts'
 import { openLocal } from './local/open-local.ts'
+import { ShardedLetters } from './sharded-letters.ts'
 
-export class ShardedLog implements Appends, Shards {
+export class ShardedLog extends ShardedLetters implements Appends, Shards {
   readonly id: string
   readonly shards: readonly Shard[]
-  readonly logs: readonly LocalLog[]
 
   static async open(t: TestContext, directory: string, count: number): Promise<ShardedLog> {
     const logs: LocalLog[] = []
@@ -21,7 +21,7 @@ export class ShardedLog implements Appends, Shards {
   }
 
   private constructor(logs: readonly LocalLog[]) {
-    this.logs = logs
+    super(logs)
     this.id = logs.map(({ id }) => id).join('')
     this.shards = logs.flatMap(({ shards }) => shards)
   }
@@ -54,12 +54,6 @@ export class ShardedLog implements Appends, Shards {
 
   deviceReceipts(reader: string, device: string): Promise<DeviceReceipts | undefined> {
     return this.#of(device).deviceReceipts(reader, device)
-  }
-
-  /** Of its shards: of each dead letter the offset. */
-  async deadLetterOffsets(): Promise<number[][]> {
-    const letters = await Promise.all(this.logs.map((log) => log.deadLetters({ limit: 1_000 })))
-    return letters.map((each) => each.map(({ offset }) => offset))
   }
 
   #of(device: string): LocalLog {
