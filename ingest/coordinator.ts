@@ -16,20 +16,19 @@
  */
 
 import assert from 'node:assert/strict'
-import { setTimeout as delay } from 'node:timers/promises'
-import { INGEST_READER, type Shard, type Shards } from '../log/log.ts'
-import { LogError } from '../log/log-error.ts'
+import type { Shard, Shards } from '../log/log.ts'
 import { formatPosition, type Offset, type Position } from '../log/position.ts'
 import type { Maps } from '../maps/maps.ts'
 import type { TellsUnkept } from '../maps/unkept-columns.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ConfigWatch } from '../platform/config-watch.ts'
-import { INGEST_DRAIN_MS, LOG_FULL_INTERVAL_MS } from '../platform/limits.ts'
+import { INGEST_DRAIN_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { Throttle } from '../platform/throttle.ts'
 import type { SchemaFiles } from '../schemas/schema-files.ts'
+import { Commits } from './commits.ts'
 import { Gathering } from './gathering.ts'
-import { type Group, GroupBuilder, joinProgress, type ShardProgress } from './group.ts'
+import { type Group, GroupBuilder, type ShardProgress } from './group.ts'
 import { IngestError } from './ingest-error.ts'
 import type { IngestMetrics, StoreState } from './ingest-metrics.ts'
 import { endOf, heldOf, positionOf, readForIngest, type Source, startOfIngest } from './source.ts'
@@ -90,13 +89,12 @@ export class Coordinator {
   #builders: readonly GroupBuilder[] = []
   /** Sealed and not all reported, oldest first; dense sequences. */
   readonly #groups: Group[] = []
-  /** Done, waiting for the checkpoint; bounded with `#groups`. */
-  readonly #done: ShardProgress[] = []
+  /** Of each shard, what is done and waits for the checkpoint; bounded with `#groups`. */
+  #commits: readonly Commits[] = []
   /** Up to where each shard was made into groups. */
   #grouped: Offset[] = []
   #nextSequence = 0
   #sealTimer: NodeJS.Timeout | undefined
-  #advancing: Promise<void> | undefined
   readonly #deaths: number[] = []
   readonly #noticed = new Throttle(NOTICES_PER_DEVICE)
   readonly #following = new AbortController()
@@ -104,8 +102,6 @@ export class Coordinator {
   #wake: () => void = () => {}
   /** In force; undefined as long as they are those that the threads began with. */
   #schemas: SchemaFiles | undefined
-  /** The log had no room for dead letters when last asked. */
-  #isWaitingForRoom = false
   /** What waits for others need not any more. */
   #isEnding = false
   /** Nothing more is taken. */
@@ -179,14 +175,14 @@ export class Coordinator {
     this.#isOver = true
     clearTimeout(deadline)
     clearTimeout(this.#sealTimer)
-    await this.#advancing
+    await Promise.all(this.#commits.map((commits) => commits.settled()))
     await Promise.all(this.#slots.map((slot) => slot.starting))
     await Promise.all(this.#slots.map((slot) => slot.thread?.stop()))
   }
 
   /** Of a shard something is still to be made into a group, and every worker will take it. */
   #hasMore(): boolean {
-    if (this.#isOver || this.#isWaitingForRoom || this.#builders.every(({ isEmpty }) => isEmpty)) return false
+    if (this.#isOver || this.#fillable().every(({ isEmpty }) => isEmpty)) return false
     return this.#slots.every(({ thread, index }) => thread && !this.#deps.storeState.isTroubled(index))
   }
 
@@ -202,6 +198,8 @@ export class Coordinator {
     this.#grouped = [...start.store]
     const entriesMax = this.#options.writes.entriesMax * this.#options.workers
     this.#builders = log.shards.map((_shard, index) => new GroupBuilder(index, entriesMax))
+    const events = { moved: () => this.#pump(), failed: (error: unknown) => this.#giveUp(error) }
+    this.#commits = log.shards.map((shard) => new Commits({ shard, logger, ending: signal, ...events }))
     await Promise.all(
       log.shards.map(async (shard, index) => {
         const sources = readForIngest(log, index, start, logger, signal)
@@ -253,12 +251,18 @@ export class Coordinator {
     this.#wake()
   }
 
+  /** Of a shard without room for dead letters nothing more is handed out, so that it does not take the places of the others. */
+  #fillable(): GroupBuilder[] {
+    return this.#builders.filter((_builder, shard) => this.#commits[shard]?.isWaitingForRoom === false)
+  }
+
   /** The shard whose turn it is to become a group now; of several that whose turn was longest ago. */
   #due(): GroupBuilder | undefined {
     clearTimeout(this.#sealTimer)
-    const filled = this.#builders.filter(({ isEmpty }) => !isEmpty).sort((a, b) => a.sealedAt - b.sealedAt)
-    const [longest] = filled
-    if (longest === undefined || this.#groups.length + this.#done.length >= INGEST_GROUPS_MAX) return undefined
+    const filled = this.#fillable().filter(({ isEmpty }) => !isEmpty)
+    const [longest] = filled.sort((a, b) => a.sealedAt - b.sealedAt)
+    const waiting = this.#commits.reduce((sum, commits) => sum + (commits.isWaitingForRoom ? 0 : commits.waiting), 0)
+    if (longest === undefined || this.#groups.length + waiting >= INGEST_GROUPS_MAX) return undefined
     const hasCapacity = this.#slots.some(
       ({ thread, next, has }) => thread && has.length < INGEST_GROUPS_PER_WORKER_MAX && next === this.#nextSequence,
     )
@@ -294,9 +298,11 @@ export class Coordinator {
     this.#groups[outcome.sequence - first]?.settle(outcome)
     while (this.#groups[0]?.isDone) {
       const group = this.#groups.shift()
-      if (group?.isAccounted === false) this.#done.push(this.#progressOf(group))
+      if (group === undefined || group.isAccounted) continue
+      const { [group.shard]: commits } = this.#commits
+      assert(commits, `the log has no shard ${group.shard}`)
+      commits.add(this.#progressOf(group))
     }
-    if (this.#done.length > 0) this.#advancing ??= this.#advance()
     this.#pump()
   }
 
@@ -305,51 +311,6 @@ export class Coordinator {
     const now = this.#deps.clock.now()
     const due = progress.notices?.filter(({ device }) => this.#noticed.wait(now, device) !== undefined)
     return { ...progress, notices: due ?? [] }
-  }
-
-  /** One durable step at a time; what gets done meanwhile goes with the next. */
-  async #advance(): Promise<void> {
-    let most = INGEST_GROUPS_MAX
-    try {
-      for (;;) {
-        // More is pushed while this step is on its way to the disk: only what it covers is taken off.
-        const shard = this.#done[0]?.shard
-        const end = this.#done.findIndex((each) => each.shard !== shard)
-        const done = this.#done.slice(0, Math.min(most, end < 0 ? this.#done.length : end))
-        const progress = joinProgress(done)
-        if (progress === undefined) break
-        if (await this.#account(progress)) {
-          this.#done.splice(0, done.length)
-          this.#pump()
-        } else if (this.#following.signal.aborted) break
-        else most = 1 // Retention makes room after each, so a little at a time gets through.
-      }
-    } catch (error) {
-      this.#giveUp(error)
-    } finally {
-      this.#advancing = undefined
-      this.#wake()
-    }
-  }
-
-  /** False, after a while, if the log has no room for the dead letters of it. */
-  async #account({ shard: number, ...progress }: ShardProgress): Promise<boolean> {
-    const { [number]: shard } = this.#deps.log.shards
-    assert(shard, `the log has no shard ${number}`)
-    try {
-      await shard.advance(INGEST_READER, progress)
-      this.#isWaitingForRoom = false
-      return true
-    } catch (error) {
-      if (!(error instanceof LogError && error.code === 'log-full')) throw error
-      if (!this.#isWaitingForRoom) {
-        this.#isWaitingForRoom = true
-        const waiting = progress.deadLetters.length
-        this.#deps.logger.error({ waiting }, `dead letters wait, and all after them: ${error.message}`)
-      }
-      await delay(LOG_FULL_INTERVAL_MS, undefined, { signal: this.#following.signal }).catch(() => undefined)
-      return false
-    }
   }
 
   async #occupy(slot: WorkerSlot): Promise<void> {

@@ -8,6 +8,7 @@ import type { StoreWrites } from '../../ingest/store.ts'
 import type { StoreOptions } from '../../ingest/stores.ts'
 import { WorkerThread } from '../../ingest/worker-thread.ts'
 import type { Shards } from '../../log/log.ts'
+import { LogError } from '../../log/log-error.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { createMetrics } from '../../platform/metrics.ts'
@@ -181,6 +182,26 @@ test('entries of a shard wait for others of it, whatever comes in the other shar
   assert.equal(server.requests.length, 5, 'what is much in one shard goes, and takes nothing of others with it')
   await coordinator.stop()
   assert.deepEqual([(await log.ledger('ingest')).pending, server.requests.length], [0, 8])
+})
+
+test('a shard without room for its dead letters keeps no other from being stored', async (t) => {
+  const log = await ShardedLog.open(t, join(await temporaryDirectory(t), 'log'), 4)
+  const { store } = await serverOf(t)
+  const [full, other] = log.shards
+  assert(full && other)
+  const advance = full.advance.bind(full)
+  let isFull = true
+  full.advance = (...args) => (isFull ? Promise.reject(new LogError('log-full', 'a test')) : advance(...args))
+  const coordinator = coordinatorOf(t, log, store, 2, () => false)
+  await coordinator.start()
+  for (let n = 0; n < 20; n++) {
+    // One of each of these shards.
+    await Promise.all([append(log, 'a', environment(T0 + n, n)), append(log, 'b', environment(T0 + n, n))])
+    await until(async () => (await other.ledger('ingest')).stored === n + 1)
+  }
+  assert.equal((await full.ledger('ingest')).stored, 0)
+  isFull = false
+  assert.equal((await settled(log)).stored, 40)
 })
 
 test('a worker that dies is replaced, and what it had is stored by its successor', async (t) => {
