@@ -232,7 +232,7 @@ export type SetAsideReason = Pick<NewDeadLetter, 'code' | 'reason'>
 /** Takes messages. */
 export interface Appends {
   /**
-   * Appends one entry. `onDurable` is called once, in append order: without an argument when the entry is on disk,
+   * Appends one entry. `onDurable` is called once, in the order in which entries of its shard were appended: without an argument when the entry is on disk,
    * with a `LogError` when it was refused. Never throws for the world's faults.
    */
   append(entry: NewEntry, onDurable: (error?: LogError) => void): void
