@@ -155,6 +155,17 @@ export class LiveLook {
     return (this.#strange[this.#places.row(from)] as number) > 0 ? 'altered' : 'missing'
   }
 
+  /** How often messages were sent that have a reading of its device, stream and time, whatever it says. */
+  timesAt(row: number): number {
+    const sent = this.#sent
+    const [from, to] = this.#places.find(sent.rowStream(row), sent.rowDevice(row), sent.rowMicros(row))
+    const messages = new Set<number>()
+    for (let place = from; place < to; place++) messages.add(sent.messageOf(this.#places.row(place)))
+    let times = 0
+    for (const message of messages) times += sent.times(message)
+    return times
+  }
+
   /** Each reading is expected once for each time that it was certainly taken; `isDue`: of a message that is to come. */
   account(isDue: (message: number) => boolean): LiveAccount {
     const account: LiveAccount = {

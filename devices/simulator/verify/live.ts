@@ -26,7 +26,7 @@ export async function judgeLive(live: LiveLook, deps: LiveDeps): Promise<LiveAcc
   const { sent, findings, lateMs } = deps
   const account = live.account((message) => isDue(message, live, deps))
   tellLost(account.lost, live, deps)
-  await tellDuplicated(account.duplicated, deps)
+  await tellDuplicated(account.duplicated, live, deps)
   const alteredToo = new Set(deps.reconciled?.altered.map(sent.showRow))
   for (const row of account.altered) {
     if (alteredToo.has(sent.showRow(row))) continue
@@ -66,22 +66,29 @@ function tellLost(rows: readonly number[], live: LiveLook, { sent, findings, rec
   }
 }
 
-/** What the log has more often than it was sent, an app gets so often. */
-async function tellDuplicated(rows: readonly number[], { sent, findings, witnesses }: LiveDeps): Promise<void> {
+/** What the log has more often than it was sent, an app gets so often. Those that are not asked about are told as most of the others. */
+async function tellDuplicated(
+  rows: readonly number[],
+  live: LiveLook,
+  { sent, findings, witnesses }: LiveDeps,
+): Promise<void> {
   const because = {
     broker: 'it was sent once, and the log has it more often, each time received anew',
     log: 'it was sent once and received once, and the log has it more often',
     live: 'it was sent once, and an app got it more often',
   }
-  let stage: keyof typeof because = 'live'
-  for (const [index, row] of rows.entries()) {
-    if (index < ASKED_MAX) {
-      const places = await witnesses.placesOf(row)
-      const isMore = places.length > sent.times(sent.messageOf(row))
-      stage = !isMore ? 'live' : new Set(places.map(({ receivedAt }) => receivedAt)).size === 1 ? 'log' : 'broker'
-    }
+  const counts = { live: 0, log: 0, broker: 0 }
+  for (const row of rows.slice(0, ASKED_MAX)) {
+    const places = await witnesses.placesOf(row)
+    const isMore = places.length > live.timesAt(row)
+    const receipts = new Set(places.map(({ receivedAt }) => receivedAt))
+    const stage = !isMore ? 'live' : receipts.size === 1 ? 'log' : 'broker'
+    counts[stage]++
     findings.add({ code: 'live-duplicated', stage, because: because[stage], example: sent.showRow(row) })
   }
+  const most = (['live', 'log', 'broker'] as const).toSorted((one, other) => counts[other] - counts[one])[0] ?? 'live'
+  const more = rows.length - ASKED_MAX
+  if (more > 0) findings.add({ code: 'live-duplicated', stage: most, because: because[most], count: more })
 }
 
 async function tellSwapped(swapped: readonly Swapped[], { sent, findings, witnesses }: LiveDeps): Promise<void> {
