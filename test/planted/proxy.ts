@@ -14,6 +14,8 @@ import { generate, type IPublishPacket, type Packet, parser } from 'mqtt-packet'
 export interface Between {
   /** To the broker. */
   forward(packet: Packet): void
+  /** To the broker once more, as a message of its own, of whose acknowledgement the device hears nothing. */
+  repeat(packet: IPublishPacket): void
   /** To the device. */
   answer(packet: Packet): void
 }
@@ -21,8 +23,8 @@ export interface Between {
 /** Does with each PUBLISH of any device what it likes; `number` counts them from 1. */
 export type OnPublish = (packet: IPublishPacket, number: number, between: Between) => void
 
-/** Ids of messages that no device has sent: theirs count up from 1. */
-const OWN_IDS_FROM = 0xff00
+/** Of a message that no device has sent: far from those in flight, which are in a row from wherever the device began. */
+const ownId = (messageId = 0): number => messageId ^ 0x8000 || 1
 
 export const faults = {
   /** Every `n`th is answered, and goes no further. */
@@ -33,8 +35,7 @@ export const faults = {
   /** Every `n`th goes twice, as two messages. */
   doubles: (n) => (packet, number, between) => {
     between.forward(packet)
-    const messageId = OWN_IDS_FROM + (number % 0x100)
-    if (number % n === 0) between.forward({ ...packet, messageId })
+    if (number % n === 0) between.repeat(packet)
   },
   /** Of every `n`th one bit of the payload is another: in the middle of the last third, where there are values. */
   alters: (n) => (packet, number, between) => {
@@ -67,8 +68,14 @@ export async function startProxy(brokerPort: number, onPublish: OnPublish): Prom
     const write = (socket: Socket, packet: Packet) => {
       if (!socket.destroyed) socket.write(generate(packet, level))
     }
+    const own = new Set<number>()
     const between = {
       forward: (packet: Packet) => write(broker, packet),
+      repeat: (packet: IPublishPacket) => {
+        const messageId = ownId(packet.messageId)
+        own.add(messageId)
+        write(broker, { ...packet, messageId })
+      },
       answer: (packet: Packet) => write(device, packet),
     }
     const fromDevice = parser(level)
@@ -79,7 +86,7 @@ export async function startProxy(brokerPort: number, onPublish: OnPublish): Prom
     })
     const fromBroker = parser(level)
     fromBroker.on('packet', (packet) => {
-      const isOwn = packet.cmd === 'puback' && (packet.messageId ?? 0) >= OWN_IDS_FROM
+      const isOwn = packet.cmd === 'puback' && own.delete(packet.messageId ?? 0)
       if (!isOwn) between.answer(packet)
     })
     for (const [socket, reader, other] of [
