@@ -30,7 +30,7 @@ const { status } = spawnSync(
   process.execPath,
   [
     ...['--import', 'tsx', '--import', new URL('overdue.js', import.meta.url).href],
-    ...['--test', '--test-concurrency=4', '--test-timeout=300000'],
+    ...['--test', '--test-concurrency=3', '--test-timeout=300000'],
     ...['spec', join(here, 'slowest.js')].flatMap((reporter) => [
       `--test-reporter=${reporter}`,
       '--test-reporter-destination=stdout',
