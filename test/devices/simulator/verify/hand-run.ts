@@ -125,8 +125,8 @@ export class HandRun {
     const known = this.#clients.get(device)
     if (known !== undefined) return known
     const password = await this.platform.deviceToken(device)
-    const url = `mqtt://127.0.0.1:${this.platform.mqttPort}`
-    const client = await connectAsync(url, { clientId: device, username: device, password })
+    const { mqttPort: port } = this.platform
+    const client = await connectAsync({ port, clientId: device, username: device, password })
     this.#clients.set(device, client)
     return client
   }
