@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type ConnectOptions, connect, type Subscription, TelltaleError } from '../../client/client.ts'
 import { until } from '../until.ts'
-import { reading, ScriptedGateway } from './scripted-gateway.ts'
+import { type AppSocket, reading, ScriptedGateway } from './scripted-gateway.ts'
 
 const ENVIRONMENT = 'devices/+/telemetry/environment'
 
@@ -265,7 +265,10 @@ test('an update on its way is waited for by what comes after it', async (t) => {
 test('two that ask for the same have a connection each, for the gateway would make one of them', async (t) => {
   const { gateway, live } = await start(t)
   const [one, same, other] = [ENVIRONMENT, ENVIRONMENT, 'devices/+/telemetry/+'].map((filter) => live.subscribe(filter))
-  const [first, second] = [await gateway.app(), await gateway.app()]
+  const connected = [await gateway.app(), await gateway.app()]
+  // Either connection may come first.
+  await until(() => connected.flatMap(({ commands }) => commands).length === 3)
+  const [second, first] = connected.sort((a, b) => a.commands.length - b.commands.length) as [AppSocket, AppSocket]
   await first.subscribe('s1')
   await first.subscribe('s2')
   await second.subscribe('s1')
