@@ -93,7 +93,7 @@ export class LocalCommands implements Commands {
     const why = full()
     if (why !== undefined) throw why
     await preallocation.readyFor(sizeOf(command.payload))
-    const added = await environment.durable(environment.root.transaction(() => this.#add(command)))
+    const added = await environment.durable(environment.root.transaction(() => this.addNow(command)))
     if (added instanceof LogError) throw added
     changed.tell()
     return added
@@ -106,7 +106,7 @@ export class LocalCommands implements Commands {
 
   async change(device: string, changes: readonly CommandChange[]): Promise<Command[]> {
     const { environment, changed } = this.#dependencies
-    const done = await environment.durable(environment.root.transaction(() => this.#change(device, changes)))
+    const done = await environment.durable(environment.root.transaction(() => this.changeNow(device, changes)))
     if (done.some(({ state }) => state === 'cancelled')) changed.tell()
     return done
   }
@@ -114,7 +114,7 @@ export class LocalCommands implements Commands {
   async expire(): Promise<Command[]> {
     const { environment } = this.#dependencies
     if ((this.nextExpiry() ?? LAST) > this.#dependencies.clock.now()) return []
-    return environment.durable(environment.root.transaction(() => this.#expire()))
+    return environment.durable(environment.root.transaction(() => this.expireNow()))
   }
 
   nextExpiry(): number | undefined {
@@ -156,7 +156,7 @@ export class LocalCommands implements Commands {
   }
 
   /** Only within a transaction, as all that follows. */
-  #add({ device, payload, expiresAt }: NewCommand): Command | LogError {
+  addNow({ device, payload, expiresAt }: NewCommand): Command | LogError {
     const createdAt = this.#dependencies.clock.now()
     const bytes = sizeOf(payload)
     const totals = this.#totals()
@@ -187,7 +187,7 @@ export class LocalCommands implements Commands {
     return this.#command(device, number, kept)
   }
 
-  #change(device: string, changes: readonly CommandChange[]): Command[] {
+  changeNow(device: string, changes: readonly CommandChange[]): Command[] {
     const totals = this.#totals()
     const at = this.#dependencies.clock.now()
     const done: Command[] = []
@@ -205,7 +205,7 @@ export class LocalCommands implements Commands {
     return done
   }
 
-  #expire(): Command[] {
+  expireNow(): Command[] {
     const totals = this.#totals()
     const now = this.#dependencies.clock.now()
     const range = { start: [EXPIRY], end: [EXPIRY, now, LAST], limit: EXPIRED_AT_ONCE_MAX }

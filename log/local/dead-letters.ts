@@ -194,16 +194,18 @@ export class DeadLetters {
     const upTo = this.last()
     let purged = 0
     for (let after = 0; after < upTo; ) {
-      const part = this.#root.transaction(() => {
-        const { found, next } = this.look(filter, after, upTo)
-        this.remove(found, 'purged')
-        return { count: found.length, next }
-      })
-      const { count, next } = await this.#durable(part)
+      const { count, next } = await this.#durable(this.#root.transaction(() => this.purgeNow(filter, after, upTo)))
       purged += count
       after = next
     }
     return purged
+  }
+
+  /** Only within a transaction: one look's worth. */
+  purgeNow(filter: DeadLetterFilter, after: number, upTo: number): { readonly count: number; readonly next: number } {
+    const { found, next } = this.look(filter, after, upTo)
+    this.remove(found, 'purged')
+    return { count: found.length, next }
   }
 
   #expire(): number {

@@ -65,11 +65,12 @@ interface CommitError extends Error {
 
 /**
  * Opens or makes the log in `directory`. Throws a `LogError`: `log-failed` says what the disk refused, `log-corrupt` what
- * is wrong with the file. `onFailed` is told of the first commit that fails: nothing may be written after it.
+ * is wrong with the file. `onFailed` is told of the first commit that fails: nothing may be written after it. `id`: of one that is made.
  */
 export async function openEnvironment(
   directory: string,
   onFailed: (error: LogError) => void = () => undefined,
+  id = randomBytes(4).toString('hex'),
 ): Promise<Environment> {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
@@ -86,7 +87,7 @@ export async function openEnvironment(
     // A reader killed with -9 keeps old pages from being used again until its slot is cleared.
     root.readerCheck()
     const meta = root.openDB<unknown, string>({ name: 'meta', encoding: 'msgpack' })
-    await initialise(meta)
+    await initialise(meta, id)
     markBegun(directory, String(meta.get('id')))
     chmodSync(directory, 0o700)
     return {
@@ -188,12 +189,12 @@ function isCommitError(error: unknown): error is CommitError {
   return error instanceof Error && 'commitError' in error
 }
 
-async function initialise(meta: Environment['meta']): Promise<void> {
+async function initialise(meta: Environment['meta'], id: string): Promise<void> {
   await meta.transaction(() => {
     const version = meta.get('format')
     if (version === undefined) {
       meta.put('format', FORMAT_VERSION)
-      meta.put('id', randomBytes(4).toString('hex'))
+      meta.put('id', id)
     } else if (version !== FORMAT_VERSION) {
       throw new LogError('log-failed', `the log has format ${version}; this version reads format ${FORMAT_VERSION}`)
     }

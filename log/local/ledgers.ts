@@ -89,36 +89,47 @@ export class Ledgers {
    * moved the reader's checkpoint.
    */
   async advance(reader: string, progress: Advance): Promise<number> {
-    const { ledgers, root } = this.#environment
     const devices = byDevice(progress)
     let expired = 0
-    await root.transaction(() => {
-      const kept = this.#kept(reader) ?? NOTHING_KEPT
-      const left = this.#left.get(reader) ?? kept.next
-      if (kept.next !== left) throw new LogError('log-locked', movedBy(reader, kept.next, left))
-      const passed = progress.next - kept.next
-      assert(passed >= 0, `the checkpoint of ${reader} would go back from ${kept.next} to ${progress.next}`)
-      const { setAsideBefore = 0 } = progress
-      const accounted = progress.stored + progress.deadLetters.length + setAsideBefore
-      assert.equal(accounted, passed, `${reader} passes ${passed} entries and ledgers for ${accounted}`)
-      expired = this.#deadLetters.setAside(progress.deadLetters)
-      if (progress.notices !== undefined) this.#notices.add(progress.notices)
-      const now = this.#clock.now()
-      for (const [device, more] of devices) this.records.add(reader, device, more, now)
-      if (reader === INGEST_READER) {
-        this.undecoded.add(kept.next, progress.next, progress.deadLetters)
-        this.times.add(kept.next, progress.next, now)
-        this.#moveAhead(kept.next, progress.next, -setAsideBefore)
-      }
-      ledgers.put(reader, {
-        next: progress.next,
-        stored: kept.stored + progress.stored,
-        deadLettered: kept.deadLettered + progress.deadLetters.length + setAsideBefore,
-        readings: kept.readings + progress.readings,
-        superseded: (kept.superseded ?? 0) + (progress.superseded ?? 0),
-      } satisfies Kept)
+    await this.#environment.root.transaction(() => {
+      const next = this.next(reader)
+      const left = this.#left.get(reader) ?? next
+      if (next !== left) throw new LogError('log-locked', movedBy(reader, next, left))
+      expired = this.pass(reader, progress, devices)
     })
     this.#left.set(reader, progress.next)
+    return expired
+  }
+
+  /** Where the reader is, 0 if it never advanced; this process need not be it. */
+  next(reader: string): number {
+    return (this.#kept(reader) ?? NOTHING_KEPT).next
+  }
+
+  /** Only within a transaction. Returns how many dead letters had to go. */
+  pass(reader: string, progress: Advance, devices = byDevice(progress)): number {
+    const kept = this.#kept(reader) ?? NOTHING_KEPT
+    const passed = progress.next - kept.next
+    assert(passed >= 0, `the checkpoint of ${reader} would go back from ${kept.next} to ${progress.next}`)
+    const { setAsideBefore = 0 } = progress
+    const accounted = progress.stored + progress.deadLetters.length + setAsideBefore
+    assert.equal(accounted, passed, `${reader} passes ${passed} entries and ledgers for ${accounted}`)
+    const expired = this.#deadLetters.setAside(progress.deadLetters)
+    if (progress.notices !== undefined) this.#notices.add(progress.notices)
+    const now = this.#clock.now()
+    for (const [device, more] of devices) this.records.add(reader, device, more, now)
+    if (reader === INGEST_READER) {
+      this.undecoded.add(kept.next, progress.next, progress.deadLetters)
+      this.times.add(kept.next, progress.next, now)
+      this.#moveAhead(kept.next, progress.next, -setAsideBefore)
+    }
+    this.#environment.ledgers.put(reader, {
+      next: progress.next,
+      stored: kept.stored + progress.stored,
+      deadLettered: kept.deadLettered + progress.deadLetters.length + setAsideBefore,
+      readings: kept.readings + progress.readings,
+      superseded: (kept.superseded ?? 0) + (progress.superseded ?? 0),
+    } satisfies Kept)
     return expired
   }
 

@@ -47,7 +47,8 @@ import { LocalCommands } from './commands.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
 import { bytesOfCommits, type Environment, newestCommit, openEnvironment } from './environment.ts'
-import { LocalJournal, lostCounter } from './journal.ts'
+import { GatheredJournal, type GatheredJournalDependencies, lostCounter } from './journal.ts'
+import { JournalRecords } from './journal-records.ts'
 import { Ledgers } from './ledgers.ts'
 import { LocalShard } from './local-shard.ts'
 import { acquireClaim, releaseClaim } from './lock.ts'
@@ -100,7 +101,7 @@ interface Open {
   readonly preallocation: Preallocation
   readonly presence: Presence
   readonly commands: LocalCommands
-  readonly journal: LocalJournal
+  readonly journal: GatheredJournal
   readonly roles: Roles
   readonly writing?: Writing
 }
@@ -317,7 +318,14 @@ export class LocalLog implements Log, Part {
       max: this.#options.commandsMax,
       clock,
     })
-    const journal = new LocalJournal({ environment, full: () => this.full, clock, lost: this.#journalLost })
+    const records = new JournalRecords(environment)
+    const write: GatheredJournalDependencies['write'] = (gathered) =>
+      environment.durable(
+        environment.journal.transaction(() => {
+          for (const [name, each] of gathered) records.keep(name, each)
+        }),
+      )
+    const journal = new GatheredJournal({ records, write, full: () => this.full, clock, lost: this.#journalLost })
     const onAdvanced = (progress: Progress) => {
       if (progress.deadLetters.length > 0 || (progress.notices?.length ?? 0) > 0) this.#changed.tell()
     }
