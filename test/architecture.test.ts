@@ -46,7 +46,7 @@ const INNER: Record<string, Record<string, readonly string[]>> = {
     '.': ['live', 'server', 'devices', 'alerts'],
   },
   ingest: { duckdb: ['.'], influx: ['.'], '.': ['duckdb', 'influx'] },
-  log: { local: ['.'], '.': [] },
+  log: { local: ['.'], streams: ['.'], kafka: ['streams', '.'], '.': [] },
   'devices/simulator': {
     signals: ['.'],
     scenario: ['signals'],
