@@ -43,6 +43,8 @@ export const CONNECT_MS_MAX = 5_000
 export const REQUEST_MS_MAX = 10_000
 /** Of connections to one broker that nobody uses. */
 const IDLE_CONNECTIONS_MAX = 64
+/** By it the brokers name us in their logs and quotas. */
+const CLIENT_ID = 'telltale'
 const NOBODY = -1
 const READ_UNCOMMITTED = 0
 /** Of a batch: it is a mark of a transaction. */
@@ -58,15 +60,16 @@ const NOTHING = Buffer.alloc(0)
 
 export class KafkaClient {
   readonly #options: KafkaOptions
-  readonly #clientId: string
+  readonly #requestMs: number
+  readonly #brokerWaitMs: number
   readonly #idle = new Map<string, Connection[]>()
   readonly #open = new Set<Connection>()
   #isClosed = false
 
-  /** By `clientId` the brokers name us in their logs and quotas. */
-  constructor(options: KafkaOptions, clientId = 'telltale') {
+  constructor(options: KafkaOptions, { requestMs = REQUEST_MS_MAX }: { readonly requestMs?: number } = {}) {
     this.#options = options
-    this.#clientId = clientId
+    this.#requestMs = requestMs
+    this.#brokerWaitMs = Math.min(BROKER_WAIT_MS_MAX, requestMs / 2)
   }
 
   get isClosed(): boolean {
@@ -117,7 +120,7 @@ export class KafkaClient {
     const messages = records.map(({ key, value, timestamp }) => ({ key, value, timestamp, topic, partition }))
     const sequences = new NumericMap([[`${topic}:${partition}`, sequence]])
     const answer = await this.#ask(broker, (connection) =>
-      produceV9.api.async(connection, -1, BROKER_WAIT_MS_MAX, messages, { ...identity, sequences }),
+      produceV9.api.async(connection, -1, this.#brokerWaitMs, messages, { ...identity, sequences }),
     )
     const base = typeof answer === 'boolean' ? undefined : answer.responses[0]?.partitionResponses[0]?.baseOffset
     if (base === undefined) throw new BrokerError(`${formatBroker(broker)}: an answer without an offset`)
@@ -136,7 +139,19 @@ export class KafkaClient {
     const topics = [{ topicId: topic, partitions: [{ ...place, partitionMaxBytes: bytesMax }] }]
     const answer = await this.#ask(
       broker,
-      (connection) => fetchV12.api.async(connection, waitMs, 1, bytesMax, READ_UNCOMMITTED, 0, NOBODY, topics, [], ''),
+      (connection) =>
+        fetchV12.api.async(
+          connection,
+          Math.min(waitMs, this.#brokerWaitMs),
+          1,
+          bytesMax,
+          READ_UNCOMMITTED,
+          0,
+          NOBODY,
+          topics,
+          [],
+          '',
+        ),
       signal,
     )
     const found: FetchedRecord[] = []
@@ -164,7 +179,7 @@ export class KafkaClient {
   async deleteRecords(broker: BrokerAddress, { topic, partition }: TopicPartition, before: number): Promise<void> {
     const partitions = [{ partitionIndex: partition, offset: BigInt(before) }]
     await this.#ask(broker, (connection) =>
-      deleteRecordsV2.api.async(connection, [{ name: topic, partitions }], BROKER_WAIT_MS_MAX),
+      deleteRecordsV2.api.async(connection, [{ name: topic, partitions }], this.#brokerWaitMs),
     )
   }
 
@@ -198,7 +213,7 @@ export class KafkaClient {
       assignments: [],
       configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
     }))
-    await this.#ask(broker, (connection) => createTopicsV7.api.async(connection, asked, BROKER_WAIT_MS_MAX, false))
+    await this.#ask(broker, (connection) => createTopicsV7.api.async(connection, asked, this.#brokerWaitMs, false))
   }
 
   async #ask<R>(
@@ -232,9 +247,9 @@ export class KafkaClient {
 
   #newConnection(key: string, host: string): Connection {
     const { tls, sasl } = this.#options
-    const connection = new Connection(this.#clientId, {
+    const connection = new Connection(CLIENT_ID, {
       connectTimeout: CONNECT_MS_MAX,
-      requestTimeout: REQUEST_MS_MAX,
+      requestTimeout: this.#requestMs,
       ...(tls && { tls: { ...tls }, tlsServerName: isIP(host) === 0 }),
       ...(sasl && {
         sasl: { mechanism: MECHANISMS[sasl.mechanism], username: sasl.user, password: sasl.password },

@@ -8,7 +8,7 @@ import type { NewRecord, ReadLimits, Stream, StreamRecord } from '../streams/str
 import type { BrokerAddress } from './address.ts'
 import type { KafkaClient } from './client.ts'
 import type { Leaders } from './leaders.ts'
-import { Producer } from './producer.ts'
+import { type AppendTimes, Producer } from './producer.ts'
 import {
   BROKER_WAIT_MS_MAX,
   BrokerError,
@@ -29,11 +29,11 @@ export class KafkaStream implements Stream {
   readonly #place: TopicPartition
   readonly #producer: Producer
 
-  constructor(client: KafkaClient, leaders: Leaders, place: TopicPartition, clock: () => number) {
+  constructor(client: KafkaClient, leaders: Leaders, place: TopicPartition, times: AppendTimes) {
     this.#client = client
     this.#leaders = leaders
     this.#place = place
-    this.#producer = new Producer(client, leaders, place, clock)
+    this.#producer = new Producer(client, leaders, place, times)
   }
 
   append(records: readonly NewRecord[]): Promise<void> {

@@ -11,21 +11,31 @@ import { type BrokerAddress, formatKafkaAddress, type KafkaOptions } from './add
 import { KafkaClient } from './client.ts'
 import { KafkaStream } from './kafka-stream.ts'
 import { Leaders } from './leaders.ts'
+import { APPEND_PATIENCE_MS, type AppendTimes } from './producer.ts'
 import { checkTopics, topicOf, topicsOf } from './topics.ts'
+
+export interface KafkaTimes {
+  readonly clock?: () => number
+  /** When a request that was not answered has failed. */
+  readonly requestMs?: number
+  /** How long an append is tried again, and one request more, before it is rejected. */
+  readonly appendPatienceMs?: number
+}
 
 export class KafkaStreams implements Streams {
   readonly where: string
   readonly #options: KafkaOptions
-  readonly #clock: () => number
+  readonly #times: AppendTimes
   readonly #client: KafkaClient
   readonly #leaders: Leaders
   #streams: Record<StreamKind, readonly KafkaStream[]> | undefined
 
-  constructor(options: KafkaOptions, { clock = Date.now }: { readonly clock?: () => number } = {}) {
+  constructor(options: KafkaOptions, times: KafkaTimes = {}) {
     this.where = formatKafkaAddress(options)
     this.#options = options
-    this.#clock = clock
-    this.#client = new KafkaClient(options)
+    const { clock = Date.now, appendPatienceMs = APPEND_PATIENCE_MS } = times
+    this.#times = { clock, patienceMs: appendPatienceMs }
+    this.#client = new KafkaClient(options, times)
     this.#leaders = new Leaders(this.#client, options.brokers, topicsOf(options), this.where)
   }
 
@@ -39,7 +49,7 @@ export class KafkaStreams implements Streams {
     const streamsOf = (kind: StreamKind) =>
       Array.from({ length: shards }, (_, partition) => {
         const place = { topic: topicOf(this.#options, kind), partition }
-        return new KafkaStream(this.#client, this.#leaders, place, this.#clock)
+        return new KafkaStream(this.#client, this.#leaders, place, this.#times)
       })
     this.#streams = { log: streamsOf('log'), books: streamsOf('books') }
   }

@@ -23,22 +23,28 @@ const RECORD_HEAD_BYTES = 32
 /** They are 31 bits: before they end there is another identity. */
 const SEQUENCE_MAX = 2 ** 30
 
+export interface AppendTimes {
+  readonly clock: () => number
+  /** How long a batch that may go better is sent again. */
+  readonly patienceMs: number
+}
+
 export class Producer {
   readonly #client: KafkaClient
   readonly #leaders: Leaders
   readonly #place: TopicPartition
-  readonly #clock: () => number
+  readonly #times: AppendTimes
   #identity: ProducerIdentity | undefined
   #sequence = 0
   /** No record that is appended from now on has a lower offset. */
   #next = 0
   #isAppending = false
 
-  constructor(client: KafkaClient, leaders: Leaders, place: TopicPartition, clock: () => number) {
+  constructor(client: KafkaClient, leaders: Leaders, place: TopicPartition, times: AppendTimes) {
     this.#client = client
     this.#leaders = leaders
     this.#place = place
-    this.#clock = clock
+    this.#times = times
   }
 
   /** See `Stream.append`. */
@@ -46,7 +52,7 @@ export class Producer {
     assert(!this.#isAppending, 'an append that overlaps another one of its stream')
     this.#isAppending = true
     try {
-      const timestamp = BigInt(this.#clock())
+      const timestamp = BigInt(this.#times.clock())
       for (const batch of batches(records, timestamp)) await this.#produce(batch)
     } finally {
       this.#isAppending = false
@@ -56,7 +62,7 @@ export class Producer {
   async #produce(batch: readonly ProducedRecord[]): Promise<void> {
     if (this.#sequence > SEQUENCE_MAX) this.#renew()
     try {
-      const base = await this.#leaders.ask(this.#place, APPEND_PATIENCE_MS, async (leader) => {
+      const base = await this.#leaders.ask(this.#place, this.#times.patienceMs, async (leader) => {
         this.#identity ??= await this.#client.newProducer(leader)
         return await this.#client.produce(leader, this.#place, this.#identity, this.#sequence, batch)
       })

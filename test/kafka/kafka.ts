@@ -23,6 +23,8 @@ const QUIET = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'
 export interface KafkaOptions {
   /** 1 unless given. */
   readonly nodes?: 1 | 3
+  /** Of each node, the port that clients are told to use instead of its `outside`: of a proxy before it. */
+  readonly advertised?: readonly number[]
   /** Listens with TLS and with SASL, too; files in PEM. `cert` and `key` are localhost's, and `ca` signs those who connect with a certificate. */
   readonly secured?: { readonly cert: string; readonly key: string; readonly ca: string }
 }
@@ -39,20 +41,23 @@ export const KAFKA_USER = { user: 'telltale', password: 'kafka-secret' } as cons
 interface Ports {
   readonly plain: number
   readonly controller: number
+  /** As `plain`, for clients that are sent through a proxy. */
+  readonly outside: number
   readonly sasl: number
   readonly tls: number
   readonly saslTls: number
 }
 
-export async function startKafka({ nodes: count = 1, secured }: KafkaOptions = {}): Promise<Kafka> {
+export async function startKafka({ nodes: count = 1, ...options }: KafkaOptions = {}): Promise<Kafka> {
   const program = kafkaProgram()
   const directory = await mkdtemp(join(tmpdir(), 'telltale-kafka-'))
   const ports: Ports[] = []
   for (let id = 0; id < count; id++) {
-    const [plain, controller, sasl] = [await freePort(), await freePort(), await freePort()]
-    ports.push({ plain, controller, sasl, tls: await freePort(), saslTls: await freePort() })
+    const [plain, controller, outside] = [await freePort(), await freePort(), await freePort()]
+    const [sasl, tls, saslTls] = [await freePort(), await freePort(), await freePort()]
+    ports.push({ plain, controller, outside, sasl, tls, saslTls })
   }
-  const nodes = ports.map((_, index) => new KafkaNode(program, join(directory, `${index + 1}`), index, ports, secured))
+  const nodes = ports.map((_, index) => new KafkaNode(program, join(directory, `${index + 1}`), index, ports, options))
   let stopped: Promise<void> | undefined
   const stop = () => {
     stopped ??= Promise.all(nodes.map((node) => node.kill())).then(() =>
@@ -75,7 +80,7 @@ export class KafkaNode {
   readonly #directory: string
   readonly #index: number
   readonly #ports: readonly Ports[]
-  readonly #secured: KafkaOptions['secured']
+  readonly #options: KafkaOptions
   #running: { readonly pid: number; stop(): Promise<void> } | undefined
 
   constructor(
@@ -83,13 +88,13 @@ export class KafkaNode {
     directory: string,
     index: number,
     ports: readonly Ports[],
-    secured: KafkaOptions['secured'],
+    options: KafkaOptions,
   ) {
     this.#program = program
     this.#directory = directory
     this.#index = index
     this.#ports = ports
-    this.#secured = secured
+    this.#options = options
   }
 
   /** Where it listens: without anything, by SASL, by TLS for who has a certificate, and by TLS and SASL. */
@@ -109,7 +114,7 @@ export class KafkaNode {
     const isNew = (await mkdir(this.#directory, { recursive: true })) !== undefined
     const runJava = (...args: readonly string[]) => [...MEMORY, QUIET, '-cp', classPath, ...args]
     if (isNew) {
-      await writeFile(file, properties(this.#directory, this.#index, this.#ports, this.#secured))
+      await writeFile(file, properties(this.#directory, this.#index, this.#ports, this.#options))
       const users = ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
         '--add-scram',
         `${mechanism}=[name=${KAFKA_USER.user},password=${KAFKA_USER.password}]`,
@@ -147,13 +152,15 @@ export class KafkaNode {
   }
 }
 
-function properties(directory: string, index: number, all: readonly Ports[], secured: KafkaOptions['secured']): string {
+function properties(directory: string, index: number, all: readonly Ports[], options: KafkaOptions): string {
+  const { secured, advertised = [] } = options
   const ports = all[index] as Ports
   const listeners = [
     `PLAINTEXT://${HOST}:${ports.plain}`,
     `SASL_PLAINTEXT://${HOST}:${ports.sasl}`,
     ...(secured ? [`SSL://${HOST}:${ports.tls}`, `SASL_SSL://${HOST}:${ports.saslTls}`] : []),
-  ].join()
+  ]
+  const outside = (port: number) => `OUTSIDE://${HOST}:${port}`
   const { user, password } = KAFKA_USER
   const saslOf = (listener: string) => [
     `listener.name.${listener}.plain.sasl.jaas.config=${LOGIN}.plain.PlainLoginModule required user_${user}="${password}";`,
@@ -165,9 +172,9 @@ function properties(directory: string, index: number, all: readonly Ports[], sec
     `node.id=${index + 1}`,
     `controller.quorum.voters=${all.map(({ controller }, other) => `${other + 1}@${HOST}:${controller}`).join()}`,
     'controller.listener.names=CONTROLLER',
-    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL',
-    `listeners=${listeners},CONTROLLER://${HOST}:${ports.controller}`,
-    `advertised.listeners=${listeners}`,
+    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,OUTSIDE:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL',
+    `listeners=${[...listeners, outside(ports.outside)]},CONTROLLER://${HOST}:${ports.controller}`,
+    `advertised.listeners=${[...listeners, outside(advertised[index] ?? ports.outside)]}`,
     `log.dirs=${join(directory, 'data')}`,
     'auto.create.topics.enable=true',
     // One that was killed or stopped is replaced soon.

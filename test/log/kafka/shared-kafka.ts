@@ -1,7 +1,7 @@
 /** Owns the Kafka that all tests of a file use, each with topics of its own. */
 
 import type { after, before, TestContext } from 'node:test'
-import { type Kafka, type KafkaOptions, startKafka } from '../../kafka/kafka.ts'
+import { type Kafka, startKafka } from '../../kafka/kafka.ts'
 import { MissingServer, skipIfMissing } from '../../servers/server.ts'
 
 export interface SharedKafka {
@@ -13,14 +13,14 @@ export interface SharedKafka {
 
 export function sharedKafka(
   hooks: { readonly before: typeof before; readonly after: typeof after },
-  options: KafkaOptions = {},
+  start: () => Promise<Kafka> = () => startKafka(),
 ): SharedKafka {
   let kafka: Kafka | undefined
   let missing: MissingServer | undefined
   let logs = 0
   hooks.before(async () => {
     try {
-      kafka = await startKafka(options)
+      kafka = await start()
     } catch (error) {
       if (!(error instanceof MissingServer)) throw error
       missing = error
