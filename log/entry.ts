@@ -19,6 +19,10 @@ export const REPLAYED = 1
 export const DELIVERED_LIVE = 2
 /** Its commit fails its checksum: these bytes are not what was appended, or not all of them. Never written. */
 export const DAMAGED = 4
+/** It came late: a newer connection of its device has sent others before it, which must not be replaced by it. A log that several append to sets it on reading. */
+export const STALE = 16
+/** This process appended it. Likewise. */
+export const OWN = 32
 /** It was set aside when it was appended: its dead letter was committed with it, and whoever accounts for it makes none. */
 export const SET_ASIDE = 8
 
@@ -32,6 +36,8 @@ export interface NewEntry {
   readonly payload: Uint8Array
   /** What its sender said of its payload, a number that the log hands on; 0 or left out: nothing. */
   readonly framing?: number
+  /** Which connection of its device it came by: the epoch of that update of its presence (`presence.ts`); 0 or left out: nothing is known. */
+  readonly epoch?: number
 }
 
 /** Messages of one device and stream that were received together. Their payloads lie in one piece of memory, in their order. */
@@ -42,6 +48,7 @@ export interface NewRun {
   readonly receivedAt: number
   /** As of an entry, of all of them. */
   readonly framing?: number
+  readonly epoch?: number
   /** Copied when it is appended. */
   readonly bytes: Buffer
   /** Of each payload where it starts in `bytes`, and where it ends. */

@@ -12,6 +12,7 @@ import type { DeadLetterPlace } from './dead-letter-place.ts'
 import type { Batch, NewEntry, NewRun } from './entry.ts'
 import type { Journal } from './journal.ts'
 import type { LogError } from './log-error.ts'
+import type { Members } from './members.ts'
 import type { Offset } from './position.ts'
 import type { Presence } from './presence.ts'
 import type { Roles } from './roles.ts'
@@ -356,6 +357,7 @@ export interface Log extends Appends, Shards, DeadLetterBox, NoticeBoard, Claims
   readonly commands: Commands
   readonly journal: Journal
   readonly roles: Roles
+  readonly members: Members
 }
 
 /** The reader whose checkpoint the ledger is kept for. */

@@ -11,6 +11,8 @@ export const LEASE_MS = 10_000
 export interface Members {
   /** The name of this process now; never given twice. It changes when the others took this process for gone. */
   readonly self: string
+  /** Whether several processes may append: so not of a log on one machine, where one does and nobody has to look for others. */
+  readonly isShared: boolean
   /** Whether the process of that name is there. */
   isThere(member: string): boolean
   /** Those that are gone from now on, until `signal` aborts; this process itself among them. */

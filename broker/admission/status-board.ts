@@ -30,7 +30,7 @@ export class StatusBoard {
    */
   async restore(): Promise<PublishPacket[]> {
     const retained: PublishPacket[] = []
-    const gone: Promise<void>[] = []
+    const gone: Promise<number>[] = []
     for (const known of this.#presence.all()) {
       const status = known.online ? (known.will ?? (known.status && OFFLINE)) : known.status
       if (known.online) gone.push(this.#presence.update(known.device, () => offline(status, known.since)))

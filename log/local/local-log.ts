@@ -52,6 +52,7 @@ import { JournalRecords } from './journal-records.ts'
 import { Ledgers } from './ledgers.ts'
 import { LocalShard } from './local-shard.ts'
 import { acquireClaim, releaseClaim } from './lock.ts'
+import { LocalMembers } from './members.ts'
 import { LogMetrics, type LogObservation } from './metrics.ts'
 import { Notices } from './notices.ts'
 import { Preallocation } from './preallocation.ts'
@@ -112,6 +113,7 @@ export class LocalLog implements Log, Part {
   readonly #dependencies: LocalLogDependencies
   readonly #metrics: LogMetrics
   readonly #journalLost: Counter
+  readonly members = new LocalMembers()
   /** Told when dead letters, notices or commands to devices were committed, and when a replay was asked for or went on. */
   readonly #changed: SharedSignal
   #state: Open | undefined

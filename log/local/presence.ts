@@ -6,8 +6,9 @@
  */
 
 import type { LogError } from '../log-error.ts'
-import type { DevicePresence, Presence } from '../presence.ts'
+import type { DevicePresence, Presence, PresenceChange } from '../presence.ts'
 import type { Environment } from './environment.ts'
+import { nothingUntil } from './members.ts'
 
 /** While the log is full, the record of a device's presence (status and will) may grow by so much. */
 const PRESENCE_GROWTH_BYTES_MAX = 1 * 1024
@@ -22,20 +23,24 @@ export class LocalPresence implements Presence {
     this.#full = full
   }
 
-  async update(
-    device: string,
-    change: (known: DevicePresence | undefined) => Omit<DevicePresence, 'device'>,
-  ): Promise<void> {
+  async update(device: string, change: PresenceChange): Promise<number> {
     const { presence, durable } = this.#environment
     await durable(
       presence.transaction(() => {
         const known = this.get(device)
         const changed = change(known)
+        if (changed === undefined) return
         const full = bytesOf(changed) - bytesOf(known) > PRESENCE_GROWTH_BYTES_MAX ? this.#full() : undefined
         if (full !== undefined) throw full
         presence.put(device, changed)
       }),
     )
+    return 0
+  }
+
+  /** One process alone appends. */
+  follow(signal: AbortSignal): AsyncIterable<DevicePresence> {
+    return nothingUntil(signal)
   }
 
   get(device: string): DevicePresence | undefined {

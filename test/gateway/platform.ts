@@ -76,7 +76,7 @@ export interface TestPlatformOptions {
   /** Before the gateway starts. */
   /** The shipped one if it is not given. */
   readonly schemasDir?: string
-  readonly prepare?: (log: LocalLog, registry: Registry) => Promise<void>
+  readonly prepare?: (log: LocalLog, registry: Registry) => Promise<unknown>
 }
 
 export type ServerKind = 'uws' | 'node'

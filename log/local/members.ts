@@ -1,0 +1,32 @@
+/**
+ * Owns who shares a local log: of the processes that may append to it one does (`lock.ts`), so nobody has to ask whether another is there, and
+ * what an earlier one had is free.
+ */
+
+import { randomUUID } from 'node:crypto'
+import type { Members } from '../members.ts'
+
+export class LocalMembers implements Members {
+  /** A process that opens a log again is another one to it. */
+  readonly self = `${process.pid}-${randomUUID().slice(0, 8)}`
+  readonly isShared = false
+
+  isThere(member: string): boolean {
+    return member === this.self
+  }
+
+  followGone(signal: AbortSignal): AsyncIterable<string> {
+    return nothingUntil(signal)
+  }
+}
+
+/** What others do, of whom there are none. */
+export function nothingUntil(signal: AbortSignal): AsyncIterable<never> {
+  const next = (): Promise<IteratorResult<never>> =>
+    new Promise((resolve) => {
+      const end = () => resolve({ done: true, value: undefined })
+      if (signal.aborted) end()
+      else signal.addEventListener('abort', end, { once: true })
+    })
+  return { [Symbol.asyncIterator]: () => ({ next }) }
+}
