@@ -10,7 +10,6 @@
 import type { Appends, DeadLetterBox, Log, NoticeBoard } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
-import type { Logger } from '../platform/logger.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { Admission, type AdmissionDependencies } from './admission/admission.ts'
 import { StatusBoard } from './admission/status-board.ts'
@@ -21,6 +20,7 @@ import {
   type AuthenticationOptions,
 } from './connect/authentication.ts'
 import { type Address, clientsMax, connectionsMax, type ListenerOptions, Listeners } from './connect/listeners.ts'
+import { OtherBrokers } from './other-brokers.ts'
 import { OUTBOUND_BYTES_TOTAL_MAX } from './outbound/sweeps.ts'
 import { DeviceStory } from './reports/device-story.ts'
 import { Disconnects } from './reports/disconnects.ts'
@@ -46,6 +46,7 @@ const CONNECTIONS_FEW = 10_000
 export interface BrokerDependencies {
   readonly log: Appends & DeadLetterBox & NoticeBoard
   readonly presence: Log['presence']
+  readonly members: Log['members']
   readonly journal: Log['journal']
   readonly commands: TelemetryBrokerDependencies['commands']
   /** Undefined: anyone may connect, any topic (`TELLTALE_AUTH=off`). */
@@ -55,7 +56,7 @@ export interface BrokerDependencies {
   readonly users?: AuthenticationDependencies['users']
   readonly foreign?: AuthenticationDependencies['foreign']
   readonly clock: Clock
-  readonly logger: Logger
+  readonly logger: TelemetryBrokerDependencies['logger']
   readonly metrics: Metrics
 }
 
@@ -78,7 +79,7 @@ export class Broker implements Part {
   readonly #aedes: TelemetryBroker
   readonly #listeners: Listeners
   readonly #reports: ErrorReports
-  readonly #statusBoard: StatusBoard
+  readonly #others: OtherBrokers
   /** There is none where there are no foreign topics. */
   readonly #host: SparkplugHost | undefined
   readonly #clock: Clock
@@ -90,7 +91,7 @@ export class Broker implements Part {
   #stopped: Promise<void> | undefined
 
   constructor(options: BrokerOptions, dependencies: BrokerDependencies) {
-    const { log, presence, journal, commands, identity, users, foreign, check, clock, logger } = dependencies
+    const { log, presence, members, journal, commands, identity, users, foreign, check, clock, logger } = dependencies
     this.#clock = clock
     const metrics = new BrokerMetrics(dependencies.metrics, () => this.#aedes.connectedClients)
     this.#reports = new ErrorReports((topic, payload) => this.#aedes.tell(topic, payload), {
@@ -99,8 +100,7 @@ export class Broker implements Part {
       logger,
       metrics,
     })
-    this.#statusBoard = new StatusBoard(presence, { clock, logger })
-    const statusBoard = this.#statusBoard
+    const statusBoard = new StatusBoard(presence, { members, clock, logger })
     // Lines of their own: messages that are dropped must not take the places of connections that are refused.
     const story = new DeviceStory(journal)
     const drops = new Drops({
@@ -124,7 +124,7 @@ export class Broker implements Part {
     const disconnects = new Disconnects({ lines, metrics, logger })
     const { deviceRate = {}, byCertificate = false, mqtt5 = {}, plainTelemetry } = options
     const authentication = new Authentication(
-      { deviceRate, byCertificate },
+      { deviceRate, byCertificate, hasEpochs: members.isShared },
       { identity, users, foreign, clock, metrics },
     )
     this.#certificates = authentication.certificates
@@ -145,6 +145,7 @@ export class Broker implements Part {
         logger,
       },
     )
+    this.#others = new OtherBrokers({ members, presence, statusBoard, journal, broker: this.#aedes, logger })
     this.#listeners = new Listeners(
       { ...options, connectionsMax: sockets },
       {
@@ -166,7 +167,7 @@ export class Broker implements Part {
 
   async start(): Promise<void> {
     await this.#aedes.listen()
-    for (const packet of await this.#statusBoard.restore()) this.#aedes.subscribers.retained.keep(packet)
+    await this.#others.start()
     await this.#host?.start()
     await this.#reports.start()
     this.#aedes.commands.start()
@@ -224,6 +225,7 @@ export class Broker implements Part {
   async #stop(): Promise<void> {
     this.#endSweeps()
     await this.#reports.stop()
+    await this.#others.stop()
     await this.#host?.stop()
     this.#aedes.prepareToClose()
     await new Promise<void>((resolve) => this.#aedes.close(resolve))

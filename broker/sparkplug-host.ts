@@ -43,8 +43,11 @@ export class SparkplugHost {
     this.sparkplug = new Sparkplug(host, {
       place: (holder, message) => foreign.place(holder, message),
       rebirths: this.#rebirths,
-      // While the broker stops nobody is told, and what is kept says all.
-      status: async (device, online, more) => send(await statusBoard.told(device, online, more)).catch(() => undefined),
+      status: async (device, online, more) => {
+        const told = await statusBoard.told(device, online, more)
+        // While the broker stops nobody is told, and what is kept says all.
+        if (told !== undefined) await send(told).catch(() => undefined)
+      },
       report: (device, report) => reports.report(device, report),
       metrics: measured,
       clock,

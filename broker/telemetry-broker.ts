@@ -11,7 +11,7 @@ import { Aedes, type Client, type PublishPacket } from 'aedes'
 import { CLIENT_ID_CHARS_MAX, CONNECT_TIMEOUT_MS, SUBSCRIBER_DRAIN_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Admission, AdmissionDependencies } from './admission/admission.ts'
-import type { StatusBoard } from './admission/status-board.ts'
+import { type StatusBoard, takenOver } from './admission/status-board.ts'
 import { internals, nextCounter, type Persistence, type Registering } from './aedes/internals.ts'
 import { patchRegistrations } from './aedes/registrations.ts'
 import { Connections, type ConnectionsDependencies, type ConnectionsOptions } from './connect/connections.ts'
@@ -22,12 +22,14 @@ import { CommandDeliveries, type CommandDeliveriesDependencies } from './outboun
 import { type Deliver, Subscribers } from './outbound/subscribers.ts'
 import { Sweeps } from './outbound/sweeps.ts'
 import { type Publish, type Published, Publishes } from './publishes.ts'
-import { addressOf, Disconnect } from './reports/disconnects.ts'
+import { addressOf, Disconnect, type Disconnects } from './reports/disconnects.ts'
 import type { ThrottledLines } from './reports/throttled-lines.ts'
 import type { Session } from './session/session.ts'
 
 /** Deliveries that Aedes has under way at once. */
 const BROKER_DELIVERIES_MAX = 1_000
+
+const TAKEN_FOR_GONE = 'the other brokers had not heard of this one for a while, and its devices were marked offline'
 
 export interface TelemetryBrokerOptions extends ConnectionsOptions {
   /** False: all telemetry goes the long way. For a test, to which that is the oracle. */
@@ -56,6 +58,8 @@ export class TelemetryBroker extends Aedes {
   readonly sweeps: Sweeps
   readonly commands: CommandDeliveries
   readonly #publishes: Publishes
+  readonly #statusBoard: StatusBoard
+  readonly #disconnects: Disconnects
 
   constructor(options: TelemetryBrokerOptions, dependencies: TelemetryBrokerDependencies) {
     super({
@@ -65,6 +69,8 @@ export class TelemetryBroker extends Aedes {
       maxClientsIdLength: CLIENT_ID_CHARS_MAX,
     })
     const { admission, statusBoard, disconnects, story, metrics, clock, logger } = dependencies
+    this.#statusBoard = statusBoard
+    this.#disconnects = disconnects
     const broker = this as unknown as TelemetryBroker & Registering
     const shared = { ...dependencies, broker, fairShare: new FairShare() }
     this.connections = new Connections(options, {
@@ -134,7 +140,7 @@ export class TelemetryBroker extends Aedes {
       this.#publishes.wills.connected(client.id, client.clean || agreement?.cleanStart === true)
       const session = connections.get(client)?.session
       if (session?.holder.kind !== 'device') return
-      statusBoard.connected(session.holder.device, session.will)
+      this.#keepPresence(client, session, session.holder.device)
       story.connected(session.holder.device, client, agreement !== undefined)
     })
     this.on('clientDisconnect', (client) => {
@@ -160,6 +166,40 @@ export class TelemetryBroker extends Aedes {
     this.on('connectionError', (client, error) => disconnects.ended(client, error))
     // A rejected will arrives here; without a listener it would end the process.
     ;(this as NodeJS.EventEmitter).on('error', (error: Error) => logger.warn({ error: error.message }, 'broker'))
+  }
+
+  /** Where several brokers share a log, nothing is read from a device before it is known which of its connections this is. */
+  #keepPresence(client: Client, session: Session, device: string): void {
+    const hasEpoch = session.epoch === undefined
+    const kept = this.#statusBoard.connected(session, device)
+    if (!hasEpoch) return
+    kept.then(
+      () => {
+        this.connections.byClient.get(client)?.letGo(client)
+        this.lookWhoIsNewest(device)
+        // Of a session that was restored.
+        this.commands.subscribed(client)
+      },
+      (error: Error) => this.#disconnects.end(client, error),
+    )
+  }
+
+  /** Ends the connection of a device that has connected at another broker since, and drops its session, which goes on nowhere. */
+  lookWhoIsNewest(device: string): void {
+    const client = this.clients[device]
+    const session = client && this.connections.byClient.get(client)?.session
+    if (session !== undefined && (session.epoch === undefined || this.#statusBoard.isNewest(session))) return
+    if (client !== undefined && !client.closed) this.#disconnects.end(client, takenOver())
+    this.subscribers.endSession(device)
+  }
+
+  /** Ends the connections of all devices, which are to connect again. */
+  endDevices(): void {
+    for (const client of Object.values(this.clients)) {
+      const { holder } = this.connections.byClient.get(client)?.session ?? {}
+      if (holder?.kind === 'device' && !client.closed)
+        this.#disconnects.end(client, new Disconnect('taken-for-gone', TAKEN_FOR_GONE))
+    }
   }
 
   override async listen(): Promise<void> {

@@ -153,6 +153,7 @@ export async function startPlatform(
     broker = new Broker(brokerOptions(settings), {
       log,
       presence: log.presence,
+      members: log.members,
       commands: log.commands,
       journal: log.journal,
       identity: settings.auth === 'token' ? identity : undefined,

@@ -142,7 +142,7 @@ export class Admission {
       this.#drop(session, message, 'publish-forbidden', forbidden(message.topic, holder), decided)
     } else if (topic.kind === 'telemetry') {
       session.admittedTopics ??= new AdmittedTopics()
-      session.admittedTopics.note(message.topic, topic)
+      session.admittedTopics.note(message.topic, topic, session.epochFor(topic.device))
       this.#append(session, topic, message, decided)
     } else if (topic.kind === 'status') this.#keepStatus(session, topic.device, message, decided)
     else decided(ACCEPTED)
@@ -220,7 +220,7 @@ export class Admission {
     const { payload, qos } = message
     const framing = topic.framing || (message.framing ?? 0)
     const receivedAt = clock.now()
-    const entry = { device, stream, receivedAt, flags: 0, payload, framing }
+    const entry = { device, stream, receivedAt, flags: 0, payload, framing, epoch: session.epochFor(device) }
     session.receiveWindow.hold(payload.length)
     const why = check !== undefined && session.level5 !== undefined && qos > 0 ? check(entry) : undefined
     if (why !== undefined) {
@@ -251,7 +251,7 @@ export class Admission {
   #keepStatus(session: Session, device: string, message: Message, decided: Decided): void {
     const bytes = payloadLength(message)
     session.receiveWindow.hold(bytes)
-    this.#dependencies.statusBoard.publish(device, message, (error) => {
+    this.#dependencies.statusBoard.publish(session, device, message, (error) => {
       decided(error ? refused(error) : ACCEPTED)
       session.receiveWindow.release(bytes)
     })

@@ -48,6 +48,8 @@ export interface AuthenticationOptions {
   readonly byCertificate?: boolean
   /** What one device may publish. */
   readonly deviceRate: RateLimits
+  /** A device may connect at several brokers, one after the other: its connections are told apart. */
+  readonly hasEpochs?: boolean
 }
 
 export interface AuthenticationDependencies {
@@ -64,13 +66,18 @@ export interface AuthenticationDependencies {
 export class Authentication {
   readonly certificates = new ClientCertificates()
   readonly #byCertificate: boolean
+  readonly #hasEpochs: boolean
   readonly #dependencies: AuthenticationDependencies
   readonly #rates: Rates
   readonly #subscriptionsTotal = new SubscriptionsTotal()
   readonly #throttle = new Throttle(CONNECTS_PER_CLIENT)
 
-  constructor({ deviceRate, byCertificate = false }: AuthenticationOptions, dependencies: AuthenticationDependencies) {
+  constructor(
+    { deviceRate, byCertificate = false, hasEpochs = false }: AuthenticationOptions,
+    dependencies: AuthenticationDependencies,
+  ) {
     this.#byCertificate = byCertificate
+    this.#hasEpochs = hasEpochs
     this.#dependencies = dependencies
     this.#rates = new Rates(deviceRate)
   }
@@ -98,6 +105,8 @@ export class Authentication {
       receiveWindow,
       heldBack: rate && new HeldBack(rate, { client: client.id, receiveWindow, clock: this.#dependencies.clock }),
       subscriptionsTotal: this.#subscriptionsTotal,
+      // Who has a password may have several connections, with client ids of its own.
+      hasEpoch: this.#hasEpochs && holder.kind === 'device' && holder.user === undefined,
     })
     this.#checkWill(session)
     if (holder.kind === 'app') renameClient(client, `app/${client.id}`)

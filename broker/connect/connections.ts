@@ -113,6 +113,7 @@ export class Connections {
         throw new ConnectRefused(SERVER_UNAVAILABLE, 'too-many-connections', 'as many clients are connected as can be')
       }
       connection.session = session
+      connection.inbound.isHeld = session.epoch === undefined
       this.mqtt5.of(client)?.begin(session)
       return session
     } catch (error) {

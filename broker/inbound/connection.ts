@@ -25,6 +25,7 @@ export class Connection {
   /** Its CONNECT has been answered, or will not be. */
   readonly #answered: (client: Client) => void
   #hasEnded = false
+  #hasConnack = false
 
   /** Listens to the stream of a client that was detached from it. */
   constructor(inbound: Inbound, answered: (client: Client) => void) {
@@ -39,8 +40,16 @@ export class Connection {
   /** The CONNACK has been sent. */
   connected(client: Client): void {
     this.#answered(client)
+    this.#hasConnack = true
+    if (this.inbound.isHeld) return
     this.inbound.connected()
     if (this.#hasEnded) client.close()
+  }
+
+  /** It is known which connection of its device this is: what was sent behind the CONNECT may be looked at. */
+  letGo(client: Client): void {
+    this.inbound.isHeld = false
+    if (this.#hasConnack && !client.closed) this.connected(client)
   }
 
   /**
@@ -49,7 +58,7 @@ export class Connection {
    * no such end: its close is that of both sides, RFC 6455 section 7.)
    */
   ended(client: Client): void {
-    if (client.connecting) this.#hasEnded = true
+    if (client.connecting || this.inbound.isHeld) this.#hasEnded = true
     else client.close()
   }
 

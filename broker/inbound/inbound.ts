@@ -6,6 +6,7 @@
  *
  *   reading --the connection has ended----------------> nothing (for ever)
  *           --the CONNECT has no CONNACK yet----------> connack --connected--------------+
+ *           --its epoch is not known yet--------------> epoch   --connected---------------+
  *           --a packet waits for a SUBSCRIBE----------> order   --readOn-----------------+
  *           --too much was sent that it has not read--> drain   --drain, or more bytes---+--> reading
  *           --the receive window is full--------------> room    --a message is released--+
@@ -42,7 +43,7 @@ export const UNREAD_ANSWERS_BYTES_MAX = 256 * 1024
 export const ALLOWANCE_SHARE = 1 / 8
 
 /** What it waits for before it reads. */
-type Mode = 'reading' | 'nothing' | 'connack' | 'order' | 'drain' | 'room' | 'rest' | 'turn' | 'bytes'
+type Mode = 'reading' | 'nothing' | 'connack' | 'epoch' | 'order' | 'drain' | 'room' | 'rest' | 'turn' | 'bytes'
 
 export interface InboundDependencies extends PacketsDependencies {
   readonly receiveWindow: ReceiveWindow
@@ -62,6 +63,8 @@ export class Inbound {
   readonly #broker: Pick<Aedes, 'connectedClients'>
   readonly #quota = new CpuQuota(performance.now())
   #mode: Mode = 'bytes'
+  /** Which connection of its device it is has to be known before its first message is appended. */
+  isHeld = false
   /** Undefined before the CONNACK, and for a client that has none. */
   #keepalive: Keepalive | undefined
   /** Made for one that had too much unread. */
@@ -136,6 +139,7 @@ export class Inbound {
   #obstacle(): Mode | undefined {
     if (this.client.closed) return 'nothing'
     if (this.client.connecting) return 'connack'
+    if (this.isHeld) return 'epoch'
     if (this.packets.isHolding) return 'order'
     if (this.#conn.writableLength > UNREAD_ANSWERS_BYTES_MAX) return 'drain'
     return this.receiveWindow.isFull ? 'room' : undefined

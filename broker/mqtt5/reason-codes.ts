@@ -59,6 +59,8 @@ const ENDED: Readonly<Partial<Record<Disconnect['reason'], number>>> = {
   'revoked-token': NOT_AUTHORIZED,
   'revoked-certificate': NOT_AUTHORIZED,
   'publish-forbidden': NOT_AUTHORIZED,
+  'log-refused': SERVER_BUSY,
+  'taken-for-gone': SERVER_BUSY,
   'too-many-connects': CONNECTION_RATE_EXCEEDED,
   'slow-client': QUOTA_EXCEEDED,
   'rate-limited': MESSAGE_RATE_TOO_HIGH,

@@ -61,6 +61,10 @@ export class RetainedMessages {
     }
   }
 
+  payloadOf(topic: string): Buffer | undefined {
+    return this.#messages.get(topic)?.payload as Buffer | undefined
+  }
+
   /** The messages that match a filter, each once, while they are `wanted`. */
   async *find(filters: readonly string[], wanted: () => boolean): AsyncGenerator<PublishPacket> {
     const topics = new Set(filters)

@@ -102,6 +102,11 @@ export class Subscribers {
     return true
   }
 
+  /** Drops what is kept of a session; nothing of one that ends with its connection. */
+  endSession(id: string): void {
+    if (this.persistent.has(id)) this.#forgetSession(id)
+  }
+
   /** Whether a client may subscribe so; if so, that is counted, and what is refused is told. */
   mayHave(client: Client, subscription: SubscriptionOfLevel5): boolean {
     const { topic, qos } = subscription

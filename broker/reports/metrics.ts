@@ -26,6 +26,7 @@ export type Refusal =
   | 'payload-too-large'
   | 'rate-limited'
   | 'log-refused'
+  | 'taken-for-gone'
   | 'slow-client'
   | 'stuck-packet'
   | 'protocol-error'

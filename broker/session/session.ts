@@ -39,6 +39,8 @@ export interface SessionShares {
   /** Undefined: it may publish as fast as it can. */
   readonly heldBack: HeldBack | undefined
   readonly subscriptionsTotal: SubscriptionsTotal
+  /** It is one in a row of connections of its device, which may be at several brokers. */
+  readonly hasEpoch?: boolean
 }
 
 export class Session {
@@ -46,6 +48,8 @@ export class Session {
   holder: Holder
   /** What the broker is to send when the connection ends without a DISCONNECT. */
   readonly will: PublishPacket | undefined
+  /** Which connection of its device this is (`Presence.update`); 0: nobody asks; undefined: not known yet, and nothing is read until it is. */
+  epoch: number | undefined
   /** Set when it is first asked for: one that is not clean shares it with its connections before. */
   awaitingPubrel: AwaitingPubrel | undefined
   /** The broker's number of the message that was forwarded last. */
@@ -68,10 +72,11 @@ export class Session {
   constructor(
     holder: Holder,
     will: PublishPacket | undefined,
-    { receiveWindow, heldBack, subscriptionsTotal }: SessionShares,
+    { receiveWindow, heldBack, subscriptionsTotal, hasEpoch = false }: SessionShares,
   ) {
     this.holder = holder
     this.will = will
+    this.epoch = hasEpoch ? undefined : 0
     this.receiveWindow = receiveWindow
     this.heldBack = heldBack
     this.#subscriptionsTotal = subscriptionsTotal
@@ -95,6 +100,12 @@ export class Session {
     const parsed = parseTopic(topic)
     if (this.#topics.size < SESSION_TOPICS_MAX) this.#topics.set(topic, parsed)
     return parsed
+  }
+
+  /** Of a message of `device`: of those that it sends for others nothing is known. */
+  epochFor(device: string): number {
+    const { epoch = 0, holder } = this
+    return epoch > 0 && holder.kind === 'device' && holder.device === device ? epoch : 0
   }
 
   /** The connection has ended. */

@@ -25,6 +25,8 @@ export interface AdmittedTopic {
   readonly stream: string
   /** What it says of the payloads; 0: nothing. */
   readonly framing: number
+  /** Of its messages (`NewEntry`). */
+  readonly epoch: number
 }
 
 export class AdmittedTopics {
@@ -32,10 +34,10 @@ export class AdmittedTopics {
   /** The one that was found or noted last: the next message is nearly always on the same. */
   #last: AdmittedTopic | undefined
 
-  note(name: string, { device, stream, framing }: DeviceTopic & { readonly kind: 'telemetry' }): void {
+  note(name: string, { device, stream, framing }: DeviceTopic & { readonly kind: 'telemetry' }, epoch: number): void {
     if (name === this.#last?.name || this.#topics.some((topic) => topic.name === name)) return
     if (this.#topics.length === ADMITTED_TOPICS_MAX) return
-    this.#last = { name, device, stream, framing }
+    this.#last = { name, device, stream, framing, epoch }
     this.#topics.push(this.#last)
   }
 
@@ -72,6 +74,7 @@ export class TelemetryRun implements NewRun {
   readonly stream: string
   /** Set when it is admitted. */
   receivedAt = 0
+  readonly epoch: number
   readonly bytes: Buffer
   readonly spans: number[] = []
   payloadBytes = 0
@@ -86,6 +89,7 @@ export class TelemetryRun implements NewRun {
     this.framing = framing
     this.device = topic.device
     this.stream = topic.stream
+    this.epoch = topic.epoch
     this.bytes = bytes
   }
 

@@ -45,6 +45,8 @@ export interface BenchOptions {
   readonly clock?: Clock
   readonly logger?: Logger
   readonly check?: PayloadCheck
+  /** One that is open; its own unless given. */
+  readonly log?: LocalLog
   /** Stands between the broker and its log. */
   readonly through?: (log: Log) => Log
 }
@@ -57,15 +59,16 @@ export async function startBroker(t: Pick<TestContext, 'after'>, options: BenchO
   const identity = new Identity({ directory: join(directory, 'keys') }, { clock })
   await identity.start()
   const logOptions = { directory: join(directory, 'log'), writer: true, maxBytes: 2 ** 30, retentionMs: HOUR_MS }
-  const log = new LocalLog(logOptions, { clock: systemClock, logger, metrics })
-  await log.start()
+  const log = options.log ?? new LocalLog(logOptions, { clock: systemClock, logger, metrics })
+  if (options.log === undefined) await log.start()
   const listeners = { host: '127.0.0.1', port: 0, tlsPort: undefined, webSocketPort: undefined, tls: undefined }
   const given = options.through?.(log) ?? log
   const broker = new Broker(
     { ...listeners, ...options.listeners },
     {
       log: given,
-      presence: log.presence,
+      presence: given.presence,
+      members: given.members,
       commands: given.commands,
       journal: log.journal,
       identity: options.auth === 'off' ? undefined : identity,
@@ -79,7 +82,7 @@ export async function startBroker(t: Pick<TestContext, 'after'>, options: BenchO
   const stop = async () => {
     await Promise.all(clients.splice(0).map((client) => client.endAsync(true)))
     await broker.stop()
-    await log.stop()
+    if (options.log === undefined) await log.stop()
   }
   t.after(stop)
   await broker.start()
