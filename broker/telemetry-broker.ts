@@ -99,6 +99,7 @@ export class TelemetryBroker extends Aedes {
       persistent: this.subscribers.persistent,
       connections,
       isConnected: (id) => this.clients[id] !== undefined,
+      isNewest: (session) => statusBoard.isNewest(session),
       nextCounter: () => nextCounter(this),
       clock,
       logger,

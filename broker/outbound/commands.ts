@@ -45,6 +45,8 @@ export interface CommandDeliveriesDependencies {
   readonly persistent: PersistentSessions
   readonly connections: Pick<WeakMap<Client, Connection>, 'get'>
   readonly isConnected: (clientId: string) => boolean
+  /** Whether no other connection of the session's device, at whichever broker, has come since. */
+  readonly isNewest: (session: Session) => boolean
   readonly nextCounter: () => number
   readonly clock: Clock
   readonly logger: Logger
@@ -177,6 +179,7 @@ export class CommandDeliveries {
     const client = this.#recipients.get(device)
     const qos = client && this.#grantedQos(client, device)
     if (client === undefined || qos === undefined || this.#stopping.signal.aborted) return
+    if (!this.#isNewest(client)) return
     const underWay = this.#underWay.get(device) ?? []
     const ids = new Set(underWay.map(({ id }) => id))
     const now = clock.now()
@@ -189,7 +192,7 @@ export class CommandDeliveries {
       due.map(({ id }) => ({ id, state: 'sent', isLast: qos === 0 })),
     )
     // It may have gone meanwhile, or come anew: whoever subscribes is looked at again.
-    if (this.#recipients.get(device) !== client || client.closed) return
+    if (this.#recipients.get(device) !== client || client.closed || !this.#isNewest(client)) return
     for (const command of sent) this.#send(client, command, qos)
   }
 
@@ -249,6 +252,11 @@ export class CommandDeliveries {
     const holder = this.#sessionOf(client)?.holder
     if (holder?.kind === 'device') return holder.device
     return holder?.kind === 'anyone' && isDeviceId(client.id) ? client.id : undefined
+  }
+
+  #isNewest(client: Client): boolean {
+    const session = this.#sessionOf(client)
+    return session !== undefined && this.#dependencies.isNewest(session)
   }
 
   #sessionOf(client: Client): Session | undefined {

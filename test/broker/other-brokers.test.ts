@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import type { MqttClient } from 'mqtt'
+import type { IConnectPacket } from 'mqtt-packet'
 import type { DevicePresence } from '../../log/presence.ts'
+import { add } from '../log/command-contract.ts'
 import { until } from '../until.ts'
-import { closed, message, publish, RawClient } from './harness.ts'
-import { type Member, startBrokers } from './shared-log.ts'
+import { closed, connectAs, message, publish, RawClient } from './harness.ts'
+import { type SharedBench, startBrokers } from './shared-log.ts'
 
 const STATUS = 'devices/truck-7/status'
 const TELEMETRY = 'devices/truck-7/telemetry/environment'
@@ -13,18 +15,6 @@ const WILL = { topic: STATUS, payload: Buffer.from('{"online":false,"by":"will"}
 const DAY_MS = 86_400_000
 
 const statusOf = (known: DevicePresence | undefined) => Buffer.from(known?.status ?? []).toString()
-
-/** What the broker keeps, and what it hears of others, waits until it is told to go on. */
-function stall(member: Member): () => void {
-  let goOn: () => void = () => undefined
-  member.stalled = new Promise((resolve) => {
-    goOn = resolve
-  })
-  return () => {
-    member.stalled = undefined
-    goOn()
-  }
-}
 
 /** Resolves when the broker has read and answered what its clients sent before. */
 async function round(app: MqttClient): Promise<void> {
@@ -62,7 +52,7 @@ test('the devices of a broker that is gone are offline as their wills say: kept,
   await app.subscribeAsync('devices/+/status')
   await until(() => came.length === 1)
   const gone = closed(device)
-  const goOn = stall(first.member)
+  first.member.stall()
   first.member.takeForGone()
   await until(() => local.presence.get('truck-7')?.online === false)
   assert.equal(statusOf(local.presence.get('truck-7')), WILL.payload.toString())
@@ -70,7 +60,7 @@ test('the devices of a broker that is gone are offline as their wills say: kept,
   assert.deepEqual(came, [ONLINE, WILL.payload.toString()])
   await until(() => local.journal.of('truck-7')?.events.some(({ code }) => code === 'broker-gone') === true)
   // Whoever was taken for gone, and was not, has its devices come again.
-  goOn()
+  first.member.goOn()
   await gone
 })
 
@@ -108,7 +98,7 @@ test('what a stalled broker says of a device that has another one since is not k
   assert(first && second)
   const before = await first.device('truck-7', { will: WILL })
   await before.publishAsync(STATUS, ONLINE, { qos: 1, retain: true })
-  const goOn = stall(first.member)
+  first.member.stall()
   const gone = closed(before)
   before.stream.destroy()
   await gone
@@ -116,7 +106,7 @@ test('what a stalled broker says of a device that has another one since is not k
   await after.publishAsync(STATUS, '{"online":true,"by":"the second"}', { qos: 1, retain: true })
   await until(async () => (await first.metric('telltale_broker_connections')) === 0)
   const { length } = history
-  goOn()
+  first.member.goOn()
   // What comes behind it of the same broker is kept in order.
   await (await first.device('truck-8')).endAsync()
   await until(() => history.length >= length + 2)
@@ -134,26 +124,26 @@ test('nothing of a device is appended before it is known which of its connection
   const [first, second] = brokers
   assert(first && second)
   const app = await first.app(['devices/#'])
-  const goOn = stall(first.member)
-  const token = await first.identity.signDevice('truck-7', DAY_MS)
-  const connect = { cmd: 'connect', clientId: 'truck-7', username: 'truck-7', password: Buffer.from(token) } as const
-  const raw = await RawClient.open(t, first.port)
-  raw.send({ ...connect, clean: true, keepalive: 0, protocolId: 'MQTT', protocolVersion: 4 }, publish(TELEMETRY, 1))
-  await raw.next('connack')
+  first.member.stall()
+  const client = await RawClient.open(t, first.port)
+  const password = Buffer.from(await first.identity.signDevice('truck-7', DAY_MS))
+  const connect = { ...(connectAs('truck-7') as IConnectPacket), username: 'truck-7', password }
+  client.send(connect, publish(TELEMETRY, 1))
+  await client.next('connack')
   await round(app)
   assert.equal(appended.length, 0)
-  goOn()
-  await raw.next('puback')
+  first.member.goOn()
+  await client.next('puback')
   // The short way, too.
-  raw.send(publish(TELEMETRY, 2), publish(TELEMETRY, 3))
-  await raw.next('puback')
-  await raw.next('puback')
+  client.send(publish(TELEMETRY, 2), publish(TELEMETRY, 3))
+  await client.next('puback')
+  await client.next('puback')
   assert.deepEqual(
     appended.map(({ epoch }) => epoch),
     [1, 1, 1],
   )
   const after = await second.device('truck-7')
-  await raw.untilClosed()
+  await client.untilClosed()
   await after.publishAsync(TELEMETRY, '{}', { qos: 1 })
   assert.deepEqual(appended.at(-1), { by: 'broker-2', device: 'truck-7', epoch: 2 })
 })
@@ -175,4 +165,86 @@ test('a status that is kept at one broker is retained and told at the others, an
   const empty = message(app)
   await device.publishAsync(STATUS, '', { qos: 1, retain: true })
   assert.deepEqual(await empty, [STATUS, ''])
+})
+
+/** A device's connection, on which nothing is acknowledged by itself. */
+async function raw(t: TestContext, bench: SharedBench, { clean = true } = {}) {
+  const client = await RawClient.open(t, bench.port)
+  const password = Buffer.from(await bench.identity.signDevice('truck-7', DAY_MS))
+  client.send({ ...(connectAs('truck-7', clean) as IConnectPacket), username: 'truck-7', password })
+  const { sessionPresent } = await client.next('connack')
+  return { client, sessionPresent }
+}
+
+async function wantsCommands(client: RawClient): Promise<void> {
+  client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'devices/truck-7/commands', qos: 1 }] })
+  await client.next('suback')
+}
+
+test('a command is sent by the broker that has the newest connection of its device, and by no other', async (t) => {
+  const { brokers, local } = await startBrokers(t, 2)
+  const [first, second] = brokers
+  assert(first && second)
+  const { client: before } = await raw(t, first)
+  await wantsCommands(before)
+  first.member.stall()
+  const { client: after } = await raw(t, second)
+  await wantsCommands(after)
+  for (const text of ['"1"', '"2"', '"3"']) {
+    await add(local.commands, 'truck-7', text)
+    const { messageId } = await after.next('publish')
+    after.send({ cmd: 'puback', messageId: messageId ?? 0 })
+  }
+  await until(() => local.commands.of('truck-7').every(({ state }) => state === 'acknowledged'))
+  assert.deepEqual(
+    local.commands.of('truck-7').map(({ sends }) => sends),
+    [1, 1, 1],
+  )
+  before.send({ cmd: 'pingreq' })
+  await before.next('pingresp')
+  assert.deepEqual(before.packets, [])
+  first.member.goOn()
+  await before.untilClosed()
+})
+
+test('a session that was kept ends when its device connects at another broker: what it was owed comes there', async (t) => {
+  const { brokers, local } = await startBrokers(t, 2)
+  const [first, second] = brokers
+  assert(first && second)
+  const { client: before } = await raw(t, first, { clean: false })
+  await wantsCommands(before)
+  await add(local.commands, 'truck-7', '"1"')
+  await before.next('publish')
+  const { client: there, sessionPresent } = await raw(t, second, { clean: false })
+  assert.equal(sessionPresent, false)
+  await before.untilClosed()
+  await wantsCommands(there)
+  const { messageId } = await there.next('publish')
+  there.send({ cmd: 'puback', messageId: messageId ?? 0 })
+  await until(() => local.commands.of('truck-7')[0]?.state === 'acknowledged')
+  const { client: back, sessionPresent: isKept } = await raw(t, first, { clean: false })
+  assert.equal(isKept, false)
+  await wantsCommands(back)
+  await add(local.commands, 'truck-7', '"2"')
+  assert.equal(String((await back.next('publish')).payload), '"2"')
+})
+
+test('what is told of a dead letter comes once to who subscribes at each broker', async (t) => {
+  const { brokers, local } = await startBrokers(t, 2)
+  const [first, second] = brokers
+  assert(first && second)
+  const came: string[] = []
+  for (const [index, bench] of [first, second].entries()) {
+    const app = await bench.app(['devices/#'])
+    app.on('message', (_topic, payload) => came.push(`${index} ${JSON.parse(payload.toString()).message}`))
+    await app.subscribeAsync('devices/+/errors')
+  }
+  for (const reason of ['one', 'two']) {
+    const entry = { device: 'truck-7', stream: 'environment', receivedAt: 1, flags: 0, payload: Buffer.from('{') }
+    await new Promise<void>((resolve) => {
+      local.appendSetAside(entry, { code: 'malformed-json', reason }, () => resolve())
+    })
+  }
+  await until(() => came.length >= 4)
+  assert.deepEqual(came.sort(), ['0 one', '0 two', '1 one', '1 two'])
 })

@@ -43,13 +43,25 @@ export class Member implements Members, Presence {
   readonly #log: SharedLog
   readonly #changes = new Set<Feed<DevicePresence>>()
   readonly #gone = new Set<Feed<string>>()
-  /** What it keeps, and what it hears of others, waits for this. */
-  stalled: Promise<void> | undefined
+  #stalled: Promise<void> | undefined
+  #goOn: () => void = () => undefined
 
   constructor(log: SharedLog, name: string) {
     this.#log = log
     this.self = name
     log.members.push(this)
+  }
+
+  /** What it keeps, and what it hears of others, waits until it goes on. */
+  stall(): void {
+    this.#stalled = new Promise((resolve) => {
+      this.#goOn = resolve
+    })
+  }
+
+  goOn(): void {
+    this.#stalled = undefined
+    this.#goOn()
   }
 
   /** The others take it for gone. */
@@ -65,12 +77,12 @@ export class Member implements Members, Presence {
   }
 
   followGone(signal: AbortSignal): AsyncIterable<string> {
-    return new Feed(this.#gone, signal, () => this.stalled)
+    return new Feed(this.#gone, signal, () => this.#stalled)
   }
 
   async update(device: string, change: PresenceChange): Promise<number> {
     const { local, epochs, members, history } = this.#log
-    await this.stalled
+    await this.#stalled
     let isChanged = false
     await local.presence.update(device, (known) => {
       const changed = change(known)
@@ -89,7 +101,7 @@ export class Member implements Members, Presence {
   }
 
   follow(signal: AbortSignal): AsyncIterable<DevicePresence> {
-    return new Feed(this.#changes, signal, () => this.stalled)
+    return new Feed(this.#changes, signal, () => this.#stalled)
   }
 
   get = (device: string) => this.#log.local.presence.get(device)
@@ -195,6 +207,7 @@ export async function startBrokers(t: TestContext, count: number, options: Bench
     return { ...bench, member }
   }
   t.after(async () => {
+    for (const { member } of brokers) member.goOn()
     for (const { stop } of brokers) await stop()
     await local.stop()
   })
