@@ -33,6 +33,7 @@ const PRODUCT = [
   'maps',
   'log',
   'identity',
+  'intake',
   'broker',
   'ingest',
   'gateway',

@@ -7,13 +7,14 @@
  * Messages that are held then are the log's to flush; they are not acknowledged, and come again.
  */
 
+import { ErrorReports } from '../intake/error-reports.ts'
 import type { Appends, DeadLetterBox, Log, NoticeBoard } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import { Admission, type AdmissionDependencies } from './admission/admission.ts'
+import { Drops } from './admission/drops.ts'
 import { StatusBoard } from './admission/status-board.ts'
-import { Drops } from './admission/verdict.ts'
 import {
   Authentication,
   type AuthenticationDependencies,
@@ -24,7 +25,6 @@ import { OtherBrokers } from './other-brokers.ts'
 import { OUTBOUND_BYTES_TOTAL_MAX } from './outbound/sweeps.ts'
 import { DeviceStory } from './reports/device-story.ts'
 import { Disconnects } from './reports/disconnects.ts'
-import { ErrorReports } from './reports/error-reports.ts'
 import { BrokerMetrics } from './reports/metrics.ts'
 import { ThrottledLines } from './reports/throttled-lines.ts'
 import { SparkplugHost } from './sparkplug-host.ts'

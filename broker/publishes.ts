@@ -12,8 +12,9 @@
 
 import assert from 'node:assert/strict'
 import type { Client, PublishPacket } from 'aedes'
+import { OrderedAcks } from '../intake/ordered-acks.ts'
+import type { Verdict } from '../intake/verdict.ts'
 import type { Admission, Message } from './admission/admission.ts'
-import type { Verdict } from './admission/verdict.ts'
 import type { Connection } from './inbound/connection.ts'
 import type { PublishesRuns } from './inbound/plain-telemetry.ts'
 import { DelayedWills } from './mqtt5/delayed-wills.ts'
@@ -21,7 +22,6 @@ import { retained } from './mqtt5/message-properties.ts'
 import type { Subscribers } from './outbound/subscribers.ts'
 import type { Handling } from './session/awaiting-pubrel.ts'
 import type { NotTaken } from './session/not-taken.ts'
-import { OrderedAcks } from './session/receive-window.ts'
 import type { Session } from './session/session.ts'
 import type { TelemetryRun } from './session/telemetry-run.ts'
 

@@ -5,10 +5,10 @@
  */
 
 import type { PublishPacket } from 'aedes'
+import type { ErrorReports } from '../intake/error-reports.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { StatusBoard } from './admission/status-board.ts'
-import type { ErrorReports } from './reports/error-reports.ts'
 import type { ForeignTopics } from './session/foreign-topics.ts'
 import { HostState } from './sparkplug/host-state.ts'
 import { SparkplugMetrics } from './sparkplug/metrics.ts'

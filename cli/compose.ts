@@ -3,7 +3,6 @@
  * gateway, broker) and stop the other way, so that nothing is taken which could not be kept.
  */
 
-import { UnmappedTopics } from '../broker/admission/unmapped-topics.ts'
 import { Broker } from '../broker/broker.ts'
 import { connectionsMax } from '../broker/connect/listeners.ts'
 import { ForeignTopics } from '../broker/session/foreign-topics.ts'
@@ -14,6 +13,7 @@ import { Ingest } from '../ingest/ingest.ts'
 import { createStore, STORES } from '../ingest/stores.ts'
 import { INGEST_READER } from '../log/log.ts'
 import { Maps } from '../maps/maps.ts'
+import { UnmappedTopics } from '../maps/unmapped-topics.ts'
 import { type CertificateFiles, CertificateWatch, type Pems } from '../platform/certificate-watch.ts'
 import { systemClock } from '../platform/clock.ts'
 import { growFileTable } from '../platform/files.ts'

@@ -11,13 +11,25 @@
  *                   +--> append --durable--> accepted                                     '--refused--> refused
  *                               --refused--> refused
  *
- * It knows nothing of how a message was read, nor of who acknowledges it. `verdict.ts` says what becomes of it.
+ * It knows nothing of how a message was read, nor of who acknowledges it. `intake/verdict.ts` says what becomes of it.
  * Always true: `decided` is called once, never synchronously with an exception, and with `accepted` or `set-aside` only when the message is
  * durable; of two messages it may be called for the later one first (`OrderedAcks`). Bound: what is held is counted in
  * `ReceiveWindow`, which stops the reading; beyond it the log refuses (`LOG_PENDING_BYTES_MAX`).
  */
 
 import type { DeviceTopic } from '../../identity/topics.ts'
+import {
+  ACCEPTED,
+  type DropCode,
+  type Dropped,
+  dropped,
+  keptTooLarge,
+  refused,
+  setAside,
+  shownTopic,
+  tooLarge,
+  type Verdict,
+} from '../../intake/verdict.ts'
 import type { NewEntry } from '../../log/entry.ts'
 import type { Appends, SetAsideReason } from '../../log/log.ts'
 import { isSparkplug } from '../../maps/sparkplug/topic.ts'
@@ -32,12 +44,10 @@ import type { PayloadCheck } from '../session/payload-check.ts'
 import type { Holder, Session } from '../session/session.ts'
 import { AdmittedTopics, type TelemetryRun } from '../session/telemetry-run.ts'
 import type { Sparkplug } from '../sparkplug/sparkplug.ts'
+import type { Drops } from './drops.ts'
 import type { StatusBoard } from './status-board.ts'
-import { ACCEPTED, type DropCode, type Drops, dropped, refused, setAside, type Verdict } from './verdict.ts'
 
 export type Decided = (verdict: Verdict) => void
-/** Of a topic that is shown to a person. */
-const TOPIC_CHARS_SHOWN = 200
 
 /** What a PUBLISH says. */
 export interface Message {
@@ -135,8 +145,7 @@ export class Admission {
     const bytes = payloadLength(message)
     if (holder.kind === 'app') this.#refuse(session, message, 'publish-forbidden', 'an app publishes nothing', decided)
     else if (bytes > PAYLOAD_BYTES_MAX) {
-      const text = `a payload has ${bytes} bytes: allowed are ${PAYLOAD_BYTES_MAX}`
-      this.#drop(session, message, 'payload-too-large', text, decided)
+      this.#dropAs(tooLarge(bytes), session, message, decided)
     } else if (topic === undefined) this.#judgeForeign(session, message, decided)
     else if (!isAllowed(session, topic)) {
       this.#drop(session, message, 'publish-forbidden', forbidden(message.topic, holder), decided)
@@ -210,8 +219,7 @@ export class Admission {
       this.#append(session, { device, stream, framing }, { ...message, payload: keep() }, decided)
       return
     }
-    const text = `a payload and what is kept with it have ${bytes} bytes: allowed are ${PAYLOAD_BYTES_MAX}`
-    this.#drop(session, message, 'payload-too-large', text, decided)
+    this.#dropAs(keptTooLarge(bytes), session, message, decided)
   }
 
   #append(session: Session, topic: Placed & { readonly framing: number }, message: Message, decided: Decided): void {
@@ -265,8 +273,12 @@ export class Admission {
   }
 
   #drop(session: Session, message: Message, code: DropCode, text: string, decided: Decided): void {
-    this.#dependencies.drops.tell(code, text, session, message.topic)
-    decided(dropped(code, text))
+    this.#dropAs(dropped(code, text), session, message, decided)
+  }
+
+  #dropAs(verdict: Dropped, session: Session, message: Message, decided: Decided): void {
+    this.#dependencies.drops.tell(verdict.code, verdict.text, session, message.topic)
+    decided(verdict)
   }
 }
 
@@ -281,16 +293,14 @@ function payloadLength({ payload, length = 0 }: Message): number {
   return length > FRAME_BYTES_MAX ? length : payload.length
 }
 
-const shown = (topic: string) => JSON.stringify(topic.slice(0, TOPIC_CHARS_SHOWN))
-
 /** What begins as the platform's own topics do was meant to be one. */
 function unmapped(topic: string, holder: Holder): string {
   if (topic.startsWith('devices/') || topic.startsWith('$')) return forbidden(topic, holder)
   const own = holder.kind === 'device' ? holder.device : '<device>'
-  return `no map takes topic ${shown(topic)}: telltale map propose prints one for what has come; without a map allowed are devices/${own}/telemetry/<stream> and devices/${own}/status`
+  return `no map takes topic ${shownTopic(topic)}: telltale map propose prints one for what has come; without a map allowed are devices/${own}/telemetry/<stream> and devices/${own}/status`
 }
 
 function forbidden(topic: string, holder: Holder): string {
   const own = holder.kind === 'device' ? holder.device : '<device>'
-  return `topic ${shown(topic)} may not be published: allowed are devices/${own}/telemetry/<stream>, a stream being a-z, 0-9 and _, with nothing or ${FRAMING_LEVELS_SHOWN} behind it, and devices/${own}/status`
+  return `topic ${shownTopic(topic)} may not be published: allowed are devices/${own}/telemetry/<stream>, a stream being a-z, 0-9 and _, with nothing or ${FRAMING_LEVELS_SHOWN} behind it, and devices/${own}/status`
 }

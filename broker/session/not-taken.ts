@@ -1,10 +1,9 @@
 /** Owns why a message was acknowledged and is not taken as it was meant, which MQTT 5 can tell its sender. */
 
-/** Why a message was acknowledged and dropped. */
-export type DroppedReason = 'payload-too-large' | 'publish-forbidden' | 'rate-limited'
+import type { DropCode } from '../../intake/verdict.ts'
 
 export interface NotTaken {
-  readonly code: DroppedReason | 'set-aside'
+  readonly code: DropCode | 'set-aside'
   /** For its sender. */
   readonly text: string
 }

@@ -6,6 +6,7 @@
  * message means is settled before it is acknowledged. Bounds: those of `EdgeNodes` and `Rebirths`.
  */
 
+import type { ErrorReport } from '../../intake/error-reports.ts'
 import { bytesInLog, type Context, inLog, tell } from '../../maps/sparkplug/context.ts'
 import { readSparkplug, type SparkplugPayload } from '../../maps/sparkplug/payload.ts'
 import {
@@ -22,7 +23,6 @@ import { MAPPED_TOPIC_BYTES_MAX } from '../../platform/limits.ts'
 import { TWO_32 } from '../../schemas/protobuf-wire.ts'
 import { Rejection } from '../../schemas/reading.ts'
 import { READING_AHEAD_MAX_MS } from '../../schemas/values.ts'
-import type { ErrorReport } from '../reports/error-reports.ts'
 import { type ForeignMessage, type ForeignPlace, otherThan, senderOf, speaksFor } from '../session/foreign-topics.ts'
 import type { Holder, Session } from '../session/session.ts'
 import { type EdgeNode, EdgeNodes, NOTHING_KNOWN, type Publisher } from './edge-nodes.ts'

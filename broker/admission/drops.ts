@@ -1,35 +1,15 @@
 /**
- * Owns what becomes of a PUBLISH by admission's verdict, and what is told and counted of one that is dropped or held back.
- *
- *   accepted   acknowledged; handed to the subscribers who want it
- *   set aside  acknowledged, which says so by MQTT 5; it is in the log, with a dead letter, and goes to no subscriber
- *   dropped    acknowledged, gone, counted, told on the device's errors topic: refusing the acknowledgement would block an
- *              honest device's queue for ever
- *   refused    not acknowledged, and the connection ends: the device keeps the message, and sends it again
+ * Owns what is told and counted of a message that is dropped or held back. `intake/verdict.ts` says what becomes of a message.
  */
 
+import type { ErrorReports } from '../../intake/error-reports.ts'
+import type { DropCode } from '../../intake/verdict.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { DeviceStory } from '../reports/device-story.ts'
-import type { ErrorReports } from '../reports/error-reports.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
 import type { ThrottledLines } from '../reports/throttled-lines.ts'
 import type { HeldBack } from '../session/held-back.ts'
-import type { DroppedReason } from '../session/not-taken.ts'
 import type { Session } from '../session/session.ts'
-
-export type DropCode = DroppedReason
-
-export type Verdict =
-  | { readonly kind: 'accepted' }
-  | { readonly kind: 'dropped'; readonly code: DropCode; readonly text: string }
-  | { readonly kind: 'set-aside'; readonly code: 'set-aside'; readonly text: string }
-  | { readonly kind: 'refused'; readonly error: Error }
-
-export const ACCEPTED: Verdict = { kind: 'accepted' }
-
-export const dropped = (code: DropCode, text: string): Verdict => ({ kind: 'dropped', code, text })
-export const setAside = (text: string): Verdict => ({ kind: 'set-aside', code: 'set-aside', text })
-export const refused = (error: Error): Verdict => ({ kind: 'refused', error })
 
 export interface DropsDependencies {
   readonly reports: ErrorReports

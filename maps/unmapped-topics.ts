@@ -8,9 +8,9 @@
 
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { UnmappedTopic } from '../../maps/proposal.ts'
-import type { Clock } from '../../platform/clock.ts'
-import type { Logger } from '../../platform/logger.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { UnmappedTopic } from './proposal.ts'
 
 const UNMAPPED_TOPICS_MAX = 1_000
 const UNMAPPED_TOPICS_PER_SENDER_MAX = 200

@@ -1,22 +1,21 @@
 /**
  * Owns what a device is told of messages that were set aside: QoS 0 JSON on `devices/{device}/errors` (docs/contract.md, "MQTT"). Who sent
  * a message for another device is told in that one's place.
- * The broker reports its own refusals; what ingest sets aside is followed in the log's dead letters, and what else it has to say in its
+ * Who takes messages reports its own refusals; what ingest sets aside is followed in the log's dead letters, and what else it has to say in its
  * notices.
  *
  * Bound: `REPORTS_PER_DEVICE_PER_SECOND_MAX`; more are counted and not sent.
  * Losing: a device that is not connected and subscribed is told nothing; the dead letters keep everything.
  */
 
-import { errorsTopic } from '../../identity/topics.ts'
-import type { DeadLetterPlace } from '../../log/dead-letter-place.ts'
-import type { DeadLetter, DeadLetterBox, NoticeBoard } from '../../log/log.ts'
-import type { Clock } from '../../platform/clock.ts'
-import type { Logger } from '../../platform/logger.ts'
-import { Throttle } from '../../platform/throttle.ts'
-import { isForeign, NOT_TOLD } from '../../schemas/content-type.ts'
-import { readForeign } from '../../schemas/foreign.ts'
-import type { BrokerMetrics } from './metrics.ts'
+import { errorsTopic } from '../identity/topics.ts'
+import type { DeadLetterPlace } from '../log/dead-letter-place.ts'
+import type { DeadLetter, DeadLetterBox, NoticeBoard } from '../log/log.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import { Throttle } from '../platform/throttle.ts'
+import { isForeign, NOT_TOLD } from '../schemas/content-type.ts'
+import { readForeign } from '../schemas/foreign.ts'
 
 /** Reports on one device's errors topic in one second; further ones are counted only. */
 export const REPORTS_PER_DEVICE_PER_SECOND_MAX = 200
@@ -32,11 +31,17 @@ export interface ErrorReport {
   readonly at: number
 }
 
+/** Counts them. */
+export interface ReportCounts {
+  reported(): void
+  unreported(): void
+}
+
 export class ErrorReports {
   readonly #publish: (topic: string, payload: Buffer) => void
   readonly #log: DeadLetterBox & NoticeBoard
   readonly #logger: Logger
-  readonly #metrics: BrokerMetrics
+  readonly #metrics: ReportCounts
   readonly #clock: Clock
   readonly #throttle = new Throttle({
     burst: REPORTS_PER_DEVICE_PER_SECOND_MAX,
@@ -52,7 +57,7 @@ export class ErrorReports {
       readonly log: DeadLetterBox & NoticeBoard
       readonly clock: Clock
       readonly logger: Logger
-      readonly metrics: BrokerMetrics
+      readonly metrics: ReportCounts
     },
   ) {
     this.#publish = publish
