@@ -8,6 +8,7 @@
  */
 
 import { ErrorReports } from '../intake/error-reports.ts'
+import { ThrottledLines } from '../intake/throttled-lines.ts'
 import type { Appends, DeadLetterBox, Log, NoticeBoard } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Part } from '../platform/lifecycle.ts'
@@ -26,7 +27,6 @@ import { OUTBOUND_BYTES_TOTAL_MAX } from './outbound/sweeps.ts'
 import { DeviceStory } from './reports/device-story.ts'
 import { Disconnects } from './reports/disconnects.ts'
 import { BrokerMetrics } from './reports/metrics.ts'
-import { ThrottledLines } from './reports/throttled-lines.ts'
 import { SparkplugHost } from './sparkplug-host.ts'
 import { TelemetryBroker, type TelemetryBrokerDependencies, type TelemetryBrokerOptions } from './telemetry-broker.ts'
 

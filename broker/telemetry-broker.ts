@@ -8,6 +8,7 @@
  */
 
 import { Aedes, type Client, type PublishPacket } from 'aedes'
+import type { ThrottledLines } from '../intake/throttled-lines.ts'
 import { CLIENT_ID_CHARS_MAX, CONNECT_TIMEOUT_MS, SUBSCRIBER_DRAIN_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Admission, AdmissionDependencies } from './admission/admission.ts'
@@ -23,7 +24,6 @@ import { type Deliver, Subscribers } from './outbound/subscribers.ts'
 import { Sweeps } from './outbound/sweeps.ts'
 import { type Publish, type Published, Publishes } from './publishes.ts'
 import { addressOf, Disconnect, type Disconnects } from './reports/disconnects.ts'
-import type { ThrottledLines } from './reports/throttled-lines.ts'
 import type { Session } from './session/session.ts'
 
 /** Deliveries that Aedes has under way at once. */

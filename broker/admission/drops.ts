@@ -3,11 +3,11 @@
  */
 
 import type { ErrorReports } from '../../intake/error-reports.ts'
+import type { ThrottledLines } from '../../intake/throttled-lines.ts'
 import type { DropCode } from '../../intake/verdict.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { DeviceStory } from '../reports/device-story.ts'
 import type { BrokerMetrics } from '../reports/metrics.ts'
-import type { ThrottledLines } from '../reports/throttled-lines.ts'
 import type { HeldBack } from '../session/held-back.ts'
 import type { Session } from '../session/session.ts'
 

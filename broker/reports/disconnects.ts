@@ -15,9 +15,9 @@
 
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
+import type { ThrottledLines } from '../../intake/throttled-lines.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { BrokerMetrics, Refusal } from './metrics.ts'
-import type { ThrottledLines } from './throttled-lines.ts'
 
 /** How long a connection that was said why it ends may take to end. */
 const LINGER_MS = 1_000

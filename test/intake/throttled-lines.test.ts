@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pino } from 'pino'
-import {
-  REFUSAL_CHARS_MAX,
-  REFUSAL_LINES_PER_SECOND_MAX,
-  ThrottledLines,
-} from '../../../broker/reports/throttled-lines.ts'
-import type { Clock } from '../../../platform/clock.ts'
+import { REFUSAL_CHARS_MAX, REFUSAL_LINES_PER_SECOND_MAX, ThrottledLines } from '../../intake/throttled-lines.ts'
+import type { Clock } from '../../platform/clock.ts'
 
 test('a second has a limited number of lines, and the next one says how many were left out', () => {
   let now = 1_000

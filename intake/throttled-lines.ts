@@ -1,15 +1,14 @@
 /**
- * Owns the log lines about clients that were turned away: an engineer looks there for why a device has no data, and clients
+ * Owns the log lines about clients and messages that were turned away: an engineer looks there for why a device has no data, and clients
  * that try in a loop must not fill the disk with them.
  *
  * Bounds: `REFUSAL_LINES_PER_SECOND_MAX`, `REFUSAL_CHARS_MAX` of a text that the client made. The next line says how many were `unsaid`; the metrics count all.
  */
 
-import type { Clock } from '../../platform/clock.ts'
-import type { Logger } from '../../platform/logger.ts'
-import { printable } from '../../platform/printable.ts'
-import { TokenBucket } from '../../platform/token-bucket.ts'
-import type { Refusal } from './metrics.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import { printable } from '../platform/printable.ts'
+import { TokenBucket } from '../platform/token-bucket.ts'
 
 /** Log lines about clients that were turned away; further ones are counted in the next line. */
 export const REFUSAL_LINES_PER_SECOND_MAX = 20
@@ -20,7 +19,8 @@ interface Refused {
   readonly client: string
   /** The address it came from, where that is known. */
   readonly from?: string
-  readonly reason: Refusal | 'taken-over'
+  /** Of a closed set. */
+  readonly reason: string
 }
 
 export class ThrottledLines {
