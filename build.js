@@ -35,6 +35,7 @@ const PRODUCT = [
   'identity',
   'intake',
   'broker',
+  'bridge',
   'ingest',
   'gateway',
   'client',

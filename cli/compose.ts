@@ -3,6 +3,7 @@
  * gateway, broker) and stop the other way, so that nothing is taken which could not be kept.
  */
 
+import { Bridge } from '../bridge/bridge.ts'
 import { Broker } from '../broker/broker.ts'
 import { connectionsMax } from '../broker/connect/listeners.ts'
 import { ForeignTopics } from '../broker/session/foreign-topics.ts'
@@ -25,6 +26,7 @@ import { packageVersion } from '../platform/package.ts'
 import type { Settings } from '../platform/settings.ts'
 import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
+import { bridgeOptions } from './bridge-options.ts'
 import {
   alertsFile,
   learntDirectory,
@@ -79,7 +81,11 @@ export async function startPlatform(
 
   await lifecycle.start(mapsWatch)
 
-  const log = makeLog(settings, { writer: roles.has('broker') }, { logger: logger('log'), metrics })
+  const log = makeLog(
+    settings,
+    { writer: roles.has('broker') || roles.has('bridge') },
+    { logger: logger('log'), metrics },
+  )
   await lifecycle.start(log)
   if (identity.hasNewKey && (await log.ledger(INGEST_READER)).accepted > 0) {
     logger('identity').warn('a new signing key was made, for there was none: no token of before is good any more')
@@ -111,6 +117,7 @@ export async function startPlatform(
 
   let gateway: Gateway | undefined
   let broker: Broker | undefined
+  let bridge: Bridge | undefined
   const files = tlsFiles(settings)
   const renew = (pems: Pems) => {
     broker?.renewCertificate(pems)
@@ -139,7 +146,7 @@ export async function startPlatform(
       storeShown: STORES[settings.store].describe(settings),
       rules,
       identity: settings.auth === 'token' ? identity : ANYONE,
-      ready: () => notReady() ?? log.full?.message,
+      ready: () => notReady() ?? log.full?.message ?? (roles.has('broker') ? undefined : bridge?.away),
       clock,
       logger: logger('gateway'),
       metrics,
@@ -147,9 +154,9 @@ export async function startPlatform(
     await lifecycle.start(gateway)
   }
 
+  const unmapped = new UnmappedTopics(unmappedFile(settings), { clock, logger: logger('maps') })
+  await lifecycle.start({ name: 'unmapped', start: async () => undefined, stop: () => unmapped.stop() })
   if (roles.has('broker')) {
-    const unmapped = new UnmappedTopics(unmappedFile(settings), { clock, logger: logger('broker') })
-    await lifecycle.start({ name: 'unmapped', start: async () => undefined, stop: () => unmapped.stop() })
     broker = new Broker(brokerOptions(settings), {
       log,
       presence: log.presence,
@@ -165,6 +172,20 @@ export async function startPlatform(
       metrics,
     })
     await lifecycle.start(broker)
+  }
+  if (roles.has('bridge')) {
+    bridge = new Bridge(bridgeOptions(settings), {
+      log,
+      presence: log.presence,
+      journal: log.journal,
+      maps,
+      unmapped,
+      clock,
+      logger: logger('bridge'),
+      metrics,
+    })
+    schemas.onChange(() => bridge?.look())
+    await lifecycle.start(bridge)
   }
   const failed = Promise.race([log.failed, ...(ingest === undefined ? [] : [ingest.failed])])
   // Whoever has the platform may look later.

@@ -1,4 +1,7 @@
-/** Owns which roles a process plays. All of them in one process is the default; apart, they share the log on one host. */
+/**
+ * Owns which roles a process plays. Broker, ingest and gateway in one process is the default, and the bridge with them where another broker
+ * is named; apart, they share the log on one host.
+ */
 
 import { STORES } from '../ingest/stores.ts'
 import { ROLES, type Role } from '../log/roles.ts'
@@ -7,8 +10,10 @@ import { UsageError } from './usage-error.ts'
 
 export { ROLES, type Role }
 
-/** The roles named in `text`, comma-separated. Throws a `UsageError` that says what is allowed. */
-export function parseRoles(text: string, settings: Settings): ReadonlySet<Role> {
+/** The roles named in `text`, comma-separated; without it all that the settings are for. Throws a `UsageError` that says what is allowed. */
+export function parseRoles(text: string | undefined, settings: Settings): ReadonlySet<Role> {
+  const hasBridge = settings.bridgeUrl !== undefined
+  if (text === undefined) return new Set(ROLES.filter((role) => role !== 'bridge' || hasBridge))
   const roles = new Set<Role>()
   for (const name of text.split(',')) {
     const role = ROLES.find((each) => each === name.trim())
@@ -16,6 +21,8 @@ export function parseRoles(text: string, settings: Settings): ReadonlySet<Role> 
       throw new UsageError(`--roles names "${name}": allowed are ${ROLES.join(', ')}, comma-separated`)
     roles.add(role)
   }
+  if (roles.has('bridge') && !hasBridge)
+    throw new UsageError('--roles names bridge, but TELLTALE_BRIDGE_URL, which says to which broker, is not set')
   if (STORES[settings.store].isEmbedded && roles.has('gateway') !== roles.has('ingest')) {
     throw new UsageError(
       'ingest and gateway run in one process with the embedded store: run both, or set INFLUX_URL to run them apart',

@@ -40,8 +40,10 @@ export function gatewayUrl({ gatewayHost, gatewayPort, tlsCert }: Settings): str
 /** A broker that was killed has not said that it stopped. */
 export async function withBroker(
   platform: PlatformFacts,
-  { mqttHost, mqttPort, mqttsPort }: Settings,
+  { mqttHost, mqttPort, mqttsPort, bridgeUrl }: Settings,
 ): Promise<PlatformFacts> {
+  // Who has another broker may have none of ours.
+  if (bridgeUrl !== undefined) return platform
   const isTold = platform.down.some(({ role }) => role === 'broker')
   if (
     isTold ||

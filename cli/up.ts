@@ -15,11 +15,14 @@ import { banner, startedLine } from './welcome.ts'
 
 export function upCommand(): Command {
   return new Command('up')
-    .option('--roles <roles>', 'comma-separated: broker, ingest, gateway', ROLES.join(','))
-    .action((options: { roles: string }) => up(options.roles))
+    .option(
+      '--roles <roles>',
+      `comma-separated: ${ROLES.join(', ')}; by default all, bridge if TELLTALE_BRIDGE_URL is set`,
+    )
+    .action((options: { roles?: string }) => up(options.roles))
 }
 
-async function up(rolesText: string): Promise<void> {
+async function up(rolesText: string | undefined): Promise<void> {
   const settings = loadSettings()
   const roles = parseRoles(rolesText, settings)
   const logger = createLogger({ level: settings.logLevel, pretty: process.stderr.isTTY })

@@ -52,7 +52,7 @@ export interface Why {
 
 /** One event, or equal ones in a row. */
 export interface JournalEvent {
-  readonly kind: 'connected' | 'disconnected' | 'refused' | 'dropped' | 'slowed' | 'began' | 'ended'
+  readonly kind: 'connected' | 'disconnected' | 'bridged' | 'refused' | 'dropped' | 'slowed' | 'began' | 'ended'
   readonly code: string
   readonly text: string
   readonly from?: string

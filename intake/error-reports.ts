@@ -40,6 +40,7 @@ export interface ReportCounts {
 export class ErrorReports {
   readonly #publish: (topic: string, payload: Buffer) => void
   readonly #log: DeadLetterBox & NoticeBoard
+  readonly #tells: (device: string) => boolean
   readonly #logger: Logger
   readonly #metrics: ReportCounts
   readonly #clock: Clock
@@ -55,6 +56,8 @@ export class ErrorReports {
     publish: (topic: string, payload: Buffer) => void,
     dependencies: {
       readonly log: DeadLetterBox & NoticeBoard
+      /** Of which devices; of all unless given. */
+      readonly tells?: (device: string) => boolean
       readonly clock: Clock
       readonly logger: Logger
       readonly metrics: ReportCounts
@@ -62,12 +65,14 @@ export class ErrorReports {
   ) {
     this.#publish = publish
     this.#log = dependencies.log
+    this.#tells = dependencies.tells ?? (() => true)
     this.#clock = dependencies.clock
     this.#logger = dependencies.logger
     this.#metrics = dependencies.metrics
   }
 
   report(device: string, report: ErrorReport): void {
+    if (!this.#tells(device)) return
     if (this.#throttle.wait(this.#clock.now(), device) === undefined) {
       this.#metrics.unreported()
       return

@@ -14,6 +14,8 @@ export type JournalKind =
   | 'connected'
   /** A connection that was let in has ended; the code says why. */
   | 'disconnected'
+  /** Its messages come over a bridge from another broker, which knows of its connection. */
+  | 'bridged'
   /** Not let in. */
   | 'refused'
   /** A message was acknowledged and dropped. */
@@ -50,7 +52,14 @@ export interface JournalOf {
 }
 
 /** What concerns all devices. */
-export type PlatformCondition = 'broker-up' | 'ingest-up' | 'gateway-up' | 'store-away' | 'log-full'
+export type PlatformCondition =
+  | 'broker-up'
+  | 'ingest-up'
+  | 'gateway-up'
+  | 'bridge-up'
+  | 'bridge-away'
+  | 'store-away'
+  | 'log-full'
 
 export interface Journal {
   /** Of a device that was let in, or of one that has only been named by who was not: `isNamed`. */

@@ -6,7 +6,7 @@
  * busy, or stopped by SIGSTOP, is there. A kind of log for several hosts has a lease for it.
  */
 
-export const ROLES = ['broker', 'ingest', 'gateway'] as const
+export const ROLES = ['broker', 'ingest', 'gateway', 'bridge'] as const
 export type Role = (typeof ROLES)[number]
 
 export interface PlayedRole {

@@ -176,6 +176,14 @@ export class Maps {
     return this.#set?.maps.filter(({ definition }) => definition !== SPARKPLUG_MAP).length ?? 0
   }
 
+  /** The topics of messages that they take: filters of MQTT, without those of Sparkplug. */
+  get filters(): readonly string[] {
+    const taking = this.#set?.maps.filter(
+      ({ definition: { ignoresAll, format } }) => !ignoresAll && format !== 'sparkplug',
+    )
+    return [...new Set(taking?.map(({ definition }) => definition.topic.filter))]
+  }
+
   /** As `MapSet.note`. */
   note(): void {
     this.#set?.note()

@@ -44,6 +44,9 @@ export const topicLevel: SettingKind<string> = {
 
 export const pemFile = text('a PEM file', 'file')
 
+/** MQTT 5 section 4.7.1: `#` last, and alone in its level, as `+`. */
+const FILTER = /^(?!\$share\/)((\+|[^/+#\0]*)\/)*(\+|#|[^/+#\0]+)$/
+
 const REFERENCE = /^(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:\d{1,5})?$/i
 
 /** As MQTT 5 recommends them (section 4.11). */
@@ -65,6 +68,27 @@ export const url: SettingKind<string> = {
   parse: (value) => z.url({ protocol: /^https?$/ }).parse(value),
   allowed: 'an http or https URL',
   show: maskPassword,
+}
+
+/** Of an MQTT broker. */
+export const mqttUrl: SettingKind<string> = {
+  type: 'URL',
+  parse: (value) => {
+    const { protocol, hostname, username, password, pathname, search, hash } = new URL(value.trim())
+    const isBare = username === '' && password === '' && /^\/?$/.test(pathname) && search === '' && hash === ''
+    if (!/^mqtts?:$/.test(protocol) || hostname === '' || !isBare) throw new RangeError('not the URL of a broker')
+    return value.trim()
+  },
+  allowed: 'mqtt://host:port or mqtts://host:port, and nothing behind it',
+  show: maskPassword,
+}
+
+/** Topic filters, with commas between them. */
+export const topicFilters: SettingKind<readonly string[]> = {
+  type: 'topic filters',
+  parse: (value) => value.split(',').map((each) => z.string().regex(FILTER).parse(each.trim())),
+  allowed: 'topic filters of MQTT with commas between them, without $share',
+  show: (value) => value.join(','),
 }
 
 /** Of map tiles. Its origin must be one, for a page is allowed to ask it by name: `{s}` is not allowed. */

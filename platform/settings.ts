@@ -15,6 +15,7 @@ import {
   duration,
   integer,
   maskPassword,
+  mqttUrl,
   origins,
   pemFile,
   port,
@@ -25,6 +26,7 @@ import {
   text,
   tiles,
   time,
+  topicFilters,
   topicLevel,
   url,
 } from './setting-kinds.ts'
@@ -211,6 +213,44 @@ const SETTINGS = {
     READING_TIME_MIN_MS,
     'a reading of an earlier time is set aside as bad-timestamp: a clock without a battery begins long ago',
   ),
+  bridgeUrl: optional(
+    'TELLTALE_BRIDGE_URL',
+    mqttUrl,
+    'an MQTT broker that is there already, from which the role bridge takes messages (docs/bridge.md)',
+  ),
+  bridgeTopics: setting(
+    'TELLTALE_BRIDGE_TOPICS',
+    topicFilters,
+    ['devices/+/telemetry/#', 'devices/+/status'],
+    'what the bridge subscribes to there, besides the topics of maps',
+  ),
+  bridgeClientId: setting(
+    'TELLTALE_BRIDGE_CLIENT_ID',
+    text('a name that no other client there has'),
+    'telltale-bridge',
+    'the client id of the bridge, under which the other broker keeps what comes while we are away',
+  ),
+  bridgeGroup: optional(
+    'TELLTALE_BRIDGE_GROUP',
+    topicLevel,
+    'bridges of one group share what comes, each message to one of them ($share)',
+  ),
+  bridgeMqtt: setting('TELLTALE_BRIDGE_MQTT', choice('5', '3.1.1'), '5', 'the version of MQTT that is spoken there'),
+  bridgeUsername: optional('TELLTALE_BRIDGE_USERNAME', text('a name'), 'user name of the bridge'),
+  bridgePassword: optional('TELLTALE_BRIDGE_PASSWORD', secret('any text'), 'its password'),
+  bridgeCa: optional(
+    'TELLTALE_BRIDGE_CA',
+    pemFile,
+    "the authority of the other broker's certificate; by default those that Node knows",
+  ),
+  bridgeCert: optional('TELLTALE_BRIDGE_CERT', pemFile, 'certificate that the bridge shows'),
+  bridgeKey: optional('TELLTALE_BRIDGE_KEY', pemFile, 'private key of that certificate'),
+  bridgeErrors: setting(
+    'TELLTALE_BRIDGE_ERRORS',
+    boolean,
+    false,
+    'tell devices what is wrong with their messages, on devices/<device>/errors of the other broker',
+  ),
   logLevel: setting('TELLTALE_LOG_LEVEL', choice(...LOG_LEVELS), 'info', 'least level logged'),
 }
 
@@ -265,6 +305,15 @@ function checkTogether(settings: Settings): void {
     refuse('TELLTALE_TLS_IDENTITY is "cert", but TELLTALE_TLS_CA is not set: whose certificates are good?')
   if (settings.mqttsPort !== undefined && settings.tlsCert === undefined)
     refuse(`TELLTALE_MQTTS_PORT is "${settings.mqttsPort}", but TELLTALE_TLS_CERT and TELLTALE_TLS_KEY are not set`)
+  if ((settings.bridgeCert === undefined) !== (settings.bridgeKey === undefined))
+    refuse('TELLTALE_BRIDGE_CERT and TELLTALE_BRIDGE_KEY go together: only one of them is set')
+  if (settings.bridgePassword !== undefined && settings.bridgeUsername === undefined)
+    refuse('TELLTALE_BRIDGE_PASSWORD is set, but TELLTALE_BRIDGE_USERNAME is not: both are needed')
+  const isPlain = settings.bridgeUrl?.startsWith('mqtt:')
+  if (isPlain && (settings.bridgeCa ?? settings.bridgeCert) !== undefined)
+    refuse(
+      'TELLTALE_BRIDGE_CA and TELLTALE_BRIDGE_CERT are for TLS, but TELLTALE_BRIDGE_URL is one of mqtt://: allowed is mqtts://',
+    )
   const hosts = { TELLTALE_MQTT_HOST: settings.mqttHost, TELLTALE_GATEWAY_HOST: settings.gatewayHost }
   for (const [variable, host] of Object.entries(hosts)) {
     if (isLoopback(host)) continue

@@ -18,11 +18,12 @@ const ALLOWED: Record<string, readonly string[]> = {
   devices: ['client', 'identity', 'maps', 'schemas', 'platform'],
   intake: ['identity', 'log', 'schemas', 'platform'],
   broker: ['intake', 'identity', 'log', 'maps', 'schemas', 'platform'],
+  bridge: ['intake', 'identity', 'log', 'maps', 'schemas', 'platform'],
   ingest: ['log', 'maps', 'schemas', 'platform'],
   gateway: ['identity', 'log', 'maps', 'schemas', 'platform'],
   client: [],
   dashboard: ['client'],
-  cli: ['broker', 'intake', 'ingest', 'gateway', 'devices', 'identity', 'log', 'maps', 'schemas', 'platform'],
+  cli: ['broker', 'bridge', 'ingest', 'gateway', 'devices', 'identity', 'log', 'maps', 'schemas', 'platform'],
 }
 
 /** What each inner room may import of its own folder's others; `.` is the folder itself, which may import them all. */
@@ -71,6 +72,7 @@ const FOREIGN: Record<string, readonly string[]> = {
   log: ['avsc', 'aedes', 'mqtt', '@influxdata/influxdb-client', '@duckdb/node-api', 'uWebSockets.js'],
   intake: ['avsc', 'aedes', 'mqtt', 'mqtt-packet', '@influxdata/influxdb-client', '@duckdb/node-api', 'lmdb'],
   broker: ['avsc', '@influxdata/influxdb-client', '@duckdb/node-api', 'uWebSockets.js', 'lmdb'],
+  bridge: ['avsc', 'aedes', 'mqtt', '@influxdata/influxdb-client', '@duckdb/node-api', 'uWebSockets.js', 'lmdb'],
   ingest: ['aedes', 'mqtt', 'uWebSockets.js', 'lmdb'],
   gateway: ['aedes', 'mqtt', '@influxdata/influxdb-client', '@duckdb/node-api', 'lmdb'],
   identity: ['aedes', 'mqtt', 'lmdb', 'uWebSockets.js'],

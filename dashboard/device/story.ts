@@ -151,6 +151,7 @@ function marksOf({ kind, code, text, firstAt, at, count }: JournalEvent): Piece[
 const KINDS: Readonly<Record<JournalEvent['kind'], Omit<Line, 'at' | 'text'>>> = {
   connected: { tone: 'good', kind: 'Connected' },
   disconnected: { tone: 'idle', kind: 'Disconnected' },
+  bridged: { tone: 'idle', kind: 'Bridged' },
   refused: { tone: 'bad', kind: 'Refused' },
   dropped: { tone: 'bad', kind: 'Dropped' },
   slowed: { tone: 'warn', kind: 'Slowed' },

@@ -38,6 +38,7 @@ export function findingsOf({ ready, reason, ledger, log, disk, store, parts = []
 /** What follows for people. */
 const MEANS: Readonly<Record<string, string>> = {
   broker: 'no device can connect',
+  bridge: 'what the other broker has waits there',
   ingest: 'what comes waits in the log, and nothing is lost',
 }
 

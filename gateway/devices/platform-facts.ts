@@ -93,10 +93,11 @@ export function partsOf({ journal, roles }: Pick<PlatformFactsDependencies, 'jou
 }
 
 function toldIn(events: readonly JournalEvent[]): PartOfPlatform[] {
-  return ROLES.map((role) => {
+  return ROLES.flatMap((role): PartOfPlatform[] => {
     const told = events.filter(({ code }) => code === `${role}-up`).sort((one, other) => one.at - other.at)
     const { kind, at } = told.at(-1) ?? {}
-    if (at === undefined) return { role, state: 'unknown' }
-    return { role, state: kind === 'ended' ? 'stopped' : 'running', since: at }
+    // Most platforms have no bridge.
+    if (at === undefined) return role === 'bridge' ? [] : [{ role, state: 'unknown' }]
+    return [{ role, state: kind === 'ended' ? 'stopped' : 'running', since: at }]
   })
 }
