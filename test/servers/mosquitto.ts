@@ -10,16 +10,19 @@ export interface Mosquitto extends TestServer {
   readonly pid: number
 }
 
-/** `extra` lines are added to its configuration. */
-export async function startMosquitto(extra: readonly string[] = []): Promise<Mosquitto> {
+/** `extra` lines are added to its configuration. On this port, if it is one that was started before. */
+export async function startMosquitto(extra: readonly string[] = [], given?: number): Promise<Mosquitto> {
   const program = findProgram('mosquitto', 'apt install mosquitto')
-  const port = await freePort()
+  const port = given ?? (await freePort())
   const server = await run({
     program,
     args: async (directory) => {
       const file = join(directory, 'mosquitto.conf')
       // Without `user root` it would drop to a user that cannot read its directory when the tests run as root.
-      const lines = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'persistence false', 'user root', ...extra]
+      const own = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'persistence false', 'user root']
+      // It takes no line twice.
+      const nameOf = (line: string) => line.split(' ', 1)[0]
+      const lines = [...own.filter((line) => !extra.some((other) => nameOf(other) === nameOf(line))), ...extra]
       await writeFile(file, `${lines.join('\n')}\n`)
       return ['-c', file]
     },
