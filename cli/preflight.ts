@@ -22,6 +22,7 @@ export function preflight(settings: Settings): void {
     accessSync(settings.dataDir, constants.W_OK)
   })
   const { schemasDir, tlsCert, tlsKey, tlsCa, tlsCrl } = settings
+  checkBridge(settings)
   if (schemasDir !== undefined) {
     check('TELLTALE_SCHEMAS_DIR', schemasDir, 'a directory of <stream>/<n>.avsc or .proto', () =>
       requireDirectory(schemasDir),
@@ -38,6 +39,15 @@ export function preflight(settings: Settings): void {
     const files = { cert: tlsCert, key: tlsKey, crl: tlsCrl }
     check('TELLTALE_TLS_CRL', tlsCrl, 'a PEM file of X509 CRL', () => readCertificate(files))
   }
+}
+
+function checkBridge({ bridgeCa, bridgeCert, bridgeKey }: Settings): void {
+  if (bridgeCa !== undefined)
+    check('TELLTALE_BRIDGE_CA', bridgeCa, 'a PEM file', () => createSecureContext({ ca: readFileSync(bridgeCa) }))
+  if (bridgeCert === undefined || bridgeKey === undefined) return
+  check('TELLTALE_BRIDGE_CERT', bridgeCert, 'a PEM file, and its key in TELLTALE_BRIDGE_KEY', () =>
+    createSecureContext({ cert: readFileSync(bridgeCert), key: readFileSync(bridgeKey) }),
+  )
 }
 
 /** OpenSSL takes the first certificate of the file for the server's own, and blames the key for a chain in another order. */

@@ -54,6 +54,26 @@ test('tiles of the map are of one origin', () => {
   )
 })
 
+test('the bridge has a broker and filters, and what belongs together', () => {
+  const url = { TELLTALE_BRIDGE_URL: 'mqtts://broker.example' }
+  const { bridgeTopics } = loadSettings({ ...url, TELLTALE_BRIDGE_TOPICS: 'a/+/b, c/#,#' })
+  assert.deepEqual(bridgeTopics, ['a/+/b', 'c/#', '#'])
+  const wrong = [
+    { TELLTALE_BRIDGE_URL: 'http://broker.example' },
+    { TELLTALE_BRIDGE_URL: 'mqtt://user:secret@broker.example' },
+    { ...url, TELLTALE_BRIDGE_TOPICS: 'a/#/b' },
+    { ...url, TELLTALE_BRIDGE_TOPICS: '$share/a/b' },
+    { ...url, TELLTALE_BRIDGE_GROUP: 'a/b' },
+    { ...url, TELLTALE_BRIDGE_CERT: 'a.pem' },
+    { ...url, TELLTALE_BRIDGE_PASSWORD: 'x' },
+    { TELLTALE_BRIDGE_URL: 'mqtt://broker.example', TELLTALE_BRIDGE_CA: 'a.pem' },
+  ]
+  for (const environment of wrong) {
+    const isRefused = (error: Error) => /^TELLTALE_BRIDGE_/.test(error.message) && !error.message.includes('secret@')
+    assert.throws(() => loadSettings(environment), isRefused, JSON.stringify(environment))
+  }
+})
+
 test('INFLUX_URL makes influx the store', () => {
   const settings = loadSettings({ INFLUX_URL: 'http://127.0.0.1:8086', INFLUX_ORG: 'o' })
   assert.equal(settings.store, 'influx')
