@@ -40,6 +40,7 @@ export class Link {
   #waitMs = WAIT_MS_MIN
   #upSince: number | undefined
   #isStopped = true
+  #isRenewing = false
   #away: string | undefined
 
   constructor(name: string, options: ConnectionOptions, dependencies: LinkDependencies) {
@@ -61,7 +62,9 @@ export class Link {
 
   /** Connects anew, for what it subscribes to has changed. */
   renew(): void {
-    if (this.#upSince !== undefined) void this.#connection?.close()
+    if (this.#upSince === undefined || this.#isRenewing) return
+    this.#isRenewing = true
+    void this.#connection?.close()
   }
 
   publish(topic: string, payload: Buffer): boolean {
@@ -104,6 +107,11 @@ export class Link {
     this.#upSince = undefined
     this.#connection = undefined
     if (this.#isStopped) return
+    if (this.#isRenewing) {
+      this.#isRenewing = false
+      this.#connect()
+      return
+    }
     const away = `${this.#name} is away: ${error.message}`
     if (away !== this.#away) {
       logger.warn(`${away}; it is tried again`)

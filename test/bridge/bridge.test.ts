@@ -1,14 +1,16 @@
 /** A bridge to a real Mosquitto, of what it takes, what it leaves, what it drops and whom it tells. */
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { LogError } from '../../log/log-error.ts'
 import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { CBOR } from '../../schemas/content-type.ts'
 import { readForeign } from '../../schemas/foreign.ts'
 import { appending, holding } from '../broker/held-log.ts'
+import { Authority, selfSigned } from '../servers/certificate.ts'
 import { type Mosquitto, startMosquitto } from '../servers/mosquitto.ts'
-import { requireServer } from '../servers/server.ts'
+import { freePort, requireServer } from '../servers/server.ts'
 import { until } from '../until.ts'
 import { type BenchOptions, client, READING, startBridge } from './harness.ts'
 
@@ -146,6 +148,22 @@ test('maps take foreign topics, to which the bridge subscribes by itself', async
   assert.equal(readForeign(entry?.payload ?? Buffer.alloc(0))?.topic, 'plant/press-1/climate')
 })
 
+test('a map that comes while it runs is subscribed to, and nobody is told that the other broker is away', async (t) => {
+  const { bench, publisher } = (await bridged(t)) ?? {}
+  if (bench === undefined || publisher === undefined) return
+  const text = 'topic: plant/{device}/climate\nstream: environment\nfields:\n  temperature: $.t\n'
+  bench.schemas.useMaps([{ file: 'test.yaml', text }])
+  bench.bridge.look()
+  await until(async () => (await bench.metric('connects_total')) === 2)
+  await publisher.publishAsync('plant/press-1/climate', Buffer.from('{"t":21}'), { qos: 1 })
+  await until(async () => (await bench.entries()).length === 1)
+  const codes = bench.log.journal.ofPlatform()?.events.map(({ kind }) => kind) ?? []
+  assert.deepEqual(
+    codes.filter((kind) => kind === 'began'),
+    [],
+  )
+})
+
 for (const protocolVersion of [4, 5] as const) {
   test(`what was retained before is no telemetry, and is not there twice; a status is kept (MQTT ${protocolVersion})`, async (t) => {
     const mosquitto = await requireServer(t, () => startMosquitto())
@@ -192,4 +210,21 @@ test('a broker that lets the bridge not in says why, and it is tried again', asy
   if (mosquitto === undefined) return
   const bench = await startBridge(t, mosquitto.port)
   await until(() => /they let us not in: .*TELLTALE_BRIDGE_USERNAME/.test(bench.bridge.away ?? ''))
+})
+
+test('over TLS, with a certificate of its own; what the authority did not sign is refused', async (t) => {
+  const [server, authority] = [selfSigned(t), new Authority(t)]
+  const own = authority.issue('/CN=bridge')
+  const port = await freePort()
+  const lines = [`cafile ${authority.cert}`, `certfile ${server.cert}`, `keyfile ${server.key}`]
+  const extra = [`listener ${port} 127.0.0.1`, ...lines, 'require_certificate true', 'allow_anonymous true']
+  const mosquitto = await requireServer(t, () => startMosquitto(['persistence false', ...extra], port))
+  if (mosquitto === undefined) return
+  const shown = { cert: own.cert, key: own.key }
+  const strange = await startBridge(t, port, { address: { host: 'localhost', port, tls: shown } })
+  await until(() => /is away: .*self.signed/.test(strange.bridge.away ?? ''))
+  await strange.stop()
+  const tls = { ...shown, ca: readFileSync(server.cert) }
+  const bench = await startBridge(t, port, { address: { host: 'localhost', port, tls }, log: strange.log })
+  await until(async () => (await bench.metric('connected')) === 1)
 })

@@ -25,6 +25,7 @@ export const TOPICS = ['devices/+/telemetry/#', 'devices/+/status']
 export interface Bench {
   readonly bridge: Bridge
   readonly log: LocalLog
+  readonly schemas: CurrentSchemas
   readonly unmapped: string[]
   entries(): Promise<Entry[]>
   /** As Prometheus prints it, without `telltale_bridge_`. */
@@ -89,6 +90,7 @@ export async function startBridge(
   return {
     bridge,
     log,
+    schemas,
     unmapped,
     stop,
     entries: () => entriesOf(log),
