@@ -28,6 +28,8 @@ export interface PartOfPlatform {
 export interface PlatformFacts {
   readonly storeAway?: Condition
   readonly logFull?: Condition
+  /** The broker that a bridge takes messages from. */
+  readonly bridgeAway?: Condition
   /** Roles that were stopped and have not begun again. */
   readonly down: readonly { readonly role: string; readonly since?: number; readonly reason?: string }[]
 }
@@ -70,10 +72,12 @@ function platformIn(
   // A process that begins anew tells again what it meets.
   const ingestChangedAt = Math.max(ended('ingest-up'), last('began', 'ingest-up')?.firstAt ?? 0)
   const storeAway = began('store-away', Math.max(ended('store-away'), ingestChangedAt))
+  const bridgeChangedAt = Math.max(ended('bridge-up'), last('began', 'bridge-up')?.firstAt ?? 0)
+  const bridgeAway = began('bridge-away', Math.max(ended('bridge-away'), bridgeChangedAt))
   const isFull = began('log-full', Math.max(ended('log-full'), last('began', 'broker-up')?.firstAt ?? 0))
   const logFull = isFull ?? (full === undefined ? undefined : { since: now, text: full })
   const down = parts.filter(({ state }) => state === 'stopped')
-  return { ...(storeAway && { storeAway }), ...(logFull && { logFull }), down }
+  return { ...(storeAway && { storeAway }), ...(logFull && { logFull }), ...(bridgeAway && { bridgeAway }), down }
 }
 
 /** Which parts of the platform run. Where no process has told of a role (those of an earlier version did not), the journal says what it knows. */

@@ -10,7 +10,7 @@ import type { Found } from './causes/cause.ts'
 import { neverConnected, refused, twoDevices } from './causes/connects.ts'
 import { missingStream } from './causes/missing-stream.ts'
 import { dropped, setAside } from './causes/not-taken.ts'
-import { brokerDown, logFull, waiting } from './causes/platform.ts'
+import { bridgeDown, brokerDown, logFull, waiting } from './causes/platform.ts'
 import { sendsNothing, silent } from './causes/silence.ts'
 import { clock, repeats, tooFast } from './causes/timing.ts'
 import { type Evidence, sorted, storyOf } from './evidence.ts'
@@ -44,6 +44,7 @@ export function foundIn(facts: Facts): Found {
 /** The first that finds something is told. */
 const LOOKS: readonly ((facts: Facts) => Found | undefined)[] = [
   brokerDown,
+  bridgeDown,
   twoDevices,
   refused,
   neverConnected,

@@ -37,6 +37,10 @@ test('a platform with a bridge in place of a broker: ready when the other broker
     parts.map(({ role, state }) => `${role} ${state}`),
     ['broker unknown', 'ingest running', 'gateway running', 'bridge running'],
   )
+  await mosquitto.stop()
+  const gone = () => platform.get<Why>('/v1/devices/truck-7/why')
+  await until(async () => /bridge, and nothing of truck-7: the other broker is away/.test((await gone()).sentence))
+  assert.equal((await gone()).cause, 'broker-down')
   assert.equal(await platform.stop(), 0)
 })
 

@@ -23,6 +23,30 @@ export function brokerDown({ device, platform, now }: Facts): Found | undefined 
   }
 }
 
+/** Of a device whose messages came over a bridge when it was heard of last. */
+export function bridgeDown({ device, platform, events, now }: Facts): Found | undefined {
+  const way = events.findLast(({ kind }) => kind === 'bridged' || kind === 'connected')
+  if (way?.kind !== 'bridged') return undefined
+  const nothing = `nothing comes over the bridge, and nothing of ${device}`
+  const down = platform.down.find(({ role }) => role === 'bridge')
+  if (down !== undefined) {
+    return {
+      cause: 'broker-down',
+      sentence: `${nothing}: the platform's bridge ${stoppedSince(down, now)}`,
+      mend: mendOf('broker-down'),
+      evidence: ended(down, down.reason ?? 'the bridge was stopped'),
+    }
+  }
+  const { bridgeAway } = platform
+  if (bridgeAway === undefined) return undefined
+  return {
+    cause: 'broker-down',
+    sentence: `${nothing}: the other broker is away ${since(bridgeAway.since, now)} (${bridgeAway.text})`,
+    mend: 'look whether the other broker runs, and lets the bridge in: TELLTALE_BRIDGE_URL',
+    evidence: [{ at: bridgeAway.since, text: `the other broker went away: ${bridgeAway.text}` }],
+  }
+}
+
 export function logFull({ device, platform, now }: Facts): Found | undefined {
   const { logFull } = platform
   if (logFull === undefined) return undefined
