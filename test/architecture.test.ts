@@ -48,7 +48,7 @@ const INNER: Record<string, Record<string, readonly string[]>> = {
     '.': ['live', 'server', 'devices', 'alerts'],
   },
   ingest: { duckdb: ['.'], influx: ['.'], '.': ['duckdb', 'influx'] },
-  log: { local: ['.'], streams: ['.'], kafka: ['streams', '.'], '.': [] },
+  log: { local: ['.'], streams: ['.'], kafka: ['streams', '.'], rabbitmq: ['streams', '.'], '.': [] },
   'devices/simulator': {
     signals: ['.'],
     scenario: ['signals'],
@@ -178,6 +178,11 @@ test('a folder does not import the packages of another role', () => {
     return !isSimulator && FOREIGN[folder]?.some((name) => target === name || target.startsWith(`${name}/`))
   })
   assert.deepEqual(wrong, [])
+})
+
+test('what speaks to RabbitMQ is one file', () => {
+  const files = imports.filter(({ target }) => target === 'amqplib').map(({ file }) => file)
+  assert.deepEqual(files, ['log/rabbitmq/client.ts'])
 })
 
 test('the SDK needs nothing: one command of it Node, and no file a package', () => {
