@@ -18,3 +18,14 @@ export interface Members {
   /** Those that are gone from now on, until `signal` aborts; this process itself among them. */
   followGone(signal: AbortSignal): AsyncIterable<string>
 }
+
+/** What others do, of whom there are none. */
+export function nothingUntil(signal: AbortSignal): AsyncIterable<never> {
+  const next = (): Promise<IteratorResult<never>> =>
+    new Promise((resolve) => {
+      const end = () => resolve({ done: true, value: undefined })
+      if (signal.aborted) end()
+      else signal.addEventListener('abort', end, { once: true })
+    })
+  return { [Symbol.asyncIterator]: () => ({ next }) }
+}

@@ -48,7 +48,14 @@ const INNER: Record<string, Record<string, readonly string[]>> = {
     '.': ['live', 'server', 'devices', 'alerts'],
   },
   ingest: { duckdb: ['.'], influx: ['.'], '.': ['duckdb', 'influx'] },
-  log: { local: ['.'], streams: ['.'], kafka: ['streams', '.'], rabbitmq: ['streams', '.'], '.': [] },
+  log: {
+    tables: ['.'],
+    local: ['tables', '.'],
+    streams: ['tables', '.'],
+    kafka: ['streams', '.'],
+    rabbitmq: ['streams', '.'],
+    '.': [],
+  },
   'devices/simulator': {
     signals: ['.'],
     scenario: ['signals'],
@@ -251,7 +258,7 @@ test('the clock, chance and the environment are read where they belong', () => {
 
 test("lmdb's buffers with a length that is not their own are read in one place", () => {
   const callers = sources.filter((file) => readFileSync(join(ROOT, file), 'utf8').includes('.getBinaryFast('))
-  assert.deepEqual(callers, ['log/local/environment.ts'])
+  assert.deepEqual(callers, ['log/tables/environment.ts'])
 })
 
 test('all that a stream has buffered is read in one place, for `read()` gives one piece of it since Node 26', () => {

@@ -13,8 +13,8 @@ import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { DAMAGED, type Entry, entryBytes, type NewEntry, readEntries, writeEntry } from '../entry.ts'
 import { LogError } from '../log-error.ts'
 import type { Offset } from '../position.ts'
+import { type Environment, peek } from '../tables/environment.ts'
 import { COMMIT_HEADER_BYTES, type Commit, countIn, openCommit } from './commit.ts'
-import { type Environment, peek } from './environment.ts'
 
 /** Nothing a broker lets in has another name, nor a larger payload. */
 const NAME = /^[\w.:-]{1,64}$/

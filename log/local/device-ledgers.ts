@@ -13,9 +13,9 @@ import { LOG_READ_BYTES_MAX } from '../../platform/limits.ts'
 import { countOfDevice, skipEntries } from '../entry.ts'
 import type { DeviceLedger } from '../log.ts'
 import { LogError } from '../log-error.ts'
+import type { Environment } from '../tables/environment.ts'
+import type { Ledgers } from '../tables/ledgers.ts'
 import { commitAt } from './commits.ts'
-import type { Environment } from './environment.ts'
-import type { Ledgers } from './ledgers.ts'
 import type { Reader } from './reader.ts'
 
 /** Questions for the ledger of a device that wait while one is answered; one more is refused. */

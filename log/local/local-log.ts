@@ -42,25 +42,25 @@ import {
 import { LogError } from '../log-error.ts'
 import type { Presence } from '../presence.ts'
 import type { Roles } from '../roles.ts'
+import { LocalCommands } from '../tables/commands.ts'
+import { DeadLetters } from '../tables/dead-letters.ts'
+import { bytesOfCommits, type Environment, newestCommit, openEnvironment } from '../tables/environment.ts'
+import { GatheredJournal, type GatheredJournalDependencies, lostCounter } from '../tables/journal.ts'
+import { JournalRecords } from '../tables/journal-records.ts'
+import { Ledgers } from '../tables/ledgers.ts'
+import { LogMetrics, type LogObservation } from '../tables/metrics.ts'
+import { Notices } from '../tables/notices.ts'
+import { LocalPresence } from '../tables/presence.ts'
+import { SharedSignal } from '../tables/shared-signal.ts'
 import type { Appender, DurableCommit } from './appender.ts'
-import { LocalCommands } from './commands.ts'
-import { DeadLetters } from './dead-letters.ts'
 import { DeviceLedgers } from './device-ledgers.ts'
-import { bytesOfCommits, type Environment, newestCommit, openEnvironment } from './environment.ts'
-import { GatheredJournal, type GatheredJournalDependencies, lostCounter } from './journal.ts'
-import { JournalRecords } from './journal-records.ts'
-import { Ledgers } from './ledgers.ts'
 import { LocalShard } from './local-shard.ts'
 import { acquireClaim, releaseClaim } from './lock.ts'
 import { LocalMembers } from './members.ts'
-import { LogMetrics, type LogObservation } from './metrics.ts'
-import { Notices } from './notices.ts'
 import { Preallocation } from './preallocation.ts'
-import { LocalPresence } from './presence.ts'
 import { Reader } from './reader.ts'
 import { Replays } from './replays.ts'
 import { LocalRoles } from './roles.ts'
-import { SharedSignal } from './shared-signal.ts'
 import { fullElsewhere, Writing } from './writing.ts'
 
 /** Dead letters kept; at one more, the oldest of the device that has most goes and is counted as expired. */
@@ -306,8 +306,8 @@ export class LocalLog implements Log, Part {
     const bounds = { max: DEAD_LETTERS_MAX, maxBytes: this.#options.deadLetterBytesMax ?? DEAD_LETTERS_BYTES_MAX }
     const deadLetters = new DeadLetters(environment, bounds, clock)
     const notices = new Notices(environment, this.#changed, clock)
-    const ledgers = new Ledgers(environment, deadLetters, notices, clock)
     const reader = new Reader(environment)
+    const ledgers = new Ledgers(environment, deadLetters, notices, { clock, end: () => reader.end() })
     const deviceLedgers = new DeviceLedgers(environment, ledgers, reader)
     const replays = new Replays(environment, deadLetters, this.#changed, clock)
     const preallocation = new Preallocation(environment, this.#options.directory, this.#options.diskReserveBytes)

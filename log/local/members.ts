@@ -4,7 +4,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import type { Members } from '../members.ts'
+import { type Members, nothingUntil } from '../members.ts'
 
 export class LocalMembers implements Members {
   /** A process that opens a log again is another one to it. */
@@ -18,15 +18,4 @@ export class LocalMembers implements Members {
   followGone(signal: AbortSignal): AsyncIterable<string> {
     return nothingUntil(signal)
   }
-}
-
-/** What others do, of whom there are none. */
-export function nothingUntil(signal: AbortSignal): AsyncIterable<never> {
-  const next = (): Promise<IteratorResult<never>> =>
-    new Promise((resolve) => {
-      const end = () => resolve({ done: true, value: undefined })
-      if (signal.aborted) end()
-      else signal.addEventListener('abort', end, { once: true })
-    })
-  return { [Symbol.asyncIterator]: () => ({ next }) }
 }

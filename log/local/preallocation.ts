@@ -25,7 +25,7 @@ import {
   LOG_ROOM_BYTES_MIN,
 } from '../../platform/limits.ts'
 import { LogError } from '../log-error.ts'
-import { bytesInUse, bytesReached, type Environment } from './environment.ts'
+import { bytesInUse, bytesReached, type Environment } from '../tables/environment.ts'
 
 /** Down to this, dead letters are written on a full disk; further only if pages are free within the file. */
 const LOG_ROOM_BYTES_LETTERS = 3 * 1024 * 1024

@@ -7,9 +7,9 @@
 
 import { countEntries, entryEnd, skipEntries } from '../entry.ts'
 import { LogError } from '../log-error.ts'
+import { type Environment, newestCommit } from '../tables/environment.ts'
 import type { Commit } from './commit.ts'
 import { commitAt } from './commits.ts'
-import { type Environment, newestCommit } from './environment.ts'
 
 const GATHERED_BYTES = 64 * 1024
 

@@ -18,10 +18,10 @@ import type { Logger } from '../../platform/logger.ts'
 import { DELIVERED_LIVE, type NewEntry, REPLAYED } from '../entry.ts'
 import type { DeadLetter, DeadLetterFilter } from '../log.ts'
 import { LogError } from '../log-error.ts'
+import type { DeadLetters } from '../tables/dead-letters.ts'
+import type { Environment } from '../tables/environment.ts'
+import type { SharedSignal } from '../tables/shared-signal.ts'
 import type { Appender } from './appender.ts'
-import type { DeadLetters } from './dead-letters.ts'
-import type { Environment } from './environment.ts'
-import type { SharedSignal } from './shared-signal.ts'
 
 /** Requests to replay that wait for the process that appends; one more is refused. */
 const REPLAY_REQUESTS_MAX = 64

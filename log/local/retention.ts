@@ -10,10 +10,10 @@
 import type { Clock } from '../../platform/clock.ts'
 import { LOG_LOW_WATER_RATIO, LOG_RESUME_RATIO, LOG_ROOM_BYTES } from '../../platform/limits.ts'
 import { LogError } from '../log-error.ts'
+import { bytesOfCommits, type Environment, newestCommit } from '../tables/environment.ts'
+import type { Ledgers } from '../tables/ledgers.ts'
 import { COMMIT_HEADER_BYTES } from './commit.ts'
 import { commitAt } from './commits.ts'
-import { bytesOfCommits, type Environment, newestCommit } from './environment.ts'
-import type { Ledgers } from './ledgers.ts'
 import type { Preallocation } from './preallocation.ts'
 
 /** One retention pass removes at most so many commits, and about so many bytes of them; the next pass goes on. */

@@ -6,7 +6,7 @@
 
 import type { Clock } from '../../platform/clock.ts'
 import type { PlayedRole, Role, Roles } from '../roles.ts'
-import type { Environment } from './environment.ts'
+import type { Environment } from '../tables/environment.ts'
 import { type Holder, isAlive, thisProcess } from './lock.ts'
 
 const KEYS = 'role '

@@ -7,10 +7,10 @@
 
 import { pack, unpack } from 'msgpackr'
 import type { CommandChange, NewCommand } from '../commands.ts'
-import type { Gathered } from '../local/journal-records.ts'
 import type { DeadLetterFilter, NewDeadLetter, Progress } from '../log.ts'
 import type { DevicePresence } from '../presence.ts'
 import type { Role } from '../roles.ts'
+import type { Gathered } from '../tables/journal-records.ts'
 
 /** What the shards are of. The first of a shard's books, and the one that counts. */
 export interface Begin {

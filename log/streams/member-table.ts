@@ -4,8 +4,8 @@
  * Bounds: of those that are gone the newest `GONE_KEPT`.
  */
 
-import type { Environment } from '../local/environment.ts'
 import type { Role } from '../roles.ts'
+import type { Environment } from '../tables/environment.ts'
 import type { Beat, Claim, Gone, RoleChange } from './change.ts'
 
 const GONE_KEPT = 100

@@ -12,16 +12,16 @@ import { messageOf } from '../../platform/errors.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { COMMANDS_MAX } from '../commands.ts'
 import { shardOf } from '../entry.ts'
-import { LocalCommands } from '../local/commands.ts'
-import { DeadLetters } from '../local/dead-letters.ts'
-import { type Environment, openEnvironment } from '../local/environment.ts'
-import { JournalRecords } from '../local/journal-records.ts'
-import { Ledgers } from '../local/ledgers.ts'
-import { Notices } from '../local/notices.ts'
-import { LocalPresence } from '../local/presence.ts'
-import type { SharedSignal } from '../local/shared-signal.ts'
 import type { NewDeadLetter } from '../log.ts'
 import { LogError } from '../log-error.ts'
+import { LocalCommands } from '../tables/commands.ts'
+import { DeadLetters } from '../tables/dead-letters.ts'
+import { type Environment, openEnvironment } from '../tables/environment.ts'
+import { JournalRecords } from '../tables/journal-records.ts'
+import { Ledgers } from '../tables/ledgers.ts'
+import { Notices } from '../tables/notices.ts'
+import { LocalPresence } from '../tables/presence.ts'
+import type { SharedSignal } from '../tables/shared-signal.ts'
 import { type Change, type ChangeRecord, type Pass, readChange } from './change.ts'
 import { MemberTable } from './member-table.ts'
 import type { StreamRecord } from './streams.ts'
@@ -93,7 +93,7 @@ export class Replica {
     this.#bounds = { max, maxBytes: Number.POSITIVE_INFINITY }
     this.deadLetters = new DeadLetters(environment, this.#bounds, clock)
     this.notices = new Notices(environment, changed, clock)
-    this.ledgers = new Ledgers(environment, this.deadLetters, this.notices, clock)
+    this.ledgers = new Ledgers(environment, this.deadLetters, this.notices, { clock, end: () => 0 })
     this.presence = new LocalPresence(environment, () => undefined)
     this.commands = new LocalCommands({
       environment,

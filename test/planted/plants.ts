@@ -48,7 +48,7 @@ const WRITE = '    const started = performance.now()\n'
 const TABLE = 'ingest/duckdb/table.ts'
 const LIVE = 'gateway/live/live.ts'
 const LIVE_PUBLISH = '    this.#server?.publish(group.name, frame)'
-const DEAD_LETTERS = 'log/local/dead-letters.ts'
+const DEAD_LETTERS = 'log/tables/dead-letters.ts'
 
 const STARTS = 'gateway/live/starts.ts'
 const RETURN_CURSOR = '    return cursor\n'
@@ -344,7 +344,7 @@ export const PLANTS: readonly Plant[] = [
     name: 'the books of a device miss some of its messages',
     changes: [
       {
-        file: 'log/local/device-records.ts',
+        file: 'log/tables/device-records.ts',
         find: 'const [stored, deadLettered, readings] = [record.readDoubleLE(0), ',
         replace: 'const [stored, deadLettered, readings] = [Math.floor(record.readDoubleLE(0) * 0.9), ',
       },
@@ -355,9 +355,9 @@ export const PLANTS: readonly Plant[] = [
     name: 'the books count a message twice',
     changes: [
       {
-        file: 'log/local/ledgers.ts',
-        find: '        stored: kept.stored + progress.stored,',
-        replace: `        stored: kept.stored + progress.stored + (${each(5, 'planted')} ? 1 : 0),`,
+        file: 'log/tables/ledgers.ts',
+        find: '      stored: kept.stored + progress.stored,',
+        replace: `      stored: kept.stored + progress.stored + (${each(5, 'planted')} ? 1 : 0),`,
       },
     ],
     found: { codes: ['unbalanced'], stages: ['books'] },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Decoded } from '../../../log/local/decoded.ts'
-import { openEnvironment } from '../../../log/local/environment.ts'
+import { Decoded } from '../../../log/tables/decoded.ts'
+import { openEnvironment } from '../../../log/tables/environment.ts'
 import { scratchDirectory } from '../../scratch.ts'
 
 test('a record is decoded once while it is the same, and what is given is what it says now', async (t) => {

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CheckpointTimes } from '../../../log/local/checkpoint-times.ts'
 import { CommitTimes } from '../../../log/local/commit-times.ts'
-import { openEnvironment } from '../../../log/local/environment.ts'
 import type { EntryTime } from '../../../log/log.ts'
+import { CheckpointTimes } from '../../../log/tables/checkpoint-times.ts'
+import { openEnvironment } from '../../../log/tables/environment.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { append, entry } from '../contract.ts'
 import { at, only } from '../only.ts'

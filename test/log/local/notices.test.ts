@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openEnvironment } from '../../../log/local/environment.ts'
 import { INGEST_READER, type NewNotice } from '../../../log/log.ts'
+import { openEnvironment } from '../../../log/tables/environment.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { append, entry } from '../contract.ts'
 import { at, only } from '../only.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { SharedSignal } from '../../../log/local/shared-signal.ts'
+import { SharedSignal } from '../../../log/tables/shared-signal.ts'
 import { scratchDirectory } from '../../scratch.ts'
 
 function signalAt(t: TestContext, path: string): SharedSignal {

@@ -6,9 +6,9 @@
  */
 
 import type { LogError } from '../log-error.ts'
+import { nothingUntil } from '../members.ts'
 import type { DevicePresence, Presence, PresenceChange } from '../presence.ts'
 import type { Environment } from './environment.ts'
-import { nothingUntil } from './members.ts'
 
 /** While the log is full, the record of a device's presence (status and will) may grow by so much. */
 const PRESENCE_GROWTH_BYTES_MAX = 1 * 1024

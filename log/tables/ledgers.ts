@@ -15,10 +15,9 @@ import type { Clock } from '../../platform/clock.ts'
 import { type DeviceProgress, INGEST_READER, type Ledger, type NewDeadLetter, type NewNotice } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import { CheckpointTimes } from './checkpoint-times.ts'
-import { countIn } from './commit.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { addReceipts, DeviceRecords, nothingOf, type OfDevice } from './device-records.ts'
-import { type Environment, newestCommit, peek } from './environment.ts'
+import type { Environment } from './environment.ts'
 import type { Notices } from './notices.ts'
 import { Undecoded } from './undecoded.ts'
 
@@ -63,15 +62,23 @@ export class Ledgers {
   readonly undecoded: Undecoded
   readonly times: CheckpointTimes
   readonly #clock: Clock
+  /** Where the log ends. */
+  readonly #end: () => number
 
   /** Where this process found and left each reader's checkpoint: nobody else may move it. */
   readonly #left = new Map<string, number>()
 
-  constructor(environment: Environment, deadLetters: DeadLetters, notices: Notices, clock: Clock) {
+  constructor(
+    environment: Environment,
+    deadLetters: DeadLetters,
+    notices: Notices,
+    { clock, end }: { readonly clock: Clock; readonly end: () => number },
+  ) {
     this.records = new DeviceRecords(environment)
     this.undecoded = new Undecoded(environment)
     this.times = new CheckpointTimes(environment)
     this.#clock = clock
+    this.#end = end
     this.#environment = environment
     this.#deadLetters = deadLetters
     this.#notices = notices
@@ -165,13 +172,6 @@ export class Ledgers {
     const count = by > 0 ? all : Math.max(0, Math.min(all, this.#end() - to))
     if (count === 0) meta.remove(AHEAD)
     else meta.put(AHEAD, { count, from: to } satisfies Ahead)
-  }
-
-  /** Where the log ends. */
-  #end(): number {
-    const newest = newestCommit(this.#environment)
-    const value = newest === undefined ? undefined : peek(this.#environment.commits, newest)
-    return newest === undefined || value === undefined ? 0 : newest + countIn(value)
   }
 
   #kept(reader: string): Kept | undefined {

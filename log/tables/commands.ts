@@ -28,7 +28,6 @@ import {
 } from '../commands.ts'
 import { LogError } from '../log-error.ts'
 import type { Environment } from './environment.ts'
-import type { Preallocation } from './preallocation.ts'
 import type { SharedSignal } from './shared-signal.ts'
 
 const NEWS_MAX = 1_000
@@ -66,7 +65,7 @@ interface Totals {
 
 export interface LocalCommandsDependencies {
   readonly environment: Environment
-  readonly preallocation: Pick<Preallocation, 'readyFor'>
+  readonly preallocation: { readyFor(bytes: number): Promise<void> }
   /** Told of news, among other things. */
   readonly changed: SharedSignal
   /** Why the log is full; undefined while it is not. */
