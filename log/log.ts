@@ -133,6 +133,8 @@ export interface DeviceProgress {
 
 /** What a reader has done with the entries of a shard between its previous checkpoint and `next`. */
 export interface Progress {
+  /** Where the reader was; if it is not there any more, nothing is saved. Left out: where this process knows it to be. */
+  readonly from?: Offset
   readonly next: Offset
   /** Messages whose every reading is in the store. */
   readonly stored: number

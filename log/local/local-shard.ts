@@ -14,12 +14,12 @@ import type { Offset } from '../position.ts'
 import { bytesOfLetters } from '../tables/dead-letters.ts'
 import type { Environment } from '../tables/environment.ts'
 import type { Ledgers } from '../tables/ledgers.ts'
+import { RecentCommits } from '../tables/recent-commits.ts'
 import type { SharedSignal } from '../tables/shared-signal.ts'
 import type { DurableCommit } from './appender.ts'
 import { CommitTimes } from './commit-times.ts'
 import type { Preallocation } from './preallocation.ts'
 import type { Reader } from './reader.ts'
-import { RecentCommits } from './recent-commits.ts'
 
 /** How often expired dead letters are told in the process's log, at most. */
 const EXPIRED_LOG_INTERVAL_MS = 60_000

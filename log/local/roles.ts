@@ -7,7 +7,7 @@
 import type { Clock } from '../../platform/clock.ts'
 import type { PlayedRole, Role, Roles } from '../roles.ts'
 import type { Environment } from '../tables/environment.ts'
-import { type Holder, isAlive, thisProcess } from './lock.ts'
+import { type Holder, isAlive, thisProcess } from '../tables/lock.ts'
 
 const KEYS = 'role '
 const AFTER_KEYS = 'role!'

@@ -13,7 +13,7 @@ import type { SetAsideReason } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import type { Offset } from '../position.ts'
 
-const TRAILER_BYTES = 20
+export const TRAILER_BYTES = 20
 
 export interface Beside {
   /** A number that stands for the process that appended it. */

@@ -55,6 +55,9 @@ export interface ReplicaDependencies {
   readonly changed: SharedSignal
   readonly logger: Logger
   readonly onFailed: (error: LogError) => void
+  /** Records of presence of these devices were changed by others than `asker`. */
+  readonly onPresence: (devices: readonly string[]) => void
+  readonly asker: string
 }
 
 export class Replica {
@@ -124,13 +127,15 @@ export class Replica {
   /** Applies those that are not applied; resolves when that is durable. Rejects with `log-corrupt` if one is missing. */
   async fold(records: readonly StreamRecord[]): Promise<void> {
     const { environment } = this
+    const { changed, onPresence } = this.#dependencies
+    const present: string[] = []
     const applied = environment.root.transaction(() => {
       let folded = this.#folded()
       const before = folded
       for (const record of records) {
         if (record.offset < folded) continue
         if (record.offset > folded) return new LogError('log-corrupt', this.#missing(folded, record.offset))
-        this.#take(record)
+        this.#take(record, present)
         folded = record.offset + 1
       }
       if (folded !== before) environment.meta.put(FOLDED, folded)
@@ -138,7 +143,9 @@ export class Replica {
     })
     const error = await environment.durable(applied)
     if (error !== undefined) throw error
-    this.#dependencies.changed.tell()
+    environment.root.resetReadTxn()
+    changed.tell()
+    if (present.length > 0) onPresence(present)
   }
 
   async close(): Promise<void> {
@@ -157,7 +164,7 @@ export class Replica {
     return `the books of shard ${shard} lack the records from ${folded} to ${offset}: were they removed by somebody else?`
   }
 
-  #take({ offset, value }: StreamRecord): void {
+  #take({ offset, value }: StreamRecord, present: string[]): void {
     let record: ChangeRecord
     try {
       record = readChange(value)
@@ -170,7 +177,9 @@ export class Replica {
     }
     if (this.#results.get(record.id) !== undefined) return
     this.#now.at = record.at
-    this.#keep(record.id, offset, this.#apply(record.change, record.id, offset))
+    const { id, change } = record
+    this.#keep(id, offset, this.#apply(change, id, offset))
+    if (change.kind === 'presence' && !id.startsWith(this.#dependencies.asker)) present.push(change.device)
     if (offset % STAGED_LOOK_CHANGES === 0) this.#dropStaged(offset - STAGED_KEPT)
   }
 

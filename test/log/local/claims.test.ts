@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { acquireClaim, releaseClaim } from '../../../log/local/lock.ts'
+import { acquireClaim, releaseClaim } from '../../../log/tables/lock.ts'
 import { openEnvironment } from '../../../log/tables/environment.ts'
 import { scratchDirectory } from '../../scratch.ts'
 

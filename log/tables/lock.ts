@@ -9,7 +9,7 @@
 
 import { readFileSync } from 'node:fs'
 import { LogError } from '../log-error.ts'
-import type { Environment } from '../tables/environment.ts'
+import type { Environment } from './environment.ts'
 
 const KEY = 'writer'
 

@@ -1,0 +1,21 @@
+/** Owns opening a log on streams for a test, which stops it when it ends. */
+
+import type { TestContext } from 'node:test'
+import type { Streams } from '../../../log/streams/streams.ts'
+import { StreamsLog, type StreamsLogOptions } from '../../../log/streams/streams-log.ts'
+import { systemClock } from '../../../platform/clock.ts'
+import { silentLogger } from '../../../platform/logger.ts'
+import { createMetrics } from '../../../platform/metrics.ts'
+
+/** The tests' entries are of 1970: by default all of them stay. */
+const FOR_EVER_MS = 200 * 365 * 86_400_000
+
+type Options = Partial<StreamsLogOptions> & { readonly directory: string }
+
+export async function openOn(t: TestContext, streams: Streams, options: Options): Promise<StreamsLog> {
+  const all = { writer: true, maxBytes: 2 ** 30, retentionMs: FOR_EVER_MS, ...options }
+  const log = new StreamsLog(streams, all, { clock: systemClock, logger: silentLogger(), metrics: createMetrics() })
+  await log.start()
+  t.after(() => log.stop())
+  return log
+}
