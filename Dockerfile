@@ -13,7 +13,9 @@ COPY maps ./maps
 COPY log ./log
 COPY identity ./identity
 COPY devices ./devices
+COPY intake ./intake
 COPY broker ./broker
+COPY bridge ./bridge
 COPY ingest ./ingest
 COPY gateway ./gateway
 COPY cli ./cli

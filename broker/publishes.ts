@@ -12,7 +12,7 @@
 
 import assert from 'node:assert/strict'
 import type { Client, PublishPacket } from 'aedes'
-import { OrderedAcks } from '../intake/ordered-acks.ts'
+import { OrderedAcks } from '../intake/receive-window.ts'
 import type { Verdict } from '../intake/verdict.ts'
 import type { Admission, Message } from './admission/admission.ts'
 import type { Connection } from './inbound/connection.ts'

@@ -27,7 +27,7 @@
 import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
-import { OrderedAcks } from '../../intake/ordered-acks.ts'
+import { OrderedAcks } from '../../intake/receive-window.ts'
 import type { Clock } from '../../platform/clock.ts'
 import { PAYLOAD_BYTES_MAX } from '../../platform/limits.ts'
 import { type ClientInternals, internals } from '../aedes/internals.ts'

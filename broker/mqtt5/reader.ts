@@ -7,10 +7,10 @@
  */
 
 import type { IConnectPacket, Packet } from 'mqtt-packet'
+import { HELD_MESSAGES_PER_CLIENT_MAX } from '../../intake/receive-window.ts'
 import { framingOf } from '../../schemas/content-type.ts'
 import type { Acknowledgement } from '../aedes/internals.ts'
 import { Disconnect } from '../reports/disconnects.ts'
-import { HELD_MESSAGES_PER_CLIENT_MAX } from '../session/receive-window.ts'
 import { type Agreement, TOKEN_METHOD } from './agreement.ts'
 import { MessageProperties } from './message-properties.ts'
 import { propertiesOf } from './properties.ts'

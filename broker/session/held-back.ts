@@ -10,9 +10,9 @@
  * Losing: with the connection what waits is gone. Of QoS > 0 the client has it still, for it was not acknowledged.
  */
 
+import type { ReceiveWindow } from '../../intake/receive-window.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Rate } from './rate.ts'
-import type { ReceiveWindow } from './receive-window.ts'
 
 export interface Waiting {
   readonly bytes: number

@@ -9,12 +9,11 @@
 import type { PublishPacket } from 'aedes'
 import type { Principal } from '../../identity/principal.ts'
 import { type DeviceTopic, parseTopic } from '../../identity/topics.ts'
-import type { OrderedAcks } from '../../intake/ordered-acks.ts'
+import type { OrderedAcks, ReceiveWindow } from '../../intake/receive-window.ts'
 import type { AwaitingPubrel } from './awaiting-pubrel.ts'
 import type { HeldBack } from './held-back.ts'
 import { InFlight } from './in-flight.ts'
 import type { NotTaken } from './not-taken.ts'
-import type { ReceiveWindow } from './receive-window.ts'
 import { Subscriptions, type SubscriptionsTotal } from './subscriptions.ts'
 import type { AdmittedTopics } from './telemetry-run.ts'
 

@@ -217,8 +217,7 @@ test('over TLS, with a certificate of its own; what the authority did not sign i
   const own = authority.issue('/CN=bridge')
   const port = await freePort()
   const lines = [`cafile ${authority.cert}`, `certfile ${server.cert}`, `keyfile ${server.key}`]
-  const extra = [`listener ${port} 127.0.0.1`, ...lines, 'require_certificate true', 'allow_anonymous true']
-  const mosquitto = await requireServer(t, () => startMosquitto(['persistence false', ...extra], port))
+  const mosquitto = await requireServer(t, () => startMosquitto([...lines, 'require_certificate true'], port))
   if (mosquitto === undefined) return
   const shown = { cert: own.cert, key: own.key }
   const strange = await startBridge(t, port, { address: { host: 'localhost', port, tls: shown } })

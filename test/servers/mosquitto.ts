@@ -20,9 +20,11 @@ export async function startMosquitto(extra: readonly string[] = [], given?: numb
       const file = join(directory, 'mosquitto.conf')
       // Without `user root` it would drop to a user that cannot read its directory when the tests run as root.
       const own = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'persistence false', 'user root']
-      // It takes no line twice.
+      // It takes no line twice, but for those of listeners.
       const nameOf = (line: string) => line.split(' ', 1)[0]
-      const lines = [...own.filter((line) => !extra.some((other) => nameOf(other) === nameOf(line))), ...extra]
+      const isReplaced = (line: string) =>
+        nameOf(line) !== 'listener' && extra.some((other) => nameOf(other) === nameOf(line))
+      const lines = [...own.filter((line) => !isReplaced(line)), ...extra]
       await writeFile(file, `${lines.join('\n')}\n`)
       return ['-c', file]
     },

@@ -24,7 +24,7 @@ import {
   HELD_MESSAGES_PER_CLIENT_MAX,
   ReceiveWindow,
   ReceiveWindowTotal,
-} from '../../../broker/session/receive-window.ts'
+} from '../../../intake/receive-window.ts'
 import { ThrottledLines } from '../../../intake/throttled-lines.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import mqttPacket, { type Packet } from 'mqtt-packet'
-import { HELD_MESSAGES_PER_CLIENT_MAX } from '../../../broker/session/receive-window.ts'
+import { HELD_MESSAGES_PER_CLIENT_MAX } from '../../../intake/receive-window.ts'
 import { until } from '../../until.ts'
 import { type Bench, closed, connectAs, message, publish, RawClient, READING, startBroker } from '../harness.ts'
 

@@ -1,6 +1,7 @@
 /**
  * Owns what waits for its acknowledgement: how much it is, by client and in total, which makes the broker stop reading from a
- * client before its messages fill the memory.
+ * client before its messages fill the memory; and the order of the acknowledgements, which is that of the messages (MQTT-4.6.0-2 and -3): an
+ * answer waits for those before it.
  *
  * Bounds: `HELD_MESSAGES_PER_CLIENT_MAX`, `HELD_BYTES_PER_CLIENT_MAX`, and over all clients `HELD_BYTES_MAX`. Full: the
  * client is not read from (TCP tells it) until a message is released. Nothing is lost. What waits for its device's rate
@@ -8,7 +9,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { HELD_BYTES_MAX } from '../../platform/limits.ts'
+import { HELD_BYTES_MAX } from '../platform/limits.ts'
 
 /** Messages of one client that wait to be durable; at so many its socket is not read, until one is. */
 export const HELD_MESSAGES_PER_CLIENT_MAX = 1_000
@@ -106,5 +107,44 @@ export class ReceiveWindow {
       this.#bytes >= HELD_BYTES_PER_CLIENT_MAX ||
       (this.#heldBack > 0 && this.#total.heldBackBytes >= HELD_BACK_BYTES_MAX)
     )
+  }
+}
+
+export type Done = (error?: Error | null) => void
+
+interface Answer {
+  readonly done: Done
+  isReady: boolean
+  error: Error | null | undefined
+}
+
+/** Answers given are cut off the front of the list when there are so many. */
+const GIVEN_MAX = 256
+
+/** Of one connection. Bound: what it may have unacknowledged, which is its owner's. */
+export class OrderedAcks {
+  readonly #acks: Answer[] = []
+  /** Answers at the front of the list that were given. */
+  #given = 0
+
+  /** Calls `done` once what this returns was called, and all before it. */
+  enter(done: Done): Done {
+    const answer: Answer = { done, isReady: false, error: undefined }
+    this.#acks.push(answer)
+    return (error) => {
+      answer.isReady = true
+      answer.error = error
+      this.#give()
+    }
+  }
+
+  #give(): void {
+    for (let next = this.#acks[this.#given]; next?.isReady; next = this.#acks[this.#given]) {
+      this.#given++
+      next.done(next.error)
+    }
+    if (this.#given < GIVEN_MAX && this.#given < this.#acks.length) return
+    this.#acks.splice(0, this.#given)
+    this.#given = 0
   }
 }
