@@ -244,6 +244,7 @@ export interface Appends {
   /**
    * Appends one entry and sets it aside, in one step: both are on disk, or neither. If there is room for the entry and none for a dead letter,
    * `isSetAside` is false: the entry is as any other then, and whoever reads it decides.
+   * A log on streams has the reason go with the entry instead: its dead letter is made when ingest passes it, and it is pending until then.
    */
   appendSetAside(
     entry: NewEntry,

@@ -15,6 +15,8 @@ import { at, only } from './only.ts'
 
 export interface OpenLog {
   readonly log: Log
+  /** What is appended to be set aside is so when ingest passes it, and pending until then: the log cannot do both in one step. */
+  readonly setsAsideLater?: true
   reopen(): Promise<Log>
 }
 

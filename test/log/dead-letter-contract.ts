@@ -121,7 +121,7 @@ export function testDeadLetters(name: string, open: OpensLog): void {
   })
 
   test(`${name}: what a content type says of a payload stays with it, set aside and appended again`, async (t) => {
-    const { log, reopen } = await open(t)
+    const { log, reopen, setsAsideLater } = await open(t)
     const framing = 2
     await append(log, entry(0, { framing }), entry(1))
     await appendWithCodes(log, [{ entry: entry(2, { framing }), code: 'empty' }])
@@ -133,13 +133,15 @@ export function testDeadLetters(name: string, open: OpensLog): void {
     const batch = await only(log).read(await only(log).first())
     const letters = readEntries(batch ?? assert.fail()).slice(0, 2)
     const deadLetters = letters.map((letter) => ({ ...letter, code: 'empty', reason: 'so' }))
-    await only(log).advance(INGEST_READER, { next: at(2), stored: 0, readings: 0, deadLetters })
+    const passed = setsAsideLater ? { next: at(3), setAsideBefore: 1 } : { next: at(2) }
+    await only(log).advance(INGEST_READER, { ...passed, stored: 0, readings: 0, deadLetters })
+    const held = setsAsideLater ? [framing, undefined, framing] : [framing, framing, undefined]
     assert.deepEqual(
       (await log.deadLetters({ limit: 9 })).map(({ framing }) => framing),
-      [framing, framing, undefined],
+      held,
     )
     assert.equal(await log.replay({}), 3)
-    assert.deepEqual(await framings(await reopen()), [...expected, framing, framing, undefined])
+    assert.deepEqual(await framings(await reopen()), [...expected, ...held])
   })
 
   test(`${name}: a purge takes out what fits the filter, for good, and the books stay`, async (t) => {
@@ -220,8 +222,8 @@ export function testDeadLetters(name: string, open: OpensLog): void {
   test(`${name}: random appends, advances, replays, purges and reopenings keep all books, by a model`, async (t) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), async (steps) => {
-        const { log, reopen } = await open(t)
-        const model = new Model()
+        const { log, reopen, setsAsideLater = false } = await open(t)
+        const model = new Model(setsAsideLater)
         let current = log
         for (const each of steps) {
           if (each.kind === 'reopen') {
@@ -285,6 +287,8 @@ interface ModelEntry {
   readonly device: string
   readonly receivedAt: number
   readonly flags: number
+  /** Of one that was appended to be set aside. */
+  readonly code?: string
 }
 
 class Model {
@@ -296,6 +300,11 @@ class Model {
   #last = 0
   #replayed = 0
   #purged = 0
+  readonly #setsAsideLater: boolean
+
+  constructor(setsAsideLater: boolean) {
+    this.#setsAsideLater = setsAsideLater
+  }
 
   async take(each: Exclude<Step, { kind: 'reopen' }>, log: Log): Promise<void> {
     if (each.kind === 'append') {
@@ -324,7 +333,12 @@ class Model {
   }
 
   #append({ device, receivedAt }: NewEntry, code: string | undefined): void {
-    this.#entries.push({ device, receivedAt, flags: code === undefined ? 0 : SET_ASIDE })
+    const message = { device, receivedAt, flags: code === undefined ? 0 : SET_ASIDE, ...(code && { code }) }
+    this.#entries.push(message)
+    if (!this.#setsAsideLater) this.#setAside(message)
+  }
+
+  #setAside({ device, receivedAt, code }: ModelEntry): void {
     if (code === undefined) return
     this.#deadLettered[device] = (this.#deadLettered[device] ?? 0) + 1
     this.#held.set(++this.#last, { device, receivedAt, flags: 0, code })
@@ -341,6 +355,7 @@ class Model {
       books[device] = (books[device] ?? 0) + 1
       if (code !== undefined) this.#held.set(++this.#last, { device, receivedAt, flags, code })
     }
+    if (this.#setsAsideLater) for (const each of passed) this.#setAside(each)
     this.#next += passed.length
     await advance(log, passed.length, (offset) => CODES[codes[offset - first] ?? -1])
   }
@@ -355,7 +370,7 @@ class Model {
     const stored = sum(this.#stored)
     const deadLettered = sum(this.#deadLettered)
     const accepted = entries.length
-    const waiting = this.#entries.slice(this.#next).filter(({ flags }) => flags !== SET_ASIDE)
+    const waiting = this.#entries.slice(this.#next).filter(({ flags }) => this.#setsAsideLater || flags !== SET_ASIDE)
     const pending = waiting.length
     assert.deepEqual(ledger, {
       accepted,

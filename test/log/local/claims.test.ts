@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { acquireClaim, releaseClaim } from '../../../log/tables/lock.ts'
 import { openEnvironment } from '../../../log/tables/environment.ts'
+import { acquireClaim, releaseClaim } from '../../../log/tables/lock.ts'
 import { scratchDirectory } from '../../scratch.ts'
 
 test('a claim is one process its own until it gives it up, or was killed', async (t) => {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { thisProcess } from '../../../log/tables/lock.ts'
 import { LocalRoles } from '../../../log/local/roles.ts'
 import { openEnvironment } from '../../../log/tables/environment.ts'
+import { thisProcess } from '../../../log/tables/lock.ts'
 import { scratchDirectory } from '../../scratch.ts'
 
 test('a role is played by each process that began it, until it ends it or is gone, which is noted once', async (t) => {

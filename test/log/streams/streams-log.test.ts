@@ -17,6 +17,7 @@ async function open(t: TestContext) {
   const log = await openAgain()
   return {
     log,
+    setsAsideLater: true as const,
     reopen: async () => {
       await log.stop()
       return openAgain()
