@@ -10,8 +10,8 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { connectAsync } from 'mqtt'
 import { TURN_BYTES_MAX } from '../../broker/inbound/inbound.ts'
 import { SESSION_QUEUE_MESSAGES_MAX } from '../../broker/outbound/persistent-sessions.ts'
-import { HELD_MESSAGES_PER_CLIENT_MAX } from '../../intake/receive-window.ts'
 import { REPORTS_PER_DEVICE_PER_SECOND_MAX } from '../../intake/error-reports.ts'
+import { HELD_MESSAGES_PER_CLIENT_MAX } from '../../intake/receive-window.ts'
 import {
   CONNECT_TIMEOUT_MS,
   CONNECTS_PER_ADDRESS,

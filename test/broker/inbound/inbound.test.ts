@@ -20,11 +20,7 @@ import { PartialPackets } from '../../../broker/inbound/partial-packets.ts'
 import { Mqtt5 } from '../../../broker/mqtt5/mqtt5.ts'
 import { Disconnects } from '../../../broker/reports/disconnects.ts'
 import { BrokerMetrics } from '../../../broker/reports/metrics.ts'
-import {
-  HELD_MESSAGES_PER_CLIENT_MAX,
-  ReceiveWindow,
-  ReceiveWindowTotal,
-} from '../../../intake/receive-window.ts'
+import { HELD_MESSAGES_PER_CLIENT_MAX, ReceiveWindow, ReceiveWindowTotal } from '../../../intake/receive-window.ts'
 import { ThrottledLines } from '../../../intake/throttled-lines.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import {
