@@ -24,6 +24,8 @@ import { preflight } from './preflight.ts'
 
 const keysDirectory = (settings: Settings) => join(settings.dataDir, 'keys')
 export const logDirectory = (settings: Settings) => join(settings.dataDir, 'log')
+/** What this machine knows of a log that several share. */
+export const replicaDirectory = (settings: Settings) => join(settings.dataDir, 'replica')
 export const schemasDirectory = (settings: Settings) => settings.schemasDir ?? SHIPPED_SCHEMAS_DIR
 
 export const loadRegistry = (settings: Settings) => Registry.load(schemasDirectory(settings), settings.readingTimeMinMs)

@@ -4,11 +4,13 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { LocalLog } from '../log/local/local-log.ts'
 import type { Log } from '../log/log.ts'
+import { StreamsLog } from '../log/streams/streams-log.ts'
 import { systemClock } from '../platform/clock.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
 import { createMetrics, type Metrics } from '../platform/metrics.ts'
 import { loadSettings, type Settings } from '../platform/settings.ts'
-import { logDirectory, noInstallation } from './installation.ts'
+import { logDirectory, noInstallation, replicaDirectory } from './installation.ts'
+import { engineOf } from './streams.ts'
 
 export interface LogDependencies {
   readonly logger: Logger
@@ -23,6 +25,11 @@ export function makeLog(
 ): Log {
   const { logMaxBytes: maxBytes, logRetentionMs: retentionMs, commitWaitMaxMs } = settings
   const bounds = { maxBytes, retentionMs, commitWaitMaxMs, deadLetterBytesMax: settings.deadLettersMaxBytes }
+  const engine = engineOf(settings)
+  if (engine !== undefined) {
+    const options = { directory: replicaDirectory(settings), writer, ...bounds }
+    return new StreamsLog(engine.streams, options, { clock: systemClock, ...dependencies })
+  }
   const options = { directory: logDirectory(settings), writer, ...bounds }
   return new LocalLog(options, { clock: systemClock, ...dependencies })
 }
@@ -36,7 +43,7 @@ export async function withLog<T>(
   { writer }: { readonly writer: boolean } = { writer: false },
 ): Promise<T> {
   const settings = loadSettings()
-  if (!existsSync(join(logDirectory(settings), 'data.mdb'))) {
+  if (settings.log === 'local' && !existsSync(join(logDirectory(settings), 'data.mdb'))) {
     throw noInstallation(settings)
   }
   const logger = createLogger({ level: settings.logLevel, pretty: process.stderr.isTTY })

@@ -73,6 +73,10 @@ const COMMANDS: Readonly<Record<string, { readonly description: string; readonly
       'what became of a message: when it was received, committed and stored, and to how many apps it went; exit 1 if there is none',
     load: async () => (await import('./trace.ts')).traceCommand(),
   },
+  log: {
+    description: 'the log that several processes share: make it',
+    load: async () => (await import('./log-command.ts')).logCommand(),
+  },
   config: {
     description: 'list every setting: default, allowed values, meaning, and the value in force',
     load: async () => (await import('./config.ts')).configCommand(),

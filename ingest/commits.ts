@@ -13,12 +13,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { INGEST_READER, type Progress, type Shard } from '../log/log.ts'
 import { LogError } from '../log/log-error.ts'
+import type { Offset } from '../log/position.ts'
 import { LOG_FULL_INTERVAL_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { joinProgress, type ShardProgress } from './group.ts'
 
 export interface CommitsDependencies {
   readonly shard: Pick<Shard, 'advance'>
+  /** Where ingest begins. */
+  readonly from: Offset
   readonly logger: Logger
   /** Ends the wait for room. */
   readonly ending: AbortSignal
@@ -32,11 +35,14 @@ export class Commits {
   readonly #deps: CommitsDependencies
   readonly #waiting: ShardProgress[] = []
   #committing: Promise<void> | undefined
+  /** The checkpoint, as this process has left it: if another has moved it, nothing of what is added counts. */
+  #at: Offset
   /** The log had no room for dead letters when last asked. */
   isWaitingForRoom = false
 
   constructor(deps: CommitsDependencies) {
     this.#deps = deps
+    this.#at = deps.from
   }
 
   /** How many were added and are not committed. */
@@ -81,7 +87,8 @@ export class Commits {
   async #advance({ shard: _, ...progress }: ShardProgress): Promise<boolean> {
     const { shard, logger, ending } = this.#deps
     try {
-      await shard.advance(INGEST_READER, progress satisfies Progress)
+      await shard.advance(INGEST_READER, { ...progress, from: this.#at } satisfies Progress)
+      this.#at = progress.next
       this.isWaitingForRoom = false
       return true
     } catch (error) {

@@ -199,7 +199,10 @@ export class Coordinator {
     const entriesMax = this.#options.writes.entriesMax * this.#options.workers
     this.#builders = log.shards.map((_shard, index) => new GroupBuilder(index, entriesMax))
     const events = { moved: () => this.#pump(), failed: (error: unknown) => this.#giveUp(error) }
-    this.#commits = log.shards.map((shard) => new Commits({ shard, logger, ending: signal, ...events }))
+    this.#commits = log.shards.map((shard, index) => {
+      const from = start.checkpoint[index] as Offset
+      return new Commits({ shard, from, logger, ending: signal, ...events })
+    })
     await Promise.all(
       log.shards.map(async (shard, index) => {
         const sources = readForIngest(log, index, start, logger, signal)

@@ -83,6 +83,17 @@ export const mqttUrl: SettingKind<string> = {
   show: maskPassword,
 }
 
+/** Which kind of log, and where; what is behind the scheme is read by that kind (`log/kafka/address.ts`, `log/rabbitmq/address.ts`). */
+export const logAddress: SettingKind<string> = {
+  type: 'log',
+  parse: (value) => {
+    if (!/^(local$|kafka:\/\/|amqps?:\/\/)/.test(value.trim())) throw new RangeError('no kind of log')
+    return value.trim()
+  },
+  allowed: 'local, kafka://host:9092,host:9092/name or amqp://user:password@host:5672/vhost?name=name',
+  show: maskPassword,
+}
+
 /** Topic filters, with commas between them. */
 export const topicFilters: SettingKind<readonly string[]> = {
   type: 'topic filters',

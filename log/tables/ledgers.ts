@@ -44,6 +44,7 @@ const AHEAD = 'set-aside-ahead'
 const NOTHING_KEPT: Kept = { next: 0, stored: 0, deadLettered: 0, readings: 0 }
 
 export interface Advance {
+  readonly from?: number
   readonly next: number
   readonly stored: number
   readonly readings: number
@@ -100,7 +101,7 @@ export class Ledgers {
     let expired = 0
     await this.#environment.root.transaction(() => {
       const next = this.next(reader)
-      const left = this.#left.get(reader) ?? next
+      const left = progress.from ?? this.#left.get(reader) ?? next
       if (next !== left) throw new LogError('log-locked', movedBy(reader, next, left))
       expired = this.pass(reader, progress, devices)
     })
