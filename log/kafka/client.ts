@@ -230,6 +230,8 @@ export class KafkaClient {
     let isUsable = false
     try {
       if (idle === undefined) await connection.connect(broker.host, broker.port)
+      // Of what was aborted before it was listened to, or while it connected, nothing is heard.
+      signal?.throwIfAborted()
       const answer = await request(connection)
       isUsable = true
       return answer
