@@ -43,9 +43,15 @@ export async function advance(
   count: number,
   codeOf: (offset: number) => string | undefined = () => undefined,
 ): Promise<void> {
-  const batch = await only(log).read((await only(log).checkpoint(INGEST_READER)) ?? (await only(log).first()))
-  assert(batch !== undefined)
-  const entries = readEntries(batch).slice(0, count)
+  const from = (await only(log).checkpoint(INGEST_READER)) ?? (await only(log).first())
+  const entries: Entry[] = []
+  // One read may give less than there is.
+  while (entries.length < count) {
+    const batch = await only(log).read(at(from + entries.length))
+    if (batch === undefined) break
+    entries.push(...readEntries(batch).slice(0, count - entries.length))
+  }
+  assert(entries.length > 0)
   const deadLetters: NewDeadLetter[] = []
   const devices: DeviceProgress[] = []
   for (const { offset, device, stream, receivedAt, flags, payload } of entries) {
@@ -57,7 +63,7 @@ export async function advance(
       deadLetters.push({ offset, device, stream, receivedAt, payload, code, reason: 'so', ...decoded })
     }
   }
-  const next = at(batch.firstOffset + entries.length - 1 + 1)
+  const next = at(from + entries.length)
   const stored = devices.reduce((sum, each) => sum + each.stored, 0)
   const setAsideBefore = devices.length - stored
   const counts = { stored, readings: stored * 2, setAsideBefore }

@@ -13,7 +13,7 @@ import { type ChannelModel, connect } from 'amqplib'
 import { freePort, MissingServer, type TestServer } from '../servers/server.ts'
 import { until } from '../until.ts'
 
-const PROGRAM = '/usr/lib/rabbitmq/bin/rabbitmq-server'
+export const PROGRAM = '/usr/lib/rabbitmq/bin/rabbitmq-server'
 const LAST_WORDS_CHARS = 2_000
 
 export class Rabbitmq implements TestServer {

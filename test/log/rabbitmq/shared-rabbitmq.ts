@@ -1,7 +1,7 @@
 /** Owns the one RabbitMQ of a test file, which is started by the first test that needs it, and logs on it that nobody has used. */
 
 import { after, type TestContext } from 'node:test'
-import { parseRabbitmqAddress } from '../../../log/rabbitmq/address.ts'
+import { parseRabbitmqAddress, type RabbitmqOptions } from '../../../log/rabbitmq/address.ts'
 import { initRabbitmqStreams } from '../../../log/rabbitmq/init.ts'
 import { RabbitmqStreams } from '../../../log/rabbitmq/rabbitmq-streams.ts'
 import { Rabbitmq } from '../../rabbitmq/rabbitmq.ts'
@@ -25,11 +25,18 @@ export async function sharedRabbitmq(t: TestContext): Promise<Rabbitmq | undefin
   }
 }
 
-export async function openStreams(t: TestContext, shards: number): Promise<OpenStreams | undefined> {
+/** A log that was just made; likewise. */
+export async function newLog(t: TestContext, shards: number): Promise<RabbitmqOptions | undefined> {
   const server = await sharedRabbitmq(t)
   if (server === undefined) return undefined
   const options = parseRabbitmqAddress(`${server.url}?name=log-${++logs}`)
   await initRabbitmqStreams(options, { shards, copies: 1 })
+  return options
+}
+
+export async function openStreams(t: TestContext, shards: number): Promise<OpenStreams | undefined> {
+  const options = await newLog(t, shards)
+  if (options === undefined) return undefined
   const another = async () => {
     const streams = new RabbitmqStreams(options)
     t.after(() => streams.stop())
