@@ -381,6 +381,7 @@ export class LocalLog implements Log, Part {
     const next = ledger.pending > 0 ? (ledgers.checkpoint(INGEST_READER) ?? reader.first()) : undefined
     return {
       ledger,
+      pending: [ledger.pending],
       deadLetters: deadLetters.counts(),
       commands: commands.counts(),
       bytes: bytesOfCommits(environment),

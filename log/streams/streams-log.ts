@@ -225,12 +225,7 @@ export class StreamsLog implements Log, Part {
   }
 
   async ledger(reader: string): Promise<Ledger> {
-    const sum = { accepted: 0, stored: 0, deadLettered: 0, pending: 0, balanced: true, readings: 0, superseded: 0 }
-    for (const { balanced, ...counts } of await Promise.all(this.shards.map((shard) => shard.ledger(reader)))) {
-      sum.balanced &&= balanced
-      for (const name of Object.keys(counts) as (keyof typeof counts)[]) sum[name] += counts[name]
-    }
-    return sum
+    return sumOf(await Promise.all(this.shards.map((shard) => shard.ledger(reader))))
   }
 
   deviceLedger(reader: string, device: string): Promise<DeviceLedger> {
@@ -416,9 +411,11 @@ export class StreamsLog implements Log, Part {
   async #observe(): Promise<void> {
     if (this.#state === undefined) return
     const { letters, commands, retention } = this.#state
-    const ledger = await this.ledger(INGEST_READER)
+    const ledgers = await Promise.all(this.shards.map((shard) => shard.ledger(INGEST_READER)))
+    const ledger = sumOf(ledgers)
     this.#observed = {
       ledger,
+      pending: ledgers.map((each) => each.pending),
       deadLetters: await letters.deadLetterCounts(),
       commands: commands.counts(),
       bytes: retention.bytes,
@@ -471,4 +468,13 @@ export class StreamsLog implements Log, Part {
     if (this.#state === undefined) throw new LogError('log-failed', 'the log is not open')
     return this.#state
   }
+}
+
+function sumOf(ledgers: readonly Ledger[]): Ledger {
+  const sum = { accepted: 0, stored: 0, deadLettered: 0, pending: 0, balanced: true, readings: 0, superseded: 0 }
+  for (const { balanced, ...counts } of ledgers) {
+    sum.balanced &&= balanced
+    for (const name of Object.keys(counts) as (keyof typeof counts)[]) sum[name] += counts[name]
+  }
+  return sum
 }

@@ -9,6 +9,8 @@ import type { DeadLetterCounts, Ledger } from '../log.ts'
 /** What is measured when somebody asks, of one snapshot. */
 export interface LogObservation {
   readonly ledger: Ledger
+  /** Of each shard, messages that are neither stored nor set aside. */
+  readonly pending: readonly number[]
   readonly deadLetters: DeadLetterCounts
   readonly commands: CommandCounts
   /** What the commits take on disk. */
@@ -65,6 +67,7 @@ function observeLog(registry: Metrics, clock: Clock, observe: () => LogObservati
       for (const state of ['held', 'replayed', 'purged', 'expired'] as const) letters.set({ state }, deadLetters[state])
       for (const state of COMMAND_STATES) commands.set({ state }, observed.commands[state])
       commandsOpen.set(observed.commands.open)
+      for (const [shard, count] of observed.pending.entries()) pending.set({ shard: String(shard) }, count)
       readings.set({ state: 'stored' }, ledger.readings)
       readings.set({ state: 'superseded' }, ledger.superseded)
       heldBytes.set(deadLetters.heldBytes)
@@ -78,6 +81,12 @@ function observeLog(registry: Metrics, clock: Clock, observe: () => LogObservati
     name: 'telltale_ledger_readings',
     help: 'Readings stored, and those of them that others with their series and time have replaced',
     labelNames,
+    registers,
+  })
+  const pending = new Gauge({
+    name: 'telltale_log_shard_pending_messages',
+    help: 'Of each shard of the log, messages that are neither stored nor set aside: how far ingest is behind there',
+    labelNames: ['shard'],
     registers,
   })
   const letters = new Gauge({

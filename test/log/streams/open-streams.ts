@@ -5,16 +5,20 @@ import type { Streams } from '../../../log/streams/streams.ts'
 import { StreamsLog, type StreamsLogOptions } from '../../../log/streams/streams-log.ts'
 import { systemClock } from '../../../platform/clock.ts'
 import { silentLogger } from '../../../platform/logger.ts'
-import { createMetrics } from '../../../platform/metrics.ts'
+import { createMetrics, type Metrics } from '../../../platform/metrics.ts'
 
 /** The tests' entries are of 1970: by default all of them stay. */
 const FOR_EVER_MS = 200 * 365 * 86_400_000
 
-type Options = Partial<StreamsLogOptions> & { readonly directory: string }
+type Options = Partial<StreamsLogOptions> & { readonly directory: string; readonly metrics?: Metrics }
 
-export async function openOn(t: TestContext, streams: Streams, options: Options): Promise<StreamsLog> {
+export async function openOn(
+  t: TestContext,
+  streams: Streams,
+  { metrics = createMetrics(), ...options }: Options,
+): Promise<StreamsLog> {
   const all = { writer: true, maxBytes: 2 ** 30, retentionMs: FOR_EVER_MS, ...options }
-  const log = new StreamsLog(streams, all, { clock: systemClock, logger: silentLogger(), metrics: createMetrics() })
+  const log = new StreamsLog(streams, all, { clock: systemClock, logger: silentLogger(), metrics })
   await log.start()
   t.after(() => log.stop())
   return log

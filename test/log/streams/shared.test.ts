@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { OWN, readEntries, shardOf } from '../../../log/entry.ts'
 import { INGEST_READER, type NewDeadLetter } from '../../../log/log.ts'
 import type { StreamsLog } from '../../../log/streams/streams-log.ts'
+import { createMetrics } from '../../../platform/metrics.ts'
 import { scratchDirectory } from '../../scratch.ts'
 import { until } from '../../until.ts'
 import { append, entry } from '../contract.ts'
@@ -35,6 +36,26 @@ const letterOf = (offset: number, of: string): NewDeadLetter => ({
   code: 'malformed-avro',
   reason: 'cut short',
   payload: Buffer.from('payload'),
+})
+
+test('what is pending is told of each shard, by metrics', async (t) => {
+  const metrics = createMetrics()
+  const options = { directory: scratchDirectory(t), metrics }
+  const log = await openOn(t, new MemoryStreams(new MemoryEngine(SHARDS)), options)
+  await append(log, ...Array.from({ length: 6 }, (_, number) => entry(number)))
+  const expected = Array<number>(SHARDS).fill(0)
+  for (let number = 0; number < 6; number++) {
+    const shard = shardOf(device(number), SHARDS)
+    expected[shard] = (expected[shard] ?? 0) + 1
+  }
+  const pending = async () => {
+    const { values = [] } = (await metrics.getSingleMetric('telltale_log_shard_pending_messages')?.get()) ?? {}
+    return values.map(({ value }) => value)
+  }
+  await until(async () => {
+    await metrics.metrics()
+    return String(await pending()) === String(expected)
+  })
 })
 
 test('both append, both have the same shards, and each sees all; what is its own is flagged for who follows', async (t) => {
