@@ -81,7 +81,7 @@ export async function startPlatform(
 
   await lifecycle.start(mapsWatch)
 
-  const log = makeLog(
+  const log = await makeLog(
     settings,
     { writer: roles.has('broker') || roles.has('bridge') },
     { logger: logger('log'), metrics },

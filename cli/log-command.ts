@@ -28,7 +28,7 @@ export function logCommand(): Command {
 
 async function init({ shards, copies }: { shards: string; copies: string }): Promise<void> {
   const settings = loadSettings()
-  const engine = engineOf(settings)
+  const engine = await engineOf(settings)
   if (engine === undefined) throw new UsageError('TELLTALE_LOG is local: there is nothing to make, it begins by itself')
   const streams = { shards: numberOf('--shards', shards), copies: numberOf('--copies', copies) }
   await engine.init(streams)

@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { LocalLog } from '../log/local/local-log.ts'
 import type { Log } from '../log/log.ts'
-import { StreamsLog } from '../log/streams/streams-log.ts'
 import { systemClock } from '../platform/clock.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
 import { createMetrics, type Metrics } from '../platform/metrics.ts'
@@ -18,16 +17,17 @@ export interface LogDependencies {
 }
 
 /** The installation's log, not started yet. No other file names a kind of log. */
-export function makeLog(
+export async function makeLog(
   settings: Settings,
   { writer }: { readonly writer: boolean },
   dependencies: LogDependencies,
-): Log {
+): Promise<Log> {
   const { logMaxBytes: maxBytes, logRetentionMs: retentionMs, commitWaitMaxMs } = settings
   const bounds = { maxBytes, retentionMs, commitWaitMaxMs, deadLetterBytesMax: settings.deadLettersMaxBytes }
-  const engine = engineOf(settings)
+  const engine = await engineOf(settings)
   if (engine !== undefined) {
     const options = { directory: replicaDirectory(settings), writer, ...bounds }
+    const { StreamsLog } = await import('../log/streams/streams-log.ts')
     return new StreamsLog(engine.streams, options, { clock: systemClock, ...dependencies })
   }
   const options = { directory: logDirectory(settings), writer, ...bounds }
@@ -47,7 +47,7 @@ export async function withLog<T>(
     throw noInstallation(settings)
   }
   const logger = createLogger({ level: settings.logLevel, pretty: process.stderr.isTTY })
-  const log = makeLog(settings, { writer }, { logger, metrics: createMetrics() })
+  const log = await makeLog(settings, { writer }, { logger, metrics: createMetrics() })
   await log.start()
   try {
     return await use(log, settings)
