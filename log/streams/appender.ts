@@ -36,6 +36,8 @@ export interface StreamAppenderDependencies {
   readonly pending: Pending
   /** Why nothing is taken now; undefined while there is room. */
   readonly full: () => LogError | undefined
+  /** What nobody can go on after. */
+  readonly onFailed: (error: LogError) => void
   /** So many messages, and bytes, were made durable by one append. */
   readonly onAppended: (messages: number, bytes: number) => void
 }
@@ -60,7 +62,9 @@ export class StreamAppender {
     else {
       pending.bytes += bytes
       this.#waiting.push({ records, onDurable })
-      this.#appending ??= new Promise((resolve) => setImmediate(resolve)).then(() => this.#append())
+      this.#appending ??= new Promise((resolve) => setImmediate(resolve))
+        .then(() => this.#append())
+        .catch((error: unknown) => this.#fail(error))
     }
   }
 
@@ -81,7 +85,7 @@ export class StreamAppender {
       let at = 0
       while (at < records.length && !signal.aborted) {
         const part = records.slice(at, at + countThatFit(records, at))
-        if (await reachability.tried(() => stream.append(part), signal)) at += part.length
+        if (await reachability.tried(this, () => stream.append(part), signal)) at += part.length
       }
       if (at < records.length) break
       this.#waiting = this.#waiting.slice(whole.length)
@@ -91,6 +95,11 @@ export class StreamAppender {
       for (const { onDurable } of whole) onDurable()
     }
     this.#appending = undefined
+  }
+
+  /** Of the engine something else came than that it does not answer: what waits is not acknowledged. */
+  #fail(error: unknown): void {
+    this.#deps.onFailed(error instanceof LogError ? error : new LogError('log-failed', String(error), { cause: error }))
   }
 
   #next(): Waiting[] {

@@ -5,7 +5,8 @@
  *   ask() --> waiting --appended, with all that waited--> in the stream --folded--> answered
  *                 ^-------the engine did not answer-------|   (appended again: it may be there twice, and counts once)
  *
- * Bound: `WAITING_MAX` changes that are not in the stream yet; one more is refused with `log-busy`. Nothing is given up while the engine is away.
+ * Bounds: `WAITING_MAX` changes, and their bytes, that are not in the stream yet; one more is refused with `log-busy`. What ingest has passed, and the letters of
+ * it, are bounded by ingest, which waits for each, and are never refused. Nothing is given up while the engine is away.
  */
 
 import assert from 'node:assert/strict'
@@ -17,6 +18,7 @@ import type { Replica } from './replica.ts'
 import type { NewRecord, Stream } from './streams.ts'
 
 const WAITING_MAX = 50_000
+const WAITING_BYTES_MAX = 16 * 1024 * 1024
 /** Of one append. */
 const APPEND_BYTES_MAX = 768 * 1024
 const APPEND_RECORDS_MAX = 1_000
@@ -46,11 +48,14 @@ export class Books {
   readonly #deps: BooksDependencies
   readonly #stopping = new AbortController()
   #waiting: NewRecord[] = []
+  #waitingBytes = 0
   #appending: Promise<void> | undefined
   #reading: Promise<void> = Promise.resolve()
   /** By id, what is not answered. */
   readonly #asked = new Map<string, Asked>()
   #last = 0
+  /** Who asks for them, where reading is asked for by this. */
+  readonly #appends = {}
 
   constructor(deps: BooksDependencies) {
     this.#deps = deps
@@ -80,7 +85,7 @@ export class Books {
 
   /** Resolves with what the change came to. Rejects with `log-busy`, or `log-failed` when the log is closed. */
   ask(change: Change): Promise<unknown> {
-    const refused = this.#refusal()
+    const refused = this.#refusal(change)
     if (refused !== undefined) return Promise.reject(refused)
     const id = this.#queue(change)
     return new Promise((resolve, reject) => this.#asked.set(id, { resolve, reject }))
@@ -88,22 +93,27 @@ export class Books {
 
   /** Has it appended before what is asked for next, and gives its id. Throws likewise. */
   tell(change: Change): string {
-    const refused = this.#refusal()
+    const refused = this.#refusal(change)
     if (refused !== undefined) throw refused
     return this.#queue(change)
   }
 
-  #refusal(): LogError | undefined {
+  #refusal({ kind }: Change): LogError | undefined {
     if (this.#stopping.signal.aborted) return new LogError('log-failed', 'the log is not open')
-    if (this.#waiting.length < WAITING_MAX) return undefined
+    if (kind === 'pass' || kind === 'letter') return undefined
+    if (this.#waiting.length < WAITING_MAX && this.#waitingBytes < WAITING_BYTES_MAX) return undefined
     return new LogError('log-busy', `${this.#waiting.length} changes wait for the books of the log already`)
   }
 
   #queue(change: Change): string {
     const { asker, clock, shard } = this.#deps
     const id = `${asker}-${(++this.#last).toString(36)}`
-    this.#waiting.push({ key: `${shard}`, value: changeBytes({ id, at: clock.now(), change }) })
-    this.#appending ??= Promise.resolve().then(() => this.#append())
+    const value = changeBytes({ id, at: clock.now(), change })
+    this.#waiting.push({ key: `${shard}`, value })
+    this.#waitingBytes += value.length
+    this.#appending ??= Promise.resolve()
+      .then(() => this.#append())
+      .catch((error: unknown) => this.#fail(error))
     return id
   }
 
@@ -112,21 +122,24 @@ export class Books {
     const { signal } = this.#stopping
     while (this.#waiting.length > 0 && !signal.aborted) {
       const records = this.#waiting.slice(0, countThatFit(this.#waiting))
-      if (await reachability.tried(() => stream.append(records), signal))
-        this.#waiting = this.#waiting.slice(records.length)
+      if (await reachability.tried(this.#appends, () => stream.append(records), signal)) this.#taken(records)
     }
     this.#appending = undefined
   }
 
+  #taken(records: readonly NewRecord[]): void {
+    this.#waiting = this.#waiting.slice(records.length)
+    this.#waitingBytes -= records.reduce((sum, { value }) => sum + value.byteLength, 0)
+  }
+
   async #read(): Promise<void> {
-    const { reachability, onFailed } = this.#deps
+    const { reachability } = this.#deps
     const { signal } = this.#stopping
     while (!signal.aborted) {
       try {
-        await reachability.tried(() => this.#look(READ_WAIT_MS), signal)
+        await reachability.tried(this, () => this.#look(READ_WAIT_MS), signal)
       } catch (error) {
-        if (signal.aborted) return
-        onFailed(error instanceof LogError ? error : new LogError('log-failed', String(error), { cause: error }))
+        if (!signal.aborted) this.#fail(error)
         return
       }
     }
@@ -139,6 +152,11 @@ export class Books {
     const records = await stream.read(replica.folded, limits)
     if (records.length > 0) await replica.fold(records)
     this.#answer()
+  }
+
+  /** Of the engine something else came than that it does not answer. */
+  #fail(error: unknown): void {
+    this.#deps.onFailed(error instanceof LogError ? error : new LogError('log-failed', String(error), { cause: error }))
   }
 
   #answer(): void {

@@ -127,6 +127,26 @@ export type Change =
   | RoleChange
   | Claim
 
+const KINDS: Record<Change['kind'], true> = {
+  begin: true,
+  letter: true,
+  pass: true,
+  replayed: true,
+  purge: true,
+  presence: true,
+  command: true,
+  commands: true,
+  expiry: true,
+  noted: true,
+  beat: true,
+  gone: true,
+  role: true,
+  claim: true,
+}
+
+/** One of another kind is a newer version's: whoever passed it over would know something else than the others. */
+export const isKnown = ({ kind }: Change): boolean => Object.hasOwn(KINDS, kind)
+
 export interface ChangeRecord {
   /** Never given twice. */
   readonly id: string
@@ -136,4 +156,16 @@ export interface ChangeRecord {
 }
 
 export const changeBytes = (record: ChangeRecord): Buffer => pack(record)
-export const readChange = (bytes: Buffer): ChangeRecord => unpack(bytes) as ChangeRecord
+
+/** Undefined if it is none of ours. */
+export function readChange(bytes: Buffer): ChangeRecord | undefined {
+  let record: Partial<ChangeRecord> | null | undefined
+  try {
+    record = unpack(bytes) as Partial<ChangeRecord> | null
+  } catch {
+    return undefined
+  }
+  const { id, at, change } = record ?? {}
+  if (typeof id !== 'string' || typeof at !== 'number' || typeof change?.kind !== 'string') return undefined
+  return { id, at, change }
+}

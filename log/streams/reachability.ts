@@ -1,9 +1,10 @@
 /**
  * Owns whether the engine answers, as far as this process sees: what it does not answer is tried again until it does.
  *
- *   there --a request is not answered--> away --one is--> there
+ *   there --somebody is not answered--> away --all who were not are--> there
  *
- * Bound: between two tries of one request `RETRY_MS_MIN`, twice as long each time, up to `RETRY_MS_MAX`.
+ * Always true: one that is answered says nothing of another: of a stream whose leader is gone, the others may go on. Bounds: who asks, and between
+ * two tries of one request `RETRY_MS_MIN`, twice as long each time, up to `RETRY_MS_MAX`.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -13,50 +14,58 @@ import { LogError } from '../log-error.ts'
 const RETRY_MS_MIN = 100
 const RETRY_MS_MAX = 2_000
 
+interface Unanswered {
+  readonly why: LogError
+  readonly tries: number
+}
+
 export class Reachability {
   readonly #logger: Logger
   readonly #where: string
-  #why: LogError | undefined
-  #quiet = 0
+  /** By who asked. */
+  readonly #unanswered = new Map<object, Unanswered>()
 
   constructor(where: string, logger: Logger) {
     this.#where = where
     this.#logger = logger
   }
 
-  /** Why nothing can be appended now; undefined while the engine answers. */
+  /** Why nothing can be relied on to be appended now; undefined while all are answered. */
   get why(): LogError | undefined {
-    return this.#why
+    for (const { why } of this.#unanswered.values()) return why
+    return undefined
   }
 
-  /** Whether it was answered; if not, that is told, and some time has passed. Rejects with what is no matter of reaching it. */
-  async tried(request: () => Promise<unknown>, signal: AbortSignal): Promise<boolean> {
+  /** Whether `who` was answered; if not, that is told, and some time has passed. Rejects with what is no matter of reaching the engine. */
+  async tried(who: object, request: () => Promise<unknown>, signal: AbortSignal): Promise<boolean> {
     try {
       await request()
-      this.#there()
-      return true
     } catch (error) {
+      if (error instanceof LogError && error.code === 'log-unreachable' && !signal.aborted)
+        await this.#wait(who, error, signal)
+      else this.#forget(who)
       if (!(error instanceof LogError && error.code === 'log-unreachable')) throw error
-      if (signal.aborted) return false
-      this.#away(error)
-      const wait = Math.min(RETRY_MS_MIN * 2 ** this.#quiet++, RETRY_MS_MAX)
-      await delay(wait, undefined, { signal }).catch(() => undefined)
       return false
     }
+    this.#forget(who)
+    return true
   }
 
-  #away(error: LogError): void {
-    if (this.#why === undefined)
+  async #wait(who: object, why: LogError, signal: AbortSignal): Promise<void> {
+    if (this.#unanswered.size === 0)
       this.#logger.error(
-        { err: error },
-        `the log at ${this.#where} does not answer, so nothing is acknowledged: ${error.message}`,
+        { err: why },
+        `the log at ${this.#where} does not answer, so nothing is acknowledged: ${why.message}`,
       )
-    this.#why = error
+    const tries = this.#unanswered.get(who)?.tries ?? 0
+    this.#unanswered.set(who, { why, tries: tries + 1 })
+    await delay(Math.min(RETRY_MS_MIN * 2 ** tries, RETRY_MS_MAX), undefined, { signal }).catch(() => undefined)
+    // Whoever asks no more is not waited for.
+    if (signal.aborted) this.#forget(who)
   }
 
-  #there(): void {
-    if (this.#why !== undefined) this.#logger.warn(`the log at ${this.#where} answers again`)
-    this.#why = undefined
-    this.#quiet = 0
+  #forget(who: object): void {
+    if (this.#unanswered.delete(who) && this.#unanswered.size === 0)
+      this.#logger.warn(`the log at ${this.#where} answers again`)
   }
 }

@@ -22,7 +22,7 @@ import { Ledgers } from '../tables/ledgers.ts'
 import { Notices } from '../tables/notices.ts'
 import { LocalPresence } from '../tables/presence.ts'
 import type { SharedSignal } from '../tables/shared-signal.ts'
-import { type Change, type ChangeRecord, type Pass, readChange } from './change.ts'
+import { type Change, isKnown, type Pass, readChange } from './change.ts'
 import { MemberTable } from './member-table.ts'
 import type { StreamRecord } from './streams.ts'
 
@@ -130,16 +130,17 @@ export class Replica {
     const { changed, onPresence } = this.#dependencies
     const present: string[] = []
     const applied = environment.root.transaction(() => {
-      let folded = this.#folded()
-      const before = folded
+      const before = this.#folded()
+      let folded = before
+      let failure: LogError | undefined
       for (const record of records) {
         if (record.offset < folded) continue
-        if (record.offset > folded) return new LogError('log-corrupt', this.#missing(folded, record.offset))
-        this.#take(record, present)
+        failure = record.offset > folded ? this.#missing(folded, record.offset) : this.#take(record, present)
+        if (failure !== undefined) break
         folded = record.offset + 1
       }
       if (folded !== before) environment.meta.put(FOLDED, folded)
-      return undefined
+      return failure
     })
     const error = await environment.durable(applied)
     if (error !== undefined) throw error
@@ -159,28 +160,27 @@ export class Replica {
     return Number(this.environment.meta.get(FOLDED) ?? 0)
   }
 
-  #missing(folded: number, offset: number): string {
-    const { shard } = this.#options
-    return `the books of shard ${shard} lack the records from ${folded} to ${offset}: were they removed by somebody else?`
+  #missing(folded: number, offset: number): LogError {
+    const lacks = `the books of shard ${this.#options.shard} lack the records from ${folded} to ${offset}`
+    return new LogError('log-corrupt', `${lacks}: were they removed by somebody else?`)
   }
 
-  #take({ offset, value }: StreamRecord, present: string[]): void {
-    let record: ChangeRecord
-    try {
-      record = readChange(value)
-    } catch (error) {
-      this.#dependencies.logger.error(
-        { offset, err: error },
-        'a record of the books is none of ours, and is passed over',
-      )
-      return
+  /** Why nothing can be applied any more, if so. */
+  #take({ offset, value }: StreamRecord, present: string[]): LogError | undefined {
+    const record = readChange(value)
+    if (record === undefined) {
+      this.#dependencies.logger.error({ offset }, 'a record of the books is none of ours, and is passed over')
+      return undefined
     }
-    if (this.#results.get(record.id) !== undefined) return
-    this.#now.at = record.at
-    const { id, change } = record
+    const { id, at, change } = record
+    if (!isKnown(change))
+      return new LogError('log-failed', `the books have a change of a newer version (${change.kind}): update this one`)
+    if (this.#results.get(id) !== undefined) return undefined
+    this.#now.at = at
     this.#keep(id, offset, this.#apply(change, id, offset))
     if (change.kind === 'presence' && !id.startsWith(this.#dependencies.asker)) present.push(change.device)
     if (offset % STAGED_LOOK_CHANGES === 0) this.#dropStaged(offset - STAGED_KEPT)
+    return undefined
   }
 
   #keep(id: string, offset: number, result: unknown): void {

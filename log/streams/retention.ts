@@ -30,6 +30,8 @@ export class StreamRetention {
   readonly #deps: RetentionDependencies
   readonly #stopping = new AbortController()
   #timer: NodeJS.Timeout | undefined
+  /** What the messages took when some were removed last for their size: an engine may free it later, and nothing more is removed for it until then. */
+  #removedAt = Number.POSITIVE_INFINITY
   #looking: Promise<unknown> = Promise.resolve()
   /** What the messages took on disk when it was last looked. */
   bytes = 0
@@ -43,7 +45,7 @@ export class StreamRetention {
     await this.#look()
     this.#timer = setInterval(() => {
       this.#looking = this.#deps.reachability
-        .tried(() => this.#look(), this.#stopping.signal)
+        .tried(this, () => this.#look(), this.#stopping.signal)
         .catch((error) => this.#deps.logger.error({ err: error }, 'retention failed, and is tried again'))
     }, RETENTION_INTERVAL_MS).unref()
   }
@@ -58,7 +60,9 @@ export class StreamRetention {
     const { streams, shards, maxBytes, retentionMs, clock, logger } = this.#deps
     this.bytes = (await streams.sizeOf('log')).bytes
     const lowWater = maxBytes * LOG_LOW_WATER_RATIO
-    const excess = this.bytes <= lowWater ? 0 : (this.bytes - lowWater) / this.bytes
+    const isFreed = this.bytes < this.#removedAt || this.bytes >= maxBytes
+    const excess = this.bytes <= lowWater || !isFreed ? 0 : (this.bytes - lowWater) / this.bytes
+    this.#removedAt = excess > 0 || !isFreed ? this.bytes : Number.POSITIVE_INFINITY
     const oldest = clock.now() - retentionMs
     let removable = 0
     for (const { stream, replica } of shards) {

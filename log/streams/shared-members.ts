@@ -81,7 +81,9 @@ export class SharedMembers implements Members, Claims, Roles {
     const told = new Set(goneNow().map(([name]) => name))
     while (!ending.aborted) {
       const seen = changed.raised
-      for (const [name] of goneNow()) {
+      const gone = goneNow().map(([name]) => name)
+      for (const name of told) if (!gone.includes(name)) told.delete(name)
+      for (const name of gone) {
         if (told.has(name)) continue
         told.add(name)
         yield name
@@ -148,7 +150,9 @@ export class SharedMembers implements Members, Claims, Roles {
   /** Who was not heard of between our own beats. */
   async #look(): Promise<void> {
     const { books, table, logger } = this.#deps
-    for (const [name, member] of Object.entries(table().all())) {
+    const all = table().all()
+    for (const name of this.#heard.keys()) if (!Object.hasOwn(all, name)) this.#heard.delete(name)
+    for (const [name, member] of Object.entries(all)) {
       if (member.goneAt !== undefined || name === this.self) {
         this.#heard.delete(name)
         continue

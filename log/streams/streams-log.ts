@@ -11,7 +11,9 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../../platform/clock.ts'
+import { messageOf } from '../../platform/errors.ts'
 import type { Part } from '../../platform/lifecycle.ts'
 import { DEAD_LETTERS_BYTES_MAX } from '../../platform/limits.ts'
 import type { Logger } from '../../platform/logger.ts'
@@ -54,7 +56,8 @@ import type { NewRecord, Stream, Streams } from './streams.ts'
 import { StreamsShard } from './streams-shard.ts'
 
 const FORMAT = 1
-const OBSERVE_INTERVAL_MS = 2_000
+/** A look asks the engine for the end of each shard. */
+const OBSERVE_INTERVAL_MS = 5_000
 
 export interface StreamsLogOptions {
   /** Of the replica: of this process, or of several that are started there. */
@@ -83,7 +86,6 @@ interface OpenShard {
 
 interface Open {
   readonly id: string
-  readonly slot: ReplicaSlot
   readonly shards: readonly OpenShard[]
   readonly letters: SharedLetters
   readonly presence: SharedPresence
@@ -107,9 +109,12 @@ export class StreamsLog implements Log, Part {
   readonly #asker = randomBytes(6).toString('hex')
   readonly #writer = randomBytes(4).readUInt32LE()
   #state: Open | undefined
+  /** What a stop has to close, however far the start came. */
+  #opened: { readonly slot: ReplicaSlot; readonly shards: readonly OpenShard[] } | undefined
   #stopped: Promise<void> | undefined
   #observed: LogObservation | undefined
-  #observing: NodeJS.Timeout | undefined
+  readonly #stopping = new AbortController()
+  #observing: Promise<void> = Promise.resolve()
   #failure: LogError | undefined
   #fail: (error: LogError) => void = () => undefined
   /** Rejects when the books cannot be followed any more: what is known here would be wrong. */
@@ -133,6 +138,7 @@ export class StreamsLog implements Log, Part {
     const id = await this.#begin()
     const slot = await ReplicaSlot.take(join(this.#options.directory, id))
     const shards: OpenShard[] = []
+    this.#opened = { slot, shards }
     const presence = new SharedPresence(shards)
     for (let index = 0; index < this.#streams.shards; index++)
       shards.push(await this.#openShard(id, slot, index, presence))
@@ -151,7 +157,6 @@ export class StreamsLog implements Log, Part {
     const retention = this.#retention(shards)
     this.#state = {
       id,
-      slot,
       shards,
       members,
       presence,
@@ -165,7 +170,7 @@ export class StreamsLog implements Log, Part {
     await members.start()
     if (this.#options.writer) await retention.start()
     await this.#observe()
-    this.#observing = setInterval(() => void this.#observe().catch(() => undefined), OBSERVE_INTERVAL_MS).unref()
+    this.#observing = this.#keepObserving()
   }
 
   stop(): Promise<void> {
@@ -309,7 +314,7 @@ export class StreamsLog implements Log, Part {
     const books = this.#streams.stream('books', 0)
     const first = async () => {
       const [record] = await books.read(await books.first(), { bytesMax: 1, recordsMax: 1, waitMs: 0 })
-      return record && readChange(record.value).change
+      return record && (readChange(record.value)?.change ?? null)
     }
     if ((await first()) === undefined) {
       const { shards } = this.#streams
@@ -355,6 +360,7 @@ export class StreamsLog implements Log, Part {
       reachability,
       pending: this.#pending,
       full: () => this.#failure ?? this.#state?.retention.full,
+      onFailed,
       onAppended: (messages, bytes) => this.#metrics.committed(bytes, messages),
     })
     const bytesMax = this.#options.deadLetterBytesMax ?? DEAD_LETTERS_BYTES_MAX
@@ -408,6 +414,20 @@ export class StreamsLog implements Log, Part {
     return { key: entry.device, value }
   }
 
+  async #keepObserving(): Promise<void> {
+    const { signal } = this.#stopping
+    const observer = {}
+    while (!signal.aborted) {
+      await delay(OBSERVE_INTERVAL_MS, undefined, { signal, ref: false }).catch(() => undefined)
+      if (signal.aborted) return
+      try {
+        await this.#reachability.tried(observer, () => this.#observe(), signal)
+      } catch (error) {
+        this.#deps.logger.error({ err: error }, `the log could not be measured: ${messageOf(error)}`)
+      }
+    }
+  }
+
   async #observe(): Promise<void> {
     if (this.#state === undefined) return
     const { letters, commands, retention } = this.#state
@@ -441,8 +461,9 @@ export class StreamsLog implements Log, Part {
   }
 
   async #close(): Promise<void> {
-    clearInterval(this.#observing)
     const state = this.#state
+    this.#stopping.abort()
+    await this.#observing
     if (state !== undefined) {
       const isThere = this.#reachability.why === undefined
       await state.retention.stop()
@@ -450,12 +471,13 @@ export class StreamsLog implements Log, Part {
       await Promise.all(state.shards.map(({ appender }) => appender.stop()))
       if (isThere) await state.members.stop()
       this.#state = undefined
-      for (const { shard } of state.shards) shard.close()
-      await Promise.all(state.shards.map(({ books }) => books.stop()))
-      await Promise.all(state.shards.map(({ replica }) => replica.close()))
-      for (const { changed } of state.shards) changed.close()
-      await state.slot.release()
     }
+    const { shards = [], slot } = this.#opened ?? {}
+    for (const { shard } of shards) shard.close()
+    await Promise.all(shards.map(({ books }) => books.stop()))
+    await Promise.all(shards.map(({ replica }) => replica.close()))
+    for (const { changed } of shards) changed.close()
+    await slot?.release()
     await this.#streams.stop()
   }
 

@@ -99,13 +99,12 @@ export class StreamsShard implements Shard {
   }
 
   async ledger(reader: string): Promise<Ledger> {
-    const { replica, stream } = this.#deps
-    // What is passed was in the stream before.
-    for (;;) {
-      const folded = replica.folded
-      const end = await stream.end()
-      if (replica.folded === folded) return replica.ledgers.ledger(reader, end)
-    }
+    const { ledgers } = this.#refreshed()
+    // Of one instant; where the stream ends is asked after it, so what was passed is in it.
+    const passed = ledgers.ledger(reader, ledgers.next(reader))
+    const accepted = await this.#deps.stream.end()
+    const pending = accepted - passed.accepted
+    return { ...passed, accepted, pending, balanced: accepted === passed.stored + passed.deadLettered + pending }
   }
 
   close(): void {

@@ -30,6 +30,8 @@ export class Tail {
   readonly #closing = new AbortController()
   #followers = 0
   #reading: AbortController | undefined
+  /** Why the loop cannot go on: whoever follows is told. */
+  #failure: { readonly error: unknown } | undefined
   /** Up to where the loop has read; undefined while it does not know. */
   #end: number | undefined
 
@@ -40,12 +42,14 @@ export class Tail {
   async *follow(from: Offset, signal: AbortSignal): AsyncGenerator<Batch> {
     const ending = AbortSignal.any([signal, this.#closing.signal])
     const wake = () => this.#moved.raise()
+    const who = {}
     ending.addEventListener('abort', wake, { once: true })
     this.#join()
     try {
       for (let offset = from; !ending.aborted; ) {
         const seen = this.#moved.raised
-        const batch = this.#recent.from(offset) ?? (await this.#behind(offset, ending))
+        if (this.#failure !== undefined) throw this.#failure.error
+        const batch = this.#recent.from(offset) ?? (await this.#behind(who, offset, ending))
         if (batch === undefined) await this.#moved.wait(seen)
         else {
           offset = batch.next
@@ -62,12 +66,16 @@ export class Tail {
     this.#closing.abort()
   }
 
-  async #behind(offset: Offset, signal: AbortSignal): Promise<Batch | undefined> {
+  async #behind(who: object, offset: Offset, signal: AbortSignal): Promise<Batch | undefined> {
     if (this.#end === undefined || offset >= this.#end) return undefined
     let batch: Batch | undefined
-    await this.#deps.reachability.tried(async () => {
-      batch = await this.#deps.read(offset, { ...LIMITS, waitMs: 0 })
-    }, signal)
+    await this.#deps.reachability.tried(
+      who,
+      async () => {
+        batch = await this.#deps.read(offset, { ...LIMITS, waitMs: 0 })
+      },
+      signal,
+    )
     // Nothing came though something is there: it is looked for again.
     if (batch === undefined) this.#moved.raise()
     return batch
@@ -77,7 +85,11 @@ export class Tail {
     this.#recent.join()
     if (this.#followers++ > 0) return
     this.#reading = new AbortController()
-    void this.#read(AbortSignal.any([this.#reading.signal, this.#closing.signal]))
+    this.#failure = undefined
+    this.#read(AbortSignal.any([this.#reading.signal, this.#closing.signal])).catch((error: unknown) => {
+      this.#failure = { error }
+      this.#moved.raise()
+    })
   }
 
   #leave(): void {
@@ -90,15 +102,23 @@ export class Tail {
   async #read(signal: AbortSignal): Promise<void> {
     const { end, read, reachability } = this.#deps
     while (!signal.aborted) {
-      await reachability.tried(async () => {
-        this.#end ??= await end()
-        this.#moved.raise()
-        const batch = await read(this.#end as Offset, { ...LIMITS, waitMs: READ_WAIT_MS, signal })
-        if (batch === undefined || signal.aborted) return
-        this.#recent.add(batch.firstOffset, batch.count, batch.bytes)
-        this.#end = batch.next
-        this.#moved.raise()
-      }, signal)
+      await reachability.tried(
+        this,
+        async () => {
+          if (this.#end === undefined) {
+            const now = await end()
+            if (signal.aborted) return
+            this.#end = now
+          }
+          this.#moved.raise()
+          const batch = await read(this.#end as Offset, { ...LIMITS, waitMs: READ_WAIT_MS, signal })
+          if (batch === undefined || signal.aborted) return
+          this.#recent.add(batch.firstOffset, batch.count, batch.bytes)
+          this.#end = batch.next
+          this.#moved.raise()
+        },
+        signal,
+      )
     }
   }
 }
