@@ -68,9 +68,13 @@ export class StreamAppender {
     }
   }
 
-  /** What waits is appended, if the engine answers; else it is not, and nobody is told that it was. */
+  /** Resolves when nothing waits. */
+  async drained(): Promise<void> {
+    await this.#appending
+  }
+
+  /** What still waits is not appended, and nobody is told that it was. */
   async stop(): Promise<void> {
-    if (this.#deps.reachability.why === undefined) await this.#appending
     this.#stopping.abort()
     await this.#appending
   }

@@ -54,6 +54,7 @@ export class Books {
   /** By id, what is not answered. */
   readonly #asked = new Map<string, Asked>()
   #last = 0
+  #failure: LogError | undefined
   /** Who asks for them, where reading is asked for by this. */
   readonly #appends = {}
 
@@ -73,14 +74,12 @@ export class Books {
     this.#reading = this.#read()
   }
 
+  /** What still waits is refused. */
   async stop(): Promise<void> {
-    // What was asked for is in the stream, or cannot be now.
-    if (this.#deps.reachability.why === undefined) await this.#appending
     this.#stopping.abort()
     await this.#reading
     await this.#appending
-    for (const { reject } of this.#asked.values()) reject(new LogError('log-failed', 'the log is not open'))
-    this.#asked.clear()
+    this.#refuseAll(closed())
   }
 
   /** Resolves with what the change came to. Rejects with `log-busy`, or `log-failed` when the log is closed. */
@@ -99,7 +98,8 @@ export class Books {
   }
 
   #refusal({ kind }: Change): LogError | undefined {
-    if (this.#stopping.signal.aborted) return new LogError('log-failed', 'the log is not open')
+    if (this.#stopping.signal.aborted) return closed()
+    if (this.#failure !== undefined) return this.#failure
     if (kind === 'pass' || kind === 'letter') return undefined
     if (this.#waiting.length < WAITING_MAX && this.#waitingBytes < WAITING_BYTES_MAX) return undefined
     return new LogError('log-busy', `${this.#waiting.length} changes wait for the books of the log already`)
@@ -156,7 +156,16 @@ export class Books {
 
   /** Of the engine something else came than that it does not answer. */
   #fail(error: unknown): void {
-    this.#deps.onFailed(error instanceof LogError ? error : new LogError('log-failed', String(error), { cause: error }))
+    const failure = error instanceof LogError ? error : new LogError('log-failed', String(error), { cause: error })
+    this.#failure = failure
+    // Nobody reads the answers any more.
+    this.#refuseAll(failure)
+    this.#deps.onFailed(failure)
+  }
+
+  #refuseAll(error: LogError): void {
+    for (const { reject } of this.#asked.values()) reject(error)
+    this.#asked.clear()
   }
 
   #answer(): void {
@@ -168,6 +177,8 @@ export class Books {
     }
   }
 }
+
+const closed = () => new LogError('log-failed', 'the log is not open')
 
 function countThatFit(records: readonly NewRecord[]): number {
   let bytes = 0

@@ -2,7 +2,7 @@
  * Owns this process's place among those that share the log, what it plays and claims, and noticing that another is gone.
  *
  *   start() --beat--> there --a beat of ours finds that the others took us for gone--> there, under another name
- *                       |--stop()--> gone, at once
+ *                       |--leave()--> gone, at once
  *
  * Always true: nobody is taken for gone while we do not hear of ourselves, so one that was stopped, or cut off, does not take the others for that:
  * another is gone when `BEATS_MISSED` beats of ours came back with none of its between them. No clock is compared.
@@ -57,9 +57,14 @@ export class SharedMembers implements Members, Claims, Roles {
     this.#beating = this.#keepBeating()
   }
 
-  /** The others know at once. */
-  async stop(): Promise<void> {
+  /** Beats no more: the others find out. */
+  stop(): void {
     this.#stopping.abort()
+  }
+
+  /** The others know at once. */
+  async leave(): Promise<void> {
+    this.stop()
     await this.#beating
     const { books, table } = this.#deps
     const self = table().all()[this.self]

@@ -58,6 +58,8 @@ import { StreamsShard } from './streams-shard.ts'
 const FORMAT = 1
 /** A look asks the engine for the end of each shard. */
 const OBSERVE_INTERVAL_MS = 5_000
+/** How long a process that stops tells others of it, and appends what waits. */
+const LEAVE_MS_MAX = 5_000
 
 export interface StreamsLogOptions {
   /** Of the replica: of this process, or of several that are started there. */
@@ -465,20 +467,37 @@ export class StreamsLog implements Log, Part {
     this.#stopping.abort()
     await this.#observing
     if (state !== undefined) {
-      const isThere = this.#reachability.why === undefined
       await state.retention.stop()
-      if (isThere) await state.journal.stop()
-      await Promise.all(state.shards.map(({ appender }) => appender.stop()))
-      if (isThere) await state.members.stop()
+      // The engine may go away meanwhile: then the others find out by themselves that this process is gone.
+      if ((this.#failure ?? this.#reachability.why) === undefined) await this.#leave(state)
+      state.members.stop()
       this.#state = undefined
     }
     const { shards = [], slot } = this.#opened ?? {}
     for (const { shard } of shards) shard.close()
+    await Promise.all(shards.map(({ appender }) => appender.stop()))
     await Promise.all(shards.map(({ books }) => books.stop()))
     await Promise.all(shards.map(({ replica }) => replica.close()))
     for (const { changed } of shards) changed.close()
     await slot?.release()
     await this.#streams.stop()
+  }
+
+  /** What waits is appended, and the others hear that this process goes; for `LEAVE_MS_MAX`. */
+  async #leave({ journal, shards, members }: Open): Promise<void> {
+    const left = new AbortController()
+    const leaving = async () => {
+      await journal.stop()
+      await Promise.all(shards.map(({ appender }) => appender.drained()))
+      await members.leave()
+    }
+    const isLate = delay(LEAVE_MS_MAX, true, { signal: left.signal }).catch(() => false)
+    const isDone = leaving().then(
+      () => false,
+      (error: unknown) => this.#deps.logger.warn({ err: error }, `the log was left half-way: ${messageOf(error)}`),
+    )
+    if (await Promise.race([isDone, isLate])) this.#deps.logger.warn('the log was left before all was appended')
+    left.abort()
   }
 
   #of(device: string): OpenShard {

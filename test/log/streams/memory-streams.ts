@@ -17,6 +17,8 @@ class Row {
   readonly records: StreamRecord[] = []
   readonly appended = new Signal()
   first = 0
+  /** While it is, nobody is answered of this one. */
+  isAway = false
 }
 
 export class MemoryEngine {
@@ -29,8 +31,8 @@ export class MemoryEngine {
     this.rows = { log: row(), books: row() }
   }
 
-  answer(): void {
-    if (this.isAway) throw new LogError('log-unreachable', 'the engine in memory is away')
+  answer(row?: Row): void {
+    if (this.isAway || row?.isAway) throw new LogError('log-unreachable', 'the engine in memory is away')
   }
 }
 
@@ -147,8 +149,8 @@ class MemoryStream implements Stream {
   /** As over a network: the answer is of a later turn. */
   async #turn(): Promise<void> {
     if (this.#stopped.aborted) throw new LogError('log-unreachable', 'these streams are stopped')
-    this.#engine.answer()
+    this.#engine.answer(this.#row)
     await new Promise((resolve) => setImmediate(resolve))
-    this.#engine.answer()
+    this.#engine.answer(this.#row)
   }
 }

@@ -19,7 +19,12 @@ export async function openOn(
 ): Promise<StreamsLog> {
   const all = { writer: true, maxBytes: 2 ** 30, retentionMs: FOR_EVER_MS, ...options }
   const log = new StreamsLog(streams, all, { clock: systemClock, logger: silentLogger(), metrics })
-  await log.start()
   t.after(() => log.stop())
+  try {
+    await log.start()
+  } catch (error) {
+    await log.stop()
+    throw error
+  }
   return log
 }
