@@ -12,7 +12,7 @@
 
 import assert from 'node:assert/strict'
 import type { Clock } from '../../platform/clock.ts'
-import { type DeviceProgress, INGEST_READER, type Ledger, type NewDeadLetter, type NewNotice } from '../log.ts'
+import { INGEST_READER, type Ledger, type NewDeadLetter, type Progress } from '../log.ts'
 import { LogError } from '../log-error.ts'
 import { CheckpointTimes } from './checkpoint-times.ts'
 import type { DeadLetters } from './dead-letters.ts'
@@ -43,17 +43,7 @@ const AHEAD = 'set-aside-ahead'
 
 const NOTHING_KEPT: Kept = { next: 0, stored: 0, deadLettered: 0, readings: 0 }
 
-export interface Advance {
-  readonly from?: number
-  readonly next: number
-  readonly stored: number
-  readonly readings: number
-  readonly superseded?: number
-  readonly deadLetters: readonly NewDeadLetter[]
-  readonly notices?: readonly NewNotice[]
-  readonly setAsideBefore?: number
-  readonly devices?: readonly DeviceProgress[]
-}
+export type Advance = Omit<Progress, 'from' | 'next'> & { readonly from?: number; readonly next: number }
 
 export class Ledgers {
   readonly #environment: Environment

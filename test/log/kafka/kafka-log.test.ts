@@ -6,12 +6,11 @@ import { parseKafkaAddress } from '../../../log/kafka/address.ts'
 import { KafkaStreams } from '../../../log/kafka/kafka-streams.ts'
 import { initKafka } from '../../../log/kafka/topics.ts'
 import { kafkaProgram } from '../../kafka/kafka-program.ts'
-import { scratchDirectory } from '../../scratch.ts'
 import { MissingServer, skipIfMissing } from '../../servers/server.ts'
 import { testCommands } from '../command-contract.ts'
 import { testLog } from '../contract.ts'
 import { testDeadLetters } from '../dead-letter-contract.ts'
-import { openOn } from '../streams/open-streams.ts'
+import { openAgainOn } from '../streams/open-streams.ts'
 import { sharedKafka } from './shared-kafka.ts'
 
 const NAME = 'log on Kafka'
@@ -31,17 +30,7 @@ function testAll(): void {
     assert(address !== undefined)
     const options = parseKafkaAddress(address)
     await initKafka(options, { shards: 1, copies: 1 })
-    const directory = scratchDirectory(t)
-    const openAgain = () => openOn(t, new KafkaStreams(options), { directory })
-    const log = await openAgain()
-    return {
-      log,
-      setsAsideLater: true as const,
-      reopen: async () => {
-        await log.stop()
-        return openAgain()
-      },
-    }
+    return openAgainOn(t, () => new KafkaStreams(options))
   }
   testLog(NAME, open)
   testDeadLetters(NAME, open)

@@ -5,11 +5,10 @@ import { existsSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { RabbitmqStreams } from '../../../log/rabbitmq/rabbitmq-streams.ts'
 import { PROGRAM } from '../../rabbitmq/rabbitmq.ts'
-import { scratchDirectory } from '../../scratch.ts'
 import { testCommands } from '../command-contract.ts'
 import { testLog } from '../contract.ts'
 import { testDeadLetters } from '../dead-letter-contract.ts'
-import { openOn } from '../streams/open-streams.ts'
+import { openAgainOn } from '../streams/open-streams.ts'
 import { newLog, sharedRabbitmq } from './shared-rabbitmq.ts'
 
 const NAME = 'log on RabbitMQ'
@@ -23,15 +22,5 @@ if (existsSync(PROGRAM)) {
 async function open(t: TestContext) {
   const options = await newLog(t, 1)
   assert(options !== undefined)
-  const directory = scratchDirectory(t)
-  const openAgain = () => openOn(t, new RabbitmqStreams(options), { directory })
-  const log = await openAgain()
-  return {
-    log,
-    setsAsideLater: true as const,
-    reopen: async () => {
-      await log.stop()
-      return openAgain()
-    },
-  }
+  return openAgainOn(t, () => new RabbitmqStreams(options))
 }

@@ -6,6 +6,8 @@ import { StreamsLog, type StreamsLogOptions } from '../../../log/streams/streams
 import { systemClock } from '../../../platform/clock.ts'
 import { silentLogger } from '../../../platform/logger.ts'
 import { createMetrics, type Metrics } from '../../../platform/metrics.ts'
+import { scratchDirectory } from '../../scratch.ts'
+import type { OpenLog } from '../contract.ts'
 
 /** The tests' entries are of 1970: by default all of them stay. */
 const FOR_EVER_MS = 200 * 365 * 86_400_000
@@ -27,4 +29,15 @@ export async function openOn(
     throw error
   }
   return log
+}
+
+/** For the suites that every log must pass: on streams that `make` gives to each process anew. */
+export async function openAgainOn(t: TestContext, make: () => Streams): Promise<OpenLog> {
+  const directory = scratchDirectory(t)
+  const log = await openOn(t, make(), { directory })
+  const reopen = async () => {
+    await log.stop()
+    return openOn(t, make(), { directory })
+  }
+  return { log, setsAsideLater: true, reopen }
 }
