@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, type TestContext, test } from 'node:test'
 import { parseKafkaAddress } from '../../../log/kafka/address.ts'
+import { KafkaClient } from '../../../log/kafka/client.ts'
 import { KafkaStreams, type KafkaTimes } from '../../../log/kafka/kafka-streams.ts'
 import { initKafka } from '../../../log/kafka/topics.ts'
 import type { Stream } from '../../../log/streams/streams.ts'
@@ -176,6 +177,7 @@ test('nobody listening is said with the address, and how it was tried', async ()
 test('of three machines one is killed and one is stopped: another leads, and all that was taken is there once', async (t) => {
   const three = await requireServer(t, () => startKafka({ nodes: 3 }))
   if (three === undefined) return
+  await refusesOneInSync(t, three)
   const address = `${three.url}/together`
   await initKafka(parseKafkaAddress(address), { shards: 3, copies: 3 })
   const streams = await opened(t, address, { appendPatienceMs: FOR_EVER_MS })
@@ -207,6 +209,24 @@ test('of three machines one is killed and one is stopped: another leads, and all
       ),
     )
 })
+
+/** One of the three machines alone could acknowledge. */
+async function refusesOneInSync(t: TestContext, three: Kafka): Promise<void> {
+  const options = parseKafkaAddress(`${three.url}/alone`)
+  await initKafka(options, { shards: 1, copies: 3 })
+  const client = new KafkaClient(options)
+  t.after(() => client.close())
+  const [broker] = options.brokers
+  assert(broker)
+  const safe = await client.configs(broker, 'alone.log')
+  assert.equal(safe.get('min.insync.replicas'), '2')
+  const configs = { 'min.insync.replicas': '1', 'retention.ms': '-1' }
+  const topics = ['log', 'books'].map((kind) => ({ name: `one.${kind}`, partitions: 1, copies: 3, configs }))
+  await client.createTopics(broker, topics)
+  await until(async () => (await client.metadata(broker, ['one.log', 'one.books'])).topics.size === 2)
+  const message = /min\.insync\.replicas=1 and replication factor 3: .*set min\.insync\.replicas=2 or more/
+  await assert.rejects(opened(t, `${three.url}/one`), { name: 'LogError', code: 'log-unsafe', message })
+}
 
 /** The address of a log that is not there yet, through the network. */
 function outside(t: TestContext): string | undefined {
