@@ -203,7 +203,10 @@ export function asOf(facts: Facts, time: number, journal: Pick<Journal, 'ofPlatf
   const before = (events: readonly JournalEvent[]) =>
     events.filter(({ firstAt }) => firstAt <= time).map((event) => ({ ...event, at: Math.min(event.at, time) }))
   const events = before(facts.events)
-  const change = events.findLast(({ kind }) => kind === 'connected' || kind === 'disconnected')
+  // Who took its place is connected; another broker may have noted the end of the old one later than that.
+  const change = events.findLast(
+    ({ kind, code }) => kind === 'connected' || (kind === 'disconnected' && code !== 'taken-over'),
+  )
   const unchanged = facts.since !== undefined && facts.since <= time ? facts.since : undefined
   const online = change === undefined ? unchanged !== undefined && facts.online : change.kind === 'connected'
   const hours = facts.hours.filter(({ from }) => from <= time)

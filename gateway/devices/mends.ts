@@ -72,6 +72,10 @@ const BY_CODE: Readonly<Record<string, string>> = {
   lost: 'look at its network, or whether it was switched off; it connects again by itself, and sends what it kept',
   left: 'the device ended its connection itself: look at its program, if it should be connected',
   stopped: 'the platform was stopped: the device connects again by itself when it is back',
+  'broker-gone':
+    'start that broker again: `telltale up --roles broker`; the device connects again by itself, to another one if it knows one',
+  'taken-for-gone':
+    'look why that broker stood still, or was cut off from the log, for ten seconds; the device connects again by itself',
   'taken-over': 'another connection with its id took its place: look whether two devices have it',
   'slow-client': 'the device does not read what is sent to it: look at its program and its network',
   'protocol-error': 'the device sends what is no MQTT: look at its client library and its version',

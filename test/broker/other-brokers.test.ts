@@ -74,13 +74,17 @@ test('a device that connects at another broker is taken over at the first one, a
   await app.subscribeAsync('devices/+/status')
   const before = await first.device('truck-7', { will: WILL, protocolVersion: 5 })
   await before.publishAsync(STATUS, ONLINE, { qos: 1, retain: true })
-  const told = new Promise<number | undefined>((resolve) => {
-    before.once('disconnect', ({ reasonCode }) => resolve(reasonCode))
+  let told: number | undefined
+  let isClosed = false
+  before.once('disconnect', ({ reasonCode }) => {
+    told = reasonCode
   })
-  const ended = closed(before)
+  before.once('close', () => {
+    isClosed = true
+  })
   const after = await second.device('truck-7', { will: WILL, protocolVersion: 5 })
-  assert.equal(await told, 0x8e)
-  await ended
+  await until(() => isClosed)
+  assert.equal(told, 0x8e)
   await after.publishAsync(STATUS, '{"online":true,"by":"the second"}', { qos: 1, retain: true })
   await until(() => came.length === 2)
   await until(() => local.journal.of('truck-7')?.events.some(({ code }) => code === 'taken-over') === true)

@@ -227,6 +227,10 @@ test('what was wrong just before it fell silent or went is told besides, and not
   assert.match(some.sentence, /^truck-7 sends, and 2 of 9 messages of this hour are set aside: so$/)
   const all = at(MINUTE, { receipts: receipts({ deadLetters }), hours: hourOf(0, 9) })
   assert.match(all.sentence, /^truck-7 sends, and what it sends is set aside: so$/)
+
+  // Another broker says later than the device had connected anew that its old connection was taken over.
+  const moved = [...WELL.events, event('connected', 'connected', 600_000), event('disconnected', 'taken-over', 599_000)]
+  assert.equal(at(5 * MINUTE, { events: moved }).cause, 'sends-nothing', 'it is connected')
 })
 
 test('silence is told within three intervals, and where a device has gone, how', () => {
