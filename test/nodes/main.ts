@@ -49,19 +49,21 @@ try {
   process.exitCode = 1
 }
 
+/** Ends with the first that fails: what is printed last says which tests did. */
 function run(only: number | undefined): boolean {
-  const results: [what: string, passed: boolean][] = []
   const majors = only === undefined ? MAJORS.filter((major) => major !== ownMajor) : [only]
-  for (const major of majors) {
-    results.push([`Node ${major}`, runHere(major, TESTS)])
-    if (ON_DEBIAN_13.includes(major))
-      results.push([
-        `Node ${major} on Debian 13: uWebSockets.js`,
-        runThere(major, ['platform/unloadable.test.ts', 'gateway']),
-      ])
-  }
-  for (const [what, passed] of results) console.log(`${passed ? 'passed' : 'FAILED'}  ${what}`)
-  return results.length > 0 && results.every(([, passed]) => passed)
+  const passed = majors.every((major) => {
+    const here = says(`Node ${major}`, runHere(major, TESTS))
+    if (!here || !ON_DEBIAN_13.includes(major)) return here
+    const there = runThere(major, ['platform/unloadable.test.ts', 'gateway'])
+    return says(`Node ${major} on Debian 13: uWebSockets.js`, there)
+  })
+  return majors.length > 0 && passed
+}
+
+function says(what: string, passed: boolean): boolean {
+  console.log(`${passed ? 'passed' : 'FAILED'}  ${what}`)
+  return passed
 }
 
 function runHere(major: number, tests: readonly string[]): boolean {
