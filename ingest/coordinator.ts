@@ -17,6 +17,7 @@
 
 import assert from 'node:assert/strict'
 import type { Shard, Shards } from '../log/log.ts'
+import { LogError } from '../log/log-error.ts'
 import { formatPosition, type Offset, type Position } from '../log/position.ts'
 import type { Maps } from '../maps/maps.ts'
 import type { TellsUnkept } from '../maps/unkept-columns.ts'
@@ -26,12 +27,12 @@ import { INGEST_DRAIN_MS } from '../platform/limits.ts'
 import type { Logger } from '../platform/logger.ts'
 import { Throttle } from '../platform/throttle.ts'
 import type { SchemaFiles } from '../schemas/schema-files.ts'
-import { Commits } from './commits.ts'
 import { Gathering } from './gathering.ts'
-import { type Group, GroupBuilder, type ShardProgress } from './group.ts'
+import type { Group, ShardProgress } from './group.ts'
 import { IngestError } from './ingest-error.ts'
 import type { IngestMetrics, StoreState } from './ingest-metrics.ts'
-import { endOf, heldOf, positionOf, readForIngest, type Source, startOfIngest } from './source.ts'
+import { Lane } from './lane.ts'
+import { endOf, heldOf, positionOf, readForIngest, type Source, type Start, startOfIngest } from './source.ts'
 import type { StoreWrites } from './store.ts'
 import type { GroupOutcome } from './worker-messages.ts'
 import type { WorkerThread } from './worker-thread.ts'
@@ -62,6 +63,13 @@ interface WorkerSlot {
   readonly has: number[]
 }
 
+interface InHand {
+  readonly group: Group
+  readonly lane: Lane
+}
+
+const NOTHING_IN_HAND = { group: undefined, lane: undefined }
+
 export interface CoordinatorOptions {
   readonly workers: number
   /** Of each worker's. */
@@ -71,6 +79,11 @@ export interface CoordinatorOptions {
 
 export interface CoordinatorDependencies {
   readonly log: Shards
+  /**
+   * Where several processes ingest one log: whether none of them can have a shard that is ingested here; and who is told that another has passed
+   * entries of one, which ends that.
+   */
+  readonly others?: { readonly areSure: () => boolean; readonly passed: (shard: number) => void } | undefined
   /** There are no foreign topics if it is not given. */
   readonly foreign?:
     | { readonly maps: Maps; readonly watch: Pick<ConfigWatch, 'look'>; readonly unkept?: TellsUnkept }
@@ -85,12 +98,10 @@ export class Coordinator {
   readonly #options: CoordinatorOptions
   readonly #deps: CoordinatorDependencies
   readonly #slots: WorkerSlot[]
-  /** Of each shard. */
-  #builders: readonly GroupBuilder[] = []
+  /** Of each shard that is ingested here. */
+  readonly #lanes = new Map<number, Lane>()
   /** Sealed and not all reported, oldest first; dense sequences. */
-  readonly #groups: Group[] = []
-  /** Of each shard, what is done and waits for the checkpoint; bounded with `#groups`. */
-  #commits: readonly Commits[] = []
+  readonly #groups: InHand[] = []
   /** Up to where each shard was made into groups. */
   #grouped: Offset[] = []
   #nextSequence = 0
@@ -150,7 +161,42 @@ export class Coordinator {
       await this.stop()
       throw error
     }
-    void this.#read().catch((error) => this.#giveUp(error))
+  }
+
+  /** Ingests these shards from now on, each from where it was left. Fails by `failed`. */
+  async begin(shards: readonly number[]): Promise<void> {
+    const { log, logger } = this.#deps
+    try {
+      const store = { isEmbedded: false, checkpoint: undefined, ...this.firstThread?.store }
+      const start = await startOfIngest(log, store, logger)
+      if (this.#stopped) return
+      for (const shard of shards) this.#begin(shard, start)
+    } catch (error) {
+      this.giveUp(error)
+    }
+  }
+
+  /** Reads nothing more of a shard; resolves when what is in hand of it is done, or cannot be for want of room. */
+  async end(shard: number): Promise<void> {
+    const lane = this.#lanes.get(shard)
+    if (lane === undefined) return
+    lane.end()
+    const isInHand = () => this.#groups.some((each) => each.lane === lane) || lane.commits.waiting > 0
+    while (isInHand() && !lane.isLost && !lane.commits.isWaitingForRoom && !this.#isOver) await this.#moved()
+    await lane.commits.settled()
+    if (this.#lanes.get(shard) === lane) this.#lanes.delete(shard)
+  }
+
+  /** Another process ingests it: what is in hand of it does not count here, and is written no more. */
+  lose(shard: number): void {
+    this.#lanes.get(shard)?.lose()
+    this.#lanes.delete(shard)
+    this.#pump()
+  }
+
+  /** Looks whether what has to wait for others has to no more. */
+  look(): void {
+    this.#pump()
   }
 
   /** Every group that is handed out from now on is decoded by these. */
@@ -175,14 +221,14 @@ export class Coordinator {
     this.#isOver = true
     clearTimeout(deadline)
     clearTimeout(this.#sealTimer)
-    await Promise.all(this.#commits.map((commits) => commits.settled()))
+    await Promise.all([...this.#lanes.values()].map(({ commits }) => commits.settled()))
     await Promise.all(this.#slots.map((slot) => slot.starting))
     await Promise.all(this.#slots.map((slot) => slot.thread?.stop()))
   }
 
   /** Of a shard something is still to be made into a group, and every worker will take it. */
   #hasMore(): boolean {
-    if (this.#isOver || this.#fillable().every(({ isEmpty }) => isEmpty)) return false
+    if (this.#isOver || this.#fillable().every(({ builder }) => builder.isEmpty)) return false
     return this.#slots.every(({ thread, index }) => thread && !this.#deps.storeState.isTroubled(index))
   }
 
@@ -190,28 +236,43 @@ export class Coordinator {
     return slot.thread !== undefined && slot.has.length > 0 && !this.#deps.storeState.isTroubled(slot.index)
   }
 
-  async #read(): Promise<void> {
+  #begin(index: number, start: Start): void {
     const { log, logger } = this.#deps
-    const { signal } = this.#following
-    const store = { isEmbedded: false, checkpoint: undefined, ...this.firstThread?.store }
-    const start = await startOfIngest(log, store, logger)
-    this.#grouped = [...start.store]
+    const { [index]: shard } = log.shards
+    const { [index]: from } = start.checkpoint
+    assert(shard !== undefined && from !== undefined, `the log has no shard ${index}`)
+    if (this.#grouped.length === 0) this.#grouped = [...start.store]
+    this.#grouped[index] = start.store[index] ?? from
+    const events = {
+      moved: () => this.#pump(),
+      failed: (lane: Lane, error: unknown) => this.#onNotCommitted(lane, error),
+    }
     const entriesMax = this.#options.writes.entriesMax * this.#options.workers
-    this.#builders = log.shards.map((_shard, index) => new GroupBuilder(index, entriesMax))
-    const events = { moved: () => this.#pump(), failed: (error: unknown) => this.#giveUp(error) }
-    this.#commits = log.shards.map((shard, index) => {
-      const from = start.checkpoint[index] as Offset
-      return new Commits({ shard, from, logger, ending: signal, ...events })
-    })
-    await Promise.all(
-      log.shards.map(async (shard, index) => {
-        const sources = readForIngest(log, index, start, logger, signal)
-        for await (const source of await this.#gathered(sources, shard, start.store[index] as Offset)) {
-          while (!this.#add(source)) await this.#moved()
-          if (this.#stopped) return
-        }
-      }),
-    )
+    const lane = new Lane({ shard, index, entriesMax, from, logger, ending: this.#following.signal, ...events })
+    this.#lanes.set(index, lane)
+    this.#read(lane, shard, start).catch((error) => this.giveUp(error))
+  }
+
+  async #read(lane: Lane, shard: Shard, start: Start): Promise<void> {
+    const { log, logger } = this.#deps
+    const { index, ending } = lane
+    const sources = readForIngest(log, index, start, logger, ending)
+    for await (const source of await this.#gathered(sources, shard, start.store[index] as Offset)) {
+      while (!this.#add(lane, source)) await this.#moved()
+      if (this.#stopped || ending.aborted) return
+    }
+  }
+
+  #onNotCommitted(lane: Lane, error: unknown): void {
+    const { others, logger } = this.#deps
+    const isPassed = error instanceof LogError && error.code === 'log-passed'
+    if (!isPassed || others === undefined) {
+      this.giveUp(error)
+      return
+    }
+    logger.warn({ shard: lane.index }, `another process ingests a shard that was ingested here: ${error.message}`)
+    if (this.#lanes.get(lane.index) === lane) this.lose(lane.index)
+    others.passed(lane.index)
   }
 
   async #gathered(sources: AsyncIterable<Source>, shard: Shard, start: Offset): Promise<AsyncIterable<Source>> {
@@ -222,10 +283,8 @@ export class Coordinator {
     return gathering.gather(sources)
   }
 
-  #add(source: Source): boolean {
-    if (this.#stopped) return true
-    const { [source.shard]: builder } = this.#builders
-    assert(builder, `the log has no shard ${source.shard}`)
+  #add({ builder, ending }: Lane, source: Source): boolean {
+    if (this.#stopped || ending.aborted) return true
     const added = builder.add(source)
     this.#pump()
     return added
@@ -238,52 +297,63 @@ export class Coordinator {
       return
     }
     this.#handOut()
-    for (let builder = this.#due(); builder !== undefined; builder = this.#due()) {
+    for (let lane = this.#due(); lane !== undefined; lane = this.#due()) {
       // What another process took by newer maps is read by them.
       this.#deps.foreign?.watch.look()
-      const group = builder.seal(this.#nextSequence, this.#slots.length, (shard, next) => {
+      const group = lane.builder.seal(this.#nextSequence, this.#slots.length, (shard, next) => {
         this.#grouped[shard] = next
         return formatPosition(this.#deps.log, this.#grouped)
       })
       if (group === undefined) break
       this.#nextSequence++
-      this.#groups.push(group)
+      this.#groups.push({ group, lane })
       this.#deps.metrics.group(group)
       this.#handOut()
     }
     this.#wake()
   }
 
-  /** Of a shard without room for dead letters nothing more is handed out, so that it does not take the places of the others. */
-  #fillable(): GroupBuilder[] {
-    return this.#builders.filter((_builder, shard) => this.#commits[shard]?.isWaitingForRoom === false)
+  #fillable(): Lane[] {
+    return [...this.#lanes.values()].filter(({ isFillable }) => isFillable)
   }
 
   /** The shard whose turn it is to become a group now; of several that whose turn was longest ago. */
-  #due(): GroupBuilder | undefined {
+  #due(): Lane | undefined {
     clearTimeout(this.#sealTimer)
-    const filled = this.#fillable().filter(({ isEmpty }) => !isEmpty)
-    const [longest] = filled.sort((a, b) => a.sealedAt - b.sealedAt)
-    const waiting = this.#commits.reduce((sum, commits) => sum + (commits.isWaitingForRoom ? 0 : commits.waiting), 0)
-    if (longest === undefined || this.#groups.length + waiting >= INGEST_GROUPS_MAX) return undefined
+    const filled = this.#fillable().filter(({ builder }) => !builder.isEmpty)
+    const [longest] = filled.sort((a, b) => a.builder.sealedAt - b.builder.sealedAt)
+    if (longest === undefined || this.#groups.length + this.#waiting() >= INGEST_GROUPS_MAX) return undefined
     const hasCapacity = this.#slots.some(
       ({ thread, next, has }) => thread && has.length < INGEST_GROUPS_PER_WORKER_MAX && next === this.#nextSequence,
     )
     if (!hasCapacity) return undefined
-    const waitMs = longest.sealedAt + this.#options.writes.intervalMs - performance.now()
+    const waitMs = longest.builder.sealedAt + this.#options.writes.intervalMs - performance.now()
     if (waitMs <= 0 || this.#isEnding) return longest
-    const full = filled.find(({ isFull }) => isFull)
+    const full = filled.find(({ builder }) => builder.isFull)
     if (full === undefined) this.#sealTimer = setTimeout(() => this.#pump(), waitMs)
     return full
   }
 
+  /** Done, and on the way to the log. */
+  #waiting(): number {
+    let waiting = 0
+    for (const { commits } of this.#lanes.values()) if (!commits.isWaitingForRoom) waiting += commits.waiting
+    return waiting
+  }
+
   #handOut(): void {
-    const first = this.#groups[0]?.sequence ?? this.#nextSequence
+    // What another process may have taken over, and written newer readings of, waits until that is known.
+    if (this.#deps.others?.areSure() === false) return
+    const first = this.#groups[0]?.group.sequence ?? this.#nextSequence
     for (const slot of this.#slots) {
       while (slot.thread !== undefined && slot.has.length < INGEST_GROUPS_PER_WORKER_MAX) {
-        const group = this.#groups[slot.next - first]
+        const { group, lane } = this.#groups[slot.next - first] ?? NOTHING_IN_HAND
         if (group === undefined) break
         slot.next++
+        if (lane.isLost) {
+          group.skip()
+          continue
+        }
         slot.has.push(group.sequence)
         // It was written before a crash, and not accounted for.
         const isRepeat = group.firstOffset < (slot.held?.[group.shard] ?? 0)
@@ -291,21 +361,24 @@ export class Coordinator {
         slot.isOtherLog = false
       }
     }
+    this.#takeDone()
+  }
+
+  /** Those that every worker has reported of go to the log, in their order. */
+  #takeDone(): void {
+    while (this.#groups[0]?.group.isDone) {
+      const { group, lane } = this.#groups.shift() as InHand
+      if (!group.isAccounted && !lane.isLost) lane.commits.add(this.#progressOf(group))
+    }
   }
 
   #onDone(slot: WorkerSlot, outcome: GroupOutcome): void {
     this.#deps.metrics.outcome(outcome)
     if (outcome.writeMs > 0) this.#deps.storeState.wrote(slot.index)
     slot.has.splice(slot.has.indexOf(outcome.sequence), 1)
-    const first = this.#groups[0]?.sequence ?? 0
-    this.#groups[outcome.sequence - first]?.settle(outcome)
-    while (this.#groups[0]?.isDone) {
-      const group = this.#groups.shift()
-      if (group === undefined || group.isAccounted) continue
-      const { [group.shard]: commits } = this.#commits
-      assert(commits, `the log has no shard ${group.shard}`)
-      commits.add(this.#progressOf(group))
-    }
+    const first = this.#groups[0]?.group.sequence ?? 0
+    this.#groups[outcome.sequence - first]?.group.settle(outcome)
+    this.#takeDone()
     this.#pump()
   }
 
@@ -323,7 +396,7 @@ export class Coordinator {
       onTrouble: (trouble) => {
         this.#deps.storeState.failed(slot.index, trouble)
         // What it lacks now is written again at the next start.
-        if (trouble.code === 'store-lost') this.#giveUp(new IngestError(trouble.code, trouble.message))
+        if (trouble.code === 'store-lost') this.giveUp(new IngestError(trouble.code, trouble.message))
         this.#wake()
       },
       onUnkept: (unkept) => this.#deps.foreign?.unkept?.(unkept),
@@ -354,14 +427,15 @@ export class Coordinator {
     while ((this.#deaths[0] ?? now) < now - INGEST_WORKER_DEATHS_WINDOW_MS) this.#deaths.shift()
     if (this.#deaths.length > INGEST_WORKER_DEATHS_MAX) {
       const message = `ingest workers ended ${this.#deaths.length} times within ${INGEST_WORKER_DEATHS_WINDOW_MS / 1000} s, last: ${error.message}`
-      this.#giveUp(new IngestError('ingest-failed', message, { cause: error }))
+      this.giveUp(new IngestError('ingest-failed', message, { cause: error }))
       return
     }
     logger.error({ err: error, worker: slot.index }, 'an ingest worker ended; another takes over its groups')
     slot.starting = this.#occupy(slot).catch((cause) => this.#onDeath(slot, cause))
   }
 
-  #giveUp(error: unknown): void {
+  /** Ends ingest, which cannot go on. */
+  giveUp(error: unknown): void {
     if (this.#stopped) return
     this.#following.abort()
     this.#fail(error instanceof Error ? error : new IngestError('ingest-failed', String(error)))

@@ -138,6 +138,11 @@ export class Group {
     return this.#missing === 0
   }
 
+  /** One worker has no report on its share: it was not given it. */
+  skip(): void {
+    this.#missing--
+  }
+
   /** Takes one worker's report on its share. */
   settle(outcome: GroupOutcome): void {
     this.#missing--

@@ -4,7 +4,7 @@
  */
 
 import type { Journal } from '../log/journal.ts'
-import { INGEST_READER, type Shards } from '../log/log.ts'
+import { INGEST_READER, type Log, type Shards } from '../log/log.ts'
 import type { Clock } from '../platform/clock.ts'
 import { TelltaleError } from '../platform/errors.ts'
 import type { Part } from '../platform/lifecycle.ts'
@@ -14,9 +14,12 @@ import type { CurrentSchemas } from '../schemas/current-schemas.ts'
 import type { History } from '../schemas/history.ts'
 import { Coordinator, type CoordinatorDependencies } from './coordinator.ts'
 import { IngestMetrics, StoreState } from './ingest-metrics.ts'
+import { Leases } from './leases.ts'
 import { Parked, type ParkedDependencies } from './parked.ts'
 import { STORES, type StoreOptions } from './stores.ts'
 import { WorkerThread } from './worker-thread.ts'
+
+const FIRST = 0
 
 export interface IngestOptions {
   /** Threads; an embedded store is written by one, whatever this says. */
@@ -30,7 +33,7 @@ export interface IngestOptions {
 }
 
 export interface IngestDependencies {
-  readonly log: Shards & ParkedDependencies['log']
+  readonly log: Shards & ParkedDependencies['log'] & Pick<Log, 'members' | 'roles' | 'claim' | 'release'>
   readonly foreign?: CoordinatorDependencies['foreign']
   /** Is told when the store goes away and comes back. */
   readonly journal?: Pick<Journal, 'notePlatform'>
@@ -44,17 +47,27 @@ export class Ingest implements Part {
   readonly #coordinator: Coordinator
   readonly #parked: Parked
   readonly #options: IngestOptions
+  readonly #log: IngestDependencies['log']
+  /** Where others may ingest the same log. */
+  readonly #leases: Leases | undefined
+  /** Who ingests the first shard looks for what waits for its schema, in all. */
+  #hasFirst = false
   #stopping: Promise<void> | undefined
 
   constructor(options: IngestOptions, { log, foreign, journal, clock, logger, metrics }: IngestDependencies) {
     this.#options = options
+    this.#log = log
     const instruments = new IngestMetrics(metrics, async () => (await log.ledger(INGEST_READER)).pending)
     const storeState = new StoreState(logger, instruments, clock, journal)
     const { writersMax, writes } = STORES[options.store.kind]
     const workers = Math.min(options.workers, writersMax)
     const { store, schemas, readingTimeMinMs, learnt } = options
     const setup = { workers, store, readingTimeMinMs, learnt }
-    this.#coordinator = new Coordinator(
+    const { members } = log
+    const others = members.isShared
+      ? { areSure: () => this.#leases?.areSure === true, passed: (shard: number) => this.#leases?.passed(shard) }
+      : undefined
+    const coordinator = new Coordinator(
       {
         workers,
         writes,
@@ -63,8 +76,21 @@ export class Ingest implements Part {
           return new WorkerThread({ index, shards, schemas: schemas.files, ...setup }, events)
         },
       },
-      { log, foreign, clock, logger, metrics: instruments, storeState },
+      { log, others, foreign, clock, logger, metrics: instruments, storeState },
     )
+    this.#coordinator = coordinator
+    this.#leases =
+      others &&
+      new Leases({
+        log,
+        isWhole: STORES[options.store.kind].isEmbedded,
+        logger,
+        begin: (shards) => this.#begin(shards),
+        end: (shard) => this.#end(shard),
+        lose: (shard) => this.#lose(shard),
+        looked: () => coordinator.look(),
+        failed: (error) => coordinator.giveUp(error),
+      })
     this.#parked = new Parked({ log, logger, replayed: (messages) => instruments.replayed(messages) })
     let { files } = schemas
     schemas.onChange(() => {
@@ -72,7 +98,7 @@ export class Ingest implements Part {
       if (schemas.files === files) return
       files = schemas.files
       this.#coordinator.useSchemas(files)
-      this.#parked.look(schemas.registry)
+      if (this.#hasFirst) this.#parked.look(schemas.registry)
     })
   }
 
@@ -81,15 +107,43 @@ export class Ingest implements Part {
     return this.#coordinator.failed
   }
 
+  async #begin(shards: readonly number[]): Promise<void> {
+    await this.#coordinator.begin(shards)
+    if (shards.includes(FIRST)) this.#lookForParked(true)
+  }
+
+  async #end(shard: number): Promise<void> {
+    if (shard === FIRST) this.#lookForParked(false)
+    await this.#coordinator.end(shard)
+  }
+
+  #lose(shard: number): void {
+    if (shard === FIRST) this.#lookForParked(false)
+    this.#coordinator.lose(shard)
+  }
+
+  #lookForParked(isOurs: boolean): void {
+    this.#hasFirst = isOurs
+    if (isOurs) this.#parked.look(this.#options.schemas.registry)
+    else this.#parked.rest()
+  }
+
   /** Rejects if the schemas, or an embedded store, cannot be opened. A remote store that is away is no error. */
   async start(): Promise<void> {
     await this.#coordinator.start()
-    this.#parked.look(this.#options.schemas.registry)
+    if (this.#leases === undefined) void this.#begin([...this.#log.shards.keys()])
+    else this.#leases.start()
   }
 
   stop(): Promise<void> {
-    this.#stopping ??= this.#parked.stop().then(() => this.#coordinator.stop())
+    this.#stopping ??= this.#stop()
     return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    this.#leases?.stop()
+    await this.#parked.stop()
+    await this.#coordinator.stop()
   }
 
   /**

@@ -56,6 +56,11 @@ export class Parked {
     this.#running = this.#running.then(() => this.#look(new Decoder(registry), signal))
   }
 
+  /** Another process does it. */
+  rest(): void {
+    this.#looking.abort()
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort()
     await this.#running

@@ -13,6 +13,8 @@ export interface Members {
   readonly self: string
   /** Whether several processes may append: so not of a log on one machine, where one does and nobody has to look for others. */
   readonly isShared: boolean
+  /** Whether the others cannot have taken this process for gone: else what it has claimed may be another's by now. */
+  readonly isHeard: boolean
   /** Whether the process of that name is there. */
   isThere(member: string): boolean
   /** Those that are gone from now on, until `signal` aborts; this process itself among them. */

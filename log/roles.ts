@@ -11,7 +11,8 @@ export type Role = (typeof ROLES)[number]
 
 export interface PlayedRole {
   readonly role: Role
-  /** Which process, in words that a person finds it by. */
+  /** Which process: its name among the members of the log (`members.ts`), and in words that a person finds it by. */
+  readonly member: string
   readonly process: string
   /** When it began, milliseconds. */
   readonly since: number

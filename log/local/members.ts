@@ -10,6 +10,7 @@ export class LocalMembers implements Members {
   /** A process that opens a log again is another one to it. */
   readonly self = `${process.pid}-${randomUUID().slice(0, 8)}`
   readonly isShared = false
+  readonly isHeard = true
 
   isThere(member: string): boolean {
     return member === this.self

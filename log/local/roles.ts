@@ -83,5 +83,5 @@ const isRunning = (kept: Kept) => kept.goneAt === undefined && (kept.pid === pro
 function playedBy(kept: Kept): PlayedRole {
   const { role, since, goneAt } = kept
   const process = `process ${kept.pid}`
-  return { role, process, since, isRunning: isRunning(kept), ...(goneAt !== undefined && { goneAt }) }
+  return { role, member: process, process, since, isRunning: isRunning(kept), ...(goneAt !== undefined && { goneAt }) }
 }

@@ -20,6 +20,8 @@ import type { Member, MemberTable } from './member-table.ts'
 
 const BEATS_MISSED = 4
 const BEAT_MS = LEASE_MS / BEATS_MISSED
+/** Others count beats of theirs, and one may come a little early. */
+const HEARD_MS = LEASE_MS - BEAT_MS
 
 export interface SharedMembersDependencies {
   /** Of shard 0. */
@@ -42,6 +44,8 @@ export class SharedMembers implements Members, Claims, Roles {
   readonly #heard = new Map<string, { beat: number; missed: number }>()
   readonly #foundGone: PlayedRole[] = []
   #names = 0
+  /** When the last beat that came back was asked for, by `performance.now`. */
+  #heardAt = Number.NEGATIVE_INFINITY
   #beating: Promise<void> = Promise.resolve()
 
   constructor(deps: SharedMembersDependencies) {
@@ -50,6 +54,10 @@ export class SharedMembers implements Members, Claims, Roles {
 
   get self(): string {
     return this.#names === 0 ? this.#deps.asker : `${this.#deps.asker}.${this.#names}`
+  }
+
+  get isHeard(): boolean {
+    return performance.now() - this.#heardAt < HEARD_MS
   }
 
   async start(): Promise<void> {
@@ -119,7 +127,7 @@ export class SharedMembers implements Members, Claims, Roles {
   }
 
   all(): readonly PlayedRole[] {
-    return Object.values(this.#deps.table().all()).flatMap(rolesOf)
+    return Object.entries(this.#deps.table().all()).flatMap(([name, member]) => rolesOf(name, member))
   }
 
   async noteGone(): Promise<readonly PlayedRole[]> {
@@ -143,11 +151,14 @@ export class SharedMembers implements Members, Claims, Roles {
 
   async #beat(): Promise<void> {
     const { books, process, logger } = this.#deps
+    let askedAt = performance.now()
     while ((await books.ask({ kind: 'beat', member: this.self, process })) !== true) {
       logger.error('this process was not heard of for so long that the others took it for gone: it begins anew')
       this.#names++
       this.#heard.clear()
+      askedAt = performance.now()
     }
+    this.#heardAt = askedAt
     const known = this.#deps.table().all()[this.self]
     for (const role of this.#played) if (!known?.roles.some((each) => each.role === role)) await this.begin(role)
   }
@@ -168,12 +179,12 @@ export class SharedMembers implements Members, Claims, Roles {
       if (missed < BEATS_MISSED) continue
       if ((await books.ask({ kind: 'gone', member: name, beat: member.beat })) !== true) continue
       logger.warn(`${member.process} is not heard of any more`)
-      this.#foundGone.push(...rolesOf({ ...member, goneAt: table().all()[name]?.goneAt ?? 0 }))
+      this.#foundGone.push(...rolesOf(name, { ...member, goneAt: table().all()[name]?.goneAt ?? 0 }))
     }
   }
 }
 
-function rolesOf({ process, roles, goneAt }: Member): PlayedRole[] {
+function rolesOf(member: string, { process, roles, goneAt }: Member): PlayedRole[] {
   const gone = goneAt !== undefined && { goneAt }
-  return roles.map(({ role, since }) => ({ role, since, process, isRunning: goneAt === undefined, ...gone }))
+  return roles.map(({ role, since }) => ({ role, since, member, process, isRunning: goneAt === undefined, ...gone }))
 }

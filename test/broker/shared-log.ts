@@ -39,6 +39,7 @@ class SharedLog {
 /** What a broker sees of the log. */
 export class Member implements Members, Presence {
   readonly isShared = true
+  readonly isHeard = true
   self: string
   readonly #log: SharedLog
   readonly #changes = new Set<Feed<DevicePresence>>()

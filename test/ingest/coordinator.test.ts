@@ -150,6 +150,7 @@ test('entries wait for others while few come; not the first, not when they are m
   const { log, server, coordinator } = await open(t, 1, () => false, { entriesMax: 5_000, intervalMs: 3_600_000 })
   const taken = countTaken(log)
   await coordinator.start()
+  void coordinator.begin([...log.shards.keys()])
   await append(log, 'a', environment(T0, 0))
   assert.equal((await settled(log)).stored, 1)
   for (let n = 1; n <= 10; n++) await append(log, 'a', environment(T0 + n, n))
@@ -170,6 +171,7 @@ test('entries of a shard wait for others of it, whatever comes in the other shar
   const taken = countTaken(log)
   const coordinator = coordinatorOf(t, log, store, 1, () => false, { entriesMax: 5_000, intervalMs: 3_600_000 })
   await coordinator.start()
+  void coordinator.begin([...log.shards.keys()])
   // One of each shard.
   const devices = ['a', 'b', 'c', 'd']
   for (const device of devices) await append(log, device, environment(T0, 0))
@@ -194,6 +196,7 @@ test('a shard without room for its dead letters keeps no other from being stored
   full.advance = (...args) => (isFull ? Promise.reject(new LogError('log-full', 'a test')) : advance(...args))
   const coordinator = coordinatorOf(t, log, store, 2, () => false)
   await coordinator.start()
+  void coordinator.begin([...log.shards.keys()])
   for (let n = 0; n < 20; n++) {
     // One of each of these shards.
     await Promise.all([append(log, 'a', environment(T0 + n, n)), append(log, 'b', environment(T0 + n, n))])
@@ -212,6 +215,7 @@ test('a worker that dies is replaced, and what it had is stored by its successor
     return taken % 10 === 0 && taken < 10 * (INGEST_WORKER_DEATHS_MAX - 1)
   })
   await coordinator.start()
+  void coordinator.begin([...log.shards.keys()])
   for (let round = 0; round < 20; round++) {
     await Promise.all(Array.from({ length: 100 }, (_, n) => append(log, `d${n}`, environment(T0 + round, n))))
   }
@@ -227,6 +231,7 @@ test('a worker that dies while its embedded store is at work takes nothing else 
   const mayDie = () => [5, 10].includes(++groups)
   const { log, coordinator } = await openWith(t, directory, store, 1, mayDie)
   await coordinator.start()
+  void coordinator.begin([...log.shards.keys()])
   for (let round = 0; round < 40; round++) {
     await Promise.all(Array.from({ length: 1000 }, (_, n) => append(log, `d${n}`, environment(T0 + round, n))))
   }
@@ -238,6 +243,7 @@ test('a worker that dies while its embedded store is at work takes nothing else 
 test('workers that die again and again end ingest with an error, and lose nothing', async (t) => {
   const { log, coordinator } = await open(t, 1, () => true)
   await coordinator.start()
+  void coordinator.begin([...log.shards.keys()])
   await append(log, 'a', environment(T0, 1))
   await assert.rejects(coordinator.failed, { code: 'ingest-failed', message: /ended 6 times/ })
   await coordinator.stop()
@@ -249,6 +255,7 @@ test('a stuck store holds the checkpoint and not the log; memory is bounded; all
   let away = true
   server.decide = () => (away ? { status: 503, headers: { 'retry-after': '0' } } : undefined)
   await coordinator.start()
+  void coordinator.begin([...log.shards.keys()])
   const appended: Promise<void>[] = []
   for (let n = 0; n < 60_000; n++) appended.push(append(log, `d${n % 100}`, environment(T0 + n, 1)))
   await Promise.all(appended)

@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type NewEntry, type NewRun, shardOf } from '../../log/entry.ts'
 import type { LocalLog } from '../../log/local/local-log.ts'
-import type { Appends, DeviceLedger, DeviceReceipts, Ledger, Shard, Shards } from '../../log/log.ts'
+import type { Appends, Claims, DeviceLedger, DeviceReceipts, Ledger, Shard, Shards } from '../../log/log.ts'
 import type { LogError } from '../../log/log-error.ts'
 import { openLocal } from './local/open-local.ts'
 import { ShardedLetters } from './sharded-letters.ts'
 
-export class ShardedLog extends ShardedLetters implements Appends, Shards {
+export class ShardedLog extends ShardedLetters implements Appends, Shards, Claims {
   readonly id: string
   readonly shards: readonly Shard[]
 
@@ -56,8 +56,32 @@ export class ShardedLog extends ShardedLetters implements Appends, Shards {
     return this.#of(device).deviceReceipts(reader, device)
   }
 
+  get members() {
+    return this.#first().members
+  }
+
+  get roles() {
+    return this.#first().roles
+  }
+
+  claim(name: string): Promise<boolean> {
+    return this.#first().claim(name)
+  }
+
+  release(name: string): Promise<void> {
+    return this.#first().release(name)
+  }
+
+  #first(): LocalLog {
+    return this.#at(0)
+  }
+
   #of(device: string): LocalLog {
-    const { [shardOf(device, this.logs.length)]: log } = this.logs
+    return this.#at(shardOf(device, this.logs.length))
+  }
+
+  #at(index: number): LocalLog {
+    const { [index]: log } = this.logs
     if (log === undefined) throw new Error('a log has shards')
     return log
   }

@@ -18,8 +18,9 @@ test('a role is played by each process that began it, until it ends it or is gon
   const kept = { ...thisProcess(other.pid), role: 'gateway', since: 500 }
   await environment.meta.put(`role gateway ${other.pid}`, JSON.stringify(kept))
   await roles.begin('gateway')
-  const own = { role: 'gateway', process: `process ${process.pid}`, since: 1_000, isRunning: true }
-  const others = { role: 'gateway', process: `process ${other.pid}`, since: 500, isRunning: true }
+  const names = (pid: number | undefined) => ({ member: `process ${pid}`, process: `process ${pid}` })
+  const own = { role: 'gateway', ...names(process.pid), since: 1_000, isRunning: true }
+  const others = { role: 'gateway', ...names(other.pid), since: 500, isRunning: true }
   const byTime = () => roles.all().toSorted((one, another) => one.since - another.since)
   assert.deepEqual(byTime(), [others, own])
   assert.deepEqual(await roles.noteGone(), [])

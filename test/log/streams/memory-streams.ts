@@ -41,11 +41,14 @@ export class MemoryStreams implements Streams {
   readonly #engine: MemoryEngine
   readonly #stopping = new AbortController()
   readonly #streams: Readonly<Record<StreamKind, readonly Stream[]>>
+  /** Whatever this process asks for waits for it: as of one that was stopped, or cut off. */
+  held: Promise<void> = Promise.resolve()
 
   constructor(engine: MemoryEngine) {
     this.#engine = engine
+    const held = () => this.held
     const streamsOf = (kind: StreamKind) =>
-      engine.rows[kind].map((row) => new MemoryStream(engine, row, this.#stopping.signal))
+      engine.rows[kind].map((row) => new MemoryStream(engine, row, held, this.#stopping.signal))
     const [log, books] = STREAM_KINDS.map(streamsOf) as [MemoryStream[], MemoryStream[]]
     this.#streams = { log, books }
   }
@@ -77,12 +80,14 @@ export class MemoryStreams implements Streams {
 class MemoryStream implements Stream {
   readonly #engine: MemoryEngine
   readonly #row: Row
+  readonly #held: () => Promise<void>
   readonly #stopped: AbortSignal
   #isAppending = false
 
-  constructor(engine: MemoryEngine, row: Row, stopped: AbortSignal) {
+  constructor(engine: MemoryEngine, row: Row, held: () => Promise<void>, stopped: AbortSignal) {
     this.#engine = engine
     this.#row = row
+    this.#held = held
     this.#stopped = stopped
   }
 
@@ -151,6 +156,7 @@ class MemoryStream implements Stream {
     if (this.#stopped.aborted) throw new LogError('log-unreachable', 'these streams are stopped')
     this.#engine.answer(this.#row)
     await new Promise((resolve) => setImmediate(resolve))
+    await this.#held()
     this.#engine.answer(this.#row)
   }
 }
