@@ -150,6 +150,7 @@ export class RabbitmqChannel {
   #onReturned: () => void = () => undefined
   #why: LogError | undefined
   #isClosing = false
+  #consumers = 0
 
   constructor(channel: ConfirmChannel, connection: Connection, onLost: (error: LogError) => void) {
     this.#channel = channel
@@ -199,10 +200,12 @@ export class RabbitmqChannel {
       if (message !== null) onDelivery(deliveryOf(message))
       else this.#lose(unreachable(`${queue} was deleted, or has moved`))
     }
-    await this.#answer(
-      this.#channel.consume(queue, onMessage, { arguments: { 'x-stream-offset': offset } }),
-      `a consumer of ${queue}`,
-    )
+    // The server may send the first records before it says that there is a consumer, and the library ends a channel for one it does not know.
+    const early = this.#channel as unknown as { registerConsumer(tag: string, onMessage: unknown): void }
+    const consumerTag = `${++this.#consumers}`
+    early.registerConsumer(consumerTag, onMessage)
+    const options = { consumerTag, arguments: { 'x-stream-offset': offset } }
+    await this.#answer(this.#channel.consume(queue, onMessage, options), `a consumer of ${queue}`)
   }
 
   /** All up to that one. */
